@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The system-call ABI: what kernel and programs agree on. Numbers are stable; new ones are only added.
+ *
+ * Calling convention: `int 0x80`, number in EAX, arguments in EBX, ECX, EDX, ESI, EDI; the result comes back in EAX,
+ * a negative errno value on error. All other registers are preserved. syscalls.def lists the calls.
+ */
+#ifndef ABI_H
+#define ABI_H
+
+#define SYSCALL_VECTOR 0x80
+
+/* Error numbers: the values that Linux uses on i386, so that they read familiarly. */
+#define EPERM 1
+#define ENOENT 2
+#define ESRCH 3
+#define EINTR 4
+#define EIO 5
+#define ENXIO 6
+#define E2BIG 7
+#define ENOEXEC 8
+#define EBADF 9
+#define ECHILD 10
+#define EAGAIN 11
+#define ENOMEM 12
+#define EACCES 13
+#define EFAULT 14
+#define EBUSY 16
+#define EEXIST 17
+#define EXDEV 18
+#define ENODEV 19
+#define ENOTDIR 20
+#define EISDIR 21
+#define EINVAL 22
+#define ENFILE 23
+#define EMFILE 24
+#define ENOTTY 25
+#define EFBIG 27
+#define ENOSPC 28
+#define ESPIPE 29
+#define EROFS 30
+#define EMLINK 31
+#define EPIPE 32
+#define ERANGE 34
+#define ENAMETOOLONG 36
+#define ENOSYS 38
+#define ENOTEMPTY 39
+#define ELOOP 40
+#define ETIMEDOUT 110
+#define EUCLEAN 117 /* the file system's structure is damaged */
+
+#ifndef __ASSEMBLER__
+#include <stdint.h>
+
+enum { /* open flags */
+	O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_ACCMODE = 3,
+	O_CREAT = 0x40, O_EXCL = 0x80, O_TRUNC = 0x200, O_APPEND = 0x400, O_DIRECTORY = 0x10000,
+};
+
+enum { SEEK_SET, SEEK_CUR, SEEK_END };
+
+enum { PROT_NONE = 0, PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4 };
+
+#define WNOHANG 1 /* waitpid option */
+
+enum { /* st_mode, as ext2 stores it */
+	S_IFMT = 0xF000, S_IFDIR = 0x4000, S_IFREG = 0x8000, S_IFCHR = 0x2000, S_IFIFO = 0x1000, S_IFLNK = 0xA000,
+};
+
+struct stat {
+	uint32_t st_dev, st_ino;
+	uint16_t st_mode, st_nlink;
+	uint32_t st_size;   /* bytes */
+	uint32_t st_blocks; /* 512-byte units */
+	uint32_t st_mtime;  /* seconds since boot */
+};
+
+struct dirent { /* getdents() fills whole records, each d_reclen bytes long (a multiple of 4) */
+	uint32_t d_ino;
+	uint16_t d_reclen;
+	uint8_t d_type; /* S_IFMT bits >> 12 */
+	char d_name[];  /* ends with NUL */
+};
+
+enum { NAME_MAX = 255, PATH_MAX = 1024, OPEN_MAX = 32, ARG_BYTES_MAX = 16384 };
+
+/*
+ * A user fault as its handler (system call on_fault) gets it, on the program's own stack:
+ * handler(struct fault_context *). Returning reaches the restorer given to on_fault, which calls
+ * fault_return(context); the registers then are those in the context, changed or not.
+ */
+struct fault_context {
+	uint32_t vector, error, address; /* exception number, error code, CR2 of a page fault */
+	uint32_t edi, esi, ebp, ebx, edx, ecx, eax, eip, eflags, esp;
+};
+
+/* Exit status from wait(): WEXITSTATUS for exit(), or the cause of death. */
+#define WSTATUS_EXIT(code) (((code) & 0xFF) << 8)
+#define WSTATUS_KILLED 9                       /* by kill() or Ctrl-C */
+#define WSTATUS_FAULT(vector) (0x40 | (vector)) /* by an exception, 0 <= vector < 32 */
+#ifndef WIFEXITED /* host tests: the C library's read the same */
+#define WIFEXITED(s) (((s) & 0x7F) == 0)
+#define WEXITSTATUS(s) (((s) >> 8) & 0xFF)
+#endif
+#define WIFKILLED(s) ((s) == WSTATUS_KILLED)
+#define WIFFAULT(s) (((s) & 0x60) == 0x40)
+#define WFAULT(s) ((s) & 0x1F)
+#endif
+#endif

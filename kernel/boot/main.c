@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* Start-up in order: VO, console, memory, processor, interrupts, other processors, and the first program. */
+#include "boot/boot.h"
+#include "dev/dev.h"
+#include "fs/bcache.h"
+#include "fs/file.h"
+#include "mm/vm.h"
+#include "proc/task.h"
+#include "trap/trap.h"
+
+#define FLUSH_MS 5000
+
+void kmain(uint32_t magic, uint32_t info) __attribute__((noreturn));
+void smp_place_trampoline(void);
+void task_enter_user(void) __attribute__((noreturn));
+
+/* What an outside observer needs to find the RAM disk: it reads the file system from the machine's memory. */
+uint32_t rootfs_machine, rootfs_bytes;
+
+static struct blockdev *root_device(void)
+{
+	char wanted[16] = "";
+	const struct boot_module *m = boot_module("rootfs");
+	boot_option("root", wanted, sizeof(wanted));
+	if (m && strcmp(wanted, "ata") != 0) {
+		rootfs_machine = m->machine;
+		rootfs_bytes = m->bytes;
+		return ramdisk_init(m->machine, m->bytes);
+	}
+	struct blockdev *disk = strcmp(wanted, "ram") == 0 ? NULL : ata_init();
+	if (!disk)
+		panic("boot: no root file system: give a boot module `rootfs` (an ext2 image), or an ATA disk (DISK=file)");
+	return disk;
+}
+
+static void flush_main(void)
+{
+	for (;;) {
+		sleep_ms(FLUSH_MS);
+		bcache_flush();
+	}
+}
+
+/* The first process, still a kernel task: mount the root, become /bin/init. */
+static void init_main(void)
+{
+	static char args[sizeof("/bin/init") + sizeof(boot_info.cmdline)] = "/bin/init";
+	struct blockdev *root = root_device();
+	struct task *t = current(), *flush = task_create("flush", flush_main);
+	int error = vfs_init(root);
+	if (error)
+		panic("boot: cannot mount the root file system on %s (error %d); check it with e2fsck", root->name, error);
+	error = files_init_console();
+	if (error || !flush)
+		panic("boot: cannot open /dev/console (error %d)", error);
+	sched_ready(flush);
+	bool run = boot_option("run", args + sizeof("/bin/init"), sizeof(boot_info.cmdline));
+	size_t bytes = sizeof("/bin/init") + (run ? strlen(args + sizeof("/bin/init")) + 1 : 0);
+	error = task_exec(args, run ? 2 : 1, args, bytes);
+	if (error)
+		panic("boot: cannot run /bin/init (error %d)", error);
+	t->pgid = t->pid;
+	task_enter_user();
+}
+
+void kmain(uint32_t magic, uint32_t info)
+{
+	char test[16];
+	vo = native_vo;
+	sched_init_cpu(0);
+	serial_init();
+	boot_parse(magic, info);
+	smp_place_trampoline();
+	mm_init();
+	vga_init();
+	VO(cpu, init)(0);
+	topology_find();
+	VO(irq, init)(0);
+	fpu_init();
+	keyboard_init();
+	tty_init();
+	VO(time, start_tick)(TICK_HZ);
+	VO(irq, enable)();
+	smp_start();
+	printk("Cinnabar: %u KiB, %u CPU%s, ring %u\n", nr_pfns * (PAGE_SIZE / 1024), nr_cpus, nr_cpus > 1 ? "s" : "",
+	       VO(cpu, ring)());
+	if (boot_option("panic", test, sizeof(test)))
+		panic("asked for by panic=%s on the command line", test);
+	struct task *init = task_create("init", init_main);
+	ASSERT(init && init->pid == 1);
+	sched_ready(init);
+	sched_idle();
+}

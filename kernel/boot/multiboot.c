@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* Multiboot 1: copies the loader's information into boot_info, trusting none of its lengths (specification 0.6.96, 3.3). */
+#include "boot/boot.h"
+#include "mm/layout.h"
+
+#define MULTIBOOT_BOOTED 0x2BADB002
+enum { HAS_MEMORY = 1, HAS_CMDLINE = 4, HAS_MODULES = 8, HAS_MMAP = 64 };
+
+struct multiboot_info {
+	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4], mmap_length, mmap_addr;
+};
+
+struct multiboot_module {
+	uint32_t start, end, string, reserved;
+};
+
+struct multiboot_range {
+	uint32_t size; /* of what follows */
+	uint64_t base, bytes;
+	uint32_t type;
+} __attribute__((packed));
+
+struct boot_info boot_info;
+
+/* The boot directory maps machine memory from KERNEL_BASE on. */
+static const void *at(uint32_t machine) { return (const void *)(KERNEL_BASE + machine); }
+
+static void add_range(uint64_t base, uint64_t bytes, uint32_t type)
+{
+	if (boot_info.nr_ranges < MAX_RANGES && base < 1ull << 32)
+		boot_info.ranges[boot_info.nr_ranges++] =
+			(struct memory_range){ base, MIN(bytes, (1ull << 32) - base), type };
+}
+
+static void parse_ranges(const struct multiboot_info *info)
+{
+	if (!(info->flags & HAS_MMAP)) { /* loaders without a map: below 640 KiB, and from 1 MiB on */
+		add_range(0, (uint64_t)info->mem_lower << 10, 1);
+		add_range(1 << 20, (uint64_t)info->mem_upper << 10, 1);
+		return;
+	}
+	for (uint32_t done = 0; done + sizeof(struct multiboot_range) <= info->mmap_length;) {
+		const struct multiboot_range *r = at(info->mmap_addr + done);
+		add_range(r->base, r->bytes, r->type);
+		done += MAX(r->size, 20u) + 4;
+	}
+}
+
+static void parse_modules(const struct multiboot_info *info)
+{
+	const struct multiboot_module *m = at(info->mods_addr);
+	for (unsigned i = 0; (info->flags & HAS_MODULES) && i < MIN(info->mods_count, (uint32_t)MAX_MODULES); i++) {
+		struct boot_module *to = &boot_info.modules[boot_info.nr_modules];
+		if (m[i].end <= m[i].start || m[i].start & ~PAGE_MASK)
+			continue;
+		to->machine = m[i].start;
+		to->bytes = m[i].end - m[i].start;
+		if (m[i].string)
+			strlcpy(to->text, at(m[i].string), sizeof(to->text));
+		boot_info.nr_modules++;
+	}
+}
+
+void boot_parse(uint32_t magic, uint32_t machine)
+{
+	const struct multiboot_info *info = at(machine);
+	if (magic != MULTIBOOT_BOOTED)
+		panic("boot: not started by a Multiboot 1 loader (EAX is %#x); use GRUB's `multiboot` or QEMU's -kernel", magic);
+	if (!(info->flags & (HAS_MEMORY | HAS_MMAP)))
+		panic("boot: the loader passed no memory map");
+	if ((info->flags & HAS_CMDLINE) && info->cmdline)
+		strlcpy(boot_info.cmdline, at(info->cmdline), sizeof(boot_info.cmdline));
+	parse_ranges(info);
+	parse_modules(info);
+}
+
+/* Copies one word without its quotes; result: where the next one begins. */
+static const char *next_word(const char *s, char *word, size_t size)
+{
+	bool quoted = false;
+	size_t n = 0;
+	while (*s == ' ')
+		s++;
+	for (; *s && (quoted || *s != ' '); s++) {
+		if (*s == '"')
+			quoted = !quoted;
+		else if (n + 1 < size)
+			word[n++] = *s;
+	}
+	word[n] = '\0';
+	return s;
+}
+
+bool boot_option(const char *name, char *buf, size_t size)
+{
+	static char word[sizeof(boot_info.cmdline)];
+	size_t length = strlen(name);
+	for (const char *s = boot_info.cmdline; *s;) {
+		s = next_word(s, word, sizeof(word));
+		if (strncmp(word, name, length) == 0 && word[length] == '=') {
+			strlcpy(buf, word + length + 1, size);
+			return true;
+		}
+	}
+	return false;
+}
+
+const struct boot_module *boot_module(const char *word)
+{
+	size_t length = strlen(word);
+	for (unsigned i = 0; i < boot_info.nr_modules; i++)
+		for (const char *s = boot_info.modules[i].text; *s; s++)
+			if (strncmp(s, word, length) == 0)
+				return &boot_info.modules[i];
+	return NULL;
+}

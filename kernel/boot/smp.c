@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* The other processors: started one after the other through the trampoline, each on its own idle task's stack. */
+#include "boot/boot.h"
+#include "dev/dev.h"
+#include "mm/vm.h"
+#include "proc/task.h"
+
+#define START_TIMEOUT_NS 200000000ull
+
+extern char trampoline_start[], trampoline_end[];
+
+uint32_t smp_stack, smp_directory; /* for the processor being started: stack, CR3 (trampoline.S) */
+static volatile unsigned starting;
+
+/* The boot directory still maps machine memory when this is called. */
+void smp_place_trampoline(void)
+{
+	memcpy((void *)(KERNEL_BASE + TRAMPOLINE), trampoline_start, (size_t)(trampoline_end - trampoline_start));
+}
+
+void smp_cpu_main(void)
+{
+	sched_init_cpu(starting);
+	VO(cpu, init)(starting);
+	VO(irq, init)(starting);
+	VO(time, start_tick)(TICK_HZ);
+	__atomic_store_n(&nr_cpus, starting + 1, __ATOMIC_RELEASE);
+	sched_idle();
+}
+
+void smp_start(void)
+{
+	smp_directory = pfn_to_mfn(virt_to_pfn(kernel_directory)) << PAGE_SHIFT;
+	for (unsigned i = 1; i < topology.nr_cpus; i++) {
+		pfn_t pfn = frame_alloc(TASK_STACK_ORDER);
+		if (pfn == NO_FRAME)
+			return;
+		starting = nr_cpus;
+		topology.apic_id[starting] = topology.apic_id[i];
+		smp_stack = (uint32_t)pfn_to_virt(pfn) + TASK_STACK_BYTES;
+		VO(cpu, start)(topology.apic_id[i], TRAMPOLINE);
+		uint64_t end = VO(time, now)() + START_TIMEOUT_NS;
+		while (__atomic_load_n(&nr_cpus, __ATOMIC_ACQUIRE) == starting && VO(time, now)() < end)
+			__asm__ volatile("pause");
+		if (nr_cpus == starting) {
+			printk("smp: processor with APIC id %u does not answer; going on without it and those after it\n",
+			       topology.apic_id[i]);
+			return; /* its stack stays: it may yet come up */
+		}
+	}
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* What every kernel file may use: basic types, checks, printing, strings. Depends on nothing else of the kernel. */
+#ifndef LIB_KERNEL_H
+#define LIB_KERNEL_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "abi.h"
+#include "x86.h"
+
+typedef int32_t ssize_t32;
+
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define ROUND_UP(x, to) (((x) + (to) - 1) / (to) * (to))
+#define DIV_UP(x, by) (((x) + (by) - 1) / (by))
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define barrier() __asm__ volatile("" ::: "memory")
+
+/*
+ * printk - print to the kernel log (kept for /proc/kmsg) and to both consoles.
+ * fmt: %d %i %u %x %X %p %c %s %%, with 0, -, width and precision, l and ll. Any context.
+ */
+void printk(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * vsnprintf/snprintf - format into buf of size bytes, always ending it with NUL (if size > 0).
+ * Result: the length that the whole text has, as in C11.
+ */
+int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
+int snprintf(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/*
+ * panic - a broken invariant, named by the message: print cause, CPU, ring, back trace with symbols, stop all CPUs
+ * and end the emulator with status PANIC_STATUS. Any context. Never returns.
+ */
+void panic(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+#define ASSERT(x) do { if (unlikely(!(x))) panic("%s:%d: %s does not hold", __FILE__, __LINE__, #x); } while (0)
+
+/* What VO(cpu, shutdown) is given: isa-debug-exit turns status s into QEMU's exit status 2s + 1. */
+enum { PANIC_STATUS = 0x0F, OK_STATUS = 0x10 };
+
+/* Symbols: name of the function that holds a kernel text address, offset in it; "?" if none (lib/ksyms.c). */
+const char *ksym_find(uint32_t address, uint32_t *offset);
+/* Print the call chain that starts at frame pointer ebp. */
+void backtrace(uint32_t ebp);
+
+/* C11's functions (lib/string.c). memcpy and memset use string instructions: DF is clear in the kernel. */
+void *memcpy(void *to, const void *from, size_t bytes);
+void *memmove(void *to, const void *from, size_t bytes);
+void *memset(void *to, int byte, size_t bytes);
+int memcmp(const void *a, const void *b, size_t bytes);
+size_t strlen(const char *s);
+size_t strnlen(const char *s, size_t max);
+int strcmp(const char *a, const char *b);
+int strncmp(const char *a, const char *b, size_t max);
+char *strchr(const char *s, int c);
+/* Copy with truncation; to always ends with NUL. Result: strlen(from). */
+size_t strlcpy(char *to, const char *from, size_t size);
+/* Unsigned number in base 10, or 16 after 0x; *end, if not NULL, is the first character not used. */
+uint32_t strtou(const char *s, const char **end);
+
+/* 64 by 32 bit division (the compiler's own helper is not linked): *n becomes the quotient; result: the remainder. */
+static inline uint32_t div64(uint64_t *n, uint32_t by)
+{
+	uint32_t hi = (uint32_t)(*n >> 32), lo = (uint32_t)*n, qhi = hi / by, rem = hi % by, qlo;
+#if defined(__i386__)
+	__asm__("divl %4" : "=a"(qlo), "=d"(rem) : "a"(lo), "d"(rem), "rm"(by));
+#else
+	uint64_t v = (uint64_t)rem << 32 | lo;
+	qlo = (uint32_t)(v / by), rem = (uint32_t)(v % by);
+#endif
+	*n = (uint64_t)qhi << 32 | qlo;
+	return rem;
+}
+
+#endif

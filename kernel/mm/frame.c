@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The frame allocator: a buddy system over pfns. Single frames, by far the most wanted, are kept in a small stack in
+ * front of it, so that most calls neither split nor merge.
+ */
+#include "mm/frame.h"
+#include "mm/frame_table.h"
+#include "proc/lock.h"
+
+#define HOT_FRAMES 64
+
+struct frame *frame_table;
+uint32_t (*frame_shrinker)(uint32_t wanted);
+
+static struct spinlock lock;
+static struct frame_list free_blocks[MAX_ORDER + 1];
+static uint32_t nr_free;
+static pfn_t hot[HOT_FRAMES];
+static unsigned nr_hot;
+
+void frame_list_add(struct frame_list *l, pfn_t pfn)
+{
+	struct frame *f = &frame_table[pfn];
+	f->prev = NO_FRAME;
+	f->next = l->first_plus_1 - 1; /* NO_FRAME if empty */
+	if (f->next != NO_FRAME)
+		frame_table[f->next].prev = pfn;
+	l->first_plus_1 = pfn + 1;
+}
+
+void frame_list_remove(struct frame_list *l, pfn_t pfn)
+{
+	struct frame *f = &frame_table[pfn];
+	if (f->next != NO_FRAME)
+		frame_table[f->next].prev = f->prev;
+	if (f->prev != NO_FRAME)
+		frame_table[f->prev].next = f->next;
+	else
+		l->first_plus_1 = f->next + 1;
+}
+
+static void block_add(pfn_t pfn, unsigned order)
+{
+	frame_table[pfn].kind = FRAME_FREE;
+	frame_table[pfn].order = (uint8_t)order;
+	frame_list_add(&free_blocks[order], pfn);
+}
+
+static void block_remove(pfn_t pfn)
+{
+	frame_list_remove(&free_blocks[frame_table[pfn].order], pfn);
+	frame_table[pfn].kind = FRAME_USED;
+}
+
+/* Free a block, joined with its buddy as often as that is free too. */
+static void block_free(pfn_t pfn, unsigned order)
+{
+	for (; order < MAX_ORDER; order++) {
+		pfn_t buddy = pfn ^ (1u << order);
+		if (buddy >= nr_pfns || frame_table[buddy].kind != FRAME_FREE || frame_table[buddy].order != order)
+			break;
+		block_remove(buddy);
+		pfn &= ~(1u << order);
+	}
+	block_add(pfn, order);
+}
+
+static pfn_t block_alloc(unsigned order)
+{
+	for (unsigned o = order; o <= MAX_ORDER; o++) {
+		if (free_blocks[o].first_plus_1 == 0)
+			continue;
+		pfn_t pfn = free_blocks[o].first_plus_1 - 1;
+		block_remove(pfn);
+		while (o-- > order) /* give the upper halves back */
+			block_add(pfn + (1u << o), o);
+		return pfn;
+	}
+	return NO_FRAME;
+}
+
+static void hot_drain(void)
+{
+	while (nr_hot)
+		block_free(hot[--nr_hot], 0);
+}
+
+static pfn_t take(unsigned order)
+{
+	pfn_t pfn;
+	spin_lock(&lock);
+	if (order == 0 && nr_hot) {
+		pfn = hot[--nr_hot];
+	} else {
+		pfn = block_alloc(order);
+		if (unlikely(pfn == NO_FRAME && nr_hot)) {
+			hot_drain();
+			pfn = block_alloc(order);
+		}
+	}
+	if (likely(pfn != NO_FRAME)) {
+		nr_free -= 1u << order;
+		frame_table[pfn].refs = 1;
+	}
+	spin_unlock(&lock);
+	return pfn;
+}
+
+pfn_t frame_alloc(unsigned order)
+{
+	pfn_t pfn = take(order);
+	if (unlikely(pfn == NO_FRAME) && frame_shrinker && frame_shrinker(1u << order))
+		pfn = take(order);
+	return pfn;
+}
+
+pfn_t frame_alloc_user(void)
+{
+	if (unlikely(nr_free <= FRAME_LOW_WATER) &&
+	    !(frame_shrinker && frame_shrinker(FRAME_LOW_WATER) && nr_free > FRAME_LOW_WATER))
+		return NO_FRAME;
+	return take(0);
+}
+
+void frame_free(pfn_t pfn, unsigned order)
+{
+	spin_lock(&lock);
+	frame_table[pfn].refs = 0;
+	nr_free += 1u << order;
+	if (order == 0 && nr_hot < HOT_FRAMES)
+		hot[nr_hot++] = pfn;
+	else
+		block_free(pfn, order);
+	spin_unlock(&lock);
+}
+
+void frame_put(pfn_t pfn)
+{
+	uint32_t refs = __atomic_sub_fetch(&frame_table[pfn].refs, 1, __ATOMIC_ACQ_REL);
+	if (refs == 0)
+		frame_free(pfn, 0);
+	else if (unlikely(refs == 0xFFFFFFFF))
+		panic("frame %#x was freed twice", pfn);
+}
+
+void frame_get(pfn_t pfn) { __atomic_fetch_add(&frame_table[pfn].refs, 1, __ATOMIC_RELAXED); }
+
+uint32_t frame_refs(pfn_t pfn) { return __atomic_load_n(&frame_table[pfn].refs, __ATOMIC_ACQUIRE); }
+
+uint32_t frames_free(void) { return nr_free; }

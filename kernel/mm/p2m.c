@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* Building the translation between pseudo-physical and machine frames: mark what is usable, keep pfn == mfn, then shuffle. */
+#include "mm/p2m.h"
+
+#define USABLE (NO_FRAME - 1) /* marks in m2p a frame that has no pfn yet */
+
+mfn_t *p2m;
+pfn_t *m2p;
+uint32_t nr_pfns, nr_mfns;
+
+static bool in_ranges(const struct frame_range *r, unsigned n, uint32_t frame)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (frame >= r[i].first && frame < r[i].end)
+			return true;
+	return false;
+}
+
+uint32_t p2m_count(const struct frame_range *usable, unsigned n, const struct frame_range *reserved, unsigned nr_reserved,
+		   uint32_t max_mfn)
+{
+	uint32_t count = 0;
+	for (uint32_t mfn = 0; mfn < max_mfn; mfn++)
+		count += in_ranges(usable, n, mfn) && !in_ranges(reserved, nr_reserved, mfn);
+	return count;
+}
+
+static void mark(const struct frame_range *r, unsigned n, pfn_t value)
+{
+	for (unsigned i = 0; i < n; i++)
+		for (mfn_t mfn = r[i].first; mfn < MIN(r[i].end, nr_mfns); mfn++)
+			m2p[mfn] = value;
+}
+
+static void assign(pfn_t pfn, mfn_t mfn)
+{
+	p2m[pfn] = mfn;
+	m2p[mfn] = pfn;
+}
+
+static int assign_fixed(const struct frame_range *fixed, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		for (mfn_t mfn = fixed[i].first; mfn < fixed[i].end; mfn++) {
+			if (mfn >= MIN(nr_pfns, nr_mfns) || m2p[mfn] != USABLE)
+				return -EINVAL;
+			assign(mfn, mfn);
+		}
+	return 0;
+}
+
+/* pfn == mfn wherever that is usable; the frames above nr_pfns fill the rest. */
+static void assign_identity(void)
+{
+	for (pfn_t pfn = 0; pfn < MIN(nr_pfns, nr_mfns); pfn++)
+		if (m2p[pfn] == USABLE)
+			assign(pfn, pfn);
+	mfn_t mfn = nr_pfns;
+	for (pfn_t pfn = 0; pfn < nr_pfns; pfn++) {
+		if (p2m[pfn] != NO_FRAME)
+			continue;
+		while (m2p[mfn] != USABLE)
+			mfn++;
+		assign(pfn, mfn);
+	}
+	for (; mfn < nr_mfns; mfn++) /* more memory than pfns: the kernel does not own it */
+		if (m2p[mfn] == USABLE)
+			m2p[mfn] = NO_FRAME;
+}
+
+static uint32_t next_random(uint32_t *state) /* xorshift32 (G. Marsaglia, 2003); never 0 */
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	*state ^= *state << 5;
+	return *state;
+}
+
+/* Fisher-Yates over the pfns that are not fixed. */
+static void shuffle(const struct frame_range *fixed, unsigned n, uint32_t seed)
+{
+	uint32_t state = seed * 2654435761u + 1;
+	if (state == 0)
+		state = 1;
+	for (pfn_t i = nr_pfns; i-- > 1;) {
+		pfn_t j;
+		if (in_ranges(fixed, n, i))
+			continue;
+		do
+			j = next_random(&state) % (i + 1);
+		while (in_ranges(fixed, n, j));
+		mfn_t at_i = p2m[i];
+		assign(i, p2m[j]);
+		assign(j, at_i);
+	}
+}
+
+int p2m_build(const struct frame_range *usable, unsigned n, const struct frame_range *reserved, unsigned nr_reserved,
+	      const struct frame_range *fixed, unsigned nr_fixed, struct p2m_order order)
+{
+	for (mfn_t mfn = 0; mfn < nr_mfns; mfn++)
+		m2p[mfn] = NO_FRAME;
+	for (pfn_t pfn = 0; pfn < nr_pfns; pfn++)
+		p2m[pfn] = NO_FRAME;
+	mark(usable, n, USABLE);
+	mark(reserved, nr_reserved, NO_FRAME);
+	if (assign_fixed(fixed, nr_fixed))
+		return -EINVAL;
+	assign_identity();
+	if (order.shuffle)
+		shuffle(fixed, nr_fixed, order.seed);
+	return 0;
+}
+
+int p2m_parse(const char *text, struct p2m_order *order)
+{
+	const char *end;
+	if (strcmp(text, "identity") == 0) {
+		*order = (struct p2m_order){ 0 };
+		return 0;
+	}
+	if (strncmp(text, "shuffle:", 8) != 0 || text[8] < '0' || text[8] > '9')
+		return -EINVAL;
+	uint32_t seed = strtou(text + 8, &end);
+	if (*end)
+		return -EINVAL;
+	*order = (struct p2m_order){ .shuffle = true, .seed = seed };
+	return 0;
+}

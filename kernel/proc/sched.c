@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scheduler: one queue of ready tasks for all CPUs, served in turn. `lock` covers the queue, every task's state and
+ * all wait queues; it is held across switch_to and released by the task that runs next, so that no other CPU
+ * can take up a task, or free it, while its stack is still in use.
+ */
+#include "dev/dev.h"
+#include "mm/vm.h"
+#include "proc/task.h"
+
+#define SLICE_TICKS 2
+
+unsigned nr_cpus = 1;
+
+static struct spinlock lock;
+static struct { struct task *first, *last; } ready;
+static struct wait_queue sleepers; /* of sleep_ms, soonest first */
+static struct task *idle_tasks[MAX_CPUS];
+static uint32_t idle_cpus; /* bits of the CPUs that run their idle task */
+
+/* Save the callee-saved registers on the stack of `from` and go on where `to` stopped (switch.S). */
+void switch_to(struct task *from, struct task *to);
+
+/* The scheduler's own lock and unlock: interrupts off, no rescheduling. */
+static uint32_t sched_lock(void)
+{
+	uint32_t flags = VO(irq, save)();
+	while (__atomic_exchange_n(&lock.held, 1, __ATOMIC_ACQUIRE))
+		while (lock.held)
+			__asm__ volatile("pause");
+	return flags;
+}
+
+static void sched_unlock(uint32_t flags)
+{
+	__atomic_store_n(&lock.held, 0, __ATOMIC_RELEASE);
+	VO(irq, restore)(flags);
+}
+
+static void hazard_set(struct task *t, uint32_t bits) { __atomic_fetch_or(&t->hazard, bits, __ATOMIC_RELAXED); }
+
+static void enqueue(struct task *t)
+{
+	t->state = TASK_READY;
+	t->next = NULL;
+	if (ready.first)
+		ready.last->next = t;
+	else
+		ready.first = t;
+	ready.last = t;
+}
+
+/* Ready under the lock. An idle CPU is told, unless this one is idle itself and has nothing else to do. */
+static void make_ready(struct task *t)
+{
+	uint32_t self = 1u << this_cpu(), others = idle_cpus & ~self;
+	bool mine = (idle_cpus & self) && !ready.first;
+	enqueue(t);
+	if (unlikely(others && !mine)) {
+		unsigned cpu = (unsigned)__builtin_ctz(others);
+		idle_cpus &= ~(1u << cpu); /* the next one wakes another */
+		VO(irq, send)(cpu, VEC_RESCHED);
+	}
+}
+
+void sched_load_mm(struct task *t)
+{
+	VO(mmu, load_directory)(t->mm ? mm_directory(t->mm) : pfn_to_mfn(virt_to_pfn(kernel_directory)));
+}
+
+/* With the lock held and the state of the current task set. */
+static void switch_away(void)
+{
+	struct task *prev = current(), *next = ready.first;
+	unsigned cpu = prev->cpu;
+	__atomic_fetch_and(&prev->hazard, ~(uint32_t)HAZARD_RESCHED, __ATOMIC_RELAXED);
+	ASSERT(prev->guard == TASK_GUARD);
+	if (next)
+		ready.first = next->next;
+	else
+		next = idle_tasks[cpu];
+	if (next == prev) {
+		prev->state = TASK_RUNNING;
+		return;
+	}
+	next->state = TASK_RUNNING;
+	next->cpu = cpu;
+	next->slice = SLICE_TICKS;
+	if (next->idle)
+		idle_cpus |= 1u << cpu;
+	else
+		idle_cpus &= ~(1u << cpu);
+	vo_uses[cpu]++;
+	if (prev->fpu_live)
+		fpu_switch_out(prev);
+	VO(cpu, set_kernel_stack)((uint32_t)next + TASK_STACK_BYTES);
+	if (prev->mm != next->mm)
+		sched_load_mm(next);
+	vo_uses[cpu]--;
+	switch_to(prev, next);
+}
+
+void schedule(void)
+{
+	uint32_t flags = sched_lock();
+	struct task *t = current();
+	if (t->idle)
+		t->state = TASK_READY;
+	else
+		enqueue(t);
+	switch_away();
+	sched_unlock(flags);
+}
+
+void sched_finish(void) { sched_unlock(EFLAGS_IF); }
+
+void preempt_check(void)
+{
+	struct task *t = current();
+	if (t->preempt == 0 && t->hazard & HAZARD_RESCHED)
+		schedule();
+}
+
+void sched_ready(struct task *t)
+{
+	uint32_t flags = sched_lock();
+	make_ready(t);
+	sched_unlock(flags);
+}
+
+/* --- sleep and wake up --- */
+
+static void wait_add(struct wait_queue *q, struct task *t)
+{
+	struct task **at = &q->first;
+	while (*at)
+		at = &(*at)->next;
+	t->next = NULL;
+	*at = t;
+}
+
+static void wait_remove(struct task *t)
+{
+	struct task **at = &t->waiting_on->first;
+	while (*at != t)
+		at = &(*at)->next;
+	*at = t->next;
+	t->waiting_on = NULL;
+}
+
+static int wait(struct wait_queue *q, struct spinlock *l, bool killable)
+{
+	struct task *t = current();
+	ASSERT(t->preempt == 1);
+	uint32_t flags = sched_lock();
+	if (killable && t->hazard & HAZARD_KILLED) {
+		sched_unlock(flags);
+		return -EINTR;
+	}
+	t->state = TASK_SLEEPING;
+	t->killable = killable;
+	t->waiting_on = q;
+	wait_add(q, t);
+	__atomic_store_n(&l->held, 0, __ATOMIC_RELEASE);
+	switch_away();
+	sched_unlock(flags);
+	while (__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE)) /* preemption stayed off, as l's holder had it */
+		__asm__ volatile("pause");
+	return killable && t->hazard & HAZARD_KILLED ? -EINTR : 0;
+}
+
+int wait_on(struct wait_queue *q, struct spinlock *l) { return wait(q, l, true); }
+
+void wait_on_unkillable(struct wait_queue *q, struct spinlock *l) { wait(q, l, false); }
+
+static void wake_first(struct wait_queue *q)
+{
+	struct task *t = q->first;
+	q->first = t->next;
+	t->waiting_on = NULL;
+	make_ready(t);
+}
+
+void wake_all(struct wait_queue *q)
+{
+	uint32_t flags = sched_lock();
+	while (q->first)
+		wake_first(q);
+	sched_unlock(flags);
+}
+
+void wake_one(struct wait_queue *q)
+{
+	uint32_t flags = sched_lock();
+	if (q->first)
+		wake_first(q);
+	sched_unlock(flags);
+}
+
+int sleep_ms(uint32_t ms)
+{
+	struct task *t = current(), **at;
+	t->wake_time = VO(time, now)() + (uint64_t)ms * 1000000;
+	uint32_t flags = sched_lock();
+	bool killed = t->hazard & HAZARD_KILLED;
+	if (!killed) {
+		for (at = &sleepers.first; *at && (*at)->wake_time <= t->wake_time;)
+			at = &(*at)->next;
+		t->next = *at;
+		*at = t;
+		t->waiting_on = &sleepers;
+		t->killable = true;
+		t->state = TASK_SLEEPING;
+		switch_away();
+	}
+	sched_unlock(flags);
+	return t->hazard & HAZARD_KILLED ? -EINTR : 0;
+}
+
+void sched_tick(void)
+{
+	struct task *t = current();
+	t->runtime_ticks++;
+	if (!t->idle && --t->slice <= 0)
+		hazard_set(t, HAZARD_RESCHED);
+	if (t->cpu == 0 && sleepers.first) {
+		uint64_t now = VO(time, now)();
+		uint32_t flags = sched_lock();
+		while (sleepers.first && sleepers.first->wake_time <= now)
+			wake_first(&sleepers);
+		sched_unlock(flags);
+	}
+}
+
+/* --- the end of tasks --- */
+
+void sched_kill(struct task *t)
+{
+	uint32_t flags = sched_lock();
+	hazard_set(t, HAZARD_KILLED);
+	if (t->state == TASK_SLEEPING && t->killable) {
+		wait_remove(t);
+		make_ready(t);
+	} else if (t->state == TASK_RUNNING && t->cpu != this_cpu()) {
+		VO(irq, send)(t->cpu, VEC_RESCHED); /* its way back to user mode sees the hazard */
+	}
+	sched_unlock(flags);
+}
+
+void sched_die(struct spinlock *l)
+{
+	struct task *t = current();
+	sched_lock();
+	t->state = TASK_ZOMBIE;
+	while (t->parent->child_ended.first)
+		wake_first(&t->parent->child_ended);
+	__atomic_store_n(&l->held, 0, __ATOMIC_RELEASE);
+	switch_away();
+	panic("a zombie ran");
+}
+
+bool sched_dead(struct task *t)
+{
+	uint32_t flags = sched_lock();
+	bool dead = t->state == TASK_ZOMBIE;
+	sched_unlock(flags);
+	return dead;
+}
+
+/* --- idle --- */
+
+void sched_init_cpu(unsigned cpu)
+{
+	struct task *t = current();
+	memset(t, 0, sizeof(*t));
+	t->cpu = cpu;
+	t->idle = true;
+	t->preempt = 1; /* an interrupt never switches away from idle: its loop does */
+	t->state = TASK_RUNNING;
+	t->guard = TASK_GUARD;
+	snprintf(t->name, sizeof(t->name), "idle%u", cpu);
+	idle_tasks[cpu] = t;
+}
+
+void sched_idle(void)
+{
+	for (;;) {
+		VO(irq, disable)();
+		uint32_t flags = sched_lock();
+		bool work = ready.first;
+		if (!work)
+			idle_cpus |= 1u << this_cpu();
+		sched_unlock(flags);
+		if (work) {
+			schedule();
+			VO(irq, enable)();
+		} else {
+			VO(cpu, idle)();
+		}
+	}
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* Dispatch of exceptions and interrupts: a program's faults go to user_fault, the kernel's own end in a panic. */
+#include "trap/trap.h"
+#include "mm/vm.h"
+
+struct fixup { uint32_t at, go_on; };
+extern const struct fixup fixups_start[], fixups_end[];
+
+static bool from_user(const struct trap_frame *regs) { return (regs->cs & 3) == 3; }
+
+void trap_panic(const struct trap_frame *regs, uint32_t address)
+{
+	bool user = from_user(regs);
+	uint32_t offset;
+	const char *name = ksym_find(regs->eip, &offset);
+	printk("eax %08x ebx %08x ecx %08x edx %08x\nesi %08x edi %08x ebp %08x esp %08x\n", regs->eax, regs->ebx, regs->ecx,
+	       regs->edx, regs->esi, regs->edi, regs->ebp, user ? regs->esp : (uint32_t)&regs->esp);
+	printk("eip %08x cs %04x eflags %08x ds %04x es %04x address %08x\n", regs->eip, regs->cs, regs->eflags, regs->ds,
+	       regs->es, address);
+	backtrace(regs->ebp);
+	panic("exception %u, error %#x, in %s at %s+%#x", regs->vector, regs->error, user ? "a program" : "the kernel", name,
+	      offset);
+}
+
+/* A user address that the kernel touched for a program is bad: go on behind the copy. */
+static bool fix_up(struct trap_frame *regs)
+{
+	for (const struct fixup *f = fixups_start; f < fixups_end; f++)
+		if (f->at == regs->eip) {
+			regs->eip = f->go_on;
+			return true;
+		}
+	return false;
+}
+
+static void page_fault(struct trap_frame *regs)
+{
+	struct task *t = current();
+	uint32_t address = VO(cpu, fault_address)();
+	if (regs->eflags & EFLAGS_IF)
+		VO(irq, enable)();
+	bool may_sleep = t->preempt == 0 && regs->eflags & EFLAGS_IF;
+	if (t->mm && address < USER_END && may_sleep && mm_fault(t->mm, address, regs->error) == 0)
+		return;
+	if (from_user(regs))
+		user_fault(regs, address);
+	else if (address >= USER_END || !fix_up(regs))
+		trap_panic(regs, address);
+}
+
+static void interrupt(unsigned vector)
+{
+	irq_count(vector);
+	if (vector == VEC_HALT)
+		VO(cpu, halt)();
+	if (vector == VEC_TIMER)
+		sched_tick();
+	else if (vector >= VEC_IRQ && vector < VEC_IRQ + NR_IRQ)
+		irq_handle(vector - VEC_IRQ);
+	if (vector != VEC_SPURIOUS)
+		VO(irq, end)(vector);
+}
+
+void trap_handle(struct trap_frame *regs)
+{
+	unsigned vector = regs->vector;
+	if (vector == VEC_PF) {
+		page_fault(regs);
+	} else if (vector >= VEC_EXCEPTIONS) {
+		interrupt(vector);
+		if (!from_user(regs))
+			preempt_check();
+	} else if (!from_user(regs) || vector == VEC_NMI) {
+		trap_panic(regs, 0);
+	} else {
+		VO(irq, enable)();
+		if (vector == VEC_NM)
+			fpu_use();
+		else
+			user_fault(regs, 0);
+	}
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The native VO: processor, MMU and ports. Each function is the one instruction that its name says, or the few around it;
+ * vo.h has the contracts.
+ */
+#include "vo/native.h"
+#include "mm/vm.h"
+#include "proc/task.h"
+#include "trap/trap.h"
+
+#define CPUID_PGE (1u << 13)
+#define CPUID_FXSR (1u << 24)
+#define CPUID_SSE (1u << 25)
+
+extern uint64_t idt[256];          /* entry.S's stubs as gates; one for all CPUs */
+extern const uint32_t trap_stubs[]; /* pairs: vector, address */
+extern const uint32_t trap_stub_count;
+extern char syscall_entry[], double_fault_entry[];
+
+uint64_t idt[256];
+static struct cpu_tables {
+	uint64_t gdt[GDT_ENTRIES];
+	struct tss tss, df_tss;
+} tables[MAX_CPUS] __attribute__((aligned(64)));
+
+/* --- cpu --- */
+
+static uint64_t tss_descriptor(const struct tss *t) /* available 32-bit TSS, byte granular (SDM vol. 3, 8.2.2) */
+{
+	return (DESCRIPTOR((uint32_t)t, sizeof(*t) - 1, 0x09, 0) & ~((uint64_t)0xC << 52));
+}
+
+static void fill_idt(void)
+{
+	for (unsigned i = 0; i < trap_stub_count; i++) {
+		unsigned vector = trap_stubs[2 * i], dpl = vector == VEC_BP || vector == VEC_OF ? 3 : 0;
+		idt[vector] = gate(trap_stubs[2 * i + 1], SEL_KCODE, GATE_INTERRUPT, dpl);
+	}
+	idt[VEC_DF] = gate(0, SEL_DF_TSS, GATE_TASK, 0);
+	idt[SYSCALL_VECTOR] = gate((uint32_t)syscall_entry, SEL_KCODE, GATE_TRAP, 3);
+}
+
+/* A double fault gets a fresh stack by a task switch: the old one may be the cause (SDM vol. 3, 6.12.2). */
+static void fill_double_fault(struct cpu_tables *c, unsigned cpu)
+{
+	pfn_t pfn = frame_alloc(TASK_STACK_ORDER);
+	ASSERT(pfn != NO_FRAME);
+	struct task *t = memset(pfn_to_virt(pfn), 0, sizeof(*t)); /* so that current() works there */
+	t->cpu = cpu;
+	t->preempt = 1;
+	c->df_tss = (struct tss){
+		.esp0 = (uint32_t)t + TASK_STACK_BYTES, .ss0 = SEL_KDATA,
+		.cr3 = pfn_to_mfn(virt_to_pfn(kernel_directory)) << PAGE_SHIFT, .eip = (uint32_t)double_fault_entry,
+		.eflags = EFLAGS_FIXED, .esp = (uint32_t)t + TASK_STACK_BYTES - 16,
+		.es = SEL_KDATA, .cs = SEL_KCODE, .ss = SEL_KDATA, .ds = SEL_KDATA, .iomap = sizeof(struct tss),
+	};
+}
+
+static void set_control_registers(void)
+{
+	uint32_t eax = 1, ebx, ecx, edx, cr0, cr4;
+	__asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+	__asm__ volatile("movl %%cr4, %0" : "=r"(cr4));
+	cr4 |= CR4_PSE | (edx & CPUID_PGE ? CR4_PGE : 0) | (edx & CPUID_FXSR ? CR4_OSFXSR : 0) |
+	       (edx & CPUID_SSE ? CR4_OSXMMEXCPT : 0);
+	__asm__ volatile("movl %0, %%cr4" : : "r"(cr4));
+	__asm__ volatile("movl %%cr0, %0" : "=r"(cr0));
+	cr0 = (cr0 | CR0_WP | CR0_NE | CR0_MP | CR0_TS | CR0_AM) & ~(uint32_t)CR0_EM;
+	__asm__ volatile("movl %0, %%cr0" : : "r"(cr0));
+}
+
+static void native_cpu_init(unsigned cpu)
+{
+	struct cpu_tables *c = &tables[cpu];
+	if (cpu == 0)
+		fill_idt();
+	c->gdt[SEL_KCODE / 8] = DESCRIPTOR(0, 0xFFFFF, SEG_CODE, 0);
+	c->gdt[SEL_KDATA / 8] = DESCRIPTOR(0, 0xFFFFF, SEG_DATA, 0);
+	c->gdt[SEL_UCODE / 8] = DESCRIPTOR(0, 0xFFFFF, SEG_CODE, 3);
+	c->gdt[SEL_UDATA / 8] = DESCRIPTOR(0, 0xFFFFF, SEG_DATA, 3);
+	c->gdt[SEL_TSS / 8] = tss_descriptor(&c->tss);
+	c->gdt[SEL_DF_TSS / 8] = tss_descriptor(&c->df_tss);
+	c->tss = (struct tss){ .ss0 = SEL_KDATA, .esp0 = (uint32_t)current() + TASK_STACK_BYTES, .iomap = sizeof(struct tss) };
+	fill_double_fault(c, cpu);
+	struct descriptor_pointer gdtr = { sizeof(c->gdt) - 1, (uint32_t)c->gdt }, idtr = { sizeof(idt) - 1, (uint32_t)idt };
+	__asm__ volatile("lgdt %0\n"
+			 "lidt %1\n"
+			 "ljmpl %2, $1f\n"
+			 "1: movl %3, %%ds\n"
+			 "movl %3, %%es\n"
+			 "movl %3, %%fs\n"
+			 "movl %3, %%gs\n"
+			 "movl %3, %%ss\n"
+			 "ltr %w4\n"
+			 "lldt %w5"
+			 : : "m"(gdtr), "m"(idtr), "i"(SEL_KCODE), "r"(SEL_KDATA), "r"(SEL_TSS), "r"(0) : "memory");
+	set_control_registers();
+}
+
+/* Entered by the double fault's task gate: the TSS has the registers as they were. */
+void native_double_fault(void)
+{
+	const struct tss *t = &tables[this_cpu()].tss;
+	struct trap_frame regs = {
+		.ds = t->ds, .es = t->es, .edi = t->edi, .esi = t->esi, .ebp = t->ebp, .ebx = t->ebx, .edx = t->edx, .ecx = t->ecx,
+		.eax = t->eax, .vector = VEC_DF, .eip = t->eip, .cs = t->cs, .eflags = t->eflags, .esp = t->esp, .ss = t->ss,
+	};
+	trap_panic(&regs, vo.cpu.fault_address());
+}
+
+static void native_cpu_set_kernel_stack(uint32_t esp) { tables[this_cpu()].tss.esp0 = esp; }
+
+static uint32_t native_cpu_fault_address(void)
+{
+	uint32_t address;
+	__asm__ volatile("movl %%cr2, %0" : "=r"(address));
+	return address;
+}
+
+static void native_cpu_fpu_trap(bool on)
+{
+	uint32_t cr0;
+	if (!on) {
+		__asm__ volatile("clts");
+		return;
+	}
+	__asm__ volatile("movl %%cr0, %0" : "=r"(cr0));
+	__asm__ volatile("movl %0, %%cr0" : : "r"(cr0 | CR0_TS));
+}
+
+static void native_cpu_idle(void) { __asm__ volatile("sti; hlt" : : : "memory"); }
+
+static void __attribute__((noreturn)) native_cpu_halt(void)
+{
+	for (;;)
+		__asm__ volatile("cli; hlt" : : : "memory");
+}
+
+static void native_io_out32(uint16_t port, uint32_t value);
+
+static void __attribute__((noreturn)) native_cpu_shutdown(unsigned status)
+{
+	native_io_out32(0xF4, status); /* QEMU's isa-debug-exit */
+	for (const char *s = "Shutdown"; *s; s++)
+		native_io_out8(0x8900, (uint8_t)*s); /* Bochs */
+	native_cpu_halt();
+}
+
+static unsigned native_cpu_ring(void)
+{
+	uint32_t cs;
+	__asm__ volatile("movl %%cs, %0" : "=r"(cs));
+	return cs & 3;
+}
+
+/* --- mmu --- */
+
+static void native_mmu_load_directory(mfn_t directory)
+{
+	__asm__ volatile("movl %0, %%cr3" : : "r"(directory << PAGE_SHIFT) : "memory");
+}
+
+static void native_mmu_set_pte(pte_t *at, pte_t value) { *(volatile pte_t *)at = value; }
+
+static void native_mmu_set_ptes(pte_t *at, const pte_t *values, unsigned n) { memcpy(at, values, n * sizeof(pte_t)); }
+
+static void native_mmu_batch_begin(void) {}
+
+static void native_mmu_batch_end(void) {}
+
+static void native_mmu_release_directory(mfn_t directory) { (void)directory; }
+
+static void native_mmu_flush_page(uint32_t address)
+{
+	__asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
+static void native_mmu_flush_all(void)
+{
+	uint32_t cr3;
+	__asm__ volatile("movl %%cr3, %0; movl %0, %%cr3" : "=r"(cr3) : : "memory");
+}
+
+/* --- irq: this processor's flag --- */
+
+uint32_t native_irq_save(void)
+{
+	uint32_t flags;
+	__asm__ volatile("pushfl; popl %0; cli" : "=r"(flags) : : "memory");
+	return flags;
+}
+
+void native_irq_restore(uint32_t flags)
+{
+	if (flags & EFLAGS_IF)
+		__asm__ volatile("sti" : : : "memory");
+	else
+		__asm__ volatile("cli" : : : "memory");
+}
+
+static void native_irq_disable(void) { __asm__ volatile("cli" : : : "memory"); }
+
+static void native_irq_enable(void) { __asm__ volatile("sti" : : : "memory"); }
+
+static bool native_irq_enabled(void)
+{
+	uint32_t flags;
+	__asm__ volatile("pushfl; popl %0" : "=r"(flags));
+	return flags & EFLAGS_IF;
+}
+
+/* --- io --- */
+
+uint8_t native_io_in8(uint16_t port)
+{
+	uint8_t v;
+	__asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+
+static uint16_t native_io_in16(uint16_t port)
+{
+	uint16_t v;
+	__asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+
+static uint32_t native_io_in32(uint16_t port)
+{
+	uint32_t v;
+	__asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+
+void native_io_out8(uint16_t port, uint8_t value) { __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
+
+static void native_io_out16(uint16_t port, uint16_t value) { __asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port)); }
+
+static void native_io_out32(uint16_t port, uint32_t value) { __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port)); }
+
+static void native_io_in16_block(uint16_t port, void *to, unsigned n)
+{
+	__asm__ volatile("rep insw" : "+D"(to), "+c"(n) : "d"(port) : "memory");
+}
+
+static void native_io_out16_block(uint16_t port, const void *from, unsigned n)
+{
+	__asm__ volatile("rep outsw" : "+S"(from), "+c"(n) : "d"(port) : "memory");
+}
+
+const struct vo native_vo = {
+	.cpu = { native_cpu_init, native_cpu_set_kernel_stack, native_cpu_fault_address, native_cpu_fpu_trap, native_cpu_idle,
+		 native_cpu_start, native_cpu_shutdown, native_cpu_halt, native_cpu_ring },
+	.mmu = { native_mmu_load_directory, native_mmu_set_pte, native_mmu_set_ptes, native_mmu_batch_begin,
+		 native_mmu_batch_end, native_mmu_release_directory, native_mmu_flush_page, native_mmu_flush_all },
+	.irq = { native_irq_save, native_irq_restore, native_irq_disable, native_irq_enable, native_irq_enabled,
+		 native_irq_init, native_irq_mask, native_irq_end, native_irq_send },
+	.time = { native_time_start_tick, native_time_now },
+	.io = { native_io_in8, native_io_in16, native_io_in32, native_io_out8, native_io_out16, native_io_out32,
+		native_io_in16_block, native_io_out16_block },
+};

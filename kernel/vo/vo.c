@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* The table in use, its use counts and its report. What each operation does is in native.c and native_irq.c. */
+#include "vo/vo.h"
+#include "proc/task.h"
+
+struct vo vo;
+uint32_t vo_uses[MAX_CPUS];
+
+void vo_hold(void)
+{
+	preempt_disable();
+	vo_uses[this_cpu()]++;
+}
+
+void vo_release(void)
+{
+	vo_uses[this_cpu()]--;
+	preempt_enable();
+}
+
+void vo_batch_begin(void)
+{
+	vo_hold();
+	VO(mmu, batch_begin)();
+}
+
+void vo_batch_end(void)
+{
+	VO(mmu, batch_end)();
+	vo_release();
+}
+
+#ifdef DEBUG
+uint32_t vo_calls[NR_VO_OPS];
+#endif
+
+int vo_text(char *buf, size_t size)
+{
+	static const char *const names[NR_VO_OPS] = {
+#define NAME(group, op) [offsetof(struct vo, group.op) / sizeof(void *)] = #group "." #op
+		NAME(cpu, init), NAME(cpu, set_kernel_stack), NAME(cpu, fault_address), NAME(cpu, fpu_trap), NAME(cpu, idle),
+		NAME(cpu, start), NAME(cpu, shutdown), NAME(cpu, halt), NAME(cpu, ring),
+		NAME(mmu, load_directory), NAME(mmu, set_pte), NAME(mmu, set_ptes), NAME(mmu, batch_begin),
+		NAME(mmu, batch_end), NAME(mmu, release_directory), NAME(mmu, flush_page), NAME(mmu, flush_all),
+		NAME(irq, save), NAME(irq, restore), NAME(irq, disable), NAME(irq, enable), NAME(irq, enabled),
+		NAME(irq, init), NAME(irq, mask), NAME(irq, end), NAME(irq, send),
+		NAME(time, start_tick), NAME(time, now),
+		NAME(io, in8), NAME(io, in16), NAME(io, in32), NAME(io, out8), NAME(io, out16), NAME(io, out32),
+		NAME(io, in16_block), NAME(io, out16_block),
+	};
+	size_t n = 0;
+	for (unsigned i = 0; i < NR_VO_OPS; i++) {
+		char *at = buf + MIN(n, size);
+		size_t left = size - MIN(n, size);
+#ifdef DEBUG
+		n += (size_t)snprintf(at, left, "%s %u\n", names[i], vo_calls[i]);
+#else
+		n += (size_t)snprintf(at, left, "%s -\n", names[i]);
+#endif
+	}
+	return (int)n;
+}

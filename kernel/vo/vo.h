@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The virtual object (VO): every sensitive operation of the kernel, as one table of functions. `native_vo` does each
+ * on the hardware (ring 0); `virtual_vo` asks the VMM (ring 1). `vo` is the table in use: a mode switch copies the
+ * other one over it, and nothing else in the kernel knows the mode.
+ *
+ * Each operation below tells its meaning in both modes (N: native, V: virtual) and the section of the SDM (vol. 3) that
+ * describes what the native one executes. Unless it says otherwise an operation may be called in any context, does
+ * not sleep, and concerns the CPU that it runs on: callers that could move to another CPU disable preemption first.
+ */
+#ifndef VO_VO_H
+#define VO_VO_H
+
+#include "lib/kernel.h"
+
+typedef uint32_t pfn_t; /* pseudo-physical frame number: what the kernel thinks in */
+typedef uint32_t mfn_t; /* machine frame number: what page tables hold */
+typedef uint32_t pte_t; /* entry of a page table or a page directory */
+
+struct vo {
+	struct {
+		/* Load this CPU's descriptor tables, task register and control registers (2.4, 2.5).
+		   N: lgdt, lidt, ltr, CR0.WP, CR4. V: nothing, the VMM's are loaded. Interrupts off. */
+		void (*init)(unsigned cpu);
+		/* Stack on which this CPU's next entry from user mode begins (8.2.1).
+		   N: esp0 of the TSS. V: ss1:esp1, by hypercall. Preemption off. */
+		void (*set_kernel_stack)(uint32_t esp);
+		/* Address of the page fault being handled (4.7). N: CR2. V: shared page. Interrupts off since the fault. */
+		uint32_t (*fault_address)(void);
+		/* Whether the next FPU instruction traps with #NM (2.5). N: CR0.TS. V: CR0.TS by hypercall. */
+		void (*fpu_trap)(bool on);
+		/* Enable interrupts and wait for one, with none lost between (vol. 2, STI, HLT).
+		   N: sti; hlt. V: hypercall that blocks. Returns with interrupts on. */
+		void (*idle)(void);
+		/* Start a processor at the boot path's trampoline (9.4.4). N: INIT and two SIPIs by the local APIC.
+		   V: never called, all are running. Result: 0, -ETIMEDOUT. */
+		int (*start)(unsigned apic_id, uint32_t trampoline);
+		/* End the run with a status, or power off, or stop for ever. N: ports 0xF4 and 0x8900, then hlt. V: the same by
+		   hypercall. */
+		void (*shutdown)(unsigned status) __attribute__((noreturn));
+		/* Stop this CPU for ever with interrupts off. N: cli; hlt. V: hypercall. */
+		void (*halt)(void) __attribute__((noreturn));
+		/* Privilege level that the kernel now runs at, for reports (5.5). N: 0. V: 1. */
+		unsigned (*ring)(void);
+	} cpu;
+	struct {
+		/* Use another page directory and drop this CPU's non-global TLB entries (2.5, 4.10.4).
+		   N: mov to CR3. V: hypercall; the VMM validates and pins a directory at its first load. */
+		void (*load_directory)(mfn_t directory);
+		/* Store an entry of a table or directory that may be in use (4.3). The caller flushes.
+		   N: a store. V: hypercall, or a store while the table was never loaded. */
+		void (*set_pte)(pte_t *at, pte_t value);
+		/* Store n entries at consecutive places of one table. N: n stores. V: one hypercall. */
+		void (*set_ptes)(pte_t *at, const pte_t *values, unsigned n);
+		/* Open and close a batch: updates between them need only be visible at the end. Not nested; preemption is off
+		   between. N: nothing. V: updates are queued and sent at the end, or when the queue is full. */
+		void (*batch_begin)(void);
+		void (*batch_end)(void);
+		/* The directory will not be loaded again; it and its tables become plain memory. N: nothing. V: unpin. */
+		void (*release_directory)(mfn_t directory);
+		/* Drop the TLB entry of one page (4.10.4.1). N: invlpg. V: hypercall. */
+		void (*flush_page)(uint32_t address);
+		/* Drop all non-global TLB entries. N: CR3 reloaded. V: hypercall. */
+		void (*flush_all)(void);
+	} mmu;
+	struct {
+		/* Turn interrupts off; the result is for restore() (bit 9 = they were on; vol. 1, 3.4.3).
+		   N: pushf, cli. V: virtual IF := 0. */
+		uint32_t (*save)(void);
+		/* Turn interrupts on if bit 9 of flags is set, else off. N: popf. V: virtual IF, then pending events. */
+		void (*restore)(uint32_t flags);
+		/* N: cli. V: virtual IF := 0. */
+		void (*disable)(void);
+		/* N: sti. V: virtual IF := 1, then pending events. */
+		void (*enable)(void);
+		/* Whether interrupts are on. N: EFLAGS.IF. V: virtual IF. */
+		bool (*enabled)(void);
+		/* Prepare the interrupt controllers: all lines masked. N: PICs off, IOAPIC (boot CPU), this CPU's local APIC
+		   (11.4). V: nothing. Interrupts off. */
+		void (*init)(unsigned cpu);
+		/* Let an ISA line interrupt the boot CPU, or not (82093AA, 3.2.4). N: IOAPIC entry. V: hypercall. */
+		void (*mask)(unsigned line, bool masked);
+		/* End of the interrupt being handled (11.8.5). N: EOI register. V: the event is done. */
+		void (*end)(unsigned vector);
+		/* Interrupt another CPU, or all others with IPI_OTHERS (11.6). N: ICR. V: hypercall. */
+		void (*send)(unsigned cpu, unsigned vector);
+	} irq;
+	struct {
+		/* Tick this CPU hz times a second with VEC_TIMER (11.5.4). N: local APIC timer. V: virtual timer. */
+		void (*start_tick)(unsigned hz);
+		/* Nanoseconds since boot, never going back on one CPU (18.17). N and V: scaled time-stamp counter. */
+		uint64_t (*now)(void);
+	} time;
+	struct {
+		/* Port input and output (vol. 1, 19.3). N: in, out. V: the same, allowed by the TSS bitmap. */
+		uint8_t (*in8)(uint16_t port);
+		uint16_t (*in16)(uint16_t port);
+		uint32_t (*in32)(uint16_t port);
+		void (*out8)(uint16_t port, uint8_t value);
+		void (*out16)(uint16_t port, uint16_t value);
+		void (*out32)(uint16_t port, uint32_t value);
+		/* n 16-bit words from or to a data port. N and V: rep insw, rep outsw. */
+		void (*in16_block)(uint16_t port, void *to, unsigned n);
+		void (*out16_block)(uint16_t port, const void *from, unsigned n);
+	} io;
+};
+
+#define IPI_OTHERS 0xFFFFFFFF
+#define NR_VO_OPS (sizeof(struct vo) / sizeof(void *))
+_Static_assert(sizeof(struct vo) <= 40 * sizeof(void *), "the VO has at most 40 operations");
+
+extern struct vo vo;              /* in use */
+extern const struct vo native_vo; /* native.c */
+
+/* How the kernel calls an operation: VO(irq, save)(). The debug build counts calls for /proc/vo. */
+#ifdef DEBUG
+extern uint32_t vo_calls[NR_VO_OPS];
+#define VO(group, op) (*(__atomic_fetch_add(&vo_calls[offsetof(struct vo, group.op) / sizeof(void *)], 1, __ATOMIC_RELAXED), &vo.group.op))
+#else
+#define VO(group, op) vo.group.op
+#endif
+
+/*
+ * The use count: while it is above zero on a CPU, the mode must not change there, because a value read or computed in
+ * one mode is about to be used (`quiesce` waits for it). vo_hold disables preemption. Nests. Any context.
+ */
+extern uint32_t vo_uses[];
+void vo_hold(void);
+void vo_release(void);
+/* vo_hold and a batch of page-table updates; not nested. Nothing may sleep or fault within. */
+void vo_batch_begin(void);
+void vo_batch_end(void);
+
+/*
+ * vo_text - /proc/vo: one line an operation, "group.op calls" in table order ("-" where not counted).
+ * Result: length, as snprintf.
+ */
+int vo_text(char *buf, size_t size);
+
+#endif
