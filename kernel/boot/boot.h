@@ -40,6 +40,8 @@ const struct boot_module *boot_module(const char *word);
 /* Memory: p2m, the kernel's directory, frames (mm/init.c). Ends the use of the boot directory on this CPU. */
 void mm_init(void);
 
+/* Copy the trampoline to its place. Context: boot directory in use. */
+void smp_place_trampoline(void);
 /* Start the other processors; they idle until there is work (boot/smp.c). */
 void smp_start(void);
 void smp_cpu_main(void) __attribute__((noreturn));

@@ -11,7 +11,6 @@
 #define FLUSH_MS 5000
 
 void kmain(uint32_t magic, uint32_t info) __attribute__((noreturn));
-void smp_place_trampoline(void);
 void task_enter_user(void) __attribute__((noreturn));
 
 /* What an outside observer needs to find the RAM disk: it reads the file system from the machine's memory. */

@@ -61,6 +61,16 @@ void mutex_lock(struct mutex *m)
 	spin_unlock(&m->lock);
 }
 
+bool mutex_try(struct mutex *m)
+{
+	spin_lock(&m->lock);
+	bool taken = !m->owner;
+	if (taken)
+		m->owner = current();
+	spin_unlock(&m->lock);
+	return taken;
+}
+
 void mutex_unlock(struct mutex *m)
 {
 	spin_lock(&m->lock);

@@ -46,6 +46,7 @@ int sleep_ms(uint32_t ms);
 
 /* Context: process, no spin lock held. Not recursive. */
 void mutex_lock(struct mutex *m);
+bool mutex_try(struct mutex *m); /* whether it was free and is now taken; also with spin locks held */
 void mutex_unlock(struct mutex *m);
 
 #endif

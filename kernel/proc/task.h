@@ -17,7 +17,7 @@
 
 struct mm;
 struct file;
-struct vnode;
+struct cwd;
 
 /* What the entry code pushes, lowest address first; grouped by who writes it. vo/entry.S knows this layout. */
 struct trap_frame {
@@ -56,8 +56,7 @@ struct task {
 	uint64_t runtime_ticks;
 
 	struct file *files[OPEN_MAX];
-	struct vnode *cwd;
-	char *cwd_path; /* kmalloc(PATH_MAX), absolute, normalized */
+	struct cwd *cwd; /* shared after fork; NULL: the root */
 
 	uint32_t fault_handler, fault_restorer; /* user addresses, 0 if none */
 	void *fpu;                              /* 512 bytes, 16-byte aligned; NULL until first use */
@@ -140,5 +139,6 @@ void fpu_use(void);                  /* #NM: give the FPU to this task; preempti
 void fpu_switch_out(struct task *t); /* save a live state; schedule() only */
 int fpu_fork(struct task *child);   /* copy the parent's state: 0, -ENOMEM */
 void fpu_drop(struct task *t);      /* exec, exit */
+void fpu_init(void);                 /* boot CPU, once */
 
 #endif

@@ -14,6 +14,5 @@ void trap_panic(const struct trap_frame *regs, uint32_t address) __attribute__((
 void irq_handle(unsigned line);   /* run an ISA line's handler */
 void irq_count(unsigned vector);  /* for /proc/interrupts */
 
-void fpu_init(void); /* proc/fpu.c; boot CPU, once */
 
 #endif

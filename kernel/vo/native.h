@@ -11,6 +11,7 @@ void native_irq_init(unsigned cpu);
 void native_irq_mask(unsigned line, bool masked);
 void native_irq_end(unsigned vector);
 void native_irq_send(unsigned cpu, unsigned vector);
+void native_double_fault(void); /* entry.S */
 int native_cpu_start(unsigned apic_id, uint32_t trampoline);
 void native_time_start_tick(unsigned hz);
 uint64_t native_time_now(void);

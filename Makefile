@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: MIT
+# Builds everything out of tree into build/. `make help` lists the targets.
+
+MAKEFLAGS += --no-builtin-rules
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+endif
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+# --- options: make TARGET NAME=value ---
+V ?= 0
+DEBUG ?= 0
+SMP ?= 1
+MEM ?= 64
+CMDLINE ?=
+DISK ?=
+ACCEL ?= tcg
+GUI ?= 0
+WERROR ?= 0
+export SMP MEM CMDLINE DISK ACCEL GUI
+
+B := build
+K := $(B)/$(if $(filter 1,$(DEBUG)),debug,kernel)
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' $(1) $(2);)
+
+# --- compilers: a cross compiler if there is one, else the host's with -m32, which needs no library for what we build ---
+CROSS := $(firstword $(foreach p,i686-elf- i686-linux-gnu-,$(if $(shell command -v $(p)gcc 2>/dev/null),$(p))))
+CC32 ?= $(if $(CROSS),$(CROSS)gcc,gcc -m32)
+LD32 ?= $(CROSS)ld -m elf_i386
+NM32 ?= $(CROSS)nm
+OBJDUMP32 ?= $(CROSS)objdump
+AR32 ?= $(CROSS)ar
+HOSTCC ?= gcc
+
+WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes $(if $(filter 1,$(WERROR)),-Werror)
+FREESTANDING := -std=gnu11 -ffreestanding -O2 -g -fno-pic -fno-pie -fcf-protection=none -fno-stack-protector -fno-common \
+	-fno-asynchronous-unwind-tables -mno-sse -mno-mmx -march=pentium -mpreferred-stack-boundary=2 -MMD -MP
+KFLAGS := $(FREESTANDING) $(WARN) -mno-80387 -fno-omit-frame-pointer -Iinclude -Ikernel -I. -fmacro-prefix-map=kernel/= \
+	$(if $(filter 1,$(DEBUG)),-DDEBUG)
+UFLAGS := $(FREESTANDING) $(WARN) -fomit-frame-pointer -ffunction-sections -fdata-sections -Iinclude -Iuser/lib -Ikernel
+HFLAGS := -std=gnu11 -g -O1 -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror) -MMD -MP
+
+KSRC := $(sort $(shell find kernel -name '*.c' -o -name '*.S'))
+KOBJ := $(KSRC:%=$(K)/%.o)
+ULIB := $(patsubst %,$(B)/user/%.o,$(sort $(wildcard user/lib/*.c user/lib/*.S)) kernel/lib/string.c kernel/lib/format.c)
+PROGRAMS := $(sort $(basename $(notdir $(wildcard user/programs/*.c))) $(notdir $(patsubst %/,%,$(dir $(wildcard user/programs/*/*.c)))))
+UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+MACHINE := $(patsubst %,$(B)/%.o,$(wildcard tests/machine/*.c))
+
+.PHONY: all help setup demo test soak bench run run-bochs iso doctor size check debug clean kernel unit FORCE
+all: $(B)/cinnabar $(B)/rootfs.ext2
+
+help:
+	@sed -n 's/^#: //p' $(firstword $(MAKEFILE_LIST))
+
+#: Cinnabar - make TARGET [NAME=value ...]
+#:
+#:   demo       install what is missing, build, boot in QEMU and run programs
+#:   test       install what is missing, build, run all tests (unit, QEMU, Bochs): under 10 minutes
+#:   soak       the long campaigns: fuzzing, crash sweeps
+#:   bench      count instructions of kernel operations; table and build/bench.json
+#:   run        interactive shell on this terminal (Ctrl-A X ends QEMU); GUI=1 for the VGA window
+#:   run-bochs  the same ISO in Bochs
+#:   iso        build/cinnabar.iso: GRUB, kernel and root file system; also boots a PC
+#:   debug      QEMU stopped at its first instruction, with GDB attached
+#:   doctor     which tools are there, which are missing, and the fix
+#:   size       code lines against their budgets
+#:   check      static checks: sensitive instructions, licences, style, budgets
+#:   setup      install what is missing for demo and test
+#:   clean      remove build/
+#:
+#:   V=1 show commands      DEBUG=1 debug kernel (VO call counts, assertions)    WERROR=1 warnings are errors
+#:   SMP=n processors       MEM=n MiB of memory      CMDLINE="p2m=shuffle:7"      kernel options (docs/kernel.md)
+#:   DISK=file ext2 image on an ATA disk as root     ACCEL=kvm use KVM
+
+# --- set-up comes first; the rest is made by a second make that sees the tools ---
+setup:
+	@tools/setup test
+
+demo:
+	@tools/setup demo
+	@$(MAKE) --no-print-directory all
+	@tools/demo
+
+test soak bench:
+	@tools/setup test
+	@$(MAKE) --no-print-directory all iso $(B)/debug/cinnabar unit $(B)/tests/run
+	@$(B)/tests/run --unit $(B)/unit $(if $(filter test,$@),,--$@)
+
+$(B)/debug/cinnabar: FORCE
+	@$(if $(filter 1,$(DEBUG)),:,$(MAKE) --no-print-directory DEBUG=1 kernel)
+
+run: all
+	@tools/run
+
+run-bochs: iso
+	@tools/bochs
+
+debug: all
+	@tools/debug
+
+iso: $(B)/cinnabar.iso
+
+doctor:
+	@tools/doctor
+
+size:
+	@tools/size
+
+check: $(B)/cinnabar
+	@OBJDUMP=$(OBJDUMP32) NM=$(NM32) CC32="$(CC32)" LD32="$(LD32)" tools/check
+
+clean:
+	rm -rf $(B)
+
+# --- kernel: linked twice, so that the second image holds the first one's symbols for back traces ---
+kernel: $(K)/cinnabar
+
+$(K)/cinnabar: $(KOBJ) kernel/kernel.ld tools/ksyms
+	$(call say,LD,$@)
+	$(Q)tools/ksyms </dev/null >$(K)/ksyms0.S && $(CC32) -c $(K)/ksyms0.S -o $(K)/ksyms0.o
+	$(Q)$(LD32) -z noexecstack -T kernel/kernel.ld -o $(K)/pass1 $(KOBJ) $(K)/ksyms0.o
+	$(Q)$(NM32) -n $(K)/pass1 | tools/ksyms >$(K)/ksyms.S && $(CC32) -c $(K)/ksyms.S -o $(K)/ksyms.o
+	$(Q)$(LD32) -z noexecstack -T kernel/kernel.ld -Map=$(K)/cinnabar.map -o $@ $(KOBJ) $(K)/ksyms.o
+
+$(B)/cinnabar: $(K)/cinnabar
+	$(Q)cp $< $@
+
+$(K)/%.c.o: %.c $(K)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC32) $(KFLAGS) -c $< -o $@
+
+$(K)/%.S.o: %.S $(K)/flags
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D) && $(CC32) $(KFLAGS) -c $< -o $@
+
+# Changed flags rebuild everything.
+$(K)/flags: FORCE
+	@mkdir -p $(@D); echo '$(CC32) $(KFLAGS) $(UFLAGS)' | cmp -s - $@ || echo '$(CC32) $(KFLAGS) $(UFLAGS)' >$@
+
+# --- programs and the root file system ---
+$(B)/user/%.c.o: %.c $(K)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC32) $(UFLAGS) -c $< -o $@
+
+$(B)/user/%.S.o: %.S $(K)/flags
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D) && $(CC32) $(UFLAGS) -c $< -o $@
+
+$(B)/user/lib.a: $(ULIB)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR32) rcs $@ $^
+
+define program
+$(B)/bin/$(1): $(patsubst %,$(B)/user/%.o,$(wildcard user/programs/$(1).c user/programs/$(1)/*.c user/programs/$(1)/*.S)) $(B)/user/lib.a user/user.ld
+	$$(call say,LD,$$@)
+	$$(Q)mkdir -p $$(@D) && $(LD32) -z noexecstack --gc-sections -T user/user.ld -o $$@ $$(filter %.o,$$^) $(B)/user/lib.a
+	$$(Q)$(CROSS)strip -s $$@
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+$(B)/rootfs.ext2: $(PROGRAMS:%=$(B)/bin/%) $(shell find user/root -type f 2>/dev/null) tools/mkroot
+	$(call say,MKFS,$@)
+	$(Q)tools/mkroot $@ $(PROGRAMS:%=$(B)/bin/%)
+
+$(B)/cinnabar.iso: $(B)/cinnabar $(B)/rootfs.ext2 tools/iso FORCE
+	$(call say,ISO,$@)
+	$(Q)tools/iso $@ $(CMDLINE)
+
+# --- tests on the host ---
+unit: $(UNIT)
+
+$(B)/unit/%: tests/unit/%.c
+	$(call say,HOSTCC,$@)
+	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all -Itests/unit -Iinclude -Ikernel $< -o $@ -lcmocka
+
+$(B)/tests/machine/%.c.o: tests/machine/%.c
+	$(call say,HOSTCC,$<)
+	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -Iinclude -c $< -o $@
+
+$(B)/tests/run: $(MACHINE)
+	$(call say,LD,$@)
+	$(Q)$(HOSTCC) -o $@ $^ -ljansson -lelf -lutil
+
+compile_commands.json: FORCE
+	@tools/compile-commands '$(CC32) $(KFLAGS)' '$(CC32) $(UFLAGS)' >$@
+
+FORCE:
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

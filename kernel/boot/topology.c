@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Processors and interrupt controllers: from ACPI's MADT (ACPI 6.4, 5.2.12), else from the MP table (MultiProcessor
+ * Specification 1.4, 4), else what every PC has. Firmware tables are input: lengths and sums are checked.
+ */
+#include "dev/dev.h"
+
+#define LOW_BYTES 0x100000u /* the first MiB, where pointers to the tables are */
+#define TABLE_BYTES_MAX 0x10000u
+
+struct topology topology;
+static const uint8_t *low;
+
+static bool sum_ok(const void *p, uint32_t bytes)
+{
+	uint8_t sum = 0;
+	for (uint32_t i = 0; i < bytes; i++)
+		sum = (uint8_t)(sum + ((const uint8_t *)p)[i]);
+	return sum == 0;
+}
+
+static uint32_t get32(const uint8_t *p) { return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24; }
+static uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
+
+static const uint8_t *scan(uint32_t from, uint32_t to, const char *signature, uint32_t bytes)
+{
+	for (uint32_t at = from & ~15u; at + bytes <= to; at += 16)
+		if (memcmp(low + at, signature, strlen(signature)) == 0 && sum_ok(low + at, bytes))
+			return low + at;
+	return NULL;
+}
+
+/* Where firmware puts its pointers: the extended BIOS data area and the BIOS itself. */
+static const uint8_t *find_pointer(const char *signature, uint32_t bytes)
+{
+	uint32_t ebda = (uint32_t)get16(low + 0x40E) << 4;
+	const uint8_t *p = ebda >= 0x400 && ebda < 0xA0000 ? scan(ebda, MIN(ebda + 1024, 0xA0000u), signature, bytes) : NULL;
+	return p ? p : scan(0xE0000, LOW_BYTES, signature, bytes);
+}
+
+static void add_cpu(uint8_t apic_id)
+{
+	if (apic_id != topology.apic_id[0] && topology.nr_cpus < ARRAY_SIZE(topology.apic_id))
+		topology.apic_id[topology.nr_cpus++] = apic_id;
+}
+
+/* Polarity and trigger as MADT and MP table code them: 3 is low or level; ISA's own are high, edge. */
+static void add_override(unsigned line, unsigned pin, unsigned flags)
+{
+	if (line < NR_IRQ && pin < 256) {
+		topology.isa[line].pin = (uint8_t)pin;
+		topology.isa[line].low = (flags & 3) == 3;
+		topology.isa[line].level = (flags >> 2 & 3) == 3;
+	}
+}
+
+/* --- ACPI --- */
+
+/* Map a table whole, if it is what the signature says. */
+static const uint8_t *map_table(uint32_t machine, const char *signature)
+{
+	const uint8_t *head = map_machine(machine, 36, 0);
+	uint32_t bytes = get32(head + 4);
+	if ((signature && memcmp(head, signature, 4) != 0) || bytes < 36 || bytes > TABLE_BYTES_MAX)
+		return NULL;
+	const uint8_t *table = map_machine(machine, bytes, 0);
+	return sum_ok(table, bytes) ? table : NULL;
+}
+
+void topology_parse_madt(const uint8_t *madt)
+{
+	uint32_t bytes = get32(madt + 4);
+	topology.lapic = get32(madt + 36);
+	for (uint32_t at = 44; at + 2 <= bytes && madt[at + 1] >= 2 && at + madt[at + 1] <= bytes; at += madt[at + 1]) {
+		const uint8_t *e = madt + at;
+		if (e[0] == 0 && e[1] >= 8 && get32(e + 4) & 1)
+			add_cpu(e[3]);
+		else if (e[0] == 1 && e[1] >= 12 && get32(e + 8) == 0)
+			topology.ioapic = get32(e + 4);
+		else if (e[0] == 2 && e[1] >= 10)
+			add_override(e[3], get32(e + 4), get16(e + 8));
+	}
+}
+
+static bool find_acpi(void)
+{
+	const uint8_t *rsdp = find_pointer("RSD PTR ", 20), *rsdt = rsdp ? map_table(get32(rsdp + 16), "RSDT") : NULL;
+	uint32_t bytes = rsdt ? get32(rsdt + 4) : 0;
+	for (uint32_t at = 36; at + 4 <= bytes; at += 4) {
+		const uint8_t *madt = map_table(get32(rsdt + at), "APIC");
+		if (madt && get32(madt + 4) >= 44) {
+			topology_parse_madt(madt);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* --- MP table --- */
+
+void topology_parse_mp(const uint8_t *mp)
+{
+	uint32_t bytes = get16(mp + 4), at = 44;
+	topology.lapic = get32(mp + 36);
+	for (unsigned left = get16(mp + 34); left && at + 8 <= bytes; left--) {
+		const uint8_t *e = mp + at;
+		if (e[0] == 0 && at + 20 <= bytes && e[3] & 1)
+			add_cpu(e[1]);
+		else if (e[0] == 2 && e[3] & 1)
+			topology.ioapic = get32(e + 4);
+		else if (e[0] == 3 && e[1] == 0)
+			add_override(e[5], e[7], get16(e + 2));
+		at += e[0] == 0 ? 20 : 8;
+	}
+}
+
+static bool find_mp(void)
+{
+	const uint8_t *pointer = find_pointer("_MP_", 16);
+	uint32_t machine = pointer ? get32(pointer + 4) : 0;
+	if (!machine)
+		return false;
+	const uint8_t *head = map_machine(machine, 44, 0);
+	uint32_t bytes = get16(head + 4);
+	if (memcmp(head, "PCMP", 4) != 0 || bytes < 44)
+		return false;
+	const uint8_t *mp = map_machine(machine, bytes, 0);
+	if (!sum_ok(mp, bytes))
+		return false;
+	topology_parse_mp(mp);
+	return true;
+}
+
+void topology_find(void)
+{
+	uint32_t eax = 1, ebx, ecx, edx;
+	__asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+	topology = (struct topology){ .nr_cpus = 1, .apic_id = { (uint8_t)(ebx >> 24) }, .lapic = 0xFEE00000, .ioapic = 0xFEC00000 };
+	for (unsigned line = 0; line < NR_IRQ; line++)
+		topology.isa[line].pin = (uint8_t)(line == 0 ? 2 : line);
+	low = map_machine(0, LOW_BYTES, 0);
+	if (!find_acpi() && !find_mp())
+		printk("topology: no ACPI and no MP table; one processor and the usual addresses are taken\n");
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The terminal over both consoles. A line is edited here until Enter, and only then can be read; in raw mode each key can.
+ * Input comes from interrupt handlers, so the lock is taken with interrupts off.
+ */
+#include "dev/dev.h"
+#include "mm/vm.h"
+#include "proc/task.h"
+
+#define INPUT_BYTES 1024u
+#define CONTROL(c) ((c) & 0x1F)
+enum { CHUNK = 128, ERASE = 0x7F, ESCAPE = 0x1B };
+
+static struct spinlock lock;
+static struct wait_queue readers;
+static char input[INPUT_BYTES];
+static uint32_t read_at, line_at, write_at; /* counted on; [read_at, line_at) can be read, [line_at, write_at) is edited */
+static bool raw;
+static int foreground;
+static enum { NORMAL, ESCAPED, SEQUENCE } skipping; /* an escape sequence in a line: not for us */
+
+void console_putc(char c)
+{
+	if (c == '\n')
+		serial_putc('\r');
+	serial_putc(c);
+	vga_putc(c);
+}
+
+static void erase_one(void)
+{
+	write_at--;
+	console_putc('\b');
+	console_putc(' ');
+	console_putc('\b');
+}
+
+static void store(char c)
+{
+	if (write_at - read_at < INPUT_BYTES)
+		input[write_at++ % INPUT_BYTES] = c;
+}
+
+static void end_line(void)
+{
+	line_at = write_at;
+	wake_all(&readers);
+}
+
+static char last(void) { return input[(write_at - 1) % INPUT_BYTES]; }
+
+static bool skip_sequence(char c)
+{
+	if (skipping == NORMAL && c != ESCAPE)
+		return false;
+	if (skipping == NORMAL)
+		skipping = ESCAPED;
+	else if (skipping == ESCAPED && c == '[')
+		skipping = SEQUENCE;
+	else if (skipping == ESCAPED || (c >= '@' && c <= '~'))
+		skipping = NORMAL;
+	return true;
+}
+
+static void edit(char c)
+{
+	if (skip_sequence(c))
+		return;
+	if (c == '\b' || c == ERASE) {
+		if (write_at != line_at)
+			erase_one();
+	} else if (c == CONTROL('U')) {
+		while (write_at != line_at)
+			erase_one();
+	} else if (c == CONTROL('W')) {
+		while (write_at != line_at && last() == ' ')
+			erase_one();
+		while (write_at != line_at && last() != ' ')
+			erase_one();
+	} else if (c == CONTROL('D')) {
+		if (write_at == line_at)
+			store(CONTROL('D')); /* read as the end of input */
+		end_line();
+	} else if (c == '\n') {
+		console_putc('\n');
+		store('\n');
+		end_line();
+	} else if ((uint8_t)c >= ' ' && write_at - read_at < INPUT_BYTES - 1) { /* room stays for the newline */
+		store(c);
+		console_putc(c);
+	}
+}
+
+void tty_input(char c)
+{
+	uint32_t flags = spin_lock_irq(&lock);
+	int victims = 0;
+	if (c == '\r')
+		c = '\n';
+	if (raw) {
+		store(c);
+		end_line();
+	} else if (c == CONTROL('C')) {
+		victims = foreground;
+		console_putc('^');
+		console_putc('C');
+		console_putc('\n');
+		write_at = line_at;
+	} else {
+		edit(c);
+	}
+	spin_unlock_irq(&lock, flags);
+	if (victims)
+		task_kill_group(victims);
+}
+
+/* What can be read now, at most bytes, up to the end of a line; *end says whether Ctrl-D came. With the lock held. */
+static uint32_t take(char *to, uint32_t bytes, bool *end)
+{
+	uint32_t n = 0;
+	*end = false;
+	while (n < bytes && read_at != line_at) {
+		char c = input[read_at++ % INPUT_BYTES];
+		if (!raw && c == CONTROL('D')) {
+			*end = true;
+			break;
+		}
+		to[n++] = c;
+		if (c == '\n')
+			break;
+	}
+	return n;
+}
+
+int tty_read(void *buf, uint32_t bytes, bool user)
+{
+	char line[CHUNK];
+	bool end = false;
+	int error = 0;
+	uint32_t n = 0, flags;
+	if (bytes == 0)
+		return 0;
+	flags = spin_lock_irq(&lock);
+	while (!error && read_at == line_at)
+		error = wait_on(&readers, &lock);
+	if (!error)
+		n = take(line, MIN(bytes, (uint32_t)CHUNK), &end);
+	spin_unlock_irq(&lock, flags);
+	if (error)
+		return error;
+	if (!user)
+		memcpy(buf, line, n);
+	else if (copy_to_user(buf, line, n))
+		return -EFAULT;
+	return (int)n;
+}
+
+int tty_write(const void *buf, uint32_t bytes, bool user)
+{
+	char chunk[CHUNK];
+	for (uint32_t done = 0, some; done < bytes; done += some) {
+		some = MIN(bytes - done, (uint32_t)CHUNK);
+		if (!user)
+			memcpy(chunk, (const char *)buf + done, some);
+		else if (copy_from_user(chunk, (const char *)buf + done, some))
+			return done ? (int)done : -EFAULT;
+		uint32_t flags = spin_lock_irq(&lock);
+		for (uint32_t i = 0; i < some; i++)
+			console_putc(chunk[i]);
+		spin_unlock_irq(&lock, flags);
+	}
+	return (int)bytes;
+}
+
+int tty_set_foreground(int pgid)
+{
+	if (pgid <= 0)
+		return -EINVAL;
+	foreground = pgid;
+	return 0;
+}
+
+int tty_set_raw(bool on)
+{
+	uint32_t flags = spin_lock_irq(&lock);
+	raw = on;
+	skipping = NORMAL;
+	end_line();
+	spin_unlock_irq(&lock, flags);
+	return 0;
+}
+
+void tty_init(void)
+{
+	irq_install(1, keyboard_interrupt);
+	irq_install(4, serial_interrupt);
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/* The block cache: a hash table to find blocks, a list by last use to evict them. */
+#include "fs/bcache.h"
+#include "proc/task.h"
+
+static struct bcache *active;
+
+void bcache_enter(struct bcache *c)
+{
+	if (c->lock.owner != current())
+		mutex_lock(&c->lock);
+	c->depth++;
+}
+
+void bcache_leave(struct bcache *c)
+{
+	if (--c->depth == 0)
+		mutex_unlock(&c->lock);
+}
+
+static struct block **bucket(struct bcache *c, uint32_t number) { return &c->buckets[number % BCACHE_BUCKETS]; }
+
+static void list_remove(struct bcache *c, struct block *b)
+{
+	*(b->newer ? &b->newer->older : &c->newest) = b->older;
+	*(b->older ? &b->older->newer : &c->oldest) = b->newer;
+}
+
+static void list_add(struct bcache *c, struct block *b)
+{
+	b->older = c->newest;
+	b->newer = NULL;
+	*(c->newest ? &c->newest->newer : &c->oldest) = b;
+	c->newest = b;
+}
+
+static char *data_alloc(const struct bcache *c)
+{
+	if (c->block_bytes < PAGE_SIZE)
+		return kmalloc(c->block_bytes);
+	pfn_t pfn = frame_alloc(0);
+	return pfn == NO_FRAME ? NULL : pfn_to_virt(pfn);
+}
+
+static void data_free(const struct bcache *c, char *data)
+{
+	if (c->block_bytes < PAGE_SIZE)
+		kfree(data);
+	else
+		frame_put(virt_to_pfn(data));
+}
+
+static int transfer(struct bcache *c, struct block *b, bool write)
+{
+	uint32_t n = c->block_bytes / SECTOR, at = b->number * n;
+	if (b->number >= c->dev->sectors / n)
+		return -EIO;
+	return write ? c->dev->write(c->dev, at, n, b->data) : c->dev->read(c->dev, at, n, b->data);
+}
+
+static int write_back(struct bcache *c, struct block *b)
+{
+	int error = b->dirty ? transfer(c, b, true) : 0;
+	if (!error && b->dirty) {
+		b->dirty = false;
+		c->dirty--;
+	}
+	return error;
+}
+
+static void discard(struct bcache *c, struct block *b)
+{
+	struct block **at = bucket(c, b->number);
+	while (*at != b)
+		at = &(*at)->hash_next;
+	*at = b->hash_next;
+	list_remove(c, b);
+	c->dirty -= b->dirty;
+	c->count--;
+	data_free(c, b->data);
+	kfree(b);
+}
+
+/* Evict the least recently used blocks until there is room for one more; changed ones are written first. */
+static void make_room(struct bcache *c)
+{
+	for (struct block *b = c->oldest, *next; b && c->count >= c->limit; b = next) {
+		next = b->newer;
+		if (b->uses)
+			continue;
+		b->uses++; /* the device may sleep */
+		int error = write_back(c, b);
+		next = b->newer;
+		if (--b->uses == 0 && !error)
+			discard(c, b);
+	}
+}
+
+static struct block *find(struct bcache *c, uint32_t number)
+{
+	struct block *b = *bucket(c, number);
+	while (b && b->number != number)
+		b = b->hash_next;
+	if (b) {
+		b->uses++;
+		if (c->newest != b) {
+			list_remove(c, b);
+			list_add(c, b);
+		}
+	}
+	return b;
+}
+
+/* A new entry, in use, its data not set. */
+static struct block *insert(struct bcache *c, uint32_t number)
+{
+	if (c->count >= c->limit)
+		make_room(c);
+	struct block *b = kmalloc(sizeof(*b));
+	char *data = b ? data_alloc(c) : NULL;
+	if (!data) {
+		kfree(b);
+		return NULL;
+	}
+	*b = (struct block){ .number = number, .uses = 1, .data = data, .hash_next = *bucket(c, number) };
+	*bucket(c, number) = b;
+	list_add(c, b);
+	c->count++;
+	return b;
+}
+
+int bcache_get(struct bcache *c, uint32_t number, struct block **out)
+{
+	struct block *b = find(c, number);
+	if (!b) {
+		b = insert(c, number);
+		if (!b)
+			return -ENOMEM;
+		int error = transfer(c, b, false);
+		if (error) {
+			discard(c, b);
+			return error;
+		}
+	}
+	*out = b;
+	return 0;
+}
+
+int bcache_new(struct bcache *c, uint32_t number, struct block **out)
+{
+	*out = find(c, number);
+	if (!*out)
+		*out = insert(c, number);
+	return *out ? 0 : -ENOMEM;
+}
+
+void bcache_put(struct block *b) { b->uses--; }
+
+int bcache_change(struct bcache *c, struct block *b, bool meta)
+{
+	if (c->block_bytes == PAGE_SIZE && unlikely(frame_refs(virt_to_pfn(b->data)) > 1)) {
+		char *own = data_alloc(c);
+		if (!own)
+			return -ENOMEM;
+		memcpy(own, b->data, PAGE_SIZE);
+		data_free(c, b->data);
+		b->data = own;
+	}
+	c->dirty += !b->dirty;
+	b->dirty = true;
+	b->meta = meta;
+	return 0;
+}
+
+void bcache_forget(struct bcache *c, uint32_t number)
+{
+	struct block *b = *bucket(c, number);
+	while (b && b->number != number)
+		b = b->hash_next;
+	if (!b)
+		return;
+	if (b->uses == 0) {
+		discard(c, b);
+	} else if (b->dirty) {
+		b->dirty = false;
+		c->dirty--;
+	}
+}
+
+static int sync_pass(struct bcache *c, bool meta)
+{
+	int result = 0;
+	for (struct block *b = c->oldest, *next; b; b = next) {
+		b->uses++;
+		int error = b->meta == meta ? write_back(c, b) : 0;
+		b->uses--;
+		next = b->newer;
+		result = error ? error : result;
+	}
+	return result;
+}
+
+int bcache_sync(struct bcache *c)
+{
+	int data = sync_pass(c, false), meta = data ? 0 : sync_pass(c, true);
+	int flush = c->dev->flush ? c->dev->flush(c->dev) : 0;
+	return data ? data : meta ? meta : flush;
+}
+
+/* Memory is short: give back blocks that nobody uses and that need not be written. Never waits. */
+static uint32_t shrink(uint32_t wanted)
+{
+	struct bcache *c = active;
+	uint32_t given = 0;
+	bool mine = c->lock.owner == current();
+	if (!mine && !mutex_try(&c->lock))
+		return 0;
+	for (struct block *b = c->oldest, *next; b && given < wanted + 8; b = next) {
+		next = b->newer;
+		if (b->uses || b->dirty)
+			continue;
+		discard(c, b);
+		given++;
+	}
+	if (!mine)
+		mutex_unlock(&c->lock);
+	return given;
+}
+
+void bcache_init(struct bcache *c, struct blockdev *dev, uint32_t block_bytes)
+{
+	*c = (struct bcache){ .dev = dev, .block_bytes = block_bytes, .limit = MAX(nr_pfns / 4, 64u) };
+	active = c;
+	frame_shrinker = shrink;
+}
+
+void bcache_drop(struct bcache *c)
+{
+	while (c->oldest)
+		discard(c, c->oldest);
+}
+
+void bcache_flush(void)
+{
+	if (!active)
+		return;
+	bcache_enter(active);
+	if (active->dirty && bcache_sync(active))
+		printk("%s: writing back failed\n", active->dev->name);
+	bcache_leave(active);
+}
+
+uint32_t bcache_frames(void)
+{
+	return active ? (uint32_t)((uint64_t)active->count * active->block_bytes / PAGE_SIZE) : 0;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * File contents. While bytes are copied from or to a program, its pages may be faulted in from this file system: the
+ * owner of the lock enters again (bcache_enter), and the block at hand stays because it is held.
+ */
+#include "fs/ext2.h"
+#include "mm/vm.h"
+
+static int copy_out(void *to, const void *from, uint32_t bytes, bool user)
+{
+	if (user)
+		return copy_to_user(to, from, bytes);
+	memcpy(to, from, bytes);
+	return 0;
+}
+
+static int copy_in(void *to, const void *from, uint32_t bytes, bool user)
+{
+	if (user)
+		return copy_from_user(to, from, bytes);
+	memcpy(to, from, bytes);
+	return 0;
+}
+
+int ext2_read(struct vnode *vn, uint32_t offset, void *buf, uint32_t bytes, bool user)
+{
+	static const char zeros[PAGE_SIZE];
+	struct ext2 *fs = fs_of(vn);
+	uint32_t done = 0;
+	int error = 0;
+	bcache_enter(&fs->cache);
+	bytes = offset < vn->size ? MIN(bytes, vn->size - offset) : 0;
+	while (done < bytes && !error) {
+		uint32_t at = offset + done, into = at % fs->block_bytes, some = MIN(bytes - done, fs->block_bytes - into), number;
+		struct block *b = NULL;
+		error = ext2_map(inode_of(vn), at / fs->block_bytes, false, &number, NULL);
+		if (!error && number)
+			error = bcache_get(&fs->cache, number, &b);
+		if (error)
+			break;
+		error = copy_out((char *)buf + done, b ? b->data + into : zeros, some, user);
+		if (b)
+			bcache_put(b);
+		done += error ? 0 : some;
+	}
+	bcache_leave(&fs->cache);
+	return done ? (int)done : error;
+}
+
+/* One block's part of a write. The size grows with it, so that an error leaves no block behind the end. */
+static int write_part(struct vnode *vn, uint32_t at, const void *from, uint32_t bytes, bool user)
+{
+	struct ext2 *fs = fs_of(vn);
+	struct ext2_inode *ip = inode_of(vn);
+	uint32_t into = at % fs->block_bytes, number;
+	struct block *b;
+	bool fresh;
+	int error = ext2_map(ip, at / fs->block_bytes, true, &number, &fresh);
+	if (!error)
+		error = fresh || bytes == fs->block_bytes ? bcache_new(&fs->cache, number, &b) : bcache_get(&fs->cache, number, &b);
+	if (!error) {
+		error = bcache_change(&fs->cache, b, false);
+		if (!error && fresh && bytes < fs->block_bytes) {
+			memset(b->data, 0, into);
+			memset(b->data + into + bytes, 0, fs->block_bytes - into - bytes);
+		}
+		if (!error && (error = copy_in(b->data + into, from, bytes, user)) && (fresh || bytes == fs->block_bytes))
+			memset(b->data + into, 0, bytes); /* else it would show what the memory held before */
+		bcache_put(b);
+	}
+	if (!error && at + bytes > vn->size)
+		ip->disk.size = vn->size = at + bytes;
+	if (error)
+		ext2_cut(ip, DIV_UP(vn->size, fs->block_bytes));
+	return error;
+}
+
+int ext2_write(struct vnode *vn, uint32_t offset, const void *buf, uint32_t bytes, bool user)
+{
+	struct ext2 *fs = fs_of(vn);
+	uint32_t done = 0;
+	int error = 0;
+	if (offset >= EXT2_SIZE_MAX)
+		return bytes ? -EFBIG : 0;
+	bytes = MIN(bytes, EXT2_SIZE_MAX - offset);
+	bcache_enter(&fs->cache);
+	while (done < bytes && !error) {
+		uint32_t at = offset + done, some = MIN(bytes - done, fs->block_bytes - at % fs->block_bytes);
+		error = write_part(vn, at, (const char *)buf + done, some, user);
+		done += error ? 0 : some;
+	}
+	if (bytes) {
+		inode_of(vn)->disk.mtime = ext2_time(fs);
+		int failed = ext2_inode_write(inode_of(vn));
+		error = error ? error : failed;
+	}
+	bcache_leave(&fs->cache);
+	return done ? (int)done : error;
+}
+
+/* Zeros behind the new end in its block, so that growing again shows zeros. */
+static int clear_tail(struct vnode *vn, uint32_t size)
+{
+	struct ext2 *fs = fs_of(vn);
+	uint32_t into = size % fs->block_bytes, number;
+	struct block *b;
+	int error = into ? ext2_map(inode_of(vn), size / fs->block_bytes, false, &number, NULL) : 0;
+	if (error || !into || !number || (error = bcache_get(&fs->cache, number, &b)))
+		return error;
+	error = bcache_change(&fs->cache, b, false);
+	if (!error)
+		memset(b->data + into, 0, fs->block_bytes - into);
+	bcache_put(b);
+	return error;
+}
+
+int ext2_truncate(struct vnode *vn, uint32_t size)
+{
+	struct ext2 *fs = fs_of(vn);
+	struct ext2_inode *ip = inode_of(vn);
+	if (size > EXT2_SIZE_MAX)
+		return -EFBIG;
+	bcache_enter(&fs->cache);
+	int error = size < vn->size ? clear_tail(vn, size) : 0;
+	if (!error) {
+		if (size < vn->size)
+			ext2_cut(ip, DIV_UP(size, fs->block_bytes));
+		ip->disk.size = vn->size = size;
+		ip->disk.mtime = ip->disk.ctime = ext2_time(fs);
+		error = ext2_inode_write(ip);
+	}
+	bcache_leave(&fs->cache);
+	return error;
+}
+
+/* A page put together from smaller blocks, or from none. */
+static int assemble(struct vnode *vn, uint32_t index, pfn_t *out)
+{
+	pfn_t pfn = frame_alloc_user();
+	if (pfn == NO_FRAME)
+		return -ENOMEM;
+	char *to = pfn_to_virt(pfn);
+	int n = ext2_read(vn, index << PAGE_SHIFT, to, PAGE_SIZE, false);
+	if (n < 0) {
+		frame_put(pfn);
+		return n;
+	}
+	memset(to + n, 0, PAGE_SIZE - (uint32_t)n);
+	*out = pfn;
+	return 0;
+}
+
+int ext2_page(struct vnode *vn, uint32_t index, pfn_t *out)
+{
+	struct ext2 *fs = fs_of(vn);
+	uint32_t number = 0;
+	struct block *b;
+	bcache_enter(&fs->cache);
+	bool whole = fs->block_bytes == PAGE_SIZE && index < DIV_UP(vn->size, PAGE_SIZE);
+	int error = whole ? ext2_map(inode_of(vn), index, false, &number, NULL) : 0;
+	if (!error && !number) {
+		error = assemble(vn, index, out);
+	} else if (!error && !(error = bcache_get(&fs->cache, number, &b))) {
+		*out = virt_to_pfn(b->data);
+		frame_get(*out);
+		bcache_put(b);
+	}
+	bcache_leave(&fs->cache);
+	return error;
+}

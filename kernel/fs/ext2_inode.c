@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* Inodes in memory: one vnode each, found by number, kept for a while when nobody refers to it. */
+#include "fs/ext2.h"
+
+#define IDLE_MAX 64
+
+static struct ext2_inode **bucket(struct ext2 *fs, uint32_t ino) { return &fs->inodes[ino % ARRAY_SIZE(fs->inodes)]; }
+
+/* The block of the inode table that ino is in, and where. */
+static int locate(struct ext2 *fs, uint32_t ino, struct block **b, struct ext2_disk_inode **at)
+{
+	uint32_t per_group = fs->super->inodes_per_group, index = (ino - 1) % per_group;
+	uint32_t byte = index * fs->inode_bytes;
+	int error = bcache_get(&fs->cache, ext2_desc(fs, (ino - 1) / per_group)->inode_table + byte / fs->block_bytes, b);
+	if (!error)
+		*at = (struct ext2_disk_inode *)((*b)->data + byte % fs->block_bytes);
+	return error;
+}
+
+int ext2_inode_write(struct ext2_inode *ip)
+{
+	struct ext2 *fs = ip->vn.fs;
+	struct ext2_disk_inode *at;
+	struct block *b;
+	int error = locate(fs, ip->vn.ino, &b, &at);
+	if (error)
+		return error;
+	error = bcache_change(&fs->cache, b, true);
+	if (!error) {
+		locate(fs, ip->vn.ino, &b, &at); /* the block may have moved */
+		bcache_put(b);
+		*at = ip->disk;
+	}
+	bcache_put(b);
+	return error;
+}
+
+static void idle_remove(struct ext2 *fs, struct ext2_inode *ip)
+{
+	*(ip->newer ? &ip->newer->older : &fs->idle_newest) = ip->older;
+	*(ip->older ? &ip->older->newer : &fs->idle_oldest) = ip->newer;
+	fs->nr_idle--;
+}
+
+static void forget(struct ext2 *fs, struct ext2_inode *ip)
+{
+	struct ext2_inode **at = bucket(fs, ip->vn.ino);
+	while (*at != ip)
+		at = &(*at)->hash_next;
+	*at = ip->hash_next;
+	kfree(ip);
+}
+
+static struct ext2_inode *insert(struct ext2 *fs, uint32_t ino, const struct ext2_disk_inode *disk)
+{
+	struct ext2_inode *ip = kmalloc(sizeof(*ip));
+	if (!ip)
+		return NULL;
+	*ip = (struct ext2_inode){
+		.vn = { .ops = &ext2_ops, .refs = 1, .ino = ino, .mode = disk->mode, .size = disk->size, .fs = fs },
+		.disk = *disk,
+		.hash_next = *bucket(fs, ino),
+	};
+	*bucket(fs, ino) = ip;
+	return ip;
+}
+
+static bool inode_ok(const struct ext2 *fs, const struct ext2_disk_inode *d)
+{
+	unsigned type = d->mode & S_IFMT;
+	if (d->links == 0 || (type != S_IFREG && type != S_IFDIR && type != S_IFLNK && type != S_IFCHR && type != S_IFIFO &&
+			      type != 0x6000 && type != 0xC000))
+		return false;
+	if (type == S_IFDIR && (d->size == 0 || d->size % fs->block_bytes))
+		return false;
+	return d->size <= EXT2_SIZE_MAX && (type != S_IFREG || d->size_high == 0);
+}
+
+int ext2_inode_get(struct ext2 *fs, uint32_t ino, struct vnode **out)
+{
+	struct ext2_disk_inode *disk;
+	struct block *b;
+	if (ino == 0 || ino > fs->super->inodes_count || (ino != EXT2_ROOT && ino < fs->first_inode))
+		return -EUCLEAN;
+	for (struct ext2_inode *ip = *bucket(fs, ino); ip; ip = ip->hash_next)
+		if (ip->vn.ino == ino) {
+			if (ip->vn.refs == 0)
+				idle_remove(fs, ip);
+			*out = vnode_get(&ip->vn);
+			return 0;
+		}
+	int error = locate(fs, ino, &b, &disk);
+	if (error)
+		return error;
+	struct ext2_inode *ip = inode_ok(fs, disk) ? insert(fs, ino, disk) : NULL;
+	error = ip ? 0 : inode_ok(fs, disk) ? -ENOMEM : -EUCLEAN;
+	bcache_put(b);
+	if (ip)
+		*out = &ip->vn;
+	return error;
+}
+
+int ext2_inode_new(struct ext2 *fs, uint16_t mode, struct vnode **out)
+{
+	bool dir = (mode & S_IFMT) == S_IFDIR;
+	uint32_t ino, now = ext2_time(fs);
+	int error = ext2_inode_alloc(fs, dir, &ino);
+	if (error)
+		return error;
+	struct ext2_disk_inode disk = { .mode = mode, .links = 1, .atime = now, .ctime = now, .mtime = now };
+	struct ext2_inode *ip = insert(fs, ino, &disk);
+	error = ip ? ext2_inode_write(ip) : -ENOMEM;
+	if (error) {
+		if (ip)
+			forget(fs, ip);
+		ext2_inode_free(fs, ino, dir);
+		return error;
+	}
+	*out = &ip->vn;
+	return 0;
+}
+
+/* The file has no name and no user any more. */
+static void erase(struct ext2 *fs, struct ext2_inode *ip)
+{
+	bool dir = (ip->disk.mode & S_IFMT) == S_IFDIR;
+	ext2_cut(ip, 0);
+	uint32_t now = ext2_time(fs);
+	ip->disk = (struct ext2_disk_inode){ .dtime = now, .generation = ip->disk.generation + 1 };
+	if (ext2_inode_write(ip) == 0)
+		ext2_inode_free(fs, ip->vn.ino, dir);
+	forget(fs, ip);
+}
+
+static void make_idle(struct ext2 *fs, struct ext2_inode *ip)
+{
+	ip->older = fs->idle_newest;
+	ip->newer = NULL;
+	*(fs->idle_newest ? &fs->idle_newest->newer : &fs->idle_oldest) = ip;
+	fs->idle_newest = ip;
+	if (++fs->nr_idle > IDLE_MAX) {
+		struct ext2_inode *oldest = fs->idle_oldest;
+		idle_remove(fs, oldest);
+		forget(fs, oldest);
+	}
+}
+
+void ext2_release(struct vnode *vn)
+{
+	struct ext2 *fs = fs_of(vn);
+	bcache_enter(&fs->cache);
+	if (__atomic_sub_fetch(&vn->refs, 1, __ATOMIC_ACQ_REL) == 0) {
+		if (inode_of(vn)->disk.links == 0)
+			erase(fs, inode_of(vn));
+		else
+			make_idle(fs, inode_of(vn));
+	}
+	bcache_leave(&fs->cache);
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/* Operations on names: each takes what it needs first, and changes the directory last, so that a failure leaves nothing. */
+#include "fs/ext2.h"
+
+static bool is_dir(const struct vnode *vn) { return (vn->mode & S_IFMT) == S_IFDIR; }
+
+static int set_links(struct ext2_inode *ip, int change)
+{
+	ip->disk.links = (uint16_t)(ip->disk.links + change);
+	ip->disk.ctime = ext2_time(ip->vn.fs);
+	return ext2_inode_write(ip);
+}
+
+/* The vnode that a name refers to, and, if wanted, where the entry is. */
+static int find(struct vnode *dir, const char *name, unsigned length, struct vnode **out, struct ext2_place *place)
+{
+	struct ext2_place at;
+	int error = is_dir(dir) ? ext2_dir_find(inode_of(dir), name, length, &at) : -ENOTDIR;
+	if (error)
+		return error;
+	error = ext2_inode_get(fs_of(dir), at.entry->ino, out);
+	if (error || !place)
+		bcache_put(at.block);
+	else
+		*place = at;
+	return error;
+}
+
+static int lookup(struct vnode *dir, const char *name, unsigned length, struct vnode **out)
+{
+	bcache_enter(&fs_of(dir)->cache);
+	int error = find(dir, name, length, out, NULL);
+	bcache_leave(&fs_of(dir)->cache);
+	return error;
+}
+
+/* 0 if the name is free in a directory that still exists. */
+static int must_be_free(struct vnode *dir, const char *name, unsigned length)
+{
+	struct ext2_place at;
+	if (!is_dir(dir))
+		return -ENOTDIR;
+	if (inode_of(dir)->disk.links == 0)
+		return -ENOENT;
+	int error = ext2_dir_find(inode_of(dir), name, length, &at);
+	if (error == 0) {
+		bcache_put(at.block);
+		return -EEXIST;
+	}
+	return error == -ENOENT ? 0 : error;
+}
+
+/* Undo ext2_inode_new. */
+static void drop_new(struct vnode *vn)
+{
+	inode_of(vn)->disk.links = 0;
+	vnode_put(vn);
+}
+
+static int create(struct vnode *dir, const char *name, unsigned length, struct vnode **out)
+{
+	struct ext2 *fs = fs_of(dir);
+	bcache_enter(&fs->cache);
+	int error = must_be_free(dir, name, length);
+	if (!error && !(error = ext2_inode_new(fs, S_IFREG | 0644, out))) {
+		error = ext2_dir_add(inode_of(dir), name, length, (*out)->ino, (*out)->mode);
+		if (error)
+			drop_new(*out);
+	}
+	bcache_leave(&fs->cache);
+	return error;
+}
+
+static int mkdir(struct vnode *dir, const char *name, unsigned length)
+{
+	struct ext2 *fs = fs_of(dir);
+	struct vnode *vn;
+	bcache_enter(&fs->cache);
+	int error = must_be_free(dir, name, length);
+	if (!error && inode_of(dir)->disk.links >= EXT2_LINKS_MAX)
+		error = -EMLINK;
+	if (!error && !(error = ext2_inode_new(fs, S_IFDIR | 0755, &vn))) {
+		error = ext2_dir_init(inode_of(vn), dir->ino);
+		error = error ? error : ext2_dir_add(inode_of(dir), name, length, vn->ino, vn->mode);
+		if (error) {
+			drop_new(vn);
+		} else {
+			set_links(inode_of(vn), 1);
+			set_links(inode_of(dir), 1);
+			vnode_put(vn);
+		}
+	}
+	bcache_leave(&fs->cache);
+	return error;
+}
+
+static int link(struct vnode *dir, const char *name, unsigned length, struct vnode *target)
+{
+	struct ext2 *fs = fs_of(dir);
+	bcache_enter(&fs->cache);
+	int error = must_be_free(dir, name, length);
+	if (is_dir(target))
+		error = -EPERM;
+	else if (!error && inode_of(target)->disk.links == 0)
+		error = -ENOENT;
+	else if (!error && inode_of(target)->disk.links >= EXT2_LINKS_MAX)
+		error = -EMLINK;
+	if (!error && !(error = ext2_dir_add(inode_of(dir), name, length, target->ino, target->mode)))
+		error = set_links(inode_of(target), 1);
+	bcache_leave(&fs->cache);
+	return error;
+}
+
+static int unlink(struct vnode *dir, const char *name, unsigned length)
+{
+	struct ext2_place at;
+	struct vnode *vn;
+	bcache_enter(&fs_of(dir)->cache);
+	int error = find(dir, name, length, &vn, &at);
+	if (!error) {
+		if (is_dir(vn)) {
+			bcache_put(at.block);
+			error = -EISDIR;
+		} else if (!(error = ext2_dir_remove(inode_of(dir), &at))) {
+			error = set_links(inode_of(vn), -1);
+		}
+		vnode_put(vn);
+	}
+	bcache_leave(&fs_of(dir)->cache);
+	return error;
+}
+
+static int rmdir(struct vnode *dir, const char *name, unsigned length)
+{
+	struct ext2_place at;
+	struct vnode *vn;
+	bcache_enter(&fs_of(dir)->cache);
+	int error = find(dir, name, length, &vn, &at);
+	if (!error) {
+		error = !is_dir(vn) ? -ENOTDIR : vn->ino == EXT2_ROOT ? -EBUSY : ext2_dir_empty(inode_of(vn));
+		if (error)
+			bcache_put(at.block);
+		else if (!(error = ext2_dir_remove(inode_of(dir), &at))) {
+			inode_of(vn)->disk.links = 0;
+			set_links(inode_of(vn), 0);
+			error = set_links(inode_of(dir), -1);
+		}
+		vnode_put(vn);
+	}
+	bcache_leave(&fs_of(dir)->cache);
+	return error;
+}
+
+/* --- rename --- */
+
+/* Whether `dir` is `top` or lies below it: up by "..", at most as often as there are inodes. */
+static int lies_below(struct vnode *dir, const struct vnode *top)
+{
+	struct ext2 *fs = fs_of(dir);
+	struct vnode *at = vnode_get(dir);
+	int result = 0;
+	for (uint32_t steps = 0; !result && at != top && at->ino != EXT2_ROOT; steps++) {
+		struct vnode *up;
+		result = steps > fs->super->inodes_count ? -EUCLEAN : find(at, "..", 2, &up, NULL);
+		if (!result) {
+			vnode_put(at);
+			at = up;
+		}
+	}
+	result = result ? result : at == top;
+	vnode_put(at);
+	return result;
+}
+
+/* Whether `vn` may take the place of `old`. */
+static int may_replace(struct vnode *vn, struct vnode *old)
+{
+	if (is_dir(vn) != is_dir(old))
+		return is_dir(vn) ? -ENOTDIR : -EISDIR;
+	return is_dir(old) ? ext2_dir_empty(inode_of(old)) : 0;
+}
+
+/* Let ".." of a moved directory point to its new parent. */
+static int set_parent(struct vnode *vn, struct vnode *from, struct vnode *to)
+{
+	struct ext2_place up;
+	int error = ext2_dir_find(inode_of(vn), "..", 2, &up);
+	error = error ? error : ext2_dir_set(inode_of(vn), &up, to->ino, S_IFDIR);
+	if (!error) {
+		set_links(inode_of(from), -1);
+		set_links(inode_of(to), 1);
+	}
+	return error;
+}
+
+/* The new name first, then the old one away: the file has a name at every moment. */
+static int move(struct vnode *from, const char *name, unsigned length, struct vnode *to, const char *new_name, unsigned new_length,
+		struct vnode *vn, struct vnode *old)
+{
+	struct ext2_place at;
+	int error;
+	if (old) {
+		error = ext2_dir_find(inode_of(to), new_name, new_length, &at);
+		error = error ? error : ext2_dir_set(inode_of(to), &at, vn->ino, vn->mode);
+	} else {
+		error = ext2_dir_add(inode_of(to), new_name, new_length, vn->ino, vn->mode);
+	}
+	error = error ? error : ext2_dir_find(inode_of(from), name, length, &at);
+	error = error ? error : ext2_dir_remove(inode_of(from), &at);
+	if (!error && is_dir(vn) && from != to)
+		error = set_parent(vn, from, to);
+	if (!error && old) {
+		if (is_dir(old)) {
+			inode_of(old)->disk.links = 1;
+			set_links(inode_of(to), -1);
+		}
+		error = set_links(inode_of(old), -1);
+	}
+	return error;
+}
+
+static int rename(struct vnode *from, const char *name, unsigned length, struct vnode *to, const char *new_name, unsigned new_length)
+{
+	struct vnode *vn, *old = NULL;
+	bcache_enter(&fs_of(from)->cache);
+	int error = find(from, name, length, &vn, NULL);
+	if (!error) {
+		error = !is_dir(to) ? -ENOTDIR : inode_of(to)->disk.links == 0 ? -ENOENT : find(to, new_name, new_length, &old, NULL);
+		error = error == -ENOENT && inode_of(to)->disk.links ? 0 : error;
+		if (!error && old != vn) {
+			int below = is_dir(vn) ? lies_below(to, vn) : 0;
+			error = below < 0 ? below : below ? -EINVAL : old ? may_replace(vn, old) : 0;
+			error = error ? error : move(from, name, length, to, new_name, new_length, vn, old);
+		}
+		vnode_put(old);
+		vnode_put(vn);
+	}
+	bcache_leave(&fs_of(from)->cache);
+	return error;
+}
+
+/* --- the rest of the table --- */
+
+static int readdir(struct vnode *dir, uint32_t *cookie, struct dirent_sink *sink)
+{
+	bcache_enter(&fs_of(dir)->cache);
+	int error = is_dir(dir) ? ext2_readdir(dir, cookie, sink) : -ENOTDIR;
+	bcache_leave(&fs_of(dir)->cache);
+	return error;
+}
+
+static int stat(struct vnode *vn, struct stat *st)
+{
+	const struct ext2_disk_inode *d = &inode_of(vn)->disk;
+	*st = (struct stat){ .st_dev = 1, .st_ino = vn->ino, .st_mode = d->mode, .st_nlink = d->links, .st_size = vn->size,
+			     .st_blocks = d->blocks, .st_mtime = d->mtime };
+	return 0;
+}
+
+static int sync(struct vnode *vn)
+{
+	struct ext2 *fs = fs_of(vn);
+	bcache_enter(&fs->cache);
+	int error = bcache_sync(&fs->cache);
+	bcache_leave(&fs->cache);
+	return error;
+}
+
+static int read(struct vnode *vn, uint32_t offset, void *buf, uint32_t bytes, bool user)
+{
+	return is_dir(vn) ? -EISDIR : (vn->mode & S_IFMT) != S_IFREG ? -EINVAL : ext2_read(vn, offset, buf, bytes, user);
+}
+
+static int write(struct vnode *vn, uint32_t offset, const void *buf, uint32_t bytes, bool user)
+{
+	return is_dir(vn) ? -EISDIR : (vn->mode & S_IFMT) != S_IFREG ? -EINVAL : ext2_write(vn, offset, buf, bytes, user);
+}
+
+static int truncate(struct vnode *vn, uint32_t size)
+{
+	return is_dir(vn) ? -EISDIR : (vn->mode & S_IFMT) != S_IFREG ? -EINVAL : ext2_truncate(vn, size);
+}
+
+const struct vnode_ops ext2_ops = {
+	.lookup = lookup, .create = create, .mkdir = mkdir, .link = link, .unlink = unlink, .rmdir = rmdir, .rename = rename,
+	.readdir = readdir, .read = read, .write = write, .truncate = truncate, .page = ext2_page, .stat = stat, .sync = sync,
+	.release = ext2_release,
+};

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* Mounting: the superblock and the group descriptors are checked once, then held in the cache. */
+#include "fs/ext2.h"
+
+#define SUPER_OFFSET 1024u
+
+static struct ext2 filesystem; /* one can be mounted */
+
+struct ext2_group_desc *ext2_desc(struct ext2 *fs, uint32_t group)
+{
+	uint32_t per_block = fs->block_bytes / sizeof(struct ext2_group_desc);
+	return (struct ext2_group_desc *)fs->desc_blocks[group / per_block]->data + group % per_block;
+}
+
+void ext2_desc_changed(struct ext2 *fs, uint32_t group)
+{
+	bcache_change(&fs->cache, fs->desc_blocks[group / (fs->block_bytes / sizeof(struct ext2_group_desc))], true);
+}
+
+void ext2_super_changed(struct ext2 *fs) { bcache_change(&fs->cache, fs->super_block, true); }
+
+uint32_t ext2_time(const struct ext2 *fs)
+{
+	uint64_t seconds = VO(time, now)();
+	div64(&seconds, 1000000000);
+	return fs->time_offset + (uint32_t)seconds;
+}
+
+/* What is wrong with a superblock, as text for the log; NULL if nothing. */
+static const char *bad_super(const struct ext2_super *s, const struct blockdev *dev)
+{
+	if (s->magic != EXT2_MAGIC)
+		return "no ext2 file system";
+	if (s->revision > 1)
+		return "a revision that is not known";
+	if (s->revision == 1 && s->incompat & ~EXT2_INCOMPAT_FILETYPE)
+		return "features that are not supported (make it with mke2fs -t ext2)";
+	if (s->revision == 1 && s->ro_compat & ~EXT2_RO_COMPAT_KNOWN)
+		return "features that are not supported for writing (make it with mke2fs -t ext2)";
+	if (s->log_block_size > 2)
+		return "a block size above 4096";
+	uint32_t bytes = 1024u << s->log_block_size;
+	if (s->revision == 1 && (s->inode_size < 128 || s->inode_size > bytes || s->inode_size & (s->inode_size - 1)))
+		return "a wrong inode size";
+	if (s->blocks_per_group == 0 || s->blocks_per_group > bytes * 8 || s->inodes_per_group == 0 ||
+	    s->inodes_per_group > bytes * 8 || s->first_data_block != (bytes == 1024 ? 1 : 0))
+		return "a wrong geometry";
+	if (s->blocks_count <= s->first_data_block + 4 || s->blocks_count > dev->sectors / (bytes / SECTOR))
+		return "more blocks than the disk";
+	uint32_t groups = DIV_UP(s->blocks_count - s->first_data_block, s->blocks_per_group);
+	if (groups > EXT2_GROUPS_MAX || s->inodes_count != groups * s->inodes_per_group || s->inodes_count < EXT2_ROOT)
+		return "a wrong number of groups or inodes";
+	return NULL;
+}
+
+static bool in_group(const struct ext2 *fs, uint32_t number, uint32_t n)
+{
+	return number > fs->super->first_data_block && number < fs->super->blocks_count && n <= fs->super->blocks_count - number;
+}
+
+static int hold_descriptors(struct ext2 *fs)
+{
+	uint32_t table_blocks = DIV_UP(fs->super->inodes_per_group * fs->inode_bytes, fs->block_bytes);
+	uint32_t n = DIV_UP(fs->nr_groups * (uint32_t)sizeof(struct ext2_group_desc), fs->block_bytes);
+	for (uint32_t i = 0; i < n; i++) {
+		int error = bcache_get(&fs->cache, fs->super->first_data_block + 1 + i, &fs->desc_blocks[i]);
+		if (error)
+			return error;
+	}
+	for (uint32_t g = 0; g < fs->nr_groups; g++) {
+		const struct ext2_group_desc *d = ext2_desc(fs, g);
+		if (!in_group(fs, d->block_bitmap, 1) || !in_group(fs, d->inode_bitmap, 1) || !in_group(fs, d->inode_table, table_blocks))
+			return -EUCLEAN;
+	}
+	return 0;
+}
+
+static int mount(struct ext2 *fs, struct blockdev *dev, struct vnode **root)
+{
+	char *sectors = kmalloc(2 * SECTOR);
+	int error = sectors ? dev->read(dev, SUPER_OFFSET / SECTOR, 2, sectors) : -ENOMEM;
+	struct ext2_super s;
+	if (!error)
+		memcpy(&s, sectors, sizeof(s));
+	kfree(sectors);
+	if (error)
+		return error;
+	const char *bad = bad_super(&s, dev);
+	if (bad) {
+		printk("ext2: %s: %s\n", dev->name, bad);
+		return -EINVAL;
+	}
+	fs->block_bytes = 1024u << s.log_block_size;
+	fs->nr_groups = DIV_UP(s.blocks_count - s.first_data_block, s.blocks_per_group);
+	fs->inode_bytes = s.revision ? s.inode_size : 128;
+	fs->first_inode = s.revision ? MAX(s.first_inode, 11u) : 11;
+	fs->has_types = s.revision && s.incompat & EXT2_INCOMPAT_FILETYPE;
+	fs->time_offset = MAX(s.wtime, 1u);
+	bcache_init(&fs->cache, dev, fs->block_bytes);
+	bcache_enter(&fs->cache);
+	error = bcache_get(&fs->cache, SUPER_OFFSET / fs->block_bytes, &fs->super_block);
+	if (!error) {
+		fs->super = (struct ext2_super *)(fs->super_block->data + SUPER_OFFSET % fs->block_bytes);
+		fs->block_hint = s.first_data_block;
+		error = hold_descriptors(fs);
+	}
+	error = error ? error : ext2_inode_get(fs, EXT2_ROOT, root);
+	if (!error && ((*root)->mode & S_IFMT) != S_IFDIR)
+		error = -EUCLEAN;
+	if (error)
+		printk("ext2: %s: damaged (error %d); check it with e2fsck\n", dev->name, error);
+	bcache_leave(&fs->cache);
+	if (error)
+		bcache_drop(&fs->cache);
+	return error;
+}
+
+int ext2_mount(struct blockdev *dev, struct vnode **root)
+{
+	memset(&filesystem, 0, sizeof(filesystem));
+	return mount(&filesystem, dev, root);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* Start and end of a program, printing, errors. */
+#include "user.h"
+
+int main(int argc, char **argv);
+void start_main(int argc, char **argv) __attribute__((noreturn));
+void sys_exit(int code) __attribute__((noreturn));
+int sys_on_fault(void (*handler)(struct fault_context *), void (*restorer)(void));
+void fault_restorer(void);
+
+const char *program_name = "?";
+static char out[512];
+static uint32_t out_used;
+
+void start_main(int argc, char **argv)
+{
+	for (char *s = argc ? argv[0] : ""; *s; s++)
+		if (s == argv[0] || (s[-1] == '/' && *s))
+			program_name = s;
+	exit(main(argc, argv));
+}
+
+void exit(int code)
+{
+	int error = flush();
+	sys_exit(error && !code ? 1 : code);
+}
+
+int on_fault(void (*handler)(struct fault_context *)) { return sys_on_fault(handler, fault_restorer); }
+
+int write_all(int fd, const void *buf, uint32_t bytes)
+{
+	for (uint32_t done = 0; done < bytes;) {
+		int n = write(fd, (const char *)buf + done, bytes - done);
+		if (n < 0)
+			return n;
+		done += (uint32_t)n;
+	}
+	return 0;
+}
+
+int flush(void)
+{
+	int error = out_used ? write_all(1, out, out_used) : 0;
+	out_used = 0;
+	if (error)
+		complain("standard output", error);
+	return error;
+}
+
+int printf(const char *format, ...)
+{
+	char text[1024];
+	int error = 0;
+	va_list ap;
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	for (const char *s = text; *s && !error; s++) {
+		out[out_used++] = *s;
+		if (out_used == sizeof(out) || (*s == '\n' && !s[1]))
+			error = flush();
+	}
+	return error;
+}
+
+int dprintf(int fd, const char *format, ...)
+{
+	char text[1024];
+	va_list ap;
+	va_start(ap, format);
+	int n = vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	n = n < (int)sizeof(text) ? n : (int)sizeof(text) - 1;
+	int error = write_all(fd, text, (uint32_t)n);
+	return error ? error : n;
+}
+
+void complain(const char *what, int error) { dprintf(2, "%s: %s: %s\n", program_name, what, strerror(error)); }
+
+void usage(const char *text, bool wanted)
+{
+	dprintf(wanted ? 1 : 2, "usage: %s %s\n", program_name, text);
+	exit(wanted ? 0 : 2);
+}
+
+bool help_wanted(int argc, char **argv) { return argc > 1 && strcmp(argv[1], "--help") == 0; }
+
+const char *strerror(int error)
+{
+	static const struct { int error; const char *text; } texts[] = {
+		{ EPERM, "operation not permitted" }, { ENOENT, "no such file or directory" }, { ESRCH, "no such process" },
+		{ EINTR, "interrupted" }, { EIO, "input/output error" }, { E2BIG, "arguments too long" },
+		{ ENOEXEC, "not a program" }, { EBADF, "bad file descriptor" }, { ECHILD, "no child process" },
+		{ EAGAIN, "no more processes" }, { ENOMEM, "out of memory" }, { EACCES, "permission denied" },
+		{ EFAULT, "bad address" }, { EBUSY, "in use" }, { EEXIST, "exists already" }, { EXDEV, "on another file system" },
+		{ ENODEV, "no such device" }, { ENOTDIR, "not a directory" }, { EISDIR, "is a directory" },
+		{ EINVAL, "invalid argument" }, { ENFILE, "too many open files" }, { EMFILE, "too many open files" },
+		{ ENOTTY, "not a terminal" }, { EFBIG, "file too large" }, { ENOSPC, "no space left on the disk" },
+		{ ESPIPE, "cannot seek" }, { EROFS, "read-only file system" }, { EMLINK, "too many links" },
+		{ EPIPE, "nobody reads the pipe" }, { ERANGE, "result too large" }, { ENAMETOOLONG, "name too long" },
+		{ ENOSYS, "no such system call" }, { ENOTEMPTY, "directory not empty" }, { ELOOP, "too many links in path" },
+		{ ETIMEDOUT, "timed out" }, { EUCLEAN, "file system damaged" },
+	};
+	for (uint32_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (texts[i].error == error || texts[i].error == -error)
+			return texts[i].text;
+	return "unknown error";
+}
+
+char *strstr(const char *s, const char *part)
+{
+	size_t n = strlen(part);
+	for (; *s || !n; s++)
+		if (strncmp(s, part, n) == 0)
+			return (char *)s;
+	return NULL;
+}
+
+uint64_t now_ns(void)
+{
+	uint64_t ns = 0;
+	clock(&ns);
+	return ns;
+}
+
+uint64_t div_u64(uint64_t n, uint32_t by)
+{
+	uint32_t high = (uint32_t)(n >> 32), rest = high % by, low;
+	__asm__("divl %4" : "=a"(low), "=d"(rest) : "a"((uint32_t)n), "d"(rest), "rm"(by));
+	return (uint64_t)(high / by) << 32 | low;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* cp: copy a file, or several into a directory. */
+#include "user.h"
+
+static const char *last_part(const char *path)
+{
+	const char *name = path;
+	for (const char *s = path; *s; s++)
+		if (*s == '/' && s[1])
+			name = s + 1;
+	return name;
+}
+
+static int copy(const char *from, const char *to)
+{
+	static char buf[4096];
+	struct stat a, b;
+	int n = stat(from, &a);
+	if (n || (a.st_mode & S_IFMT) == S_IFDIR) {
+		complain(from, n ? n : EISDIR);
+		return 1;
+	}
+	if (stat(to, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino) {
+		complain(to, EEXIST);
+		return 1;
+	}
+	int in = open(from, O_RDONLY), out = in < 0 ? in : open(to, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	const char *about = in < 0 ? from : to;
+	n = out;
+	while (n >= 0 && (n = read(in, buf, sizeof(buf))) > 0)
+		n = write_all(out, buf, (uint32_t)n);
+	if (n < 0)
+		complain(about, n);
+	if (in >= 0)
+		close(in);
+	if (out >= 0)
+		close(out);
+	return n < 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct stat st;
+	int status = 0;
+	if (argc < 3)
+		usage("FROM... TO", help_wanted(argc, argv));
+	const char *to = argv[argc - 1];
+	bool into = stat(to, &st) == 0 && (st.st_mode & S_IFMT) == S_IFDIR;
+	if (argc > 3 && !into) {
+		complain(to, ENOTDIR);
+		return 1;
+	}
+	for (int i = 1; i < argc - 1; i++) {
+		char path[PATH_MAX];
+		snprintf(path, sizeof(path), into ? "%s/%s" : "%s", to, last_part(argv[i]));
+		status |= copy(argv[i], path);
+	}
+	return status;
+}

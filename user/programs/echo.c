@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* echo: print the arguments with spaces between; -n leaves the newline out. */
+#include "user.h"
+
+int main(int argc, char **argv)
+{
+	bool newline = argc < 2 || strcmp(argv[1], "-n") != 0;
+	int error = 0;
+	for (int i = newline ? 1 : 2; i < argc && !error; i++)
+		error = printf("%s%s", argv[i], i + 1 < argc ? " " : "");
+	return (newline && !error ? printf("\n") : error) != 0;
+}

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* false: does nothing, and fails. */
+#include "user.h"
+
+int main(void) { return 1; }

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* kill: end processes by their numbers, or groups by a minus before theirs. */
+#include "user.h"
+
+int main(int argc, char **argv)
+{
+	int status = 0;
+	if (argc < 2 || help_wanted(argc, argv))
+		usage("PID|-GROUP...", argc > 1);
+	for (int i = 1; i < argc; i++) {
+		bool group = argv[i][0] == '-';
+		const char *end, *number = argv[i] + group;
+		int n = (int)strtou(number, &end);
+		int error = *end || end == number ? -EINVAL : kill(group ? -n : n);
+		if (error)
+			complain(argv[i], error), status = 1;
+	}
+	return status;
+}

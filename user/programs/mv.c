@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* mv: rename a file or directory, or move several into a directory. */
+#include "user.h"
+
+static const char *last_part(const char *path)
+{
+	const char *name = path;
+	for (const char *s = path; *s; s++)
+		if (*s == '/' && s[1])
+			name = s + 1;
+	return name;
+}
+
+int main(int argc, char **argv)
+{
+	struct stat st;
+	int status = 0;
+	if (argc < 3)
+		usage("FROM... TO", help_wanted(argc, argv));
+	const char *to = argv[argc - 1];
+	bool into = stat(to, &st) == 0 && (st.st_mode & S_IFMT) == S_IFDIR;
+	if (argc > 3 && !into) {
+		complain(to, ENOTDIR);
+		return 1;
+	}
+	for (int i = 1; i < argc - 1; i++) {
+		char path[PATH_MAX];
+		snprintf(path, sizeof(path), into ? "%s/%s" : "%s", to, last_part(argv[i]));
+		int error = rename(argv[i], path);
+		if (error)
+			complain(argv[i], error), status = 1;
+	}
+	return status;
+}

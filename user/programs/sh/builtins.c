@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* What only the shell itself can do: its directory, its end, its variables, its children. */
+#include "sh.h"
+
+static const char help[] =
+	"commands      a b 'c d' \"$X\"   a | b   a < in > out   a >> out   a 2> errors   a &   a ; b   a && b   a || b\n"
+	"variables     NAME=value   $NAME   $? status   $! last in the background   $$ the shell\n"
+	"of the shell  cd [DIR]   pwd   exit [STATUS]   wait [PID]   history   help   true   false\n"
+	"programs      ls /bin; each one explains itself with --help\n"
+	"keys          arrows: history and cursor   Ctrl-A Ctrl-E ends   Ctrl-U Ctrl-K Ctrl-W erase   Ctrl-C stop   Ctrl-D end\n";
+
+static int change_directory(int argc, char **argv)
+{
+	int error = chdir(argc > 1 ? argv[1] : "/");
+	if (error)
+		complain(argc > 1 ? argv[1] : "/", error);
+	return error != 0;
+}
+
+static int print_directory(void)
+{
+	char path[PATH_MAX];
+	int n = getcwd(path, sizeof(path));
+	if (n < 0)
+		complain("pwd", n);
+	else
+		n = printf("%s\n", path);
+	return n < 0;
+}
+
+static int wait_children(int argc, char **argv)
+{
+	int status = 0, pid;
+	if (argc > 1) {
+		pid = waitpid((int)strtou(argv[1], NULL), &status, 0);
+		if (pid < 0)
+			complain(argv[1], pid);
+		return pid < 0 ? 1 : WIFEXITED(status) ? WEXITSTATUS(status) : 137;
+	}
+	while (waitpid(-1, &status, 0) > 0)
+		;
+	return 0;
+}
+
+bool builtin(int argc, char **argv, int *status)
+{
+	const char *name = argv[0], *equals = strchr(name, '=');
+	if (strcmp(name, "cd") == 0)
+		*status = change_directory(argc, argv);
+	else if (strcmp(name, "pwd") == 0)
+		*status = print_directory();
+	else if (strcmp(name, "exit") == 0)
+		exit(argc > 1 ? (int)strtou(argv[1], NULL) : last_status);
+	else if (strcmp(name, "wait") == 0)
+		*status = wait_children(argc, argv);
+	else if (strcmp(name, "help") == 0)
+		*status = write_all(1, help, sizeof(help) - 1) != 0;
+	else if (strcmp(name, "history") == 0)
+		history_show(), *status = 0;
+	else if (strcmp(name, "true") == 0 || strcmp(name, "false") == 0)
+		*status = *name == 'f';
+	else if (equals && equals != name && argc == 1)
+		variable_set(name, (uint32_t)(equals - name), equals + 1), *status = 0;
+	else
+		return false;
+	return true;
+}
