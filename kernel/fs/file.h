@@ -45,7 +45,7 @@ int pipe_read(struct pipe *p, void *buf, uint32_t bytes);
 int pipe_write(struct pipe *p, const void *buf, uint32_t bytes);
 void pipe_close(struct pipe *p, bool writer);
 
-/* System calls on files: arguments as in syscalls.def, pointers are user addresses (fs/calls.c). */
+/* System calls on files: arguments as in syscalls.def, pointers are user addresses (calls.c; those on paths: name_calls.c). */
 int sys_read(uint32_t fd, uint32_t buf, uint32_t bytes);
 int sys_write(uint32_t fd, uint32_t buf, uint32_t bytes);
 int sys_open(uint32_t path, uint32_t flags, uint32_t mode);

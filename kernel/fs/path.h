@@ -29,6 +29,9 @@ bool path_same_fs(const struct vnode *a, const struct vnode *b);
  */
 uint32_t path_normalize(char *out, const char *from, const char *path);
 
+/* The stat of a vnode to a user address: 0, -EFAULT, the file system's. */
+int vnode_stat_user(struct vnode *vn, uint32_t to);
+
 static inline bool is_dir(const struct vnode *vn) { return (vn->mode & S_IFMT) == S_IFDIR; }
 
 #endif

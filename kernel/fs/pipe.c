@@ -85,7 +85,7 @@ static void wake(struct pipe *p)
 	for (unsigned i = 0; i < 2; i++) {
 		struct pipe_end *e = &p->ends[i];
 		if (e->waiting && ready(p, i, e->waiting)) {
-			e->waiting = 0; /* who sleeps again says so again */
+			__atomic_store_n(&e->waiting, 0, __ATOMIC_RELAXED); /* who sleeps again says so again */
 			wake_all(&e->queue);
 		}
 	}
@@ -160,7 +160,7 @@ void pipe_close(struct pipe *p, bool writer)
 	spin_lock(&p->lock);
 	__atomic_store_n(&p->ends[writer].open, false, __ATOMIC_RELEASE);
 	bool last = !p->ends[!writer].open;
-	p->ends[!writer].waiting = 0;
+	__atomic_store_n(&p->ends[!writer].waiting, 0, __ATOMIC_RELAXED);
 	wake_all(&p->ends[!writer].queue);
 	spin_unlock(&p->lock);
 	if (last) {

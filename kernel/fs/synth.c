@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files made of functions: /proc shows the kernel's state as text made at the moment of reading, /dev has the devices. Both are flat
- * directories that exist once and for ever.
+ * Files made of functions: /proc shows the kernel's state as text made at the moment of reading, /dev has the devices.
+ * Both are flat directories that exist once and for ever.
  */
 #include "boot/boot.h"
 #include "dev/dev.h"
@@ -159,16 +159,10 @@ static int stat(struct vnode *vn, struct stat *st)
 	return 0;
 }
 
-static int sync(struct vnode *vn)
-{
-	(void)vn;
-	return 0;
-}
-
 static void release(struct vnode *vn) { panic("the last reference to /proc or /dev inode %u was dropped", vn->ino); }
 
-static const struct vnode_ops dir_ops = { .lookup = lookup, .readdir = readdir, .stat = stat, .sync = sync, .release = release };
-static const struct vnode_ops file_ops = { .read = read, .write = write, .stat = stat, .sync = sync, .release = release };
+static const struct vnode_ops dir_ops = { .lookup = lookup, .readdir = readdir, .stat = stat, .release = release };
+static const struct vnode_ops file_ops = { .read = read, .write = write, .stat = stat, .release = release };
 
 struct vnode *synth_root(const char *which)
 {

@@ -69,7 +69,7 @@ static int sys_mmap(uint32_t address, uint32_t bytes, uint32_t prot, uint32_t fd
 		if (!f)
 			return -EBADF;
 		vn = f->vn;
-		if (!vn || !vn->ops->page)
+		if (!vn || (vn->mode & S_IFMT) != S_IFREG || !vn->ops->page)
 			return -ENODEV;
 		if ((f->flags & O_ACCMODE) == O_WRONLY)
 			return -EACCES;

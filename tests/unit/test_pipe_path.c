@@ -88,7 +88,15 @@ size_t strlcpy(char *to, const char *from, size_t size)
 
 static char *const bad = (char *)16;
 int copy_from_user(void *to, const void *from, size_t n) { return from == bad ? -EFAULT : (memcpy(to, from, n), 0); }
-int copy_to_user(void *to, const void *from, size_t n) { return to == bad ? -EFAULT : (memcpy(to, from, n), 0); }
+static void (*during_copy)(void); /* once */
+int copy_to_user(void *to, const void *from, size_t n)
+{
+	void (*meanwhile)(void) = during_copy;
+	during_copy = NULL;
+	if (meanwhile)
+		meanwhile();
+	return to == bad ? -EFAULT : (memcpy(to, from, n), 0);
+}
 
 /* --- pipes --- */
 
@@ -240,6 +248,45 @@ static void test_pipe_readers(void **state)
 	assert_int_equal(frames_taken + objects, 0);
 }
 
+static struct pipe *shared_pipe;
+static pthread_t second;
+
+static void *second_main(void *arg)
+{
+	char c = 0;
+	(void)arg;
+	return (void *)(uintptr_t)(pipe_read(shared_pipe, &c, 1) == 1 ? c : 0);
+}
+
+/* Start a second reader, and let it find the first one busy. */
+static void second_start(void)
+{
+	assert_int_equal(pthread_create(&second, NULL, second_main, NULL), 0);
+	for (bool asleep = false; !asleep; sched_yield()) {
+		pthread_mutex_lock(&sleeping);
+		asleep = shared_pipe->ends[false].queue.first;
+		pthread_mutex_unlock(&sleeping);
+	}
+}
+
+/* A reader that waits for its turn only is woken by the reader before it: no writer may come any more. */
+static void test_pipe_turns(void **state)
+{
+	char c;
+	void *result;
+	(void)state;
+	struct pipe *p = shared_pipe = pipe_create();
+	assert_int_equal(pipe_write(p, "12", 2), 2);
+	during_copy = second_start;
+	assert_int_equal(pipe_read(p, &c, 1), 1);
+	assert_int_equal(c, '1');
+	pthread_join(second, &result);
+	assert_int_equal((uintptr_t)result, '2');
+	pipe_close(p, false);
+	pipe_close(p, true);
+	assert_int_equal(frames_taken + objects, 0);
+}
+
 /* --- paths --- */
 
 static struct node {
@@ -381,6 +428,7 @@ int main(void)
 {
 	const struct CMUnitTest pipes[] = {
 		cmocka_unit_test(test_pipe_ends), cmocka_unit_test(test_pipe_records), cmocka_unit_test(test_pipe_readers),
+		cmocka_unit_test(test_pipe_turns),
 	};
 	const struct CMUnitTest paths[] = {
 		cmocka_unit_test(test_lookup), cmocka_unit_test(test_last), cmocka_unit_test(test_normalize),

@@ -34,7 +34,7 @@ static enum token operator_at(const char **s)
 {
 	static const struct { const char *text; enum token token; } table[] = {
 		{ "2>", ERRORS }, { ">>", APPEND }, { "&&", AND }, { "||", OR }, { "|", PIPE }, { "<", LESS }, { ">", GREATER },
-		{ "&", BACKGROUND }, { ";", SEMICOLON },
+		{ "&", BACKGROUND }, { ";", SEMICOLON }, { "\n", SEMICOLON },
 	};
 	for (uint32_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (strncmp(*s, table[i].text, strlen(table[i].text)) == 0) {
@@ -77,7 +77,7 @@ static const char *put_variable(struct output *o, const char *s)
 static const char *cut_word(const char *s, struct output *o)
 {
 	char quote = 0;
-	for (; *s && (quote || !strchr(" \t|<>&;", *s)); s++) {
+	for (; *s && (quote || !strchr(" \t\n|<>&;", *s)); s++) {
 		if (*s == quote)
 			quote = 0;
 		else if (!quote && (*s == '"' || *s == '\''))
@@ -97,8 +97,8 @@ int words_cut(const char *line, struct word *words, char *text, uint32_t size)
 	struct output o = { text, text + size - 1 };
 	int n = 0;
 	for (;;) {
-		while (*line == ' ' || *line == '\t')
-			line++;
+		while (*line == ' ' || *line == '\t' || (*line == '\n' && n && words[n - 1].token != WORD))
+			line++; /* a newline behind an operator means nothing */
 		if (!*line || *line == '#')
 			break;
 		if (n == WORDS_MAX - 1 || o.at == o.end) {

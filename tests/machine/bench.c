@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* --bench: the program `bench` under -icount, its rows as JSON and as a table beside the references. */
+#include "tests.h"
+#include <errno.h>
+#include <jansson.h>
+
+#define REFERENCES "tests/bench/references.json"
+enum { SECONDS = 590 };
+
+/* Lines "bench ROW VALUE". */
+static json_t *parse_rows(const char *log)
+{
+	json_t *rows = json_object();
+	char name[64];
+	long long value;
+	for (const char *line = log; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (sscanf(line, "bench %63s %lld", name, &value) == 2)
+			json_object_set_new(rows, name, json_integer(value));
+	}
+	return rows;
+}
+
+static double reference(json_t *references, const char *row, const char *column)
+{
+	return json_number_value(json_object_get(json_object_get(json_object_get(references, "rows"), row), column));
+}
+
+static void print_table(json_t *rows, json_t *references)
+{
+	const char *row, *column;
+	json_t *value, *unused, *columns = json_object_get(references, "columns");
+	printf("\n%-20s %12s %8s", "instructions", "Cinnabar", "/ linux");
+	json_object_foreach(columns, column, unused)
+		printf(" %12s", column);
+	putchar('\n');
+	json_object_foreach(rows, row, value) {
+		double mine = json_number_value(value), linux_i386 = reference(references, row, "linux_i386");
+		printf("%-20s %12.0f ", row, mine);
+		printf("%8.2f", linux_i386 > 0 ? mine / linux_i386 : 0);
+		json_object_foreach(columns, column, unused)
+			printf(" %12.0f", reference(references, row, column));
+		putchar('\n');
+	}
+}
+
+static void check_complete(json_t *rows, json_t *references)
+{
+	const char *row;
+	json_t *unused;
+	json_object_foreach(json_object_get(references, "rows"), row, unused)
+		CHECK(json_object_get(rows, row), "bench printed no row %s", row);
+}
+
+void bench(const struct test *t)
+{
+	json_error_t error;
+	json_t *references = json_load_file(REFERENCES, 0, &error);
+	if (!references)
+		give_up(BROKEN, "%s: %s", REFERENCES, error.text);
+	struct machine *m = run_command(&t->machine, "bench", EXIT_OK, SECONDS);
+	json_t *rows = parse_rows(m->log);
+	print_table(rows, references);
+	fflush(stdout);
+	char path[300];
+	snprintf(path, sizeof(path), "%s/bench.json", build_dir);
+	json_t *result = json_pack("{s:s,s:O,s:O}", "unit", "instructions", "rows", rows, "references", references);
+	if (json_dump_file(result, path, JSON_INDENT(2)) < 0)
+		give_up(BROKEN, "%s: %s", path, strerror(errno));
+	check_complete(rows, references);
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bochs, driven through the debugger that is built into Debian's: commands go to its standard input, answers come back
+ * up to the next prompt. The serial line is a pseudo-terminal. A breakpoint on the kernel's shutdown operation holds the
+ * machine at its end, with status and memory still there to be read.
+ */
+#include "machine.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define SHUTDOWN_INDEX 6 /* of cpu.shutdown in struct vo (kernel/vo/vo.h) */
+
+static void write_configuration(struct machine *m, const char *path, const char *tty)
+{
+	FILE *f = fopen(path, "w");
+	if (!f)
+		give_up(BROKEN, "%s: %s", path, strerror(errno));
+	fprintf(f, "plugin_ctrl: speaker=0\n");
+	fprintf(f, "display_library: rfb, options=\"timeout=0\"\n"); /* needs no screen */
+	fprintf(f, "romimage: file=/usr/share/bochs/BIOS-bochs-latest\nvgaromimage: file=/usr/share/vgabios/vgabios.bin\n");
+	fprintf(f, "cpu: count=%u, ips=50000000, reset_on_triple_fault=0\nmegs: %u\nclock: sync=none\n", m->o.cpus, m->o.mem);
+	fprintf(f, "ata0-master: type=cdrom, path=\"%s\", status=inserted\nboot: cdrom\n",
+		m->o.iso_file ? m->o.iso_file : machine_make_iso(m));
+	fprintf(f, "com1: enabled=1, mode=term, dev=%s\nlog: %s\npanic: action=fatal\n", tty, work_path("bochs.log"));
+	fclose(f);
+}
+
+/* The kernel keeps frame pointers: its functions begin with this instruction of one byte. */
+enum { PUSH_EBP = 1 };
+
+static uint32_t shutdown_address(void)
+{
+	return symbol_file_word(symbol("native_vo") + 4 * SHUTDOWN_INDEX);
+}
+
+/* The debugger's answer, up to its prompt "<bochs:N> ". NULL if it ends or the time is over. */
+static char *answer(struct machine *m, double seconds)
+{
+	size_t n = 0, size = 1 << 16;
+	char *text = malloc(size);
+	for (double end = now() + seconds; now() < end;) {
+		struct pollfd p = { .fd = m->monitor_out, .events = POLLIN };
+		machine_pump(m);
+		if (poll(&p, 1, 20) <= 0)
+			continue;
+		if (n + 4097 > size)
+			text = realloc(text, size *= 2);
+		ssize_t got = read(m->monitor_out, text + n, 4096);
+		if (got <= 0)
+			break;
+		text[n += (size_t)got] = '\0';
+		char *prompt = strrchr(text, '<');
+		if (prompt && strncmp(prompt, "<bochs:", 7) == 0 && n >= 2 && strcmp(text + n - 2, "> ") == 0) {
+			*prompt = '\0';
+			return text;
+		}
+	}
+	free(text);
+	return NULL;
+}
+
+char *bochs_command(struct machine *m, const char *fmt, ...)
+{
+	char command[256];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(command, sizeof(command), fmt, ap);
+	va_end(ap);
+	dprintf(m->monitor_in, "%s\n", command);
+	char *text = answer(m, 60);
+	if (!text)
+		give_up(BROKEN, "Bochs: no answer to `%s`", command);
+	return text;
+}
+
+void bochs_start(struct machine *m)
+{
+	int in[2], out[2], slave;
+	struct termios raw = { .c_cflag = CS8 };
+	char tty[64];
+	const char *configuration = work_path("bochsrc");
+	if (openpty(&m->serial, &slave, tty, &raw, NULL) < 0 || pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0)
+		give_up(BROKEN, "pseudo-terminal: %s", strerror(errno));
+	write_configuration(m, configuration, tty);
+	fcntl(m->serial, F_SETFD, FD_CLOEXEC);
+	if (asprintf(&m->by_hand, "make run-bochs SMP=%u MEM=%u CMDLINE='%s'", m->o.cpus, m->o.mem, machine_cmdline(m)) < 0)
+		give_up(BROKEN, "no memory");
+	m->pid = process_start((char *[]){ "bochs", "-q", "-f", (char *)configuration, NULL }, in[0], out[1], out[1]);
+	close(in[0]), close(out[1]); /* slave stays open: the line must not hang up before Bochs opens it */
+	m->monitor_in = in[1], m->monitor_out = out[0];
+	m->stopped = true;
+	char *text = answer(m, 20);
+	if (!text)
+		give_up(BROKEN, "Bochs does not start (see bochs.log)");
+	free(text);
+	uint32_t end = shutdown_address(); /* with several CPUs Bochs overlooks a breakpoint where a CPU's turn begins: so two */
+	free(bochs_command(m, "lb 0x%x", end));
+	free(bochs_command(m, "lb 0x%x", end + PUSH_EBP));
+	if (!m->o.paused)
+		machine_continue(m);
+}
+
+void bochs_stop(struct machine *m)
+{
+	if (m->stopped)
+		return;
+	kill(m->pid, SIGINT);
+	char *text = answer(m, 20);
+	if (!text)
+		give_up(FAILED, "Bochs does not stop; it may have ended by itself");
+	free(text);
+	m->stopped = true;
+}
+
+int bochs_wait(struct machine *m, double seconds)
+{
+	char *text = m->stopped ? strdup("") : answer(m, seconds);
+	if (!text)
+		give_up(FAILED, "the machine did not reach its shutdown within %.0f s", seconds);
+	free(text);
+	m->stopped = true;
+	struct cpu_state cpus[CPUS_MAX];
+	uint32_t at = shutdown_address(), status = 0;
+	unsigned n = machine_state(m, cpus), i = 0;
+	while (i < n && cpus[i].eip != at && cpus[i].eip != at + PUSH_EBP)
+		i++;
+	if (i == n)
+		give_up(FAILED, "the machine stopped, but not in its shutdown: EIP %#x", cpus[0].eip);
+	virtual_read(m, cpus[i].cr3, cpus[i].esp + (cpus[i].eip == at ? 4 : 8), &status, 4); /* the argument */
+	return m->exit_status = (int)(2 * status + 1);
+}

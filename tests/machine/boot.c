@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* Booting in every way, what it costs, the two consoles, panics; and the steps that other files' tests build on. */
+#include "tests.h"
+
+enum { BOOT_SECONDS = 60, BOOT_INSTRUCTIONS_MAX = 100000000 };
+
+struct machine *start_to_prompt(const struct machine_options *o)
+{
+	struct machine *m = machine_start(o);
+	machine_expect(m, PROMPT, BOOT_SECONDS);
+	return m;
+}
+
+void command(struct machine *m, const char *text, double seconds)
+{
+	machine_send(m, text);
+	machine_send(m, "\n");
+	machine_expect(m, "\n", 10); /* the echo */
+	machine_expect(m, PROMPT, seconds);
+}
+
+void end_at_prompt(struct machine *m)
+{
+	command(m, "sync", 60);
+	machine_stop(m);
+	root_check(m);
+	machine_quit(m);
+}
+
+struct machine *run_command(const struct machine_options *options, const char *text, int want, double seconds)
+{
+	struct machine_options o = *options;
+	char words[900];
+	snprintf(words, sizeof(words), "%s%srun=\"%s\"", o.cmdline ? o.cmdline : "", o.cmdline ? " " : "", text);
+	o.cmdline = words;
+	struct machine *m = machine_start(&o);
+	int status = machine_wait(m, seconds);
+	CHECK(status == want, "the machine ended with status %d instead of %d (%d: success, %d: panic)", status, want, EXIT_OK,
+	      EXIT_PANIC);
+	if (want == EXIT_OK)
+		root_check(m);
+	machine_quit(m);
+	return m;
+}
+
+static void boot(const struct test *t)
+{
+	struct machine *m = start_to_prompt(&t->machine);
+	command(m, "echo first; echo second", 20);
+	CHECK(strstr(m->log, "\nfirst\nsecond\n"), "the shell does not run two commands of one line");
+	end_at_prompt(m);
+}
+
+/* The ISO as `make iso` made it. */
+static void boot_built_iso(const struct test *t)
+{
+	struct machine_options o = t->machine;
+	char path[300];
+	snprintf(path, sizeof(path), "%s/cinnabar.iso", build_dir);
+	CHECK(access(path, R_OK) == 0, "%s is not there; run make iso", path);
+	o.iso_file = path;
+	end_at_prompt(start_to_prompt(&o));
+}
+
+/* Instructions until the shell reads its first line: exact, by a breakpoint and QEMU's instruction counter. */
+static void boot_cost(const struct test *t)
+{
+	struct machine *m = machine_start(&t->machine);
+	gdb_connect(m);
+	gdb_break(m, symbol("tty_read"), true);
+	CHECK(gdb_run(m, BOOT_SECONDS), "no program read the console within %d s", BOOT_SECONDS);
+	machine_expect(m, PROMPT, 1);
+	uint64_t n = qmp_instructions(m);
+	CHECK(n > 1000 && n < BOOT_INSTRUCTIONS_MAX, "boot took %llu instructions, more than %d", (unsigned long long)n,
+	      BOOT_INSTRUCTIONS_MAX);
+}
+
+/* The best of three, since other work on the host only ever adds time. */
+static void boot_time(const struct test *t)
+{
+	double best = 1e9;
+	for (int i = 0; i < 3; i++) {
+		double start = now();
+		struct machine *m = start_to_prompt(&t->machine);
+		best = now() - start < best ? now() - start : best;
+		machine_quit(m);
+	}
+	CHECK(best < t->number, "boot took %.1f s of wall time, more than %u", best, t->number);
+}
+
+static void panic_ends(const struct test *t)
+{
+	struct machine *m = machine_start(&t->machine);
+	int status = machine_wait(m, BOOT_SECONDS);
+	CHECK(status == EXIT_PANIC, "a panic ended with status %d instead of %d", status, EXIT_PANIC);
+	CHECK(strstr(m->log, "kernel panic: "), "the panic does not name its cause");
+	CHECK(strstr(m->log, "ring 0"), "the panic does not tell the ring");
+	CHECK(strstr(m->log, "kmain"), "the panic's back trace does not name kmain, through which every boot goes");
+}
+
+static void press(struct machine *m, const char *key)
+{
+	qmp_keys(m, &key, 1);
+	usleep(150000); /* QEMU holds a key for 100 ms */
+}
+
+static void keyboard(const struct test *t)
+{
+	struct machine *m = start_to_prompt(&t->machine);
+	static const char *const shifted_a[] = { "shift", "a" };
+	for (const char *k = "echo "; *k; k++)
+		press(m, *k == ' ' ? "spc" : (char[]){ *k, 0 });
+	qmp_keys(m, shifted_a, 2);
+	usleep(150000);
+	press(m, "b"), press(m, "backspace"), press(m, "c"), press(m, "ret");
+	machine_expect(m, "\nAc\n", 10);
+	CHECK(strstr(m->log, "$ echo A"), "the shell does not show what is typed");
+	machine_expect(m, PROMPT, 10);
+	end_at_prompt(m);
+}
+
+static void control_c(const struct test *t)
+{
+	struct machine *m = start_to_prompt(&t->machine);
+	static const char *const keys[] = { "ctrl", "c" };
+	machine_send(m, "cat\n"); /* waits for input for ever */
+	machine_expect(m, "\n", 10);
+	usleep(300000);
+	qmp_keys(m, keys, 2);
+	machine_expect(m, PROMPT, 10);
+	machine_send(m, "sleep 1000\n");
+	machine_expect(m, "\n", 10);
+	usleep(300000);
+	machine_send(m, "\003"); /* the same on the serial line */
+	machine_expect(m, PROMPT, 10);
+	command(m, "echo alive", 10);
+	CHECK(strstr(m->log, "\nalive\n"), "the shell does not go on after Ctrl-C");
+	end_at_prompt(m);
+}
+
+static void deterministic(const struct test *t)
+{
+	struct machine *first = run_command(&t->machine, t->text, EXIT_OK, 60);
+	struct machine *second = run_command(&t->machine, t->text, EXIT_OK, 60);
+	CHECK(strcmp(first->log, second->log) == 0, "two runs with -icount printed different things");
+}
+
+#define ROW(n, f, s, ...) { .name = n, .run = f, .seconds = s, .machine = { __VA_ARGS__ } }
+const struct test boot_tests[] = {
+	ROW("boot-kernel", boot, 90, 0),
+	ROW("boot-kernel-smp4", boot, 90, .cpus = 4),
+	ROW("boot-kernel-smp8", boot, 90, .cpus = 8, .mem = 128),
+	ROW("boot-iso", boot, 120, .iso = true),
+	ROW("boot-iso-smp2", boot, 120, .iso = true, .cpus = 2, .p2m = "shuffle:3"),
+	ROW("boot-iso-as-built", boot_built_iso, 120, 0),
+	ROW("boot-bochs", boot, 180, .bochs = true),
+	ROW("boot-bochs-smp2", boot, 180, .bochs = true, .cpus = 2),
+	ROW("boot-instructions", boot_cost, 90, .paused = true),
+	{ .name = "boot-time", .run = boot_time, .seconds = 90, .machine = { .free_running = true }, .number = 1 },
+	ROW("panic", panic_ends, 60, .cmdline = "panic=test"),
+	ROW("panic-smp4", panic_ends, 60, .cmdline = "panic=test", .cpus = 4),
+	ROW("panic-bochs", panic_ends, 120, .bochs = true, .cmdline = "panic=test", .p2m = "shuffle:6"),
+	ROW("panic-bochs-smp2", panic_ends, 120, .bochs = true, .cmdline = "panic=test", .cpus = 2),
+	ROW("keyboard", keyboard, 90, .free_running = true),
+	ROW("control-c", control_c, 90, .free_running = true),
+	{ .name = "deterministic", .run = deterministic, .seconds = 120,
+	  .text = "ls -l /bin | wc; cat /etc/motd; cat /proc/uptime; ps; cat /proc/interrupts" },
+	{ 0 },
+};

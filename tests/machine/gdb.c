@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* GDB's remote protocol, as much as a judge needs: registers, memory, breakpoints, run, step. */
+#include "machine.h"
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static char packet[8192];
+
+static unsigned hex(const char *s) /* two digits */
+{
+	char digits[3] = { s[0], s[1], 0 };
+	return (unsigned)strtoul(digits, NULL, 16);
+}
+
+static bool get_byte(struct machine *m, double end, char *c)
+{
+	while (now() < end) {
+		struct pollfd p = { .fd = m->gdb, .events = POLLIN };
+		machine_pump(m);
+		if (poll(&p, 1, 20) > 0)
+			return read(m->gdb, c, 1) == 1;
+	}
+	return false;
+}
+
+/* "$text#checksum"; '+' acknowledges. Result: text, or NULL when the time is over. */
+static const char *receive(struct machine *m, double seconds)
+{
+	double end = now() + seconds;
+	size_t n = 0;
+	char c, sum[2];
+	do
+		if (!get_byte(m, end, &c))
+			return NULL;
+	while (c != '$');
+	while (get_byte(m, end, &c) && c != '#')
+		if (n + 1 < sizeof(packet))
+			packet[n++] = c;
+	packet[n] = '\0';
+	if (!get_byte(m, end, &sum[0]) || !get_byte(m, end, &sum[1]) || write(m->gdb, "+", 1) != 1)
+		return NULL;
+	return packet;
+}
+
+static void transmit(struct machine *m, const char *text)
+{
+	unsigned sum = 0;
+	for (const char *s = text; *s; s++)
+		sum += (unsigned char)*s;
+	dprintf(m->gdb, "$%s#%02x", text, sum & 0xFF);
+}
+
+const char *gdb_command(struct machine *m, double seconds, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	transmit(m, text);
+	const char *answer = receive(m, seconds);
+	if (!answer)
+		give_up(FAILED, "GDB stub: no answer to %s within %.0f s", text, seconds);
+	return answer;
+}
+
+void gdb_connect(struct machine *m)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	unsigned n = 0;
+	for (const struct machine *other = m->next; other; other = other->next)
+		n++;
+	snprintf(to.sun_path, sizeof(to.sun_path), "%.90s/%u.gdb", work_dir, n);
+	m->gdb = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connect(m->gdb, (struct sockaddr *)&to, sizeof(to)) < 0)
+		give_up(BROKEN, "GDB stub: %s", strerror(errno));
+	gdb_command(m, 10, "?");
+}
+
+void gdb_break(struct machine *m, uint32_t address, bool set)
+{
+	if (strcmp(gdb_command(m, 10, "%c1,%x,1", set ? 'Z' : 'z', address), "OK") != 0)
+		give_up(BROKEN, "GDB stub: no breakpoint at %#x", address);
+}
+
+bool gdb_run(struct machine *m, double seconds)
+{
+	transmit(m, "c");
+	return receive(m, seconds) != NULL;
+}
+
+void gdb_step(struct machine *m)
+{
+	gdb_command(m, 10, "s");
+}
+
+uint32_t gdb_register(struct machine *m, enum gdb_register r)
+{
+	const char *all = gdb_command(m, 10, "g");
+	if (strlen(all) < (r + 1u) * 8)
+		give_up(BROKEN, "GDB stub: registers are %s", all);
+	const char *s = all + r * 8; /* little-endian */
+	return hex(s) | hex(s + 2) << 8 | hex(s + 4) << 16 | hex(s + 6) << 24;
+}
+
+void gdb_read(struct machine *m, uint32_t address, void *buf, size_t bytes)
+{
+	for (size_t done = 0; done < bytes;) {
+		size_t part = bytes - done < 1024 ? bytes - done : 1024;
+		const char *text = gdb_command(m, 10, "m%x,%zx", (unsigned)(address + done), part);
+		if (strlen(text) != part * 2)
+			give_up(FAILED, "GDB stub: nothing is mapped at %#x (%s)", (unsigned)(address + done), text);
+		for (size_t i = 0; i < part; i++)
+			((uint8_t *)buf)[done + i] = (uint8_t)hex(text + 2 * i);
+		done += part;
+	}
+}

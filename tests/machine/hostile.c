@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Input that no one should trust: damaged file systems, odd modules and command lines, little memory. The kernel may refuse, by
+ * a panic that names the cause while it boots; it must not break later, and it must not hang.
+ */
+#include "tests.h"
+#include <errno.h>
+
+enum { BLOCK = 4096, FLIPS = 40, SECONDS = 60 };
+
+/* What walks over the whole tree, reads and writes. */
+#define WALK "ls -l /; ls -l /bin /etc /tmp; cat /etc/motd; mkdir /tmp/d; echo hello > /tmp/d/f; cat /tmp/d/f; " \
+	     "cp /bin/ls /tmp/d/ls; mv /tmp/d/f /tmp/g; rm /tmp/g /tmp/d/ls; rm /tmp/d; sync"
+
+/* The end may be any exit status of the shell, or a panic in boot that says what is wrong. */
+static void check_end(struct machine *m, int status)
+{
+	if (status == EXIT_PANIC)
+		CHECK(strstr(m->log, "kernel panic: boot: "), "a damaged file system made the kernel panic");
+	else
+		CHECK(status >= EXIT_OK && status % 2 == 1, "the machine ended with status %d", status);
+}
+
+static void walk_image(const char *path)
+{
+	struct machine_options o = { .modules = "", .disk = path, .cmdline = "run=\"" WALK "\"" };
+	struct machine *m = machine_start(&o);
+	check_end(m, machine_wait(m, SECONDS));
+	machine_quit(m);
+}
+
+/* Change bytes where the structure is: super block, group descriptors, bitmaps, inodes, first directories. */
+static void damage(const char *path, unsigned seed, unsigned flips)
+{
+	FILE *f = fopen(path, "r+");
+	if (!f)
+		give_up(BROKEN, "%s: %s", path, strerror(errno));
+	srand(seed);
+	for (unsigned i = 0; i < flips; i++) {
+		static const long parts[][2] = { /* first byte, bytes */
+			{ 1024, 264 }, { BLOCK, 32 }, { 2 * BLOCK, 2 * BLOCK }, { 4 * BLOCK, 4 * BLOCK }, { 4 * BLOCK, 36 * BLOCK },
+			{ 36 * BLOCK, 8 * BLOCK },
+		};
+		const long *part = parts[(unsigned)rand() % (seed % 4 ? 6 : 1)];
+		if (seed % 4 == 0 && i >= 2) /* a few bytes of the super block only: more never mounts */
+			break;
+		fseek(f, part[0] + rand() % part[1], SEEK_SET);
+		fputc(rand(), f);
+	}
+	fclose(f);
+}
+
+static void damaged(const struct test *t)
+{
+	for (unsigned seed = t->number; seed < t->number + 6; seed++) {
+		char name[32];
+		snprintf(name, sizeof(name), "damaged-%u.ext2", seed);
+		const char *path = root_copy(name);
+		damage(path, seed, FLIPS);
+		walk_image(path);
+		unlink(work_path(name));
+	}
+}
+
+static void truncated(const struct test *t)
+{
+	static const char *const sizes[] = { "0", "512", "1500", "5000", "20000", "200000", "3000000" };
+	(void)t;
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		const char *path = root_copy("truncated.ext2");
+		shell_must(10, "truncate -s %s %s && truncate -s %%512 %s", sizes[i], path, path);
+		if (atoi(sizes[i]) >= 512)
+			walk_image(path);
+	}
+}
+
+/* Boot must end with a panic that says t->text. */
+static void refused(const struct test *t)
+{
+	struct machine *m = machine_start(&t->machine);
+	int status = machine_wait(m, SECONDS);
+	CHECK(status == EXIT_PANIC, "the machine ended with status %d, not with a panic in boot (%d)", status, EXIT_PANIC);
+	const char *cause = strstr(m->log, "kernel panic: boot: ");
+	CHECK(cause && strstr(cause, t->text), "the panic does not say \"%s\"", t->text);
+}
+
+/* The same with a module of t->number bytes of noise. */
+static void refused_module(const struct test *t)
+{
+	struct test with = *t;
+	char modules[600];
+	const char *path = work_path("noise");
+	shell_must(10, "head -c %u %s > %s", t->number, strstr(t->name, "zero") ? "/dev/zero" : kernel_file, path);
+	snprintf(modules, sizeof(modules), "%s %s", path, t->machine.modules);
+	with.machine.modules = modules;
+	refused(&with);
+}
+
+/* Whatever the command line says, the machine gets to its prompt. */
+static void ignored(const struct test *t)
+{
+	end_at_prompt(start_to_prompt(&t->machine));
+}
+
+static void little_memory(const struct test *t)
+{
+	struct machine_options o = t->machine;
+	o.modules = "";
+	o.disk = root_copy("disk.ext2");
+	struct machine *m = machine_start(&o);
+	if (machine_sees(m, PROMPT, SECONDS)) {
+		command(m, "ls -l /bin | wc", SECONDS);
+		end_at_prompt(m);
+		return;
+	}
+	CHECK(m->pid == 0, "neither a prompt nor an end within %d s", SECONDS);
+	CHECK(m->exit_status == EXIT_PANIC && strstr(m->log, "memory"), "%u MiB: the machine ended with status %d and no clear message",
+	      o.mem, m->exit_status);
+}
+
+/* Fill the image from outside but for a few blocks, then write inside: an error each, and a clean file system. */
+static void disk_full(const struct test *t)
+{
+	struct machine_options o = t->machine;
+	const char *path = root_copy("full.ext2"), *filler = work_path("filler");
+	shell_must(30, "PATH=$PATH:/usr/sbin:/sbin; n=$(dumpe2fs -h %s 2>/dev/null | sed -n 's/^Free blocks: *//p'); "
+		   "head -c $(((n - 16) * 4096)) /dev/zero | tr '\\0' 'x' > %s && debugfs -w -R 'write %s /filler' %s", path, filler, filler, path);
+	root_check_file(path);
+	o.modules = "", o.disk = path;
+	struct machine *m = start_to_prompt(&o);
+	for (char name = 'a'; name < 'f'; name++) {
+		char text[64];
+		snprintf(text, sizeof(text), "cp /bin/usertests /tmp/%c", name);
+		command(m, text, SECONDS);
+	}
+	command(m, "mkdir /tmp/dir", SECONDS);
+	CHECK(strstr(m->log, "space") || strstr(m->log, "28"), "no error told that the disk is full");
+	command(m, "rm /filler; echo room > /tmp/after; cat /tmp/after", SECONDS);
+	CHECK(strstr(m->log, "\nroom\n"), "no file can be written after room was made");
+	end_at_prompt(m);
+}
+
+#define REFUSED(n, why, ...) { .name = "hostile-" n, .run = refused, .seconds = 90, .text = why, .machine = { __VA_ARGS__ } }
+#define MODULE(n, why, bytes, words) { .name = "hostile-" n, .run = refused_module, .seconds = 90, .text = why, .number = bytes, \
+				       .machine = { .modules = words } }
+#define IGNORED(n, words) { .name = "hostile-" n, .run = ignored, .seconds = 90, .machine = { .cmdline = words } }
+#define MEMORY(n, size) { .name = "hostile-" n, .run = little_memory, .seconds = 150, .machine = { .mem = size } }
+const struct test hostile_tests[] = {
+	{ .name = "hostile-ext2-damage1", .run = damaged, .seconds = 400, .number = 1 },
+	{ .name = "hostile-ext2-damage2", .run = damaged, .seconds = 400, .number = 101 },
+	{ .name = "hostile-ext2-truncated", .run = truncated, .seconds = 400 },
+	REFUSED("no-root", "no root file system", .modules = ""),
+	REFUSED("p2m-word", "p2m=garbage is not known", .p2m = "garbage"),
+	REFUSED("p2m-no-seed", "is not known", .p2m = "shuffle:"),
+	REFUSED("p2m-seed", "is not known", .p2m = "shuffle:12x"),
+	MODULE("module-zeros", "cannot mount", 65536, "rootfs"),
+	MODULE("module-noise", "cannot mount", 50000, "rootfs"),
+	MODULE("module-one-byte", "cannot mount", 1, "rootfs"),
+	MODULE("module-unknown", "no root file system", 5000, "something"),
+	IGNORED("cmdline-quotes", "\"\"\" =\"= p2m p2m p2m== root= run \"unbalanced"),
+	IGNORED("cmdline-long", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+		"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+		"dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+		"eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"),
+	MEMORY("memory-8m", 8),
+	MEMORY("memory-4m", 4),
+	MEMORY("memory-2m", 2),
+	{ .name = "disk-full", .run = disk_full, .seconds = 200 },
+	{ 0 },
+};

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Starting a machine and talking over its serial line. QEMU starts halted; serial line, QMP and memory are connected
+ * before the first instruction, so that nothing is missed. Memory is a file that we map too: reading it costs nothing,
+ * stops nothing, and works after the machine's end.
+ */
+#include "machine.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define MAX_ARGS 64
+struct machine *machines;
+
+struct arguments { char *v[MAX_ARGS]; unsigned n; };
+
+static void add(struct arguments *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void add(struct arguments *a, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	if (a->n + 1 >= MAX_ARGS || vasprintf(&a->v[a->n++], fmt, ap) < 0)
+		give_up(BROKEN, "no memory for arguments");
+	va_end(ap);
+}
+
+const char *machine_cmdline(const struct machine *m)
+{
+	static char text[1024];
+	snprintf(text, sizeof(text), "p2m=%s%s%s", m->o.p2m ? m->o.p2m : "identity", m->o.cmdline ? " " : "",
+		 m->o.cmdline ? m->o.cmdline : "");
+	return text;
+}
+
+const char *machine_make_iso(const struct machine *m)
+{
+	const char *path = work_path("boot.iso"), *tree = work_path("iso");
+	shell_must(10, "mkdir -p %s/boot/grub && cp %s %s/boot/cinnabar", tree, kernel_file, tree);
+	bool root = !m->o.modules;
+	if (root)
+		shell_must(10, "cp %s/rootfs.ext2 %s/boot/", build_dir, tree);
+	FILE *f = fopen(work_path("iso/boot/grub/grub.cfg"), "w");
+	if (!f)
+		give_up(BROKEN, "grub.cfg: %s", strerror(errno));
+	fprintf(f, "set timeout=0\nmenuentry cinnabar {\n\tmultiboot /boot/cinnabar %s\n%s}\n", machine_cmdline(m), /* quotes as ours */
+		root ? "\tmodule --nounzip /boot/rootfs.ext2 rootfs\n" : "");
+	fclose(f);
+	shell_must(60, "grub-mkrescue -o %s %s", path, tree);
+	return path;
+}
+
+/* What stays the same when somebody starts this machine by hand. */
+static void qemu_arguments(struct machine *m, struct arguments *a)
+{
+	const struct machine_options *o = &m->o;
+	add(a, "qemu-system-i386"), add(a, "-m"), add(a, "%u", o->mem);
+	add(a, "-smp"), add(a, "cpus=%u,cores=1,threads=1,sockets=%u", o->cpus, o->cpus);
+	if (o->cpus == 1 && !o->free_running)
+		add(a, "-icount"), add(a, "shift=0,sleep=off"), add(a, "-rtc"), add(a, "clock=vm");
+	if (o->iso || o->iso_file) {
+		add(a, "-cdrom"), add(a, "%s", o->iso_file ? o->iso_file : machine_make_iso(m));
+	} else {
+		add(a, "-kernel"), add(a, "%s", kernel_file);
+		add(a, "-append"), add(a, "%s", machine_cmdline(m));
+		if (!o->modules)
+			add(a, "-initrd"), add(a, "%s/rootfs.ext2 rootfs", build_dir);
+		else if (*o->modules)
+			add(a, "-initrd"), add(a, "%s", o->modules);
+	}
+	if (o->disk)
+		add(a, "-drive"), add(a, "file=%s,format=raw,if=ide,index=0,media=disk", o->disk);
+	add(a, "-display"), add(a, "none"), add(a, "-no-reboot"), add(a, "-net"), add(a, "none");
+	add(a, "-device"), add(a, "isa-debug-exit,iobase=0xf4,iosize=4");
+}
+
+static char *join(const struct arguments *a, const char *last)
+{
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	for (unsigned i = 0; i < a->n; i++)
+		fprintf(f, strpbrk(a->v[i], " \"$;&") || !*a->v[i] ? "'%s' " : "%s ", a->v[i]);
+	fputs(last, f);
+	fclose(f);
+	return text;
+}
+
+static int connect_to(struct machine *m, const char *path)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	for (double end = now() + 20; connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0; usleep(5000)) {
+		int status = process_wait(m->pid, 0);
+		if (status >= 0) {
+			char text[600] = "";
+			m->pid = 0;
+			shell(text, sizeof(text), 5, "tail -c 500 %s", work_path("qemu.err"));
+			give_up(BROKEN, "QEMU ended at once with status %d: %s", status, text);
+		}
+		if (now() > end)
+			give_up(BROKEN, "QEMU does not open %s", path);
+	}
+	return fd;
+}
+
+/* Sockets' names tell the machines of one test apart. */
+static const char *own_path(const struct machine *m, const char *name)
+{
+	unsigned n = 0;
+	char text[64];
+	for (const struct machine *other = m->next; other; other = other->next)
+		n++;
+	snprintf(text, sizeof(text), "%u.%s", n, name);
+	return work_path(text);
+}
+
+static void qemu_start(struct machine *m)
+{
+	struct arguments a = { .n = 0 };
+	qemu_arguments(m, &a);
+	m->by_hand = join(&a, "-serial mon:stdio");
+	m->ram_bytes = (size_t)m->o.mem << 20;
+	int ram = open(own_path(m, "ram"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (ram < 0 || ftruncate(ram, (off_t)m->ram_bytes) < 0 ||
+	    (m->ram = mmap(NULL, m->ram_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ram, 0)) == MAP_FAILED)
+		give_up(BROKEN, "memory file: %s", strerror(errno));
+	close(ram);
+	add(&a, "-S"), add(&a, "-machine"), add(&a, "pc,memory-backend=ram");
+	add(&a, "-object"), add(&a, "memory-backend-file,id=ram,size=%uM,mem-path=%s,share=on", m->o.mem, own_path(m, "ram"));
+	add(&a, "-serial"), add(&a, "unix:%s,server=on,wait=off", own_path(m, "serial"));
+	add(&a, "-qmp"), add(&a, "unix:%s,server=on,wait=off", own_path(m, "qmp"));
+	add(&a, "-gdb"), add(&a, "unix:%s,server=on,wait=off", own_path(m, "gdb"));
+	int err = open(work_path("qemu.err"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	m->pid = process_start(a.v, -1, err, err);
+	close(err);
+	for (unsigned i = 0; i < a.n; i++)
+		free(a.v[i]);
+	m->serial = connect_to(m, own_path(m, "serial"));
+	qmp_connect(m, own_path(m, "qmp"));
+	m->gdb = -1;
+	if (!m->o.paused)
+		machine_continue(m);
+}
+
+struct machine *machine_start(const struct machine_options *o)
+{
+	struct machine *m = calloc(1, sizeof(*m));
+	m->o = *o;
+	m->o.cpus = o->cpus ? o->cpus : 1;
+	m->o.mem = o->mem ? o->mem : 64;
+	m->log = calloc(1, 1);
+	m->exit_status = -1;
+	m->next = machines;
+	machines = m;
+	if (o->bochs)
+		bochs_start(m);
+	else
+		qemu_start(m);
+	return m;
+}
+
+void machine_pump(struct machine *m)
+{
+	char buf[4096];
+	ssize_t got;
+	struct pollfd p = { .fd = m->serial, .events = POLLIN };
+	while (m->serial >= 0 && poll(&p, 1, 0) > 0 && (got = read(m->serial, buf, sizeof(buf))) > 0) {
+		char *log = realloc(m->log, m->log_bytes + (size_t)got + 1);
+		if (!log)
+			give_up(BROKEN, "no memory for the serial log");
+		m->log = log;
+		for (ssize_t i = 0; i < got; i++) /* lines end as on the host; NUL would end the log */
+			if (buf[i] != '\r' && buf[i] != '\0')
+				m->log[m->log_bytes++] = buf[i];
+		m->log[m->log_bytes] = '\0';
+	}
+}
+
+static bool ended(struct machine *m)
+{
+	if (m->pid && !m->o.bochs) {
+		m->exit_status = process_wait(m->pid, 0);
+		if (m->exit_status >= 0)
+			m->pid = 0;
+	}
+	return !m->pid;
+}
+
+bool machine_sees(struct machine *m, const char *text, double seconds)
+{
+	for (double end = now() + seconds;;) {
+		bool over = ended(m) || now() > end;
+		machine_pump(m);
+		const char *at = strstr(m->log + m->seen, text);
+		if (at) {
+			m->seen = (size_t)(at - m->log) + strlen(text);
+			return true;
+		}
+		if (over)
+			return false;
+		struct pollfd p = { .fd = m->serial, .events = POLLIN };
+		poll(&p, 1, 20);
+	}
+}
+
+void machine_expect(struct machine *m, const char *text, double seconds)
+{
+	if (machine_sees(m, text, seconds))
+		return;
+	if (!m->pid)
+		give_up(FAILED, "the machine ended with status %d before \"%s\" came", m->exit_status, text);
+	give_up(FAILED, "\"%s\" did not come on the serial line within %.0f s", text, seconds);
+}
+
+void machine_send(struct machine *m, const char *text)
+{
+	for (size_t n = strlen(text); n > 0;) {
+		ssize_t done = write(m->serial, text, n);
+		if (done < 0)
+			give_up(FAILED, "the machine's serial line is gone: %s", strerror(errno));
+		text += done, n -= (size_t)done;
+		machine_pump(m);
+	}
+}
+
+int machine_wait(struct machine *m, double seconds)
+{
+	if (m->o.bochs)
+		return bochs_wait(m, seconds);
+	for (double end = now() + seconds; !ended(m); usleep(2000)) {
+		machine_pump(m);
+		if (now() > end)
+			give_up(FAILED, "the machine did not end within %.0f s", seconds);
+	}
+	machine_pump(m);
+	return m->exit_status;
+}
+
+void machine_stop(struct machine *m)
+{
+	if (m->o.bochs)
+		bochs_stop(m);
+	else
+		free(qmp(m, "stop", NULL));
+	machine_pump(m);
+}
+
+void machine_continue(struct machine *m)
+{
+	if (m->o.bochs) {
+		m->stopped = false;
+		dprintf(m->monitor_in, "c\n");
+	} else {
+		free(qmp(m, "cont", NULL));
+	}
+}
+
+void machine_quit(struct machine *m)
+{
+	if (m->pid)
+		process_kill(m->pid);
+	m->pid = 0;
+	machine_pump(m);
+}
+
+void machine_describe(const struct machine *m, FILE *to)
+{
+	const char *tail = m->log + m->log_bytes;
+	for (int lines = 0; tail > m->log && lines <= 24; tail--)
+		lines += tail[-1] == '\n';
+	fprintf(to, "by hand: %s\nend of the serial log:\n", m->by_hand);
+	for (bool first = true; *tail; tail++) {
+		if (first)
+			fputs("    | ", to);
+		first = *tail == '\n';
+		fputc(*tail == '\n' || *tail == '\t' || (*tail >= ' ' && *tail < 127) ? *tail : '?', to);
+	}
+	fputc('\n', to);
+}

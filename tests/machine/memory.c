@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory from outside: physical by the shared file or Bochs's debugger, virtual by our own walk over the page tables. */
+#include "machine.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { P = 1, W = 2, U = 4, PS = 0x80, PAGE = 4096 };
+#define KERNEL_BASE 0xC0000000 /* the image is loaded at its link address less this, with pfn == mfn */
+
+/* "0x00100000 <bogus+ 0>:	0x12345678	0x..." */
+static void bochs_words(struct machine *m, uint32_t address, uint32_t *words, size_t n)
+{
+	char *text = bochs_command(m, "xp /%zuwx 0x%x", n, address), *at = text;
+	for (size_t i = 0; i < n; i++) {
+		char *tab = strstr(at, "\t0x");
+		if (!tab)
+			give_up(BROKEN, "Bochs shows no memory at %#x", (unsigned)(address + 4 * i));
+		words[i] = (uint32_t)strtoul(tab + 1, &at, 16);
+	}
+	free(text);
+}
+
+void physical_read(struct machine *m, uint32_t address, void *buf, size_t bytes)
+{
+	if (!m->o.bochs) {
+		if (address > m->ram_bytes || bytes > m->ram_bytes - address)
+			give_up(FAILED, "machine address %#x is not memory", address);
+		memcpy(buf, m->ram + address, bytes);
+		return;
+	}
+	uint32_t words[1024];
+	while (bytes > 0) {
+		size_t offset = address & 3, part = sizeof(words) - 4 < bytes ? sizeof(words) - 4 : bytes;
+		bochs_words(m, address & ~3u, words, (offset + part + 3) / 4);
+		memcpy(buf, (char *)words + offset, part);
+		address += (uint32_t)part, buf = (char *)buf + part, bytes -= part;
+	}
+}
+
+uint32_t physical_word(struct machine *m, uint32_t address)
+{
+	uint32_t word;
+	physical_read(m, address, &word, 4);
+	return word;
+}
+
+uint32_t kernel_word(struct machine *m, const char *name)
+{
+	return physical_word(m, symbol(name) - KERNEL_BASE);
+}
+
+struct walk page_walk(struct machine *m, uint32_t cr3, uint32_t address)
+{
+	struct walk w = { .pde = physical_word(m, (cr3 & ~0xFFFu) + (address >> 22) * 4) };
+	if (!(w.pde & P))
+		return w;
+	if (w.pde & PS) {
+		w.pte = w.pde;
+		w.machine = (w.pde & 0xFFC00000) | (address & 0x3FFFFF);
+	} else {
+		w.pte = physical_word(m, (w.pde & ~0xFFFu) + ((address >> 12) & 1023) * 4);
+		w.machine = (w.pte & ~0xFFFu) | (address & 0xFFF);
+	}
+	w.present = w.pte & P;
+	w.user = w.pde & w.pte & U;
+	w.writable = w.pde & w.pte & W;
+	return w;
+}
+
+void virtual_read(struct machine *m, uint32_t cr3, uint32_t address, void *buf, size_t bytes)
+{
+	while (bytes > 0) {
+		size_t part = PAGE - address % PAGE < bytes ? PAGE - address % PAGE : bytes;
+		struct walk w = page_walk(m, cr3, address);
+		if (!w.present)
+			give_up(FAILED, "nothing is mapped at %#x (CR3 %#x)", address, cr3);
+		physical_read(m, w.machine, buf, part);
+		address += (uint32_t)part, buf = (char *)buf + part, bytes -= part;
+	}
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* QEMU's machine protocol: one JSON object a line; events come between and are passed over. */
+#include "machine.h"
+#include <jansson.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* One object from QEMU, within the time. */
+static json_t *receive(struct machine *m, double seconds)
+{
+	char *line = malloc(1 << 16);
+	size_t n = 0, size = 1 << 16;
+	for (double end = now() + seconds; now() < end;) {
+		struct pollfd p = { .fd = m->qmp, .events = POLLIN };
+		machine_pump(m); /* QEMU must not wait for us to read the serial line */
+		if (poll(&p, 1, 20) <= 0)
+			continue;
+		if (n + 1 >= size)
+			line = realloc(line, size *= 2);
+		if (read(m->qmp, line + n, 1) != 1)
+			break;
+		if (line[n++] != '\n')
+			continue;
+		json_t *object = json_loadb(line, n, 0, NULL);
+		n = 0;
+		if (object && !json_object_get(object, "event")) {
+			free(line);
+			return object;
+		}
+		json_decref(object);
+	}
+	free(line);
+	return NULL;
+}
+
+char *qmp(struct machine *m, const char *command, const char *arguments)
+{
+	char *text;
+	if (asprintf(&text, "{\"execute\":\"%s\"%s%s}\n", command, arguments ? ",\"arguments\":" : "", arguments ? arguments : "") < 0 ||
+	    send(m->qmp, text, strlen(text), MSG_NOSIGNAL) < 0)
+		give_up(FAILED, "QMP %s: %s (has the machine ended?)", command, strerror(errno));
+	free(text);
+	json_t *answer = receive(m, 20), *value = json_object_get(answer, "return");
+	if (!value) {
+		char *error = json_dumps(answer, 0);
+		give_up(answer ? BROKEN : FAILED, "QMP %s: %s", command, error ? error : "no answer");
+	}
+	text = json_dumps(value, JSON_ENCODE_ANY);
+	json_decref(answer);
+	return text;
+}
+
+void qmp_connect(struct machine *m, const char *path)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
+	m->qmp = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connect(m->qmp, (struct sockaddr *)&to, sizeof(to)) < 0)
+		give_up(BROKEN, "QMP: %s", strerror(errno));
+	json_t *greeting = receive(m, 20);
+	if (!greeting)
+		give_up(BROKEN, "QMP: no greeting");
+	json_decref(greeting);
+	free(qmp(m, "qmp_capabilities", NULL));
+}
+
+char *qmp_human(struct machine *m, const char *command)
+{
+	char *arguments, *answer;
+	if (asprintf(&arguments, "{\"command-line\":\"%s\"}", command) < 0)
+		give_up(BROKEN, "no memory");
+	answer = qmp(m, "human-monitor-command", arguments);
+	json_t *value = json_loads(answer, JSON_DECODE_ANY, NULL);
+	free(arguments), free(answer);
+	answer = strdup(json_is_string(value) ? json_string_value(value) : "");
+	json_decref(value);
+	return answer;
+}
+
+uint64_t qmp_instructions(struct machine *m)
+{
+	char *text = qmp(m, "query-replay", NULL);
+	json_t *value = json_loads(text, 0, NULL);
+	uint64_t n = (uint64_t)json_integer_value(json_object_get(value, "icount"));
+	free(text);
+	json_decref(value);
+	return n;
+}
+
+void qmp_keys(struct machine *m, const char *const *keys, unsigned n)
+{
+	json_t *list = json_array();
+	for (unsigned i = 0; i < n; i++)
+		json_array_append_new(list, json_pack("{s:s,s:s}", "type", "qcode", "data", keys[i]));
+	json_t *arguments = json_pack("{s:o}", "keys", list);
+	char *text = json_dumps(arguments, 0);
+	free(qmp(m, "send-key", text));
+	free(text);
+	json_decref(arguments);
+}

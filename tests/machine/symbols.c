@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* Symbols and contents of the kernel's ELF file, so that verdicts use no address that the guest prints. */
+#include "machine.h"
+#include <fcntl.h>
+#include <gelf.h>
+#include <string.h>
+
+static Elf *kernel(void)
+{
+	static Elf *elf;
+	if (elf)
+		return elf;
+	int fd = open(kernel_file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || elf_version(EV_CURRENT) == EV_NONE || !(elf = elf_begin(fd, ELF_C_READ, NULL)))
+		give_up(BROKEN, "%s: not there, or no ELF file; run make first", kernel_file);
+	return elf;
+}
+
+static bool find(const char *name, uint32_t *value)
+{
+	for (Elf_Scn *s = NULL; (s = elf_nextscn(kernel(), s));) {
+		GElf_Shdr header;
+		gelf_getshdr(s, &header);
+		if (header.sh_type != SHT_SYMTAB)
+			continue;
+		Elf_Data *data = elf_getdata(s, NULL);
+		for (size_t i = 0; i < header.sh_size / header.sh_entsize; i++) {
+			GElf_Sym symbol;
+			gelf_getsym(data, (int)i, &symbol);
+			if (strcmp(elf_strptr(kernel(), header.sh_link, symbol.st_name), name) == 0 && symbol.st_shndx != SHN_UNDEF) {
+				*value = (uint32_t)symbol.st_value;
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+bool symbol_exists(const char *name)
+{
+	uint32_t value;
+	return find(name, &value);
+}
+
+uint32_t symbol(const char *name)
+{
+	uint32_t value;
+	if (!find(name, &value))
+		give_up(FAILED, "the kernel has no symbol %s", name);
+	return value;
+}
+
+uint32_t symbol_file_word(uint32_t address)
+{
+	size_t n = 0;
+	uint32_t word;
+	elf_getphdrnum(kernel(), &n);
+	for (size_t i = 0; i < n; i++) {
+		GElf_Phdr p;
+		gelf_getphdr(kernel(), (int)i, &p);
+		if (address < p.p_vaddr || address + 4 > p.p_vaddr + p.p_filesz)
+			continue;
+		const char *file = elf_rawfile(kernel(), NULL);
+		memcpy(&word, file + p.p_offset + (address - p.p_vaddr), 4);
+		return word;
+	}
+	give_up(FAILED, "the kernel's file holds nothing at %#x", address);
+}

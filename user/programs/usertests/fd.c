@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* Descriptors: the lowest free one is given, there are OPEN_MAX of them, and wrong ones are EBADF everywhere. */
+#include "test.h"
+
+static char buf[64];
+
+/* Calls that take a descriptor refuse one that is not open. */
+static void check_bad(int fd)
+{
+	struct stat st;
+	check_is(read(fd, buf, 1), -EBADF);
+	check_is(write(fd, buf, 1), -EBADF);
+	check_is(close(fd), -EBADF);
+	check_is(dup(fd), -EBADF);
+	check_is(dup2(fd, 5), -EBADF);
+	check_is(fstat(fd, &st), -EBADF);
+	check_is(lseek(fd, 0, SEEK_SET), -EBADF);
+	check_is(getdents(fd, buf, sizeof(buf)), -EBADF);
+	check_is(ftruncate(fd, 0), -EBADF);
+}
+
+/* Closed, negative, too large, absurd: all EBADF. */
+TEST(fd_bad)
+{
+	static const int bad[] = {OPEN_MAX, OPEN_MAX + 1, 1000, -1, -2, 0x7FFFFFFF, (int)0x80000000, (int)0xC0000000};
+	for (int i = 0; i < COUNT(bad); i++)
+		check_bad(bad[i]);
+	int fd = check_ok(dup(0));
+	check_is(close(fd), 0);
+	check_bad(fd);
+}
+
+/* open, dup and pipe give the lowest free descriptor. */
+TEST(fd_lowest)
+{
+	int a = check_ok(dup(0)), b = check_ok(dup(0)), c = check_ok(dup(0));
+	check(a < b && b < c);
+	close(a);
+	close(c);
+	check_is(open("/", O_RDONLY, 0), a);
+	check_is(dup(0), c);
+	close(b);
+	check_is(dup(c), b);
+}
+
+/* A dup shares the position; closing one leaves the other. */
+TEST(fd_dup_shares)
+{
+	make_file("f", 10, 0);
+	int fd = check_ok(open("f", O_RDWR, 0)), copy = check_ok(dup(fd));
+	check_is(lseek(fd, 4, SEEK_SET), 4);
+	check_is(lseek(copy, 0, SEEK_CUR), 4);
+	check_is(close(fd), 0);
+	check_is(read(copy, buf, 10), 6);
+	check_is(close(copy), 0);
+}
+
+/* dup2 takes the wanted descriptor, closing what was there; onto itself it changes nothing. */
+TEST(fd_dup2)
+{
+	int p[2];
+	make_file("f", 10, 0);
+	int fd = check_ok(open("f", O_RDONLY, 0));
+	check_is(pipe(p), 0);
+	check_is(dup2(fd, fd), fd);
+	check_is(read(fd, buf, 1), 1);
+	check_is(dup2(fd, p[1]), p[1]);
+	check_is(read(p[0], buf, 1), 0); /* no writer is left */
+	check_is(read(p[1], buf, 10), 9);
+	check_is(dup2(fd, OPEN_MAX), -EBADF);
+	check_is(dup2(fd, -1), -EBADF);
+	check_is(dup2(fd, OPEN_MAX - 2), OPEN_MAX - 2);
+}
+
+/* Descriptor OPEN_MAX is EMFILE; after a close there is one again. */
+TEST(fd_exhausted)
+{
+	int fd, last = -1, n = 0;
+	while ((fd = open("/", O_RDONLY, 0)) >= 0)
+		last = fd, n++;
+	check_is(fd, -EMFILE);
+	check(n > 20 && last < OPEN_MAX);
+	check_is(dup(0), -EMFILE);
+	check_is(open("new", O_RDWR | O_CREAT, 0644), -EMFILE);
+	check_is(close(last), 0);
+	check_is(open("/", O_RDONLY, 0), last);
+}
+
+/* A file can be opened many times, each with its own position. */
+TEST(fd_independent_positions)
+{
+	make_file("f", 100, 0);
+	int a = check_ok(open("f", O_RDONLY, 0)), b = check_ok(open("f", O_RDONLY, 0));
+	check_is(read(a, buf, 60), 60);
+	check_is(read(b, buf, 60), 60);
+	check_is(differs(buf, 60, 0), -1);
+	check_is(read(a, buf, 60), 40);
+}
+
+/* open's access mode is kept to. */
+TEST(fd_access_mode)
+{
+	make_file("f", 10, 0);
+	int fd = check_ok(open("f", O_RDONLY, 0));
+	check_is(write(fd, buf, 1), -EBADF);
+	check(ftruncate(fd, 0) < 0);
+	check_is(close(fd), 0);
+	fd = check_ok(open("f", O_WRONLY, 0));
+	check_is(read(fd, buf, 1), -EBADF);
+	check_is(close(fd), 0);
+	check_file("f", 10, 0);
+}

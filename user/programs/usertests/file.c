@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/* Regular files: what was written is read, at any position and size; links; files without a name. */
+#include "test.h"
+
+static uint8_t buf[4 * PAGE];
+
+/* Sizes around every border come back as written. */
+TEST(file_sizes)
+{
+	static const uint32_t sizes[] = {0, 1, 511, 512, 1023, 1024, 4095, 4096, 4097, 8192, 49152, 49153, 100000};
+	for (int i = 0; i < COUNT(sizes); i++) {
+		make_file("f", sizes[i], (uint32_t)i);
+		check_file("f", sizes[i], (uint32_t)i);
+		check_is(unlink("f"), 0);
+	}
+}
+
+/* Pieces of odd sizes, written and read, make the same file. */
+TEST(file_odd_pieces)
+{
+	uint32_t seed = 3, at = 0;
+	int fd = check_ok(open("f", O_RDWR | O_CREAT, 0644)), n;
+	fill(buf, sizeof(buf), 9);
+	while (at < sizeof(buf)) {
+		uint32_t piece = next_random(&seed) % 700 + 1;
+		piece = at + piece > sizeof(buf) ? sizeof(buf) - at : piece;
+		check_is(write(fd, buf + at, piece), piece);
+		at += piece;
+	}
+	memset(buf, 0, sizeof(buf));
+	check_is(lseek(fd, 0, SEEK_SET), 0);
+	for (at = 0; (n = check_ok(read(fd, buf + at, next_random(&seed) % 700 + 1))) > 0; at += (uint32_t)n)
+		;
+	check_is(at, sizeof(buf));
+	check_is(differs(buf, sizeof(buf), 9), -1);
+}
+
+/* The flags of open: missing, O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY, directories. */
+TEST(file_open_flags)
+{
+	check_is(open("f", O_RDWR, 0), -ENOENT);
+	check_is(open("", O_RDWR, 0), -ENOENT);
+	check_is(close(check_ok(open("f", O_RDWR | O_CREAT | O_EXCL, 0644))), 0);
+	check_is(open("f", O_RDWR | O_CREAT | O_EXCL, 0644), -EEXIST);
+	make_file("f", 100, 1);
+	check_is(close(check_ok(open("f", O_RDWR | O_CREAT, 0644))), 0);
+	check_file("f", 100, 1);
+	check_is(close(check_ok(open("f", O_WRONLY | O_TRUNC, 0))), 0);
+	check_is(size_of("f"), 0);
+	check_is(open("f", O_RDONLY | O_DIRECTORY, 0), -ENOTDIR);
+	check_is(mkdir("d", 0755), 0);
+	check_is(open("d", O_WRONLY, 0), -EISDIR);
+	check_is(open("d", O_RDWR | O_CREAT, 0), -EISDIR);
+	int fd = check_ok(open("d", O_RDONLY | O_DIRECTORY, 0));
+	check(read(fd, buf, 10) < 0);
+	check(write(fd, buf, 10) < 0);
+	check_is(close(fd), 0);
+	check_is(open("missing/f", O_RDWR | O_CREAT, 0644), -ENOENT);
+	check_is(open("f/g", O_RDWR | O_CREAT, 0644), -ENOTDIR);
+}
+
+/* O_APPEND writes at the end, wherever the position is, and from several processes without loss. */
+TEST(file_append)
+{
+	int pids[4];
+	make_file("f", 10, 0);
+	int fd = check_ok(open("f", O_RDWR | O_APPEND, 0));
+	check_is(write(fd, "end", 3), 3);
+	check_is(lseek(fd, 10, SEEK_SET), 10);
+	check_is(read(fd, buf, 10), 3);
+	check(!memcmp(buf, "end", 3));
+	for (int i = 0; i < COUNT(pids); i++)
+		if ((pids[i] = check_ok(fork())) == 0) {
+			fd = check_ok(open("f", O_WRONLY | O_APPEND, 0));
+			for (int n = 0; n < 25; n++)
+				check_is(write(fd, "abcdefg", 7), 7);
+			exit(0);
+		}
+	for (int i = 0; i < COUNT(pids); i++)
+		check_is(wait_for(pids[i]), 0);
+	check_is(size_of("f"), 13 + 4 * 25 * 7);
+}
+
+/* lseek moves by all three rules, may pass the end, and refuses what lies before the start. */
+TEST(file_seek)
+{
+	make_file("f", 100, 0);
+	int fd = check_ok(open("f", O_RDWR, 0));
+	check_is(lseek(fd, 30, SEEK_SET), 30);
+	check_is(lseek(fd, 5, SEEK_CUR), 35);
+	check_is(lseek(fd, -10, SEEK_CUR), 25);
+	check_is(lseek(fd, -1, SEEK_END), 99);
+	check_is(lseek(fd, 1000, SEEK_END), 1100);
+	check_is(read(fd, buf, 1), 0);
+	check_is(lseek(fd, -1, SEEK_SET), -EINVAL);
+	check_is(lseek(fd, -101, SEEK_END), -EINVAL);
+	check_is(lseek(fd, 0, 3), -EINVAL);
+	check_is(lseek(fd, 0, -1), -EINVAL);
+	check_is(lseek(fd, 0, SEEK_CUR), 1100);
+	check_is(size_of("f"), 100);
+}
+
+/* A hole reads as zeros and takes no blocks. */
+TEST(file_sparse)
+{
+	struct stat st;
+	int fd = check_ok(open("f", O_RDWR | O_CREAT, 0644));
+	check_is(lseek(fd, 200000, SEEK_SET), 200000);
+	check_is(write(fd, "x", 1), 1);
+	check_is(fstat(fd, &st), 0);
+	check_is(st.st_size, 200001);
+	check(st.st_blocks <= 32);
+	check_is(lseek(fd, 100000, SEEK_SET), 100000);
+	check_is(read(fd, buf, sizeof(buf)), sizeof(buf));
+	check(all_zero(buf, sizeof(buf)));
+	check_is(lseek(fd, 199000, SEEK_SET), 199000);
+	check_is(read(fd, buf, sizeof(buf)), 1001);
+	check(all_zero(buf, 1000) && buf[1000] == 'x');
+}
+
+/* Positions that need direct, indirect and doubly indirect blocks, in any order, keep apart. */
+TEST(file_indirect)
+{
+	static const uint32_t at[] = {5u << 20, 0, 44 << 10, 48 << 10, 4145152, 4243456, 4247552, 1 << 20, 9u << 20};
+	int fd = check_ok(open("f", O_RDWR | O_CREAT, 0644));
+	for (int i = 0; i < COUNT(at); i++) {
+		fill(buf, 3000, at[i]);
+		check_is(lseek(fd, (int)at[i], SEEK_SET), at[i]);
+		check_is(write(fd, buf, 3000), 3000);
+	}
+	for (int i = 0; i < COUNT(at); i++) {
+		check_is(lseek(fd, (int)at[i], SEEK_SET), at[i]);
+		check_is(read(fd, buf, 3000), 3000);
+		check_is(differs(buf, 3000, at[i]), -1);
+	}
+	check_is(size_of("f"), (9 << 20) + 3000);
+	check_is(ftruncate(fd, 0), 0);
+	struct stat st;
+	check_is(fstat(fd, &st), 0);
+	check_is(st.st_blocks, 0);
+}
+
+/* A file that really fills its indirect blocks. */
+TEST(file_large)
+{
+	uint32_t bytes = big ? 6 << 20 : 1 << 20;
+	make_file("f", bytes, 1);
+	check_file("f", bytes, 1);
+}
+
+/* Beyond what a file can be, writes are EFBIG (or the disk is full), and nothing happens. */
+TEST(file_too_large)
+{
+	static const uint32_t at[] = {0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFF000, 0xFFFFFFFF};
+	make_file("f", 10, 1);
+	int fd = check_ok(open("f", O_RDWR, 0));
+	for (int i = 0; i < COUNT(at); i++) {
+		if (lseek(fd, (int)at[i], SEEK_SET) == (int)at[i])
+			write(fd, buf, sizeof(buf));
+		check_is(ftruncate(fd, 10), 0);
+		ftruncate(fd, at[i]);
+		check_is(ftruncate(fd, 10), 0);
+	}
+	check_file("f", 10, 1);
+}
+
+/* ftruncate cuts, and what it adds is zero, even where data was before. */
+TEST(file_truncate)
+{
+	make_file("f", 10000, 1);
+	int fd = check_ok(open("f", O_RDWR, 0));
+	check_is(ftruncate(fd, 5000), 0);
+	check_is(size_of("f"), 5000);
+	check_is(ftruncate(fd, 12000), 0);
+	check_is(read(fd, buf, sizeof(buf)), 12000);
+	check_is(differs(buf, 5000, 1), -1);
+	check(all_zero(buf + 5000, 7000));
+	check_is(ftruncate(fd, 0), 0);
+	check_is(lseek(fd, 0, SEEK_SET), 0);
+	check_is(read(fd, buf, 1), 0);
+	check_is(ftruncate(fd, 1), 0);
+	check_is(read(fd, buf, 10), 1);
+	check_is(buf[0], 0);
+}
+
+/* An open file without a name lives until it is closed. */
+TEST(file_unlinked_open)
+{
+	struct stat st;
+	make_file("f", 5000, 1);
+	int fd = check_ok(open("f", O_RDWR, 0));
+	check_is(unlink("f"), 0);
+	check_is(open("f", O_RDONLY, 0), -ENOENT);
+	check_is(fstat(fd, &st), 0);
+	check_is(st.st_nlink, 0);
+	make_file("f", 100, 2); /* the same name, another file */
+	check_is(read(fd, buf, sizeof(buf)), 5000);
+	check_is(differs(buf, 5000, 1), -1);
+	check_is(write(fd, buf, 5000), 5000);
+	check_is(close(fd), 0);
+	check_file("f", 100, 2);
+}
+
+/* Two names, one file; it is gone with the last. */
+TEST(file_links)
+{
+	struct stat a, b;
+	make_file("a", 100, 1);
+	check_is(link("a", "b"), 0);
+	check_is(stat("a", &a), 0);
+	check_is(stat("b", &b), 0);
+	check_is(a.st_ino, b.st_ino);
+	check_is(a.st_nlink, 2);
+	check_is(link("a", "b"), -EEXIST);
+	check_is(link("missing", "c"), -ENOENT);
+	check_is(link("a", "missing/c"), -ENOENT);
+	check(link(".", "c") < 0);
+	check_is(unlink("a"), 0);
+	check_file("b", 100, 1);
+	check_is(stat("b", &b), 0);
+	check_is(b.st_nlink, 1);
+	check_is(unlink("b"), 0);
+	check_is(unlink("b"), -ENOENT);
+}
+
+/* Names of NAME_MAX bytes work; longer names and paths are ENAMETOOLONG. */
+TEST(file_name_lengths)
+{
+	static char name[PATH_MAX + 10];
+	memset(name, 'n', sizeof(name) - 1);
+	name[NAME_MAX] = 0;
+	make_file(name, 10, 1);
+	check_file(name, 10, 1);
+	check_is(unlink(name), 0);
+	name[NAME_MAX] = 'n';
+	name[NAME_MAX + 1] = 0;
+	check_is(open(name, O_RDWR | O_CREAT, 0644), -ENAMETOOLONG);
+	check_is(mkdir(name, 0755), -ENAMETOOLONG);
+	name[NAME_MAX + 1] = 'n';
+	check_is(open(name, O_RDWR | O_CREAT, 0644), -ENAMETOOLONG);
+	memset(name, '/', PATH_MAX - 2); /* many slashes are one; the longest path that fits */
+	name[PATH_MAX - 2] = '.';
+	name[PATH_MAX - 1] = 0;
+	check(exists(name));
+}
+
+/* Every way to write a path leads to the same file. */
+TEST(file_paths)
+{
+	struct stat a, b;
+	static const char *const ways[] = {"./f", ".//f", "d/../f", "d/.././/f", "/tmp/usertests/f", "//tmp///usertests/f",
+		"/../tmp/usertests/f", "/tmp/usertests/d/.././f", "/./tmp/./usertests/./f"};
+	make_file("f", 10, 1);
+	check_is(mkdir("d", 0755), 0);
+	check_is(stat("f", &a), 0);
+	for (int i = 0; i < COUNT(ways); i++) {
+		if (stat(ways[i], &b) != 0 || a.st_ino != b.st_ino)
+			fail("%s is another file", ways[i]);
+	}
+	check_is(stat("f/.", &b), -ENOTDIR);
+	check_is(stat("missing/../f", &b), -ENOENT);
+	check_is(stat("f/../f", &b), -ENOTDIR);
+}
+
+/* Readers and writers of one file, and processes that create and delete one name, do no harm to each other. */
+TEST(file_races)
+{
+	int pids[4];
+	for (int i = 0; i < COUNT(pids); i++)
+		if ((pids[i] = check_ok(fork())) == 0) {
+			for (int n = 0; n < 25; n++) {
+				int fd = open("f", O_RDWR | (n & 1 ? O_CREAT : 0), 0644);
+				check(fd >= 0 || fd == -ENOENT);
+				if (fd >= 0) {
+					check_is(write(fd, buf, 100), 100);
+					check_is(close(fd), 0);
+				}
+				fd = unlink("f");
+				check(fd == 0 || fd == -ENOENT);
+			}
+			exit(0);
+		}
+	for (int i = 0; i < COUNT(pids); i++)
+		check_is(wait_for(pids[i]), 0);
+}
+
+/* The devices: null swallows and is empty, zero gives zeros, if they exist; the console is no file with a position. */
+TEST(file_devices)
+{
+	struct stat st;
+	check_is(stat("/dev/console", &st), 0);
+	check_is(st.st_mode & S_IFMT, S_IFCHR);
+	int fd = open("/dev/null", O_RDWR, 0);
+	if (fd >= 0) {
+		check_is(write(fd, buf, 100), 100);
+		check_is(read(fd, buf, 100), 0);
+		close(fd);
+	}
+	check(open("/dev/missing", O_RDWR | O_CREAT, 0) < 0);
+	check(unlink("/dev/console") < 0);
+	check(rename("/dev/console", "c") < 0);
+	check(link("/dev/console", "c") < 0);
+}
