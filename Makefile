@@ -14,12 +14,12 @@ SHELL := /bin/bash
 # --- options: make TARGET NAME=value ---
 V ?= 0
 DEBUG ?= 0
-SMP ?= 1
-MEM ?= 64
+SMP ?=
+MEM ?=
 CMDLINE ?=
 DISK ?=
-ACCEL ?= tcg
-GUI ?= 0
+ACCEL ?=
+GUI ?=
 WERROR ?= 0
 export SMP MEM CMDLINE DISK ACCEL GUI
 
@@ -89,11 +89,9 @@ demo:
 
 test soak bench:
 	@tools/setup test
-	@$(MAKE) --no-print-directory all iso $(B)/debug/cinnabar unit $(B)/tests/run
+	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run
+	@$(MAKE) --no-print-directory DEBUG=1 kernel
 	@$(B)/tests/run --unit $(B)/unit $(if $(filter test,$@),,--$@)
-
-$(B)/debug/cinnabar: FORCE
-	@$(if $(filter 1,$(DEBUG)),:,$(MAKE) --no-print-directory DEBUG=1 kernel)
 
 run: all
 	@tools/run

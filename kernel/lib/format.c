@@ -50,14 +50,19 @@ static void put_number(struct out *o, const struct spec *s, uint64_t value, unsi
 		pad(o, s->width - prefix - zeros - n, ' ');
 }
 
-static const char *parse_number(const char *f, int *n)
+/* A width or precision: digits, or * for an argument. */
+static const char *parse_number(const char *f, int *n, va_list *ap)
 {
+	if (*f == '*') {
+		*n = va_arg(*ap, int);
+		return f + 1;
+	}
 	for (*n = 0; *f >= '0' && *f <= '9'; f++)
 		*n = MIN(*n * 10 + (*f - '0'), 4096);
 	return f;
 }
 
-static const char *parse_spec(const char *f, struct spec *s)
+static const char *parse_spec(const char *f, struct spec *s, va_list *ap)
 {
 	*s = (struct spec){ .precision = -1 };
 	for (;; f++) {
@@ -70,15 +75,21 @@ static const char *parse_spec(const char *f, struct spec *s)
 		else
 			break;
 	}
-	f = parse_number(f, &s->width);
+	f = parse_number(f, &s->width, ap);
+	if (s->width < 0) {
+		s->left = true;
+		s->width = -s->width;
+	}
 	if (*f == '.')
-		f = parse_number(f + 1, &s->precision);
+		f = parse_number(f + 1, &s->precision, ap);
 	return f;
 }
 
-int vsnprintf(char *buf, size_t size, const char *f, va_list ap)
+int vsnprintf(char *buf, size_t size, const char *f, va_list arguments)
 {
 	struct out o = { buf, size, 0 };
+	va_list ap; /* a copy: its address can be passed on */
+	va_copy(ap, arguments);
 	for (; *f; f++) {
 		struct spec s;
 		int longs = 0;
@@ -86,7 +97,7 @@ int vsnprintf(char *buf, size_t size, const char *f, va_list ap)
 			put(&o, *f);
 			continue;
 		}
-		for (f = parse_spec(f + 1, &s); *f == 'l' || *f == 'z'; f++)
+		for (f = parse_spec(f + 1, &s, &ap); *f == 'l' || *f == 'z'; f++)
 			longs += *f == 'l' ? 1 : (int)(sizeof(size_t) / 4 - 1);
 		bool wide = longs == 2 || (longs == 1 && sizeof(long) == 8);
 		if (*f == 'd' || *f == 'i') {
@@ -113,6 +124,7 @@ int vsnprintf(char *buf, size_t size, const char *f, va_list ap)
 	}
 	if (size)
 		buf[MIN(o.length, size - 1)] = '\0';
+	va_end(ap);
 	return (int)o.length;
 }
 

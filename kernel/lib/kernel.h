@@ -24,7 +24,7 @@ typedef int32_t ssize_t32;
 
 /*
  * printk - print to the kernel log (kept for /proc/kmsg) and to both consoles.
- * fmt: %d %i %u %x %X %p %c %s %%, with 0, -, width and precision, l and ll. Any context.
+ * fmt: %d %i %u %x %X %p %c %s %%, with 0, -, #, width and precision (also *), l, ll and z. Any context.
  */
 void printk(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
