@@ -17,8 +17,9 @@ struct dirent_sink { /* readdir calls emit for each entry; emit returns false wh
 };
 
 /*
- * All in process context, may sleep, no spin lock held; results 0 or negative errno unless said otherwise. Names are single components, not "."
- * or "..", of 1..NAME_MAX bytes (length given, not terminated). An operation that a file system lacks is NULL (-EPERM, for read and write -EINVAL).
+ * All in process context, may sleep, no spin lock held; results 0 or negative errno unless said otherwise. Names are single
+ * components, not "." or "..", of 1..NAME_MAX bytes (length given, not terminated). An operation that a file system lacks is
+ * NULL (-EPERM, for read and write -EINVAL).
  */
 struct vnode_ops {
 	/* Find name in a directory: *out gets a reference. -ENOENT. ".." is asked here too. */

@@ -14,7 +14,8 @@ static inline pfn_t virt_to_pfn(const void *p) { return ((uint32_t)(uintptr_t)p 
 
 /*
  * frame_alloc - 2^order frames with consecutive pfns, not cleared, reference count 1 (kept on the first).
- * Result: the first pfn, or NO_FRAME. Context: boot or process, not interrupt handlers (so for all of this header). frame_alloc_user leaves FRAME_LOW_WATER frames to the kernel.
+ * Result: the first pfn, or NO_FRAME. frame_alloc_user leaves FRAME_LOW_WATER frames to the kernel.
+ * Context: boot or process, not interrupt handlers (so for all of this header).
  */
 pfn_t frame_alloc(unsigned order);
 pfn_t frame_alloc_user(void);

@@ -56,11 +56,16 @@ const struct test program_tests[] = {
 	SUITE("bochs", .bochs = true, .p2m = "shuffle:2"),
 	SUITE("bochs-smp2", .bochs = true, .cpus = 2),
 	{ .name = "usertests-debug", .run = suite, .seconds = 240, .text = "usertests", .machine = { .cpus = 2 }, .number = 1 },
-	{ .name = "stress-smp4", .run = suite, .seconds = 120, .text = "stress", .machine = { .cpus = 4, .p2m = "shuffle:5" } },
+	{ .name = "stress", .run = suite, .seconds = 120, .text = "stress 10r 6", .machine = { .p2m = "shuffle:6" } },
+	{ .name = "stress-smp4", .run = suite, .seconds = 120, .text = "stress 10r 5", .machine = { .cpus = 4, .p2m = "shuffle:5" } },
+	{ .name = "fuzz", .run = suite, .seconds = 240, .text = "fuzz 20000 1" },
+	{ .name = "fuzz-smp4", .run = suite, .seconds = 240, .text = "fuzz 20000 2", .machine = { .cpus = 4, .p2m = "shuffle:4" } },
 	{ 0 },
 };
 
 const struct test soak_tests[] = {
+	{ .name = "soak-fuzz", .run = suite, .seconds = 7200, .text = "fuzz 1000000 3" },
+	{ .name = "soak-fuzz-smp4", .run = suite, .seconds = 7200, .text = "fuzz 1000000 4", .machine = { .cpus = 4, .p2m = "shuffle:3" } },
 	{ .name = "soak-usertests", .run = suite, .seconds = 7200, .text = "usertests -big" },
 	{ .name = "soak-usertests-smp4", .run = suite, .seconds = 7200, .text = "usertests -big", .machine = { .cpus = 4 } },
 	{ .name = "soak-stress-smp8", .run = suite, .seconds = 7200, .text = "stress 200", .machine = { .cpus = 8, .p2m = "shuffle:9" } },

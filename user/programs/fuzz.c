@@ -191,7 +191,7 @@ static void run_child(uint32_t index, uint32_t first_seed)
 int main(int argc, char **argv)
 {
 	if (argc < 3)
-		usage("usage: fuzz COUNT SEED [FIRST]\n", help_wanted(argc, argv));
+		usage("COUNT SEED [FIRST]", help_wanted(argc, argv));
 	uint32_t count = strtou(argv[1], NULL), first_seed = strtou(argv[2], NULL), at = argc > 3 ? strtou(argv[3], NULL) : 0;
 	printf("fuzz: %u calls, seed %u\n", count, first_seed);
 	for (uint32_t i = 0; i < 3; i++)

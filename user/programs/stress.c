@@ -217,7 +217,7 @@ int main(int argc, char **argv)
 {
 	const char *unit = "";
 	if (argc < 2)
-		usage("usage: stress SECONDS|ROUNDSr [SEED]\n", help_wanted(argc, argv));
+		usage("SECONDS|ROUNDSr [SEED]", help_wanted(argc, argv));
 	uint32_t limit = strtou(argv[1], &unit), first = argc > 2 ? strtou(argv[2], NULL) : 1, round = 0, failed = 0;
 	uint64_t until = now_ns() + (uint64_t)limit * 1000000000;
 	mkdir(HOME, 0755);

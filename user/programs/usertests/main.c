@@ -23,7 +23,8 @@ static void __attribute__((noreturn)) give_up(int status, const char *format, va
 {
 	char text[300];
 	vsnprintf(text, sizeof(text), format, ap);
-	write(REASON_FD, text, strlen(text));
+	if (write(REASON_FD, text, strlen(text)) < 0)
+		printf("usertests: %s\n", text); /* it is no test, but this program itself */
 	write(REASON_FD, "\n", 1);
 	exit(status);
 }
@@ -132,8 +133,10 @@ static void read_reason(char *text, int size)
 
 static int await(int pid)
 {
-	int status = 0;
-	for (uint64_t limit = now_ms() + TIME_LIMIT_MS; waitpid(pid, &status, WNOHANG) == 0; sleep(10))
+	int status = 0, result;
+	uint64_t limit = now_ms() + TIME_LIMIT_MS;
+	/* While a test has taken all memory even the page of `status` cannot be copied: EFAULT. */
+	for (; (result = waitpid(pid, &status, WNOHANG)) == 0 || result == -EFAULT; sleep(10))
 		if (now_ms() > limit) {
 			kill(-pid);
 			waitpid(pid, &status, 0);
