@@ -74,7 +74,10 @@ void boot_parse(uint32_t magic, uint32_t machine)
 	parse_modules(info);
 }
 
-/* Copies one word without its quotes; result: where the next one begins. */
+/*
+ * Copies one word without its quotes; a backslash takes the next character as it is. GRUB hands a word with spaces
+ * over in quotes, with a backslash before each quote and backslash in it. Result: where the next one begins.
+ */
 static const char *next_word(const char *s, char *word, size_t size)
 {
 	bool quoted = false;
@@ -82,9 +85,13 @@ static const char *next_word(const char *s, char *word, size_t size)
 	while (*s == ' ')
 		s++;
 	for (; *s && (quoted || *s != ' '); s++) {
-		if (*s == '"')
+		if (*s == '"') {
 			quoted = !quoted;
-		else if (n + 1 < size)
+			continue;
+		}
+		if (*s == '\\' && s[1])
+			s++;
+		if (n + 1 < size)
 			word[n++] = *s;
 	}
 	word[n] = '\0';

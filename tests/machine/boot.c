@@ -23,6 +23,7 @@ void end_at_prompt(struct machine *m)
 {
 	command(m, "sync", 60);
 	machine_stop(m);
+	CHECK(kernel_word(m, "nr_cpus") == m->o.cpus, "%u of %u CPUs are up", kernel_word(m, "nr_cpus"), m->o.cpus);
 	root_check(m);
 	machine_quit(m);
 }
@@ -46,7 +47,7 @@ struct machine *run_command(const struct machine_options *options, const char *t
 static void boot(const struct test *t)
 {
 	struct machine *m = start_to_prompt(&t->machine);
-	command(m, "echo first; echo second", 20);
+	command(m, "echo first > /tmp/f; cat /tmp/f; echo second", 20);
 	CHECK(strstr(m->log, "\nfirst\nsecond\n"), "the shell does not run two commands of one line");
 	end_at_prompt(m);
 }
