@@ -112,7 +112,7 @@ int vsnprintf(char *buf, size_t size, const char *f, va_list arguments)
 		} else if (*f == 's') {
 			const char *text = va_arg(ap, const char *);
 			text = text ? text : "(null)";
-			put_text(&o, &s, text, (int)strnlen(text, s.precision >= 0 ? (size_t)s.precision : 4096));
+			put_text(&o, &s, text, (int)strnlen(text, s.precision >= 0 ? (size_t)s.precision : INT32_MAX));
 		} else if (*f == 'c') {
 			char c = (char)va_arg(ap, int);
 			put_text(&o, &s, &c, 1);

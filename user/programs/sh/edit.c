@@ -183,9 +183,9 @@ int edit_line(char *text, uint32_t size)
 	line.size = size;
 	line.length = line.at = 0;
 	text[0] = '\0';
+	tty_raw(1); /* before the prompt: what is typed at sight of it is ours to echo */
 	printf("cinnabar:%s$ ", path);
 	flush();
-	tty_raw(1);
 	while (!end)
 		end = key(read_key(), &shown);
 	tty_raw(0);
