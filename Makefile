@@ -45,6 +45,9 @@ KFLAGS := $(FREESTANDING) $(WARN) -mno-80387 -fno-omit-frame-pointer -Iinclude -
 UFLAGS := $(FREESTANDING) $(WARN) -fomit-frame-pointer -ffunction-sections -fdata-sections -Iinclude -Iuser/lib -Ikernel
 HFLAGS := -std=gnu11 -g -O1 -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror) -MMD -MP
 
+VSRC := $(sort $(wildcard vmm/*.c vmm/*.S)) kernel/lib/string.c kernel/lib/format.c
+VOBJ := $(VSRC:%=$(K)/vmm/%.o)
+VFLAGS = $(filter-out -MMD -MP,$(KFLAGS)) -MMD -MP -Ivmm
 KSRC := $(sort $(shell find kernel -name '*.c' -o -name '*.S'))
 KOBJ := $(KSRC:%=$(K)/%.o)
 ULIB := $(patsubst %,$(B)/user/%.o,$(sort $(wildcard user/lib/*.c user/lib/*.S)) kernel/lib/string.c kernel/lib/format.c)
@@ -53,7 +56,7 @@ UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 MACHINE := $(patsubst %,$(B)/%.o,$(wildcard tests/machine/*.c))
 
 .PHONY: all help setup demo test soak bench run run-bochs iso doctor size check debug clean kernel unit FORCE
-all: $(B)/cinnabar $(B)/rootfs.ext2
+all: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2
 
 help:
 	@sed -n 's/^#: //p' $(firstword $(MAKEFILE_LIST))
@@ -117,7 +120,7 @@ clean:
 	rm -rf $(B)
 
 # --- kernel: linked twice, so that the second image holds the first one's symbols for back traces ---
-kernel: $(K)/cinnabar
+kernel: $(K)/cinnabar $(K)/vmm.elf
 
 $(K)/cinnabar: $(KOBJ) kernel/kernel.ld tools/ksyms
 	$(call say,LD,$@)
@@ -128,6 +131,22 @@ $(K)/cinnabar: $(KOBJ) kernel/kernel.ld tools/ksyms
 
 $(B)/cinnabar: $(K)/cinnabar
 	$(Q)cp $< $@
+
+# --- the VMM ---
+$(B)/vmm: $(K)/vmm.elf
+	$(Q)cp $< $@
+
+$(K)/vmm.elf: $(VOBJ) vmm/vmm.ld
+	$(call say,LD,$@)
+	$(Q)$(LD32) -z noexecstack -T vmm/vmm.ld -Map=$(K)/vmm.map -o $@ $(VOBJ)
+
+$(K)/vmm/%.c.o: %.c $(K)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC32) $(VFLAGS) -c $< -o $@
+
+$(K)/vmm/%.S.o: %.S $(K)/flags
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D) && $(CC32) $(VFLAGS) -c $< -o $@
 
 $(K)/%.c.o: %.c $(K)/flags
 	$(call say,CC,$<)
@@ -166,7 +185,7 @@ $(B)/rootfs.ext2: $(PROGRAMS:%=$(B)/bin/%) $(shell find user/root -type f 2>/dev
 	$(call say,MKFS,$@)
 	$(Q)tools/mkroot $@ $(PROGRAMS:%=$(B)/bin/%)
 
-$(B)/cinnabar.iso: $(B)/cinnabar $(B)/rootfs.ext2 tools/iso FORCE
+$(B)/cinnabar.iso: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2 tools/iso FORCE
 	$(call say,ISO,$@)
 	$(Q)tools/iso $@ $(CMDLINE)
 

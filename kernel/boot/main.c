@@ -6,6 +6,7 @@
 #include "fs/file.h"
 #include "mm/vm.h"
 #include "proc/task.h"
+#include "switch/switch.h"
 #include "trap/trap.h"
 
 #define FLUSH_MS 5000
@@ -49,6 +50,7 @@ static void init_main(void)
 	int error = vfs_init(root);
 	if (error)
 		panic("boot: cannot mount the root file system on %s (error %d); check it with e2fsck", root->name, error);
+	vmm_warm_up();
 	error = files_init_console();
 	if (error || !flush)
 		panic("boot: cannot open /dev/console (error %d)", error);

@@ -7,6 +7,7 @@
 
 #define LOW_BYTES 0x100000u /* the first MiB, where pointers to the tables are */
 #define TABLE_BYTES_MAX 0x10000u
+#define RSDT_BYTES_MAX 1024u /* what is mapped stays mapped: a wrong table must not use up the room */
 
 struct topology topology;
 static const uint8_t *low;
@@ -40,7 +41,10 @@ static const uint8_t *find_pointer(const char *signature, uint32_t bytes)
 
 static void add_cpu(uint8_t apic_id)
 {
-	if (apic_id != topology.apic_id[0] && topology.nr_cpus < ARRAY_SIZE(topology.apic_id))
+	for (unsigned i = 0; i < topology.nr_cpus; i++)
+		if (topology.apic_id[i] == apic_id) /* the boot processor, or named twice */
+			return;
+	if (topology.nr_cpus < ARRAY_SIZE(topology.apic_id))
 		topology.apic_id[topology.nr_cpus++] = apic_id;
 }
 
@@ -85,7 +89,7 @@ void topology_parse_madt(const uint8_t *madt)
 static bool find_acpi(void)
 {
 	const uint8_t *rsdp = find_pointer("RSD PTR ", 20), *rsdt = rsdp ? map_table(get32(rsdp + 16), "RSDT") : NULL;
-	uint32_t bytes = rsdt ? get32(rsdt + 4) : 0;
+	uint32_t bytes = rsdt ? MIN(get32(rsdt + 4), RSDT_BYTES_MAX) : 0;
 	for (uint32_t at = 36; at + 4 <= bytes; at += 4) {
 		const uint8_t *madt = map_table(get32(rsdt + at), "APIC");
 		if (madt && get32(madt + 4) >= 44) {

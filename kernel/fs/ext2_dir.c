@@ -212,6 +212,8 @@ int ext2_readdir(struct vnode *vn, uint32_t *cookie, struct dirent_sink *sink)
 		if (error)
 			return error;
 		bcache_put(b);
+		if (more) /* also if the entry at the cookie was joined with the one before */
+			*cookie = first + fs->block_bytes;
 	}
 	return 0;
 }

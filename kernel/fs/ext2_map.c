@@ -121,16 +121,17 @@ static bool cut_tree(struct ext2_inode *ip, uint32_t number, int levels, uint32_
 	if (levels > 0) {
 		if (!ext2_block_ok(fs, number) || bcache_get(&fs->cache, number, &b))
 			return true; /* damaged: what it refers to is lost */
-		uint32_t span = span_of(fs, levels), *pointers;
+		uint32_t span = span_of(fs, levels);
 		for (uint32_t i = 0; i < per_block(fs); i++) {
-			uint32_t below = i < from / span ? span : i == from / span ? from % span : 0;
-			pointers = (uint32_t *)b->data;
-			if (!pointers[i])
+			uint32_t below = i < from / span ? span : i == from / span ? from % span : 0, child = ((uint32_t *)b->data)[i];
+			if (!child)
 				continue;
-			if (below < span && cut_tree(ip, pointers[i], levels - 1, below)) {
-				if (from && bcache_change(&fs->cache, b, true) == 0)
-					((uint32_t *)b->data)[i] = 0;
+			((uint32_t *)b->data)[i] = 0; /* first: a damaged tree may lead here again */
+			if (below < span && cut_tree(ip, child, levels - 1, below)) {
+				if (from)
+					bcache_change(&fs->cache, b, true);
 			} else {
+				((uint32_t *)b->data)[i] = child;
 				empty = false;
 			}
 		}

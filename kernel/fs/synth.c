@@ -8,6 +8,7 @@
 #include "fs/file.h"
 #include "mm/vm.h"
 #include "proc/task.h"
+#include "switch/switch.h"
 
 #define TEXT_ORDER 3 /* room for one file's text: 32 KiB */
 
@@ -55,9 +56,10 @@ static const struct entry proc_entries[] = {
 	{ .name = "cmdline", .text = cmdline_text }, { .name = "cpuinfo", .text = cpuinfo_text },
 	{ .name = "files", .text = files_text },     { .name = "interrupts", .text = irq_text },
 	{ .name = "kmsg", .text = kmsg_text },	     { .name = "meminfo", .text = meminfo_text },
-	{ .name = "memmap", .text = memmap_text },   { .name = "mode", .text = mode_text },
+	{ .name = "memmap", .text = memmap_text },   { .name = "mode", .text = mode_text, .write = mode_write },
+	{ .name = "switch", .text = switch_text, .write = switch_write },
 	{ .name = "tasks", .text = task_list_text }, { .name = "uptime", .text = uptime_text },
-	{ .name = "vo", .text = vo_text },
+	{ .name = "vmm", .text = vmm_text },	     { .name = "vo", .text = vo_text },
 };
 
 /* --- /dev --- */
@@ -174,6 +176,7 @@ struct vnode *synth_root(const char *which)
 	t->vn = (struct vnode){ .ops = &dir_ops, .refs = 1, .ino = 1, .mode = S_IFDIR | 0555, .fs = t, .size = t->n + 2 };
 	for (unsigned i = 0; i < t->n; i++)
 		t->files[i] = (struct vnode){ .ops = &file_ops, .refs = 1, .ino = 2 + i, .fs = t,
-					      .mode = t->entries[i].text ? S_IFREG | 0444 : S_IFCHR | 0666 };
+					      .mode = !t->entries[i].text ? S_IFCHR | 0666 :
+						      t->entries[i].write ? S_IFREG | 0644 : S_IFREG | 0444 };
 	return vnode_get(&t->vn);
 }

@@ -28,6 +28,9 @@ void frame_get(pfn_t pfn);
 uint32_t frame_refs(pfn_t pfn);
 uint32_t frames_free(void);
 
+/* The page-table entries of the direct map, by pfn. The VMM makes those of page tables read-only. */
+extern pte_t *direct_map;
+
 /* Called when memory is short: must try to free cached frames, result: how many. One may be set (the block cache). */
 extern uint32_t (*frame_shrinker)(uint32_t wanted);
 

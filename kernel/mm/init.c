@@ -8,6 +8,7 @@
 #include "mm/frame.h"
 #include "mm/frame_table.h"
 #include "mm/vm.h"
+#include "switch/switch.h"
 
 extern char image_start[], readonly_end[], image_end[];
 
@@ -16,8 +17,9 @@ extern char image_start[], readonly_end[], image_end[];
 
 pte_t *kernel_directory;
 static struct p2m_order order;
-static struct frame_range usable[MAX_RANGES], reserved[2], fixed[2];
-static unsigned nr_usable;
+pte_t *direct_map;
+static struct frame_range usable[MAX_RANGES], reserved[3], fixed[2];
+static unsigned nr_usable, nr_reserved = 2;
 static pte_t *kernel_map_tables; /* SLOTS_KERNEL_MAP tables, one after the other */
 static uint32_t kernel_map_used;
 static char *boot_heap;
@@ -44,7 +46,9 @@ static void find_usable(void)
 	reserved[0] = (struct frame_range){ 0, 1 }; /* the firmware's data */
 	reserved[1] = (struct frame_range){ TRAMPOLINE >> PAGE_SHIFT, (TRAMPOLINE >> PAGE_SHIFT) + 1 };
 	nr_mfns = highest;
-	nr_pfns = MIN(p2m_count(usable, nr_usable, reserved, 2, nr_mfns), (uint32_t)MAX_PFNS);
+	reserved[2] = vmm_reserve(usable, nr_usable);
+	nr_reserved += reserved[2].end > 0;
+	nr_pfns = MIN(p2m_count(usable, nr_usable, reserved, nr_reserved, nr_mfns), (uint32_t)MAX_PFNS);
 }
 
 /* The first run of usable frames behind the image that no module lies in. */
@@ -81,7 +85,7 @@ static void build_p2m(void)
 	frame_table = boot_alloc(FRAMES(nr_pfns * sizeof(struct frame)));
 	fixed[0] = (struct frame_range){ virt_to_pfn(image_start), virt_to_pfn(image_end) };
 	fixed[1] = (struct frame_range){ at, at + frames };
-	if (p2m_build(usable, nr_usable, reserved, 2, fixed, 2, order))
+	if (p2m_build(usable, nr_usable, reserved, nr_reserved, fixed, 2, order))
 		panic("boot: the firmware's memory map has no room where the kernel was loaded");
 }
 
@@ -89,7 +93,7 @@ static void build_p2m(void)
 static void build_directory(void)
 {
 	kernel_directory = boot_alloc(1);
-	pte_t *table = boot_alloc(DIV_UP(nr_pfns, 1024u));
+	pte_t *table = direct_map = boot_alloc(DIV_UP(nr_pfns, 1024u));
 	for (pfn_t pfn = 0; pfn < nr_pfns; pfn++) {
 		bool writable = pfn < virt_to_pfn(image_start) || pfn >= virt_to_pfn(readonly_end);
 		table[pfn] = pfn_to_mfn(pfn) << PAGE_SHIFT | PTE_P | PTE_G | PTE_A | PTE_D | (writable ? PTE_W : 0);
@@ -101,6 +105,7 @@ static void build_directory(void)
 	for (unsigned i = 0; i < SLOTS_KERNEL_MAP; i++)
 		kernel_directory[(KERNEL_MAP_BASE >> 22) + i] =
 			pfn_to_mfn(virt_to_pfn(kernel_map_tables + i * 1024)) << PAGE_SHIFT | PTE_P | PTE_W | PTE_A;
+	vmm_place(kernel_directory);
 }
 
 static bool in_module(mfn_t mfn)

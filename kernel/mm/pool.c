@@ -30,8 +30,12 @@ static void give(struct pool *p, pfn_t pfn)
 	if (kept)
 		p->frames[p->n++] = pfn;
 	spin_unlock(&p->lock);
-	if (!kept)
+	if (!kept) {
+		vo_hold();
+		VO(mmu, release_table)(pfn_to_mfn(pfn));
+		vo_release();
 		frame_free(pfn, 0);
+	}
 }
 
 pfn_t table_take(void)

@@ -76,7 +76,7 @@ static unsigned chunk(uint32_t address, uint32_t end)
 	return MIN(MIN(in_table, left), CHUNK);
 }
 
-/* Share one chunk of pages with a child: both get it read-only. The child's table is not in use: plain stores. */
+/* Share one chunk of pages with a child: both get it read-only. */
 static void fork_chunk(struct mm *child, pte_t *from, pte_t *to, unsigned n)
 {
 	pte_t ro[CHUNK];
@@ -90,8 +90,9 @@ static void fork_chunk(struct mm *child, pte_t *from, pte_t *to, unsigned n)
 			changed |= pte & PTE_W;
 			pte &= ~(pte_t)PTE_W;
 		}
-		ro[i] = to[i] = pte;
+		ro[i] = pte;
 	}
+	VO(mmu, set_ptes)(to, ro, n);
 	if (changed)
 		VO(mmu, set_ptes)(from, ro, n);
 	vo_batch_end();
@@ -138,7 +139,7 @@ struct mm *mm_fork(struct mm *from)
 }
 
 /* Drop the frames of [start, end): entries first, then the TLB, then the references. */
-static void drop_pages(struct mm *mm, uint32_t start, uint32_t end)
+static void drop_pages(struct mm *mm, uint32_t start, uint32_t end, bool loaded)
 {
 	static const pte_t zeros[CHUNK];
 	for (uint32_t at = start, n; at < end; at += n << PAGE_SHIFT) {
@@ -156,7 +157,8 @@ static void drop_pages(struct mm *mm, uint32_t start, uint32_t end)
 				frames[nr++] = pte_pfn(slot[i]);
 		if (nr) {
 			VO(mmu, set_ptes)(slot, zeros, n);
-			VO(mmu, flush_all)();
+			if (loaded)
+				VO(mmu, flush_all)();
 		}
 		vo_batch_end();
 		mm->pages -= nr;
@@ -165,28 +167,19 @@ static void drop_pages(struct mm *mm, uint32_t start, uint32_t end)
 	}
 }
 
-/* No CPU has the directory loaded: release it, then it and its tables are plain memory. */
+/* No CPU has the directory loaded: empty it and its tables, which makes them ready for the next process. */
 static void destroy_tables(struct mm *mm)
 {
-	VO(mmu, release_directory)(mm_directory(mm));
 	for (struct area *a = mm->areas; a; a = a->next)
-		for (uint32_t at = a->start; at < a->end;) {
-			pte_t *table = table_of(mm, at);
-			uint32_t next = (at & ~0x3FFFFFu) + 0x400000, end = MIN(next, a->end);
-			for (; table && at < end; at += PAGE_SIZE) {
-				pte_t *slot = &table[at >> PAGE_SHIFT & 1023];
-				if (*slot) {
-					frame_put(pte_pfn(*slot));
-					*slot = 0;
-				}
-			}
-			at = end;
-		}
+		drop_pages(mm, a->start, a->end, false);
 	for (unsigned i = 0; i < ARRAY_SIZE(mm->slots); i++)
 		for (uint32_t bits = mm->slots[i]; bits; bits &= bits - 1) {
 			pte_t *pde = &mm->directory[i * 32 + (unsigned)__builtin_ctz(bits)];
-			table_give(pte_pfn(*pde));
-			*pde = 0;
+			pfn_t table = pte_pfn(*pde);
+			vo_hold();
+			VO(mmu, set_pte)(pde, 0);
+			vo_release();
+			table_give(table);
 		}
 	directory_give(virt_to_pfn(mm->directory));
 }
@@ -247,7 +240,7 @@ int mm_unmap(struct mm *mm, uint32_t address, uint32_t bytes)
 			at = &a->next;
 			continue;
 		}
-		drop_pages(mm, a->start, a->end);
+		drop_pages(mm, a->start, a->end, true);
 		*at = a->next;
 		area_free(a);
 	}

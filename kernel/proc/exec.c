@@ -60,10 +60,10 @@ static void change_over(struct mm *mm, const char *name, uint32_t entry, uint32_
 {
 	struct task *t = current();
 	struct mm *old = t->mm;
-	preempt_disable();
+	vo_hold(); /* no switch while t->mm is not what is loaded */
 	t->mm = mm;
 	sched_load_mm(t);
-	preempt_enable();
+	vo_release();
 	if (old)
 		mm_destroy(old);
 	fpu_drop(t);

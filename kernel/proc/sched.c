@@ -16,6 +16,7 @@ static struct spinlock lock;
 static struct { struct task *first, *last; } ready;
 static struct wait_queue sleepers; /* of sleep_ms, soonest first */
 static struct task *idle_tasks[MAX_CPUS];
+static struct task *preempted;
 static uint32_t idle_cpus; /* bits of the CPUs that run their idle task */
 
 /* Save the callee-saved registers on the stack of `from` and go on where `to` stopped (switch.S). */
@@ -63,9 +64,36 @@ static void make_ready(struct task *t)
 	}
 }
 
-void sched_load_mm(struct task *t)
+mfn_t task_directory(const struct task *t)
 {
-	VO(mmu, load_directory)(t->mm ? mm_directory(t->mm) : pfn_to_mfn(virt_to_pfn(kernel_directory)));
+	return t->mm ? mm_directory(t->mm) : pfn_to_mfn(virt_to_pfn(kernel_directory));
+}
+
+void sched_load_mm(struct task *t) { VO(mmu, load_directory)(task_directory(t)); }
+
+/* --- tasks that are not running but have frames of interrupted kernel code: few, and a mode switch must find them --- */
+
+static void preempted_add(struct task *t)
+{
+	t->preempted_next = preempted;
+	t->preempted_at = &preempted;
+	if (preempted)
+		preempted->preempted_at = &t->preempted_next;
+	preempted = t;
+}
+
+static void preempted_remove(struct task *t)
+{
+	*t->preempted_at = t->preempted_next;
+	if (t->preempted_next)
+		t->preempted_next->preempted_at = t->preempted_at;
+	t->preempted_at = NULL;
+}
+
+void sched_each_preempted(void (*fn)(struct task *t))
+{
+	for (struct task *t = preempted; t; t = t->preempted_next)
+		fn(t);
 }
 
 /* With the lock held and the state of the current task set. */
@@ -90,12 +118,14 @@ static void switch_away(void)
 		idle_cpus |= 1u << cpu;
 	else
 		idle_cpus &= ~(1u << cpu);
+	if (unlikely(prev->kernel_frames))
+		preempted_add(prev);
+	if (unlikely(next->preempted_at))
+		preempted_remove(next);
 	vo_uses[cpu]++;
 	if (prev->fpu_live)
 		fpu_switch_out(prev);
-	VO(cpu, set_kernel_stack)((uint32_t)next + TASK_STACK_BYTES);
-	if (prev->mm != next->mm)
-		sched_load_mm(next);
+	VO(cpu, switch_context)((uint32_t)next + TASK_STACK_BYTES, prev->mm != next->mm ? task_directory(next) : 0);
 	vo_uses[cpu]--;
 	switch_to(prev, next);
 }
@@ -114,10 +144,10 @@ void schedule(void)
 
 void sched_finish(void) { sched_unlock(EFLAGS_IF); }
 
-void preempt_check(void)
+void preempt_check(uint32_t eip)
 {
 	struct task *t = current();
-	if (t->preempt == 0 && t->hazard & HAZARD_RESCHED)
+	if (t->preempt == 0 && t->hazard & HAZARD_RESCHED && !vo_in_text(eip))
 		schedule();
 }
 

@@ -131,11 +131,11 @@ void task_exit(int wait_status)
 		panic("init ended with status %#x", wait_status);
 	files_close(t);
 	struct mm *mm = t->mm;
-	preempt_disable();
+	vo_hold(); /* no switch while t->mm is not what is loaded */
 	t->mm = NULL;
 	fpu_drop(t);
 	sched_load_mm(t);
-	preempt_enable();
+	vo_release();
 	mm_destroy(mm);
 	spin_lock_irq(&tasks_lock);
 	t->status = wait_status;

@@ -22,7 +22,9 @@ struct cwd;
 /* What the entry code pushes, lowest address first; grouped by who writes it. vo/entry.S knows this layout. */
 struct trap_frame {
 	uint32_t gs, fs, es, ds;                               /* entry code */
-	uint32_t edi, esi, ebp, unused_esp, ebx, edx, ecx, eax; /* pusha */
+	uint32_t edi, esi, ebp;                                /* pusha */
+	uint32_t outer; /* pusha's ESP, which popa ignores: address of the next kernel frame on this stack, or 0 */
+	uint32_t ebx, edx, ecx, eax;
 	uint32_t vector, error;                                /* stub; the CPU writes some error codes */
 	uint32_t eip, cs, eflags;                              /* CPU */
 	uint32_t esp, ss;                                      /* CPU, only from an outer ring */
@@ -37,6 +39,7 @@ enum { HAZARD_RESCHED = 1, HAZARD_KILLED = 2 };
 struct task {
 	uint32_t kernel_esp;       /* saved while not running */
 	volatile uint32_t hazard;  /* atomic */
+	struct trap_frame *kernel_frames; /* of its interrupted kernel code, the latest first; linked by `outer` */
 	volatile uint32_t preempt; /* > 0: not to be preempted */
 	unsigned cpu;              /* where it runs or ran last */
 	volatile enum task_state state;
@@ -45,6 +48,7 @@ struct task {
 	int slice;           /* ticks left */
 	uint64_t wake_time;  /* ns, of sleep_ms */
 	struct task *next;   /* run queue, wait queue */
+	struct task *preempted_next, **preempted_at; /* list of those that left their CPU with kernel_frames */
 	struct wait_queue *waiting_on;
 
 	int pid, pgid;
@@ -95,8 +99,10 @@ void schedule(void);
 void sched_ready(struct task *t);
 /* Timer interrupt: time slices, and on the boot CPU sleepers. Interrupts off. */
 void sched_tick(void);
-/* End of an interrupt that hit the kernel: reschedule if that is due and allowed. Interrupts off. */
-void preempt_check(void);
+/* End of an interrupt that hit the kernel at eip: reschedule if that is due and allowed. Interrupts off. */
+void preempt_check(uint32_t eip);
+/* Call fn for every task that is not running and has kernel_frames. All CPUs in the rendezvous of a mode switch. */
+void sched_each_preempted(void (*fn)(struct task *t));
 /* Where a new task begins, entered from switch_to: ends the switch. */
 void sched_finish(void);
 /* End the current task as a zombie and wake its parent, if it has one. l (held) is released. */
@@ -105,6 +111,7 @@ void sched_die(struct spinlock *l) __attribute__((noreturn));
 bool sched_dead(struct task *t);
 /* Mark t killed and wake it if it sleeps killably. Any context. */
 void sched_kill(struct task *t);
+mfn_t task_directory(const struct task *t); /* t's page directory, or the kernel's */
 /* Load t's address space, or the kernel's, on this CPU. Preemption off. */
 void sched_load_mm(struct task *t);
 

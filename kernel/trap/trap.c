@@ -2,6 +2,7 @@
 /* Dispatch of exceptions and interrupts: a program's faults go to user_fault, the kernel's own end in a panic. */
 #include "trap/trap.h"
 #include "mm/vm.h"
+#include "switch/switch.h"
 
 struct fixup { uint32_t at, go_on; };
 extern const struct fixup fixups_start[], fixups_end[];
@@ -48,9 +49,14 @@ static void page_fault(struct trap_frame *regs)
 		trap_panic(regs, address);
 }
 
-static void interrupt(unsigned vector)
+static void interrupt(struct trap_frame *regs, unsigned vector)
 {
 	irq_count(vector);
+	if (vector == VEC_SWITCH) {
+		VO(irq, end)(vector);
+		switch_interrupt(regs);
+		return;
+	}
 	if (vector == VEC_HALT)
 		VO(cpu, halt)();
 	if (vector == VEC_TIMER)
@@ -64,12 +70,17 @@ static void interrupt(unsigned vector)
 void trap_handle(struct trap_frame *regs)
 {
 	unsigned vector = regs->vector;
+	if (!from_user(regs)) {
+		regs->outer = (uint32_t)current()->kernel_frames;
+		current()->kernel_frames = regs;
+	}
 	if (vector == VEC_PF) {
 		page_fault(regs);
 	} else if (vector >= VEC_EXCEPTIONS) {
-		interrupt(vector);
+		interrupt(regs, vector);
 		if (!from_user(regs))
-			preempt_check();
+			preempt_check(regs->eip);
+		VO(irq, restore)(regs->eflags); /* before the return, where ring 1 cannot */
 	} else if (!from_user(regs) || vector == VEC_NMI) {
 		trap_panic(regs, 0);
 	} else {

@@ -8,13 +8,18 @@
  * Back to user mode the task's hazard word is tested, once. It is tested with interrupts possibly on: one that comes
  * after the test finds kernel code interrupted and may switch tasks there, so nothing is lost but a kill, which the next
  * entry sees.
+ *
+ * The frames of interrupted kernel code are chained from the task (trap.c), because a mode switch must find the CS in them.
+ * The chain is undone at the last moment, in code that no switch and no preemption interrupts (vo_in_text, vo.h).
  */
 #include "x86.h"
 #include "abi.h"
 
+#define FRAME_OUTER 28 /* unused_esp */
 #define FRAME_EAX 44
 #define FRAME_CS 60
 #define TASK_HAZARD 4
+#define TASK_FRAMES 8
 #define TASK_MASK -8192
 
 	.macro save_registers scratch
@@ -76,13 +81,22 @@ trap_entry:
 	call trap_handle
 	addl $4, %esp
 trap_exit:
-	testb $3, FRAME_CS(%esp)
-	jz 1f
+	testb $2, FRAME_CS(%esp) /* ring 3, or the kernel's: 0 or 1 */
+	jz return_to_kernel
 	movl %esp, %eax
 	andl $TASK_MASK, %eax
 	cmpl $0, TASK_HAZARD(%eax)
 	jne trap_hazard
-1:	restore_and_return
+	restore_and_return
+
+	.section .text.vo, "ax"
+return_to_kernel:
+	movl %esp, %eax
+	andl $TASK_MASK, %eax
+	movl FRAME_OUTER(%esp), %ecx
+	movl %ecx, TASK_FRAMES(%eax)
+	restore_and_return
+	.text
 
 trap_hazard:
 	call task_hazard
@@ -94,6 +108,22 @@ task_enter_user:
 	andl $TASK_MASK, %esp
 	addl $(8192 - 76), %esp
 	jmp trap_exit
+
+	/*
+	 * The native irq.restore(flags) and irq.enable(): STI holds interrupts back for one instruction more (SDM vol. 2), so
+	 * one that waited comes at the caller's, not within the VO.
+	 */
+	.section .text.vo
+	.globl native_irq_restore, native_irq_enable
+native_irq_restore:
+	testl $EFLAGS_IF, 4(%esp)
+	jz 1f
+native_irq_enable:
+	sti
+	ret
+1:	cli
+	ret
+	.text
 
 	.globl double_fault_entry
 double_fault_entry:
@@ -129,6 +159,7 @@ trap_stubs:
 	stub VEC_TIMER, 0
 	stub VEC_RESCHED, 0
 	stub VEC_HALT, 0
+	stub VEC_SWITCH, 0
 	stub VEC_SPURIOUS, 0
 	.section .rodata
 	.globl trap_stub_count

@@ -108,7 +108,12 @@ void native_double_fault(void)
 	trap_panic(&regs, vo.cpu.fault_address());
 }
 
-static void native_cpu_set_kernel_stack(uint32_t esp) { tables[this_cpu()].tss.esp0 = esp; }
+static void native_cpu_switch_context(uint32_t esp, mfn_t directory)
+{
+	tables[this_cpu()].tss.esp0 = esp;
+	if (directory)
+		__asm__ volatile("movl %0, %%cr3" : : "r"(directory << PAGE_SHIFT) : "memory");
+}
 
 static uint32_t native_cpu_fault_address(void)
 {
@@ -128,7 +133,7 @@ static void native_cpu_fpu_trap(bool on)
 	__asm__ volatile("movl %0, %%cr0" : : "r"(cr0 | CR0_TS));
 }
 
-static void native_cpu_idle(void) { __asm__ volatile("sti; hlt" : : : "memory"); }
+VO_INTERRUPTIBLE static void native_cpu_idle(void) { __asm__ volatile("sti; hlt" : : : "memory"); }
 
 static void __attribute__((noreturn)) native_cpu_halt(void)
 {
@@ -168,7 +173,7 @@ static void native_mmu_batch_begin(void) {}
 
 static void native_mmu_batch_end(void) {}
 
-static void native_mmu_release_directory(mfn_t directory) { (void)directory; }
+static void native_mmu_release_table(mfn_t table) { (void)table; }
 
 static void native_mmu_flush_page(uint32_t address)
 {
@@ -190,17 +195,7 @@ uint32_t native_irq_save(void)
 	return flags;
 }
 
-void native_irq_restore(uint32_t flags)
-{
-	if (flags & EFLAGS_IF)
-		__asm__ volatile("sti" : : : "memory");
-	else
-		__asm__ volatile("cli" : : : "memory");
-}
-
 static void native_irq_disable(void) { __asm__ volatile("cli" : : : "memory"); }
-
-static void native_irq_enable(void) { __asm__ volatile("sti" : : : "memory"); }
 
 static bool native_irq_enabled(void)
 {
@@ -249,10 +244,10 @@ static void native_io_out16_block(uint16_t port, const void *from, unsigned n)
 }
 
 const struct vo native_vo = {
-	.cpu = { native_cpu_init, native_cpu_set_kernel_stack, native_cpu_fault_address, native_cpu_fpu_trap, native_cpu_idle,
+	.cpu = { native_cpu_init, native_cpu_switch_context, native_cpu_fault_address, native_cpu_fpu_trap, native_cpu_idle,
 		 native_cpu_start, native_cpu_shutdown, native_cpu_halt, native_cpu_ring },
 	.mmu = { native_mmu_load_directory, native_mmu_set_pte, native_mmu_set_ptes, native_mmu_batch_begin,
-		 native_mmu_batch_end, native_mmu_release_directory, native_mmu_flush_page, native_mmu_flush_all },
+		 native_mmu_batch_end, native_mmu_release_table, native_mmu_flush_page, native_mmu_flush_all },
 	.irq = { native_irq_save, native_irq_restore, native_irq_disable, native_irq_enable, native_irq_enabled,
 		 native_irq_init, native_irq_mask, native_irq_end, native_irq_send },
 	.time = { native_time_start_tick, native_time_now },

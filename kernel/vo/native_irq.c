@@ -53,12 +53,16 @@ static void ioapic_write(unsigned reg, uint32_t value)
 	ioapic[4] = value;
 }
 
+uint32_t native_irq_entry(unsigned line)
+{
+	return (VEC_IRQ + line) | (topology.isa[line].level ? IOAPIC_LEVEL : 0) | (topology.isa[line].low ? IOAPIC_LOW : 0);
+}
+
 static void route(unsigned line, bool masked)
 {
 	unsigned entry = IOAPIC_TABLE + 2u * topology.isa[line].pin;
 	ioapic_write(entry + 1, (uint32_t)topology.apic_id[0] << 24);
-	ioapic_write(entry, (VEC_IRQ + line) | (topology.isa[line].level ? IOAPIC_LEVEL : 0) |
-				    (topology.isa[line].low ? IOAPIC_LOW : 0) | (masked ? IOAPIC_MASKED : 0));
+	ioapic_write(entry, native_irq_entry(line) | (masked ? IOAPIC_MASKED : 0));
 }
 
 /* Set up both PICs so that even a spurious interrupt of theirs has a handler, then mask them (8259A, ICW1 to ICW4). */
@@ -164,6 +168,8 @@ static void calibrate(void)
 	div64(&multiplier, MAX(tsc_khz, 4000u));
 	ns_multiplier = (uint32_t)multiplier;
 }
+
+uint32_t native_lapic_hz(void) { return lapic_hz; }
 
 void native_time_start_tick(unsigned hz)
 {

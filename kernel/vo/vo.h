@@ -22,9 +22,9 @@ struct vo {
 		/* Load this CPU's descriptor tables, task register and control registers (2.4, 2.5).
 		   N: lgdt, lidt, ltr, CR0.WP, CR4. V: nothing, the VMM's are loaded. Interrupts off. */
 		void (*init)(unsigned cpu);
-		/* Stack on which this CPU's next entry from user mode begins (8.2.1).
-		   N: esp0 of the TSS. V: ss1:esp1, by hypercall. Preemption off. */
-		void (*set_kernel_stack)(uint32_t esp);
+		/* For the task that runs next: stack on which this CPU's next entry from user mode begins (8.2.1), and page
+		   directory, or 0 to keep it. N: esp0 of the TSS, CR3. V: one hypercall. Preemption off. */
+		void (*switch_context)(uint32_t esp, mfn_t directory);
 		/* Address of the page fault being handled (4.7). N: CR2. V: shared page. Interrupts off since the fault. */
 		uint32_t (*fault_address)(void);
 		/* Whether the next FPU instruction traps with #NM (2.5). N: CR0.TS. V: CR0.TS by hypercall. */
@@ -48,16 +48,17 @@ struct vo {
 		   N: mov to CR3. V: hypercall; the VMM validates and pins a directory at its first load. */
 		void (*load_directory)(mfn_t directory);
 		/* Store an entry of a table or directory that may be in use (4.3). The caller flushes.
-		   N: a store. V: hypercall, or a store while the table was never loaded. */
+		   N: a store. V: hypercall, or a store while the VMM does not hold the table. */
 		void (*set_pte)(pte_t *at, pte_t value);
 		/* Store n entries at consecutive places of one table. N: n stores. V: one hypercall. */
 		void (*set_ptes)(pte_t *at, const pte_t *values, unsigned n);
 		/* Open and close a batch: updates between them need only be visible at the end. Not nested; preemption is off
-		   between. N: nothing. V: updates are queued and sent at the end, or when the queue is full. */
+		   between. N: nothing. V: one update waits for the next, or for a flush, to go with it. */
 		void (*batch_begin)(void);
 		void (*batch_end)(void);
-		/* The directory will not be loaded again; it and its tables become plain memory. N: nothing. V: unpin. */
-		void (*release_directory)(mfn_t directory);
+		/* This table or directory is in no directory and on no CPU any more and becomes plain memory.
+		   N: nothing. V: hypercall, if the VMM holds it. */
+		void (*release_table)(mfn_t table);
 		/* Drop the TLB entry of one page (4.10.4.1). N: invlpg. V: hypercall. */
 		void (*flush_page)(uint32_t address);
 		/* Drop all non-global TLB entries. N: CR3 reloaded. V: hypercall. */
@@ -92,14 +93,14 @@ struct vo {
 		uint64_t (*now)(void);
 	} time;
 	struct {
-		/* Port input and output (vol. 1, 19.3). N: in, out. V: the same, allowed by the TSS bitmap. */
+		/* Port input and output (vol. 1, 19.3). N: in, out. V: hypercall. */
 		uint8_t (*in8)(uint16_t port);
 		uint16_t (*in16)(uint16_t port);
 		uint32_t (*in32)(uint16_t port);
 		void (*out8)(uint16_t port, uint8_t value);
 		void (*out16)(uint16_t port, uint16_t value);
 		void (*out32)(uint16_t port, uint32_t value);
-		/* n 16-bit words from or to a data port. N and V: rep insw, rep outsw. */
+		/* n 16-bit words (even, at most 256) from or to a data port. N: rep insw, rep outsw. V: hypercall. */
 		void (*in16_block)(uint16_t port, void *to, unsigned n);
 		void (*out16_block)(uint16_t port, const void *from, unsigned n);
 	} io;
@@ -110,7 +111,16 @@ struct vo {
 _Static_assert(sizeof(struct vo) <= 40 * sizeof(void *), "the VO has at most 40 operations");
 
 extern struct vo vo;              /* in use */
-extern const struct vo native_vo; /* native.c */
+extern const struct vo native_vo, virtual_vo; /* native.c, virtual.c */
+
+/*
+ * An operation is one step to a mode switch: it must not be cut in two, nor its task preempted within it. So all code of
+ * kernel/vo, and the last instructions of a return to the kernel (entry.S), lie between these two, where the switch and the
+ * scheduler look for the interrupted EIP. VO_INTERRUPTIBLE code lies outside: nothing follows its one instruction.
+ */
+extern char vo_text_start[], vo_text_end[];
+static inline bool vo_in_text(uint32_t eip) { return eip - (uint32_t)vo_text_start < (uint32_t)(vo_text_end - vo_text_start); }
+#define VO_INTERRUPTIBLE __attribute__((section(".text.interruptible")))
 
 /* How the kernel calls an operation: VO(irq, save)(). The debug build counts calls for /proc/vo. */
 #ifdef DEBUG

@@ -175,7 +175,7 @@ static int machine(void **state)
 	p2m = calloc(nr_pfns, sizeof(*p2m)), m2p = calloc(nr_mfns, sizeof(*m2p));
 	frame_table = calloc(nr_pfns, sizeof(*frame_table));
 	assert_int_equal(p2m_build(usable, 2, NULL, 0, fixed, 1, (struct p2m_order){ true, 7 }), 0);
-	vo.mmu.set_pte = set_pte, vo.mmu.set_ptes = set_ptes, vo.mmu.release_directory = nothing;
+	vo.mmu.set_pte = set_pte, vo.mmu.set_ptes = set_ptes, vo.mmu.release_table = nothing;
 	vo.mmu.flush_page = flush_page, vo.mmu.flush_all = flush_all;
 	kernel_directory = calloc(1024, sizeof(pte_t));
 	for (unsigned i = KERNEL_SLOT; i < 1024; i++)

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The VMM's place: a block of machine memory that p2m leaves out, mapped at VMM_BASE in every address space. It holds the image,
+ * the frame table and the page tables of the VMM's 64 MiB; from warm-up on the VMM needs nothing more.
+ */
+#include "switch/switch.h"
+#include "boot/boot.h"
+#include "dev/dev.h"
+#include "mm/vm.h"
+#include "proc/elf.h"
+#include "vo/virtual.h"
+
+#define HEADER_BYTES 512
+
+extern uint64_t idt[256];
+extern struct vmm_shared vmm_shared[];
+
+static const struct boot_module *module;
+static struct elf_image image;
+static struct vmm_boot boot;
+static const struct vmm_header *header; /* NULL: no VMM, or not warmed up */
+
+static void *machine_at(uint32_t machine) { return (void *)(KERNEL_BASE + machine); } /* boot directory */
+
+bool vmm_present(void) { return header; }
+
+uint32_t vmm_block(void) { return boot.block; }
+
+int vmm_enter(uint32_t op, unsigned cpu, uint32_t argument) { return header->enter(op, cpu, argument); }
+
+static bool image_ok(void)
+{
+	const void *file = machine_at(module->machine);
+	if (elf_parse(file, MIN(module->bytes, (uint32_t)HEADER_BYTES), module->bytes, 0xFFFFF000, &image))
+		return false;
+	for (unsigned i = 0; i < image.n; i++) {
+		const struct elf_segment *s = &image.segments[i];
+		if (s->start < VMM_BASE || s->start + s->bytes - VMM_BASE > VMM_BLOCK_MAX)
+			return false;
+		boot.image_bytes = MAX(boot.image_bytes, s->start + s->bytes - VMM_BASE);
+	}
+	const struct vmm_header *h = (const void *)((const char *)file + image.segments[0].offset);
+	return image.segments[0].start == VMM_BASE && image.segments[0].file_bytes >= sizeof(*h) && h->magic == VMM_MAGIC &&
+	       h->abi == VMM_ABI_VERSION;
+}
+
+/* The highest run of so many frames in a range with no boot module in it; NO_FRAME if there is none. */
+static mfn_t place_in(struct frame_range r, uint32_t frames)
+{
+	uint32_t end = MIN(r.end, (uint32_t)MAX_PFNS);
+	for (bool moved = true; moved;) {
+		if (end < r.first + frames)
+			return NO_FRAME;
+		moved = false;
+		for (unsigned i = 0; i < boot_info.nr_modules; i++) {
+			const struct boot_module *m = &boot_info.modules[i];
+			mfn_t first = m->machine >> PAGE_SHIFT, behind = first + DIV_UP(m->bytes, PAGE_SIZE);
+			if (end > first && end - frames < behind)
+				end = first, moved = true;
+		}
+	}
+	return end - frames;
+}
+
+struct frame_range vmm_reserve(const struct frame_range *usable, unsigned nr)
+{
+	module = boot_module("vmm");
+	if (!module)
+		return (struct frame_range){ 0 };
+	if (!image_ok()) {
+		printk("vmm: the boot module is not an image of ABI version %u; going on without\n", VMM_ABI_VERSION);
+		module = NULL;
+		return (struct frame_range){ 0 };
+	}
+	boot.nr_mfns = nr_mfns;
+	boot.block_bytes = boot.image_bytes + ROUND_UP(nr_mfns * VMM_FRAME_BYTES, PAGE_SIZE) + VMM_TABLES * PAGE_SIZE;
+	uint32_t frames = boot.block_bytes / PAGE_SIZE;
+	for (unsigned i = nr; i-- > 0 && boot.block_bytes <= VMM_BLOCK_MAX;) {
+		mfn_t at = place_in(usable[i], frames);
+		if (at != NO_FRAME && at >= virt_to_pfn(machine_at(KERNEL_LOAD))) {
+			boot.block = at << PAGE_SHIFT;
+			return (struct frame_range){ at, at + frames };
+		}
+	}
+	printk("vmm: no room for %u KiB; going on without\n", boot.block_bytes / 1024);
+	module = NULL;
+	return (struct frame_range){ 0 };
+}
+
+void vmm_place(pte_t *directory)
+{
+	if (!module)
+		return;
+	memset(machine_at(boot.block), 0, boot.block_bytes);
+	for (unsigned i = 0; i < image.n; i++) {
+		const struct elf_segment *s = &image.segments[i];
+		memcpy(machine_at(boot.block + s->start - VMM_BASE), (char *)machine_at(module->machine) + s->offset, s->file_bytes);
+	}
+	uint32_t tables = boot.block + boot.block_bytes - VMM_TABLES * PAGE_SIZE;
+	pte_t *table = machine_at(tables);
+	for (uint32_t i = 0; i < boot.block_bytes / PAGE_SIZE; i++)
+		table[i] = (boot.block + i * PAGE_SIZE) | PTE_P | PTE_W | PTE_A | PTE_D | PTE_G;
+	for (unsigned i = 0; i < VMM_TABLES; i++)
+		directory[(VMM_BASE >> 22) + i] = (tables + i * PAGE_SIZE) | PTE_P | PTE_W | PTE_A;
+}
+
+void vmm_warm_up(void)
+{
+	if (!module)
+		return;
+	header = (const struct vmm_header *)VMM_BASE;
+	boot.nr_cpus = nr_cpus;
+	boot.nr_pfns = nr_pfns;
+	boot.directory = pfn_to_mfn(virt_to_pfn(kernel_directory));
+	boot.shared = pfn_to_mfn(virt_to_pfn(vmm_shared)) << PAGE_SHIFT;
+	boot.idt = idt;
+	boot.lapic = topology.lapic;
+	boot.ioapic = topology.ioapic;
+	boot.lapic_hz = native_lapic_hz();
+	memcpy(boot.apic_id, topology.apic_id, sizeof(boot.apic_id));
+	for (unsigned line = 0; line < NR_IRQ; line++) {
+		boot.line[line].pin = topology.isa[line].pin;
+		boot.line[line].entry = native_irq_entry(line);
+	}
+	uint32_t flags = VO(irq, save)();
+	int error = vmm_enter(VMM_WARM_UP, this_cpu(), (uint32_t)&boot);
+	VO(irq, restore)(flags);
+	if (error) {
+		printk("vmm: warm-up failed (error %d); going on without\n", error);
+		header = NULL;
+	}
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The mode switch. A writer of /proc/mode raises VEC_SWITCH on every CPU; in its handler, interrupts off, the writer's CPU
+ * leads through the phases below and the others follow: they do a phase's part for their own CPU when told to. Attach and detach
+ * run the same phases in the same order, each in its own direction. What a phase does in one direction its opposite
+ * undoes: that is the roll-back of a switch that fails before `commit`.
+ *
+ * Between install and commit the CPUs are in the new ring while `vo` is still the old mode's: nothing here uses the VO then.
+ */
+#include "switch/switch.h"
+#include "boot/boot.h"
+#include "mm/vm.h"
+#include "switch/history.h"
+#include "vo/virtual.h"
+
+#define ANSWER_NS 20000000ull /* a CPU that does not come within so long does not answer */
+#define RETRIES 200           /* at ticks */
+
+static struct mutex mutex; /* one switch at a time */
+
+static struct {
+	bool attach;
+	unsigned leader;
+	volatile bool wanted;       /* the vector means this switch */
+	volatile uint32_t arrived, busy, done; /* CPUs, as bits */
+	volatile uint32_t order;    /* counts what the followers are told */
+	uint32_t first_order;       /* as it was at the request */
+	void (*volatile step)(bool attach); /* NULL: leave */
+	volatile bool step_attach;
+	volatile int result;        /* 1: not yet */
+} now;
+static struct vmm_loaded loaded; /* page directories, as the CPUs report them when they come */
+static struct switch_record record;
+
+static uint32_t bit(unsigned cpu) { return 1u << cpu; }
+
+static uint32_t others(void) { return (bit(nr_cpus) - 1) & ~bit(this_cpu()); }
+
+/* Wait until all other CPUs' bits are set. Result: 0, -ETIMEDOUT. */
+static int await(volatile uint32_t *bits)
+{
+	for (uint64_t end = 0; (*bits & others()) != others();) {
+		uint64_t t = native_time_now();
+		end = end ? end : t + ANSWER_NS;
+		if (t > end)
+			return -ETIMEDOUT;
+		__asm__ volatile("pause");
+	}
+	return 0;
+}
+
+/* Do a step on all CPUs. */
+static void everywhere(void (*step)(bool attach), bool attach)
+{
+	now.done = 0;
+	now.step = step;
+	now.step_attach = attach;
+	__atomic_fetch_add(&now.order, 1, __ATOMIC_RELEASE);
+	if (step)
+		step(attach);
+	while ((now.done & others()) != others())
+		__asm__ volatile("pause");
+}
+
+/* --- the phases, in order; result: 0 or a negative errno value --- */
+
+/* Raise the dedicated vector on all CPUs; this one takes it here, with interrupts on. */
+int request(bool attach)
+{
+	uint32_t flags = VO(irq, save)(); /* so that the vector comes behind the last line of this, not within the VO */
+	now.attach = attach;
+	now.leader = this_cpu();
+	now.arrived = now.busy = now.done = 0;
+	now.result = 1;
+	now.first_order = now.order;
+	record_begin(&record);
+	__atomic_store_n(&now.wanted, true, __ATOMIC_RELEASE);
+	if (nr_cpus > 1)
+		VO(irq, send)(IPI_OTHERS, VEC_SWITCH);
+	VO(irq, send)(this_cpu(), VEC_SWITCH);
+	VO(irq, restore)(flags);
+	while (now.result > 0)
+		__asm__ volatile("pause");
+	return now.result;
+}
+
+/* All CPUs are in the handler. */
+int gather(bool attach)
+{
+	(void)attach;
+	return await(&now.arrived);
+}
+
+/* None of them was within the VO, or holds it. */
+int quiesce(bool attach)
+{
+	(void)attach;
+	return now.busy ? -EBUSY : 0;
+}
+
+/* Types and counts of what the CPUs' page directories reach. Detach keeps them until it is certain. */
+int account(bool attach)
+{
+	if (!attach)
+		return 0;
+	loaded.n = nr_cpus;
+	vmm_enter(VMM_FORGET, this_cpu(), 0);
+	int pinned = vmm_enter(VMM_ACCOUNT, this_cpu(), (uint32_t)&loaded);
+	record.pinned = pinned > 0 ? (uint32_t)pinned : 0;
+	return pinned < 0 ? pinned : 0;
+}
+
+/* Frames of page tables become read-only, or writable again. */
+int protect(bool attach)
+{
+	uint32_t op = attach ? VMM_PROTECT : VMM_UNPROTECT;
+	return native_vo.cpu.ring() == 0 ? vmm_enter(op, this_cpu(), 0) : hypercall(HC_DETACH, op, 0, 0, 0);
+}
+
+/* This CPU's tables, and with them its ring. */
+static void install_here(bool attach)
+{
+	uint32_t stack = (uint32_t)current() + TASK_STACK_BYTES;
+	if (attach) {
+		vmm_enter(VMM_INSTALL, this_cpu(), stack);
+	} else {
+		native_vo.cpu.switch_context(stack, 0);
+		hypercall(HC_DETACH, VMM_INSTALL, 0, 0, 0);
+	}
+}
+
+int install(bool attach)
+{
+	everywhere(install_here, attach);
+	return 0;
+}
+
+/* The code selector in each frame of interrupted kernel code: its RPL is the ring to return to. */
+static void translate_frames(struct task *t)
+{
+	for (struct trap_frame *f = t->kernel_frames; f; f = (struct trap_frame *)f->outer)
+		f->cs = SEL_KCODE | now.step_attach;
+}
+
+static void translate_here(bool attach)
+{
+	(void)attach;
+	translate_frames(current());
+}
+
+int translate(bool attach)
+{
+	everywhere(translate_here, attach);
+	sched_each_preempted(translate_frames);
+	return 0;
+}
+
+/* Exchange the VO. From here on there is no way back. */
+int commit(bool attach)
+{
+	vo = attach ? virtual_vo : native_vo;
+	if (!attach)
+		vmm_enter(VMM_FORGET, this_cpu(), 0);
+	return 0;
+}
+
+/* Let all CPUs go on. */
+int resume(bool attach)
+{
+	now.wanted = false;
+	everywhere(NULL, attach);
+	return 0;
+}
+
+const struct phase phases[NR_PHASES] = {
+	{ "request", request }, { "gather", gather }, { "quiesce", quiesce }, { "account", account }, { "protect", protect },
+	{ "install", install }, { "translate", translate }, { "commit", commit }, { "resume", resume },
+};
+
+/* --- the handler --- */
+
+static void undo(unsigned failed)
+{
+	for (unsigned p = failed + 1; p-- > PHASE_ACCOUNT;)
+		if (p == PHASE_ACCOUNT && now.attach)
+			vmm_enter(VMM_FORGET, this_cpu(), 0);
+		else if (p != PHASE_ACCOUNT)
+			phases[p].run(!now.attach);
+}
+
+static void lead(void)
+{
+	int error = 0;
+	unsigned p = PHASE_GATHER;
+	record_phase(&record, PHASE_REQUEST);
+	for (; p < PHASE_RESUME && !error; p++) {
+		error = phases[p].run(now.attach);
+		if (!error && record.fail == p && p < PHASE_COMMIT)
+			error = -EIO;
+		record_phase(&record, p);
+	}
+	record.error = error;
+	record.failed = p - 1;
+	if (error)
+		undo(p - 1);
+	if (error != -ETIMEDOUT) {
+		resume(now.attach);
+	} else { /* those that came leave; the others find that nothing is wanted */
+		now.wanted = false;
+		now.step = NULL;
+		__atomic_fetch_add(&now.order, 1, __ATOMIC_RELEASE);
+	}
+	record_phase(&record, PHASE_RESUME);
+	now.result = error;
+}
+
+static void follow(void)
+{
+	uint32_t order = now.first_order;
+	for (void (*step)(bool) = install_here; step;) {
+		while (now.order == order)
+			__asm__ volatile("pause");
+		order = now.order;
+		step = now.step;
+		if (step)
+			step(now.step_attach);
+		__atomic_fetch_or(&now.done, bit(this_cpu()), __ATOMIC_RELEASE);
+	}
+}
+
+void switch_interrupt(struct trap_frame *regs)
+{
+	unsigned cpu = this_cpu();
+	if (!now.wanted)
+		return;
+	loaded.directory[cpu] = task_directory(current());
+	if (vo_uses[cpu] || ((regs->cs & 3) != 3 && vo_in_text(regs->eip)))
+		__atomic_fetch_or(&now.busy, bit(cpu), __ATOMIC_RELAXED);
+	__atomic_fetch_or(&now.arrived, bit(cpu), __ATOMIC_RELEASE);
+	if (cpu == now.leader)
+		lead();
+	else
+		follow();
+}
+
+/* --- the writer --- */
+
+int switch_mode(bool to_virtual)
+{
+	int error = 0;
+	if (!vmm_present())
+		return -ENODEV;
+	mutex_lock(&mutex);
+	record = (struct switch_record){ .attach = to_virtual, .cpus = nr_cpus, .fail = record.fail };
+	while (VO(cpu, ring)() != (to_virtual ? 1u : 0u)) {
+		error = request(to_virtual);
+		if (error != -EBUSY || record.retries == RETRIES)
+			break;
+		record.retries++;
+		if (sleep_ms(1)) {
+			error = -EINTR;
+			break;
+		}
+	}
+	if (record.start)
+		record_end(&record);
+	record.fail = 0;
+	mutex_unlock(&mutex);
+	return error;
+}
+
+int switch_rehearse(unsigned phase)
+{
+	mutex_lock(&mutex);
+	record.fail = phase;
+	mutex_unlock(&mutex);
+	return 0;
+}

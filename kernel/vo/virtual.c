@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The virtual VO: in ring 1 each operation is a store to the page shared with the VMM, or a hypercall. Page-table
+ * entries of one batch go in one hypercall. A table that the VMM does not hold yet (its own page is still writable) is
+ * plain memory: it is written here and checked when it is first loaded.
+ *
+ * No task leaves its CPU within these functions (preempt_check in proc/sched.c), so `shared()` stays this CPU's.
+ */
+#include "vo/virtual.h"
+#include "mm/frame.h"
+#include "proc/task.h"
+
+struct vmm_shared vmm_shared[MAX_CPUS] __attribute__((aligned(PAGE_SIZE)));
+
+/* The update that a batch has not sent yet. */
+static struct batch {
+	bool open;
+	pte_t *at;
+	const pte_t *values; /* of one entry: the value itself is in one */
+	pte_t one;
+	unsigned n;
+} batches[MAX_CPUS];
+
+static struct vmm_shared *shared(void) { return &vmm_shared[this_cpu()]; }
+
+static void must(int error, const char *what)
+{
+	if (unlikely(error))
+		panic("the VMM refuses to %s (error %d)", what, error);
+}
+
+/* --- cpu --- */
+
+static void virtual_cpu_init(unsigned cpu) { (void)cpu; }
+
+static void virtual_cpu_switch_context(uint32_t esp, mfn_t directory)
+{
+	must(hypercall(HC_LOAD, directory, esp, 0, 0), "switch the context");
+}
+
+static uint32_t virtual_cpu_fault_address(void) { return shared()->address; }
+
+static void virtual_cpu_fpu_trap(bool on) { hypercall(HC_FPU_TRAP, on, 0, 0, 0); }
+
+VO_INTERRUPTIBLE static void virtual_cpu_idle(void) { hypercall(HC_IDLE, 0, 0, 0, 0); }
+
+static int virtual_cpu_start(unsigned apic_id, uint32_t trampoline) { return (void)apic_id, (void)trampoline, -ENOSYS; }
+
+static void __attribute__((noreturn)) virtual_cpu_halt(void)
+{
+	for (;;)
+		hypercall(HC_HALT, 0, 0, 0, 0);
+}
+
+static void __attribute__((noreturn)) virtual_cpu_shutdown(unsigned status)
+{
+	hypercall(HC_SHUTDOWN, status, 0, 0, 0);
+	virtual_cpu_halt();
+}
+
+static unsigned virtual_cpu_ring(void) { return 1; }
+
+/* --- mmu --- */
+
+static void update(pte_t *at, const pte_t *values, unsigned n, uint32_t flush)
+{
+	uint32_t machine = pfn_to_mfn(virt_to_pfn(at)) << PAGE_SHIFT | ((uint32_t)at & ~PAGE_MASK);
+	must(hypercall(HC_UPDATE, machine, n, n == 1 ? *values : (uint32_t)values, flush), "update a page table");
+}
+
+/* Send what the open batch holds, with a flush behind it. Result: whether there was anything. */
+static bool send(struct batch *b, uint32_t flush)
+{
+	unsigned n = b->n;
+	b->n = 0;
+	if (n)
+		update(b->at, n == 1 ? &b->one : b->values, n, flush);
+	return n;
+}
+
+static void virtual_mmu_set_ptes(pte_t *at, const pte_t *values, unsigned n)
+{
+	struct batch *b = &batches[this_cpu()];
+	if (direct_map[virt_to_pfn(at)] & PTE_W) {
+		memcpy(at, values, n * sizeof(pte_t));
+		return;
+	}
+	if (!b->open) {
+		update(at, values, n, 0);
+		return;
+	}
+	send(b, 0);
+	b->at = at;
+	b->values = values;
+	b->one = *values;
+	b->n = n;
+}
+
+static void virtual_mmu_set_pte(pte_t *at, pte_t value) { virtual_mmu_set_ptes(at, &value, 1); }
+
+static void virtual_mmu_load_directory(mfn_t directory)
+{
+	must(hypercall(HC_LOAD, directory, 0, 0, 0), "load a page directory");
+}
+
+static void virtual_mmu_batch_begin(void) { batches[this_cpu()].open = true; }
+
+static void virtual_mmu_batch_end(void)
+{
+	struct batch *b = &batches[this_cpu()];
+	send(b, 0);
+	b->open = false;
+}
+
+static void virtual_mmu_release_table(mfn_t table)
+{
+	if (!(direct_map[mfn_to_pfn(table)] & PTE_W))
+		must(hypercall(HC_RELEASE, table, 0, 0, 0), "release a page table");
+}
+
+static void virtual_mmu_flush_page(uint32_t address)
+{
+	if (!send(&batches[this_cpu()], address))
+		hypercall(HC_FLUSH, address, 0, 0, 0);
+}
+
+static void virtual_mmu_flush_all(void) { virtual_mmu_flush_page(VMM_FLUSH_ALL); }
+
+/* --- irq --- */
+
+static uint32_t virtual_irq_save(void)
+{
+	struct vmm_shared *s = shared();
+	uint32_t flags = s->vif;
+	s->vif = 0;
+	return flags;
+}
+
+VO_INTERRUPTIBLE static void __attribute__((noinline)) take_events(void) { hypercall(HC_EVENTS, 0, 0, 0, 0); }
+
+static void virtual_irq_restore(uint32_t flags)
+{
+	struct vmm_shared *s = shared();
+	s->vif = flags & EFLAGS_IF;
+	if (flags & EFLAGS_IF && unlikely(s->pending))
+		take_events(); /* a jump: nothing is left to do here */
+}
+
+static void virtual_irq_disable(void) { shared()->vif = 0; }
+
+static void virtual_irq_enable(void) { virtual_irq_restore(EFLAGS_IF); }
+
+static bool virtual_irq_enabled(void) { return shared()->vif; }
+
+static void virtual_irq_mask(unsigned line, bool masked) { hypercall(HC_MASK, line, masked, 0, 0); }
+
+static void virtual_irq_end(unsigned vector)
+{
+	if (vector >= VEC_IRQ && vector < VEC_IRQ + NR_IRQ && topology.isa[vector - VEC_IRQ].level)
+		hypercall(HC_END, vector - VEC_IRQ, 0, 0, 0);
+}
+
+static void virtual_irq_send(unsigned cpu, unsigned vector) { hypercall(HC_SEND, cpu, vector, 0, 0); }
+
+/* --- time --- */
+
+static void virtual_time_start_tick(unsigned hz) { hypercall(HC_TICK, hz, 0, 0, 0); }
+
+/* --- io --- */
+
+static uint32_t input(uint16_t port, unsigned kind)
+{
+	uint32_t value = 0;
+	hypercall_result(HC_IO, port, &value, kind, 0);
+	return value;
+}
+
+static uint8_t virtual_io_in8(uint16_t port) { return (uint8_t)input(port, VMM_IO_IN8); }
+static uint16_t virtual_io_in16(uint16_t port) { return (uint16_t)input(port, VMM_IO_IN16); }
+static uint32_t virtual_io_in32(uint16_t port) { return input(port, VMM_IO_IN32); }
+static void virtual_io_out8(uint16_t port, uint8_t value) { hypercall(HC_IO, port, value, VMM_IO_OUT8, 0); }
+static void virtual_io_out16(uint16_t port, uint16_t value) { hypercall(HC_IO, port, value, VMM_IO_OUT16, 0); }
+static void virtual_io_out32(uint16_t port, uint32_t value) { hypercall(HC_IO, port, value, VMM_IO_OUT32, 0); }
+
+static void virtual_io_in16_block(uint16_t port, void *to, unsigned n)
+{
+	hypercall(HC_IO, port, (uint32_t)to, VMM_IO_IN_BLOCK, n);
+}
+
+static void virtual_io_out16_block(uint16_t port, const void *from, unsigned n)
+{
+	hypercall(HC_IO, port, (uint32_t)from, VMM_IO_OUT_BLOCK, n);
+}
+
+const struct vo virtual_vo = {
+	.cpu = { virtual_cpu_init, virtual_cpu_switch_context, virtual_cpu_fault_address, virtual_cpu_fpu_trap, virtual_cpu_idle,
+		 virtual_cpu_start, virtual_cpu_shutdown, virtual_cpu_halt, virtual_cpu_ring },
+	.mmu = { virtual_mmu_load_directory, virtual_mmu_set_pte, virtual_mmu_set_ptes, virtual_mmu_batch_begin,
+		 virtual_mmu_batch_end, virtual_mmu_release_table, virtual_mmu_flush_page, virtual_mmu_flush_all },
+	.irq = { virtual_irq_save, virtual_irq_restore, virtual_irq_disable, virtual_irq_enable, virtual_irq_enabled,
+		 virtual_cpu_init, virtual_irq_mask, virtual_irq_end, virtual_irq_send },
+	.time = { virtual_time_start_tick, native_time_now },
+	.io = { virtual_io_in8, virtual_io_in16, virtual_io_in32, virtual_io_out8, virtual_io_out16, virtual_io_out32,
+		virtual_io_in16_block, virtual_io_out16_block },
+};

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The frame table: a type and a count for every machine frame, which together keep the one rule that isolation rests on: a
+ * frame that the hardware reads as page table or directory is mapped writable nowhere.
+ *
+ *   WRITABLE   any memory of the kernel's; counted are its writable mappings
+ *   TABLE      a page table with checked entries; counted are the directory entries that refer to it
+ *   DIRECTORY  a page directory with checked entries; counted are the CPUs that have it loaded
+ *   SHARED     a table of the kernel's upper part, in every directory, or the kernel's own directory: fixed since warm-up
+ *
+ * Every frame of the kernel has one home: its page in the direct map. A frame that becomes a table has its home made
+ * read-only, and must have no other writable mapping; a released one gets it back. A frame without a home is not the
+ * kernel's to map.
+ *
+ * Types hold for one attachment: an entry with an older generation counts as WRITABLE with the mappings that the shared tables
+ * give it. So attach and detach do not touch what is not in use.
+ */
+#include "vmm.h"
+
+enum type { WRITABLE, TABLE, DIRECTORY, SHARED };
+
+struct frame {
+	uint32_t home; /* pfn << 12 | flags */
+	uint32_t generation;
+	uint32_t use;  /* type << 28 | count */
+	uint32_t next; /* list of frames with a type, by mfn; LISTED if on it */
+};
+#define OWNED 0x1u      /* home is valid */
+#define HOME_W 0x2u     /* home is writable while this is no table */
+#define BASE_SHIFT 4    /* writable mappings in the shared tables */
+#define BASE_MASK 0xFFu
+#define COUNT_MASK 0x0FFFFFFFu
+#define FOR_EVER 0xFFFFFFFFu
+#define END 0xFFFFFFFFu
+#define USER_ENTRIES KERNEL_SLOT
+_Static_assert(sizeof(struct frame) == VMM_FRAME_BYTES, "the kernel reserves so much");
+
+#define PTE_ALLOWED (PAGE_MASK | PTE_P | PTE_W | PTE_U | PTE_PWT | PTE_PCD | PTE_A | PTE_D | PTE_G | PTE_AVL)
+
+static struct frame *frames;
+static uint32_t generation = 1;
+static uint32_t listed = END, nr_listed;
+static mfn_t direct[VMM_SLOT - KERNEL_SLOT]; /* tables of the kernel's upper part */
+static pte_t upper[1024 - KERNEL_SLOT];      /* what every directory has there */
+static struct { mfn_t table; uint32_t index; pte_t pte; } hidden[4]; /* mappings of the interrupt controllers */
+static unsigned nr_hidden;
+
+/* --- windows: how the VMM reaches any frame --- */
+
+void *map(struct cpu *c, mfn_t mfn, enum window kind)
+{
+	unsigned slot = kind * 256u + (mfn & 255);
+	char *at = c->window_base + slot * PAGE_SIZE;
+	pte_t pte = mfn << PAGE_SHIFT | PTE_P | PTE_W | PTE_A | PTE_D;
+	if (c->windows[slot] != pte) {
+		c->windows[slot] = pte;
+		__asm__ volatile("invlpg (%0)" : : "r"(at) : "memory");
+	}
+	return at;
+}
+
+/* --- entries of the table --- */
+
+static struct frame *fresh(mfn_t mfn)
+{
+	struct frame *f = &frames[mfn];
+	if (f->generation != generation && f->generation != FOR_EVER) {
+		f->generation = generation;
+		f->use = f->home >> BASE_SHIFT & BASE_MASK;
+		f->next = 0;
+	}
+	return f;
+}
+
+static enum type type_of(const struct frame *f) { return f->use >> 28; }
+
+static bool owned(mfn_t mfn) { return mfn < boot.nr_mfns && frames[mfn].home & OWNED; }
+
+static pte_t *home_of(struct cpu *c, const struct frame *f)
+{
+	uint32_t pfn = f->home >> PAGE_SHIFT;
+	return (pte_t *)map(c, direct[pfn / 1024], WINDOW_HOME) + pfn % 1024;
+}
+
+static void home_protect(struct cpu *c, const struct frame *f, bool protect)
+{
+	if (!(f->home & HOME_W))
+		return;
+	pte_t *home = home_of(c, f);
+	*home = protect ? *home & ~(pte_t)PTE_W : *home | PTE_W;
+}
+
+/* --- references --- */
+
+/* Whether a page table may hold this entry; if so, it is counted. */
+static inline int pte_get(pte_t pte)
+{
+	if (!(pte & PTE_P))
+		return 0;
+	if (!owned(pte >> PAGE_SHIFT))
+		return -EPERM;
+	if (pte & ~PTE_ALLOWED)
+		return -EINVAL;
+	if (pte & PTE_W) {
+		struct frame *f = fresh(pte >> PAGE_SHIFT);
+		if (type_of(f) != WRITABLE)
+			return -EBUSY;
+		f->use++;
+	}
+	return 0;
+}
+
+static inline void pte_put(pte_t pte)
+{
+	if ((pte & (PTE_P | PTE_W)) == (PTE_P | PTE_W))
+		frames[pte >> PAGE_SHIFT].use--;
+}
+
+static int promote(struct cpu *c, mfn_t mfn, enum type type);
+
+static int pde_get(struct cpu *c, pte_t pde)
+{
+	mfn_t mfn = pde >> PAGE_SHIFT;
+	if (!(pde & PTE_P))
+		return 0;
+	if (!owned(mfn))
+		return -EPERM;
+	if (pde & ~(PTE_ALLOWED & ~PTE_G))
+		return -EINVAL;
+	if (type_of(fresh(mfn)) != TABLE) {
+		int error = promote(c, mfn, TABLE);
+		if (error)
+			return error;
+	}
+	frames[mfn].use++;
+	return 0;
+}
+
+static void pde_put(pte_t pde)
+{
+	if (pde & PTE_P)
+		frames[pde >> PAGE_SHIFT].use--;
+}
+
+/* The first entry at or behind i that is not 0; n if none is. */
+static unsigned next_entry(const pte_t *entries, unsigned i, unsigned n)
+{
+	const pte_t *at = entries + i;
+	uint32_t left = n - i;
+	if (i >= n)
+		return n;
+	__asm__("repe scasl" : "+D"(at), "+c"(left) : "a"(0) : "cc", "memory");
+	return at[-1] ? (unsigned)(at - 1 - entries) : n;
+}
+
+static void put_entries(const pte_t *entries, unsigned n, enum type type)
+{
+	for (unsigned i = 0; (i = next_entry(entries, i, n)) < n; i++)
+		type == TABLE ? pte_put(entries[i]) : pde_put(entries[i]);
+}
+
+static bool same_upper(const pte_t *entries)
+{
+	const pte_t *a = entries + KERNEL_SLOT, *b = upper;
+	uint32_t n = ARRAY_SIZE(upper);
+	bool same;
+	__asm__("repe cmpsl; sete %3" : "+S"(a), "+D"(b), "+c"(n), "=q"(same) : : "cc", "memory");
+	return same;
+}
+
+static int get_entries(struct cpu *c, const pte_t *entries, enum type type)
+{
+	unsigned n = type == TABLE ? 1024 : USER_ENTRIES;
+	for (unsigned i = 0; (i = next_entry(entries, i, n)) < n; i++) {
+		int error = type == TABLE ? pte_get(entries[i]) : pde_get(c, entries[i]);
+		if (error) {
+			put_entries(entries, i, type);
+			return error;
+		}
+	}
+	if (type == DIRECTORY && !same_upper(entries)) {
+		put_entries(entries, n, type);
+		return -EPERM;
+	}
+	return 0;
+}
+
+static void enlist(struct frame *f, mfn_t mfn)
+{
+	if (f->next) /* released and wanted again: still on the list */
+		return;
+	f->next = listed == END ? END : listed + 1;
+	listed = mfn;
+	nr_listed++;
+}
+#define NEXT(f) ((f)->next == END ? END : (f)->next - 1)
+
+/* Make a frame a table or directory: writable nowhere, then in no TLB, then its entries are checked. */
+static int promote(struct cpu *c, mfn_t mfn, enum type type)
+{
+	struct frame *f = fresh(mfn);
+	if (type_of(f) != WRITABLE || (f->use & COUNT_MASK) != (f->home & HOME_W ? 1u : 0u))
+		return -EBUSY;
+	f->use = (uint32_t)type << 28;
+	enlist(f, mfn);
+	if (c->attached) { /* else frames_protect() and cpu_install() do this for all */
+		home_protect(c, f, true);
+		flush_everywhere(c);
+	}
+	int error = get_entries(c, map(c, mfn, type == TABLE ? WINDOW_TABLE : WINDOW_DIRECTORY), type);
+	if (error) {
+		f->use = f->home & HOME_W ? 1 : 0;
+		if (c->attached)
+			home_protect(c, f, false);
+	}
+	return error;
+}
+
+/* --- hypercalls --- */
+
+int frames_update(struct cpu *c, uint32_t machine, const pte_t *values, unsigned n)
+{
+	mfn_t mfn = machine >> PAGE_SHIFT;
+	unsigned first = (machine & ~PAGE_MASK) / 4, i;
+	int error = 0;
+	if (machine & 3 || !owned(mfn))
+		return -EINVAL;
+	enum type type = type_of(fresh(mfn));
+	if (type != TABLE && type != DIRECTORY)
+		return -EPERM;
+	if (first + n > (type == TABLE ? 1024 : USER_ENTRIES))
+		return -EINVAL;
+	pte_t *entries = (pte_t *)map(c, mfn, type == TABLE ? WINDOW_TABLE : WINDOW_DIRECTORY) + first;
+	if (type == DIRECTORY) {
+		for (i = 0; i < n && !error; i++)
+			error = pde_get(c, values[i]);
+	} else {
+		for (i = 0; i < n && !error; i++)
+			error = pte_get(values[i]);
+	}
+	if (error) {
+		put_entries(values, i - 1, type);
+		return error;
+	}
+	for (i = 0; i < n; i++) {
+		pte_t old = entries[i];
+		entries[i] = values[i];
+		type == TABLE ? pte_put(old) : pde_put(old);
+	}
+	return 0;
+}
+
+int frames_load(struct cpu *c, mfn_t mfn)
+{
+	if (!owned(mfn))
+		return -EPERM;
+	struct frame *f = fresh(mfn);
+	if (type_of(f) != DIRECTORY && mfn != boot.directory) {
+		int error = promote(c, mfn, DIRECTORY);
+		if (error)
+			return error;
+	}
+	f->use++;
+	frames[c->directory].use--;
+	c->directory = mfn;
+	__asm__ volatile("movl %0, %%cr3" : : "r"(mfn << PAGE_SHIFT) : "memory");
+	return 0;
+}
+
+int frames_release(struct cpu *c, mfn_t mfn)
+{
+	if (!owned(mfn))
+		return -EPERM;
+	struct frame *f = fresh(mfn);
+	enum type type = type_of(f);
+	if (type != TABLE && type != DIRECTORY)
+		return -EINVAL;
+	if (f->use & COUNT_MASK)
+		return -EBUSY;
+	put_entries(map(c, mfn, type == TABLE ? WINDOW_TABLE : WINDOW_DIRECTORY), type == TABLE ? 1024 : USER_ENTRIES, type);
+	f->use = f->home & HOME_W ? 1 : 0;
+	flush_everywhere(c); /* nobody walks it any more */
+	home_protect(c, f, false);
+	return 0;
+}
+
+/* --- the switch --- */
+
+int frames_account(struct cpu *c, const struct vmm_loaded *loaded)
+{
+	for (unsigned i = 0; i < loaded->n; i++) {
+		mfn_t mfn = loaded->directory[i];
+		if (!owned(mfn))
+			return -EPERM;
+		struct frame *f = fresh(mfn);
+		if (type_of(f) != DIRECTORY && mfn != boot.directory) {
+			int error = promote(c, mfn, DIRECTORY);
+			if (error)
+				return error;
+		}
+		f->use++;
+		cpu_of(i)->directory = mfn;
+	}
+	return (int)nr_listed;
+}
+
+void frames_forget(void)
+{
+	if (++generation == FOR_EVER)
+		generation = 1; /* after 2^32 attachments an old entry could pass for a new one: none is that old */
+	listed = END;
+	nr_listed = 0;
+	frames[boot.directory].use = (uint32_t)SHARED << 28;
+}
+
+void frames_protect(struct cpu *c, bool protect)
+{
+	for (mfn_t mfn = listed; mfn != END; mfn = NEXT(&frames[mfn]))
+		if (type_of(&frames[mfn]) != WRITABLE)
+			home_protect(c, &frames[mfn], protect);
+	for (unsigned i = 0; i < nr_hidden; i++)
+		((pte_t *)map(c, hidden[i].table, WINDOW_HOME))[hidden[i].index] = protect ? 0 : hidden[i].pte;
+}
+
+bool frame_is_protected(struct cpu *c, uint32_t address)
+{
+	if (address < KERNEL_START || address >= VMM_START)
+		return false;
+	pte_t pte = ((pte_t *)map(c, direct[(address >> 22) - KERNEL_SLOT], WINDOW_HOME))[address >> PAGE_SHIFT & 1023];
+	return (pte & PTE_P) && owned(pte >> PAGE_SHIFT) && type_of(fresh(pte >> PAGE_SHIFT)) != WRITABLE;
+}
+
+/* --- warm-up --- */
+
+/* The kernel's upper part: who owns what, and how often it is mapped writable. */
+static void account_shared(struct cpu *c)
+{
+	const pte_t *directory = map(c, boot.directory, WINDOW_DIRECTORY);
+	memcpy(upper, directory + KERNEL_SLOT, sizeof(upper));
+	for (unsigned slot = 0; slot < VMM_SLOT - KERNEL_SLOT; slot++) {
+		direct[slot] = upper[slot] & PTE_P ? upper[slot] >> PAGE_SHIFT : boot.directory;
+		if (!(upper[slot] & PTE_P))
+			continue;
+		const pte_t *table = map(c, direct[slot], WINDOW_TABLE);
+		for (unsigned i = 0; i < 1024; i++) {
+			mfn_t mfn = table[i] >> PAGE_SHIFT;
+			uint32_t pfn = slot * 1024 + i;
+			if (!(table[i] & PTE_P))
+				continue;
+			if ((mfn == boot.lapic >> PAGE_SHIFT || mfn == boot.ioapic >> PAGE_SHIFT) && nr_hidden < ARRAY_SIZE(hidden)) {
+				hidden[nr_hidden].table = direct[slot];
+				hidden[nr_hidden].index = i;
+				hidden[nr_hidden++].pte = table[i];
+			}
+			if (mfn >= boot.nr_mfns)
+				continue;
+			if (pfn < boot.nr_pfns)
+				frames[mfn].home |= pfn << PAGE_SHIFT | OWNED | (table[i] & PTE_W ? HOME_W : 0);
+			if (table[i] & PTE_W)
+				frames[mfn].home += 1u << BASE_SHIFT;
+		}
+	}
+}
+
+/* The shared tables and the directory stay read-only from now on, in both modes: the kernel has no more to write there. */
+static void fix_shared(struct cpu *c, mfn_t mfn)
+{
+	struct frame *f = &frames[mfn];
+	home_protect(c, f, true);
+	f->generation = FOR_EVER;
+	f->use = (uint32_t)SHARED << 28;
+}
+
+void frames_warm_up(struct cpu *c)
+{
+	frames = (struct frame *)(VMM_LINK + boot.image_bytes);
+	memset(frames, 0, boot.nr_mfns * sizeof(struct frame));
+	account_shared(c);
+	for (unsigned slot = 0; slot < VMM_SLOT - KERNEL_SLOT; slot++)
+		if (upper[slot] & PTE_P)
+			fix_shared(c, direct[slot]);
+	fix_shared(c, boot.directory);
+	flush_local();
+}
+
+/* --- invariant V7: everything counted again --- */
+
+/* Writable mappings of a frame by all tables that are typed. */
+static uint32_t recount_one(struct cpu *c, mfn_t wanted, enum type type)
+{
+	uint32_t count = type == WRITABLE ? frames[wanted].home >> BASE_SHIFT & BASE_MASK : 0;
+	for (mfn_t mfn = listed; mfn != END; mfn = NEXT(&frames[mfn])) {
+		enum type t = type_of(&frames[mfn]);
+		if (t == WRITABLE || (type == WRITABLE) != (t == TABLE))
+			continue;
+		unsigned n = t == TABLE ? 1024 : USER_ENTRIES;
+		const pte_t *entries = map(c, mfn, t == TABLE ? WINDOW_TABLE : WINDOW_DIRECTORY);
+		for (unsigned i = 0; (i = next_entry(entries, i, n)) < n; i++)
+			count += entries[i] >> PAGE_SHIFT == wanted && entries[i] & PTE_P && (t == DIRECTORY || entries[i] & PTE_W);
+	}
+	return count;
+}
+
+uint32_t frames_recount(struct cpu *c)
+{
+	uint32_t differences = 0;
+	for (mfn_t mfn = 0; mfn < boot.nr_mfns; mfn++) {
+		const struct frame *f = &frames[mfn];
+		if (f->generation != generation)
+			continue;
+		enum type type = type_of(f);
+		uint32_t count = 0;
+		if (type == DIRECTORY)
+			for (unsigned i = 0; i < boot.nr_cpus; i++)
+				count += cpu_of(i)->directory == mfn;
+		else
+			count = recount_one(c, mfn, type);
+		bool home_writable = *home_of(c, f) & PTE_W;
+		bool wanted = type == WRITABLE && f->home & HOME_W;
+		if (count != (f->use & COUNT_MASK) || home_writable != wanted) {
+			vmm_printk("vmm: frame %#x: type %u count %u, recounted %u, home %s\n", mfn, type, f->use & COUNT_MASK, count,
+				   home_writable ? "writable" : "read-only");
+			differences++;
+		}
+	}
+	return differences;
+}
