@@ -30,7 +30,7 @@ static void scroll(void)
 
 void vga_init(void)
 {
-	screen = map_machine(BUFFER, sizeof(copy), PTE_PCD);
+	screen = map_machine(BUFFER, sizeof(copy), PTE_W | PTE_PCD);
 	for (unsigned i = 0; i < CELLS; i++)
 		set(i, BLANK);
 	move_cursor();

@@ -43,7 +43,7 @@ void *kzalloc(size_t bytes);
 void kfree(void *p); /* NULL is allowed */
 uint32_t kmalloc_idle(void); /* frames that kmalloc holds without need, out of reach of frame_alloc */
 
-/* Map machine memory [machine, machine + bytes) (any alignment) into the kernel's mappings, for ever; flags: PTE_PCD or 0.
+/* Map machine memory [machine, machine + bytes) (any alignment) into the kernel's mappings, for ever; flags: PTE_W, PTE_PCD.
    Result: its address; panics when the 64 MiB are used up. Context: boot. */
 void *map_machine(uint32_t machine, uint32_t bytes, uint32_t flags);
 

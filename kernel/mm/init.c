@@ -141,7 +141,7 @@ void *map_machine(uint32_t machine, uint32_t bytes, uint32_t flags)
 	kernel_map_used += pages;
 	for (uint32_t i = 0; i < pages; i++)
 		VO(mmu, set_pte)(&kernel_map_tables[at + i],
-				 ((machine & PAGE_MASK) + i * PAGE_SIZE) | PTE_P | PTE_W | PTE_A | PTE_D | PTE_G | flags);
+				 ((machine & PAGE_MASK) + i * PAGE_SIZE) | PTE_P | PTE_A | PTE_D | PTE_G | flags);
 	return (void *)(KERNEL_MAP_BASE + at * PAGE_SIZE + offset);
 }
 

@@ -80,8 +80,8 @@ void native_irq_init(unsigned cpu)
 {
 	if (cpu == 0) {
 		silence_pics();
-		lapic = map_machine(topology.lapic, PAGE_SIZE, PTE_PCD);
-		ioapic = map_machine(topology.ioapic, PAGE_SIZE, PTE_PCD);
+		lapic = map_machine(topology.lapic, PAGE_SIZE, PTE_W | PTE_PCD);
+		ioapic = map_machine(topology.ioapic, PAGE_SIZE, PTE_W | PTE_PCD);
 		ioapic[0] = 1;
 		for (unsigned pin = 0, pins = (ioapic[4] >> 16 & 0xFF) + 1; pin < pins; pin++)
 			ioapic_write(IOAPIC_TABLE + 2 * pin, IOAPIC_MASKED);
