@@ -10,6 +10,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
+$(if $(filter clean,$(MAKECMDGOALS)),.NOTPARALLEL:) # make clean all: one after the other
 
 # --- options: make TARGET NAME=value ---
 V ?= 0
@@ -78,8 +79,11 @@ help:
 #:   clean      remove build/
 #:
 #:   V=1 show commands      DEBUG=1 debug kernel (VO call counts, assertions)    WERROR=1 warnings are errors
-#:   SMP=n processors       MEM=n MiB of memory      CMDLINE="p2m=shuffle:7"      kernel options (docs/kernel.md)
+#:   SMP=n processors, 1-8  MEM=n MiB of memory      CMDLINE="p2m=shuffle:7"      kernel options (README.md)
 #:   DISK=file ext2 image on an ATA disk as root     ACCEL=kvm use KVM
+
+# What runs make itself, but is no part of this make, must not look for this one's job server.
+ALONE := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
 
 # --- set-up comes first; the rest is made by a second make that sees the tools ---
 setup:
@@ -94,7 +98,7 @@ test soak bench:
 	@tools/setup test
 	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run
 	@$(MAKE) --no-print-directory DEBUG=1 kernel
-	@$(B)/tests/run --unit $(B)/unit $(if $(filter test,$@),,--$@)
+	@$(ALONE) $(B)/tests/run --unit $(B)/unit $(if $(filter test,$@),,--$@)
 
 run: all
 	@tools/run
@@ -114,7 +118,7 @@ size:
 	@tools/size
 
 check: $(B)/cinnabar
-	@OBJDUMP=$(OBJDUMP32) NM=$(NM32) CC32="$(CC32)" LD32="$(LD32)" tools/check
+	@KERNEL=$(K) OBJDUMP=$(OBJDUMP32) NM=$(NM32) CC32="$(CC32)" LD32="$(LD32)" tools/check
 
 clean:
 	rm -rf $(B)
@@ -129,8 +133,9 @@ $(K)/cinnabar: $(KOBJ) kernel/kernel.ld tools/ksyms
 	$(Q)$(NM32) -n $(K)/pass1 | tools/ksyms >$(K)/ksyms.S && $(CC32) -c $(K)/ksyms.S -o $(K)/ksyms.o
 	$(Q)$(LD32) -z noexecstack -T kernel/kernel.ld -Map=$(K)/cinnabar.map -o $@ $(KOBJ) $(K)/ksyms.o
 
-$(B)/cinnabar: $(K)/cinnabar
-	$(Q)cp $< $@
+# Compared by contents: after DEBUG=1 the debug kernel lies here, and is the newer file.
+$(B)/cinnabar: $(K)/cinnabar FORCE
+	$(Q)cmp -s $< $@ || cp $< $@
 
 # --- the VMM ---
 $(B)/vmm: $(K)/vmm.elf
@@ -158,6 +163,7 @@ $(K)/%.S.o: %.S $(K)/flags
 
 # Changed flags rebuild everything.
 $(K)/flags: FORCE
+	@type -P $(firstword $(CC32)) >/dev/null || { echo "make: $(firstword $(CC32)) is missing; run 'make setup'" >&2; exit 1; }
 	@mkdir -p $(@D); echo '$(CC32) $(KFLAGS) $(UFLAGS)' | cmp -s - $@ || echo '$(CC32) $(KFLAGS) $(UFLAGS)' >$@
 
 # --- programs and the root file system ---
@@ -208,4 +214,6 @@ compile_commands.json: FORCE
 	@tools/compile-commands '$(CC32) $(KFLAGS)' '$(CC32) $(UFLAGS)' >$@
 
 FORCE:
+.DEFAULT:
+	@echo "make: nothing makes '$@'; 'make help' lists the targets" >&2; exit 1
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -26,6 +26,15 @@ static double reference(json_t *references, const char *row, const char *column)
 	return json_number_value(json_object_get(json_object_get(json_object_get(references, "rows"), row), column));
 }
 
+/* 0 stands for a value that does not exist. */
+static void print_or_dash(int width, int digits, double value)
+{
+	if (value > 0)
+		printf("%*.*f", width, digits, value);
+	else
+		printf("%*s", width, "-");
+}
+
 static void print_table(json_t *rows, json_t *references)
 {
 	const char *row, *column;
@@ -37,9 +46,11 @@ static void print_table(json_t *rows, json_t *references)
 	json_object_foreach(rows, row, value) {
 		double mine = json_number_value(value), linux_i386 = reference(references, row, "linux_i386");
 		printf("%-20s %12.0f ", row, mine);
-		printf("%8.2f", linux_i386 > 0 ? mine / linux_i386 : 0);
-		json_object_foreach(columns, column, unused)
-			printf(" %12.0f", reference(references, row, column));
+		print_or_dash(8, 2, linux_i386 > 0 ? mine / linux_i386 : 0);
+		json_object_foreach(columns, column, unused) {
+			putchar(' ');
+			print_or_dash(12, 0, reference(references, row, column));
+		}
 		putchar('\n');
 	}
 }

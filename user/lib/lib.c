@@ -14,9 +14,8 @@ static uint32_t out_used;
 
 void start_main(int argc, char **argv)
 {
-	for (char *s = argc ? argv[0] : ""; *s; s++)
-		if (s == argv[0] || (s[-1] == '/' && *s))
-			program_name = s;
+	if (argc)
+		program_name = last_part(argv[0]);
 	exit(main(argc, argv));
 }
 
@@ -85,6 +84,15 @@ void usage(const char *text, bool wanted)
 }
 
 bool help_wanted(int argc, char **argv) { return argc > 1 && strcmp(argv[1], "--help") == 0; }
+
+const char *last_part(const char *path)
+{
+	const char *name = path;
+	for (const char *s = path; *s; s++)
+		if (*s == '/' && s[1])
+			name = s + 1;
+	return name;
+}
 
 const char *strerror(int error)
 {

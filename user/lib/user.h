@@ -87,6 +87,8 @@ void complain(const char *what, int error);
 void usage(const char *text, bool wanted) __attribute__((noreturn));
 /* Whether argv[1] is --help. */
 bool help_wanted(int argc, char **argv);
+/* The path from its last name on: "c/" of "a/b/c/". */
+const char *last_part(const char *path);
 
 /* Memory: NULL if it is out. free(NULL) is allowed. */
 void *malloc(size_t bytes);

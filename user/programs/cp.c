@@ -2,15 +2,6 @@
 /* cp: copy a file, or several into a directory. */
 #include "user.h"
 
-static const char *last_part(const char *path)
-{
-	const char *name = path;
-	for (const char *s = path; *s; s++)
-		if (*s == '/' && s[1])
-			name = s + 1;
-	return name;
-}
-
 static int copy(const char *from, const char *to)
 {
 	static char buf[4096];

@@ -44,6 +44,8 @@ int main(int argc, char **argv)
 			complain("cannot go on", pid);
 			sleep(1000);
 		}
+		printf("init: the shell has ended, here is another; `shutdown` ends the machine\n");
+		flush();
 		shell = start(NULL);
 	}
 }

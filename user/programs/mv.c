@@ -2,15 +2,6 @@
 /* mv: rename a file or directory, or move several into a directory. */
 #include "user.h"
 
-static const char *last_part(const char *path)
-{
-	const char *name = path;
-	for (const char *s = path; *s; s++)
-		if (*s == '/' && s[1])
-			name = s + 1;
-	return name;
-}
-
 int main(int argc, char **argv)
 {
 	struct stat st;

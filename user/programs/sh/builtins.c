@@ -3,11 +3,13 @@
 #include "sh.h"
 
 static const char help[] =
-	"commands      a b 'c d' \"$X\"   a | b   a < in > out   a >> out   a 2> errors   a &   a ; b   a && b   a || b\n"
-	"variables     NAME=value   $NAME   $? status   $! last in the background   $$ the shell\n"
-	"of the shell  cd [DIR]   pwd   exit [STATUS]   wait [PID]   history   help   true   false\n"
-	"programs      ls /bin; each one explains itself with --help\n"
-	"keys          arrows: history and cursor   Ctrl-A Ctrl-E ends   Ctrl-U Ctrl-K Ctrl-W erase   Ctrl-C stop   Ctrl-D end\n";
+	"commands      a b 'c d' \"$X\"   a | b   a < in > out   a >> out   a 2> errors\n"
+	"              a &   a ; b   a && b   a || b\n"
+	"variables     NAME=value   $NAME   $? status   $! last in background   $$ shell\n"
+	"of the shell  cd [DIR]  pwd  exit [STATUS]  wait [PID]  history  true  false\n"
+	"programs      in /bin, with --help each; `shutdown` ends the machine\n"
+	"keys          arrows Home End: history, cursor   Tab completes   Ctrl-C stops\n"
+	"              Ctrl-U Ctrl-K Ctrl-W erase   Ctrl-D ends the input\n";
 
 static int change_directory(int argc, char **argv)
 {

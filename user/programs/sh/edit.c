@@ -3,7 +3,7 @@
 #include "sh.h"
 
 #define CONTROL(c) ((c) & 0x1F)
-enum { KEY_UP = 'A', KEY_DOWN = 'B', KEY_RIGHT = 'C', KEY_LEFT = 'D', KEY_END = 'F', KEY_HOME = 'H', KEY_DELETE = '3', ERASE = 0x7F };
+enum { KEY_UP = 'A', KEY_DOWN = 'B', KEY_RIGHT = 'C', KEY_LEFT = 'D', KEY_END = 'F', KEY_HOME = 'H', KEY_DELETE = '~', ERASE = 0x7F };
 
 static char history[HISTORY_MAX][LINE_MAX];
 static int nr_history; /* lines ever entered */
@@ -80,11 +80,17 @@ static char read_key(void)
 	return read(0, &c, 1) == 1 ? c : CONTROL('D');
 }
 
+/* Esc [ LETTER, or Esc [ NUMBER ~ */
 static void escape(int *shown)
 {
+	static const char numbered[] = { [1] = KEY_HOME, [3] = KEY_DELETE, [4] = KEY_END, [7] = KEY_HOME, [8] = KEY_END };
+	uint32_t number = 0;
 	if (read_key() != '[')
 		return;
-	switch (read_key()) {
+	char c = read_key();
+	for (; (c >= '0' && c <= '9') || c == ';'; c = read_key())
+		number = number * 10 + (uint32_t)(c - '0');
+	switch (c != '~' ? c : number < sizeof(numbered) ? numbered[number] : '\0') {
 	case KEY_UP: show_history(shown, -1); break;
 	case KEY_DOWN: show_history(shown, 1); break;
 	case KEY_RIGHT: move_to(line.at + (line.at < line.length)); break;
@@ -92,7 +98,7 @@ static void escape(int *shown)
 	case KEY_HOME: move_to(0); break;
 	case KEY_END: move_to(line.length); break;
 	case KEY_DELETE:
-		if (read_key() == '~' && line.at < line.length)
+		if (line.at < line.length)
 			erase(line.at, line.at + 1);
 	}
 }

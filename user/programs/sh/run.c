@@ -5,15 +5,17 @@
  */
 #include "sh.h"
 
+enum { KILLED = 137 };
+
 bool interactive;
 int last_status, last_background;
 
 struct redirect { enum token token; const char *path; };
-struct command { int argc; char *argv[WORDS_MAX]; int nr_redirects; struct redirect redirects[8]; };
+struct command { int argc; char *argv[WORDS_MAX]; int nr_redirects; struct redirect redirects[WORDS_MAX / 2]; };
 
 /* --- one command --- */
 
-static int parse_command(struct word **at, struct command *c)
+static void parse_command(struct word **at, struct command *c)
 {
 	c->argc = c->nr_redirects = 0;
 	for (;; ++*at) {
@@ -21,8 +23,6 @@ static int parse_command(struct word **at, struct command *c)
 		if (w->token == WORD) {
 			c->argv[c->argc++] = w->text;
 		} else if (w->token == LESS || w->token == GREATER || w->token == APPEND || w->token == ERRORS) {
-			if (w[1].token != WORD || c->nr_redirects == 8)
-				return -1;
 			c->redirects[c->nr_redirects++] = (struct redirect){ w->token, w[1].text };
 			++*at;
 		} else {
@@ -30,7 +30,6 @@ static int parse_command(struct word **at, struct command *c)
 		}
 	}
 	c->argv[c->argc] = NULL;
-	return c->argc || c->nr_redirects ? 0 : -1;
 }
 
 static int redirect(const struct command *c)
@@ -72,7 +71,7 @@ static void execute(struct command *c)
 
 static int status_of(int status)
 {
-	return WIFEXITED(status) ? WEXITSTATUS(status) : WIFKILLED(status) ? 137 : 128 + WFAULT(status);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : WIFKILLED(status) ? KILLED : 128 + WFAULT(status);
 }
 
 /* Built-in commands run in the shell itself, with its descriptors put back afterwards. */
@@ -105,10 +104,7 @@ static int run_pipeline(struct word **at, bool background)
 	static struct command c;
 	int group = 0, in = -1, last = 0, count = 0, status = 0, fds[2];
 	for (bool more = true; more; count++) {
-		if (parse_command(at, &c)) {
-			dprintf(2, "sh: a command is missing\n");
-			return 2;
-		}
+		parse_command(at, &c);
 		more = (*at)->token == PIPE;
 		if (!more && !count && !background && run_here(&c, &status))
 			return status;
@@ -165,6 +161,29 @@ static int run_pipeline(struct word **at, bool background)
 
 /* --- lists --- */
 
+/* What is wrong with a line, or NULL. It is asked first: of a wrong line nothing is run. */
+static const char *syntax_error(const struct word *w)
+{
+	for (bool command = false, joined = false;; w++) {
+		if (w->token >= LESS && w->token <= ERRORS && (++w)->token != WORD)
+			return "a file name is missing";
+		if (w->token == WORD) {
+			command = true;
+			continue;
+		}
+		bool joins = w->token == PIPE || w->token == AND || w->token == OR;
+		if (!command && (joins || joined))
+			return "a command is missing";
+		if (w->token == END)
+			return NULL;
+		command = false;
+		joined = joins;
+	}
+}
+
+/* Whether Ctrl-C, most likely, ended this: then the rest of the line is not wanted, either. */
+static bool stopped(int status) { return interactive && status == KILLED; }
+
 /* Whether the pipeline that starts here ends in "&". */
 static bool in_background(const struct word *w)
 {
@@ -177,7 +196,7 @@ static int run_list(struct word **at)
 {
 	int status = run_pipeline(at, in_background(*at));
 	while ((*at)->token == AND || (*at)->token == OR) {
-		bool go_on = ((*at)->token == AND) == (status == 0);
+		bool go_on = ((*at)->token == AND) == (status == 0) && !stopped(status);
 		++*at;
 		if (go_on)
 			status = run_pipeline(at, in_background(*at));
@@ -195,16 +214,19 @@ int run_line(const char *line)
 	int n = words_cut(line, words, text, sizeof(text));
 	if (n < 0)
 		return last_status = 2;
+	const char *wrong = syntax_error(words);
+	if (wrong) {
+		dprintf(2, "sh: %s\n", wrong);
+		return last_status = 2;
+	}
 	for (struct word *at = words; at->token != END;) {
 		if (at->token == SEMICOLON || at->token == BACKGROUND) {
 			at++;
 			continue;
 		}
 		last_status = run_list(&at);
-		if (at->token != END && at->token != SEMICOLON && at->token != BACKGROUND) {
-			dprintf(2, "sh: syntax error\n");
-			return last_status = 2;
-		}
+		if (stopped(last_status))
+			break;
 	}
 	while (waitpid(-1, &n, WNOHANG) > 0) /* what ended in the background */
 		;
