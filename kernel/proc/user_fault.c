@@ -62,5 +62,10 @@ int sys_fault_return(uint32_t context)
 	regs->edi = c.edi, regs->esi = c.esi, regs->ebp = c.ebp, regs->ebx = c.ebx;
 	regs->edx = c.edx, regs->ecx = c.ecx, regs->eip = c.eip, regs->esp = c.esp;
 	regs->eflags = (c.eflags & USER_EFLAGS) | EFLAGS_IF | EFLAGS_FIXED;
-	return (int)c.eax; /* the entry code stores it in EAX */
+	regs->eax = c.eax;
+	if (c.eip >= USER_END) { /* beyond the segment's end in virtual mode: IRET itself would fault, and in the kernel */
+		regs->vector = VEC_GP, regs->error = 0;
+		user_fault(regs, 0);
+	}
+	return (int)regs->eax; /* the entry code stores it in EAX */
 }

@@ -119,7 +119,7 @@ extern const struct vo native_vo, virtual_vo; /* native.c, virtual.c */
  * scheduler look for the interrupted EIP. VO_INTERRUPTIBLE code lies outside: nothing follows its one instruction.
  */
 extern char vo_text_start[], vo_text_end[];
-static inline bool vo_in_text(uint32_t eip) { return eip - (uint32_t)vo_text_start < (uint32_t)(vo_text_end - vo_text_start); }
+static inline bool vo_in_text(uint32_t eip) { return eip - (uint32_t)(uintptr_t)vo_text_start < (uint32_t)(vo_text_end - vo_text_start); }
 #define VO_INTERRUPTIBLE __attribute__((section(".text.interruptible")))
 
 /* How the kernel calls an operation: VO(irq, save)(). The debug build counts calls for /proc/vo. */

@@ -42,7 +42,7 @@ const char *machine_cmdline(const struct machine *m)
 const char *machine_make_iso(const struct machine *m)
 {
 	const char *path = work_path("boot.iso"), *tree = work_path("iso");
-	shell_must(10, "mkdir -p %s/boot/grub && cp %s %s/boot/cinnabar", tree, kernel_file, tree);
+	shell_must(10, "mkdir -p %s/boot/grub && cp %s %s/boot/cinnabar && cp %s/vmm %s/boot/", tree, kernel_file, tree, build_dir, tree);
 	bool root = !m->o.modules;
 	if (root)
 		shell_must(10, "cp %s/rootfs.ext2 %s/boot/", build_dir, tree);
@@ -50,7 +50,7 @@ const char *machine_make_iso(const struct machine *m)
 	if (!f)
 		give_up(BROKEN, "grub.cfg: %s", strerror(errno));
 	fprintf(f, "set timeout=0\nmenuentry cinnabar {\n\tmultiboot /boot/cinnabar %s\n%s}\n", machine_cmdline(m), /* quotes as ours */
-		root ? "\tmodule --nounzip /boot/rootfs.ext2 rootfs\n" : "");
+		root ? "\tmodule /boot/vmm vmm\n\tmodule --nounzip /boot/rootfs.ext2 rootfs\n" : "");
 	fclose(f);
 	shell_must(60, "grub-mkrescue -o %s %s", path, tree);
 	return path;
@@ -70,7 +70,7 @@ static void qemu_arguments(struct machine *m, struct arguments *a)
 		add(a, "-kernel"), add(a, "%s", kernel_file);
 		add(a, "-append"), add(a, "%s", machine_cmdline(m));
 		if (!o->modules)
-			add(a, "-initrd"), add(a, "%s/rootfs.ext2 rootfs", build_dir);
+			add(a, "-initrd"), add(a, "%s/vmm vmm,%s/rootfs.ext2 rootfs", build_dir, build_dir);
 		else if (*o->modules)
 			add(a, "-initrd"), add(a, "%s", o->modules);
 	}

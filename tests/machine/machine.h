@@ -133,6 +133,7 @@ void gdb_read(struct machine *m, uint32_t address, void *buf, size_t bytes); /* 
 
 uint32_t symbol(const char *name); /* gives up if there is none */
 bool symbol_exists(const char *name);
+uint32_t vmm_symbol(const char *name); /* the same of the built VMM */
 /* The 32-bit word at a link address, as the file has it. */
 uint32_t symbol_file_word(uint32_t address);
 

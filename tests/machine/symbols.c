@@ -5,20 +5,32 @@
 #include <gelf.h>
 #include <string.h>
 
-static Elf *kernel(void)
+static Elf *open_elf(const char *file)
 {
-	static Elf *elf;
-	if (elf)
-		return elf;
-	int fd = open(kernel_file, O_RDONLY | O_CLOEXEC);
+	Elf *elf = NULL;
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || elf_version(EV_CURRENT) == EV_NONE || !(elf = elf_begin(fd, ELF_C_READ, NULL)))
-		give_up(BROKEN, "%s: not there, or no ELF file; run make first", kernel_file);
+		give_up(BROKEN, "%s: not there, or no ELF file; run make first", file);
 	return elf;
 }
 
-static bool find(const char *name, uint32_t *value)
+static Elf *kernel(void)
 {
-	for (Elf_Scn *s = NULL; (s = elf_nextscn(kernel(), s));) {
+	static Elf *elf;
+	return elf ? elf : (elf = open_elf(kernel_file));
+}
+
+static Elf *vmm(void)
+{
+	static Elf *elf;
+	char path[300];
+	snprintf(path, sizeof(path), "%s/vmm", build_dir);
+	return elf ? elf : (elf = open_elf(path));
+}
+
+static bool find(Elf *elf, const char *name, uint32_t *value)
+{
+	for (Elf_Scn *s = NULL; (s = elf_nextscn(elf, s));) {
 		GElf_Shdr header;
 		gelf_getshdr(s, &header);
 		if (header.sh_type != SHT_SYMTAB)
@@ -27,7 +39,7 @@ static bool find(const char *name, uint32_t *value)
 		for (size_t i = 0; i < header.sh_size / header.sh_entsize; i++) {
 			GElf_Sym symbol;
 			gelf_getsym(data, (int)i, &symbol);
-			if (strcmp(elf_strptr(kernel(), header.sh_link, symbol.st_name), name) == 0 && symbol.st_shndx != SHN_UNDEF) {
+			if (strcmp(elf_strptr(elf, header.sh_link, symbol.st_name), name) == 0 && symbol.st_shndx != SHN_UNDEF) {
 				*value = (uint32_t)symbol.st_value;
 				return true;
 			}
@@ -39,14 +51,22 @@ static bool find(const char *name, uint32_t *value)
 bool symbol_exists(const char *name)
 {
 	uint32_t value;
-	return find(name, &value);
+	return find(kernel(), name, &value);
 }
 
 uint32_t symbol(const char *name)
 {
 	uint32_t value;
-	if (!find(name, &value))
+	if (!find(kernel(), name, &value))
 		give_up(FAILED, "the kernel has no symbol %s", name);
+	return value;
+}
+
+uint32_t vmm_symbol(const char *name)
+{
+	uint32_t value;
+	if (!find(vmm(), name, &value))
+		give_up(FAILED, "the VMM has no symbol %s", name);
 	return value;
 }
 

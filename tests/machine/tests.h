@@ -20,7 +20,7 @@ struct test {
 
 /* Each file's tests; the end has no name. soak: with --soak only. */
 extern const struct test boot_tests[], native_tests[], program_tests[], hostile_tests[], disk_tests[], document_tests[];
-extern const struct test soak_tests[];
+extern const struct test soak_tests[], switch_tests[], switch_soak_tests[];
 void bench(const struct test *t); /* --bench */
 
 #define PROMPT "$ "
@@ -34,7 +34,9 @@ void command(struct machine *m, const char *text, double seconds);
 void end_at_prompt(struct machine *m);
 /* Start with run="command", wait for the end, want the exit status (QEMU's), check the file system if want is EXIT_OK. */
 struct machine *run_command(const struct machine_options *o, const char *text, int want, double seconds);
-/* N1 of DESIGN.md and the memory invariants, on a stopped machine (native.c). */
+/* N1 and the memory invariants, on a stopped machine (native.c); in virtual mode V1 to V6. */
 void check_native(struct machine *m);
+void check_mode(struct machine *m, bool virtual_mode);
+void check_cpu_virtual(struct machine *m, unsigned i, const struct cpu_state *c); /* virtual.c: V1, V2, V5, V6 */
 
 #endif

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ext2 over disks that mke2fs made: random operations against a model in memory, at every block size and also when
+ * there is no room, with e2fsck's opinion of each result.
+ */
+#include "ext2_host.h"
+
+#define NAMES 40 /* in a directory; 0 is lost+found */
+#define NODES 64
+#define CONTENT (400u * 1024) /* into the second level of pointers for 1 KiB blocks */
+
+/* --- the model --- */
+
+static struct node {
+	bool used, dir;
+	int parent, entries[NAMES]; /* directory: node + 1 */
+	uint32_t size, links;
+	char *data;
+	struct vnode *handle; /* kept open */
+} nodes[NODES];
+
+/* A program's mappings of pages: what they show must stay. */
+static struct mapping { pfn_t pfn; char content[PAGE_SIZE]; } mappings[24];
+
+static const char *name_of(int name)
+{
+	static char text[NAME_MAX + 1];
+	int n = sprintf(text, name ? "%d." : "lost+found", name);
+	for (; name && n < name * 97 % NAME_MAX; n++)
+		text[n] = (char)('a' + (name + n) % 26);
+	text[n] = '\0';
+	return text;
+}
+
+#define NAME(name) name_of(name), (unsigned)strlen(name_of(name))
+
+static struct vnode *open_node(int n)
+{
+	struct vnode *dir, *vn;
+	if (n == 0 || nodes[n].handle)
+		return vnode_get(n ? nodes[n].handle : root);
+	for (int d = 0; d < NODES; d++)
+		for (int i = 0; nodes[d].used && i < NAMES; i++)
+			if (nodes[d].entries[i] == n + 1) {
+				dir = open_node(d);
+				CHECK(dir->ops->lookup(dir, NAME(i), &vn) == 0);
+				vnode_put(dir);
+				return vn;
+			}
+	fail_msg("seed %u: node %d has no name", seed, n);
+	abort();
+}
+
+static int new_node(bool dir, int parent)
+{
+	for (int n = 0; n < NODES; n++)
+		if (!nodes[n].used) {
+			nodes[n] = (struct node){ .used = true, .dir = dir, .parent = parent, .links = 1 };
+			nodes[n].data = dir ? NULL : calloc(1, CONTENT);
+			return n;
+		}
+	return -1;
+}
+
+static void settle(int n) /* its last name or handle may have gone */
+{
+	if (nodes[n].links == 0 && !nodes[n].handle) {
+		free(nodes[n].data);
+		nodes[n] = (struct node){ 0 };
+	}
+}
+
+static bool is_empty(int n)
+{
+	for (int i = 0; i < NAMES; i++)
+		if (nodes[n].entries[i])
+			return false;
+	return true;
+}
+
+static bool nearly_full(void) { return filesystem.super->free_blocks < 8 || filesystem.super->free_inodes == 0; }
+
+/* Whether an operation that the model allows or refuses (want) did that; without room, it may be refused for that. */
+static bool agrees(int got, int want, const char *what)
+{
+	if (got != want && !(want == 0 && got == -ENOSPC && nearly_full()))
+		fail_msg("seed %u: %s gives %d, not %d", seed, what, got, want);
+	return got == 0;
+}
+
+static int random_node(bool dir)
+{
+	int n = (int)below(NODES);
+	while (!nodes[n].used || nodes[n].dir != dir || (!dir && !nodes[n].data))
+		n = (n + 1) % NODES;
+	return n;
+}
+
+static void model_reset(void)
+{
+	for (int n = 0; n < NODES; n++)
+		free(nodes[n].data), nodes[n] = (struct node){ 0 };
+	new_node(true, 0);
+	nodes[0].entries[0] = new_node(true, 0) + 1;
+	nodes[new_node(false, 0)].links = 0; /* keeps random_node from searching for ever */
+}
+
+/* --- operations on both --- */
+
+static void make_entry(int d, int name, unsigned kind) /* 0 file, 1 directory, 2 link */
+{
+	struct vnode *dir = open_node(d), *vn = NULL;
+	int target = kind == 2 ? random_node(below(20) == 0) : -1, want = nodes[d].entries[name] ? -EEXIST : 0, n;
+	if (kind == 2) {
+		if (target != 0 && nodes[target].links == 0 && !nodes[target].handle) {
+			vnode_put(dir);
+			return;
+		}
+		vn = open_node(target);
+		want = nodes[target].dir ? -EPERM : want ? want : nodes[target].links == 0 ? -ENOENT : 0;
+		if (agrees(dir->ops->link(dir, NAME(name), vn), want, "link"))
+			nodes[d].entries[name] = target + 1, nodes[target].links++;
+	} else if ((n = new_node(kind, d)) >= 0) {
+		int got = kind ? dir->ops->mkdir(dir, NAME(name)) : dir->ops->create(dir, NAME(name), &vn);
+		if (agrees(got, want, kind ? "mkdir" : "create"))
+			nodes[d].entries[name] = n + 1;
+		else
+			vn = NULL, nodes[n].links = 0, settle(n);
+		if (vn && below(6) == 0)
+			nodes[n].handle = vnode_get(vn);
+	}
+	vnode_put(vn);
+	vnode_put(dir);
+}
+
+static void remove_entry(int d, int name, bool as_dir)
+{
+	struct vnode *dir = open_node(d);
+	int n = nodes[d].entries[name] - 1, want = n < 0 ? -ENOENT : 0;
+	if (n >= 0 && as_dir)
+		want = !nodes[n].dir ? -ENOTDIR : is_empty(n) ? 0 : -ENOTEMPTY;
+	else if (n >= 0 && nodes[n].dir)
+		want = -EISDIR;
+	int got = as_dir ? dir->ops->rmdir(dir, NAME(name)) : dir->ops->unlink(dir, NAME(name));
+	if (agrees(got, want, as_dir ? "rmdir" : "unlink")) {
+		nodes[d].entries[name] = 0;
+		nodes[n].links--;
+		settle(n);
+	}
+	vnode_put(dir);
+}
+
+static int may_rename(int n, int to, int old)
+{
+	if (n < 0 || n == old)
+		return n < 0 ? -ENOENT : 0;
+	for (int up = to; nodes[n].dir; up = nodes[up].parent) {
+		if (up == n)
+			return -EINVAL;
+		if (up == 0)
+			break;
+	}
+	if (old >= 0 && nodes[n].dir != nodes[old].dir)
+		return nodes[n].dir ? -ENOTDIR : -EISDIR;
+	return old >= 0 && nodes[old].dir && !is_empty(old) ? -ENOTEMPTY : 0;
+}
+
+static void rename_entry(int from, int name, int to, int new_name)
+{
+	struct vnode *a = open_node(from), *b = open_node(to);
+	char text[NAME_MAX + 1];
+	int n = nodes[from].entries[name] - 1, old = nodes[to].entries[new_name] - 1;
+	memcpy(text, name_of(name), sizeof(text));
+	int got = a->ops->rename(a, text, (unsigned)strlen(text), b, NAME(new_name));
+	if (agrees(got, may_rename(n, to, old), "rename") && n != old) {
+		nodes[from].entries[name] = 0;
+		nodes[to].entries[new_name] = n + 1;
+		nodes[n].parent = nodes[n].dir ? to : nodes[n].parent;
+		if (old >= 0)
+			nodes[old].links--, settle(old);
+	}
+	vnode_put(a), vnode_put(b);
+}
+
+static void change_file(struct node *f, struct vnode *vn)
+{
+	static char buf[30000];
+	uint32_t at = below(4) ? MIN(f->size, CONTENT - 1) : below(CONTENT),
+		 n = below(5) ? below(9000) : below(sizeof(buf));
+	if (below(4)) {
+		n = MIN(n, CONTENT - at);
+		for (uint32_t i = 0; i < n; i++)
+			buf[i] = (char)random32();
+		int done = vn->ops->write(vn, at, buf, n, below(2));
+		CHECK(done == (int)n || ((done == -ENOSPC || (done > 0 && done < (int)n)) && nearly_full()));
+		done = MAX(done, 0);
+		memcpy(f->data + at, buf, (uint32_t)done);
+		f->size = done ? MAX(f->size, at + (uint32_t)done) : f->size;
+	} else {
+		agrees(vn->ops->truncate(vn, at), 0, "truncate");
+		if (at < f->size)
+			memset(f->data + at, 0, f->size - at);
+		f->size = at;
+	}
+}
+
+static void check_part(const struct node *f, struct vnode *vn, uint32_t at, uint32_t n)
+{
+	char *buf = malloc(n);
+	uint32_t want = at < f->size ? MIN(n, f->size - at) : 0;
+	CHECK(vn->ops->read(vn, at, buf, n, below(2)) == (int)want);
+	CHECK(memcmp(buf, f->data + at, want) == 0);
+	free(buf);
+}
+
+static void unmap(struct mapping *m)
+{
+	if (!m->pfn)
+		return;
+	CHECK(memcmp(pfn_to_virt(m->pfn), m->content, PAGE_SIZE) == 0);
+	frame_put(m->pfn);
+	m->pfn = 0;
+}
+
+static void check_page(const struct node *f, struct vnode *vn)
+{
+	uint32_t index = below(3) ? f->size / PAGE_SIZE : below(CONTENT / PAGE_SIZE); /* files change at the end */
+	struct mapping *m = &mappings[below(ARRAY_SIZE(mappings))];
+	unmap(m);
+	if (index == CONTENT / PAGE_SIZE)
+		return;
+	memcpy(m->content, f->data + index * PAGE_SIZE, PAGE_SIZE);
+	CHECK(vn->ops->page(vn, index, &m->pfn) == 0);
+	CHECK(memcmp(pfn_to_virt(m->pfn), m->content, PAGE_SIZE) == 0);
+}
+
+/* A name, perhaps in use; at times one of a directory if there is one. */
+static int some_name(int d)
+{
+	int name = 1 + (int)below(NAMES - 1);
+	bool dirs = below(2);
+	for (int i = 1; dirs && i < NAMES; i++)
+		if (nodes[d].entries[i] && nodes[nodes[d].entries[i] - 1].dir && below(2))
+			return i;
+	return name;
+}
+
+static void operation(void)
+{
+	int d = random_node(true), to = random_node(true), n = random_node(false);
+	int name = 1 + (int)below(NAMES - 1);
+	uint32_t what = below(100);
+	if (what < 25)
+		make_entry(d, name, what < 14 ? 0 : what < 20 ? 1 : 2);
+	else if (what < 40)
+		remove_entry(d, name, what < 30);
+	else if (what < 48)
+		rename_entry(d, some_name(d), to, some_name(to));
+	if (what < 48 || !nodes[n].data || (nodes[n].links == 0 && !nodes[n].handle))
+		return;
+	struct vnode *vn = open_node(n);
+	if (what < 80)
+		change_file(&nodes[n], vn);
+	else if (what < 90)
+		check_part(&nodes[n], vn, below(CONTENT / 2), 1 + below(CONTENT / 2));
+	else if (what < 95)
+		check_page(&nodes[n], vn);
+	else if (nodes[n].handle)
+		vnode_put(nodes[n].handle), nodes[n].handle = NULL;
+	vnode_put(vn);
+	settle(n);
+}
+
+/* --- the whole tree, and the end --- */
+
+struct listing { struct dirent_sink sink; int left; bool seen[NAMES]; const struct node *dir; };
+
+static bool emit(struct dirent_sink *sink, const char *name, unsigned length, uint32_t ino, unsigned type)
+{
+	struct listing *l = container_of(sink, struct listing, sink);
+	(void)ino;
+	if (l->left-- == 0)
+		return false;
+	for (int i = 0; i < NAMES && name[0] != '.'; i++)
+		if (strlen(name_of(i)) == length && memcmp(name_of(i), name, length) == 0) {
+			CHECK(!l->seen[i] && l->dir->entries[i]);
+			CHECK(type == (nodes[l->dir->entries[i] - 1].dir ? 4 : 8));
+			l->seen[i] = true;
+			return true;
+		}
+	CHECK(type == 4 && (length == 1 || (length == 2 && name[1] == '.')));
+	return true;
+}
+
+static void check_tree(void)
+{
+	for (int n = 0; n < NODES; n++) {
+		struct node *node = &nodes[n];
+		struct stat st;
+		if (!node->used || (node->links == 0 && !node->handle))
+			continue;
+		struct vnode *vn = open_node(n);
+		uint32_t cookie = 0, subdirs = 0;
+		struct listing l = { .sink.emit = emit, .dir = node };
+		CHECK(vn->ops->stat(vn, &st) == 0);
+		if (!node->dir)
+			check_part(node, vn, 0, CONTENT);
+		for (int last = -1; node->dir && last != (int)cookie;) {
+			last = (int)cookie;
+			l.left = 1 + (int)below(5); /* the reader's buffer is small */
+			CHECK(vn->ops->readdir(vn, &cookie, &l.sink) == 0);
+		}
+		for (int i = 0; node->dir && i < NAMES; i++) {
+			CHECK(l.seen[i] == (node->entries[i] != 0));
+			subdirs += node->entries[i] && nodes[node->entries[i] - 1].dir;
+		}
+		CHECK(st.st_nlink == (node->dir ? 2 + subdirs : node->links));
+		CHECK(node->dir || st.st_size == node->size);
+		vnode_put(vn);
+	}
+}
+
+static void close_all(void)
+{
+	for (int n = 0; n < NODES; n++)
+		if (nodes[n].handle) {
+			vnode_put(nodes[n].handle), nodes[n].handle = NULL;
+			settle(n);
+		}
+	for (unsigned i = 0; i < ARRAY_SIZE(mappings); i++)
+		unmap(&mappings[i]);
+}
+
+static void random_life(uint32_t block_bytes, uint32_t kib, int days, int operations)
+{
+	set_fault(FAULT_NONE, 0);
+	make_disk(block_bytes, kib);
+	model_reset();
+	for (int day = 0; day < days; day++) {
+		CHECK(mount_disk() == 0);
+		check_tree();
+		for (int i = 0; i < operations; i++)
+			operation();
+		check_tree();
+		close_all();
+		CHECK(unmount_disk() == 0);
+		CHECK(log_lines == 0);
+		check_disk();
+	}
+}
+
+static void test_random(void **state)
+{
+	(void)state;
+	for (uint32_t s = 1; s <= 9; s++) {
+		at_random(s);
+		random_life(1024u << s % 3, s < 7 ? 8192 : 1024 << s % 3, 3, 1500); /* the last are short of room */
+	}
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random),
+	};
+	int failed = cmocka_run_group_tests_name("ext2", tests, host_setup, host_teardown);
+	for (int n = 0; n < NODES; n++)
+		free(nodes[n].data);
+	return failed;
+}

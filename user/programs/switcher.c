@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* switcher: change the mode to and fro, also while another program runs, and count. The mode at the end is the first one. */
+#include "user.h"
+
+#define MODE "/proc/mode"
+
+static bool is_virtual(void)
+{
+	char c = 0;
+	int fd = open(MODE, O_RDONLY);
+	if (fd < 0 || read(fd, &c, 1) != 1)
+		complain(MODE, fd < 0 ? fd : -EIO), exit(1);
+	close(fd);
+	return c == 'v';
+}
+
+static int change(bool to_virtual)
+{
+	int fd = open(MODE, O_WRONLY);
+	if (fd < 0)
+		return fd;
+	const char *word = to_virtual ? "virtual\n" : "native\n";
+	int result = write(fd, word, (uint32_t)strlen(word));
+	close(fd);
+	return result < 0 ? result : 0;
+}
+
+/* Start a program in a child process. */
+static int start(char **argv)
+{
+	char path[PATH_MAX];
+	snprintf(path, sizeof(path), "/bin/%s", argv[0]);
+	int pid = fork();
+	if (pid == 0) {
+		int error = exec(path, argv);
+		complain(path, error);
+		exit(127);
+	}
+	return pid;
+}
+
+int main(int argc, char **argv)
+{
+	static const char text[] = "PAIRS [MILLISECONDS [COMMAND...]]\n\nWith a command: it runs meanwhile, and the switching lasts at least"
+				   " until it ends; its status is ours.";
+	const char *end = "x";
+	if (argc < 2 || help_wanted(argc, argv))
+		usage(text, argc > 1);
+	uint32_t pairs = strtou(argv[1], &end), ms = argc > 2 ? strtou(argv[2], NULL) : 0, done = 0, refused = 0;
+	if (*end || end == argv[1])
+		usage(text, false);
+	bool first = is_virtual();
+	int pid = argc > 3 ? start(argv + 3) : 0, status = 0, error = 0;
+	while (pid > 0 || done < 2 * pairs || done % 2) {
+		bool wanted = first == (done % 2 == 1);
+		if (pid > 0 && waitpid(pid, &status, WNOHANG) == pid)
+			pid = 0;
+		error = change(wanted);
+		if (error == -EBUSY && refused++ < done + 10)
+			continue; /* the VO was in use at every try: an answer that a busy machine may give */
+		if (error || is_virtual() != wanted) {
+			complain(wanted ? "virtual" : "native", error);
+			return 1;
+		}
+		done++;
+		if (ms)
+			sleep(ms);
+	}
+	printf("switched %u times, %u tries refused\n", done, refused);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
