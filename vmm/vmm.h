@@ -116,6 +116,6 @@ void vmm_printk(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void stop_kernel(struct regs *r, const char *rule, uint32_t detail) __attribute__((noreturn));
 /* The VMM itself failed. */
 void vmm_fault(struct regs *r, const char *what) __attribute__((noreturn));
-void end_run(unsigned status) __attribute__((noreturn));
+void end_run(unsigned status) __attribute__((noreturn, noipa)); /* noipa: debuggers read its argument */
 
 #endif

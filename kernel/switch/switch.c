@@ -13,7 +13,7 @@
 #include "switch/history.h"
 #include "vo/virtual.h"
 
-#define ANSWER_NS 20000000ull /* a CPU that does not come within so long does not answer */
+#define ANSWER_NS 1000000000ull /* a CPU that does not come within so long does not answer */
 #define RETRIES 200           /* at ticks */
 
 static struct mutex mutex; /* one switch at a time */

@@ -14,6 +14,7 @@
  */
 #include "x86.h"
 #include "abi.h"
+#include "vmm_abi.h"
 
 #define FRAME_OUTER 28 /* unused_esp */
 #define FRAME_EAX 44
@@ -122,6 +123,19 @@ native_irq_enable:
 	sti
 	ret
 1:	cli
+	ret
+	.text
+
+	/*
+	 * The last instruction of the VO's text is this INT: an event that was pending comes behind it, where only RET is left
+	 * to do and a mode switch does no harm.
+	 */
+	.section .text.vo.last, "ax"
+	.globl virtual_irq_take_events
+virtual_irq_take_events:
+	movl $HC_EVENTS, %eax
+	int $HYPERCALL_VECTOR
+	.section .text.vo.behind, "ax"
 	ret
 	.text
 

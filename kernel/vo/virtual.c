@@ -136,14 +136,12 @@ static uint32_t virtual_irq_save(void)
 	return flags;
 }
 
-VO_INTERRUPTIBLE static void __attribute__((noinline)) take_events(void) { hypercall(HC_EVENTS, 0, 0, 0, 0); }
-
 static void virtual_irq_restore(uint32_t flags)
 {
 	struct vmm_shared *s = shared();
 	s->vif = flags & EFLAGS_IF;
 	if (flags & EFLAGS_IF && unlikely(s->pending))
-		take_events(); /* a jump: nothing is left to do here */
+		virtual_irq_take_events(); /* a jump: nothing is left to do here */
 }
 
 static void virtual_irq_disable(void) { shared()->vif = 0; }

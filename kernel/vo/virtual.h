@@ -20,4 +20,6 @@ static inline int hypercall(uint32_t number, uint32_t a, uint32_t b, uint32_t c,
 	return hypercall_result(number, a, &b, c, d);
 }
 
+void virtual_irq_take_events(void); /* HC_EVENTS (entry.S) */
+
 #endif

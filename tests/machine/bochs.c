@@ -36,9 +36,11 @@ static void write_configuration(struct machine *m, const char *path, const char 
 /* The kernel keeps frame pointers: its functions begin with this instruction of one byte. */
 enum { PUSH_EBP = 1 };
 
-static uint32_t shutdown_address(void)
+/* The functions that end a run, with the status as their argument: either VO's, and the VMM's. */
+enum { NR_ENDS = 3 };
+static uint32_t end_address(unsigned i)
 {
-	return symbol_file_word(symbol("native_vo") + 4 * SHUTDOWN_INDEX);
+	return i == 2 ? vmm_symbol("end_run") : symbol_file_word(symbol(i ? "virtual_vo" : "native_vo") + 4 * SHUTDOWN_INDEX);
 }
 
 /* The debugger's answer, up to its prompt "<bochs:N> ". NULL if it ends or the time is over. */
@@ -101,9 +103,10 @@ void bochs_start(struct machine *m)
 	if (!text)
 		give_up(BROKEN, "Bochs does not start (see bochs.log)");
 	free(text);
-	uint32_t end = shutdown_address(); /* with several CPUs Bochs overlooks a breakpoint where a CPU's turn begins: so two */
-	free(bochs_command(m, "lb 0x%x", end));
-	free(bochs_command(m, "lb 0x%x", end + PUSH_EBP));
+	for (unsigned i = 0; i < NR_ENDS; i++) { /* with several CPUs Bochs overlooks one where a CPU's turn begins: so two */
+		free(bochs_command(m, "lb 0x%x", end_address(i)));
+		free(bochs_command(m, "lb 0x%x", end_address(i) + PUSH_EBP));
+	}
 	if (!m->o.paused)
 		machine_continue(m);
 }
@@ -128,12 +131,15 @@ int bochs_wait(struct machine *m, double seconds)
 	free(text);
 	m->stopped = true;
 	struct cpu_state cpus[CPUS_MAX];
-	uint32_t at = shutdown_address(), status = 0;
-	unsigned n = machine_state(m, cpus), i = 0;
-	while (i < n && cpus[i].eip != at && cpus[i].eip != at + PUSH_EBP)
-		i++;
-	if (i == n)
-		give_up(FAILED, "the machine stopped, but not in its shutdown: EIP %#x", cpus[0].eip);
-	virtual_read(m, cpus[i].cr3, cpus[i].esp + (cpus[i].eip == at ? 4 : 8), &status, 4); /* the argument */
-	return m->exit_status = (int)(2 * status + 1);
+	uint32_t status = 0;
+	unsigned n = machine_state(m, cpus);
+	for (unsigned k = 0; k < n * NR_ENDS * 2; k++) {
+		const struct cpu_state *c = &cpus[k / NR_ENDS / 2];
+		uint32_t pushed = k & 1;
+		if (c->eip != end_address(k / 2 % NR_ENDS) + pushed)
+			continue;
+		virtual_read(m, c->cr3, c->esp + 4 + 4 * pushed, &status, 4);
+		return m->exit_status = (int)(2 * status + 1);
+	}
+	give_up(FAILED, "the machine stopped, but not in its shutdown: EIP %#x", cpus[0].eip);
 }

@@ -163,6 +163,7 @@ static void invariants(const struct test *t)
 		machine_stop(m);
 		check_whole(m);
 		machine_continue(m);
+		machine_expect(m, PROMPT, 60);
 	}
 	machine_send(m, "echo all-done\n");
 	machine_expect(m, "\nall-done\n", 60);
