@@ -60,14 +60,10 @@
 #define VMM_FLUSH_ALL 0xFFFFFFFF
 #define VMM_OTHERS 0xFFFFFFFF
 
-#define VMM_IO_IN8 0
-#define VMM_IO_IN16 1
-#define VMM_IO_IN32 2
-#define VMM_IO_OUT8 3
-#define VMM_IO_OUT16 4
-#define VMM_IO_OUT32 5
-#define VMM_IO_IN_BLOCK 6 /* value: address of the buffer; words: how many 16-bit words, at most 256 */
-#define VMM_IO_OUT_BLOCK 7
+#define VMM_IO_IN8 0 /* the value is the result */
+#define VMM_IO_OUT8 1
+#define VMM_IO_IN_BLOCK 2 /* value: address of the buffer; words: how many 16-bit words, even, at most 256 */
+#define VMM_IO_OUT_BLOCK 3
 
 /* Events: bit numbers in vmm_shared.pending. */
 #define EVENT_TIMER 16   /* 0 .. 15: ISA lines */

@@ -186,22 +186,18 @@ static int port_block(struct cpu *c, uint16_t port, uint32_t buffer, uint32_t wo
 
 static int hc_io(struct cpu *c, struct regs *r)
 {
-	static const uint8_t sizes[] = { 1, 2, 4, 1, 2, 4, 2, 2 };
-	uint32_t port = r->ebx, kind = r->edx, value = r->ecx;
+	uint32_t port = r->ebx, value = r->ecx, kind = r->edx;
 	if (kind > VMM_IO_OUT_BLOCK)
 		return -EINVAL;
-	if (port > 0xFFFF || !port_granted(port, sizes[kind]))
+	if (!port_granted(port, kind < VMM_IO_IN_BLOCK ? 1 : 2))
 		return -EPERM;
-	switch (kind) {
-	case VMM_IO_IN8: __asm__ volatile("xorl %%eax, %%eax; inb %w1, %%al" : "=&a"(value) : "d"(port)); break;
-	case VMM_IO_IN16: __asm__ volatile("xorl %%eax, %%eax; inw %w1, %%ax" : "=&a"(value) : "d"(port)); break;
-	case VMM_IO_IN32: __asm__ volatile("inl %w1, %0" : "=a"(value) : "d"(port)); break;
-	case VMM_IO_OUT8: __asm__ volatile("outb %b0, %w1" : : "a"(value), "d"(port)); break;
-	case VMM_IO_OUT16: __asm__ volatile("outw %w0, %w1" : : "a"(value), "d"(port)); break;
-	case VMM_IO_OUT32: __asm__ volatile("outl %0, %w1" : : "a"(value), "d"(port)); break;
-	default: return port_block(c, (uint16_t)port, value, r->esi, kind == VMM_IO_IN_BLOCK);
+	if (kind == VMM_IO_IN8) {
+		__asm__ volatile("xorl %%eax, %%eax; inb %w1, %%al" : "=&a"(value) : "d"(port));
+		return (int)value;
 	}
-	r->ecx = value; /* the result of an input; EAX is the error */
+	if (kind != VMM_IO_OUT8)
+		return port_block(c, (uint16_t)port, value, r->esi, kind == VMM_IO_IN_BLOCK);
+	__asm__ volatile("outb %b0, %w1" : : "a"(value), "d"(port));
 	return 0;
 }
 

@@ -11,7 +11,9 @@
 #define CONTROL(c) ((c) & 0x1F)
 enum { CHUNK = 128, ERASE = 0x7F, ESCAPE = 0x1B };
 
-static struct spinlock lock;
+extern bool panicking; /* printk.c */
+
+static struct spinlock lock, console_lock;
 static struct wait_queue readers;
 static char input[INPUT_BYTES];
 static uint32_t read_at, line_at, write_at; /* counted on; [read_at, line_at) can be read, [line_at, write_at) is edited */
@@ -19,12 +21,17 @@ static bool raw;
 static int foreground;
 static enum { NORMAL, ESCAPED, SEQUENCE } skipping; /* an escape sequence in a line: not for us */
 
+/* printk and the terminal have a lock each, so the devices need one of their own. */
 void console_putc(char c)
 {
+	bool alone = panicking;
+	uint32_t flags = alone ? 0 : spin_lock_irq(&console_lock);
 	if (c == '\n')
 		serial_putc('\r');
 	serial_putc(c);
 	vga_putc(c);
+	if (!alone)
+		spin_unlock_irq(&console_lock, flags);
 }
 
 static void erase_one(void)
@@ -122,6 +129,8 @@ static uint32_t take(char *to, uint32_t bytes, bool *end)
 	while (n < bytes && read_at != line_at) {
 		char c = input[read_at++ % INPUT_BYTES];
 		if (!raw && c == CONTROL('D')) {
+			if (n)
+				read_at--; /* behind text without a newline: the next read ends the input */
 			*end = true;
 			break;
 		}

@@ -207,20 +207,29 @@ int bcache_sync(struct bcache *c)
 	return data ? data : meta ? meta : flush;
 }
 
-/* Memory is short: give back blocks that nobody uses and that need not be written. Never waits. */
+/* Memory is short: give back blocks that nobody uses; changed ones are written first. Waits for the lock, whose holder never
+   waits for a lock that a caller may have, and for the device; not with preemption off. */
 static uint32_t shrink(uint32_t wanted)
 {
 	struct bcache *c = active;
 	uint32_t given = 0;
-	bool mine = c->lock.owner == current();
-	if (!mine && !mutex_try(&c->lock))
-		return 0;
+	bool mine = c->lock.owner == current(), may_sleep = current()->preempt == 0;
+	if (!mine && !mutex_try(&c->lock)) {
+		if (!may_sleep)
+			return 0;
+		mutex_lock(&c->lock);
+	}
 	for (struct block *b = c->oldest, *next; b && given < wanted + 8; b = next) {
 		next = b->newer;
-		if (b->uses || b->dirty)
+		if (b->uses || (b->dirty && !may_sleep))
 			continue;
-		discard(c, b);
-		given++;
+		b->uses++; /* the device may sleep */
+		int error = write_back(c, b);
+		next = b->newer;
+		if (--b->uses == 0 && !error) {
+			discard(c, b);
+			given++;
+		}
 	}
 	if (!mine)
 		mutex_unlock(&c->lock);

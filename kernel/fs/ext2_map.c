@@ -146,8 +146,8 @@ static bool cut_tree(struct ext2_inode *ip, uint32_t number, int levels, uint32_
 void ext2_cut(struct ext2_inode *ip, uint32_t from)
 {
 	struct ext2 *fs = ip->vn.fs;
-	uint32_t first = EXT2_DIRECT;
-	if ((ip->disk.mode & S_IFMT) != S_IFREG && (ip->disk.mode & S_IFMT) != S_IFDIR)
+	uint32_t first = EXT2_DIRECT, type = ip->disk.mode & S_IFMT;
+	if (type != S_IFREG && type != S_IFDIR && !(type == S_IFLNK && ip->disk.size >= sizeof(ip->disk.block)))
 		return; /* devices and short symbolic links have other things there */
 	for (uint32_t i = from; i < EXT2_DIRECT; i++)
 		if (ip->disk.block[i]) {

@@ -63,22 +63,6 @@ static int wait_ready(struct pipe *p, bool writer, uint32_t need)
 	return error;
 }
 
-/* Become the one task that works at this end, with `need` bytes ready or the other end closed. Result: 0, -EINTR. */
-static inline int claim(struct pipe *p, bool writer, uint32_t need)
-{
-	struct pipe_end *self = &p->ends[writer];
-	for (;;) {
-		if (ready(p, writer, need) && !__atomic_exchange_n(&self->busy, 1, __ATOMIC_SEQ_CST)) {
-			if (likely(ready(p, writer, need)))
-				return 0;
-			__atomic_store_n(&self->busy, 0, __ATOMIC_RELEASE); /* another one was faster */
-		}
-		int error = wait_ready(p, writer, need);
-		if (error)
-			return error;
-	}
-}
-
 static void wake(struct pipe *p)
 {
 	spin_lock(&p->lock);
@@ -102,6 +86,22 @@ static inline void leave(struct pipe *p, bool writer, uint32_t moved)
 		wake(p);
 }
 
+/* Become the one task that works at this end, with `need` bytes ready or the other end closed. Result: 0, -EINTR. */
+static inline int claim(struct pipe *p, bool writer, uint32_t need)
+{
+	struct pipe_end *self = &p->ends[writer];
+	for (;;) {
+		if (ready(p, writer, need) && !__atomic_exchange_n(&self->busy, 1, __ATOMIC_SEQ_CST)) {
+			if (likely(ready(p, writer, need)))
+				return 0;
+			leave(p, writer, 0); /* another one was faster; who needs less may have gone to sleep over our busy */
+		}
+		int error = wait_ready(p, writer, need);
+		if (error)
+			return error;
+	}
+}
+
 int pipe_read(struct pipe *p, void *buf, uint32_t bytes)
 {
 	if (!bytes)
@@ -109,7 +109,9 @@ int pipe_read(struct pipe *p, void *buf, uint32_t bytes)
 	int error = claim(p, false, 1);
 	if (error)
 		return error;
-	uint32_t n = MIN(room(p, false), bytes), at = p->ends[false].pos & (p->size - 1), first = MIN(n, p->size - at);
+	uint32_t n = room(p, false), at = p->ends[false].pos & (p->size - 1), first;
+	n = MIN(n, bytes); /* room() may grow meanwhile: asked once */
+	first = MIN(n, p->size - at);
 	error = copy_to_user(buf, p->data + at, first);
 	if (n > first && !error)
 		error = copy_to_user((char *)buf + first, p->data, n - first);
@@ -126,8 +128,9 @@ int pipe_write(struct pipe *p, const void *buf, uint32_t bytes)
 		if (error)
 			break;
 		const char *from = (const char *)buf + done;
-		uint32_t n = MIN(room(p, true), bytes - done), at = p->ends[true].pos & (p->size - 1);
-		uint32_t first = MIN(n, p->size - at);
+		uint32_t n = room(p, true), at = p->ends[true].pos & (p->size - 1), first;
+		n = MIN(n, bytes - done);
+		first = MIN(n, p->size - at);
 		error = load(&p->ends[false].open) ? copy_from_user(p->data + at, from, first) : -EPIPE;
 		if (n > first && !error)
 			error = copy_from_user(p->data, from + first, n - first);

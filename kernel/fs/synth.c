@@ -133,7 +133,9 @@ static int read_text(const struct entry *e, uint32_t offset, void *to, uint32_t 
 		return -ENOMEM;
 	char *text = pfn_to_virt(pfn);
 	const uint32_t size = PAGE_SIZE << TEXT_ORDER;
-	uint32_t length = MIN((uint32_t)e->text(text, size), size - 1), n = offset < length ? MIN(length - offset, bytes) : 0;
+	uint32_t length = (uint32_t)e->text(text, size), n; /* not within MIN(), which would make the text twice */
+	length = MIN(length, size - 1);
+	n = offset < length ? MIN(length - offset, bytes) : 0;
 	int error = 0;
 	if (user)
 		error = copy_to_user(to, text + offset, n);

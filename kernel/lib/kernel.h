@@ -36,10 +36,13 @@ int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 int snprintf(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /*
- * panic - a broken invariant, named by the message: print cause, CPU, ring, back trace with symbols, stop all CPUs
- * and end the emulator with status PANIC_STATUS. Any context. Never returns.
+ * panic - a broken invariant, named by the message: print cause, CPU, ring, registers, back trace with symbols, stop all
+ * CPUs and end the emulator with status PANIC_STATUS. Any context. Never returns.
+ * panic_begin, panic_end: the same in two steps, for who prints other registers between them than those of the caller.
  */
 void panic(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+void panic_begin(void);
+void panic_end(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 #define ASSERT(x) do { if (unlikely(!(x))) panic("%s:%d: %s does not hold", __FILE__, __LINE__, #x); } while (0)
 
 /* What VO(cpu, shutdown) is given: isa-debug-exit turns status s into QEMU's exit status 2s + 1. */

@@ -61,7 +61,7 @@ static void change_over(struct mm *mm, const char *name, uint32_t entry, uint32_
 	struct task *t = current();
 	struct mm *old = t->mm;
 	vo_hold(); /* no switch while t->mm is not what is loaded */
-	t->mm = mm;
+	task_set_mm(mm);
 	sched_load_mm(t);
 	vo_release();
 	if (old)

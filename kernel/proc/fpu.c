@@ -27,7 +27,7 @@ static void restore(const void *from)
 	if (has_fxsr)
 		__asm__ volatile("fxrstor (%0)" : : "r"(from) : "memory");
 	else
-		__asm__ volatile("frstor (%0)" : : "r"(from) : "memory");
+		__asm__ volatile("fnclex; frstor (%0)" : : "r"(from) : "memory"); /* frstor traps on what another one left pending */
 }
 
 void fpu_init(void)

@@ -144,10 +144,18 @@ void schedule(void)
 
 void sched_finish(void) { sched_unlock(EFLAGS_IF); }
 
-void preempt_check(uint32_t eip)
+bool task_in_vo(const struct task *t)
+{
+	const struct trap_frame *f = t->kernel_frames;
+	while (f && !vo_in_text(f->eip))
+		f = (const struct trap_frame *)(uintptr_t)f->outer;
+	return f;
+}
+
+void preempt_check(void)
 {
 	struct task *t = current();
-	if (t->preempt == 0 && t->hazard & HAZARD_RESCHED && !vo_in_text(eip))
+	if (t->preempt == 0 && t->hazard & HAZARD_RESCHED && !task_in_vo(t))
 		schedule();
 }
 

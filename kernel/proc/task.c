@@ -44,14 +44,14 @@ static struct task *task_alloc(void (*fn)(void))
 
 static void task_free(struct task *t) { frame_free(virt_to_pfn(t), TASK_STACK_ORDER); }
 
-/* Give the task a pid and a parent. Result: 0, -EAGAIN. */
+/* Give the task a pid and a parent. Result: 0, -EAGAIN; -EINTR if the parent was killed: a child would escape a kill of its group. */
 static int task_enter(struct task *t, struct task *parent)
 {
 	uint32_t flags = spin_lock_irq(&tasks_lock);
-	int error = -EAGAIN;
-	if (nr_tasks < MAX_TASKS - 1) { /* place 0 stays empty: pids end in it only after a whole turn */
+	int error = parent && parent->hazard & HAZARD_KILLED ? -EINTR : -EAGAIN;
+	if (error == -EAGAIN && nr_tasks < MAX_TASKS - 1) { /* place 0 stays empty: pids end in it only after a whole turn */
 		while (tasks[next_pid % MAX_TASKS] || next_pid % MAX_TASKS == 0)
-			next_pid = next_pid == 0x3FFFFFFF ? 2 : next_pid + 1;
+			next_pid = next_pid >= 0x3FFFFFFF ? 2 : next_pid + 1;
 		t->pid = next_pid++;
 		tasks[t->pid % MAX_TASKS] = t;
 		nr_tasks++;
@@ -124,6 +124,22 @@ static void give_children_away(struct task *t)
 		wake_all(&init->child_ended);
 }
 
+void task_set_mm(struct mm *mm)
+{
+	uint32_t flags = spin_lock_irq(&tasks_lock);
+	current()->mm = mm;
+	spin_unlock_irq(&tasks_lock, flags);
+}
+
+int task_parent_pid(void)
+{
+	uint32_t flags = spin_lock_irq(&tasks_lock);
+	const struct task *parent = current()->parent;
+	int pid = parent ? parent->pid : 0;
+	spin_unlock_irq(&tasks_lock, flags);
+	return pid;
+}
+
 void task_exit(int wait_status)
 {
 	struct task *t = current();
@@ -132,7 +148,7 @@ void task_exit(int wait_status)
 	files_close(t);
 	struct mm *mm = t->mm;
 	vo_hold(); /* no switch while t->mm is not what is loaded */
-	t->mm = NULL;
+	task_set_mm(NULL);
 	fpu_drop(t);
 	sched_load_mm(t);
 	vo_release();
@@ -206,7 +222,7 @@ int task_kill(int pid)
 			result = 0;
 	struct task *t = find(pid);
 	if (t && t->state != TASK_ZOMBIE)
-		result = pid == 1 || !t->mm ? -EPERM : 0;
+		result = t->parent ? 0 : -EPERM; /* init and kernel tasks have none; an ending process has no mm */
 	if (t && result == 0)
 		sched_kill(t);
 	spin_unlock_irq(&tasks_lock, flags);

@@ -99,8 +99,10 @@ void schedule(void);
 void sched_ready(struct task *t);
 /* Timer interrupt: time slices, and on the boot CPU sleepers. Interrupts off. */
 void sched_tick(void);
-/* End of an interrupt that hit the kernel at eip: reschedule if that is due and allowed. Interrupts off. */
-void preempt_check(uint32_t eip);
+/* End of an interrupt that hit the kernel: reschedule if that is due and allowed. Interrupts off. */
+void preempt_check(void);
+/* Whether t was interrupted within the VO (vo_in_text), in any of its kernel_frames. */
+bool task_in_vo(const struct task *t);
 /* Call fn for every task that is not running and has kernel_frames. All CPUs in the rendezvous of a mode switch. */
 void sched_each_preempted(void (*fn)(struct task *t));
 /* Where a new task begins, entered from switch_to: ends the switch. */
@@ -124,6 +126,8 @@ int task_wait(int pid, int *status, int options); /* pid, -ECHILD, -EINTR; 0 wit
 int task_kill(int pid_or_minus_group);            /* 0, -ESRCH, -EPERM for pid 1 */
 void task_kill_group(int pgid);                   /* any context (Ctrl-C) */
 int task_set_group(int pid, int pgid);            /* 0, -ESRCH, -EINVAL */
+int task_parent_pid(void);                        /* 0: none */
+void task_set_mm(struct mm *mm);                  /* of the current task; not yet loaded. /proc/tasks looks into it */
 int task_list_text(char *buf, size_t size);       /* /proc/tasks: "pid ppid pgid state cpu ticks pages name" */
 struct task *task_first(void);                    /* pid 1 */
 /* Slow way back to user mode, some bit of the hazard word being set. Called by the entry code. */

@@ -228,13 +228,13 @@ static void follow(void)
 	}
 }
 
-void switch_interrupt(struct trap_frame *regs)
+void switch_interrupt(void)
 {
 	unsigned cpu = this_cpu();
 	if (!now.wanted)
 		return;
 	loaded.directory[cpu] = task_directory(current());
-	if (vo_uses[cpu] || ((regs->cs & 3) != 3 && vo_in_text(regs->eip)))
+	if (vo_uses[cpu] || task_in_vo(current()))
 		__atomic_fetch_or(&now.busy, bit(cpu), __ATOMIC_RELAXED);
 	__atomic_fetch_or(&now.arrived, bit(cpu), __ATOMIC_RELEASE);
 	if (cpu == now.leader)

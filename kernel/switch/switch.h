@@ -28,7 +28,7 @@ uint32_t vmm_block(void); /* its machine address, for /proc/memmap */
  */
 int switch_mode(bool to_virtual);
 /* The dedicated vector came. Interrupts off; its end was signalled. */
-void switch_interrupt(struct trap_frame *regs);
+void switch_interrupt(void);
 
 int mode_write(const void *buf, uint32_t bytes, bool user);   /* /proc/mode: "native" or "virtual" */
 int switch_write(const void *buf, uint32_t bytes, bool user); /* /proc/switch: "fail PHASE", one rehearsed failure */

@@ -14,12 +14,13 @@ void trap_panic(const struct trap_frame *regs, uint32_t address)
 	bool user = from_user(regs);
 	uint32_t offset;
 	const char *name = ksym_find(regs->eip, &offset);
+	panic_begin(); /* first: the fault may have hit printk, which holds its lock */
 	printk("eax %08x ebx %08x ecx %08x edx %08x\nesi %08x edi %08x ebp %08x esp %08x\n", regs->eax, regs->ebx, regs->ecx,
 	       regs->edx, regs->esi, regs->edi, regs->ebp, user ? regs->esp : (uint32_t)&regs->esp);
 	printk("eip %08x cs %04x eflags %08x ds %04x es %04x address %08x\n", regs->eip, regs->cs, regs->eflags, regs->ds,
 	       regs->es, address);
 	backtrace(regs->ebp);
-	panic("exception %u, error %#x, in %s at %s+%#x", regs->vector, regs->error, user ? "a program" : "the kernel", name,
+	panic_end("exception %u, error %#x, in %s at %s+%#x", regs->vector, regs->error, user ? "a program" : "the kernel", name,
 	      offset);
 }
 
@@ -41,20 +42,23 @@ static void page_fault(struct trap_frame *regs)
 	if (regs->eflags & EFLAGS_IF)
 		VO(irq, enable)();
 	bool may_sleep = t->preempt == 0 && regs->eflags & EFLAGS_IF;
-	if (t->mm && address < USER_END && may_sleep && mm_fault(t->mm, address, regs->error) == 0)
+	int error = t->mm && address < USER_END && may_sleep ? mm_fault(t->mm, address, regs->error) : -EFAULT;
+	if (error == 0)
 		return;
-	if (from_user(regs))
+	if (error == -ENOMEM && from_user(regs) && t == task_first())
+		sleep_ms(10); /* nothing goes on without init: it tries again until there is memory */
+	else if (from_user(regs))
 		user_fault(regs, address);
 	else if (address >= USER_END || !fix_up(regs))
 		trap_panic(regs, address);
 }
 
-static void interrupt(struct trap_frame *regs, unsigned vector)
+static void interrupt(unsigned vector)
 {
 	irq_count(vector);
 	if (vector == VEC_SWITCH) {
 		VO(irq, end)(vector);
-		switch_interrupt(regs);
+		switch_interrupt();
 		return;
 	}
 	if (vector == VEC_HALT)
@@ -77,10 +81,10 @@ void trap_handle(struct trap_frame *regs)
 	if (vector == VEC_PF) {
 		page_fault(regs);
 	} else if (vector >= VEC_EXCEPTIONS) {
-		interrupt(regs, vector);
+		interrupt(vector);
 		if (!from_user(regs))
-			preempt_check(regs->eip);
-		VO(irq, restore)(regs->eflags); /* before the return, where ring 1 cannot */
+			preempt_check();
+		VO(irq, leave)(regs->eflags);
 	} else if (!from_user(regs) || vector == VEC_NMI) {
 		trap_panic(regs, 0);
 	} else {

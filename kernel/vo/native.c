@@ -141,11 +141,9 @@ static void __attribute__((noreturn)) native_cpu_halt(void)
 		__asm__ volatile("cli; hlt" : : : "memory");
 }
 
-static void native_io_out32(uint16_t port, uint32_t value);
-
 static void __attribute__((noreturn)) native_cpu_shutdown(unsigned status)
 {
-	native_io_out32(0xF4, status); /* QEMU's isa-debug-exit */
+	__asm__ volatile("outl %0, %1" : : "a"(status), "Nd"((uint16_t)0xF4)); /* QEMU's isa-debug-exit */
 	for (const char *s = "Shutdown"; *s; s++)
 		native_io_out8(0x8900, (uint8_t)*s); /* Bochs */
 	native_cpu_halt();
@@ -195,6 +193,8 @@ uint32_t native_irq_save(void)
 	return flags;
 }
 
+static void native_irq_leave(uint32_t flags) { (void)flags; }
+
 static void native_irq_disable(void) { __asm__ volatile("cli" : : : "memory"); }
 
 static bool native_irq_enabled(void)
@@ -213,25 +213,7 @@ uint8_t native_io_in8(uint16_t port)
 	return v;
 }
 
-static uint16_t native_io_in16(uint16_t port)
-{
-	uint16_t v;
-	__asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
-	return v;
-}
-
-static uint32_t native_io_in32(uint16_t port)
-{
-	uint32_t v;
-	__asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
-	return v;
-}
-
 void native_io_out8(uint16_t port, uint8_t value) { __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
-
-static void native_io_out16(uint16_t port, uint16_t value) { __asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port)); }
-
-static void native_io_out32(uint16_t port, uint32_t value) { __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port)); }
 
 static void native_io_in16_block(uint16_t port, void *to, unsigned n)
 {
@@ -248,9 +230,8 @@ const struct vo native_vo = {
 		 native_cpu_start, native_cpu_shutdown, native_cpu_halt, native_cpu_ring },
 	.mmu = { native_mmu_load_directory, native_mmu_set_pte, native_mmu_set_ptes, native_mmu_batch_begin,
 		 native_mmu_batch_end, native_mmu_release_table, native_mmu_flush_page, native_mmu_flush_all },
-	.irq = { native_irq_save, native_irq_restore, native_irq_disable, native_irq_enable, native_irq_enabled,
+	.irq = { native_irq_save, native_irq_restore, native_irq_leave, native_irq_disable, native_irq_enable, native_irq_enabled,
 		 native_irq_init, native_irq_mask, native_irq_end, native_irq_send },
 	.time = { native_time_start_tick, native_time_now },
-	.io = { native_io_in8, native_io_in16, native_io_in32, native_io_out8, native_io_out16, native_io_out32,
-		native_io_in16_block, native_io_out16_block },
+	.io = { native_io_in8, native_io_out8, native_io_in16_block, native_io_out16_block },
 };

@@ -166,19 +166,9 @@ static void virtual_time_start_tick(unsigned hz) { hypercall(HC_TICK, hz, 0, 0, 
 
 /* --- io --- */
 
-static uint32_t input(uint16_t port, unsigned kind)
-{
-	uint32_t value = 0;
-	hypercall_result(HC_IO, port, &value, kind, 0);
-	return value;
-}
+static uint8_t virtual_io_in8(uint16_t port) { return (uint8_t)hypercall(HC_IO, port, 0, VMM_IO_IN8, 0); }
 
-static uint8_t virtual_io_in8(uint16_t port) { return (uint8_t)input(port, VMM_IO_IN8); }
-static uint16_t virtual_io_in16(uint16_t port) { return (uint16_t)input(port, VMM_IO_IN16); }
-static uint32_t virtual_io_in32(uint16_t port) { return input(port, VMM_IO_IN32); }
 static void virtual_io_out8(uint16_t port, uint8_t value) { hypercall(HC_IO, port, value, VMM_IO_OUT8, 0); }
-static void virtual_io_out16(uint16_t port, uint16_t value) { hypercall(HC_IO, port, value, VMM_IO_OUT16, 0); }
-static void virtual_io_out32(uint16_t port, uint32_t value) { hypercall(HC_IO, port, value, VMM_IO_OUT32, 0); }
 
 static void virtual_io_in16_block(uint16_t port, void *to, unsigned n)
 {
@@ -195,9 +185,8 @@ const struct vo virtual_vo = {
 		 virtual_cpu_start, virtual_cpu_shutdown, virtual_cpu_halt, virtual_cpu_ring },
 	.mmu = { virtual_mmu_load_directory, virtual_mmu_set_pte, virtual_mmu_set_ptes, virtual_mmu_batch_begin,
 		 virtual_mmu_batch_end, virtual_mmu_release_table, virtual_mmu_flush_page, virtual_mmu_flush_all },
-	.irq = { virtual_irq_save, virtual_irq_restore, virtual_irq_disable, virtual_irq_enable, virtual_irq_enabled,
+	.irq = { virtual_irq_save, virtual_irq_restore, virtual_irq_restore, virtual_irq_disable, virtual_irq_enable, virtual_irq_enabled,
 		 virtual_cpu_init, virtual_irq_mask, virtual_irq_end, virtual_irq_send },
 	.time = { virtual_time_start_tick, native_time_now },
-	.io = { virtual_io_in8, virtual_io_in16, virtual_io_in32, virtual_io_out8, virtual_io_out16, virtual_io_out32,
-		virtual_io_in16_block, virtual_io_out16_block },
+	.io = { virtual_io_in8, virtual_io_out8, virtual_io_in16_block, virtual_io_out16_block },
 };

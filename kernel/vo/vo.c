@@ -42,11 +42,10 @@ int vo_text(char *buf, size_t size)
 		NAME(cpu, start), NAME(cpu, shutdown), NAME(cpu, halt), NAME(cpu, ring),
 		NAME(mmu, load_directory), NAME(mmu, set_pte), NAME(mmu, set_ptes), NAME(mmu, batch_begin),
 		NAME(mmu, batch_end), NAME(mmu, release_table), NAME(mmu, flush_page), NAME(mmu, flush_all),
-		NAME(irq, save), NAME(irq, restore), NAME(irq, disable), NAME(irq, enable), NAME(irq, enabled),
+		NAME(irq, save), NAME(irq, restore), NAME(irq, leave), NAME(irq, disable), NAME(irq, enable), NAME(irq, enabled),
 		NAME(irq, init), NAME(irq, mask), NAME(irq, end), NAME(irq, send),
 		NAME(time, start_tick), NAME(time, now),
-		NAME(io, in8), NAME(io, in16), NAME(io, in32), NAME(io, out8), NAME(io, out16), NAME(io, out32),
-		NAME(io, in16_block), NAME(io, out16_block),
+		NAME(io, in8), NAME(io, out8), NAME(io, in16_block), NAME(io, out16_block),
 	};
 	size_t n = 0;
 	for (unsigned i = 0; i < NR_VO_OPS; i++) {

@@ -70,6 +70,9 @@ struct vo {
 		uint32_t (*save)(void);
 		/* Turn interrupts on if bit 9 of flags is set, else off. N: popf. V: virtual IF, then pending events. */
 		void (*restore)(uint32_t flags);
+		/* Last act of an interrupt handler that goes back to code with these flags. N: nothing, IRET loads IF.
+		   V: as restore(), because in ring 1 IRET does not (vol. 2, IRET). */
+		void (*leave)(uint32_t flags);
 		/* N: cli. V: virtual IF := 0. */
 		void (*disable)(void);
 		/* N: sti. V: virtual IF := 1, then pending events. */
@@ -95,11 +98,7 @@ struct vo {
 	struct {
 		/* Port input and output (vol. 1, 19.3). N: in, out. V: hypercall. */
 		uint8_t (*in8)(uint16_t port);
-		uint16_t (*in16)(uint16_t port);
-		uint32_t (*in32)(uint16_t port);
 		void (*out8)(uint16_t port, uint8_t value);
-		void (*out16)(uint16_t port, uint16_t value);
-		void (*out32)(uint16_t port, uint32_t value);
 		/* n 16-bit words (even, at most 256) from or to a data port. N: rep insw, rep outsw. V: hypercall. */
 		void (*in16_block)(uint16_t port, void *to, unsigned n);
 		void (*out16_block)(uint16_t port, const void *from, unsigned n);
