@@ -48,7 +48,7 @@ HFLAGS := -std=gnu11 -g -O1 -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror) -M
 
 VSRC := $(sort $(wildcard vmm/*.c vmm/*.S)) kernel/lib/string.c kernel/lib/format.c
 VOBJ := $(VSRC:%=$(K)/vmm/%.o)
-VFLAGS = $(filter-out -MMD -MP,$(KFLAGS)) -MMD -MP -Ivmm
+VFLAGS = $(filter-out -fno-omit-frame-pointer,$(KFLAGS)) -fomit-frame-pointer -mregparm=3 -Ivmm
 KSRC := $(sort $(shell find kernel -name '*.c' -o -name '*.S'))
 KOBJ := $(KSRC:%=$(K)/%.o)
 ULIB := $(patsubst %,$(B)/user/%.o,$(sort $(wildcard user/lib/*.c user/lib/*.S)) kernel/lib/string.c kernel/lib/format.c)
@@ -164,7 +164,7 @@ $(K)/%.S.o: %.S $(K)/flags
 # Changed flags rebuild everything.
 $(K)/flags: FORCE
 	@type -P $(firstword $(CC32)) >/dev/null || { echo "make: $(firstword $(CC32)) is missing; run 'make setup'" >&2; exit 1; }
-	@mkdir -p $(@D); echo '$(CC32) $(KFLAGS) $(UFLAGS)' | cmp -s - $@ || echo '$(CC32) $(KFLAGS) $(UFLAGS)' >$@
+	@mkdir -p $(@D); echo '$(CC32) $(KFLAGS) $(UFLAGS) $(VFLAGS)' | cmp -s - $@ || echo '$(CC32) $(KFLAGS) $(UFLAGS) $(VFLAGS)' >$@
 
 # --- programs and the root file system ---
 $(B)/user/%.c.o: %.c $(K)/flags

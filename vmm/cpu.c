@@ -151,16 +151,15 @@ void flush_served(struct cpu *c)
 	}
 }
 
-void vmm_lock(struct cpu *c)
+void vmm_lock_wait(struct cpu *c)
 {
-	while (__atomic_exchange_n(&vmm_lock_word, 1, __ATOMIC_ACQUIRE))
+	do
 		while (vmm_lock_word) {
 			flush_served(c);
 			__asm__ volatile("pause");
 		}
+	while (__atomic_exchange_n(&vmm_lock_word, 1, __ATOMIC_ACQUIRE));
 }
-
-void vmm_unlock(void) { __atomic_store_n(&vmm_lock_word, 0, __ATOMIC_RELEASE); }
 
 void flush_everywhere(struct cpu *c)
 {

@@ -2,6 +2,7 @@
 /*
  * Into the VMM and out: the header, the kernel's calls from ring 0, and a stub for each vector that saves the registers as
  * struct regs (vmm.h). The CPU has changed to the VMM's stack; DS and ES are the interrupted code's and end below us.
+ * The VMM's own functions take their first arguments in EAX, EDX, ECX (-mregparm=3).
  */
 #include "x86.h"
 #include "vmm_abi.h"
@@ -30,9 +31,9 @@ vmm_enter:
 	leal vmm_cpus + 8192(%eax), %edx /* this CPU's stack */
 	movl %esp, %ebx
 	movl %edx, %esp
-	pushl 16(%ebp)
-	pushl 12(%ebp)
-	pushl 8(%ebp)
+	movl 8(%ebp), %eax
+	movl 12(%ebp), %edx
+	movl 16(%ebp), %ecx
 	call enter
 	movl 8(%ebp), %ecx
 	movl %ebx, %edx
@@ -89,16 +90,14 @@ hypercall_entry:
 	pushl $0
 	pushl $HYPERCALL_VECTOR
 	save
-	pushl %esp
+	movl %esp, %eax
 	call hypercall_handle
-	addl $4, %esp
 	restore
 
 trap_entry:
 	save
-	pushl %esp
+	movl %esp, %eax
 	call trap_handle
-	addl $4, %esp
 	restore
 
 	.globl double_fault_entry
@@ -110,9 +109,8 @@ double_fault_entry:
 copy_words: /* (to, from, words) -> words left */
 	pushl %esi
 	pushl %edi
-	movl 12(%esp), %edi
-	movl 16(%esp), %esi
-	movl 20(%esp), %ecx
+	movl %eax, %edi
+	movl %edx, %esi
 	rep movsl
 copy_fault:
 	movl %ecx, %eax

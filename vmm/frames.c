@@ -218,11 +218,48 @@ static int promote(struct cpu *c, mfn_t mfn, enum type type)
 
 /* --- hypercalls --- */
 
+static int update_table(struct cpu *c, pte_t *entries, const pte_t *values, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		pte_t old = c->old[i] = entries[i];
+		if (old == values[i])
+			continue;
+		int error = pte_get(values[i]);
+		if (unlikely(error)) {
+			while (i--) { /* what was allowed before is so still: no type has changed */
+				pte_get(c->old[i]);
+				pte_put(values[i]);
+				entries[i] = c->old[i];
+			}
+			return error;
+		}
+		entries[i] = values[i];
+		pte_put(old);
+	}
+	return 0;
+}
+
+static int update_directory(struct cpu *c, pte_t *entries, const pte_t *values, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		int error = pde_get(c, values[i]);
+		if (error) {
+			put_entries(values, i, DIRECTORY);
+			return error;
+		}
+	}
+	for (unsigned i = 0; i < n; i++) {
+		pte_t old = entries[i];
+		entries[i] = values[i];
+		pde_put(old);
+	}
+	return 0;
+}
+
 int frames_update(struct cpu *c, uint32_t machine, const pte_t *values, unsigned n)
 {
 	mfn_t mfn = machine >> PAGE_SHIFT;
-	unsigned first = (machine & ~PAGE_MASK) / 4, i;
-	int error = 0;
+	unsigned first = (machine & ~PAGE_MASK) / 4;
 	if (machine & 3 || !owned(mfn))
 		return -EINVAL;
 	enum type type = type_of(fresh(mfn));
@@ -230,24 +267,9 @@ int frames_update(struct cpu *c, uint32_t machine, const pte_t *values, unsigned
 		return -EPERM;
 	if (first + n > (type == TABLE ? 1024 : USER_ENTRIES))
 		return -EINVAL;
-	pte_t *entries = (pte_t *)map(c, mfn, type == TABLE ? WINDOW_TABLE : WINDOW_DIRECTORY) + first;
-	if (type == DIRECTORY) {
-		for (i = 0; i < n && !error; i++)
-			error = pde_get(c, values[i]);
-	} else {
-		for (i = 0; i < n && !error; i++)
-			error = pte_get(values[i]);
-	}
-	if (error) {
-		put_entries(values, i - 1, type);
-		return error;
-	}
-	for (i = 0; i < n; i++) {
-		pte_t old = entries[i];
-		entries[i] = values[i];
-		type == TABLE ? pte_put(old) : pde_put(old);
-	}
-	return 0;
+	if (type == TABLE)
+		return update_table(c, (pte_t *)map(c, mfn, WINDOW_TABLE) + first, values, n);
+	return update_directory(c, (pte_t *)map(c, mfn, WINDOW_DIRECTORY) + first, values, n);
 }
 
 int frames_load(struct cpu *c, mfn_t mfn)

@@ -40,6 +40,7 @@ struct cpu { /* at the low end of its stack of CPU_BYTES */
 	pte_t *windows;                /* page table of map()'s addresses */
 	char *window_base;
 	uint32_t update[VMM_UPDATE_MAX]; /* hypercall arguments, copied once */
+	pte_t old[VMM_UPDATE_MAX];       /* what they replace */
 	struct { struct descriptor_pointer gdtr, idtr; uint32_t tr, dr7, sysenter_cs; } native; /* for detach */
 	struct tss tss, df_tss;
 	uint64_t gdt[VMM_GDT_ENTRIES];
@@ -68,8 +69,13 @@ void flush_local(void); /* all TLB entries, global ones too */
 /* The same on all CPUs. Others are waited for; one that itself waits for vmm_lock serves the request there. */
 void flush_everywhere(struct cpu *c);
 void flush_served(struct cpu *c);
-void vmm_lock(struct cpu *c);
-void vmm_unlock(void);
+void vmm_lock_wait(struct cpu *c);
+static inline void vmm_lock(struct cpu *c)
+{
+	if (unlikely(__atomic_exchange_n(&vmm_lock_word, 1, __ATOMIC_ACQUIRE)))
+		vmm_lock_wait(c);
+}
+static inline void vmm_unlock(void) { __atomic_store_n(&vmm_lock_word, 0, __ATOMIC_RELEASE); }
 
 /* --- frames.c: who may use each machine frame how --- */
 void frames_warm_up(struct cpu *c);
@@ -116,6 +122,6 @@ void vmm_printk(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void stop_kernel(struct regs *r, const char *rule, uint32_t detail) __attribute__((noreturn));
 /* The VMM itself failed. */
 void vmm_fault(struct regs *r, const char *what) __attribute__((noreturn));
-void end_run(unsigned status) __attribute__((noreturn, noipa)); /* noipa: debuggers read its argument */
+void end_run(unsigned status) __attribute__((noreturn, noipa)); /* noipa: debuggers find the argument in EAX */
 
 #endif

@@ -81,6 +81,12 @@ static void fork_chunk(struct mm *child, pte_t *from, pte_t *to, unsigned n)
 {
 	pte_t ro[CHUNK];
 	bool changed = false;
+	while (n && !from[n - 1])
+		n--;
+	for (; n && !*from; n--)
+		from++, to++;
+	if (!n)
+		return;
 	vo_batch_begin();
 	for (unsigned i = 0; i < n; i++) {
 		pte_t pte = from[i];
@@ -151,15 +157,20 @@ static void drop_pages(struct mm *mm, uint32_t start, uint32_t end, bool loaded)
 			continue;
 		}
 		n = chunk(at, end);
+		unsigned first = 0, behind = n;
+		while (behind && !slot[behind - 1])
+			behind--;
+		if (!behind)
+			continue;
+		while (!slot[first])
+			first++;
 		vo_batch_begin();
-		for (unsigned i = 0; i < n; i++)
+		for (unsigned i = first; i < behind; i++)
 			if (slot[i])
 				frames[nr++] = pte_pfn(slot[i]);
-		if (nr) {
-			VO(mmu, set_ptes)(slot, zeros, n);
-			if (loaded)
-				VO(mmu, flush_all)();
-		}
+		VO(mmu, set_ptes)(slot + first, zeros, behind - first);
+		if (loaded)
+			VO(mmu, flush_all)();
 		vo_batch_end();
 		mm->pages -= nr;
 		while (nr)

@@ -56,7 +56,7 @@ static int sys_exec(uint32_t path, uint32_t argv)
 
 static int sys_getpid(void) { return current()->pid; }
 
-static int sys_getppid(void) { return task_parent_pid(); }
+static int sys_getppid(void) { return current()->ppid; }
 
 static int sys_kill(uint32_t pid) { return task_kill((int)pid); }
 

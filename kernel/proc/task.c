@@ -57,6 +57,7 @@ static int task_enter(struct task *t, struct task *parent)
 		nr_tasks++;
 		t->parent = parent;
 		if (parent) {
+			t->ppid = parent->pid;
 			t->sibling = parent->children;
 			parent->children = t;
 		}
@@ -116,6 +117,7 @@ static void give_children_away(struct task *t)
 		struct task *c = t->children;
 		t->children = c->sibling;
 		c->parent = init;
+		c->ppid = init->pid;
 		c->sibling = init->children;
 		init->children = c;
 		zombie |= c->state == TASK_ZOMBIE;
@@ -129,15 +131,6 @@ void task_set_mm(struct mm *mm)
 	uint32_t flags = spin_lock_irq(&tasks_lock);
 	current()->mm = mm;
 	spin_unlock_irq(&tasks_lock, flags);
-}
-
-int task_parent_pid(void)
-{
-	uint32_t flags = spin_lock_irq(&tasks_lock);
-	const struct task *parent = current()->parent;
-	int pid = parent ? parent->pid : 0;
-	spin_unlock_irq(&tasks_lock, flags);
-	return pid;
 }
 
 void task_exit(int wait_status)
@@ -263,7 +256,7 @@ int task_list_text(char *buf, size_t size)
 		const struct task *t = tasks[i];
 		if (t)
 			n += (size_t)snprintf(buf + MIN(n, size), size - MIN(n, size), "%d %d %d %s %u %u %u %s\n", t->pid,
-					      t->parent ? t->parent->pid : 0, t->pgid, states[t->state], t->cpu,
+					      t->ppid, t->pgid, states[t->state], t->cpu,
 					      (uint32_t)t->runtime_ticks, t->mm ? mm_pages(t->mm) : 0, t->name);
 	}
 	spin_unlock_irq(&tasks_lock, flags);

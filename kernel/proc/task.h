@@ -51,7 +51,7 @@ struct task {
 	struct task *preempted_next, **preempted_at; /* list of those that left their CPU with kernel_frames */
 	struct wait_queue *waiting_on;
 
-	int pid, pgid;
+	int pid, ppid, pgid;  /* ppid: parent's, 0 if none; changed with it, read without a lock */
 	struct task *parent, *children, *sibling; /* under tasks_lock */
 	struct mm *mm;                            /* NULL: a kernel task */
 	int status;    /* for wait() */
@@ -126,7 +126,6 @@ int task_wait(int pid, int *status, int options); /* pid, -ECHILD, -EINTR; 0 wit
 int task_kill(int pid_or_minus_group);            /* 0, -ESRCH, -EPERM for pid 1 */
 void task_kill_group(int pgid);                   /* any context (Ctrl-C) */
 int task_set_group(int pid, int pgid);            /* 0, -ESRCH, -EINVAL */
-int task_parent_pid(void);                        /* 0: none */
 void task_set_mm(struct mm *mm);                  /* of the current task; not yet loaded. /proc/tasks looks into it */
 int task_list_text(char *buf, size_t size);       /* /proc/tasks: "pid ppid pgid state cpu ticks pages name" */
 struct task *task_first(void);                    /* pid 1 */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* --bench: the program `bench` under -icount, its rows as JSON and as a table beside the references. */
+/* --bench: the program `bench` under -icount in both modes, its rows as JSON and as a table beside the references. */
 #include "tests.h"
 #include <errno.h>
 #include <jansson.h>
@@ -7,17 +7,17 @@
 #define REFERENCES "tests/bench/references.json"
 enum { SECONDS = 590 };
 
-/* Lines "bench ROW VALUE". */
-static json_t *parse_rows(const char *log)
+/* Lines "bench ROW VALUE", from one mark to the next. */
+static json_t *parse_rows(const char *log, const char *mark)
 {
 	json_t *rows = json_object();
 	char name[64];
 	long long value;
-	for (const char *line = log; line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (sscanf(line, "bench %63s %lld", name, &value) == 2)
+	log = strstr(log, mark);
+	CHECK(log, "the output has no line \"%s\"", mark);
+	for (const char *line = strchr(log, '\n'); line && strncmp(line, "\nmode ", 6) != 0; line = strchr(line + 1, '\n'))
+		if (sscanf(line, "\nbench %63s %lld", name, &value) == 2)
 			json_object_set_new(rows, name, json_integer(value));
-	}
 	return rows;
 }
 
@@ -35,17 +35,20 @@ static void print_or_dash(int width, int digits, double value)
 		printf("%*s", width, "-");
 }
 
-static void print_table(json_t *rows, json_t *references)
+static void print_table(json_t *native, json_t *virtual, json_t *references)
 {
 	const char *row, *column;
 	json_t *value, *unused, *columns = json_object_get(references, "columns");
-	printf("\n%-20s %12s %8s", "instructions", "Cinnabar", "/ linux");
+	printf("\n%-20s %10s %10s %8s %8s %8s", "instructions", "native", "virtual", "ratio", "Xen's", "/ linux");
 	json_object_foreach(columns, column, unused)
 		printf(" %12s", column);
 	putchar('\n');
-	json_object_foreach(rows, row, value) {
-		double mine = json_number_value(value), linux_i386 = reference(references, row, "linux_i386");
-		printf("%-20s %12.0f ", row, mine);
+	json_object_foreach(native, row, value) {
+		double mine = json_number_value(value), above = json_number_value(json_object_get(virtual, row));
+		double linux_i386 = reference(references, row, "linux_i386"), amd64 = reference(references, row, "linux_amd64");
+		printf("%-20s %10.0f %10.0f %8.2f ", row, mine, above, above / mine);
+		print_or_dash(8, 2, amd64 > 0 ? reference(references, row, "xen_pv") / amd64 : 0);
+		putchar(' ');
 		print_or_dash(8, 2, linux_i386 > 0 ? mine / linux_i386 : 0);
 		json_object_foreach(columns, column, unused) {
 			putchar(' ');
@@ -53,6 +56,7 @@ static void print_table(json_t *rows, json_t *references)
 		}
 		putchar('\n');
 	}
+	puts("native, virtual: Cinnabar; ratio: virtual / native; Xen's: the same of xen_pv / linux_amd64; / linux: native / linux_i386");
 }
 
 static void check_complete(json_t *rows, json_t *references)
@@ -69,14 +73,17 @@ void bench(const struct test *t)
 	json_t *references = json_load_file(REFERENCES, 0, &error);
 	if (!references)
 		give_up(BROKEN, "%s: %s", REFERENCES, error.text);
-	struct machine *m = run_command(&t->machine, "bench", EXIT_OK, SECONDS);
-	json_t *rows = parse_rows(m->log);
-	print_table(rows, references);
+	struct machine *m = run_command(&t->machine, "echo mode native && bench && echo virtual > /proc/mode && echo mode virtual && bench", EXIT_OK,
+					SECONDS);
+	json_t *native = parse_rows(m->log, "mode native"), *virtual = parse_rows(m->log, "mode virtual");
+	print_table(native, virtual, references);
 	fflush(stdout);
 	char path[300];
 	snprintf(path, sizeof(path), "%s/bench.json", build_dir);
-	json_t *result = json_pack("{s:s,s:O,s:O}", "unit", "instructions", "rows", rows, "references", references);
+	json_t *result = json_pack("{s:s,s:O,s:O,s:O}", "unit", "instructions", "native", native, "virtual", virtual, "references",
+				   references);
 	if (json_dump_file(result, path, JSON_INDENT(2)) < 0)
 		give_up(BROKEN, "%s: %s", path, strerror(errno));
-	check_complete(rows, references);
+	check_complete(native, references);
+	check_complete(virtual, references);
 }

@@ -36,7 +36,7 @@ static void write_configuration(struct machine *m, const char *path, const char 
 /* The kernel keeps frame pointers: its functions begin with this instruction of one byte. */
 enum { PUSH_EBP = 1 };
 
-/* The functions that end a run, with the status as their argument: either VO's, and the VMM's. */
+/* The functions that end a run, with the status as their argument: either VO's (on the stack), and the VMM's (in EAX). */
 enum { NR_ENDS = 3 };
 static uint32_t end_address(unsigned i)
 {
@@ -138,7 +138,10 @@ int bochs_wait(struct machine *m, double seconds)
 		uint32_t pushed = k & 1;
 		if (c->eip != end_address(k / 2 % NR_ENDS) + pushed)
 			continue;
-		virtual_read(m, c->cr3, c->esp + 4 + 4 * pushed, &status, 4);
+		if (k / 2 % NR_ENDS == 2)
+			status = c->eax;
+		else
+			virtual_read(m, c->cr3, c->esp + 4 + 4 * pushed, &status, 4);
 		return m->exit_status = (int)(2 * status + 1);
 	}
 	give_up(FAILED, "the machine stopped, but not in its shutdown: EIP %#x", cpus[0].eip);
