@@ -39,6 +39,7 @@ _Static_assert(sizeof(struct frame) == VMM_FRAME_BYTES, "the kernel reserves so 
 
 static struct frame *frames;
 static uint32_t generation = 1;
+static uint32_t epoch = 1; /* counts the times that a frame stopped being a table */
 static uint32_t listed = END, nr_listed;
 static mfn_t direct[VMM_SLOT - KERNEL_SLOT]; /* tables of the kernel's upper part */
 static pte_t upper[1024 - KERNEL_SLOT];      /* what every directory has there */
@@ -210,6 +211,7 @@ static int promote(struct cpu *c, mfn_t mfn, enum type type)
 	int error = get_entries(c, map(c, mfn, type == TABLE ? WINDOW_TABLE : WINDOW_DIRECTORY), type);
 	if (error) {
 		f->use = f->home & HOME_W ? 1 : 0;
+		epoch++;
 		if (c->attached)
 			home_protect(c, f, false);
 	}
@@ -260,6 +262,8 @@ int frames_update(struct cpu *c, uint32_t machine, const pte_t *values, unsigned
 {
 	mfn_t mfn = machine >> PAGE_SHIFT;
 	unsigned first = (machine & ~PAGE_MASK) / 4;
+	if (mfn == c->table && c->table_epoch == epoch && !(machine & 3) && first + n <= 1024)
+		return update_table(c, (pte_t *)map(c, mfn, WINDOW_TABLE) + first, values, n);
 	if (machine & 3 || !owned(mfn))
 		return -EINVAL;
 	enum type type = type_of(fresh(mfn));
@@ -267,9 +271,11 @@ int frames_update(struct cpu *c, uint32_t machine, const pte_t *values, unsigned
 		return -EPERM;
 	if (first + n > (type == TABLE ? 1024 : USER_ENTRIES))
 		return -EINVAL;
-	if (type == TABLE)
-		return update_table(c, (pte_t *)map(c, mfn, WINDOW_TABLE) + first, values, n);
-	return update_directory(c, (pte_t *)map(c, mfn, WINDOW_DIRECTORY) + first, values, n);
+	if (type == DIRECTORY)
+		return update_directory(c, (pte_t *)map(c, mfn, WINDOW_DIRECTORY) + first, values, n);
+	c->table = mfn;
+	c->table_epoch = epoch;
+	return update_table(c, (pte_t *)map(c, mfn, WINDOW_TABLE) + first, values, n);
 }
 
 int frames_load(struct cpu *c, mfn_t mfn)
@@ -301,6 +307,7 @@ int frames_release(struct cpu *c, mfn_t mfn)
 		return -EBUSY;
 	put_entries(map(c, mfn, type == TABLE ? WINDOW_TABLE : WINDOW_DIRECTORY), type == TABLE ? 1024 : USER_ENTRIES, type);
 	f->use = f->home & HOME_W ? 1 : 0;
+	epoch++;
 	flush_everywhere(c); /* nobody walks it any more */
 	home_protect(c, f, false);
 	return 0;
@@ -330,6 +337,7 @@ void frames_forget(void)
 {
 	if (++generation == FOR_EVER)
 		generation = 1; /* after 2^32 attachments an old entry could pass for a new one: none is that old */
+	epoch++;
 	listed = END;
 	nr_listed = 0;
 	frames[boot.directory].use = (uint32_t)SHARED << 28;

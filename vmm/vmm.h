@@ -37,6 +37,8 @@ struct cpu { /* at the low end of its stack of CPU_BYTES */
 	mfn_t directory;               /* loaded; counted in the frame table */
 	volatile uint32_t flush_wanted; /* another CPU waits until we have dropped our TLB entries */
 	bool attached, halted;
+	mfn_t table;                   /* the last table that was updated: checked, as long as no type was dropped since */
+	uint32_t table_epoch;
 	pte_t *windows;                /* page table of map()'s addresses */
 	char *window_base;
 	uint32_t update[VMM_UPDATE_MAX]; /* hypercall arguments, copied once */

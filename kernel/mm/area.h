@@ -13,11 +13,13 @@ struct area { /* pages [start, end) with the same access and source */
 	uint32_t offset, file_bytes;
 };
 
+#define SLOT_WORDS (USER_END >> 27)
+
 struct mm {
 	pte_t *directory;
 	struct area *areas;              /* by address, not overlapping */
 	uint32_t pages;                  /* entries that hold a frame */
-	uint32_t slots[USER_END >> 27];  /* bit per directory entry that has a table */
+	uint32_t slots[SLOT_WORDS];      /* bit per directory entry that has a table */
 };
 
 /* A copy with its own reference to the file; NULL if memory is out. */
@@ -34,11 +36,13 @@ int area_split(struct mm *mm, uint32_t start, uint32_t end);
 /* Join neighbours that say the same. */
 void area_merge(struct mm *mm);
 
-/* Page tables all zero, and directories with the kernel's upper part and zeros below: kept ready, because those given
-   back are clean already. take: NO_FRAME if memory is out. */
+/* Page tables all zero, and directories with the kernel's upper part, kept ready. take: NO_FRAME if memory is out. */
 pfn_t table_take(void);
 void table_give(pfn_t pfn);
-pfn_t directory_take(void);
+/* slots: which entries of the directory have a table, an empty one; others are 0. It was all zeros before the call. */
+pfn_t directory_take(uint32_t *slots);
+/* Keep a directory with its empty tables. Result: whether there was room; else give back tables, then the directory. */
+bool directory_keep(pfn_t pfn, const uint32_t *slots);
 void directory_give(pfn_t pfn);
 uint32_t pools_idle(void); /* frames kept */
 

@@ -1,55 +1,70 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pools of frames that are ready to be page tables or directories. Whoever gives one back has just emptied it entry by
- * entry, so clearing 4 KiB again for the next process would be waste.
+ * Page tables and directories kept ready for the next process. Those given back are clean: drop_pages() emptied them entry
+ * by entry, so clearing 4 KiB again would be waste. A directory keeps its few empty tables, because the next program has
+ * its text and its stack where the last one had them.
  */
 #include "mm/area.h"
 #include "proc/lock.h"
 
-#define POOL_FRAMES 32
+#define TABLES 32
+#define DIRECTORIES 8
+#define DIRECTORY_TABLES 4 /* at most, of one that is kept */
 
-struct pool {
-	struct spinlock lock;
-	unsigned n;
-	pfn_t frames[POOL_FRAMES];
-};
-static struct pool tables, directories;
+static struct spinlock lock;
+static pfn_t tables[TABLES];
+static struct { pfn_t pfn; uint32_t slots[SLOT_WORDS]; } directories[DIRECTORIES];
+static unsigned nr_tables, nr_directories, nr_in_directories;
 
-static pfn_t take(struct pool *p)
+static void release(pfn_t pfn)
 {
-	spin_lock(&p->lock);
-	pfn_t pfn = p->n ? p->frames[--p->n] : NO_FRAME;
-	spin_unlock(&p->lock);
-	return pfn;
-}
-
-static void give(struct pool *p, pfn_t pfn)
-{
-	spin_lock(&p->lock);
-	bool kept = p->n < POOL_FRAMES;
-	if (kept)
-		p->frames[p->n++] = pfn;
-	spin_unlock(&p->lock);
-	if (!kept) {
-		vo_hold();
-		VO(mmu, release_table)(pfn_to_mfn(pfn));
-		vo_release();
-		frame_free(pfn, 0);
-	}
+	vo_hold();
+	VO(mmu, release_table)(pfn_to_mfn(pfn));
+	vo_release();
+	frame_free(pfn, 0);
 }
 
 pfn_t table_take(void)
 {
-	pfn_t pfn = take(&tables);
+	spin_lock(&lock);
+	pfn_t pfn = nr_tables ? tables[--nr_tables] : NO_FRAME;
+	spin_unlock(&lock);
 	if (pfn == NO_FRAME && (pfn = frame_alloc(0)) != NO_FRAME)
 		memset(pfn_to_virt(pfn), 0, PAGE_SIZE);
 	return pfn;
 }
 
-pfn_t directory_take(void)
+void table_give(pfn_t pfn)
+{
+	spin_lock(&lock);
+	bool kept = nr_tables < TABLES;
+	if (kept)
+		tables[nr_tables++] = pfn;
+	spin_unlock(&lock);
+	if (!kept)
+		release(pfn);
+}
+
+static unsigned count(const uint32_t *slots)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < SLOT_WORDS; i++)
+		for (uint32_t bits = slots[i]; bits; bits &= bits - 1)
+			n++;
+	return n;
+}
+
+pfn_t directory_take(uint32_t *slots)
 {
 	const unsigned user = KERNEL_BASE >> 22;
-	pfn_t pfn = take(&directories);
+	pfn_t pfn = NO_FRAME;
+	spin_lock(&lock);
+	if (nr_directories) {
+		pfn = directories[--nr_directories].pfn;
+		memcpy(slots, directories[nr_directories].slots, SLOT_WORDS * sizeof(*slots));
+		nr_in_directories -= count(slots);
+	}
+	spin_unlock(&lock);
 	if (pfn == NO_FRAME && (pfn = frame_alloc(0)) != NO_FRAME) {
 		pte_t *directory = pfn_to_virt(pfn);
 		memset(directory, 0, user * sizeof(pte_t));
@@ -58,8 +73,20 @@ pfn_t directory_take(void)
 	return pfn;
 }
 
-void table_give(pfn_t pfn) { give(&tables, pfn); }
+bool directory_keep(pfn_t pfn, const uint32_t *slots)
+{
+	unsigned n = count(slots);
+	spin_lock(&lock);
+	bool kept = nr_directories < DIRECTORIES && n <= DIRECTORY_TABLES;
+	if (kept) {
+		directories[nr_directories].pfn = pfn;
+		memcpy(directories[nr_directories++].slots, slots, SLOT_WORDS * sizeof(*slots));
+		nr_in_directories += n;
+	}
+	spin_unlock(&lock);
+	return kept;
+}
 
-void directory_give(pfn_t pfn) { give(&directories, pfn); }
+void directory_give(pfn_t pfn) { release(pfn); }
 
-uint32_t pools_idle(void) { return tables.n + directories.n; }
+uint32_t pools_idle(void) { return nr_tables + nr_directories + nr_in_directories; }

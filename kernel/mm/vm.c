@@ -56,7 +56,7 @@ static pte_t pte_make(pfn_t pfn, int prot)
 struct mm *mm_create(void)
 {
 	struct mm *mm = kzalloc(sizeof(*mm));
-	pfn_t pfn = mm ? directory_take() : NO_FRAME;
+	pfn_t pfn = mm ? directory_take(mm->slots) : NO_FRAME;
 	if (pfn == NO_FRAME) {
 		kfree(mm);
 		return NULL;
@@ -183,6 +183,8 @@ static void destroy_tables(struct mm *mm)
 {
 	for (struct area *a = mm->areas; a; a = a->next)
 		drop_pages(mm, a->start, a->end, false);
+	if (directory_keep(virt_to_pfn(mm->directory), mm->slots))
+		return;
 	for (unsigned i = 0; i < ARRAY_SIZE(mm->slots); i++)
 		for (uint32_t bits = mm->slots[i]; bits; bits &= bits - 1) {
 			pte_t *pde = &mm->directory[i * 32 + (unsigned)__builtin_ctz(bits)];
