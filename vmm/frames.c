@@ -48,12 +48,12 @@ static unsigned nr_hidden;
 
 /* --- windows: how the VMM reaches any frame --- */
 
-void *map(struct cpu *c, mfn_t mfn, enum window kind)
+inline void *map(struct cpu *c, mfn_t mfn, enum window kind)
 {
 	unsigned slot = kind * 256u + (mfn & 255);
 	char *at = c->window_base + slot * PAGE_SIZE;
 	pte_t pte = mfn << PAGE_SHIFT | PTE_P | PTE_W | PTE_A | PTE_D;
-	if (c->windows[slot] != pte) {
+	if (unlikely(c->windows[slot] != pte)) {
 		c->windows[slot] = pte;
 		__asm__ volatile("invlpg (%0)" : : "r"(at) : "memory");
 	}
@@ -62,10 +62,10 @@ void *map(struct cpu *c, mfn_t mfn, enum window kind)
 
 /* --- entries of the table --- */
 
-static struct frame *fresh(mfn_t mfn)
+static inline struct frame *fresh(mfn_t mfn)
 {
 	struct frame *f = &frames[mfn];
-	if (f->generation != generation && f->generation != FOR_EVER) {
+	if (unlikely(f->generation != generation && f->generation != FOR_EVER)) {
 		f->generation = generation;
 		f->use = f->home >> BASE_SHIFT & BASE_MASK;
 		f->next = 0;
@@ -258,12 +258,10 @@ static int update_directory(struct cpu *c, pte_t *entries, const pte_t *values, 
 	return 0;
 }
 
-int frames_update(struct cpu *c, uint32_t machine, const pte_t *values, unsigned n)
+static int __attribute__((noinline)) update_any(struct cpu *c, uint32_t machine, const pte_t *values, unsigned n)
 {
 	mfn_t mfn = machine >> PAGE_SHIFT;
 	unsigned first = (machine & ~PAGE_MASK) / 4;
-	if (mfn == c->table && c->table_epoch == epoch && !(machine & 3) && first + n <= 1024)
-		return update_table(c, (pte_t *)map(c, mfn, WINDOW_TABLE) + first, values, n);
 	if (machine & 3 || !owned(mfn))
 		return -EINVAL;
 	enum type type = type_of(fresh(mfn));
@@ -276,6 +274,21 @@ int frames_update(struct cpu *c, uint32_t machine, const pte_t *values, unsigned
 	c->table = mfn;
 	c->table_epoch = epoch;
 	return update_table(c, (pte_t *)map(c, mfn, WINDOW_TABLE) + first, values, n);
+}
+
+/* One entry of the same table as before, as a page fault makes it, takes the short way. */
+int frames_update(struct cpu *c, uint32_t machine, const pte_t *values, unsigned n)
+{
+	pte_t value = *values;
+	if (n != 1 || machine & 3 || machine >> PAGE_SHIFT != c->table || c->table_epoch != epoch)
+		return update_any(c, machine, values, n);
+	pte_t *entry = (pte_t *)((char *)map(c, machine >> PAGE_SHIFT, WINDOW_TABLE) + (machine & ~PAGE_MASK));
+	int error = pte_get(value);
+	if (!error) {
+		pte_put(*entry);
+		*entry = value;
+	}
+	return error;
 }
 
 int frames_load(struct cpu *c, mfn_t mfn)

@@ -89,7 +89,8 @@ static void virtual_mmu_set_ptes(pte_t *at, const pte_t *values, unsigned n)
 		update(at, values, n, 0);
 		return;
 	}
-	send(b, 0);
+	if (b->n)
+		send(b, 0);
 	b->at = at;
 	b->values = values;
 	b->one = *values;
@@ -108,7 +109,8 @@ static void virtual_mmu_batch_begin(void) { batches[this_cpu()].open = true; }
 static void virtual_mmu_batch_end(void)
 {
 	struct batch *b = &batches[this_cpu()];
-	send(b, 0);
+	if (b->n)
+		send(b, 0);
 	b->open = false;
 }
 

@@ -4,24 +4,22 @@
 
 #define MODE "/proc/mode"
 
+static int mode_fd; /* opened once, so that programs that count open files see no change */
+
 static bool is_virtual(void)
 {
 	char c = 0;
-	int fd = open(MODE, O_RDONLY);
-	if (fd < 0 || read(fd, &c, 1) != 1)
-		complain(MODE, fd < 0 ? fd : -EIO), exit(1);
-	close(fd);
+	lseek(mode_fd, 0, SEEK_SET);
+	int got = read(mode_fd, &c, 1);
+	if (got != 1)
+		complain(MODE, got), exit(1);
 	return c == 'v';
 }
 
 static int change(bool to_virtual)
 {
-	int fd = open(MODE, O_WRONLY);
-	if (fd < 0)
-		return fd;
 	const char *word = to_virtual ? "virtual\n" : "native\n";
-	int result = write(fd, word, (uint32_t)strlen(word));
-	close(fd);
+	int result = write(mode_fd, word, (uint32_t)strlen(word));
 	return result < 0 ? result : 0;
 }
 
@@ -49,6 +47,11 @@ int main(int argc, char **argv)
 	uint32_t pairs = strtou(argv[1], &end), ms = argc > 2 ? strtou(argv[2], NULL) : 0, done = 0, refused = 0;
 	if (*end || end == argv[1])
 		usage(text, false);
+	mode_fd = open(MODE, O_RDWR);
+	if (mode_fd < 0) {
+		complain(MODE, mode_fd);
+		return 1;
+	}
 	bool first = is_virtual();
 	int pid = argc > 3 ? start(argv + 3) : 0, status = 0, error = 0;
 	while (pid > 0 || done < 2 * pairs || done % 2) {
