@@ -15,6 +15,7 @@ $(if $(filter clean,$(MAKECMDGOALS)),.NOTPARALLEL:) # make clean all: one after 
 # --- options: make TARGET NAME=value ---
 V ?= 0
 DEBUG ?= 0
+VO ?= table
 SMP ?=
 MEM ?=
 CMDLINE ?=
@@ -25,7 +26,7 @@ WERROR ?= 0
 export SMP MEM CMDLINE DISK ACCEL GUI
 
 B := build
-K := $(B)/$(if $(filter 1,$(DEBUG)),debug,kernel)
+K := $(B)/$(if $(filter 1,$(DEBUG)),debug,$(if $(filter static,$(VO)),static,kernel))
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' $(1) $(2);)
 
@@ -42,7 +43,7 @@ WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes $(if $(filter 1,$
 FREESTANDING := -std=gnu11 -ffreestanding -O2 -g -fno-pic -fno-pie -fcf-protection=none -fno-stack-protector -fno-common \
 	-fno-asynchronous-unwind-tables -mno-sse -mno-mmx -march=pentium -mpreferred-stack-boundary=2 -MMD -MP
 KFLAGS := $(FREESTANDING) $(WARN) -mno-80387 -fno-omit-frame-pointer -Iinclude -Ikernel -I. -fmacro-prefix-map=kernel/= \
-	$(if $(filter 1,$(DEBUG)),-DDEBUG)
+	$(if $(filter 1,$(DEBUG)),-DDEBUG) $(if $(filter static,$(VO)),-DVO_STATIC)
 UFLAGS := $(FREESTANDING) $(WARN) -fomit-frame-pointer -ffunction-sections -fdata-sections -Iinclude -Iuser/lib -Ikernel
 HFLAGS := -std=gnu11 -g -O1 -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror) -MMD -MP
 
@@ -78,6 +79,7 @@ help:
 #:   setup      install what is missing for demo and test
 #:   clean      remove build/
 #:
+#:   VO=static native operations bound at compile time (no mode switch), to measure what the VO costs
 #:   V=1 show commands      DEBUG=1 debug kernel (VO call counts, assertions)    WERROR=1 warnings are errors
 #:   SMP=n processors, 1-8  MEM=n MiB of memory      CMDLINE="p2m=shuffle:7"      kernel options (README.md)
 #:   DISK=file ext2 image on an ATA disk as root     ACCEL=kvm use KVM
@@ -98,6 +100,7 @@ test soak bench:
 	@tools/setup test
 	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run
 	@$(MAKE) --no-print-directory DEBUG=1 kernel
+	@$(MAKE) --no-print-directory VO=static kernel
 	@$(ALONE) $(B)/tests/run --unit $(B)/unit $(if $(filter test,$@),,--$@)
 
 run: all

@@ -32,6 +32,7 @@ void panic_end(const char *fmt, ...)
 	va_end(ap);
 	backtrace((uint32_t)__builtin_frame_address(0));
 	VO(cpu, shutdown)(PANIC_STATUS);
+	__builtin_unreachable();
 }
 
 /* Hands the caller's registers on before the compiler's code changes them: panic_at(frame, ebx, esi, edi, fmt, arguments). */
@@ -59,4 +60,5 @@ void panic_at(const uint32_t *frame, uint32_t ebx, uint32_t esi, uint32_t edi, c
 	printk("eip %08x esp %08x ebp %08x ebx %08x esi %08x edi %08x\n", frame[1], (uint32_t)(frame + 2), frame[0], ebx, esi, edi);
 	backtrace((uint32_t)frame);
 	VO(cpu, shutdown)(PANIC_STATUS);
+	__builtin_unreachable();
 }

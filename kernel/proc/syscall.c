@@ -112,6 +112,7 @@ static int sys_shutdown(uint32_t status)
 	vfs_sync();
 	printk("shutdown: status %u; the machine may be turned off\n", status);
 	VO(cpu, shutdown)(OK_STATUS + status);
+	__builtin_unreachable();
 }
 
 #define SYSCALL(number, name, arguments) [number] = (void *)sys_##name,

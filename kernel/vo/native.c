@@ -69,7 +69,7 @@ static void set_control_registers(void)
 	__asm__ volatile("movl %0, %%cr0" : : "r"(cr0));
 }
 
-static void native_cpu_init(unsigned cpu)
+void native_cpu_init(unsigned cpu)
 {
 	struct cpu_tables *c = &tables[cpu];
 	if (cpu == 0)
@@ -108,21 +108,21 @@ void native_double_fault(void)
 	trap_panic(&regs, vo.cpu.fault_address());
 }
 
-static void native_cpu_switch_context(uint32_t esp, mfn_t directory)
+void native_cpu_switch_context(uint32_t esp, mfn_t directory)
 {
 	tables[this_cpu()].tss.esp0 = esp;
 	if (directory)
 		__asm__ volatile("movl %0, %%cr3" : : "r"(directory << PAGE_SHIFT) : "memory");
 }
 
-static uint32_t native_cpu_fault_address(void)
+uint32_t native_cpu_fault_address(void)
 {
 	uint32_t address;
 	__asm__ volatile("movl %%cr2, %0" : "=r"(address));
 	return address;
 }
 
-static void native_cpu_fpu_trap(bool on)
+void native_cpu_fpu_trap(bool on)
 {
 	uint32_t cr0;
 	if (!on) {
@@ -133,15 +133,15 @@ static void native_cpu_fpu_trap(bool on)
 	__asm__ volatile("movl %0, %%cr0" : : "r"(cr0 | CR0_TS));
 }
 
-VO_INTERRUPTIBLE static void native_cpu_idle(void) { __asm__ volatile("sti; hlt" : : : "memory"); }
+VO_INTERRUPTIBLE void native_cpu_idle(void) { __asm__ volatile("sti; hlt" : : : "memory"); }
 
-static void __attribute__((noreturn)) native_cpu_halt(void)
+void native_cpu_halt(void)
 {
 	for (;;)
 		__asm__ volatile("cli; hlt" : : : "memory");
 }
 
-static void __attribute__((noreturn)) native_cpu_shutdown(unsigned status)
+void native_cpu_shutdown(unsigned status)
 {
 	__asm__ volatile("outl %0, %1" : : "a"(status), "Nd"((uint16_t)0xF4)); /* QEMU's isa-debug-exit */
 	for (const char *s = "Shutdown"; *s; s++)
@@ -149,7 +149,7 @@ static void __attribute__((noreturn)) native_cpu_shutdown(unsigned status)
 	native_cpu_halt();
 }
 
-static unsigned native_cpu_ring(void)
+unsigned native_cpu_ring(void)
 {
 	uint32_t cs;
 	__asm__ volatile("movl %%cs, %0" : "=r"(cs));
@@ -158,27 +158,27 @@ static unsigned native_cpu_ring(void)
 
 /* --- mmu --- */
 
-static void native_mmu_load_directory(mfn_t directory)
+void native_mmu_load_directory(mfn_t directory)
 {
 	__asm__ volatile("movl %0, %%cr3" : : "r"(directory << PAGE_SHIFT) : "memory");
 }
 
-static void native_mmu_set_pte(pte_t *at, pte_t value) { *(volatile pte_t *)at = value; }
+void native_mmu_set_pte(pte_t *at, pte_t value) { *(volatile pte_t *)at = value; }
 
-static void native_mmu_set_ptes(pte_t *at, const pte_t *values, unsigned n) { memcpy(at, values, n * sizeof(pte_t)); }
+void native_mmu_set_ptes(pte_t *at, const pte_t *values, unsigned n) { memcpy(at, values, n * sizeof(pte_t)); }
 
-static void native_mmu_batch_begin(void) {}
+void native_mmu_batch_begin(void) {}
 
-static void native_mmu_batch_end(void) {}
+void native_mmu_batch_end(void) {}
 
-static void native_mmu_release_table(mfn_t table) { (void)table; }
+void native_mmu_release_table(mfn_t table) { (void)table; }
 
-static void native_mmu_flush_page(uint32_t address)
+void native_mmu_flush_page(uint32_t address)
 {
 	__asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
 }
 
-static void native_mmu_flush_all(void)
+void native_mmu_flush_all(void)
 {
 	uint32_t cr3;
 	__asm__ volatile("movl %%cr3, %0; movl %0, %%cr3" : "=r"(cr3) : : "memory");
@@ -193,11 +193,11 @@ uint32_t native_irq_save(void)
 	return flags;
 }
 
-static void native_irq_leave(uint32_t flags) { (void)flags; }
+void native_irq_leave(uint32_t flags) { (void)flags; }
 
-static void native_irq_disable(void) { __asm__ volatile("cli" : : : "memory"); }
+void native_irq_disable(void) { __asm__ volatile("cli" : : : "memory"); }
 
-static bool native_irq_enabled(void)
+bool native_irq_enabled(void)
 {
 	uint32_t flags;
 	__asm__ volatile("pushfl; popl %0" : "=r"(flags));
@@ -215,12 +215,12 @@ uint8_t native_io_in8(uint16_t port)
 
 void native_io_out8(uint16_t port, uint8_t value) { __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
 
-static void native_io_in16_block(uint16_t port, void *to, unsigned n)
+void native_io_in16_block(uint16_t port, void *to, unsigned n)
 {
 	__asm__ volatile("rep insw" : "+D"(to), "+c"(n) : "d"(port) : "memory");
 }
 
-static void native_io_out16_block(uint16_t port, const void *from, unsigned n)
+void native_io_out16_block(uint16_t port, const void *from, unsigned n)
 {
 	__asm__ volatile("rep outsw" : "+S"(from), "+c"(n) : "d"(port) : "memory");
 }

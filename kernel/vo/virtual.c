@@ -46,13 +46,13 @@ VO_INTERRUPTIBLE static void virtual_cpu_idle(void) { hypercall(HC_IDLE, 0, 0, 0
 
 static int virtual_cpu_start(unsigned apic_id, uint32_t trampoline) { return (void)apic_id, (void)trampoline, -ENOSYS; }
 
-static void __attribute__((noreturn)) virtual_cpu_halt(void)
+static void virtual_cpu_halt(void)
 {
 	for (;;)
 		hypercall(HC_HALT, 0, 0, 0, 0);
 }
 
-static void __attribute__((noreturn)) virtual_cpu_shutdown(unsigned status)
+static void virtual_cpu_shutdown(unsigned status)
 {
 	hypercall(HC_SHUTDOWN, status, 0, 0, 0);
 	virtual_cpu_halt();

@@ -37,15 +37,8 @@ uint32_t vo_calls[NR_VO_OPS];
 int vo_text(char *buf, size_t size)
 {
 	static const char *const names[NR_VO_OPS] = {
-#define NAME(group, op) [offsetof(struct vo, group.op) / sizeof(void *)] = #group "." #op
-		NAME(cpu, init), NAME(cpu, switch_context), NAME(cpu, fault_address), NAME(cpu, fpu_trap), NAME(cpu, idle),
-		NAME(cpu, start), NAME(cpu, shutdown), NAME(cpu, halt), NAME(cpu, ring),
-		NAME(mmu, load_directory), NAME(mmu, set_pte), NAME(mmu, set_ptes), NAME(mmu, batch_begin),
-		NAME(mmu, batch_end), NAME(mmu, release_table), NAME(mmu, flush_page), NAME(mmu, flush_all),
-		NAME(irq, save), NAME(irq, restore), NAME(irq, leave), NAME(irq, disable), NAME(irq, enable), NAME(irq, enabled),
-		NAME(irq, init), NAME(irq, mask), NAME(irq, end), NAME(irq, send),
-		NAME(time, start_tick), NAME(time, now),
-		NAME(io, in8), NAME(io, out8), NAME(io, in16_block), NAME(io, out16_block),
+#define NAME(group, op) [offsetof(struct vo, group.op) / sizeof(void *)] = #group "." #op,
+		VO_OPERATIONS(NAME)
 	};
 	size_t n = 0;
 	for (unsigned i = 0; i < NR_VO_OPS; i++) {

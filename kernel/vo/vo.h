@@ -37,9 +37,9 @@ struct vo {
 		int (*start)(unsigned apic_id, uint32_t trampoline);
 		/* End the run with a status, or power off, or stop for ever. N: ports 0xF4 and 0x8900, then hlt. V: the same by
 		   hypercall. */
-		void (*shutdown)(unsigned status) __attribute__((noreturn));
+		void (*shutdown)(unsigned status);
 		/* Stop this CPU for ever with interrupts off. N: cli; hlt. V: hypercall. */
-		void (*halt)(void) __attribute__((noreturn));
+		void (*halt)(void);
 		/* Privilege level that the kernel now runs at, for reports (5.5). N: 0. V: 1. */
 		unsigned (*ring)(void);
 	} cpu;
@@ -105,6 +105,19 @@ struct vo {
 	} io;
 };
 
+/* All operations, in the table's order; DO(group, op) for each. */
+#define VO_OPERATIONS(DO) \
+	DO(cpu, init) DO(cpu, switch_context) DO(cpu, fault_address) DO(cpu, fpu_trap) DO(cpu, idle) DO(cpu, start) \
+	DO(cpu, shutdown) DO(cpu, halt) DO(cpu, ring) \
+	DO(mmu, load_directory) DO(mmu, set_pte) DO(mmu, set_ptes) DO(mmu, batch_begin) DO(mmu, batch_end) \
+	DO(mmu, release_table) DO(mmu, flush_page) DO(mmu, flush_all) \
+	DO(irq, save) DO(irq, restore) DO(irq, leave) DO(irq, disable) DO(irq, enable) DO(irq, enabled) DO(irq, init) \
+	DO(irq, mask) DO(irq, end) DO(irq, send) \
+	DO(time, start_tick) DO(time, now) \
+	DO(io, in8) DO(io, out8) DO(io, in16_block) DO(io, out16_block)
+#define VO_DECLARE(group, op) extern __typeof__(*((struct vo *)0)->group.op) native_##group##_##op;
+VO_OPERATIONS(VO_DECLARE)
+
 #define IPI_OTHERS 0xFFFFFFFF
 #define NR_VO_OPS (sizeof(struct vo) / sizeof(void *))
 _Static_assert(sizeof(struct vo) <= 40 * sizeof(void *), "the VO has at most 40 operations");
@@ -121,8 +134,13 @@ extern char vo_text_start[], vo_text_end[];
 static inline bool vo_in_text(uint32_t eip) { return eip - (uint32_t)(uintptr_t)vo_text_start < (uint32_t)(vo_text_end - vo_text_start); }
 #define VO_INTERRUPTIBLE __attribute__((section(".text.interruptible")))
 
-/* How the kernel calls an operation: VO(irq, save)(). The debug build counts calls for /proc/vo. */
-#ifdef DEBUG
+/*
+ * How the kernel calls an operation. The debug build counts calls for /proc/vo; VO=static binds the native ones at compile
+ * time, to measure what the table costs (such a kernel cannot change its mode).
+ */
+#ifdef VO_STATIC
+#define VO(group, op) native_##group##_##op
+#elif defined(DEBUG)
 extern uint32_t vo_calls[NR_VO_OPS];
 #define VO(group, op) (*(__atomic_fetch_add(&vo_calls[offsetof(struct vo, group.op) / sizeof(void *)], 1, __ATOMIC_RELAXED), &vo.group.op))
 #else
