@@ -336,8 +336,9 @@ static int first_frame(const struct area *a, uint32_t page, bool write, pfn_t *o
 
 static void set_page(pte_t *slot, uint32_t page, pfn_t pfn, int prot, bool flush)
 {
+	pte_t pte = pte_make(pfn, prot);
 	vo_batch_begin();
-	VO(mmu, set_pte)(slot, pte_make(pfn, prot));
+	VO(mmu, set_pte)(slot, pte);
 	if (flush)
 		VO(mmu, flush_page)(page);
 	vo_batch_end();

@@ -69,7 +69,11 @@ mfn_t task_directory(const struct task *t)
 	return t->mm ? mm_directory(t->mm) : pfn_to_mfn(virt_to_pfn(kernel_directory));
 }
 
-void sched_load_mm(struct task *t) { VO(mmu, load_directory)(task_directory(t)); }
+void sched_load_mm(struct task *t)
+{
+	mfn_t directory = task_directory(t);
+	VO(mmu, load_directory)(directory);
+}
 
 /* --- tasks that are not running but have frames of interrupted kernel code: few, and a mode switch must find them --- */
 
@@ -125,7 +129,8 @@ static void switch_away(void)
 	vo_uses[cpu]++;
 	if (prev->fpu_live)
 		fpu_switch_out(prev);
-	VO(cpu, switch_context)((uint32_t)next + TASK_STACK_BYTES, prev->mm != next->mm ? task_directory(next) : 0);
+	mfn_t directory = prev->mm != next->mm ? task_directory(next) : 0;
+	VO(cpu, switch_context)((uint32_t)next + TASK_STACK_BYTES, directory);
 	vo_uses[cpu]--;
 	switch_to(prev, next);
 }

@@ -136,7 +136,8 @@ static inline bool vo_in_text(uint32_t eip) { return eip - (uint32_t)(uintptr_t)
 
 /*
  * How the kernel calls an operation. The debug build counts calls for /proc/vo; VO=static binds the native ones at compile
- * time, to measure what the table costs (such a kernel cannot change its mode).
+ * time, to measure what the table costs (such a kernel cannot change its mode). Arguments are plain values: around a call
+ * in them the compiler would keep the pointer, and the mode might change meanwhile (tools/check-vo proves that none is kept).
  */
 #ifdef VO_STATIC
 #define VO(group, op) native_##group##_##op
