@@ -57,7 +57,7 @@ PROGRAMS := $(sort $(basename $(notdir $(wildcard user/programs/*.c))) $(notdir 
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 MACHINE := $(patsubst %,$(B)/%.o,$(wildcard tests/machine/*.c))
 
-.PHONY: all help setup demo test soak bench run run-bochs iso doctor size check debug clean kernel unit FORCE
+.PHONY: all help setup demo test soak bench bench-switch run run-bochs iso doctor size check debug clean kernel unit FORCE
 all: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2
 
 help:
@@ -65,10 +65,11 @@ help:
 
 #: Cinnabar - make TARGET [NAME=value ...]
 #:
-#:   demo       install what is missing, build, boot in QEMU and run programs
+#:   demo       install what is missing, build, boot in QEMU, change the mode while programs run
 #:   test       install what is missing, build, run all tests (unit, QEMU, Bochs): under 10 minutes
 #:   soak       the long campaigns: fuzzing, crash sweeps
 #:   bench      count instructions of kernel operations; table and build/bench.json
+#:   bench-switch  what a mode switch costs, by phases, and how that grows
 #:   run        interactive shell on this terminal (Ctrl-A X ends QEMU); GUI=1 for the VGA window
 #:   run-bochs  the same ISO in Bochs
 #:   iso        build/cinnabar.iso: GRUB, kernel and root file system; also boots a PC
@@ -93,10 +94,10 @@ setup:
 
 demo:
 	@tools/setup demo
-	@$(MAKE) --no-print-directory all
-	@tools/demo
+	@$(MAKE) --no-print-directory all $(B)/tests/run
+	@$(B)/tests/run --demo
 
-test soak bench:
+test soak bench bench-switch:
 	@tools/setup test
 	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run
 	@$(MAKE) --no-print-directory DEBUG=1 kernel

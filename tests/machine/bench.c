@@ -58,7 +58,8 @@ static void print_table(json_t *native, json_t *virtual, json_t *fixed, json_t *
 		}
 		putchar('\n');
 	}
-	puts("static: VO=static; VO: native / static; native, virtual: Cinnabar; ratio: virtual / native; Xen's: the same of xen_pv / linux_amd64; / linux: native / linux_i386");
+	puts("static: VO=static; VO: native / static; native, virtual: Cinnabar; ratio: virtual / native; Xen's: the same of xen_pv /\n"
+	     "linux_amd64; / linux: native / linux_i386");
 }
 
 static void check_complete(json_t *rows, json_t *references)

@@ -304,13 +304,19 @@ static void interrupt(int sig)
 
 static int usage(const char *program)
 {
-	fprintf(stderr, "usage: %s [-l] [-j JOBS] [--unit DIR] [--soak | --bench] [NAME | PREFIX*]...\n", program);
+	fprintf(stderr, "usage: %s [-l] [-j JOBS] [--unit DIR] [--soak | --bench | --bench-switch | --demo] [NAME | PREFIX*]...\n", program);
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
-	bool list = false, soak = false, benchmark = false;
+	static const struct test shows[] = {
+		{ .name = "bench", .run = bench, .seconds = 600 },
+		{ .name = "bench-switch", .run = bench_switch, .seconds = 600 },
+		{ .name = "demo", .run = demo, .seconds = 200, .machine = { .cpus = 2, .p2m = "shuffle:2026" } },
+	};
+	const struct test *show = NULL;
+	bool list = false, soak = false;
 	const char *unit = NULL;
 	int i = 1;
 	for (; i < argc && argv[i][0] == '-'; i++) {
@@ -322,15 +328,18 @@ int main(int argc, char **argv)
 			unit = argv[++i];
 		else if (strcmp(argv[i], "--soak") == 0)
 			soak = true;
-		else if (strcmp(argv[i], "--bench") == 0)
-			benchmark = true;
-		else
-			return usage(argv[0]);
+		else {
+			for (unsigned k = 0; k < 3; k++)
+				if (strncmp(argv[i], "--", 2) == 0 && strcmp(argv[i] + 2, shows[k].name) == 0)
+					show = &shows[k];
+			if (!show)
+				return usage(argv[0]);
+		}
 	}
 	if (jobs < 1 || jobs > MAX_JOBS)
 		return usage(argv[0]);
-	if (benchmark) {
-		add_test(&(struct test){ .name = "bench", .run = bench, .seconds = 600 });
+	if (show) {
+		add_test(show);
 	} else if (soak) {
 		add_tests(soak_tests), add_tests(switch_soak_tests);
 	} else {

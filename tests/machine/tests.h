@@ -21,7 +21,7 @@ struct test {
 /* Each file's tests; the end has no name. soak: with --soak only. */
 extern const struct test boot_tests[], native_tests[], program_tests[], hostile_tests[], disk_tests[], document_tests[];
 extern const struct test soak_tests[], switch_tests[], switch_soak_tests[];
-void bench(const struct test *t); /* --bench */
+void bench(const struct test *t), bench_switch(const struct test *t), demo(const struct test *t); /* --bench and so on */
 
 #define PROMPT "$ "
 #define CHECK(x, ...) do { if (!(x)) give_up(FAILED, __VA_ARGS__); } while (0)

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is shown rather than judged: --demo, programs at work while the VMM comes and goes beneath them, with modes and rings
+ * as read from outside; and --bench-switch, what a switch costs and how that grows.
+ */
+#include "tests.h"
+#include <errno.h>
+#include <jansson.h>
+
+#define VMM_BASE 0xFC000000u
+enum { NR_PHASES = 9, LINES = 8 };
+static const char *const phase_names[NR_PHASES] = {
+	"request", "gather", "quiesce", "account", "protect", "install", "translate", "commit", "resume",
+};
+
+/* --- one line of /proc/switch --- */
+
+struct cost { unsigned attach, total, phase[NR_PHASES], retries, cpus, pinned; };
+
+static bool parse_cost(const char *line, struct cost *c)
+{
+	unsigned number;
+	char direction[16];
+	int at = 0;
+	if (sscanf(line, "\n%u %15s %u%n", &number, direction, &c->total, &at) != 3 ||
+	    (strcmp(direction, "attach") != 0 && strcmp(direction, "detach") != 0))
+		return false;
+	c->attach = direction[0] == 'a';
+	for (unsigned p = 0; p < NR_PHASES; p++) {
+		int used = 0;
+		if (sscanf(line + at, " %u%n", &c->phase[p], &used) != 1)
+			return false;
+		at += used;
+	}
+	return sscanf(line + at, " %u %u %u", &c->retries, &c->cpus, &c->pinned) == 3 && strstr(line + at, "ok");
+}
+
+/* The cheapest switch of each direction in a log: others were cut by interrupts or, on several CPUs, by the host. */
+static unsigned find_costs(const char *log, struct cost best[2])
+{
+	struct cost c;
+	unsigned n = 0;
+	best[0].total = best[1].total = ~0u;
+	for (const char *line = strchr(log, '\n'); line; line = strchr(line + 1, '\n'))
+		if (parse_cost(line, &c)) {
+			n++;
+			if (c.total < best[c.attach].total)
+				best[c.attach] = c;
+		}
+	CHECK(n >= 2 && best[0].total != ~0u && best[1].total != ~0u, "/proc/switch shows no switch of each direction");
+	return n;
+}
+
+static void print_costs(const char *what, const struct cost *c)
+{
+	printf("%-34s %8u", what, c->total);
+	for (unsigned p = 0; p < NR_PHASES; p++)
+		printf(" %9u", c->phase[p]);
+	printf(" %7u\n", c->pinned);
+}
+
+static void print_head(const char *what)
+{
+	printf("%-34s %8s", what, "total");
+	for (unsigned p = 0; p < NR_PHASES; p++)
+		printf(" %9s", phase_names[p]);
+	printf(" %7s\n", "pinned");
+}
+
+/* --- demo --- */
+
+/* The lines "work ...: result", sorted by their names' places. */
+static void results_of(const char *log, char *text, size_t size)
+{
+	static const char *const names[] = { "pipeline", "clock", "processes", "files" };
+	size_t n = 0;
+	for (unsigned i = 0; i < 4; i++) {
+		char wanted[40];
+		snprintf(wanted, sizeof(wanted), "\nwork %s: ", names[i]);
+		const char *line = strstr(log, wanted);
+		CHECK(line, "the program `work %s` printed no result", names[i]);
+		n += (size_t)snprintf(text + n, size - n, "    %.*s\n", (int)strcspn(line + 6, "\r\n"), line + 6);
+	}
+}
+
+struct sample { unsigned native, virtual, ring[4]; };
+
+static void look(struct machine *m, struct sample *s)
+{
+	struct cpu_state cpus[CPUS_MAX];
+	unsigned n = machine_state(m, cpus);
+	for (unsigned i = 0; i < n; i++) {
+		cpus[i].gdt.base >= VMM_BASE ? s->virtual++ : s->native++;
+		if (i == 0)
+			printf("    CPU 0: ring %u, %s mode (GDT at %08x, IDT at %08x, EIP %08x)\n", cpus[0].cpl,
+			       cpus[0].gdt.base >= VMM_BASE ? "virtual" : "native ", cpus[0].gdt.base, cpus[0].idt.base, cpus[0].eip);
+		s->ring[cpus[i].cpl]++;
+	}
+	fflush(stdout);
+}
+
+void demo(const struct test *t)
+{
+	static char alone[1000], amid[1000];
+	struct machine_options o = t->machine;
+	struct sample s = { 0 };
+	struct cost best[2];
+	puts("demo: four programs run, first without any switch:");
+	struct machine *m = run_command(&o, "work 100", EXIT_OK, 60);
+	results_of(m->log, alone, sizeof(alone));
+	printf("%s", alone);
+	puts("demo: the same, while the VMM slides beneath the running kernel and out again, all the time.\n"
+	     "      Seen from outside (QMP), now and then:");
+	fflush(stdout);
+	o.cmdline = "run=\"switcher 40 10 work 100 && cat /proc/switch\"";
+	m = machine_start(&o);
+	machine_expect(m, "Cinnabar:", 20);
+	for (int i = 0; i < LINES; i++) {
+		usleep(120000);
+		machine_pump(m);
+		if (strstr(m->log, "\nswitched "))
+			break;
+		machine_stop(m);
+		look(m, &s);
+		machine_continue(m);
+	}
+	CHECK(machine_wait(m, 60) == EXIT_OK, "the machine ended with status %d", m->exit_status);
+	root_check(m);
+	results_of(m->log, amid, sizeof(amid));
+	printf("%s\n", amid);
+	find_costs(m->log, best);
+	const char *said = strstr(m->log, "\nswitched ");
+	printf("%.*s; the cheapest of the last, in ticks of the time-stamp counter:\n", (int)strcspn(said + 1, "\r\n"), said + 1);
+	printf("    %-12s %18s %18s\n", "phase", "attach (to ring 1)", "detach (to ring 0)");
+	for (unsigned p = 0; p < NR_PHASES; p++)
+		printf("    %-12s %18u %18u\n", phase_names[p], best[1].phase[p], best[0].phase[p]);
+	printf("    %-12s %18u %18u\n", "total", best[1].total, best[0].total);
+	printf("    looked at %u times: native %u, virtual %u; ring 0 %u, ring 1 %u, ring 3 %u (each CPU counts)\n", s.native + s.virtual,
+	       s.native, s.virtual, s.ring[0], s.ring[1], s.ring[3]);
+	CHECK(strcmp(alone, amid) == 0, "a program's result differs from its run without switches");
+	puts("\ndemo: every program's result equals its run without switches; the file system is clean (e2fsck).");
+	puts("demo: try it yourself with `make run`, then: cat /proc/mode; echo virtual > /proc/mode; cat /proc/mode");
+	fflush(stdout);
+}
+
+/* --- bench-switch --- */
+
+static json_t *cost_json(const struct cost *c)
+{
+	json_t *j = json_pack("{s:i,s:i}", "total", c->total, "pinned", c->pinned);
+	for (unsigned p = 0; p < NR_PHASES; p++)
+		json_object_set_new(j, phase_names[p], json_integer(c->phase[p]));
+	return j;
+}
+
+static void measure(json_t *all, unsigned mem, unsigned processes, unsigned cpus)
+{
+	char command[100], what[100];
+	struct cost best[2];
+	struct machine_options o = { .mem = mem, .cpus = cpus };
+	snprintf(command, sizeof(command), "crowd %u switcher 8 && cat /proc/switch", processes);
+	struct machine *m = run_command(&o, command, EXIT_OK, 120);
+	find_costs(m->log, best);
+	for (unsigned attach = 2; attach-- > 0;) {
+		snprintf(what, sizeof(what), "%s %3u MiB %3u processes %u CPU%s", attach ? "attach" : "detach", mem, processes, cpus,
+			 cpus > 1 ? "s" : "");
+		print_costs(what, &best[attach]);
+	}
+	fflush(stdout);
+	json_array_append_new(all, json_pack("{s:i,s:i,s:i,s:o,s:o}", "mib", mem, "processes", processes, "cpus", cpus, "attach",
+					     cost_json(&best[1]), "detach", cost_json(&best[0])));
+}
+
+void bench_switch(const struct test *t)
+{
+	static const unsigned mems[] = { 32, 64, 128, 256, 512 }, crowds[] = { 1, 32, 100, 200 }, cpus[] = { 1, 2, 4 };
+	json_t *all = json_array();
+	char path[300];
+	(void)t;
+	print_head("instructions (1 CPU: -icount)");
+	for (unsigned i = 0; i < 5; i++)
+		measure(all, mems[i], 32, 1);
+	for (unsigned i = 0; i < 4; i++)
+		measure(all, 64, crowds[i], 1);
+	measure(all, 512, 200, 1);
+	puts("several CPUs run without -icount: ticks of the host's time-stamp counter, waiting for each other included");
+	for (unsigned i = 1; i < 3; i++)
+		measure(all, 64, 32, cpus[i]);
+	puts("for comparison: Mercury, 0.2 ms at 3 GHz (ICPP 2007), is 600,000 cycles");
+	fflush(stdout);
+	snprintf(path, sizeof(path), "%s/bench-switch.json", build_dir);
+	json_t *result = json_pack("{s:s,s:o}", "unit", "instructions on one CPU, else time-stamp ticks", "switches", all);
+	if (json_dump_file(result, path, JSON_INDENT(2)) < 0)
+		give_up(BROKEN, "%s: %s", path, strerror(errno));
+}
