@@ -106,17 +106,17 @@ void demo(const struct test *t)
 	struct sample s = { 0 };
 	struct cost best[2];
 	puts("demo: four programs run, first without any switch:");
-	struct machine *m = run_command(&o, "work 100", EXIT_OK, 60);
+	struct machine *m = run_command(&o, "work 400", EXIT_OK, 60);
 	results_of(m->log, alone, sizeof(alone));
 	printf("%s", alone);
 	puts("demo: the same, while the VMM slides beneath the running kernel and out again, all the time.\n"
 	     "      Seen from outside (QMP), now and then:");
 	fflush(stdout);
-	o.cmdline = "run=\"switcher 40 10 work 100 && cat /proc/switch\"";
+	o.cmdline = "run=\"switcher 30 20 work 400 && cat /proc/switch\"";
 	m = machine_start(&o);
 	machine_expect(m, "Cinnabar:", 20);
 	for (int i = 0; i < LINES; i++) {
-		usleep(120000);
+		usleep(90000);
 		machine_pump(m);
 		if (strstr(m->log, "\nswitched "))
 			break;
