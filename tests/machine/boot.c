@@ -74,6 +74,8 @@ static void boot_cost(const struct test *t)
 	uint64_t n = qmp_instructions(m);
 	CHECK(n > 1000 && n < BOOT_INSTRUCTIONS_MAX, "boot took %llu instructions, more than %d", (unsigned long long)n,
 	      BOOT_INSTRUCTIONS_MAX);
+	printf("prompt after %llu instructions\n", (unsigned long long)n);
+	fflush(stdout);
 }
 
 /* The best of three, since other work on the host only ever adds time. */
