@@ -428,43 +428,43 @@ void frames_warm_up(struct cpu *c)
 
 /* --- invariant V7: everything counted again --- */
 
-/* Writable mappings of a frame by all tables that are typed. */
-static uint32_t recount_one(struct cpu *c, mfn_t wanted, enum type type)
+/* Add to the count of each frame what the typed tables, and the CPUs, refer to. */
+static void count_references(struct cpu *c, uint32_t add)
 {
-	uint32_t count = type == WRITABLE ? frames[wanted].home >> BASE_SHIFT & BASE_MASK : 0;
 	for (mfn_t mfn = listed; mfn != END; mfn = NEXT(&frames[mfn])) {
-		enum type t = type_of(&frames[mfn]);
-		if (t == WRITABLE || (type == WRITABLE) != (t == TABLE))
+		enum type type = type_of(&frames[mfn]);
+		if (type == WRITABLE)
 			continue;
-		unsigned n = t == TABLE ? 1024 : USER_ENTRIES;
-		const pte_t *entries = map(c, mfn, t == TABLE ? WINDOW_TABLE : WINDOW_DIRECTORY);
+		unsigned n = type == TABLE ? 1024 : USER_ENTRIES;
+		pte_t needed = type == TABLE ? PTE_P | PTE_W : PTE_P;
+		const pte_t *entries = map(c, mfn, type == TABLE ? WINDOW_TABLE : WINDOW_DIRECTORY);
 		for (unsigned i = 0; (i = next_entry(entries, i, n)) < n; i++)
-			count += entries[i] >> PAGE_SHIFT == wanted && entries[i] & PTE_P && (t == DIRECTORY || entries[i] & PTE_W);
+			if ((entries[i] & needed) == needed)
+				frames[entries[i] >> PAGE_SHIFT].use += add;
 	}
-	return count;
+	for (unsigned i = 0; i < boot.nr_cpus; i++)
+		if (cpu_of(i)->attached)
+			frames[cpu_of(i)->directory].use += add;
 }
 
+/* With all references taken off, a count is what the shared tables give, and a home is writable if the type allows it. */
 uint32_t frames_recount(struct cpu *c)
 {
 	uint32_t differences = 0;
+	count_references(c, -1u);
 	for (mfn_t mfn = 0; mfn < boot.nr_mfns; mfn++) {
 		const struct frame *f = &frames[mfn];
 		if (f->generation != generation)
 			continue;
 		enum type type = type_of(f);
-		uint32_t count = 0;
-		if (type == DIRECTORY)
-			for (unsigned i = 0; i < boot.nr_cpus; i++)
-				count += cpu_of(i)->directory == mfn;
-		else
-			count = recount_one(c, mfn, type);
-		bool home_writable = *home_of(c, f) & PTE_W;
-		bool wanted = type == WRITABLE && f->home & HOME_W;
-		if (count != (f->use & COUNT_MASK) || home_writable != wanted) {
-			vmm_printk("vmm: frame %#x: type %u count %u, recounted %u, home %s\n", mfn, type, f->use & COUNT_MASK, count,
-				   home_writable ? "writable" : "read-only");
+		uint32_t rest = f->use & COUNT_MASK, wanted = type == WRITABLE ? f->home >> BASE_SHIFT & BASE_MASK : 0;
+		bool writable = *home_of(c, f) & PTE_W;
+		if (rest != wanted || writable != (type == WRITABLE && f->home & HOME_W)) {
+			vmm_printk("vmm: frame %#x, type %u: %d references too many, home %s\n", mfn, type, (int)(rest - wanted),
+				   writable ? "writable" : "read-only");
 			differences++;
 		}
 	}
+	count_references(c, 1);
 	return differences;
 }

@@ -226,4 +226,8 @@ void hypercall_handle(struct regs *r)
 	uint32_t number = r->eax;
 	c->shared->exits[EXIT_HYPERCALL]++;
 	r->eax = number < NR_HYPERCALLS ? (uint32_t)hypercalls[number](c, r) : (uint32_t)-ENOSYS;
+#ifdef DEBUG
+	if (number <= HC_RELEASE && hc_recount(c, r))
+		vmm_fault(r, "the frame table is wrong (V7)");
+#endif
 }

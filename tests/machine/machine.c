@@ -42,7 +42,7 @@ const char *machine_cmdline(const struct machine *m)
 const char *machine_make_iso(const struct machine *m)
 {
 	const char *path = work_path("boot.iso"), *tree = work_path("iso");
-	shell_must(10, "mkdir -p %s/boot/grub && cp %s %s/boot/cinnabar && cp %s/vmm %s/boot/", tree, kernel_file, tree, build_dir, tree);
+	shell_must(10, "mkdir -p %s/boot/grub && cp %s %s/boot/cinnabar && cp %s %s/boot/vmm", tree, kernel_file, tree, vmm_file, tree);
 	bool root = !m->o.modules;
 	if (root)
 		shell_must(10, "cp %s/rootfs.ext2 %s/boot/", build_dir, tree);
@@ -70,7 +70,7 @@ static void qemu_arguments(struct machine *m, struct arguments *a)
 		add(a, "-kernel"), add(a, "%s", kernel_file);
 		add(a, "-append"), add(a, "%s", machine_cmdline(m));
 		if (!o->modules)
-			add(a, "-initrd"), add(a, "%s/vmm vmm,%s/rootfs.ext2 rootfs", build_dir, build_dir);
+			add(a, "-initrd"), add(a, "%s vmm,%s/rootfs.ext2 rootfs", vmm_file, build_dir);
 		else if (*o->modules)
 			add(a, "-initrd"), add(a, "%s", o->modules);
 	}

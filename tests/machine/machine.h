@@ -25,7 +25,7 @@ enum outcome { PASSED, FAILED, SKIPPED, BROKEN };
 void give_up(enum outcome outcome, const char *why, ...) __attribute__((noreturn, format(printf, 2, 3)));
 extern const char *work_dir;  /* private directory for sockets, logs and images; the program removes it */
 extern const char *build_dir;   /* where rootfs.ext2 and cinnabar.iso are */
-extern const char *kernel_file; /* the ELF file that is booted and whose symbols count */
+extern const char *kernel_file, *vmm_file; /* the ELF files that are booted and whose symbols count */
 
 /* --- processes (process.c) --- */
 
@@ -133,7 +133,7 @@ void gdb_read(struct machine *m, uint32_t address, void *buf, size_t bytes); /* 
 
 uint32_t symbol(const char *name); /* gives up if there is none */
 bool symbol_exists(const char *name);
-uint32_t vmm_symbol(const char *name); /* the same of the built VMM */
+uint32_t vmm_symbol(const char *name); /* the same of vmm_file */
 /* The 32-bit word at a link address, as the file has it. */
 uint32_t symbol_file_word(uint32_t address);
 

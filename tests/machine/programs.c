@@ -25,14 +25,16 @@ static unsigned collect_failures(const char *log, char *buf, size_t size)
 static void suite(const struct test *t)
 {
 	struct machine_options o = t->machine;
-	char words[300], failures[2000], debug_kernel[300];
+	char words[300], failures[2000], debug_kernel[300], debug_vmm[300];
 	snprintf(words, sizeof(words), "run=\"%s\"", t->text);
 	o.cmdline = words;
 	if (t->number) { /* the debug build */
 		snprintf(debug_kernel, sizeof(debug_kernel), "%s/debug/cinnabar", build_dir);
 		if (access(debug_kernel, R_OK) < 0)
 			give_up(SKIPPED, "%s is not there; run make DEBUG=1 kernel", debug_kernel);
+		snprintf(debug_vmm, sizeof(debug_vmm), "%s/debug/vmm.elf", build_dir);
 		kernel_file = debug_kernel;
+		vmm_file = debug_vmm;
 	}
 	struct machine *m = machine_start(&o);
 	int status = machine_wait(m, t->seconds);
@@ -56,6 +58,10 @@ const struct test program_tests[] = {
 	SUITE("bochs", .bochs = true, .p2m = "shuffle:2"),
 	SUITE("bochs-smp2", .bochs = true, .cpus = 2),
 	{ .name = "usertests-debug", .run = suite, .seconds = 240, .text = "usertests", .machine = { .cpus = 2 }, .number = 1 },
+	{ .name = "virtual-debug", .run = suite, .seconds = 240, .machine = { .p2m = "shuffle:8" }, .number = 1,
+	  .text = "echo virtual > /proc/mode && work 20 && stress 2r" }, /* every hypercall recounts the frame table */
+	{ .name = "switch-debug-smp4", .run = suite, .seconds = 240, .machine = { .cpus = 4 }, .number = 1,
+	  .text = "switcher 20 0 work 40 && switcher 20 0 stress 2r" },
 	{ .name = "stress", .run = suite, .seconds = 120, .text = "stress 10r 6", .machine = { .p2m = "shuffle:6" } },
 	{ .name = "stress-smp4", .run = suite, .seconds = 120, .text = "stress 10r 5", .machine = { .cpus = 4, .p2m = "shuffle:5" } },
 	{ .name = "fuzz", .run = suite, .seconds = 240, .text = "fuzz 20000 1" },
@@ -64,6 +70,8 @@ const struct test program_tests[] = {
 };
 
 const struct test soak_tests[] = {
+	{ .name = "soak-virtual-debug", .run = suite, .seconds = 3600, .machine = { .p2m = "shuffle:8" }, .number = 1,
+	  .text = "echo virtual > /proc/mode && usertests" },
 	{ .name = "soak-fuzz", .run = suite, .seconds = 7200, .text = "fuzz 1000000 3" },
 	{ .name = "soak-fuzz-smp4", .run = suite, .seconds = 7200, .text = "fuzz 1000000 4", .machine = { .cpus = 4, .p2m = "shuffle:3" } },
 	{ .name = "soak-usertests", .run = suite, .seconds = 7200, .text = "usertests -big" },

@@ -33,7 +33,7 @@ static char base_dir[256];
 static const char *current_name;
 static int report_fd = -1;
 static volatile sig_atomic_t interrupted;
-const char *work_dir, *build_dir = "build", *kernel_file = "build/cinnabar";
+const char *work_dir, *build_dir = "build", *kernel_file = "build/cinnabar", *vmm_file = "build/vmm";
 
 void give_up(enum outcome outcome, const char *why, ...)
 {

@@ -23,9 +23,7 @@ static Elf *kernel(void)
 static Elf *vmm(void)
 {
 	static Elf *elf;
-	char path[300];
-	snprintf(path, sizeof(path), "%s/vmm", build_dir);
-	return elf ? elf : (elf = open_elf(path));
+	return elf ? elf : (elf = open_elf(vmm_file));
 }
 
 static bool find(Elf *elf, const char *name, uint32_t *value)
