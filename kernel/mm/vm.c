@@ -104,13 +104,22 @@ static void fork_chunk(struct mm *child, pte_t *from, pte_t *to, unsigned n)
 	vo_batch_end();
 }
 
-static bool fork_area(struct mm *child, const struct mm *from, const struct area *a)
+/* The end of the areas from *a on that follow each other without a gap, as a program's do; *a becomes the next one. */
+static uint32_t run_end(const struct area **a)
 {
-	for (uint32_t at = a->start, n; at < a->end; at += n << PAGE_SHIFT) {
+	uint32_t end = (*a)->end;
+	while ((*a = (*a)->next) && (*a)->start == end)
+		end = (*a)->end;
+	return end;
+}
+
+static bool fork_pages(struct mm *child, const struct mm *from, uint32_t at, uint32_t end)
+{
+	for (uint32_t n; at < end; at += n << PAGE_SHIFT) {
 		pte_t *source = slot_of(from, at), *to;
-		n = chunk(at, a->end);
+		n = chunk(at, end);
 		if (!source) {
-			n = MIN(1024 - (at >> PAGE_SHIFT & 1023), (a->end - at) >> PAGE_SHIFT);
+			n = MIN(1024 - (at >> PAGE_SHIFT & 1023), (end - at) >> PAGE_SHIFT);
 			continue;
 		}
 		to = slot_make(child, at);
@@ -134,7 +143,10 @@ struct mm *mm_fork(struct mm *from)
 		copy->next = NULL;
 		*end = copy;
 		end = &copy->next;
-		ok = fork_area(mm, from, a);
+	}
+	for (const struct area *a = from->areas; ok && a;) {
+		uint32_t start = a->start;
+		ok = fork_pages(mm, from, start, run_end(&a));
 	}
 	VO(mmu, flush_all)(); /* our own writable entries */
 	if (mm && !ok) {
@@ -181,8 +193,10 @@ static void drop_pages(struct mm *mm, uint32_t start, uint32_t end, bool loaded)
 /* No CPU has the directory loaded: empty it and its tables, which makes them ready for the next process. */
 static void destroy_tables(struct mm *mm)
 {
-	for (struct area *a = mm->areas; a; a = a->next)
-		drop_pages(mm, a->start, a->end, false);
+	for (const struct area *a = mm->areas; a;) {
+		uint32_t start = a->start;
+		drop_pages(mm, start, run_end(&a), false);
+	}
 	if (directory_keep(virt_to_pfn(mm->directory), mm->slots))
 		return;
 	for (unsigned i = 0; i < ARRAY_SIZE(mm->slots); i++)
