@@ -77,6 +77,7 @@
 #define VEC_RESCHED 0xF0  /* IPI: look at the run queue */
 #define VEC_HALT 0xF1     /* IPI: stop for ever (panic, shutdown) */
 #define VEC_SWITCH 0xF2   /* the dedicated vector of the mode switch */
+#define VEC_FLUSH 0xF3     /* IPI among VMMs: drop all TLB entries. May still be under way when the kernel is native again */
 #define VEC_SPURIOUS 0xFF
 
 #ifndef __ASSEMBLER__

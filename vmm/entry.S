@@ -148,7 +148,7 @@ vmm_stubs:
 	stub VEC_RESCHED, 0
 	stub VEC_HALT, 0
 	stub VEC_SWITCH, 0
-	stub 0xF3, 0 /* VEC_FLUSH */
+	stub VEC_FLUSH, 0
 	stub VEC_SPURIOUS, 0
 	.section .rodata
 	.globl vmm_stub_count

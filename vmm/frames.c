@@ -32,6 +32,7 @@ struct frame {
 #define COUNT_MASK 0x0FFFFFFFu
 #define FOR_EVER 0xFFFFFFFFu
 #define END 0xFFFFFFFFu
+#define NO_TABLE 0xFFFFFFFFu
 #define USER_ENTRIES KERNEL_SLOT
 _Static_assert(sizeof(struct frame) == VMM_FRAME_BYTES, "the kernel reserves so much");
 
@@ -39,7 +40,6 @@ _Static_assert(sizeof(struct frame) == VMM_FRAME_BYTES, "the kernel reserves so 
 
 static struct frame *frames;
 static uint32_t generation = 1;
-static uint32_t epoch = 1; /* counts the times that a frame stopped being a table */
 static uint32_t listed = END, nr_listed;
 static mfn_t direct[VMM_SLOT - KERNEL_SLOT]; /* tables of the kernel's upper part */
 static pte_t upper[1024 - KERNEL_SLOT];      /* what every directory has there */
@@ -196,6 +196,13 @@ static void enlist(struct frame *f, mfn_t mfn)
 }
 #define NEXT(f) ((f)->next == END ? END : (f)->next - 1)
 
+/* A frame stops being a table: no CPU may take it for one (lock). */
+static void forget_tables(void)
+{
+	for (unsigned i = 0; i < boot.nr_cpus; i++)
+		cpu_of(i)->table = NO_TABLE;
+}
+
 /* Make a frame a table or directory: writable nowhere, then in no TLB, then its entries are checked. */
 static int promote(struct cpu *c, mfn_t mfn, enum type type)
 {
@@ -211,7 +218,7 @@ static int promote(struct cpu *c, mfn_t mfn, enum type type)
 	int error = get_entries(c, map(c, mfn, type == TABLE ? WINDOW_TABLE : WINDOW_DIRECTORY), type);
 	if (error) {
 		f->use = f->home & HOME_W ? 1 : 0;
-		epoch++;
+		forget_tables();
 		if (c->attached)
 			home_protect(c, f, false);
 	}
@@ -272,7 +279,6 @@ static int __attribute__((noinline)) update_any(struct cpu *c, uint32_t machine,
 	if (type == DIRECTORY)
 		return update_directory(c, (pte_t *)map(c, mfn, WINDOW_DIRECTORY) + first, values, n);
 	c->table = mfn;
-	c->table_epoch = epoch;
 	return update_table(c, (pte_t *)map(c, mfn, WINDOW_TABLE) + first, values, n);
 }
 
@@ -280,7 +286,7 @@ static int __attribute__((noinline)) update_any(struct cpu *c, uint32_t machine,
 int frames_update(struct cpu *c, uint32_t machine, const pte_t *values, unsigned n)
 {
 	pte_t value = *values;
-	if (n != 1 || machine & 3 || machine >> PAGE_SHIFT != c->table || c->table_epoch != epoch)
+	if (n != 1 || machine & 3 || machine >> PAGE_SHIFT != c->table)
 		return update_any(c, machine, values, n);
 	pte_t *entry = (pte_t *)((char *)map(c, machine >> PAGE_SHIFT, WINDOW_TABLE) + (machine & ~PAGE_MASK));
 	int error = pte_get(value);
@@ -320,7 +326,7 @@ int frames_release(struct cpu *c, mfn_t mfn)
 		return -EBUSY;
 	put_entries(map(c, mfn, type == TABLE ? WINDOW_TABLE : WINDOW_DIRECTORY), type == TABLE ? 1024 : USER_ENTRIES, type);
 	f->use = f->home & HOME_W ? 1 : 0;
-	epoch++;
+	forget_tables();
 	flush_everywhere(c); /* nobody walks it any more */
 	home_protect(c, f, false);
 	return 0;
@@ -350,7 +356,7 @@ void frames_forget(void)
 {
 	if (++generation == FOR_EVER)
 		generation = 1; /* after 2^32 attachments an old entry could pass for a new one: none is that old */
-	epoch++;
+	forget_tables();
 	listed = END;
 	nr_listed = 0;
 	frames[boot.directory].use = (uint32_t)SHARED << 28;
@@ -363,6 +369,8 @@ void frames_protect(struct cpu *c, bool protect)
 			home_protect(c, &frames[mfn], protect);
 	for (unsigned i = 0; i < nr_hidden; i++)
 		((pte_t *)map(c, hidden[i].table, WINDOW_HOME))[hidden[i].index] = protect ? 0 : hidden[i].pte;
+	if (protect && c->attached) /* a detach that is rolled back; else cpu_install() does it */
+		flush_everywhere(c);
 }
 
 bool frame_is_protected(struct cpu *c, uint32_t address)
@@ -370,7 +378,10 @@ bool frame_is_protected(struct cpu *c, uint32_t address)
 	if (address < KERNEL_START || address >= VMM_START)
 		return false;
 	pte_t pte = ((pte_t *)map(c, direct[(address >> 22) - KERNEL_SLOT], WINDOW_HOME))[address >> PAGE_SHIFT & 1023];
-	return (pte & PTE_P) && owned(pte >> PAGE_SHIFT) && type_of(fresh(pte >> PAGE_SHIFT)) != WRITABLE;
+	if (!(pte & PTE_P) || !owned(pte >> PAGE_SHIFT))
+		return false;
+	const struct frame *f = &frames[pte >> PAGE_SHIFT]; /* not fresh(): that writes, and we do not hold the lock */
+	return (f->generation == generation || f->generation == FOR_EVER) && type_of(f) != WRITABLE;
 }
 
 /* --- warm-up --- */
@@ -380,6 +391,7 @@ static void account_shared(struct cpu *c)
 {
 	const pte_t *directory = map(c, boot.directory, WINDOW_DIRECTORY);
 	memcpy(upper, directory + KERNEL_SLOT, sizeof(upper));
+	frames[boot.shared >> PAGE_SHIFT].home += 1u << BASE_SHIFT; /* we write there: it can never become a table */
 	for (unsigned slot = 0; slot < VMM_SLOT - KERNEL_SLOT; slot++) {
 		direct[slot] = upper[slot] & PTE_P ? upper[slot] >> PAGE_SHIFT : boot.directory;
 		if (!(upper[slot] & PTE_P))
@@ -423,6 +435,7 @@ void frames_warm_up(struct cpu *c)
 		if (upper[slot] & PTE_P)
 			fix_shared(c, direct[slot]);
 	fix_shared(c, boot.directory);
+	forget_tables();
 	flush_local();
 }
 

@@ -152,17 +152,17 @@ static int hc_tick(struct cpu *c, struct regs *r) { return (void)c, irq_tick(r->
 
 /* --- ports: those of the devices that the kernel drives --- */
 
-static bool port_granted(uint32_t port, uint32_t bytes)
+static bool port_granted(uint32_t port, uint32_t bytes, bool in)
 {
-	static const struct { uint16_t first, last; } granted[] = {
-		{ 0x60, 0x60 }, { 0x64, 0x64 },   /* keyboard */
-		{ 0x1F0, 0x1F7 }, { 0x3F6, 0x3F6 }, /* first ATA channel */
-		{ 0x3C0, 0x3DF },                 /* VGA */
-		{ 0x3F8, 0x3FF },                 /* COM1 */
+	static const struct { uint16_t first, last; bool out; } granted[] = {
+		{ 0x60, 0x60, false }, { 0x64, 0x64, false },     /* keyboard: its controller's outputs gate A20, and reset */
+		{ 0x1F0, 0x1F7, true }, { 0x3F6, 0x3F6, true }, /* first ATA channel */
+		{ 0x3C0, 0x3DF, true },                         /* VGA */
+		{ 0x3F8, 0x3FF, true },                         /* COM1 */
 	};
 	for (unsigned i = 0; i < ARRAY_SIZE(granted); i++)
-		if (port >= granted[i].first && port + bytes - 1 <= granted[i].last)
-			return true;
+		if (port >= granted[i].first && port <= granted[i].last + 1u - bytes)
+			return in || granted[i].out;
 	return false;
 }
 
@@ -189,7 +189,7 @@ static int hc_io(struct cpu *c, struct regs *r)
 	uint32_t port = r->ebx, value = r->ecx, kind = r->edx;
 	if (kind > VMM_IO_OUT_BLOCK)
 		return -EINVAL;
-	if (!port_granted(port, kind < VMM_IO_IN_BLOCK ? 1 : 2))
+	if (!port_granted(port, kind < VMM_IO_IN_BLOCK ? 1 : 2, kind == VMM_IO_IN8 || kind == VMM_IO_IN_BLOCK))
 		return -EPERM;
 	if (kind == VMM_IO_IN8) {
 		__asm__ volatile("xorl %%eax, %%eax; inb %w1, %%al" : "=&a"(value) : "d"(port));
@@ -206,8 +206,12 @@ static int hc_io(struct cpu *c, struct regs *r)
 static int hc_detach(struct cpu *c, struct regs *r)
 {
 	switch (r->ebx) {
-	case VMM_PROTECT: frames_protect(c, true); return 0;
-	case VMM_UNPROTECT: frames_protect(c, false); return 0;
+	case VMM_PROTECT:
+	case VMM_UNPROTECT:
+		vmm_lock(c);
+		frames_protect(c, r->ebx == VMM_PROTECT);
+		vmm_unlock();
+		return 0;
 	case VMM_INSTALL: irq_reinject(c); cpu_restore(c, r);
 	default: return -EINVAL;
 	}

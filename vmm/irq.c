@@ -30,11 +30,13 @@ static unsigned event_of(unsigned vector)
 	return NR_EVENTS;
 }
 
-static void ioapic_set(unsigned line, bool masked)
+static void ioapic_set(unsigned line, bool masked) /* (lock): two accesses */
 {
 	IOAPIC[0] = IOAPIC_TABLE + 2 * boot.line[line].pin;
 	IOAPIC[4] = boot.line[line].entry | (masked ? IOAPIC_MASKED : 0);
 }
+
+static bool level(unsigned event) { return event < NR_IRQ && boot.line[event].entry & IOAPIC_LEVEL; }
 
 void irq_arrived(struct cpu *c, unsigned vector)
 {
@@ -47,8 +49,11 @@ void irq_arrived(struct cpu *c, unsigned vector)
 		return;
 	}
 	unsigned event = event_of(vector);
-	if (event < NR_IRQ && boot.line[event].entry & IOAPIC_LEVEL)
+	if (level(event)) {
+		vmm_lock(c);
 		ioapic_set(event, true);
+		vmm_unlock();
+	}
 	LAPIC[LAPIC_EOI / 4] = 0;
 	c->shared->pending |= 1u << event;
 }
@@ -84,7 +89,7 @@ int irq_mask(unsigned line, bool masked)
 
 int irq_end(unsigned line)
 {
-	if (line >= NR_IRQ || !(boot.line[line].entry & IOAPIC_LEVEL))
+	if (!level(line))
 		return -EINVAL;
 	ioapic_set(line, false);
 	return 0;
@@ -113,7 +118,14 @@ void deliver(struct cpu *c, struct regs *r)
 
 void irq_reinject(struct cpu *c)
 {
-	for (uint32_t pending = c->shared->pending & ((1u << NR_EVENTS) - 1); pending; pending &= pending - 1)
-		irq_send_raw(c->index, vector_of((unsigned)__builtin_ctz(pending)));
+	vmm_lock(c);
+	for (uint32_t pending = c->shared->pending & ((1u << NR_EVENTS) - 1); pending; pending &= pending - 1) {
+		unsigned event = (unsigned)__builtin_ctz(pending);
+		if (level(event)) /* masked when it came; its device still asks */
+			ioapic_set(event, false);
+		else
+			irq_send_raw(c->index, vector_of(event));
+	}
+	vmm_unlock();
 	c->shared->pending = 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exits. What the kernel handles anyway (system calls, a program's arithmetic faults, #NM) does not come here: trap gates lead
+ * Exits. What the kernel handles anyway (system calls, a program's FPU faults, #NM) does not come here: trap gates lead
  * it straight to the kernel in ring 1. Page faults, protection faults and interrupts do, and are emulated, bounced or posted.
  */
 #include "vmm.h"
@@ -22,7 +22,8 @@ static uint32_t gate_offset(uint64_t g) { return (uint32_t)(g & 0xFFFF) | (uint3
 void traps_warm_up(void)
 {
 	/* Trap gates, because through an interrupt gate the real IF would stay 0 in ring 1 (SDM vol. 3, 6.12.1.2). */
-	static const uint8_t direct[] = { VEC_DE, VEC_BP, VEC_OF, VEC_UD, VEC_NM, VEC_MF, VEC_XM, SYSCALL_VECTOR };
+	/* None that is contributory to a double fault (table 6-4): the kernel's stack may be bad. So not VEC_DE. */
+	static const uint8_t direct[] = { VEC_BP, VEC_OF, VEC_UD, VEC_NM, VEC_MF, VEC_XM, SYSCALL_VECTOR };
 	for (unsigned v = 0; v < 256; v++)
 		handlers[v] = gate_offset(boot.idt[v]);
 	for (unsigned i = 0; i < vmm_stub_count; i++)

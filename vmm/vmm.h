@@ -24,7 +24,6 @@ typedef uint32_t pte_t;
 #define SEL_VMM_CODE 0x38
 #define SEL_VMM_DATA 0x40
 #define VMM_GDT_ENTRIES 9
-#define VEC_FLUSH 0xF3 /* IPI among VMMs: drop all TLB entries */
 
 /* What a stub in entry.S leaves on the stack. esp and ss are there if the CPU came from ring 1 or 3. */
 struct regs {
@@ -37,8 +36,7 @@ struct cpu { /* at the low end of its stack of CPU_BYTES */
 	mfn_t directory;               /* loaded; counted in the frame table */
 	volatile uint32_t flush_wanted; /* another CPU waits until we have dropped our TLB entries */
 	bool attached, halted;
-	mfn_t table;                   /* the last table that was updated: checked, as long as no type was dropped since */
-	uint32_t table_epoch;
+	mfn_t table;                   /* the last table that was updated; NO_TABLE since a type was dropped */
 	pte_t *windows;                /* page table of map()'s addresses */
 	char *window_base;
 	uint32_t update[VMM_UPDATE_MAX]; /* hypercall arguments, copied once */

@@ -174,6 +174,7 @@ trap_stubs:
 	stub VEC_RESCHED, 0
 	stub VEC_HALT, 0
 	stub VEC_SWITCH, 0
+	stub VEC_FLUSH, 0
 	stub VEC_SPURIOUS, 0
 	.section .rodata
 	.globl trap_stub_count

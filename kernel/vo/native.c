@@ -76,8 +76,8 @@ void native_cpu_init(unsigned cpu)
 		fill_idt();
 	c->gdt[SEL_KCODE / 8] = DESCRIPTOR(0, 0xFFFFF, SEG_CODE, 0);
 	c->gdt[SEL_KDATA / 8] = DESCRIPTOR(0, 0xFFFFF, SEG_DATA, 0);
-	c->gdt[SEL_UCODE / 8] = DESCRIPTOR(0, 0xFFFFF, SEG_CODE, 3);
-	c->gdt[SEL_UDATA / 8] = DESCRIPTOR(0, 0xFFFFF, SEG_DATA, 3);
+	c->gdt[SEL_UCODE / 8] = DESCRIPTOR(0, (VMM_BASE >> PAGE_SHIFT) - 1, SEG_CODE, 3); /* as in virtual mode: else an EIP */
+	c->gdt[SEL_UDATA / 8] = DESCRIPTOR(0, (VMM_BASE >> PAGE_SHIFT) - 1, SEG_DATA, 3); /* beyond stops the IRET after attach */
 	c->gdt[SEL_TSS / 8] = tss_descriptor(&c->tss);
 	c->gdt[SEL_DF_TSS / 8] = tss_descriptor(&c->df_tss);
 	c->tss = (struct tss){ .ss0 = SEL_KDATA, .esp0 = (uint32_t)current() + TASK_STACK_BYTES, .iomap = sizeof(struct tss) };

@@ -17,7 +17,10 @@ static Elf *open_elf(const char *file)
 static Elf *kernel(void)
 {
 	static Elf *elf;
-	return elf ? elf : (elf = open_elf(kernel_file));
+	static const char *file; /* a test may change to another kernel */
+	if (file != kernel_file)
+		elf = open_elf(file = kernel_file);
+	return elf;
 }
 
 static Elf *vmm(void)

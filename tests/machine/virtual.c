@@ -273,7 +273,7 @@ const struct test switch_tests[] = {
 	SUITE("virtual-usertests-shuffle2-bochs", VIRTUALLY "usertests", .p2m = "shuffle:2", .bochs = true),
 	SUITE("virtual-usertests-bochs-smp2", VIRTUALLY "usertests", .cpus = 2, .bochs = true),
 	SUITE("virtual-fuzz", VIRTUALLY "fuzz 5000 7", .p2m = "shuffle:3"),
-	SUITE("switch-usertests", "switcher 10 0 usertests"),
+	SUITE("switch-usertests", "switcher 10 1 usertests"),
 	SUITE("switch-usertests-shuffle1-smp4", "switcher 10 0 usertests", .p2m = "shuffle:1", .cpus = 4),
 	SUITE("switch-usertests-shuffle2-bochs", "switcher 10 50 usertests", .p2m = "shuffle:2", .bochs = true),
 	SUITE("switch-fuzz-smp4", "switcher 10 0 fuzz 5000 8", .p2m = "shuffle:3", .cpus = 4),
