@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The frame allocator: a buddy system over pfns. Single frames, by far the most wanted, are kept in a small stack in
- * front of it, so that most calls neither split nor merge.
+ * The frame allocator: a buddy system over pfns. Single frames and pairs (tasks' stacks), by far the most wanted, are kept in
+ * small stacks in front of it, so that most calls neither split nor merge.
  */
 #include "mm/frame.h"
 #include "mm/frame_table.h"
 #include "proc/lock.h"
 
-#define HOT_FRAMES 64
+#define HOT_ORDERS 2
+#define HOT_BLOCKS 64u
 
 struct frame *frame_table;
 uint32_t (*frame_shrinker)(uint32_t wanted);
@@ -15,8 +16,7 @@ uint32_t (*frame_shrinker)(uint32_t wanted);
 static struct spinlock lock;
 static struct frame_list free_blocks[MAX_ORDER + 1];
 static uint32_t nr_free;
-static pfn_t hot[HOT_FRAMES];
-static unsigned nr_hot;
+static struct { pfn_t blocks[HOT_BLOCKS]; unsigned n; } hot[HOT_ORDERS];
 
 void frame_list_add(struct frame_list *l, pfn_t pfn)
 {
@@ -81,19 +81,20 @@ static pfn_t block_alloc(unsigned order)
 
 static void hot_drain(void)
 {
-	while (nr_hot)
-		block_free(hot[--nr_hot], 0);
+	for (unsigned order = 0; order < HOT_ORDERS; order++)
+		while (hot[order].n)
+			block_free(hot[order].blocks[--hot[order].n], order);
 }
 
 static pfn_t take(unsigned order)
 {
 	pfn_t pfn;
 	spin_lock(&lock);
-	if (order == 0 && nr_hot) {
-		pfn = hot[--nr_hot];
+	if (order < HOT_ORDERS && hot[order].n) {
+		pfn = hot[order].blocks[--hot[order].n];
 	} else {
 		pfn = block_alloc(order);
-		if (unlikely(pfn == NO_FRAME && nr_hot)) {
+		if (unlikely(pfn == NO_FRAME && hot[0].n + hot[1].n)) {
 			hot_drain();
 			pfn = block_alloc(order);
 		}
@@ -127,8 +128,8 @@ void frame_free(pfn_t pfn, unsigned order)
 	spin_lock(&lock);
 	frame_table[pfn].refs = 0;
 	nr_free += 1u << order;
-	if (order == 0 && nr_hot < HOT_FRAMES)
-		hot[nr_hot++] = pfn;
+	if (order < HOT_ORDERS && hot[order].n < HOT_BLOCKS >> order)
+		hot[order].blocks[hot[order].n++] = pfn;
 	else
 		block_free(pfn, order);
 	spin_unlock(&lock);

@@ -106,9 +106,6 @@ void vmm_place(pte_t *directory)
 
 void vmm_warm_up(void)
 {
-#ifdef VO_STATIC
-	return;
-#endif
 	if (!module)
 		return;
 	header = (const struct vmm_header *)VMM_BASE;

@@ -248,7 +248,7 @@ void switch_interrupt(void)
 int switch_mode(bool to_virtual)
 {
 	int error = 0;
-	if (!vmm_present())
+	if (!vmm_present() || VO_IS_STATIC)
 		return -ENODEV;
 	mutex_lock(&mutex);
 	record = (struct switch_record){ .attach = to_virtual, .cpus = nr_cpus, .fail = record.fail };

@@ -140,6 +140,11 @@ static inline bool vo_in_text(uint32_t eip) { return eip - (uint32_t)(uintptr_t)
  * in them the compiler would keep the pointer, and the mode might change meanwhile (tools/check-vo proves that none is kept).
  */
 #ifdef VO_STATIC
+#define VO_IS_STATIC 1
+#else
+#define VO_IS_STATIC 0
+#endif
+#if VO_IS_STATIC
 #define VO(group, op) native_##group##_##op
 #elif defined(DEBUG)
 extern uint32_t vo_calls[NR_VO_OPS];

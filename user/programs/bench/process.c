@@ -53,7 +53,7 @@ static void shell(uint32_t n)
 
 const struct row process_rows[4] = {
 	{"null_call", 1000, null_call, NULL, NULL, NULL},
-	{"fork_exit_wait", 10, fork_exit_wait, NULL, NULL, NULL},
-	{"fork_exec_wait", 10, fork_exec_wait, NULL, NULL, NULL},
+	{"fork_exit_wait", 500, fork_exit_wait, NULL, NULL, NULL},
+	{"fork_exec_wait", 200, fork_exec_wait, NULL, NULL, NULL},
 	{"shell", 5, shell, NULL, NULL, NULL},
 };
