@@ -77,6 +77,7 @@ void gdb_connect(struct machine *m)
 	for (const struct machine *other = m->next; other; other = other->next)
 		n++;
 	snprintf(to.sun_path, sizeof(to.sun_path), "%.90s/%u.gdb", work_dir, n);
+	machine_stop(m); /* if the stub did it, it would report that, too, when it likes */
 	m->gdb = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (connect(m->gdb, (struct sockaddr *)&to, sizeof(to)) < 0)
 		give_up(BROKEN, "GDB stub: %s", strerror(errno));

@@ -141,7 +141,7 @@ static bool at_rest(struct machine *m)
 	return true;
 }
 
-static void check_whole(struct machine *m)
+void check_whole(struct machine *m)
 {
 	check_mode(m, true);
 	if (at_rest(m))
@@ -175,8 +175,7 @@ static void invariants(const struct test *t)
 	end_at_prompt(m);
 }
 
-/* Everything that must be as before after a pair of switches (N2): what we can read of it, as text. */
-static char *fingerprint(struct machine *m, char *text, size_t size)
+char *fingerprint(struct machine *m, char *text, size_t size)
 {
 	struct cpu_state cpus[CPUS_MAX];
 	unsigned n = machine_state(m, cpus);
@@ -187,7 +186,7 @@ static char *fingerprint(struct machine *m, char *text, size_t size)
 		virtual_read(m, c->cr3, c->gdt.base, tables, sizeof(tables));
 		at += (size_t)snprintf(text + at, size - at, "cr0 %x cr4 %x gdt %x/%x idt %x/%x tr %x/%x ldt %x cs %x ss %x:", c->cr0 & ~8u,
 				       c->cr4, c->gdt.base, c->gdt.limit, c->idt.base, c->idt.limit, c->tr.base, c->tr.limit,
-				       c->ldt.selector, c->cs.selector & 3, c->ss.selector & 3);
+				       c->ldt.selector, in_vmm(&c->gdt) ? 1 : c->cs.selector & 3, in_vmm(&c->gdt) ? 1 : c->ss.selector & 3);
 		for (unsigned k = 0; k < 7; k++)
 			at += (size_t)snprintf(text + at, size - at, " %llx", (unsigned long long)tables[k]);
 		at += (size_t)snprintf(text + at, size - at, "\n");
@@ -205,9 +204,14 @@ static char *fingerprint(struct machine *m, char *text, size_t size)
 	}
 	at += (size_t)snprintf(text + at, size - at, "text sum %x\n", sum);
 	if (!m->o.bochs) { /* masks and timers of the interrupt controllers */
-		char *lapic = qmp_human(m, "info lapic"), *line = strstr(lapic, "LVT0"), *end = strstr(lapic, " current_count");
-		at += (size_t)snprintf(text + at, size - at, "%.*s", line && end ? (int)(end - line) : 0, line ? line : "");
-		free(lapic);
+		for (unsigned i = 0; i < n; i++) {
+			char command[32];
+			snprintf(command, sizeof(command), "info lapic %u", i);
+			char *lapic = qmp_human(m, command), *line = strstr(lapic, "LVT0"), *end = strstr(lapic, " current_count");
+			CHECK(line && end, "QEMU shows no local APIC %u", i);
+			at += (size_t)snprintf(text + at, size - at, "%.*s\n", (int)(end - line), line);
+			free(lapic);
+		}
 		char *pic = qmp_human(m, "info pic"), *pins = strstr(pic, "pin");
 		at += (size_t)snprintf(text + at, size - at, "%.*s", pins ? (int)strcspn(pins, "I") : 0, pins ? pins : "");
 		free(pic);
