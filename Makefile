@@ -210,9 +210,14 @@ $(B)/tests/machine/%.c.o: tests/machine/%.c
 	$(call say,HOSTCC,$<)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -Iinclude -c $< -o $@
 
-$(B)/tests/run: $(MACHINE)
+# The attacks of the isolation tests: code that runs anywhere, linked at 0, from which the tests take it.
+$(B)/attacks: $(wildcard tests/isolation/*.S)
 	$(call say,LD,$@)
-	$(Q)$(HOSTCC) -o $@ $^ -ljansson -lelf -lutil
+	$(Q)mkdir -p $(@D) && $(CC32) $(KFLAGS) -MF $@.d -c $< -o $@.o && $(LD32) -z noexecstack -Ttext 0 -e 0 -o $@ $@.o
+
+$(B)/tests/run: $(MACHINE) $(B)/attacks
+	$(call say,LD,$@)
+	$(Q)$(HOSTCC) -o $@ $(MACHINE) -ljansson -lelf -lutil
 
 compile_commands.json: FORCE
 	@tools/compile-commands '$(CC32) $(KFLAGS)' '$(CC32) $(UFLAGS)' >$@

@@ -122,7 +122,7 @@ static unsigned emulate(struct cpu *c, struct regs *r)
 		__asm__ volatile("clts");
 		return 2;
 	}
-	if (code[1] == 0x01 && (code[2] & 0xF8) == 0x38) { /* invlpg (register) */
+	if (code[1] == 0x01 && (code[2] & 0xF8) == 0x38 && (code[2] & 6) != 4) { /* invlpg (register): without SIB and displacement */
 		__asm__ volatile("invlpg (%0)" : : "r"(*register_of(r, code[2])) : "memory");
 		return 3;
 	}

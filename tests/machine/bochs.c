@@ -123,6 +123,15 @@ void bochs_stop(struct machine *m)
 	m->stopped = true;
 }
 
+bool bochs_run(struct machine *m, double seconds)
+{
+	dprintf(m->monitor_in, "c\n");
+	char *text = answer(m, seconds);
+	m->stopped = text != NULL;
+	free(text);
+	return m->stopped;
+}
+
 int bochs_wait(struct machine *m, double seconds)
 {
 	char *text = m->stopped ? strdup("") : answer(m, seconds);

@@ -122,3 +122,49 @@ void gdb_read(struct machine *m, uint32_t address, void *buf, size_t bytes)
 		done += part;
 	}
 }
+
+/* The packet for one register needs more of the protocol; writing the first nine, of which one changes, does not. */
+void gdb_set_register(struct machine *m, enum gdb_register r, uint32_t value)
+{
+	char all[(GDB_EIP + 1) * 8 + 1], one[9];
+	snprintf(all, sizeof(all), "%s", gdb_command(m, 10, "g"));
+	snprintf(one, sizeof(one), "%08x", __builtin_bswap32(value));
+	memcpy(all + r * 8, one, 8);
+	if (r > GDB_EIP || strcmp(gdb_command(m, 10, "G%s", all), "OK") != 0)
+		give_up(BROKEN, "GDB stub: register %u is not set", r);
+}
+
+/* --- either emulator's debugger --- */
+
+void debug_break(struct machine *m, uint32_t address, bool set)
+{
+	static unsigned number, n;
+	if (!m->o.bochs) {
+		gdb_break(m, address, set);
+		return;
+	}
+	if (!set) {
+		free(bochs_command(m, "d %u", number));
+		return;
+	}
+	free(bochs_command(m, "lb 0x%x", address));
+	char *list = bochs_command(m, "blist");
+	for (const char *line = list; line; line = strchr(line + 1, '\n')) /* the latest has the highest number */
+		if (sscanf(line, " %u lbreakpoint", &n) == 1 && n > number)
+			number = n;
+	free(list);
+}
+
+void debug_set_register(struct machine *m, enum gdb_register r, uint32_t value)
+{
+	static const char *const names[] = { "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip" };
+	if (m->o.bochs)
+		free(bochs_command(m, "set %s = 0x%x", names[r], value));
+	else
+		gdb_set_register(m, r, value);
+}
+
+bool debug_run(struct machine *m, double seconds)
+{
+	return m->o.bochs ? bochs_run(m, seconds) : gdb_run(m, seconds);
+}

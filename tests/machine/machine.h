@@ -99,6 +99,7 @@ void bochs_start(struct machine *m);
 char *bochs_command(struct machine *m, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* answer, to be freed */
 void bochs_stop(struct machine *m);
 int bochs_wait(struct machine *m, double seconds);
+bool bochs_run(struct machine *m, double seconds);
 /* QEMU and Bochs: an ISO with kernel, root image and command line of m. Result: its path. */
 const char *machine_make_iso(const struct machine *m);
 /* The kernel command line of m. */
@@ -128,12 +129,21 @@ void gdb_step(struct machine *m);
 enum gdb_register { GDB_EAX, GDB_ECX, GDB_EDX, GDB_EBX, GDB_ESP, GDB_EBP, GDB_ESI, GDB_EDI, GDB_EIP, GDB_EFLAGS, GDB_CS };
 uint32_t gdb_register(struct machine *m, enum gdb_register r);
 void gdb_read(struct machine *m, uint32_t address, void *buf, size_t bytes); /* virtual addresses */
+void gdb_set_register(struct machine *m, enum gdb_register r, uint32_t value);
+
+/* The same for both emulators (QEMU: after gdb_connect). The machine is stopped by its debugger. One breakpoint in Bochs. */
+void debug_break(struct machine *m, uint32_t address, bool set);
+void debug_set_register(struct machine *m, enum gdb_register r, uint32_t value);
+/* Let it run. Result: whether it stopped by itself within the time; of QEMU false also if the machine ended. */
+bool debug_run(struct machine *m, double seconds);
 
 /* --- symbols (symbols.c): of kernel_file --- */
 
 uint32_t symbol(const char *name); /* gives up if there is none */
 bool symbol_exists(const char *name);
 uint32_t vmm_symbol(const char *name); /* the same of vmm_file */
+uint32_t attack_symbol(const char *name); /* of tests/isolation, which is linked at 0 */
+uint32_t attack_word(uint32_t address);   /* 32 bits of its code */
 /* The 32-bit word at a link address, as the file has it. */
 uint32_t symbol_file_word(uint32_t address);
 
@@ -153,6 +163,8 @@ unsigned machine_state(struct machine *m, struct cpu_state cpus[CPUS_MAX]);
 
 void physical_read(struct machine *m, uint32_t address, void *buf, size_t bytes);
 uint32_t physical_word(struct machine *m, uint32_t address);
+/* Whole words. Not where code was executed before: QEMU keeps what it translated. */
+void physical_write(struct machine *m, uint32_t address, const void *buf, size_t bytes);
 /* A kernel variable by name, read through its place in the image. */
 uint32_t kernel_word(struct machine *m, const char *name);
 

@@ -44,6 +44,19 @@ uint32_t physical_word(struct machine *m, uint32_t address)
 	return word;
 }
 
+void physical_write(struct machine *m, uint32_t address, const void *buf, size_t bytes)
+{
+	const uint32_t *words = buf;
+	if (!m->o.bochs) {
+		if (address > m->ram_bytes || bytes > m->ram_bytes - address)
+			give_up(FAILED, "machine address %#x is not memory", address);
+		memcpy(m->ram + address, buf, bytes);
+		return;
+	}
+	for (size_t i = 0; i < bytes / 4; i++)
+		free(bochs_command(m, "setpmem 0x%zx 4 0x%x", address + 4 * i, words[i]));
+}
+
 uint32_t kernel_word(struct machine *m, const char *name)
 {
 	return physical_word(m, symbol(name) - KERNEL_BASE);

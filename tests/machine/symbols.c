@@ -29,6 +29,14 @@ static Elf *vmm(void)
 	return elf ? elf : (elf = open_elf(vmm_file));
 }
 
+static Elf *attacks(void)
+{
+	static Elf *elf;
+	char path[300];
+	snprintf(path, sizeof(path), "%s/attacks", build_dir);
+	return elf ? elf : (elf = open_elf(path));
+}
+
 static bool find(Elf *elf, const char *name, uint32_t *value)
 {
 	for (Elf_Scn *s = NULL; (s = elf_nextscn(elf, s));) {
@@ -71,19 +79,42 @@ uint32_t vmm_symbol(const char *name)
 	return value;
 }
 
-uint32_t symbol_file_word(uint32_t address)
+uint32_t attack_symbol(const char *name)
+{
+	uint32_t value;
+	if (!find(attacks(), name, &value))
+		give_up(BROKEN, "there is no attack %s", name);
+	return value;
+}
+
+static bool file_word(Elf *elf, uint32_t address, uint32_t *word)
 {
 	size_t n = 0;
-	uint32_t word;
-	elf_getphdrnum(kernel(), &n);
+	elf_getphdrnum(elf, &n);
 	for (size_t i = 0; i < n; i++) {
 		GElf_Phdr p;
-		gelf_getphdr(kernel(), (int)i, &p);
+		gelf_getphdr(elf, (int)i, &p);
 		if (address < p.p_vaddr || address + 4 > p.p_vaddr + p.p_filesz)
 			continue;
-		const char *file = elf_rawfile(kernel(), NULL);
-		memcpy(&word, file + p.p_offset + (address - p.p_vaddr), 4);
-		return word;
+		const char *file = elf_rawfile(elf, NULL);
+		memcpy(word, file + p.p_offset + (address - p.p_vaddr), 4);
+		return true;
 	}
-	give_up(FAILED, "the kernel's file holds nothing at %#x", address);
+	return false;
+}
+
+uint32_t attack_word(uint32_t address)
+{
+	uint32_t word;
+	if (!file_word(attacks(), address, &word))
+		give_up(BROKEN, "the attacks' file holds nothing at %#x", address);
+	return word;
+}
+
+uint32_t symbol_file_word(uint32_t address)
+{
+	uint32_t word;
+	if (!file_word(kernel(), address, &word))
+		give_up(FAILED, "the kernel's file holds nothing at %#x", address);
+	return word;
 }

@@ -21,6 +21,7 @@ struct test {
 /* Each file's tests; the end has no name. soak: with --soak only. */
 extern const struct test boot_tests[], native_tests[], program_tests[], hostile_tests[], disk_tests[], document_tests[];
 extern const struct test soak_tests[], switch_tests[], switch_soak_tests[], rollback_tests[], rollback_soak_tests[];
+extern const struct test isolation_tests[], isolation_soak_tests[];
 void bench(const struct test *t), bench_switch(const struct test *t), demo(const struct test *t); /* --bench and so on */
 
 #define PROMPT "$ "
@@ -41,5 +42,6 @@ void check_cpu_virtual(struct machine *m, unsigned i, const struct cpu_state *c)
 void check_whole(struct machine *m); /* V1 to V6, and V7 if no CPU is within the VMM */
 /* Everything that must be as before after a pair of switches (N2): what we can read of it, as text. A stopped machine. */
 char *fingerprint(struct machine *m, char *text, size_t size);
+void check_frame_table(struct machine *m); /* virtual.c: V7. No CPU may be in the VMM */
 
 #endif

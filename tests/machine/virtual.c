@@ -98,7 +98,7 @@ static uint32_t vmm_word(struct machine *m, uint32_t cr3, const char *name)
 	return word;
 }
 
-static void check_frame_table(struct machine *m)
+void check_frame_table(struct machine *m)
 {
 	struct cpu_state cpus[CPUS_MAX];
 	unsigned n = machine_state(m, cpus);
@@ -184,9 +184,9 @@ char *fingerprint(struct machine *m, char *text, size_t size)
 		const struct cpu_state *c = &cpus[i];
 		uint64_t tables[7];
 		virtual_read(m, c->cr3, c->gdt.base, tables, sizeof(tables));
-		at += (size_t)snprintf(text + at, size - at, "cr0 %x cr4 %x gdt %x/%x idt %x/%x tr %x/%x ldt %x cs %x ss %x:", c->cr0 & ~8u,
+		at += (size_t)snprintf(text + at, size - at, "cr0 %x cr4 %x gdt %x/%x idt %x/%x tr %x/%x ldt %x:", c->cr0 & ~8u,
 				       c->cr4, c->gdt.base, c->gdt.limit, c->idt.base, c->idt.limit, c->tr.base, c->tr.limit,
-				       c->ldt.selector, in_vmm(&c->gdt) ? 1 : c->cs.selector & 3, in_vmm(&c->gdt) ? 1 : c->ss.selector & 3);
+				       c->ldt.selector);
 		for (unsigned k = 0; k < 7; k++)
 			at += (size_t)snprintf(text + at, size - at, " %llx", (unsigned long long)tables[k]);
 		at += (size_t)snprintf(text + at, size - at, "\n");

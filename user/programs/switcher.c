@@ -9,8 +9,10 @@ static int mode_fd; /* opened once, so that programs that count open files see n
 static bool is_virtual(void)
 {
 	char c = 0;
+	int got;
 	lseek(mode_fd, 0, SEEK_SET);
-	int got = read(mode_fd, &c, 1);
+	while ((got = read(mode_fd, &c, 1)) == -ENOMEM)
+		sleep(10); /* others may have it all for a moment */
 	if (got != 1)
 		complain(MODE, got), exit(1);
 	return c == 'v';
