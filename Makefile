@@ -55,6 +55,7 @@ KOBJ := $(KSRC:%=$(K)/%.o)
 ULIB := $(patsubst %,$(B)/user/%.o,$(sort $(wildcard user/lib/*.c user/lib/*.S)) kernel/lib/string.c kernel/lib/format.c)
 PROGRAMS := $(sort $(basename $(notdir $(wildcard user/programs/*.c))) $(notdir $(patsubst %/,%,$(dir $(wildcard user/programs/*/*.c)))))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+LIBRARY := $(patsubst %,$(B)/%.o,$(wildcard grader/machine/*.c))
 MACHINE := $(patsubst %,$(B)/%.o,$(wildcard tests/machine/*.c))
 
 .PHONY: all help setup demo test soak bench bench-switch run run-bochs iso doctor size check debug clean kernel unit FORCE
@@ -206,18 +207,18 @@ $(B)/unit/%: tests/unit/%.c
 	$(call say,HOSTCC,$@)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all -Itests/unit -Iinclude -Ikernel $< -o $@ -lcmocka
 
-$(B)/tests/machine/%.c.o: tests/machine/%.c
+$(MACHINE) $(LIBRARY): $(B)/%.c.o: %.c
 	$(call say,HOSTCC,$<)
-	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -Iinclude -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -Igrader/machine -Iinclude -c $< -o $@
 
 # The attacks of the isolation tests: code that runs anywhere, linked at 0, from which the tests take it.
 $(B)/attacks: $(wildcard tests/isolation/*.S)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC32) $(KFLAGS) -MF $@.d -c $< -o $@.o && $(LD32) -z noexecstack -Ttext 0 -e 0 -o $@ $@.o
 
-$(B)/tests/run: $(MACHINE) $(B)/attacks
+$(B)/tests/run: $(MACHINE) $(LIBRARY) $(B)/attacks
 	$(call say,LD,$@)
-	$(Q)$(HOSTCC) -o $@ $(MACHINE) -ljansson -lelf -lutil
+	$(Q)$(HOSTCC) -o $@ $(MACHINE) $(LIBRARY) -ljansson -lelf -lutil
 
 compile_commands.json: FORCE
 	@tools/compile-commands '$(CC32) $(KFLAGS)' '$(CC32) $(UFLAGS)' >$@

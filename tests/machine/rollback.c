@@ -225,7 +225,7 @@ static void silence(struct machine *m, unsigned cpu)
 static void check_time(double start)
 {
 	double took = now() - start;
-	CHECK(took > 0.9 && took < 10, "the switch failed after %.1f s: it should wait for 1 s", took);
+	CHECK(took > 0.9, "the switch failed after %.1f s: it should wait for 1 s", took);
 }
 
 static void silent_attach(struct machine *m, unsigned cpu)

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs tests (judge.h): starts a process for each, some at a time, collects their verdicts, writes them as JUnit XML. */
+#include "judge.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+enum { REASON_BYTES = 16384 };
+
+static const struct judge *judge;
+static const char *current_name;
+static int report_fd = -1;
+const char *work_dir, *build_dir = "build", *kernel_file = "build/cinnabar", *vmm_file = "build/vmm";
+const char *const outcome_words[4] = { "ok  ", "FAIL", "skip", "ERR " };
+
+/* Up the pipe goes the outcome as a digit, and the reason. Without a pipe, outside of tests: the reason to stderr. */
+void give_up(enum outcome outcome, const char *why, ...)
+{
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	va_list ap;
+	va_start(ap, why);
+	if (report_fd >= 0)
+		fputc('0' + (int)outcome, f);
+	vfprintf(f, why, ap);
+	va_end(ap);
+	if (outcome != SKIPPED && report_fd >= 0) {
+		fprintf(f, "\nagain: %s %s\n", judge->again, current_name);
+		for (const struct machine *m = machines; m; m = m->next)
+			machine_describe(m, f);
+	} else {
+		fputc('\n', f);
+	}
+	fclose(f);
+	for (size_t done = 0; done < size;) {
+		ssize_t n = write(report_fd >= 0 ? report_fd : 2, text + done, size - done);
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	for (struct machine *m = machines; m; m = m->next)
+		machine_quit(m);
+	_exit(1);
+}
+
+/* The test's own limit: a verdict with the serial log's tail. If it is stuck deeper, the judge ends it a little later. */
+static void time_over(int sig)
+{
+	(void)sig;
+	give_up(FAILED, "not done within its time limit");
+}
+
+/* In the test's process. */
+static void child(struct result *r, int fd)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setpgid(0, 0);
+	signal(SIGINT, SIG_DFL), signal(SIGTERM, SIG_DFL), signal(SIGPIPE, SIG_IGN);
+	signal(SIGALRM, time_over);
+	alarm(r->test.seconds);
+	report_fd = fd;
+	current_name = r->test.name;
+	work_dir = r->dir;
+	r->test.run(&r->test);
+	for (struct machine *m = machines; m; m = m->next)
+		machine_quit(m);
+	if (write(fd, "0", 1) != 1)
+		_exit(1);
+	_exit(0);
+}
+
+static void start(struct result *r, unsigned index)
+{
+	int fds[2];
+	snprintf(r->dir, sizeof(r->dir), "%s/%u", judge->base_dir, index);
+	if (mkdir(r->dir, 0700) < 0 || pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		give_up(BROKEN, "%s: %s", r->dir, strerror(errno));
+	r->start = now();
+	r->outcome = FAILED;
+	fflush(stdout);
+	r->pid = fork();
+	if (r->pid == 0) {
+		fcntl(fds[1], F_SETFL, 0);
+		child(r, fds[1]);
+	}
+	setpgid(r->pid, r->pid);
+	close(fds[1]);
+	r->pipe = fds[0];
+}
+
+static void collect(struct result *r)
+{
+	char buf[4096];
+	for (ssize_t n; (n = read(r->pipe, buf, sizeof(buf))) > 0;) {
+		if (r->reason_bytes + (size_t)n > REASON_BYTES)
+			continue;
+		r->reason = realloc(r->reason, r->reason_bytes + (size_t)n + 1);
+		memcpy(r->reason + r->reason_bytes, buf, (size_t)n);
+		r->reason[r->reason_bytes += (size_t)n] = '\0';
+	}
+}
+
+char *judge_make_dir(void)
+{
+	const char *tmp = getenv("TMPDIR");
+	char *dir;
+	if (asprintf(&dir, "%s/cinnabar.XXXXXX", tmp && *tmp ? tmp : "/tmp") < 0 || !mkdtemp(dir))
+		give_up(BROKEN, "%s: %s", dir, strerror(errno));
+	return dir;
+}
+
+void judge_remove_dir(const char *dir)
+{
+	pid_t pid = process_start((char *[]){ "rm", "-rf", (char *)dir, NULL }, -1, -1, -1);
+	process_wait(pid, 30);
+}
+
+static void finish(struct result *r, int status)
+{
+	collect(r);
+	close(r->pipe);
+	kill(-r->pid, SIGKILL); /* what the test left behind, in its own process group */
+	r->seconds = now() - r->start;
+	r->done = true;
+	r->pid = 0;
+	if (r->reason_bytes > 0 && r->reason[0] >= '0' && r->reason[0] <= '3') {
+		r->outcome = (enum outcome)(r->reason[0] - '0');
+		memmove(r->reason, r->reason + 1, r->reason_bytes);
+	} else {
+		free(r->reason);
+		if ((r->timed_out ? asprintf(&r->reason, "not done within %u s; again: %s %s", r->test.seconds, judge->again, r->test.name)
+				  : asprintf(&r->reason, "ended without a verdict, wait status %#x; again: %s %s", status, judge->again,
+					     r->test.name)) < 0)
+			r->reason = "no memory";
+	}
+	judge_remove_dir(r->dir);
+}
+
+static bool interrupted(void) { return judge->interrupted && *judge->interrupted; }
+
+/* Result: how many of them have ended. */
+static unsigned poll_running(struct result *results, unsigned n, unsigned done)
+{
+	unsigned ended = 0;
+	for (struct result *r = results; r < results + n; r++) {
+		int status;
+		if (r->pid == 0)
+			continue;
+		collect(r);
+		if (waitpid(r->pid, &status, WNOHANG) == r->pid) {
+			finish(r, status);
+			judge->report(r, done + ++ended, n);
+		} else if (!r->timed_out && (interrupted() || now() - r->start > r->test.seconds + 10)) {
+			r->timed_out = true;
+			kill(r->pid, SIGKILL);
+		}
+	}
+	if (ended == 0)
+		usleep(5000);
+	return ended;
+}
+
+unsigned judge_all(const struct judge *j, struct result *results, unsigned n)
+{
+	unsigned started = 0, done = 0;
+	judge = j;
+	while (done < started || (started < n && !interrupted()))
+		if (started < n && started - done < j->jobs && !interrupted())
+			start(&results[started], started), started++;
+		else
+			done += poll_running(results, n, done);
+	return done;
+}
+
+static void xml_text(FILE *f, const char *s)
+{
+	for (; *s; s++)
+		if (strchr("<>&\"", *s))
+			fprintf(f, "&#%d;", *s);
+		else if ((unsigned char)*s >= ' ' || *s == '\n' || *s == '\t')
+			fputc(*s, f);
+}
+
+void judge_write_junit(const char *path, const char *suite, const struct result *results, unsigned n, double seconds)
+{
+	static const char *const elements[] = { NULL, "failure", "skipped", "error" };
+	unsigned count[4] = { 0 }, done = 0;
+	FILE *f = fopen(path, "w");
+	if (!f)
+		give_up(BROKEN, "%s: %s", path, strerror(errno));
+	for (const struct result *r = results; r < results + n; r++)
+		count[r->outcome] += r->done, done += r->done;
+	fprintf(f, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+	fprintf(f, "<testsuite name=\"%s\" tests=\"%u\" failures=\"%u\" errors=\"%u\" skipped=\"%u\" time=\"%.1f\">\n", suite, done,
+		count[FAILED], count[BROKEN], count[SKIPPED], seconds);
+	for (const struct result *r = results; r < results + n; r++) {
+		const char *element = elements[r->outcome];
+		if (!r->done)
+			continue;
+		fprintf(f, "<testcase classname=\"%s\" name=\"%s\" time=\"%.1f\">", suite, r->test.name, r->seconds);
+		if (element) {
+			fprintf(f, "<%s>", element);
+			xml_text(f, r->reason);
+			fprintf(f, "</%s>", element);
+		}
+		fprintf(f, "</testcase>\n");
+	}
+	fprintf(f, "</testsuite>\n");
+	fclose(f);
+}
