@@ -55,8 +55,8 @@ KOBJ := $(KSRC:%=$(K)/%.o)
 ULIB := $(patsubst %,$(B)/user/%.o,$(sort $(wildcard user/lib/*.c user/lib/*.S)) kernel/lib/string.c kernel/lib/format.c)
 PROGRAMS := $(sort $(basename $(notdir $(wildcard user/programs/*.c))) $(notdir $(patsubst %/,%,$(dir $(wildcard user/programs/*/*.c)))))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
-LIBRARY := $(patsubst %,$(B)/%.o,$(wildcard grader/machine/*.c))
-MACHINE := $(patsubst %,$(B)/%.o,$(wildcard tests/machine/*.c))
+LIBRARY := $(patsubst %,$(B)/host/%.o,$(wildcard grader/machine/*.c))
+MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c))
 
 .PHONY: all help setup demo test soak bench bench-switch run run-bochs iso doctor size check debug clean kernel unit FORCE
 all: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2
@@ -207,7 +207,7 @@ $(B)/unit/%: tests/unit/%.c
 	$(call say,HOSTCC,$@)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all -Itests/unit -Iinclude -Ikernel $< -o $@ -lcmocka
 
-$(MACHINE) $(LIBRARY): $(B)/%.c.o: %.c
+$(MACHINE) $(LIBRARY): $(B)/host/%.c.o: %.c
 	$(call say,HOSTCC,$<)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -Igrader/machine -Iinclude -c $< -o $@
 
