@@ -31,6 +31,7 @@ static uint64_t tss_descriptor(const struct tss *t)
 static void fill(struct cpu *c, unsigned index)
 {
 	c->index = index;
+	/* LAB 2 TODO 1 BEGIN quiet */
 	c->gdt[SEL_KCODE / 8] = DESCRIPTOR(0, LIMIT, SEG_CODE, 1);
 	c->gdt[SEL_KDATA / 8] = DESCRIPTOR(0, LIMIT, SEG_DATA, 1);
 	c->gdt[SEL_UCODE / 8] = DESCRIPTOR(0, LIMIT, SEG_CODE, 3);
@@ -41,6 +42,7 @@ static void fill(struct cpu *c, unsigned index)
 	c->gdt[SEL_VMM_DATA / 8] = DESCRIPTOR(0, 0xFFFFF, SEG_DATA, 0);
 	c->tss = (struct tss){ .ss0 = SEL_VMM_DATA, .esp0 = (uint32_t)c + CPU_BYTES, .ss1 = SEL_KDATA | 1,
 			       .iomap = sizeof(struct tss) }; /* no port for anybody: docs/vmm.md says why */
+	/* LAB 2 TODO 1 END */
 	c->df_tss = (struct tss){
 		.cr3 = boot.directory << PAGE_SHIFT, .eip = (uint32_t)double_fault_entry, .eflags = EFLAGS_FIXED,
 		.esp = (uint32_t)&df_stacks[index + 1] - 4, .es = SEL_VMM_DATA, .cs = SEL_VMM_CODE, .ss = SEL_VMM_DATA,
@@ -89,12 +91,14 @@ void cpu_install(struct cpu *c, uint32_t kernel_stack)
 	__asm__ volatile("sgdt %0; sidt %1; str %2; movl %%dr7, %3"
 			 : "=m"(c->native.gdtr), "=m"(c->native.idtr), "=r"(c->native.tr), "=r"(c->native.dr7));
 	c->native.sysenter_cs = read_sysenter_cs();
+	/* LAB 2 TODO 3 BEGIN */
 	c->tss.esp1 = kernel_stack;
 	c->gdt[SEL_TSS / 8] &= ~TSS_BUSY;
 	__asm__ volatile("lgdt %0; lidt %1; ltr %w2; lldt %w3; movl %4, %%dr7"
 			 : : "m"(gdtr), "m"(idtr), "r"(SEL_TSS), "r"(0), "r"(0x400) : "memory");
 	write_sysenter_cs(0);
 	flush_local();
+	/* LAB 2 TODO 3 END */
 	c->shared->vif = 0;
 	c->shared->pending = 0;
 	c->flush_wanted = 0;
@@ -103,12 +107,14 @@ void cpu_install(struct cpu *c, uint32_t kernel_stack)
 
 void cpu_restore(struct cpu *c, struct regs *r)
 {
+	/* LAB 3 TODO 7 BEGIN */
 	uint64_t *tss = (uint64_t *)(c->native.gdtr.base + (c->native.tr & ~7u));
 	*tss &= ~TSS_BUSY;
 	__asm__ volatile("lgdt %0; lidt %1; ltr %w2; lldt %w3; movl %4, %%dr7"
 			 : : "m"(c->native.gdtr), "m"(c->native.idtr), "r"(c->native.tr), "r"(0), "r"(c->native.dr7) : "memory");
 	write_sysenter_cs(c->native.sysenter_cs);
 	flush_local();
+	/* LAB 3 TODO 7 END */
 	c->attached = false;
 	r->eax = 0;
 	/* Ring 0 of the kernel: its stack and segments, the registers as the hypercall found them. */

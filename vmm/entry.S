@@ -48,7 +48,9 @@ vmm_enter:
 	popl %ebp
 	ret
 
-2:	movw $SEL_KDATA, %cx
+2:
+	/* LAB 2 TODO 4 BEGIN */
+	movw $SEL_KDATA, %cx
 	movw %cx, %ds
 	movw %cx, %es
 	movw %cx, %fs
@@ -66,6 +68,7 @@ vmm_enter:
 	pushl $KERNEL_CS
 	pushl %edx
 	iretl
+	/* LAB 2 TODO 4 END */
 
 	.macro save
 	pushal

@@ -85,10 +85,12 @@ static pte_t *home_of(struct cpu *c, const struct frame *f)
 
 static void home_protect(struct cpu *c, const struct frame *f, bool protect)
 {
+	/* LAB 1 TODO 6 BEGIN */
 	if (!(f->home & HOME_W))
 		return;
 	pte_t *home = home_of(c, f);
 	*home = protect ? *home & ~(pte_t)PTE_W : *home | PTE_W;
+	/* LAB 1 TODO 6 END */
 }
 
 /* --- references --- */
@@ -96,6 +98,7 @@ static void home_protect(struct cpu *c, const struct frame *f, bool protect)
 /* Whether a page table may hold this entry; if so, it is counted. */
 static inline int pte_get(pte_t pte)
 {
+	/* LAB 1 TODO 7 BEGIN */
 	if (!(pte & PTE_P))
 		return 0;
 	if (!owned(pte >> PAGE_SHIFT))
@@ -109,6 +112,7 @@ static inline int pte_get(pte_t pte)
 		f->use++;
 	}
 	return 0;
+	/* LAB 1 TODO 7 END */
 }
 
 static inline void pte_put(pte_t pte)
@@ -171,6 +175,7 @@ static bool same_upper(const pte_t *entries)
 
 static int get_entries(struct cpu *c, const pte_t *entries, enum type type)
 {
+	/* LAB 1 TODO 8 BEGIN */
 	unsigned n = type == TABLE ? 1024 : USER_ENTRIES;
 	for (unsigned i = 0; (i = next_entry(entries, i, n)) < n; i++) {
 		int error = type == TABLE ? pte_get(entries[i]) : pde_get(c, entries[i]);
@@ -184,6 +189,7 @@ static int get_entries(struct cpu *c, const pte_t *entries, enum type type)
 		return -EPERM;
 	}
 	return 0;
+	/* LAB 1 TODO 8 END */
 }
 
 static void enlist(struct frame *f, mfn_t mfn)
@@ -207,10 +213,12 @@ static void forget_tables(void)
 static int promote(struct cpu *c, mfn_t mfn, enum type type)
 {
 	struct frame *f = fresh(mfn);
+	/* LAB 1 TODO 9 BEGIN */
 	if (type_of(f) != WRITABLE || (f->use & COUNT_MASK) != (f->home & HOME_W ? 1u : 0u))
 		return -EBUSY;
 	f->use = (uint32_t)type << 28;
 	enlist(f, mfn);
+	/* LAB 1 TODO 9 END */
 	if (c->attached) { /* else frames_protect() and cpu_install() do this for all */
 		home_protect(c, f, true);
 		flush_everywhere(c);
@@ -407,12 +415,14 @@ static void account_shared(struct cpu *c)
 				hidden[nr_hidden].index = i;
 				hidden[nr_hidden++].pte = table[i];
 			}
+			/* LAB 1 TODO 10 BEGIN */
 			if (mfn >= boot.nr_mfns)
 				continue;
 			if (pfn < boot.nr_pfns)
 				frames[mfn].home |= pfn << PAGE_SHIFT | OWNED | (table[i] & PTE_W ? HOME_W : 0);
 			if (table[i] & PTE_W)
 				frames[mfn].home += 1u << BASE_SHIFT;
+			/* LAB 1 TODO 10 END */
 		}
 	}
 }
@@ -421,9 +431,11 @@ static void account_shared(struct cpu *c)
 static void fix_shared(struct cpu *c, mfn_t mfn)
 {
 	struct frame *f = &frames[mfn];
+	/* LAB 1 TODO 11 BEGIN */
 	home_protect(c, f, true);
 	f->generation = FOR_EVER;
 	f->use = (uint32_t)SHARED << 28;
+	/* LAB 1 TODO 11 END */
 }
 
 void frames_warm_up(struct cpu *c)

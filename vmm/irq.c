@@ -106,6 +106,7 @@ int irq_tick(unsigned hz)
 /* Delivers at most one event: the kernel's handler ends by setting virtual IF, which asks for the next. */
 void deliver(struct cpu *c, struct regs *r)
 {
+	/* LAB 2 TODO 6 BEGIN */
 	struct vmm_shared *s = c->shared;
 	uint32_t pending = s->pending & ((1u << NR_EVENTS) - 1);
 	if (!pending || !((s->vif & EFLAGS_IF) || (r->cs & 3) == 3))
@@ -114,10 +115,12 @@ void deliver(struct cpu *c, struct regs *r)
 	s->pending &= ~(1u << event);
 	s->exits[EXIT_EVENT]++;
 	bounce(c, r, vector_of(event));
+	/* LAB 2 TODO 6 END */
 }
 
 void irq_reinject(struct cpu *c)
 {
+	/* LAB 3 TODO 8 BEGIN */
 	vmm_lock(c);
 	for (uint32_t pending = c->shared->pending & ((1u << NR_EVENTS) - 1); pending; pending &= pending - 1) {
 		unsigned event = (unsigned)__builtin_ctz(pending);
@@ -128,4 +131,5 @@ void irq_reinject(struct cpu *c)
 	}
 	vmm_unlock();
 	c->shared->pending = 0;
+	/* LAB 3 TODO 8 END */
 }

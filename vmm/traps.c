@@ -26,12 +26,14 @@ void traps_warm_up(void)
 	static const uint8_t direct[] = { VEC_BP, VEC_OF, VEC_UD, VEC_NM, VEC_MF, VEC_XM, SYSCALL_VECTOR };
 	for (unsigned v = 0; v < 256; v++)
 		handlers[v] = gate_offset(boot.idt[v]);
+	/* LAB 2 TODO 2 BEGIN quiet */
 	for (unsigned i = 0; i < vmm_stub_count; i++)
 		vmm_idt[vmm_stubs[2 * i]] = gate(vmm_stubs[2 * i + 1], SEL_VMM_CODE, GATE_INTERRUPT, 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(direct); i++) {
 		unsigned v = direct[i], dpl = v == VEC_BP || v == VEC_OF || v == SYSCALL_VECTOR ? 3 : 0;
 		vmm_idt[v] = gate(handlers[v], SEL_KCODE | 1, GATE_TRAP, dpl);
 	}
+	/* LAB 2 TODO 2 END */
 	vmm_idt[VEC_DF] = gate(0, SEL_DF_TSS, GATE_TASK, 0);
 	vmm_idt[HYPERCALL_VECTOR] = gate((uint32_t)hypercall_entry, SEL_VMM_CODE, GATE_INTERRUPT, 1);
 }
@@ -42,6 +44,7 @@ void bounce(struct cpu *c, struct regs *r, unsigned vector)
 	uint32_t frame[6], *at = frame;
 	if (!handlers[vector])
 		stop_kernel(r, "a vector without a handler", vector);
+	/* LAB 2 TODO 5 BEGIN */
 	if (has_error)
 		*at++ = r->error;
 	*at++ = r->eip;
@@ -61,6 +64,7 @@ void bounce(struct cpu *c, struct regs *r, unsigned vector)
 	r->ss = SEL_KDATA | 1;
 	r->eflags &= ~(uint32_t)(EFLAGS_TF | EFLAGS_NT | EFLAGS_AC | EFLAGS_IOPL);
 	c->shared->vif = 0;
+	/* LAB 2 TODO 5 END */
 	c->shared->exits[EXIT_BOUNCED]++;
 }
 

@@ -44,6 +44,7 @@ static void flush_main(void)
 /* The first process, still a kernel task: mount the root, become /bin/init. */
 static void init_main(void)
 {
+	char mode[16];
 	static char args[sizeof("/bin/init") + sizeof(boot_info.cmdline)] = "/bin/init";
 	struct blockdev *root = root_device();
 	struct task *t = current(), *flush = task_create("flush", flush_main);
@@ -54,13 +55,18 @@ static void init_main(void)
 	error = files_init_console();
 	if (error || !flush)
 		panic("boot: cannot open /dev/console (error %d)", error);
-	sched_ready(flush);
 	bool run = boot_option("run", args + sizeof("/bin/init"), sizeof(boot_info.cmdline));
 	size_t bytes = sizeof("/bin/init") + (run ? strlen(args + sizeof("/bin/init")) + 1 : 0);
 	error = task_exec(args, run ? 2 : 1, args, bytes);
 	if (error)
 		panic("boot: cannot run /bin/init (error %d)", error);
 	t->pgid = t->pid;
+	if (boot_option("mode", mode, sizeof(mode)) && strcmp(mode, "native") != 0) {
+		error = strcmp(mode, "virtual") == 0 ? switch_at_boot() : -EINVAL;
+		if (error)
+			panic("boot: mode=%s failed (error %d); it can be native or, with the boot module `vmm`, virtual", mode, error);
+	}
+	sched_ready(flush);
 	task_enter_user();
 }
 

@@ -52,6 +52,7 @@ static int assign_fixed(const struct frame_range *fixed, unsigned n)
 /* pfn == mfn wherever that is usable; the frames above nr_pfns fill the rest. */
 static void assign_identity(void)
 {
+	/* LAB 1 TODO 1 BEGIN */
 	for (pfn_t pfn = 0; pfn < MIN(nr_pfns, nr_mfns); pfn++)
 		if (m2p[pfn] == USABLE)
 			assign(pfn, pfn);
@@ -66,6 +67,7 @@ static void assign_identity(void)
 	for (; mfn < nr_mfns; mfn++) /* more memory than pfns: the kernel does not own it */
 		if (m2p[mfn] == USABLE)
 			m2p[mfn] = NO_FRAME;
+	/* LAB 1 TODO 1 END */
 }
 
 static uint32_t next_random(uint32_t *state) /* xorshift32 (G. Marsaglia, 2003); never 0 */
@@ -79,6 +81,7 @@ static uint32_t next_random(uint32_t *state) /* xorshift32 (G. Marsaglia, 2003);
 /* Fisher-Yates over the pfns that are not fixed. */
 static void shuffle(const struct frame_range *fixed, unsigned n, uint32_t seed)
 {
+	/* LAB 1 TODO 2 BEGIN */
 	uint32_t state = seed * 2654435761u + 1;
 	if (state == 0)
 		state = 1;
@@ -93,6 +96,7 @@ static void shuffle(const struct frame_range *fixed, unsigned n, uint32_t seed)
 		assign(i, p2m[j]);
 		assign(j, at_i);
 	}
+	/* LAB 1 TODO 2 END */
 }
 
 int p2m_build(const struct frame_range *usable, unsigned n, const struct frame_range *reserved, unsigned nr_reserved,

@@ -17,8 +17,10 @@ static pfn_t pte_pfn(pte_t pte) { return mfn_to_pfn(pte >> PAGE_SHIFT); }
 
 static pte_t *table_of(const struct mm *mm, uint32_t address)
 {
+	/* LAB 1 TODO 3 BEGIN */
 	pte_t pde = mm->directory[address >> 22];
 	return pde ? pfn_to_virt(pte_pfn(pde)) : NULL;
+	/* LAB 1 TODO 3 END */
 }
 
 static pte_t *slot_of(const struct mm *mm, uint32_t address)
@@ -30,6 +32,7 @@ static pte_t *slot_of(const struct mm *mm, uint32_t address)
 /* The entry for an address, its table made if need be; NULL if memory is out. */
 static pte_t *slot_make(struct mm *mm, uint32_t address)
 {
+	/* LAB 1 TODO 4 BEGIN */
 	unsigned i = address >> 22;
 	if (!mm->directory[i]) {
 		pfn_t pfn = table_take();
@@ -41,6 +44,7 @@ static pte_t *slot_make(struct mm *mm, uint32_t address)
 		mm->slots[i / 32] |= 1u << (i % 32);
 	}
 	return slot_of(mm, address);
+	/* LAB 1 TODO 4 END */
 }
 
 static pte_t pte_make(pfn_t pfn, int prot)
@@ -176,6 +180,7 @@ static void drop_pages(struct mm *mm, uint32_t start, uint32_t end, bool loaded)
 			continue;
 		while (!slot[first])
 			first++;
+		/* LAB 1 TODO 5 BEGIN */
 		vo_batch_begin();
 		for (unsigned i = first; i < behind; i++)
 			if (slot[i])
@@ -187,6 +192,7 @@ static void drop_pages(struct mm *mm, uint32_t start, uint32_t end, bool loaded)
 		mm->pages -= nr;
 		while (nr)
 			frame_put(frames[--nr]);
+		/* LAB 1 TODO 5 END */
 	}
 }
 

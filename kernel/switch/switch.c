@@ -39,6 +39,7 @@ static uint32_t others(void) { return (bit(nr_cpus) - 1) & ~bit(this_cpu()); }
 /* Wait until all other CPUs' bits are set. Result: 0, -ETIMEDOUT. */
 static int await(volatile uint32_t *bits)
 {
+	/* LAB 3 TODO 3 BEGIN */
 	for (uint64_t end = 0; (*bits & others()) != others();) {
 		uint64_t t = native_time_now();
 		end = end ? end : t + ANSWER_NS;
@@ -47,11 +48,13 @@ static int await(volatile uint32_t *bits)
 		__asm__ volatile("pause");
 	}
 	return 0;
+	/* LAB 3 TODO 3 END */
 }
 
 /* Do a step on all CPUs. */
 static void everywhere(void (*step)(bool attach), bool attach)
 {
+	/* LAB 3 TODO 4 BEGIN */
 	now.done = 0;
 	now.step = step;
 	now.step_attach = attach;
@@ -60,6 +63,7 @@ static void everywhere(void (*step)(bool attach), bool attach)
 		step(attach);
 	while ((now.done & others()) != others())
 		__asm__ volatile("pause");
+	/* LAB 3 TODO 4 END */
 }
 
 /* --- the phases, in order; result: 0 or a negative errno value --- */
@@ -95,7 +99,9 @@ int gather(bool attach)
 int quiesce(bool attach)
 {
 	(void)attach;
+	/* LAB 3 TODO 2 BEGIN */
 	return now.busy ? -EBUSY : 0;
+	/* LAB 3 TODO 2 END */
 }
 
 /* Types and counts of what the CPUs' page directories reach. Detach keeps them until it is certain. */
@@ -138,8 +144,10 @@ int install(bool attach)
 /* The code selector in each frame of interrupted kernel code: its RPL is the ring to return to. */
 static void translate_frames(struct task *t)
 {
+	/* LAB 3 TODO 6 BEGIN quiet */
 	for (struct trap_frame *f = t->kernel_frames; f; f = (struct trap_frame *)f->outer)
 		f->cs = SEL_KCODE | now.step_attach;
+	/* LAB 3 TODO 6 END */
 }
 
 static void translate_here(bool attach)
@@ -158,10 +166,12 @@ int translate(bool attach)
 /* Exchange the VO. From here on there is no way back. */
 int commit(bool attach)
 {
+	/* LAB 3 TODO 9 BEGIN */
 	vo = attach ? virtual_vo : native_vo;
 	if (!attach)
 		vmm_enter(VMM_FORGET, this_cpu(), 0);
 	return 0;
+	/* LAB 3 TODO 9 END */
 }
 
 /* Let all CPUs go on. */
@@ -181,11 +191,13 @@ const struct phase phases[NR_PHASES] = {
 
 static void undo(unsigned failed)
 {
+	/* LAB 3 TODO 10 BEGIN */
 	for (unsigned p = failed + 1; p-- > PHASE_ACCOUNT;)
 		if (p == PHASE_ACCOUNT && now.attach)
 			vmm_enter(VMM_FORGET, this_cpu(), 0);
 		else if (p != PHASE_ACCOUNT)
 			phases[p].run(!now.attach);
+	/* LAB 3 TODO 10 END */
 }
 
 static void lead(void)
@@ -193,6 +205,7 @@ static void lead(void)
 	int error = 0;
 	unsigned p = PHASE_GATHER;
 	record_phase(&record, PHASE_REQUEST);
+	/* LAB 3 TODO 11 BEGIN */
 	for (; p < PHASE_RESUME && !error; p++) {
 		error = phases[p].run(now.attach);
 		if (!error && record.fail == p && p < PHASE_COMMIT)
@@ -210,12 +223,14 @@ static void lead(void)
 		now.step = NULL;
 		__atomic_fetch_add(&now.order, 1, __ATOMIC_RELEASE);
 	}
+	/* LAB 3 TODO 11 END */
 	record_phase(&record, PHASE_RESUME);
 	now.result = error;
 }
 
 static void follow(void)
 {
+	/* LAB 3 TODO 5 BEGIN */
 	uint32_t order = now.first_order;
 	for (void (*step)(bool) = install_here; step;) {
 		while (now.order == order)
@@ -226,6 +241,7 @@ static void follow(void)
 			step(now.step_attach);
 		__atomic_fetch_or(&now.done, bit(this_cpu()), __ATOMIC_RELEASE);
 	}
+	/* LAB 3 TODO 5 END */
 }
 
 void switch_interrupt(void)
@@ -234,8 +250,10 @@ void switch_interrupt(void)
 	if (!now.wanted)
 		return;
 	loaded.directory[cpu] = task_directory(current());
+	/* LAB 3 TODO 1 BEGIN */
 	if (vo_uses[cpu] || task_in_vo(current()))
 		__atomic_fetch_or(&now.busy, bit(cpu), __ATOMIC_RELAXED);
+	/* LAB 3 TODO 1 END */
 	__atomic_fetch_or(&now.arrived, bit(cpu), __ATOMIC_RELEASE);
 	if (cpu == now.leader)
 		lead();
@@ -266,6 +284,24 @@ int switch_mode(bool to_virtual)
 		record_end(&record);
 	record.fail = 0;
 	mutex_unlock(&mutex);
+	return error;
+}
+
+int switch_at_boot(void)
+{
+	if (nr_cpus > 1 || !vmm_present() || VO_IS_STATIC)
+		return switch_mode(true);
+	uint32_t flags = VO(irq, save)();
+	loaded.directory[0] = task_directory(current());
+	now.step_attach = true;
+	int error = account(true);
+	if (!error) {
+		protect(true);
+		install_here(true);
+		sched_each_preempted(translate_frames);
+		vo = virtual_vo;
+	}
+	VO(irq, restore)(flags);
 	return error;
 }
 

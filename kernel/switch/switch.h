@@ -27,6 +27,12 @@ uint32_t vmm_block(void); /* its machine address, for /proc/memmap */
  * then everything is as before, and /proc/switch has the reason. Context: process.
  */
 int switch_mode(bool to_virtual);
+/*
+ * switch_at_boot - attach for mode=virtual on the command line: with one CPU the phases follow each other here, without
+ * request, gather and quiesce, since no other CPU and no other task can be in their way. Result: as switch_mode().
+ * Context: the first process, its program loaded but not running yet.
+ */
+int switch_at_boot(void);
 /* The dedicated vector came. Interrupts off; its end was signalled. */
 void switch_interrupt(void);
 

@@ -132,18 +132,22 @@ static void virtual_mmu_flush_all(void) { virtual_mmu_flush_page(VMM_FLUSH_ALL);
 
 static uint32_t virtual_irq_save(void)
 {
+	/* LAB 2 TODO 7 BEGIN */
 	struct vmm_shared *s = shared();
 	uint32_t flags = s->vif;
 	s->vif = 0;
 	return flags;
+	/* LAB 2 TODO 7 END */
 }
 
 static void virtual_irq_restore(uint32_t flags)
 {
+	/* LAB 2 TODO 8 BEGIN */
 	struct vmm_shared *s = shared();
 	s->vif = flags & EFLAGS_IF;
 	if (flags & EFLAGS_IF && unlikely(s->pending))
 		virtual_irq_take_events(); /* a jump: nothing is left to do here */
+	/* LAB 2 TODO 8 END */
 }
 
 static void virtual_irq_disable(void) { shared()->vif = 0; }
