@@ -33,6 +33,8 @@ void boot_parse(uint32_t magic, uint32_t info);
  * The value of a word NAME=VALUE of the command line, in buf; quotes ("...") group words. Result: whether it was there.
  */
 bool boot_option(const char *name, char *buf, size_t size);
+/* Complain about words NAME=VALUE whose name means nothing here. */
+void boot_check_options(void);
 
 /* The module whose string contains word, or NULL. */
 const struct boot_module *boot_module(const char *word);

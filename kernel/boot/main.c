@@ -91,6 +91,7 @@ void kmain(uint32_t magic, uint32_t info)
 	smp_start();
 	printk("Cinnabar: %u KiB, %u CPU%s, ring %u\n", nr_pfns * (PAGE_SIZE / 1024), nr_cpus, nr_cpus > 1 ? "s" : "",
 	       VO(cpu, ring)());
+	boot_check_options();
 	if (boot_option("panic", test, sizeof(test)))
 		panic("asked for by panic=%s on the command line", test);
 	struct task *init = task_create("init", init_main);

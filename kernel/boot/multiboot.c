@@ -112,6 +112,21 @@ bool boot_option(const char *name, char *buf, size_t size)
 	return false;
 }
 
+void boot_check_options(void)
+{
+	static const char *const known[] = { "mode", "p2m", "panic", "root", "run" };
+	char word[40];
+	for (const char *s = boot_info.cmdline; *s;) {
+		s = next_word(s, word, sizeof(word));
+		char *end = strchr(word, '=');
+		bool ok = !end; /* the kernel's own name, from QEMU */
+		for (unsigned i = 0; i < ARRAY_SIZE(known) && !ok; i++)
+			ok = strlen(known[i]) == (size_t)(end - word) && strncmp(word, known[i], (size_t)(end - word)) == 0;
+		if (!ok)
+			printk("boot: unknown option `%s` ignored; known are mode=, p2m=, panic=, root=, run=\n", word);
+	}
+}
+
 const struct boot_module *boot_module(const char *word)
 {
 	size_t length = strlen(word);

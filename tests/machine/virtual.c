@@ -29,6 +29,21 @@ static void invariants(const struct test *t)
 	end_at_prompt(m);
 }
 
+/* mode=virtual: from the first program on; and a detach from there. */
+static void from_boot(const struct test *t)
+{
+	struct machine *m = start_to_prompt(&t->machine);
+	CHECK(strstr(m->log, "unknown option `mood=native` ignored"), "nobody complains about mood=native");
+	machine_stop(m);
+	check_whole(m);
+	machine_continue(m);
+	command(m, "ls -l /bin | wc; echo native > /proc/mode", 20);
+	machine_stop(m);
+	check_native(m);
+	machine_continue(m);
+	end_at_prompt(m);
+}
+
 /* Before and after pairs of switches under load: the same machine (N2), and a VMM that nothing touches while dormant (N3). */
 static void pairs(const struct test *t)
 {
@@ -82,6 +97,8 @@ const struct test switch_tests[] = {
 	{ .name = "virtual-shuffle1", .run = invariants, .seconds = 60, .number = 2, .machine = { .p2m = "shuffle:1" } },
 	{ .name = "virtual-shuffle2-smp4", .run = invariants, .seconds = 60, .number = 3, .machine = { .p2m = "shuffle:2", .cpus = 4 } },
 	{ .name = "virtual-128m-iso", .run = invariants, .seconds = 60, .number = 4, .machine = { .mem = 128, .iso = true } },
+	{ .name = "virtual-from-boot", .run = from_boot, .seconds = 60, .machine = { .p2m = "shuffle:4", .cmdline = "mode=virtual mood=native" } },
+	{ .name = "virtual-from-boot-smp4", .run = from_boot, .seconds = 60, .machine = { .cpus = 4, .cmdline = "mode=virtual mood=native" } },
 	{ .name = "virtual-bochs", .run = invariants, .seconds = 120, .number = 5, .machine = { .bochs = true, .p2m = "shuffle:3" } },
 	{ .name = "virtual-bochs-smp2", .run = invariants, .seconds = 120, .number = 6, .machine = { .bochs = true, .cpus = 2 } },
 	{ .name = "switch-pairs", .run = pairs, .seconds = 120, .number = 200, .machine = { .p2m = "shuffle:4" } },
