@@ -233,6 +233,28 @@ static int promote(struct cpu *c, mfn_t mfn, enum type type)
 	return error;
 }
 
+/* A table or directory that nothing refers to becomes an ordinary frame. */
+static void demote(struct cpu *c, mfn_t mfn)
+{
+	struct frame *f = &frames[mfn];
+	bool table = type_of(f) == TABLE;
+	put_entries(map(c, mfn, table ? WINDOW_TABLE : WINDOW_DIRECTORY), table ? 1024 : USER_ENTRIES, type_of(f));
+	f->use = f->home & HOME_W ? 1 : 0;
+	forget_tables();
+	flush_everywhere(c); /* nobody walks it any more */
+	home_protect(c, f, false);
+}
+
+/* Behind an error: the tables that these entries made us check are ordinary frames again. */
+static void demote_unused(struct cpu *c, const pte_t *entries, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		mfn_t mfn = entries[i] >> PAGE_SHIFT;
+		if (entries[i] & PTE_P && owned(mfn) && type_of(fresh(mfn)) == TABLE && !(frames[mfn].use & COUNT_MASK))
+			demote(c, mfn);
+	}
+}
+
 /* --- hypercalls --- */
 
 static int update_table(struct cpu *c, pte_t *entries, const pte_t *values, unsigned n)
@@ -262,6 +284,7 @@ static int update_directory(struct cpu *c, pte_t *entries, const pte_t *values, 
 		int error = pde_get(c, values[i]);
 		if (error) {
 			put_entries(values, i, DIRECTORY);
+			demote_unused(c, values, i);
 			return error;
 		}
 	}
@@ -312,8 +335,10 @@ int frames_load(struct cpu *c, mfn_t mfn)
 	struct frame *f = fresh(mfn);
 	if (type_of(f) != DIRECTORY && mfn != boot.directory) {
 		int error = promote(c, mfn, DIRECTORY);
-		if (error)
+		if (error) {
+			demote_unused(c, map(c, mfn, WINDOW_DIRECTORY), USER_ENTRIES);
 			return error;
+		}
 	}
 	f->use++;
 	frames[c->directory].use--;
@@ -326,17 +351,12 @@ int frames_release(struct cpu *c, mfn_t mfn)
 {
 	if (!owned(mfn))
 		return -EPERM;
-	struct frame *f = fresh(mfn);
-	enum type type = type_of(f);
-	if (type != TABLE && type != DIRECTORY)
+	const struct frame *f = fresh(mfn);
+	if (type_of(f) != TABLE && type_of(f) != DIRECTORY)
 		return -EINVAL;
 	if (f->use & COUNT_MASK)
 		return -EBUSY;
-	put_entries(map(c, mfn, type == TABLE ? WINDOW_TABLE : WINDOW_DIRECTORY), type == TABLE ? 1024 : USER_ENTRIES, type);
-	f->use = f->home & HOME_W ? 1 : 0;
-	forget_tables();
-	flush_everywhere(c); /* nobody walks it any more */
-	home_protect(c, f, false);
+	demote(c, mfn);
 	return 0;
 }
 

@@ -132,8 +132,12 @@ void directories(struct victim *v)
 	pool_write(v, DIRECTORY, 0, &bad, 4);
 	REFUSED(v, -EBUSY, HC_LOAD, mfn, 0, 0, 0);
 	CHECK(home_writable(v, DIRECTORY), "a refused directory stays read-only");
+	pool_write(v, DIRECTORY, 4, &bad, 4); /* behind a table that is in order */
 	bad = entry(self, PTE_W | PTE_U);
 	pool_write(v, DIRECTORY, 0, &bad, 4);
+	REFUSED(v, -EBUSY, HC_LOAD, mfn, 0, 0, 0);
+	CHECK(home_writable(v, TABLE), "a table of a refused directory stays read-only");
+	pool_write(v, DIRECTORY, 4, (uint32_t[]){ 0 }, 4);
 	ALLOWED(v, HC_LOAD, mfn, 0, 0, 0);
 	check_victim(v);
 	REFUSED(v, -EBUSY, HC_RELEASE, mfn, 0, 0, 0);

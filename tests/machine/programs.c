@@ -56,7 +56,7 @@ const struct test program_tests[] = {
 	SUITE("iso", .iso = true, .p2m = "shuffle:1"),
 	SUITE("iso-smp4", .iso = true, .cpus = 4),
 	SUITE("bochs", .bochs = true, .p2m = "shuffle:2"),
-	SUITE("bochs-smp2", .bochs = true, .cpus = 2),
+	SUITE("bochs-smp4", .bochs = true, .cpus = 4),
 	{ .name = "usertests-debug", .run = suite, .seconds = 240, .text = "usertests", .machine = { .cpus = 2 }, .number = 1 },
 	{ .name = "virtual-debug", .run = suite, .seconds = 240, .machine = { .p2m = "shuffle:8" }, .number = 1,
 	  .text = "echo virtual > /proc/mode && work 20 && stress 2r" }, /* every hypercall recounts the frame table */
