@@ -225,7 +225,7 @@ $(B)/attacks: $(wildcard tests/isolation/*.S)
 
 $(B)/tests/run: $(MACHINE) $(LIBRARY) $(B)/attacks
 	$(call say,LD,$@)
-	$(Q)$(HOSTCC) -o $@ $(MACHINE) $(LIBRARY) -ljansson -lelf -lutil
+	$(Q)mkdir -p $(@D) && $(HOSTCC) -o $@ $(MACHINE) $(LIBRARY) -ljansson -lelf -lutil
 
 compile_commands.json: FORCE
 	@tools/compile-commands '$(CC32) $(KFLAGS)' '$(CC32) $(UFLAGS)' >$@
