@@ -74,6 +74,8 @@ void gdb_connect(struct machine *m)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	unsigned n = 0;
+	while (machine_debugged) /* the person's GDB has the stub; this process ends with it */
+		pause();
 	for (const struct machine *other = m->next; other; other = other->next)
 		n++;
 	snprintf(to.sun_path, sizeof(to.sun_path), "%.90s/%u.gdb", work_dir, n);
@@ -93,7 +95,13 @@ void gdb_break(struct machine *m, uint32_t address, bool set)
 bool gdb_run(struct machine *m, double seconds)
 {
 	transmit(m, "c");
-	return receive(m, seconds) != NULL;
+	for (double limit = machine_limit(seconds); !machine_late(m, limit);) {
+		struct pollfd p = { .fd = m->gdb, .events = POLLIN };
+		machine_pump(m);
+		if (poll(&p, 1, 20) > 0)
+			return receive(m, 10) != NULL && !machine_ended(m);
+	}
+	return false;
 }
 
 void gdb_step(struct machine *m)

@@ -3,6 +3,7 @@
 #include "judge.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
@@ -12,47 +13,87 @@
 enum { REASON_BYTES = 16384 };
 
 static const struct judge *judge;
-static const char *current_name;
+static const struct test *current; /* in a test's process */
 static int report_fd = -1;
-const char *work_dir, *build_dir = "build", *kernel_file = "build/cinnabar", *vmm_file = "build/vmm";
+static bool diagnosing;
+static jmp_buf diagnosis_failed;
+const char *work_dir, *build_dir = "build", *kernel_file = "build/cinnabar", *vmm_file = "build/vmm", *judge_files;
 const char *const outcome_words[4] = { "ok  ", "FAIL", "skip", "ERR " };
+unsigned judge_seed = 2026;
+void (*judge_outside)(enum outcome outcome, const char *why);
 
-/* Up the pipe goes the outcome as a digit, and the reason. Without a pipe, outside of tests: the reason to stderr. */
+const char *judge_shuffle(unsigned k)
+{
+	char *word;
+	if (asprintf(&word, "shuffle:%u", (judge_seed * 2654435761u + k * 40503u) >> 8) < 0)
+		give_up(BROKEN, "no memory");
+	return word;
+}
+
+static void write_all(int fd, const char *text, size_t size)
+{
+	for (ssize_t n; size > 0 && (n = write(fd, text, size)) > 0;)
+		text += n, size -= (size_t)n;
+}
+
+/* The cause first, then what the test saw of it. Give-ups of the diagnosis itself end the diagnosis. */
+static void print_reason(FILE *f, enum outcome outcome, const char *why)
+{
+	char *volatile cause = NULL;
+	diagnosing = true;
+	if (outcome == FAILED && setjmp(diagnosis_failed) == 0)
+		cause = diagnose(current);
+	diagnosing = false;
+	if (cause)
+		fprintf(f, "%s\nseen as: %s\n", cause, why);
+	else
+		fprintf(f, "%s\n", why);
+	if (outcome == SKIPPED)
+		return;
+	if (judge->again)
+		fprintf(f, "again: %s %s\n", judge->again, current->name);
+	for (const struct machine *m = machines; m; m = m->next)
+		machine_describe(m, f);
+}
+
+/* Up the pipe goes the outcome as a digit, and the reason. */
 void give_up(enum outcome outcome, const char *why, ...)
 {
-	char *text;
+	char *text, *report;
 	size_t size;
-	FILE *f = open_memstream(&text, &size);
 	va_list ap;
+	if (diagnosing)
+		longjmp(diagnosis_failed, 1);
 	va_start(ap, why);
-	if (report_fd >= 0)
-		fputc('0' + (int)outcome, f);
-	vfprintf(f, why, ap);
+	if (vasprintf(&text, why, ap) < 0)
+		text = "no memory";
 	va_end(ap);
-	if (outcome != SKIPPED && report_fd >= 0) {
-		fprintf(f, "\nagain: %s %s\n", judge->again, current_name);
-		for (const struct machine *m = machines; m; m = m->next)
-			machine_describe(m, f);
-	} else {
-		fputc('\n', f);
+	if (report_fd < 0) {
+		if (judge_outside)
+			judge_outside(outcome, text);
+		fprintf(stderr, "%s\n", text);
+		_exit(1);
 	}
+	FILE *f = open_memstream(&report, &size);
+	fputc('0' + (int)outcome, f);
+	print_reason(f, outcome, text);
 	fclose(f);
-	for (size_t done = 0; done < size;) {
-		ssize_t n = write(report_fd >= 0 ? report_fd : 2, text + done, size - done);
-		if (n <= 0)
-			break;
-		done += (size_t)n;
-	}
+	write_all(report_fd, report, size);
 	for (struct machine *m = machines; m; m = m->next)
 		machine_quit(m);
 	_exit(1);
 }
 
-/* The test's own limit: a verdict with the serial log's tail. If it is stuck deeper, the judge ends it a little later. */
+/*
+ * The test's own limit: a verdict with the serial log's tail. If it is stuck deeper, the judge ends it a little later. Where a
+ * budget decides, time says nothing about the guest.
+ */
 static void time_over(int sig)
 {
 	(void)sig;
-	give_up(FAILED, "not done within its time limit");
+	if (diagnosing)
+		_exit(1);
+	give_up(machine_budget ? BROKEN : FAILED, "not done within its time limit");
 }
 
 /* In the test's process. */
@@ -62,15 +103,30 @@ static void child(struct result *r, int fd)
 	setpgid(0, 0);
 	signal(SIGINT, SIG_DFL), signal(SIGTERM, SIG_DFL), signal(SIGPIPE, SIG_IGN);
 	signal(SIGALRM, time_over);
-	alarm(r->test.seconds);
+	alarm((unsigned)(r->test.seconds * machine_patience));
 	report_fd = fd;
-	current_name = r->test.name;
+	current = &r->test;
 	work_dir = r->dir;
 	r->test.run(&r->test);
 	for (struct machine *m = machines; m; m = m->next)
 		machine_quit(m);
 	if (write(fd, "0", 1) != 1)
 		_exit(1);
+	_exit(0);
+}
+
+void judge_alone(const struct test *t, const char *dir)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGALRM, SIG_DFL);
+	alarm(machine_debugged ? 0 : t->seconds);
+	report_fd = -1;
+	diagnosing = false;
+	judge_outside = NULL;
+	machines = NULL;
+	work_dir = dir;
+	t->run(t);
 	_exit(0);
 }
 
@@ -81,7 +137,7 @@ static void start(struct result *r, unsigned index)
 	if (mkdir(r->dir, 0700) < 0 || pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
 		give_up(BROKEN, "%s: %s", r->dir, strerror(errno));
 	r->start = now();
-	r->outcome = FAILED;
+	r->outcome = BROKEN; /* if it ends without a verdict: no guest can do that */
 	fflush(stdout);
 	r->pid = fork();
 	if (r->pid == 0) {
@@ -133,9 +189,9 @@ static void finish(struct result *r, int status)
 		memmove(r->reason, r->reason + 1, r->reason_bytes);
 	} else {
 		free(r->reason);
-		if ((r->timed_out ? asprintf(&r->reason, "not done within %u s; again: %s %s", r->test.seconds, judge->again, r->test.name)
-				  : asprintf(&r->reason, "ended without a verdict, wait status %#x; again: %s %s", status, judge->again,
-					     r->test.name)) < 0)
+		r->reason = NULL;
+		if ((r->timed_out ? asprintf(&r->reason, "not done within %u s, nor the seconds after", r->test.seconds)
+				  : asprintf(&r->reason, "ended without a verdict, wait status %#x", status)) < 0)
 			r->reason = "no memory";
 	}
 	judge_remove_dir(r->dir);
@@ -155,7 +211,7 @@ static unsigned poll_running(struct result *results, unsigned n, unsigned done)
 		if (waitpid(r->pid, &status, WNOHANG) == r->pid) {
 			finish(r, status);
 			judge->report(r, done + ++ended, n);
-		} else if (!r->timed_out && (interrupted() || now() - r->start > r->test.seconds + 10)) {
+		} else if (!r->timed_out && (interrupted() || now() - r->start > r->test.seconds * machine_patience + 20)) {
 			r->timed_out = true;
 			kill(r->pid, SIGKILL);
 		}

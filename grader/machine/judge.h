@@ -24,12 +24,27 @@ struct test {
 	/* checks only */
 	unsigned points, exercise; /* exercise k of the lab, whose hole has this number */
 	const char *title, *see;   /* what is checked; where to read: handout section, manual */
+	const char *stop_at;       /* symbol where a debugger should stop: the function of the exercise */
 };
+
+/* What chance decides in the checks comes from the run's seed, which reports name. */
+extern unsigned judge_seed;
+/* The k-th order of machine frames of this run: "shuffle:N", for machine_options.p2m. */
+const char *judge_shuffle(unsigned k);
 
 /* Not x: FAILED with this reason. */
 #define CHECK(x, ...) do { if (!(x)) give_up(FAILED, __VA_ARGS__); } while (0)
 
 /* --- running (judge.c) --- */
+
+/* Files whose lines a diagnosis names before others, one a line: those that a student works in; or NULL. */
+extern const char *judge_files;
+/* Why it failed, as far as the latest machine's state tells; NULL if the check's own words must do. (diagnose.c) */
+char *diagnose(const struct test *t);
+/* What give_up() does outside of a test; it must not return. Default: the reason to standard error, and exit status 1. */
+extern void (*judge_outside)(enum outcome outcome, const char *why);
+/* Run a test here, without a verdict, for a debugger or to trace it. dir: its work_dir. */
+void judge_alone(const struct test *t, const char *dir) __attribute__((noreturn));
 
 struct result {
 	struct test test;
@@ -47,7 +62,7 @@ struct result {
 struct judge {
 	unsigned jobs;         /* at a time */
 	const char *base_dir;  /* each test gets a directory below it */
-	const char *again;     /* the command that repeats a test, without its name */
+	const char *again;     /* the command that repeats a test, without its name; or NULL */
 	void (*report)(const struct result *r, unsigned done, unsigned all); /* after each */
 	volatile const int *interrupted; /* becomes not 0: end what runs, start no more */
 };

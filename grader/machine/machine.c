@@ -18,6 +18,9 @@
 
 #define MAX_ARGS 64
 struct machine *machines;
+unsigned machine_budget;
+double machine_patience = 1;
+bool machine_debugged, machine_traced;
 
 struct arguments { char *v[MAX_ARGS]; unsigned n; };
 
@@ -97,7 +100,7 @@ static int connect_to(struct machine *m, const char *path)
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	for (double end = now() + 20; connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0; usleep(5000)) {
+	for (double end = machine_limit(20); connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0; usleep(2000)) {
 		int status = process_wait(m->pid, 0);
 		if (status >= 0) {
 			char text[600] = "";
@@ -138,6 +141,8 @@ static void qemu_start(struct machine *m)
 	add(&a, "-serial"), add(&a, "unix:%s,server=on,wait=off", own_path(m, "serial"));
 	add(&a, "-qmp"), add(&a, "unix:%s,server=on,wait=off", own_path(m, "qmp"));
 	add(&a, "-gdb"), add(&a, "unix:%s,server=on,wait=off", own_path(m, "gdb"));
+	if (machine_traced)
+		add(&a, "-d"), add(&a, "int,cpu_reset"), add(&a, "-D"), add(&a, "%s", work_path("traps"));
 	int err = open(work_path("qemu.err"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	m->pid = process_start(a.v, -1, err, err);
 	close(err);
@@ -146,7 +151,7 @@ static void qemu_start(struct machine *m)
 	m->serial = connect_to(m, own_path(m, "serial"));
 	qmp_connect(m, own_path(m, "qmp"));
 	m->gdb = -1;
-	if (!m->o.paused)
+	if (!m->o.paused && !machine_debugged)
 		machine_continue(m);
 }
 
@@ -184,24 +189,60 @@ void machine_pump(struct machine *m)
 	}
 }
 
-static bool ended(struct machine *m)
+bool machine_ended(struct machine *m)
 {
 	if (m->pid && !m->o.bochs) {
 		m->exit_status = process_wait(m->pid, 0);
 		if (m->exit_status >= 0)
 			m->pid = 0;
+		if (m->exit_status >= KILLED)
+			give_up(BROKEN, "QEMU was ended by signal %d (%s)", m->exit_status - KILLED, strsignal(m->exit_status - KILLED));
 	}
 	return !m->pid;
 }
 
+double machine_limit(double seconds)
+{
+	return now() + seconds * machine_patience;
+}
+
+/* A machine that is halted with interrupts off executes nothing any more. */
+static bool dead(struct machine *m)
+{
+	struct cpu_state cpus[CPUS_MAX];
+	enum { SECONDS = 1, IF = 1 << 9 };
+	return now() - m->moved > SECONDS && machine_state(m, cpus) == 1 && cpus[0].halted && !(cpus[0].eflags & IF);
+}
+
+bool machine_late(struct machine *m, double limit)
+{
+	unsigned budget = m->o.budget ? m->o.budget : machine_budget;
+	if (machine_debugged)
+		return false;
+	if (budget == 0 || m->o.cpus > 1 || m->o.bochs || m->o.free_running)
+		return m->late = now() > limit;
+	if (now() - m->asked < 0.1 || machine_ended(m)) /* seldom enough to cost nothing */
+		return false;
+	uint64_t before = m->instructions;
+	m->asked = now();
+	if (qmp_instructions(m) != before)
+		m->moved = m->asked;
+	m->late = m->instructions > budget * 1000000ull || dead(m);
+	if (!m->late && m->asked > limit)
+		give_up(BROKEN, "this host is too slow: %llu of %u million instructions when the time was over",
+			(unsigned long long)m->instructions / 1000000, budget);
+	return m->late;
+}
+
 bool machine_sees(struct machine *m, const char *text, double seconds)
 {
-	for (double end = now() + seconds;;) {
-		bool over = ended(m) || now() > end;
+	for (double limit = machine_limit(seconds);;) {
+		bool over = machine_ended(m) || machine_late(m, limit);
 		machine_pump(m);
 		const char *at = strstr(m->log + m->seen, text);
 		if (at) {
 			m->seen = (size_t)(at - m->log) + strlen(text);
+			m->late = false;
 			return true;
 		}
 		if (over)
@@ -217,7 +258,7 @@ void machine_expect(struct machine *m, const char *text, double seconds)
 		return;
 	if (!m->pid)
 		give_up(FAILED, "the machine ended with status %d before \"%s\" came", m->exit_status, text);
-	give_up(FAILED, "\"%s\" did not come on the serial line within %.0f s", text, seconds);
+	give_up(FAILED, "\"%s\" did not come on the serial line in time", text);
 }
 
 void machine_send(struct machine *m, const char *text)
@@ -235,10 +276,10 @@ int machine_wait(struct machine *m, double seconds)
 {
 	if (m->o.bochs)
 		return bochs_wait(m, seconds);
-	for (double end = now() + seconds; !ended(m); usleep(2000)) {
+	for (double limit = machine_limit(seconds); !machine_ended(m); usleep(2000)) {
 		machine_pump(m);
-		if (now() > end)
-			give_up(FAILED, "the machine did not end within %.0f s", seconds);
+		if (machine_late(m, limit))
+			give_up(FAILED, "the machine did not end in time");
 	}
 	machine_pump(m);
 	return m->exit_status;

@@ -31,7 +31,8 @@ extern const char *kernel_file, *vmm_file; /* the ELF files that are booted and 
 
 /* Start argv; it dies with us. in, out, err: descriptors, or -1 to inherit. Result: its process id. */
 pid_t process_start(char *const argv[], int in, int out, int err);
-/* Wait for its end. Result: exit status, 128 + signal number, or -1 if it still runs after the time. */
+/* Wait for its end. Result: exit status, KILLED + signal number, or -1 if it still runs after the time. */
+enum { KILLED = 256 }; /* above any exit status: a guest chooses that of QEMU */
 int process_wait(pid_t pid, double seconds);
 void process_kill(pid_t pid);
 /* Run a shell command to its end. Result: exit status; the first size - 1 bytes of its output are put into output. */
@@ -56,7 +57,17 @@ struct machine_options {
 	const char *disk;    /* image file of the first ATA disk, or NULL */
 	bool free_running;   /* one CPU without -icount: time is the host's */
 	bool paused;         /* do not start the CPUs */
+	unsigned budget;     /* million instructions, where they are counted; 0: machine_budget */
 };
+
+/*
+ * Waiting. Where instructions are counted (QEMU, one CPU) and there is a budget, it alone says that a machine takes too long, so
+ * that a verdict does not depend on the host's speed; the seconds are then a backstop, and passing them is the host's fault.
+ */
+extern unsigned machine_budget;   /* million instructions; 0, the default: none */
+extern double machine_patience;   /* all limits in seconds are multiplied by this; default 1 */
+extern bool machine_debugged;     /* a person with GDB has it: it starts stopped, and nothing has a limit */
+extern bool machine_traced;       /* QEMU writes all traps to work_path("traps") */
 
 struct machine {
 	struct machine_options o;
@@ -67,6 +78,9 @@ struct machine {
 	char *log;           /* all serial output so far, NUL ended */
 	size_t log_bytes, seen; /* expect() goes on from seen */
 	int exit_status;     /* after its end: as process_wait */
+	uint64_t instructions; /* when last asked */
+	double asked, moved; /* when that was, and when they were more than before */
+	bool late;           /* a wait ended because its limit was passed */
 	bool root_checked;
 	uint8_t *ram;        /* QEMU: physical memory, shared with us; stays after the machine's end */
 	size_t ram_bytes;
@@ -91,6 +105,11 @@ void machine_continue(struct machine *m);
 void machine_quit(struct machine *m); /* end it now; harmless after its end */
 /* Read what the serial line has; for loops that wait for something else. */
 void machine_pump(struct machine *m);
+/* Whether it ended by itself. An emulator that a signal ended is no verdict: gives up BROKEN. */
+bool machine_ended(struct machine *m);
+/* For such loops, too: when to stop waiting, from a limit in seconds; and whether that is now, or the budget is used up. */
+double machine_limit(double seconds);
+bool machine_late(struct machine *m, double limit);
 /* How to start it again by hand, and the last lines of its serial log. */
 void machine_describe(const struct machine *m, FILE *to);
 
@@ -112,7 +131,7 @@ void qmp_connect(struct machine *m, const char *path);
 char *qmp(struct machine *m, const char *command, const char *arguments);
 /* A command of the human monitor. Result: its answer, to be freed. */
 char *qmp_human(struct machine *m, const char *command);
-/* Instructions executed since power on, of all CPUs together (-icount only). */
+/* Instructions executed since power on, of all CPUs together (-icount only); those of the last time if it has ended. */
 uint64_t qmp_instructions(struct machine *m);
 /* Press keys together on the PS/2 keyboard, named as QEMU does: "ctrl", "c". */
 void qmp_keys(struct machine *m, const char *const *keys, unsigned n);
@@ -144,6 +163,8 @@ bool symbol_exists(const char *name);
 uint32_t vmm_symbol(const char *name); /* the same of vmm_file */
 uint32_t attack_symbol(const char *name); /* of tests/isolation, which is linked at 0 */
 uint32_t attack_word(uint32_t address);   /* 32 bits of its code */
+/* Source of an address of kernel or VMM, as "function (file:line)"; to be freed. */
+char *symbol_where(uint32_t address);
 /* The 32-bit word at a link address, as the file has it. */
 uint32_t symbol_file_word(uint32_t address);
 

@@ -57,7 +57,7 @@ int process_wait(pid_t pid, double seconds)
 			return -1;
 		usleep(2000);
 	}
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : KILLED + WTERMSIG(status);
 }
 
 void process_kill(pid_t pid)

@@ -38,19 +38,27 @@ static json_t *receive(struct machine *m, double seconds)
 	return NULL;
 }
 
-char *qmp(struct machine *m, const char *command, const char *arguments)
+/* Result: the whole answer; NULL if there is none. */
+static json_t *ask(struct machine *m, const char *command, const char *arguments)
 {
 	char *text;
-	if (asprintf(&text, "{\"execute\":\"%s\"%s%s}\n", command, arguments ? ",\"arguments\":" : "", arguments ? arguments : "") < 0 ||
-	    send(m->qmp, text, strlen(text), MSG_NOSIGNAL) < 0)
-		give_up(FAILED, "QMP %s: %s (has the machine ended?)", command, strerror(errno));
+	if (asprintf(&text, "{\"execute\":\"%s\"%s%s}\n", command, arguments ? ",\"arguments\":" : "", arguments ? arguments : "") < 0)
+		give_up(BROKEN, "no memory");
+	bool sent = send(m->qmp, text, strlen(text), MSG_NOSIGNAL) >= 0;
 	free(text);
-	json_t *answer = receive(m, 20), *value = json_object_get(answer, "return");
-	if (!value) {
-		char *error = json_dumps(answer, 0);
-		give_up(answer ? BROKEN : FAILED, "QMP %s: %s", command, error ? error : "no answer");
-	}
-	text = json_dumps(value, JSON_ENCODE_ANY);
+	return sent ? receive(m, 20) : NULL;
+}
+
+char *qmp(struct machine *m, const char *command, const char *arguments)
+{
+	json_t *answer = ask(m, command, arguments), *value = json_object_get(answer, "return");
+	if (!answer && !machine_ended(m))
+		give_up(BROKEN, "QMP %s: QEMU does not answer", command);
+	if (!answer)
+		give_up(FAILED, "the machine has ended with status %d", m->exit_status);
+	if (!value)
+		give_up(BROKEN, "QMP %s: %s", command, json_dumps(answer, 0));
+	char *text = json_dumps(value, JSON_ENCODE_ANY);
 	json_decref(answer);
 	return text;
 }
@@ -84,12 +92,11 @@ char *qmp_human(struct machine *m, const char *command)
 
 uint64_t qmp_instructions(struct machine *m)
 {
-	char *text = qmp(m, "query-replay", NULL);
-	json_t *value = json_loads(text, 0, NULL);
-	uint64_t n = (uint64_t)json_integer_value(json_object_get(value, "icount"));
-	free(text);
-	json_decref(value);
-	return n;
+	json_t *answer = ask(m, "query-replay", NULL);
+	if (answer)
+		m->instructions = (uint64_t)json_integer_value(json_object_get(json_object_get(answer, "return"), "icount"));
+	json_decref(answer);
+	return m->instructions;
 }
 
 void qmp_keys(struct machine *m, const char *const *keys, unsigned n)

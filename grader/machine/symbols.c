@@ -3,7 +3,9 @@
 #include "machine.h"
 #include <fcntl.h>
 #include <gelf.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static Elf *open_elf(const char *file)
 {
@@ -77,6 +79,38 @@ uint32_t vmm_symbol(const char *name)
 	if (!find(vmm(), name, &value))
 		give_up(FAILED, "the VMM has no symbol %s", name);
 	return value;
+}
+
+/* "/where/it/was/built/kernel/mm/vm.c:12": from the part on that is here. */
+static const char *below_here(const char *line)
+{
+	for (const char *slash = line; (slash = strchr(slash, '/')); slash++) {
+		char *file = strndup(slash + 1, strcspn(slash + 1, ":"));
+		bool here = access(file, F_OK) == 0;
+		free(file);
+		if (here)
+			return slash + 1;
+	}
+	return line;
+}
+
+char *symbol_where(uint32_t address)
+{
+	enum { VMM_BASE = 0xFC000000 };
+	char text[300] = "", *where;
+	const char *file = address >= VMM_BASE ? vmm_file : kernel_file;
+	shell(text, sizeof(text), 10, "addr2line -f -e %s %#x", file, address);
+	char *line = strchr(text, '\n');
+	if (!line || *text == '?') {
+		if (asprintf(&where, "%#x, which is no code of kernel or VMM", address) < 0)
+			give_up(BROKEN, "no memory");
+		return where;
+	}
+	*line++ = '\0';
+	line[strcspn(line, " \n")] = '\0'; /* without "(discriminator n)" */
+	if (asprintf(&where, "%s (%s)", text, below_here(line)) < 0)
+		give_up(BROKEN, "no memory");
+	return where;
 }
 
 uint32_t attack_symbol(const char *name)

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Why a check failed, read from the machine as it was left: a panic or an empty exercise, the VMM's report, a triple fault with the
+ * traps that led to it, a hang and where. It names lines of the student's own files where it can. Nothing here makes a verdict.
+ */
+#include "judge.h"
+#include <ctype.h>
+#include <signal.h>
+
+enum { MAX_FRAMES = 24, MAX_TRAPS = 5, TRACE_SECONDS = 60 };
+#define KERNEL_BASE 0xC0000000
+
+/* "function (file:line)" is in one of the student's files. */
+static bool students(const char *where)
+{
+	const char *open = strchr(where, '('), *colon = strrchr(where, ':');
+	if (!judge_files || !open || !colon)
+		return false;
+	size_t n = (size_t)(colon - open - 1);
+	for (const char *line = judge_files; *line; line += strcspn(line, "\n"), line += *line == '\n')
+		if (strcspn(line, "\n") == n && strncmp(line, open + 1, n) == 0)
+			return true;
+	return false;
+}
+
+/* Where it is, and the first caller that lies in the student's files. addresses: of an instruction, then those behind calls. */
+static void print_where(FILE *f, const char *label, const uint32_t *addresses, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		char *where = symbol_where(addresses[i] - (i > 0));
+		bool found = students(where);
+		if (i == 0)
+			fprintf(f, "\n%s%s%s", label, where, found ? ", which is your code" : "");
+		else if (found)
+			fprintf(f, "\nin your code: %s", where);
+		if (found)
+			return;
+	}
+}
+
+/* The addresses of a back trace on the serial line: lines that begin with "eip XXXXXXXX", or spaces and an address. */
+static unsigned trace_addresses(const char *log, uint32_t *addresses)
+{
+	unsigned n = 0;
+	for (const char *line = log; line && n < MAX_FRAMES; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		uint32_t a;
+		if (sscanf(line, "eip %8x", &a) == 1 || sscanf(line, "  called from %8x", &a) == 1 ||
+		    (strncmp(line, "  ", 2) == 0 && isxdigit((unsigned char)line[2]) && sscanf(line, "  %8x ", &a) == 1))
+			addresses[n++] = a;
+		if (!*line)
+			break;
+	}
+	return n;
+}
+
+/* The first of the messages that end a run, with its own line. */
+static const char *last_words(const struct machine *m)
+{
+	static const char *const words[] = { "kernel panic: ", "vmm: failed: ", "vmm: the kernel broke a rule: " };
+	const char *first = NULL;
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		const char *at = strstr(m->log, words[i]);
+		if (at && (!first || at < first))
+			first = at;
+	}
+	return first;
+}
+
+static void print_message(FILE *f, const char *message)
+{
+	const char *line = message + strcspn(message, ":") + 2; /* behind "kernel panic: " */
+	uint32_t addresses[MAX_FRAMES];
+	unsigned lab, exercise;
+	int length = (int)strcspn(message, "\n");
+	if (strncmp(message, "vmm: failed: ", 13) == 0)
+		line = message + 13;
+	if (sscanf(line, "lab %u, exercise %u is empty", &lab, &exercise) == 2)
+		fprintf(f, "empty exercise: %.*s", (int)strcspn(line, "\n"), line);
+	else
+		fprintf(f, "%.*s", length, message);
+	unsigned n = trace_addresses(message, addresses);
+	if (n > 0 && *message == 'k')
+		addresses[0]--; /* of the call of panic() */
+	print_where(f, "at: ", addresses, n);
+}
+
+/* --- triple fault: the same run once more, with QEMU's log of traps --- */
+
+static const char *trap_name(unsigned vector)
+{
+	static const char *const names[] = { "#DE divide error", "#DB debug", "NMI", "#BP breakpoint", "#OF overflow", "#BR bounds",
+		"#UD invalid opcode", "#NM no FPU", "#DF double fault", "", "#TS invalid TSS", "#NP segment not present",
+		"#SS stack fault", "#GP general protection", "#PF page fault" };
+	return vector < sizeof(names) / sizeof(names[0]) ? names[vector] : "interrupt";
+}
+
+struct trap { unsigned vector, error, cpl; uint32_t pc, cr2; };
+
+/* "     3: v=0e e=0002 i=0 cpl=0 IP=0008:c0101234 pc=c0101234 SP=0010:c0120ffc CR2=fc000000" */
+static bool parse_trap(const char *line, struct trap *t)
+{
+	const char *v = strstr(line, ": v="), *pc = strstr(line, " pc="), *cr2 = strstr(line, " CR2=");
+	*t = (struct trap){ 0 };
+	if (!v || !pc || sscanf(v, ": v=%x e=%x i=%*u cpl=%u", &t->vector, &t->error, &t->cpl) != 3)
+		return false;
+	sscanf(pc, " pc=%x", &t->pc);
+	if (cr2)
+		sscanf(cr2, " CR2=%x", &t->cr2);
+	return true;
+}
+
+static void print_traps(FILE *f, const char *path)
+{
+	struct trap traps[MAX_TRAPS], t;
+	unsigned n = 0;
+	char line[400];
+	FILE *log = fopen(path, "r");
+	while (log && fgets(line, sizeof(line), log))
+		if (strncmp(line, "Triple fault", 12) == 0)
+			break;
+		else if (parse_trap(line, &t))
+			traps[n++ % MAX_TRAPS] = t;
+	if (log)
+		fclose(log);
+	unsigned count = n < MAX_TRAPS ? n : MAX_TRAPS;
+	for (unsigned i = 0; i < count; i++) { /* latest first */
+		t = traps[(n - 1 - i) % MAX_TRAPS];
+		fprintf(f, "\n%s: %s, error code %#x, ring %u", i ? "before it" : "last trap", trap_name(t.vector), t.error, t.cpl);
+		if (t.vector == 14)
+			fprintf(f, ", address %#x", t.cr2);
+		print_where(f, "    at ", &t.pc, 1);
+	}
+}
+
+static void print_triple_fault(FILE *f, const struct test *t)
+{
+	fprintf(f, "triple fault: the CPU could not even report the last trap");
+	if (machines->o.cpus > 1 || machines->o.bochs || machines->next || machine_traced)
+		return;
+	const char *dir = work_path("traced");
+	shell_must(5, "mkdir %s", dir);
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		machine_traced = true;
+		if (!freopen("/dev/null", "w", stderr))
+			_exit(1);
+		judge_alone(t, dir);
+	}
+	if (process_wait(pid, TRACE_SECONDS) < 0)
+		process_kill(pid);
+	print_traps(f, work_path("traced/traps"));
+}
+
+/* --- a machine that still runs --- */
+
+static void print_hang(FILE *f, struct machine *m)
+{
+	struct cpu_state cpus[CPUS_MAX];
+	enum { IF = 1 << 9 };
+	machine_stop(m);
+	unsigned n = machine_state(m, cpus);
+	bool booted = strstr(m->log, "Cinnabar: ") != NULL;
+	fprintf(f, "%s", !m->late ? "the machine is not where it should be" : booted ? "the machine hangs" : "no boot: the machine hangs");
+	for (unsigned i = 0; i < n; i++) {
+		const struct cpu_state *c = &cpus[i];
+		uint32_t frames[MAX_FRAMES] = { c->eip }, ebp = c->ebp;
+		unsigned count = 1;
+		fprintf(f, "\ncpu %u, ring %u%s", i, c->cpl, !c->halted ? "" : c->eflags & IF ? ", halted" : ", halted with interrupts off");
+		while (c->cpl < 3 && count < MAX_FRAMES && ebp >= KERNEL_BASE && page_walk(m, c->cr3, ebp).present) {
+			uint32_t frame[2];
+			virtual_read(m, c->cr3, ebp, frame, sizeof(frame));
+			if (frame[0] <= ebp)
+				break;
+			frames[count++] = frame[1];
+			ebp = frame[0];
+		}
+		print_where(f, "    at ", frames, count);
+	}
+}
+
+char *diagnose(const struct test *t)
+{
+	struct machine *m = machines;
+	char *text;
+	size_t size;
+	if (!m || m->o.bochs)
+		return NULL;
+	machine_pump(m);
+	const char *message = last_words(m);
+	if (!message && !m->late && m->pid)
+		return NULL;
+	FILE *f = open_memstream(&text, &size);
+	if (message)
+		print_message(f, message);
+	else if (m->late)
+		print_hang(f, m);
+	else if (m->exit_status == 0)
+		print_triple_fault(f, t);
+	else
+		fprintf(f, "the machine ended by itself, with status %d, before the check was done%s", m->exit_status,
+			m->exit_status == EXIT_OK ? " (that of success: which proves nothing)" : "");
+	fclose(f);
+	return text;
+}
