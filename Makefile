@@ -21,8 +21,11 @@ MEM ?=
 CMDLINE ?=
 DISK ?=
 ACCEL ?=
-LAB ?=
+LAB ?= $(patsubst labs/%/manifest,%,$(wildcard labs/*/manifest))
 OUT ?=
+SUBMISSION ?= .
+SEED ?= 2026
+TEST ?=
 GUI ?=
 WERROR ?= 0
 export SMP MEM CMDLINE DISK ACCEL GUI
@@ -41,7 +44,8 @@ OBJDUMP32 ?= $(CROSS)objdump
 AR32 ?= $(CROSS)ar
 HOSTCC ?= gcc
 
-HANDOUT := $(wildcard labs/*/manifest) # in a lab's student tree, where empty exercises leave names unused
+# Not empty in a lab's student tree, where empty exercises leave names unused.
+HANDOUT := $(wildcard labs/*/manifest)
 WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes $(if $(HANDOUT),-Wno-unused -Wno-unused-parameter) $(if $(filter 1,$(WERROR)),-Werror)
 FREESTANDING := -std=gnu11 -ffreestanding -O2 -g -fno-pic -fno-pie -fcf-protection=none -fno-stack-protector -fno-common \
 	-fno-asynchronous-unwind-tables -mno-sse -mno-mmx -march=pentium -mpreferred-stack-boundary=2 -MMD -MP
@@ -59,9 +63,10 @@ ULIB := $(patsubst %,$(B)/user/%.o,$(sort $(wildcard user/lib/*.c user/lib/*.S))
 PROGRAMS := $(sort $(basename $(notdir $(wildcard user/programs/*.c))) $(notdir $(patsubst %/,%,$(dir $(wildcard user/programs/*/*.c)))))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 LIBRARY := $(patsubst %,$(B)/host/%.o,$(wildcard grader/machine/*.c))
+GRADER := $(patsubst %,$(B)/host/%.o,$(wildcard grader/*.c labs/*/checks*.c))
 MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c))
 
-.PHONY: all help handout setup demo test soak bench bench-switch run run-bochs iso doctor size check debug clean kernel unit FORCE
+.PHONY: all help handout grade gradescope setup demo test soak bench bench-switch run run-bochs iso doctor size check debug clean kernel unit FORCE
 all: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2
 
 help:
@@ -77,8 +82,10 @@ help:
 #:   run        interactive shell on this terminal (Ctrl-A X ends QEMU); GUI=1 for the VGA window
 #:   run-bochs  the same ISO in Bochs
 #:   iso        build/cinnabar.iso: GRUB, kernel and root file system; also boots a PC
-#:   debug      QEMU stopped at its first instruction, with GDB attached
+#:   debug      QEMU stopped at its first instruction, with GDB attached; TEST=CHECK: a lab's check, stopped at its exercise
 #:   handout    LAB=NAME [OUT=DIR]: a lab's student tree, with its exercises empty
+#:   grade      LAB=NAME [SUBMISSION=PATH] [SEED=n]: grade this tree, or a directory, tar or zip
+#:   gradescope LAB=NAME: build/gradescope-NAME.zip, an autograder for Gradescope
 #:   doctor     which tools are there, which are missing, and the fix
 #:   size       code lines against their budgets
 #:   check      static checks: sensitive instructions, licences, style, budgets
@@ -115,13 +122,24 @@ run: all
 run-bochs: iso
 	@tools/bochs
 
-debug: all
-	@tools/debug
+debug: all $(if $(TEST),$(B)/grader)
+	@$(if $(TEST),$(B)/grader debug '$(TEST)' --seed '$(SEED)',tools/debug)
 
 iso: $(B)/cinnabar.iso
 
 handout:
 	@tools/handout '$(LAB)' '$(OUT)'
+
+# In an instructor's tree: written anew when any file of the project is newer.
+$(B)/handout/%/build/.made: $(if $(HANDOUT),,$(shell git ls-files 2>/dev/null))
+	@tools/handout $* >/dev/null && mkdir -p $(@D) && touch $@
+
+grade gradescope:
+	@[ -n '$(LAB)' ] || { echo "make: which lab? make $@ LAB=NAME; NAME is one of: $(LABS)" >&2; exit 1; }
+	@tools/setup test
+	@$(MAKE) --no-print-directory all $(B)/grader $(if $(HANDOUT),,$(B)/handout/$(LAB)/build/.made)
+	@$(ALONE) $(if $(filter grade,$@),$(B)/grader grade --lab '$(LAB)' --submission '$(SUBMISSION)' --seed '$(SEED)' --json $(B)/grade.json \
+		--html $(B)/grade.html --junit $(B)/grade.xml && echo 'more: $(B)/grade.html',tools/gradescope '$(LAB)')
 
 doctor:
 	@tools/doctor
@@ -214,9 +232,9 @@ $(B)/unit/%: tests/unit/%.c
 	$(call say,HOSTCC,$@)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all -Itests/unit -Iinclude -Ikernel $< -o $@ -lcmocka
 
-$(MACHINE) $(LIBRARY): $(B)/host/%.c.o: %.c
+$(MACHINE) $(LIBRARY) $(GRADER): $(B)/host/%.c.o: %.c
 	$(call say,HOSTCC,$<)
-	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -Igrader/machine -Iinclude -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -Igrader/machine -Igrader -Iinclude -c $< -o $@
 
 # The attacks of the isolation tests: code that runs anywhere, linked at 0, from which the tests take it.
 $(B)/attacks: $(wildcard tests/isolation/*.S)
@@ -226,6 +244,17 @@ $(B)/attacks: $(wildcard tests/isolation/*.S)
 $(B)/tests/run: $(MACHINE) $(LIBRARY) $(B)/attacks
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) -o $@ $(MACHINE) $(LIBRARY) -ljansson -lelf -lutil
+
+# --- the grader, with the checks of the labs that are here: all, or a student's own ---
+LABS := $(patsubst labs/%/checks.c,%,$(sort $(wildcard labs/*/checks.c)))
+
+$(B)/host/labs.c: $(LABS:%=labs/%/checks.c)
+	$(Q)mkdir -p $(@D) && { echo '#include "grader.h"'; for l in $(LABS); do echo "extern const struct test lab_$${l%%-*}_checks[];"; done; \
+		echo 'const struct lab all_labs[] = {'; for l in $(LABS); do echo "{ \"$$l\", lab_$${l%%-*}_checks },"; done; echo '{ 0 } };'; } >$@
+
+$(B)/grader: $(GRADER) $(LIBRARY) $(B)/host/labs.c
+	$(call say,LD,$@)
+	$(Q)$(HOSTCC) $(HFLAGS) -Igrader/machine -Igrader -o $@ $^ -ljansson -lelf -larchive -lutil
 
 compile_commands.json: FORCE
 	@tools/compile-commands '$(CC32) $(KFLAGS)' '$(CC32) $(UFLAGS)' >$@

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A class: each entry of a directory is graded by a process of its own, some at a time, so that one bad submission stops nothing. Its
+ * reports are its memory: a second run grades only what has no grade for the same files, checks and seed.
+ */
+#include "grader.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+enum state { WAITING, RUNNING, DONE };
+struct entry { char *name; enum state state; pid_t pid; json_t *report; };
+
+static char *path_of(const struct options *o, const char *name, const char *end)
+{
+	char *path;
+	if (asprintf(&path, "%s/%s%s", o->out, name, end) < 0)
+		give_up(BROKEN, "no memory");
+	return path;
+}
+
+static int visible(const struct dirent *e)
+{
+	return e->d_name[0] != '.';
+}
+
+static unsigned read_entries(const struct options *o, struct entry **entries)
+{
+	struct dirent **names;
+	int n = scandir(o->submission, &names, visible, alphasort);
+	if (n < 0)
+		give_up(FAILED, "%s: %s", o->submission, strerror(errno));
+	*entries = calloc((size_t)n + 1, sizeof(**entries));
+	for (int i = 0; i < n; i++)
+		(*entries)[i].name = names[i]->d_name;
+	return (unsigned)n;
+}
+
+static const char *outcome(const struct entry *e)
+{
+	const char *s = json_string_value(json_object_get(json_object_get(e->report, "extra_data"), "outcome"));
+	return s ? s : "error";
+}
+
+static void start(const struct options *o, struct entry *e)
+{
+	char *submission, seed[16], *argv[20];
+	unsigned n = 0;
+	if (asprintf(&submission, "%s/%s", o->submission, e->name) < 0)
+		give_up(BROKEN, "no memory");
+	snprintf(seed, sizeof(seed), "%u", o->seed);
+	argv[n++] = "build/grader", argv[n++] = "grade", argv[n++] = "--lab", argv[n++] = (char *)o->lab->name;
+	argv[n++] = "--submission", argv[n++] = submission, argv[n++] = "--seed", argv[n++] = seed, argv[n++] = "--jobs", argv[n++] = "1";
+	argv[n++] = "--json", argv[n++] = path_of(o, e->name, ".json"), argv[n++] = "--html", argv[n++] = path_of(o, e->name, ".html");
+	argv[n++] = "--in-class";
+	if (o->again)
+		argv[n++] = "--again";
+	if (o->no_sandbox)
+		argv[n++] = "--no-sandbox";
+	argv[n] = NULL;
+	int log = open(path_of(o, e->name, ".log"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (log < 0)
+		give_up(BROKEN, "%s: %s", o->out, strerror(errno));
+	e->pid = process_start(argv, -1, log, log);
+	e->state = RUNNING;
+	close(log);
+}
+
+static void print_progress(const struct entry *e, unsigned done, unsigned n)
+{
+	const json_t *score = json_object_get(e->report, "score"), *extra = json_object_get(e->report, "extra_data");
+	bool line = isatty(1);
+	printf("%s[%u/%u] %s: ", line ? "\r\033[K" : "", done, n, e->name);
+	if (score)
+		printf("%lld of %lld", json_integer_value(score), json_integer_value(json_object_get(extra, "max_score")));
+	else
+		printf("%s", outcome(e));
+	printf("%s", line ? "" : "\n");
+	fflush(stdout);
+}
+
+/* A grade in its report counts only if it says by its status that it wrote it: an old one may lie there. */
+static void finish(const struct options *o, struct entry *e, int status)
+{
+	char *path = path_of(o, e->name, ".json");
+	e->state = DONE;
+	e->report = json_load_file(path, 0, NULL);
+	if ((status == GRADED) != (strcmp(outcome(e), "graded") == 0)) {
+		json_decref(e->report);
+		e->report = NULL;
+	}
+	free(path);
+}
+
+/* Result: how many are done. After an interruption: when those that ran have ended. */
+static unsigned run_all(const struct options *o, struct entry *entries, unsigned n)
+{
+	unsigned started = 0, running = 0, done = 0;
+	while (running > 0 || (started < n && !interrupted)) {
+		for (; running < o->jobs && started < n && !interrupted; running++)
+			start(o, &entries[started++]);
+		for (struct entry *e = entries; e < entries + started; e++) {
+			int status = e->state == RUNNING ? process_wait(e->pid, 0) : -1;
+			if (status < 0)
+				continue;
+			running--;
+			if (interrupted) { /* its report may be an old one */
+				e->state = WAITING;
+				continue;
+			}
+			finish(o, e, status);
+			print_progress(e, ++done, n);
+		}
+		if (interrupted)
+			for (struct entry *e = entries; e < entries + started; e++)
+				if (e->state == RUNNING)
+					kill(e->pid, SIGTERM);
+		usleep(20000);
+	}
+	return done;
+}
+
+/* A field, in quotes, for any spreadsheet: a quote is doubled, and nothing begins a formula. */
+static void csv_field(FILE *f, const char *s)
+{
+	fprintf(f, "\"%s", strchr("=+-@", *s) && *s ? "'" : "");
+	for (; *s; s++)
+		fprintf(f, *s == '"' ? "\"\"" : "%c", *s == '\n' ? ' ' : *s);
+	fprintf(f, "\"");
+}
+
+static void write_csv(const struct options *o, const struct entry *entries, unsigned n)
+{
+	char *path = path_of(o, "summary", ".csv");
+	FILE *f = fopen(path, "w");
+	if (!f)
+		give_up(BROKEN, "%s: %s", path, strerror(errno));
+	fprintf(f, "submission,outcome,score,max_score,seed,failed,note\n");
+	for (const struct entry *e = entries; e < entries + n; e++) {
+		const json_t *extra = json_object_get(e->report, "extra_data"), *score = json_object_get(e->report, "score"), *test;
+		const char *note = json_string_value(json_object_get(e->report, "output"));
+		size_t i;
+		if (e->state != DONE)
+			continue;
+		csv_field(f, e->name);
+		fprintf(f, ",%s,", outcome(e));
+		if (score)
+			fprintf(f, "%lld,%lld", json_integer_value(score), json_integer_value(json_object_get(extra, "max_score")));
+		fprintf(f, "%s,%u,\"", score ? "" : ",", o->seed);
+		json_array_foreach(json_object_get(e->report, "tests"), i, test) {
+			const json_t *x = json_object_get(test, "extra_data");
+			if (strcmp(json_string_value(json_object_get(x, "outcome")), "fail") == 0)
+				fprintf(f, "%s ", json_string_value(json_object_get(x, "check")));
+		}
+		fprintf(f, "\",");
+		csv_field(f, note ? note : "");
+		fprintf(f, "\n");
+	}
+	fclose(f);
+	free(path);
+}
+
+/* Those without a grade, each with the first line of why. Result: how many are errors. */
+static unsigned list_others(const struct entry *entries, unsigned n)
+{
+	unsigned errors = 0;
+	for (const struct entry *e = entries; e < entries + n; e++) {
+		const char *why = json_string_value(json_object_get(e->report, "output"));
+		if (e->state != DONE || strcmp(outcome(e), "graded") == 0)
+			continue;
+		errors += strcmp(outcome(e), "error") == 0;
+		printf("%s: %s: %.*s\n", outcome(e), e->name, (int)strcspn(why ? why : "", "\n"), why ? why : "no report; see its .log");
+	}
+	return errors;
+}
+
+static void interrupt(int sig)
+{
+	interrupted = sig;
+}
+
+int class_grade(const struct options *given)
+{
+	struct options o = *given;
+	struct sigaction stop = { .sa_handler = interrupt };
+	struct entry *entries;
+	bool own;
+	char *out;
+	sigaction(SIGINT, &stop, NULL), sigaction(SIGTERM, &stop, NULL), sigaction(SIGHUP, &stop, NULL);
+	if (!o.out && asprintf(&out, "build/class/%s", o.lab->name) >= 0)
+		o.out = out;
+	shell_must(10, "mkdir -p '%s'", o.out);
+	lab_base(o.lab, false, &own); /* once, not by each */
+	unsigned n = read_entries(&o, &entries), done = run_all(&o, entries, n);
+	if (isatty(1))
+		printf("\n");
+	write_csv(&o, entries, n);
+	unsigned errors = list_others(entries, n);
+	printf("%u of %u submissions done, %u of them with an error; %s/summary.csv\n", done, n, errors, o.out);
+	if (interrupted)
+		printf("interrupted: the same command goes on\n");
+	else if (errors > 0)
+		printf("errors are of this environment, and no grades: the same command tries those again\n");
+	return interrupted ? INTERRUPTED : errors > 0 ? ENVIRONMENT : GRADED;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A person looks at a check: it runs as in a grading, with the same machine and seed, but the machine starts stopped, nothing has a
+ * time limit, and GDB has the terminal. GDB goes on to the function of the exercise. The check goes on feeding the machine until it
+ * would itself connect as a debugger; then the machine is the person's.
+ */
+#include "grader.h"
+#include <signal.h>
+
+static const struct test *find(const char *name)
+{
+	for (const struct lab *l = all_labs; l->name; l++)
+		for (const struct test *t = l->checks; t->name; t++)
+			if (strcmp(t->name, name) == 0)
+				return t;
+	return NULL;
+}
+
+/* In a session of its own, where no Ctrl-C comes. */
+static pid_t start_check(const struct test *t, const char *dir)
+{
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		setsid();
+		machine_debugged = true;
+		judge_alone(t, dir);
+	}
+	return pid;
+}
+
+int debug_check(const struct options *o)
+{
+	const struct test *t = find(o->only);
+	char *dir, *target, *stop, *socket;
+	int status = ENVIRONMENT;
+	if (!t || t->machine.bochs) {
+		fprintf(stderr, t ? "grader: %s runs in Bochs, which has its own debugger: make run-bochs\n"
+				  : "grader: there is no check '%s'; 'build/grader list' names them\n", o->only);
+		return USAGE;
+	}
+	judge_seed = o->seed;
+	dir = judge_make_dir();
+	if (asprintf(&socket, "%s/0.gdb", dir) < 0 || asprintf(&target, "target remote %s", socket) < 0 ||
+	    asprintf(&stop, "hbreak %s", t->stop_at ? t->stop_at : "kmain") < 0)
+		give_up(BROKEN, "no memory");
+	printf("%s: %s\nread: %s\n", t->name, t->title, t->see ? t->see : "the handout");
+	pid_t check = start_check(t, dir);
+	while (access(socket, F_OK) < 0 && process_wait(check, 0.02) < 0)
+		;
+	if (access(socket, F_OK) == 0) {
+		pid_t gdb = process_start((char *[]){ "gdb", "-q", (char *)kernel_file, "-ex", "set architecture i386", "-ex", target,
+			"-ex", stop, "-ex", "continue", NULL }, -1, -1, -1);
+		signal(SIGINT, SIG_IGN); /* Ctrl-C is GDB's */
+		status = process_wait(gdb, 1e9);
+		process_kill(check);
+	}
+	judge_remove_dir(dir);
+	return status;
+}

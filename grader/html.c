@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* The report as one HTML page that needs nothing else: a section for each check, the cause of a failure first. */
+#include "grader.h"
+#include <errno.h>
+
+static const char style[] =
+	":root{color-scheme:light dark;--bad:#b3261e;--good:#1b6e3c;--dim:#666;--line:#ccc;--box:#f5f5f5}\n"
+	"@media(prefers-color-scheme:dark){:root{--bad:#ff8a80;--good:#7bd88f;--dim:#aaa;--line:#444;--box:#1e1e1e}}\n"
+	"body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\n"
+	"h1{font-size:1.4rem}h2{font-size:1.05rem;margin:0}section{border-top:1px solid var(--line);padding:.8rem 0}\n"
+	"table{border-collapse:collapse}td{padding:.1rem 1rem .1rem 0;vertical-align:top}td:first-child,.dim{color:var(--dim)}\n"
+	"pre{background:var(--box);padding:.6rem;overflow-x:auto;font-size:.85rem;white-space:pre-wrap}\n"
+	".pass{color:var(--good)}.fail,.error{color:var(--bad)}.skip{color:var(--dim)}.cause{font-weight:600;margin:.3rem 0}\n"
+	"code{font-size:.9em}.score{font-size:1.2rem;font-weight:600}\n";
+
+static void text(FILE *f, const char *s)
+{
+	for (; s && *s; s++)
+		if (strchr("<>&\"'", *s))
+			fprintf(f, "&#%d;", *s);
+		else
+			fputc(*s, f);
+}
+
+static const char *string(const json_t *j, const char *key)
+{
+	const char *s = json_string_value(json_object_get(j, key));
+	return s ? s : "";
+}
+
+static void row(FILE *f, const char *label, const char *value)
+{
+	fprintf(f, "<tr><td>%s</td><td>", label);
+	text(f, value);
+	fprintf(f, "</td></tr>\n");
+}
+
+/* The place of a later picture of the run, for scripts that know it by its id, is the empty element at the section's end. */
+static void section(FILE *f, const json_t *test)
+{
+	const json_t *extra = json_object_get(test, "extra_data"), *max = json_object_get(test, "max_score");
+	const char *outcome = string(extra, "outcome"), *output = string(test, "output"), *cause = string(extra, "cause");
+	fprintf(f, "<section id=\"%s\">\n<h2><span class=\"%s\">%s</span> ", string(extra, "check"), outcome, outcome);
+	text(f, string(test, "name"));
+	if (max)
+		fprintf(f, " <span class=\"dim\">%lld of %lld</span>", json_integer_value(json_object_get(test, "score")), json_integer_value(max));
+	fprintf(f, "</h2>\n");
+	if (*cause) {
+		fprintf(f, "<p class=\"cause\">");
+		text(f, cause);
+		fprintf(f, "</p>\n");
+	}
+	if (strcmp(outcome, "fail") == 0) {
+		fprintf(f, "<p>Read: ");
+		text(f, string(extra, "see"));
+		fprintf(f, "<br>Stop just before it: <code>make debug TEST=%s</code></p>\n", string(extra, "check"));
+	}
+	if (*output) {
+		fprintf(f, "<details%s><summary>what was seen</summary><pre>", strcmp(outcome, "fail") == 0 ? " open" : "");
+		text(f, output);
+		fprintf(f, "</pre></details>\n");
+	}
+	fprintf(f, "<div id=\"trace-%s\"></div>\n</section>\n", string(extra, "check"));
+}
+
+void html_write(const char *path, json_t *report)
+{
+	const json_t *extra = json_object_get(report, "extra_data"), *score = json_object_get(report, "score"), *test;
+	FILE *f = fopen(path, "w");
+	char seed[24];
+	size_t i;
+	if (!f)
+		give_up(BROKEN, "%s: %s", path, strerror(errno));
+	snprintf(seed, sizeof(seed), "%lld", json_integer_value(json_object_get(extra, "seed")));
+	fprintf(f, "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n"
+		   "<title>Cinnabar: %s</title>\n<style>\n%s</style>\n<h1>%s</h1>\n<p class=\"score\">", string(extra, "lab"), style, string(extra, "lab"));
+	if (score)
+		fprintf(f, "%lld of %lld points", json_integer_value(score), json_integer_value(json_object_get(extra, "max_score")));
+	else
+		fprintf(f, "<span class=\"error\">no grade (%s)</span>", string(extra, "outcome"));
+	fprintf(f, "</p>\n<table>\n");
+	row(f, "submission", string(extra, "submission"));
+	row(f, "seed", seed);
+	if (*string(extra, "only"))
+		row(f, "only", string(extra, "only"));
+	fprintf(f, "</table>\n");
+	if (*string(report, "output")) {
+		fprintf(f, "<pre>");
+		text(f, string(report, "output"));
+		fprintf(f, "</pre>\n");
+	}
+	json_array_foreach(json_object_get(report, "tests"), i, test)
+		section(f, test);
+	fprintf(f, "</html>\n");
+	if (fclose(f) != 0)
+		give_up(BROKEN, "%s: %s", path, strerror(errno));
+}

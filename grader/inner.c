@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* The judge inside the sandbox: runs a lab's checks over the tree that is its working directory, and writes a line for each. */
+#include "grader.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+/* Enough for any check of a sound kernel, which says so if it needs more; a hang costs a few seconds. */
+enum { BUDGET = 3000, PATIENCE = 4 };
+static struct result *first;
+
+static void report(const struct result *r, unsigned done, unsigned all)
+{
+	(void)done, (void)all;
+	json_t *j = json_pack("{s:i,s:i,s:o,s:f}", "check", (int)(r - first), "outcome", (int)r->outcome, "reason", report_text(r->reason),
+			      "seconds", r->seconds);
+	char *line = j ? json_dumps(j, JSON_COMPACT) : NULL;
+	if (!line || dprintf(RESULTS_FD, "%s\n", line) < 0)
+		give_up(BROKEN, "a result cannot be written");
+	free(line);
+	json_decref(j);
+}
+
+int inner(int argc, char **argv)
+{
+	static struct result results[MAX_CHECKS];
+	const struct lab *lab = argc == 5 ? lab_find(argv[0]) : NULL;
+	char *files[MAX_FILES];
+	unsigned n = 0;
+	if (!lab || fcntl(RESULTS_FD, F_SETFD, FD_CLOEXEC) < 0)
+		give_up(FAILED, "`judge` is for the grader itself");
+	judge_seed = (unsigned)strtoul(argv[1], NULL, 10);
+	machine_budget = BUDGET, machine_patience = PATIENCE;
+	lab_files(".", lab, files, (char **)&judge_files);
+	for (const struct test *t = lab->checks; t->name; t++)
+		if (!*argv[4] || strcmp(argv[4], t->name) == 0)
+			results[n++].test = *t;
+	if (mkdir(argv[3], 0700) < 0)
+		give_up(BROKEN, "%s: %s", argv[3], strerror(errno));
+	first = results;
+	judge_all(&(struct judge){ .jobs = (unsigned)atoi(argv[2]), .base_dir = argv[3], .report = report }, results, n);
+	return 0;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* Labs and the trees they are graded in: the pristine tree is built once and kept; each grading works in a copy. */
+#include "grader.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+const struct lab *lab_find(const char *name)
+{
+	for (const struct lab *l = all_labs; name && l->name; l++)
+		if (strcmp(l->name, name) == 0)
+			return l;
+	return NULL;
+}
+
+void lab_enter_root(void)
+{
+	char path[4096];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	for (int up = 0; n > 0 && up < 2; up++) { /* ROOT/build/grader */
+		path[n] = '\0';
+		n = strrchr(path, '/') - path;
+	}
+	if (n <= 0)
+		give_up(BROKEN, "/proc/self/exe cannot be read");
+	path[n] = '\0';
+	if (chdir(path) < 0)
+		give_up(BROKEN, "%s: %s", path, strerror(errno));
+}
+
+/* What a make that we run must not inherit from a make that runs us. */
+#define ALONE "env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL "
+
+/* Written and built, unless that is done. One does it, the others wait. */
+static void build(const struct lab *lab, const char *base)
+{
+	int fd;
+	shell_must(10, "mkdir -p build/handout");
+	fd = open("build/handout/.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || flock(fd, LOCK_EX) < 0)
+		give_up(BROKEN, "build/handout/.lock: %s", strerror(errno));
+	shell_must(300, ALONE "make -s build/handout/%s/build/.made && " ALONE "make -s -C '%s' all", lab->name, base);
+	close(fd);
+}
+
+static bool exists(const char *base, const struct lab *lab, const char *name)
+{
+	char *path;
+	if (asprintf(&path, "%s/labs/%s/%s", base, lab->name, name) < 0)
+		give_up(BROKEN, "no memory");
+	bool there = access(path, R_OK) == 0;
+	free(path);
+	return there;
+}
+
+const char *lab_base(const struct lab *lab, bool ready, bool *own)
+{
+	char *base;
+	*own = exists(".", lab, "manifest");
+	if (*own)
+		return "."; /* built by the make that made us */
+	if (asprintf(&base, "build/handout/%s", lab->name) < 0)
+		give_up(BROKEN, "no memory");
+	if (!ready)
+		build(lab, base);
+	return base;
+}
+
+unsigned lab_files(const char *base, const struct lab *lab, char *files[MAX_FILES], char **text)
+{
+	char *path, line[300];
+	size_t size;
+	unsigned n = 0;
+	if (asprintf(&path, "%s/labs/%s/files", base, lab->name) < 0)
+		give_up(BROKEN, "no memory");
+	FILE *f = fopen(path, "r"), *all = open_memstream(text, &size);
+	while (f && n < MAX_FILES && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (*line) {
+			files[n++] = strdup(line);
+			fprintf(all, "%s\n", line);
+		}
+	}
+	fclose(all);
+	if (!f || n == 0)
+		give_up(BROKEN, "%s names no files; run 'make handout LAB=%s' again", path, lab->name);
+	fclose(f);
+	free(path);
+	return n;
+}
+
+/* Only what a build needs: no history, no machine's leftovers. -p: make compares times. */
+void lab_copy(const char *base, const char *to)
+{
+	shell_must(60, "mkdir -p '%s/build' && cd '%s' && cp -a Makefile kernel vmm include user tools labs '%s' && cd build && "
+		   "cp -a cinnabar vmm rootfs.ext2 kernel user bin '%s/build'", to, base, to, to);
+}
+
+char *lab_changed(const char *base, const struct lab *lab, char *const *files, unsigned n)
+{
+	char text[4000], *changed;
+	size_t size;
+	shell(text, sizeof(text), 20, "cd '%s' && sha256sum -c --quiet labs/%s/manifest 2>/dev/null", base, lab->name);
+	FILE *f = open_memstream(&changed, &size);
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		bool ours = false;
+		line[strcspn(line, ":")] = '\0';
+		for (unsigned i = 0; i < n; i++)
+			ours |= strcmp(line, files[i]) == 0;
+		if (!ours)
+			fprintf(f, "%s%s", ftell(f) > 0 ? ", " : "", line);
+	}
+	fclose(f);
+	return changed;
+}
+
+static bool in_path(const char *program)
+{
+	char *path = strdup(getenv("PATH") ? getenv("PATH") : ""), file[4096];
+	bool found = false;
+	for (char *dir = strtok(path, ":"); dir && !found; dir = strtok(NULL, ":")) {
+		snprintf(file, sizeof(file), "%s/%s", dir, program);
+		found = access(file, X_OK) == 0;
+	}
+	free(path);
+	return found;
+}
+
+void lab_check_tools(const struct test *checks)
+{
+	static const char *const programs[] = { "qemu-system-i386", "make", "gcc", "ld", "addr2line", "prlimit", "sha256sum" };
+	bool bochs = false;
+	for (const struct test *t = checks; t->name; t++)
+		bochs |= t->machine.bochs;
+	for (unsigned i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
+		if (!in_path(programs[i]))
+			give_up(BROKEN, "%s is missing; run 'make setup'", programs[i]);
+	if (bochs && (!in_path("bochs") || !in_path("grub-mkrescue")))
+		give_up(BROKEN, "bochs or grub-mkrescue is missing; run 'make setup'");
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reports. The JSON is Gradescope's results format with our own words in extra_data; HTML page and CSV line are made from it. Without
+ * a grade there is no "score" in it, so that nothing can take an error for zero points.
+ */
+#include "grader.h"
+#include <errno.h>
+
+enum { FORMAT = 1 };
+
+json_t *report_text(const char *text)
+{
+	json_t *j = json_string(text ? text : "");
+	if (j)
+		return j;
+	char *plain = strdup(text);
+	for (char *s = plain; *s; s++)
+		if ((unsigned char)*s >= 127)
+			*s = '?';
+	j = json_string(plain);
+	free(plain);
+	return j;
+}
+
+bool report_counts(const struct result *r)
+{
+	return r->outcome != SKIPPED;
+}
+
+static char *first_line(const char *text)
+{
+	return strndup(text ? text : "", strcspn(text ? text : "", "\n"));
+}
+
+void report_print(const struct result *r)
+{
+	static const char *const words[] = { "[ok]  ", "[FAIL]", "[skip]", "[ERR] " };
+	const struct test *t = &r->test;
+	const char *colors[] = { "\033[32m", "\033[31m", "\033[33m", "\033[35m" };
+	bool color = isatty(1) && !getenv("NO_COLOR");
+	printf("%s%s%s %2u/%-2u %s: %s\n", color ? colors[r->outcome] : "", words[r->outcome], color ? "\033[m" : "",
+	       r->outcome == PASSED ? t->points : 0, t->points, t->name, t->title ? t->title : "");
+	if (r->outcome == FAILED || r->outcome == BROKEN)
+		for (const char *s = r->reason; *s && strncmp(s, "by hand: ", 9) != 0; s += strcspn(s, "\n"), s += *s == '\n')
+			printf("        %.*s\n", (int)strcspn(s, "\n"), s); /* the rest is in the reports */
+	else if (r->outcome == SKIPPED)
+		printf("        %s\n", first_line(r->reason));
+	if (r->outcome == FAILED)
+		printf("        read: %s\n        stop just before it: make debug TEST=%s\n", t->see ? t->see : "the handout", t->name);
+	fflush(stdout);
+}
+
+/* What a student reads of a check. */
+static json_t *check_output(const struct result *r)
+{
+	char *text;
+	if (r->outcome == PASSED)
+		return json_string("");
+	if (asprintf(&text, "%s\nread: %s\nstop just before it: make debug TEST=%s", r->reason, r->test.see ? r->test.see : "the handout",
+		     r->test.name) < 0)
+		give_up(BROKEN, "no memory");
+	json_t *j = report_text(text);
+	free(text);
+	return j;
+}
+
+static json_t *check_json(const struct result *r, unsigned number, bool graded)
+{
+	static const char *const outcomes[] = { "pass", "fail", "skip", "error" };
+	const struct test *t = &r->test;
+	char *name, digits[16];
+	snprintf(digits, sizeof(digits), "%u", number);
+	if (asprintf(&name, "%s: %s", t->name, t->title ? t->title : "") < 0)
+		give_up(BROKEN, "no memory");
+	json_t *j = json_pack("{s:s,s:s,s:o,s:{s:s,s:i,s:s,s:o,s:s,s:f}}", "name", name, "number", digits, "output", check_output(r), "extra_data",
+		"check", t->name, "exercise", (int)t->exercise, "outcome", outcomes[r->outcome], "cause",
+		r->outcome == PASSED ? json_string("") : report_text(first_line(r->reason)), "see", t->see ? t->see : "", "seconds", r->seconds);
+	if (graded && report_counts(r)) {
+		json_object_set_new(j, "status", json_string(r->outcome == PASSED ? "passed" : "failed"));
+		json_object_set_new(j, "score", json_integer(r->outcome == PASSED ? t->points : 0));
+		json_object_set_new(j, "max_score", json_integer(t->points));
+	}
+	free(name);
+	return j;
+}
+
+json_t *report_json(const struct grading *g)
+{
+	const struct options *o = g->o;
+	json_t *tests = json_array();
+	unsigned score = 0, max = 0;
+	bool graded = true;
+	char *output;
+	for (unsigned i = 0; i < g->n; i++)
+		graded &= g->results[i].outcome != BROKEN;
+	for (unsigned i = 0; i < g->n; i++) {
+		const struct result *r = &g->results[i];
+		score += r->outcome == PASSED ? r->test.points : 0;
+		max += report_counts(r) ? r->test.points : 0;
+		json_array_append_new(tests, check_json(r, i + 1, graded));
+	}
+	if (asprintf(&output, "%s%s", g->notes, g->not_built ? g->not_built : "") < 0)
+		give_up(BROKEN, "no memory");
+	json_t *j = json_pack("{s:o,s:f,s:o,s:{s:i,s:s,s:s,s:I,s:i,s:o,s:s,s:s,s:b,s:f,s:f}}", "output", report_text(output), "execution_time",
+		g->seconds, "tests", tests, "extra_data", "format", FORMAT, "lab", o->lab->name, "outcome", graded ? "graded" : "error", "seed",
+		(json_int_t)o->seed, "max_score", (int)max, "submission", report_text(o->submission), "checksum", g->checksum, "only",
+		o->only ? o->only : "", "sandbox", !o->no_sandbox, "seconds", g->seconds, "build_seconds", g->build_seconds);
+	if (graded)
+		json_object_set_new(j, "score", json_integer(score));
+	free(output);
+	return j;
+}
+
+json_t *report_no_grade(const struct options *o, const char *outcome, const char *why)
+{
+	return json_pack("{s:o,s:[],s:{s:i,s:s,s:s,s:I,s:o}}", "output", report_text(why), "tests", "extra_data", "format", FORMAT, "lab",
+			 o->lab->name, "outcome", outcome, "seed", (json_int_t)o->seed, "submission", report_text(o->submission));
+}
+
+static char *new_name(const char *path)
+{
+	char *name;
+	if (asprintf(&name, "%s.new", path) < 0)
+		give_up(BROKEN, "no memory");
+	return name;
+}
+
+void report_write(const struct options *o, json_t *report)
+{
+	if (o->json) {
+		char *name = new_name(o->json);
+		if (json_dump_file(report, name, JSON_INDENT(2) | JSON_REAL_PRECISION(3)) < 0 || rename(name, o->json) < 0)
+			give_up(BROKEN, "%s: %s", o->json, strerror(errno));
+		free(name);
+	}
+	if (o->html) {
+		char *name = new_name(o->html);
+		html_write(name, report);
+		if (rename(name, o->html) < 0)
+			give_up(BROKEN, "%s: %s", o->html, strerror(errno));
+		free(name);
+	}
+}
