@@ -83,7 +83,7 @@ help:
 #:   run-bochs  the same ISO in Bochs
 #:   iso        build/cinnabar.iso: GRUB, kernel and root file system; also boots a PC
 #:   debug      QEMU stopped at its first instruction, with GDB attached; TEST=CHECK: a lab's check, stopped at its exercise
-#:   handout    LAB=NAME [OUT=DIR]: a lab's student tree, with its exercises empty
+#:   handout    LAB=NAME [OUT=DIR or OUT=NAME.tar.gz]: a lab's student tree, with its exercises empty
 #:   grade      LAB=NAME [SUBMISSION=PATH] [SEED=n]: grade this tree, or a directory, tar or zip
 #:   gradescope LAB=NAME: build/gradescope-NAME.zip, an autograder for Gradescope
 #:   doctor     which tools are there, which are missing, and the fix
@@ -111,7 +111,7 @@ demo:
 
 test soak bench bench-switch:
 	@tools/setup test
-	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run
+	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run $(B)/grader
 	@$(MAKE) --no-print-directory DEBUG=1 kernel
 	@$(MAKE) --no-print-directory VO=static kernel
 	@$(ALONE) $(B)/tests/run --unit $(B)/unit $(if $(filter test,$@),,--$@)
