@@ -48,7 +48,7 @@ static struct archive *open_archive(const char *path)
 	archive_read_support_filter_xz(a), archive_read_support_filter_zstd(a);
 	archive_read_support_format_tar(a), archive_read_support_format_zip(a);
 	if (archive_read_open_filename(a, path, 65536) != ARCHIVE_OK)
-		give_up(FAILED, "%s is no directory, tar or zip: %s", path, archive_error_string(a));
+		give_up(FAILED, "%s is no directory, tar or zip, or damaged: %s", path, archive_error_string(a));
 	return a;
 }
 

@@ -101,12 +101,10 @@ static int connect_to(struct machine *m, const char *path)
 	snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	for (double end = machine_limit(20); connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0; usleep(2000)) {
-		int status = process_wait(m->pid, 0);
-		if (status >= 0) {
+		if (machine_ended(m)) {
 			char text[600] = "";
-			m->pid = 0;
 			shell(text, sizeof(text), 5, "tail -c 500 %s", work_path("qemu.err"));
-			give_up(BROKEN, "QEMU ended at once with status %d: %s", status, text);
+			give_up(BROKEN, "QEMU ended at once with status %d: %s", m->exit_status, text);
 		}
 		if (now() > end)
 			give_up(BROKEN, "QEMU does not open %s", path);
@@ -209,9 +207,14 @@ double machine_limit(double seconds)
 /* A machine that is halted with interrupts off executes nothing any more. */
 static bool dead(struct machine *m)
 {
-	struct cpu_state cpus[CPUS_MAX];
 	enum { SECONDS = 1, IF = 1 << 9 };
-	return now() - m->moved > SECONDS && machine_state(m, cpus) == 1 && cpus[0].halted && !(cpus[0].eflags & IF);
+	if (now() - m->moved < SECONDS)
+		return false;
+	char *text = qmp_if_there(m, "human-monitor-command", "{\"command-line\":\"info registers\"}");
+	const char *flags = text ? strstr(text, "EFL=") : NULL;
+	bool halted = flags && strstr(text, "HLT=1") && !(strtoul(flags + 4, NULL, 16) & IF);
+	free(text);
+	return halted;
 }
 
 bool machine_late(struct machine *m, double limit)
@@ -221,12 +224,14 @@ bool machine_late(struct machine *m, double limit)
 		return false;
 	if (budget == 0 || m->o.cpus > 1 || m->o.bochs || m->o.free_running)
 		return m->late = now() > limit;
-	if (now() - m->asked < 0.1 || machine_ended(m)) /* seldom enough to cost nothing */
+	if (machine_ended(m) || now() - m->asked < 0.1) /* seldom enough to cost nothing */
 		return false;
 	uint64_t before = m->instructions;
 	m->asked = now();
 	if (qmp_instructions(m) != before)
 		m->moved = m->asked;
+	if (!m->pid)
+		return false;
 	m->late = m->instructions > budget * 1000000ull || dead(m);
 	if (!m->late && m->asked > limit)
 		give_up(BROKEN, "this host is too slow: %llu of %u million instructions when the time was over",

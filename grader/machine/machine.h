@@ -129,6 +129,8 @@ const char *machine_cmdline(const struct machine *m);
 void qmp_connect(struct machine *m, const char *path);
 /* Execute a command; arguments as JSON text, or NULL. Result: its "return" as JSON text, to be freed. */
 char *qmp(struct machine *m, const char *command, const char *arguments);
+/* The same; NULL if the machine has ended. */
+char *qmp_if_there(struct machine *m, const char *command, const char *arguments);
 /* A command of the human monitor. Result: its answer, to be freed. */
 char *qmp_human(struct machine *m, const char *command);
 /* Instructions executed since power on, of all CPUs together (-icount only); those of the last time if it has ended. */

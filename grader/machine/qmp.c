@@ -49,17 +49,27 @@ static json_t *ask(struct machine *m, const char *command, const char *arguments
 	return sent ? receive(m, 20) : NULL;
 }
 
-char *qmp(struct machine *m, const char *command, const char *arguments)
+char *qmp_if_there(struct machine *m, const char *command, const char *arguments)
 {
 	json_t *answer = ask(m, command, arguments), *value = json_object_get(answer, "return");
-	if (!answer && !machine_ended(m))
-		give_up(BROKEN, "QMP %s: QEMU does not answer", command);
-	if (!answer)
-		give_up(FAILED, "the machine has ended with status %d", m->exit_status);
+	if (!answer) { /* its end comes a moment after that of its sockets */
+		for (double limit = machine_limit(5); !machine_ended(m); usleep(2000))
+			if (now() > limit)
+				give_up(BROKEN, "QMP %s: QEMU does not answer", command);
+		return NULL;
+	}
 	if (!value)
 		give_up(BROKEN, "QMP %s: %s", command, json_dumps(answer, 0));
 	char *text = json_dumps(value, JSON_ENCODE_ANY);
 	json_decref(answer);
+	return text;
+}
+
+char *qmp(struct machine *m, const char *command, const char *arguments)
+{
+	char *text = qmp_if_there(m, command, arguments);
+	if (!text)
+		give_up(FAILED, "the machine has ended with status %d", m->exit_status);
 	return text;
 }
 
@@ -92,10 +102,12 @@ char *qmp_human(struct machine *m, const char *command)
 
 uint64_t qmp_instructions(struct machine *m)
 {
-	json_t *answer = ask(m, "query-replay", NULL);
-	if (answer)
-		m->instructions = (uint64_t)json_integer_value(json_object_get(json_object_get(answer, "return"), "icount"));
-	json_decref(answer);
+	char *text = qmp_if_there(m, "query-replay", NULL);
+	json_t *value = text ? json_loads(text, 0, NULL) : NULL;
+	if (value)
+		m->instructions = (uint64_t)json_integer_value(json_object_get(value, "icount"));
+	json_decref(value);
+	free(text);
 	return m->instructions;
 }
 

@@ -144,12 +144,12 @@ int main(int argc, char **argv)
 		add_test(show);
 	} else if (soak) {
 		add_tests(boot_soak_tests), add_tests(soak_tests), add_tests(switch_soak_tests), add_tests(rollback_soak_tests);
-		add_tests(isolation_soak_tests);
+		add_tests(isolation_soak_tests), add_tests(grader_soak_tests);
 	} else {
 		if (unit)
 			add_units(unit);
 		add_tests(boot_tests), add_tests(native_tests), add_tests(program_tests), add_tests(switch_tests), add_tests(rollback_tests);
-		add_tests(isolation_tests), add_tests(hostile_tests), add_tests(disk_tests), add_tests(document_tests);
+		add_tests(isolation_tests), add_tests(hostile_tests), add_tests(disk_tests), add_tests(document_tests), add_tests(grader_tests);
 	}
 	if (i < argc)
 		select_tests(argv + i, argc - i);
