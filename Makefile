@@ -64,7 +64,7 @@ PROGRAMS := $(sort $(basename $(notdir $(wildcard user/programs/*.c))) $(notdir 
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 LIBRARY := $(patsubst %,$(B)/host/%.o,$(wildcard grader/machine/*.c))
 GRADER := $(patsubst %,$(B)/host/%.o,$(wildcard grader/*.c labs/*/checks*.c))
-MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c))
+MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c) grader/sandbox.c)
 
 .PHONY: all help handout grade gradescope setup demo test soak bench bench-switch run run-bochs iso doctor size check debug clean kernel unit FORCE
 all: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2
@@ -232,7 +232,7 @@ $(B)/unit/%: tests/unit/%.c
 	$(call say,HOSTCC,$@)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all -Itests/unit -Iinclude -Ikernel $< -o $@ -lcmocka
 
-$(MACHINE) $(LIBRARY) $(GRADER): $(B)/host/%.c.o: %.c
+$(sort $(MACHINE) $(LIBRARY) $(GRADER)): $(B)/host/%.c.o: %.c
 	$(call say,HOSTCC,$<)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -Igrader/machine -Igrader -Iinclude -c $< -o $@
 

@@ -4,21 +4,23 @@
  * gives points, and what is the environment's fault gives no grade at all. Lab 1 carries the tests.
  */
 #include "tests.h"
+#include "grader.h"
 #include <dirent.h>
 #include <errno.h>
-#include <jansson.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/stat.h>
 
 #define LAB "01-paging"
 #define GRADE "build/grader grade --lab " LAB " "
-enum { GRADED = 0, REFUSED = 1, NO_GRADE = 2, SECONDS = 200 };
+enum { REFUSED = USAGE, NO_GRADE = ENVIRONMENT, SECONDS = 200 };
 
 static char said[20000]; /* what the grader printed last */
 
 /* Grade, with its report in work_path("r.json"). Result: exit status. */
-static int grade(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static int grade(const char *fmt, ...)
+static int run_grade(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static int run_grade(const char *fmt, ...)
 {
 	char *arguments;
 	va_list ap;
@@ -97,6 +99,17 @@ static const char *one_check(void)
 	return name;
 }
 
+/* A TCP port of this host that can be reached. */
+static int listening_port(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t size = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, size) < 0 || listen(fd, 4) < 0 || getsockname(fd, (struct sockaddr *)&a, &size) < 0)
+		give_up(BROKEN, "no port to listen on: %s", strerror(errno));
+	return ntohs(a.sin_port);
+}
+
 /* --- what a submission can be --- */
 
 static void forms(const struct test *t)
@@ -105,14 +118,14 @@ static void forms(const struct test *t)
 		"tar -C %s/.. --zstd -cf %s reference", "cd %s && zip -qr %s.zip . && mv %s.zip %s", "cd %s/.. && zip -qr %s.zip reference && mv %s.zip %s" };
 	const char *dir = reference("reference"), *file = work_path("submission");
 	(void)t;
-	check_status(grade("--submission %s --only %s", dir, one_check()), GRADED, "a directory");
+	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED, "a directory");
 	CHECK(score() > 0, "the reference in a directory gets no points:\n%s", said);
 	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		char *command;
 		if (asprintf(&command, commands[i], dir, file, file, file) < 0)
 			give_up(BROKEN, "no memory");
 		shell_must(20, "%s", command);
-		check_status(grade("--submission %s --only %s", file, one_check()), GRADED, command);
+		check_status(run_grade("--submission %s --only %s", file, one_check()), GRADED, command);
 		CHECK(score() > 0, "%s: no points:\n%s", command, said);
 	}
 }
@@ -145,7 +158,7 @@ static void archives(const struct test *t)
 		if (asprintf(&command, cases[i].command, file, file) < 0)
 			give_up(BROKEN, "no memory");
 		shell_must(30, "cd %s && { %s; }", work_dir, command);
-		check_status(grade("--submission %s --only %s", file, one_check()), REFUSED, command);
+		check_status(run_grade("--submission %s --only %s", file, one_check()), REFUSED, command);
 		check_said("refused: ");
 		check_said(cases[i].message);
 		CHECK(score() == -1, "%s: it has a score", command);
@@ -159,10 +172,10 @@ static void whitelist(const struct test *t)
 	(void)t;
 	shell_must(10, "cd %s && mkdir -p kernel/boot labs/" LAB " grader tools && echo '#error arrived' >kernel/boot/main.c && "
 		   "printf 'all:\\n\\ttouch /tmp/arrived; false\\n' >Makefile && echo exit 1 >tools/ksyms && echo '#error' >labs/" LAB "/checks.c", dir);
-	check_status(grade("--submission %s --only %s", dir, one_check()), GRADED, "more files than wanted");
+	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED, "more files than wanted");
 	CHECK(score() > 0, "a file arrived that is not the lab's:\n%s", said);
 	shell_must(10, "rm %s/kernel/mm/p2m.c", dir);
-	check_status(grade("--submission %s --only %s", dir, one_check()), GRADED, "a file is missing");
+	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED, "a file is missing");
 	check_said("kernel/mm/p2m.c is not in the submission");
 	check_said("empty exercise");
 }
@@ -190,10 +203,42 @@ static void outside_files(const struct test *t)
 		FILE *f = fopen(work_path("include/kernel/mm/p2m.c"), "a");
 		if (!f || fprintf(f, "%s\n", cases[i].line) < 0 || fclose(f) != 0)
 			give_up(BROKEN, "p2m.c: %s", strerror(errno));
-		check_status(grade("--submission %s", dir), GRADED, cases[i].line);
+		check_status(run_grade("--submission %s", dir), GRADED, cases[i].line);
 		CHECK(score() == 0, "%s: %d points", cases[i].line, score());
 		check_said(cases[i].message);
 	}
+}
+
+/* What runs in the sandbox cannot write outside, nor to the tree while it judges, reach a network, or see a process of the host. */
+static void sandboxed(const struct test *t)
+{
+	static const char *const forbidden[] = { "echo x >tree/new", "cd tree && echo x >Makefile", "echo x >/usr/new", "echo x >/grader", "cat /etc/passwd",
+		"cat /etc/shadow", "ls /root/", "ls /home/", "kill -0 $HOST", "grep -q '^ *[^l ][^o].*:' /proc/net/dev",
+		"exec 3<>/dev/tcp/127.0.0.1/$PORT", "mount -t tmpfs none /mnt", "mknod /tmp/d b 8 0", "echo x >$OUTSIDE/new",
+		"dd if=/dev/zero of=/tmp/large bs=1M count=65" };
+	const char *tree = work_path("tree"), *outside = work_path("outside");
+	char setting[400];
+	struct sandbox s = { .tree = tree, .cpu_seconds = 3, .megabytes = 512, .file_megabytes = 64, .output = -1 };
+	int port = listening_port(), log = open(work_path("log"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	(void)t;
+	s.output = log;
+	shell_must(10, "mkdir -p %s/tree %s && echo all: >%s/Makefile && echo all: >%s/tree/Makefile", tree, outside, tree, tree);
+	snprintf(setting, sizeof(setting), "HOST=%d PORT=%d OUTSIDE=%s; ", (int)getpid(), port, outside);
+	for (unsigned writable = 0; writable < 2; writable++)
+		for (unsigned i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++) {
+			char *script;
+			if (asprintf(&script, "%s%s", setting, forbidden[i]) < 0)
+				give_up(BROKEN, "no memory");
+			s.writable = writable;
+			int status = process_wait(sandbox_start(&s, (char *[]){ "bash", "-c", script, NULL }), 20);
+			bool allowed = writable && i < 2; /* the tree, while it is built */
+			CHECK((status == 0) == allowed, "in the sandbox, `%s` ends with status %d", forbidden[i], status);
+		}
+	s.writable = false;
+	CHECK(process_wait(sandbox_start(&s, (char *[]){ "bash", "-c", "cat Makefile && echo x >/tmp/new && gcc --version", NULL }), 20) == 0,
+	      "what is needed does not work in the sandbox");
+	CHECK(process_wait(sandbox_start(&s, (char *[]){ "bash", "-c", "while :; do :; done", NULL }), 60) > 0, "no limit of CPU time in the sandbox");
+	close(log);
 }
 
 /* Code that the compiler chokes on ends the build by its limits. */
@@ -213,7 +258,7 @@ static void bombs(const struct test *t)
 		FILE *f = fopen(work_path("bomb/kernel/mm/p2m.c"), i == 3 ? "w" : "a");
 		if (!f || fprintf(f, "%s\n", lines[i]) < 0 || fclose(f) != 0)
 			give_up(BROKEN, "p2m.c: %s", strerror(errno));
-		check_status(grade("--submission %s", dir), GRADED, lines[i]);
+		check_status(run_grade("--submission %s", dir), GRADED, lines[i]);
 		CHECK(score() == 0, "%s: %d points", lines[i], score());
 		check_said("does not build (limits:");
 	}
@@ -227,7 +272,7 @@ static void forged(const struct test *t)
 	static const char *const codes[] = { SAY END(0x10), SAY END(0x44), SAY "__asm__ volatile(\"cli; hlt\"); for (;;) ;" };
 	(void)t;
 	for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
-		check_status(grade("--submission %s", with_code("forged", codes[i])), GRADED, codes[i]);
+		check_status(run_grade("--submission %s", with_code("forged", codes[i])), GRADED, codes[i]);
 		CHECK(score() == 0, "a forged run gets %d points:\n%s", score(), said);
 	}
 #undef SAY
@@ -246,7 +291,7 @@ static void causes(const struct test *t)
 	};
 	(void)t;
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		check_status(grade("--submission %s --only %s", with_code("cause", cases[i].code), one_check()), GRADED, cases[i].code);
+		check_status(run_grade("--submission %s --only %s", with_code("cause", cases[i].code), one_check()), GRADED, cases[i].code);
 		CHECK(score() == 0, "%s: %d points", cases[i].code, score());
 		check_said(cases[i].message);
 		check_said("kernel/mm/p2m.c:");
@@ -352,7 +397,7 @@ static void repeated(const struct test *t)
 	for (unsigned s = 0; s < 2; s++) {
 		json_t *first = NULL;
 		for (unsigned i = 0; i < t->number; i++) {
-			check_status(grade("--submission %s %s%s", submissions[s], s ? "" : "--only ", s ? "" : one_check()), GRADED, submissions[s]);
+			check_status(run_grade("--submission %s %s%s", submissions[s], s ? "" : "--only ", s ? "" : one_check()), GRADED, submissions[s]);
 			json_t *j = without_times(report());
 			if (!first)
 				first = j;
@@ -367,10 +412,10 @@ static void both_ends(const struct test *t)
 {
 	(void)t;
 	for (unsigned seed = 1; seed <= 2; seed++) {
-		check_status(grade("--submission . --seed %u", seed), GRADED, "the reference");
+		check_status(run_grade("--submission . --seed %u", seed), GRADED, "the reference");
 		CHECK(score() == max_score() && score() > 0, "the reference has %d of %d points:\n%s", score(), max_score(), said);
 	}
-	check_status(grade("--submission build/handout/" LAB), GRADED, "the handout");
+	check_status(run_grade("--submission build/handout/" LAB), GRADED, "the handout");
 	CHECK(score() == 0, "the empty handout has %d points:\n%s", score(), said);
 	check_said("empty exercises: 1 2 3");
 }
@@ -429,6 +474,7 @@ const struct test grader_tests[] = {
 	{ .name = "grader-archives", .run = archives, .seconds = 120 },
 	{ .name = "grader-whitelist", .run = whitelist, .seconds = 60 },
 	{ .name = "grader-outside-files", .run = outside_files, .seconds = 120 },
+	{ .name = "grader-sandbox", .run = sandboxed, .seconds = 120 },
 	{ .name = "grader-bombs", .run = bombs, .seconds = 200 },
 	{ .name = "grader-forged", .run = forged, .seconds = 120 },
 	{ .name = "grader-causes", .run = causes, .seconds = 200 },
