@@ -8,6 +8,29 @@
 
 enum { MAX_TESTS = 400, MAX_JOBS = 16 };
 
+static const struct test *const ordinary[] = {
+	boot_tests,
+	native_tests,
+	program_tests,
+	switch_tests,
+	rollback_tests,
+	isolation_tests,
+	hostile_tests,
+	disk_tests,
+	document_tests,
+	grader_tests,
+	NULL,
+};
+static const struct test *const campaigns[] = {
+	boot_soak_tests,
+	soak_tests,
+	switch_soak_tests,
+	rollback_soak_tests,
+	isolation_soak_tests,
+	grader_soak_tests,
+	NULL,
+};
+
 static struct result results[MAX_TESTS];
 static unsigned nr_results;
 static volatile int interrupted;
@@ -142,14 +165,12 @@ int main(int argc, char **argv)
 		return usage(argv[0]);
 	if (show) {
 		add_test(show);
-	} else if (soak) {
-		add_tests(boot_soak_tests), add_tests(soak_tests), add_tests(switch_soak_tests), add_tests(rollback_soak_tests);
-		add_tests(isolation_soak_tests), add_tests(grader_soak_tests);
 	} else {
-		if (unit)
+		if (unit && !soak)
 			add_units(unit);
-		add_tests(boot_tests), add_tests(native_tests), add_tests(program_tests), add_tests(switch_tests), add_tests(rollback_tests);
-		add_tests(isolation_tests), add_tests(hostile_tests), add_tests(disk_tests), add_tests(document_tests), add_tests(grader_tests);
+		for (const struct test *const *list = soak ? campaigns : ordinary; *list; list++)
+			add_tests(*list);
+		add_tests(lab_tests(soak));
 	}
 	if (i < argc)
 		select_tests(argv + i, argc - i);
