@@ -17,12 +17,15 @@ static json_t *receive(struct machine *m, double seconds)
 	size_t n = 0, size = 1 << 16;
 	for (double end = now() + seconds; now() < end;) {
 		struct pollfd p = { .fd = m->qmp, .events = POLLIN };
-		machine_pump(m); /* QEMU must not wait for us to read the serial line */
-		if (poll(&p, 1, 20) <= 0)
-			continue;
 		if (n + 1 >= size)
 			line = realloc(line, size *= 2);
-		if (read(m->qmp, line + n, 1) != 1)
+		ssize_t got = recv(m->qmp, line + n, 1, MSG_DONTWAIT);
+		if (got < 0) {
+			machine_pump(m); /* QEMU must not wait for us to read the serial line */
+			poll(&p, 1, 20);
+			continue;
+		}
+		if (got == 0)
 			break;
 		if (line[n++] != '\n')
 			continue;
