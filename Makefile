@@ -65,8 +65,9 @@ UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 LIBRARY := $(patsubst %,$(B)/host/%.o,$(wildcard grader/machine/*.c))
 GRADER := $(patsubst %,$(B)/host/%.o,$(wildcard grader/*.c labs/*/checks*.c))
 MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c) grader/sandbox.c)
+TRACE := $(patsubst %,$(B)/host/%.o,$(wildcard grader/trace/*.c grader/trace/*.S))
 
-.PHONY: all help handout grade gradescope setup demo test soak bench bench-switch run run-bochs iso doctor size check debug clean kernel unit FORCE
+.PHONY: all help handout grade gradescope setup demo test soak bench bench-switch trace run run-bochs iso doctor size check debug clean kernel unit FORCE
 all: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2
 
 help:
@@ -79,6 +80,8 @@ help:
 #:   soak       the long campaigns: fuzzing, crash sweeps
 #:   bench      count instructions of kernel operations; table and build/bench.json
 #:   bench-switch  what a mode switch costs, by phases, and how that grows
+#:   trace      record a mode switch from outside into one page, build/trace.html, to step through in a browser;
+#:              STEPS=phases|instructions DIRECTION=attach|detach|both OUT=file
 #:   run        interactive shell on this terminal (Ctrl-A X ends QEMU); GUI=1 for the VGA window
 #:   run-bochs  the same ISO in Bochs
 #:   iso        build/cinnabar.iso: GRUB, kernel and root file system; also boots a PC
@@ -111,10 +114,15 @@ demo:
 
 test soak bench bench-switch:
 	@tools/setup test
-	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run $(B)/grader
+	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run $(B)/grader $(B)/trace
 	@$(MAKE) --no-print-directory DEBUG=1 kernel
 	@$(MAKE) --no-print-directory VO=static kernel
 	@$(ALONE) $(B)/tests/run --unit $(B)/unit $(if $(filter test,$@),,--$@)
+
+trace:
+	@tools/setup debug
+	@$(MAKE) --no-print-directory all $(B)/trace
+	@$(ALONE) $(B)/trace $(foreach o,OUT STEPS DIRECTION,$(if $($(o)),$(o)=$($(o))))
 
 run: all
 	@tools/run
@@ -232,7 +240,7 @@ $(B)/unit/%: tests/unit/%.c
 	$(call say,HOSTCC,$@)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all -Itests/unit -Iinclude -Ikernel $< -o $@ -lcmocka
 
-$(sort $(MACHINE) $(LIBRARY) $(GRADER)): $(B)/host/%.c.o: %.c
+$(sort $(MACHINE) $(LIBRARY) $(GRADER) $(filter %.c.o,$(TRACE))): $(B)/host/%.c.o: %.c
 	$(call say,HOSTCC,$<)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -Igrader/machine -Igrader -Iinclude -c $< -o $@
 
@@ -255,6 +263,20 @@ $(B)/host/labs.c: $(LABS:%=labs/%/checks.c)
 $(B)/grader: $(GRADER) $(LIBRARY) $(B)/host/labs.c
 	$(call say,LD,$@)
 	$(Q)$(HOSTCC) $(HFLAGS) -Igrader/machine -Igrader -o $@ $^ -ljansson -lelf -larchive -lutil
+
+# --- the recorder and its viewer ---
+$(B)/host/grader/trace/viewer.S.o: grader/trace/viewer.S $(addprefix grader/trace/,viewer.html viewer.css decode.js draw.js viewer.js)
+	$(call say,HOSTAS,$<)
+	$(Q)mkdir -p $(@D) && $(HOSTCC) -c $< -o $@
+
+$(B)/trace: $(TRACE) $(LIBRARY)
+	$(call say,LD,$@)
+	$(Q)$(HOSTCC) -o $@ $(TRACE) $(LIBRARY) -ljansson -lelf -lutil
+
+# What drives the browser in a test (tests/machine/trace.c asks for it); the lock file has its checksum.
+$(B)/browser/node_modules/.package-lock.json: tests/browser/package.json tests/browser/package-lock.json
+	$(call say,NPM,$(@D))
+	$(Q)mkdir -p $(B)/browser && cp $^ $(B)/browser/ && cd $(B)/browser && npm ci --no-audit --no-fund --loglevel=error && touch $(@:$(B)/browser/%=%)
 
 compile_commands.json: FORCE
 	@tools/compile-commands '$(CC32) $(KFLAGS)' '$(CC32) $(UFLAGS)' >$@

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* What the sources say of code addresses: asked of addr2line and objdump once a recording, for all addresses together. */
+#include "trace.h"
+#include "../../include/vmm_abi.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CONTEXT = 7, LINE_BYTES = 4096 }; /* lines of source before and behind each place */
+
+static FILE *open_or_give_up(const char *path, const char *how)
+{
+	FILE *f = fopen(path, how);
+	if (!f)
+		give_up(BROKEN, "%s: %s", path, strerror(errno));
+	return f;
+}
+
+/* The place of an address, made when it is first asked for. */
+static json_t *place(json_t *places, uint32_t address)
+{
+	char key[24];
+	snprintf(key, sizeof(key), "%u", address);
+	json_t *p = json_object_get(places, key);
+	if (!p)
+		json_object_set_new(places, key, p = json_object());
+	return p;
+}
+
+/* "DIRECTORY/kernel/switch/switch.c:70 (discriminator 3)"; paths from the project's root. */
+static void add_line(json_t *place, char *text)
+{
+	static char root[LINE_BYTES];
+	char *colon = strrchr(text, ':');
+	if (!*root && !getcwd(root, sizeof(root)))
+		give_up(BROKEN, "the working directory has no name: %s", strerror(errno));
+	if (!colon || *text == '?' || json_object_get(place, "file"))
+		return;
+	*colon = '\0';
+	size_t n = strlen(root);
+	json_object_set_new(place, "file", json_string(strncmp(text, root, n) == 0 && text[n] == '/' ? text + n + 1 : text));
+	json_object_set_new(place, "line", json_integer(atoi(colon + 1)));
+}
+
+/* The answer to an address is its own line, then pairs of lines: function, file and line; the innermost first. */
+static void read_lines(json_t *places, const char *path)
+{
+	char function[LINE_BYTES], line[LINE_BYTES];
+	json_t *p = NULL;
+	FILE *f = open_or_give_up(path, "r");
+	while (fgets(function, sizeof(function), f)) {
+		function[strcspn(function, "\n")] = '\0';
+		if (strncmp(function, "0x", 2) == 0) {
+			p = place(places, (uint32_t)strtoul(function, NULL, 16));
+			continue;
+		}
+		if (!p || !fgets(line, sizeof(line), f))
+			break;
+		if (!json_object_get(p, "function"))
+			json_object_set_new(p, "function", json_string(function));
+		json_object_set_new(p, "within", json_string(function)); /* the last one is the outermost */
+		add_line(p, line);
+	}
+	fclose(f);
+}
+
+/* "c0111740:	push   %ebp" */
+static void read_instructions(json_t *places, const char *path)
+{
+	char line[LINE_BYTES], key[24];
+	FILE *f = open_or_give_up(path, "r");
+	while (fgets(line, sizeof(line), f)) {
+		char *end;
+		uint32_t address = (uint32_t)strtoul(line, &end, 16);
+		if (end == line || end[0] != ':' || end[1] != '\t')
+			continue;
+		snprintf(key, sizeof(key), "%u", address);
+		json_t *p = json_object_get(places, key);
+		end[strcspn(end, "\n#")] = '\0';
+		if (p)
+			json_object_set_new(p, "code", json_string(end + 2));
+	}
+	fclose(f);
+}
+
+static void ask(json_t *places, const char *elf, const uint32_t *addresses, size_t n)
+{
+	const char *in = work_path("addresses"), *out = work_path("places");
+	FILE *f = open_or_give_up(in, "w");
+	for (size_t i = 0; i < n; i++)
+		fprintf(f, "%#x\n", addresses[i]);
+	fclose(f);
+	shell_must(60, "addr2line -e %s -a -f -i <%s >%s", elf, in, out);
+	read_lines(places, out);
+	shell_must(60, "objdump -d --no-show-raw-insn %s >%s", elf, out);
+	read_instructions(places, out);
+}
+
+/* The lines of a file that a place is near. wanted: object of line numbers. */
+static json_t *excerpt(const char *path, json_t *wanted)
+{
+	char text[LINE_BYTES], key[24];
+	json_t *lines = json_object();
+	FILE *f = fopen(path, "r");
+	for (unsigned n = 1; f && fgets(text, sizeof(text), f); n++) {
+		snprintf(key, sizeof(key), "%u", n);
+		text[strcspn(text, "\n")] = '\0';
+		if (json_object_get(wanted, key))
+			json_object_set_new(lines, key, json_string(text));
+	}
+	if (f)
+		fclose(f);
+	return lines;
+}
+
+static json_t *excerpts(json_t *places)
+{
+	json_t *wanted = json_object(), *sources = json_object(), *p, *lines;
+	const char *key;
+	char number[16];
+	json_object_foreach(places, key, p) {
+		const char *file = json_string_value(json_object_get(p, "file"));
+		int line = (int)json_integer_value(json_object_get(p, "line"));
+		if (!file)
+			continue;
+		if (!json_object_get(wanted, file))
+			json_object_set_new(wanted, file, json_object());
+		for (int i = line - CONTEXT; i <= line + CONTEXT; i++) {
+			snprintf(number, sizeof(number), "%d", i);
+			json_object_set_new(json_object_get(wanted, file), number, json_true());
+		}
+	}
+	json_object_foreach(wanted, key, lines)
+		json_object_set_new(sources, key, excerpt(key, lines));
+	json_decref(wanted);
+	return sources;
+}
+
+void sources_add(json_t *trace, const uint32_t *addresses, size_t n)
+{
+	size_t kernel = 0; /* so many lie below the VMM */
+	json_t *places = json_object();
+	while (kernel < n && addresses[kernel] < VMM_LINK)
+		kernel++;
+	ask(places, kernel_file, addresses, kernel);
+	ask(places, vmm_file, addresses + kernel, n - kernel);
+	json_object_set_new(trace, "places", places);
+	json_object_set_new(trace, "sources", excerpts(places));
+}
