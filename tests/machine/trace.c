@@ -221,19 +221,19 @@ static void by_instructions(const struct test *t)
 	(void)t;
 	json_t *trace = read_page(make_page("fine.html", "STEPS=instructions DIRECTION=attach")), *states = states_of(trace), *state;
 	json_t *coarse = states_of(read_page(make_page("coarse.html", "DIRECTION=attach")));
-	uint32_t before = 0, single = 0;
+	uint32_t before = 0, single = 0, last = 0;
 	size_t i;
 	check_phases(states, "attach");
 	json_array_foreach(states, i, state) {
-		uint32_t count = number_of(state, NULL, "instructions");
+		uint32_t count = number_of(state, NULL, "instructions"), eip = number_of(state, "regs", "eip");
 		char key[16];
-		snprintf(key, sizeof(key), "%u", number_of(state, "regs", "eip"));
+		snprintf(key, sizeof(key), "%u", eip);
 		json_t *place = json_object_get(json_object_get(trace, "places"), key);
-		CHECK(text_of(place, "file") && text_of(place, "code"), "step %zu: nothing is said of the code at %#x", i,
-		      number_of(state, "regs", "eip"));
+		CHECK(text_of(place, "file") && text_of(place, "code"), "step %zu: nothing is said of the code at %#x", i, eip);
 		CHECK(count >= before, "step %zu is before the one before it", i);
+		CHECK(eip != last, "step %zu is another turn of one string instruction at %#x", i, eip);
 		single += count - before == 1;
-		before = count;
+		before = count, last = eip;
 	}
 	CHECK(i > 1000 && single > i * 95 / 100 && before < 10000, "%zu steps, of which only %u are one instruction each; %u instructions", i, single, before);
 	check_same_at_phases(states, coarse);
