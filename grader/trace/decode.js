@@ -138,7 +138,7 @@ function eventRows({ regs, events }) {
 const TABLES = [
 	{
 		id: "cpu", column: 2, title: "The CPU", head: ["", "", ""], same: [1],
-		rows: s => [["ring", String(s.ring), where(s.regs.eip)], ["GDT in", where(s.gdtr[0]), hex(s.gdtr[0])],
+		rows: s => [["ring", String(s.ring), ""], ["EIP in", where(s.regs.eip), ""], ["GDT in", where(s.gdtr[0]), hex(s.gdtr[0])],
 			["IDT in", where(s.idtr[0]), hex(s.idtr[0])], ["VO", s.vo, "in use"]],
 	},
 	{ id: "segments", column: 2, title: "Segment registers", head: ["", "selector", "descriptor"], same: [1, 2], rows: segmentRows },

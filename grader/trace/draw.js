@@ -18,6 +18,15 @@ function tableModel(table, state, names) {
 	return state ? new Map(table.rows(state, names).map(row => [String(row[0]), row.map(String)])) : new Map();
 }
 
+/* Whether a state is not what the reference's is, in what must be the same for any two builds. */
+function differs(state, wanted, names) {
+	const same = (table, row, old) => old && table.same.every(k => row[k] === old[k]);
+	return TABLES.some(table => {
+		const rows = tableModel(table, state, names), old = tableModel(table, wanted, names);
+		return table.same.length && (rows.size !== old.size || [...rows].some(([key, row]) => !same(table, row, old.get(key))));
+	});
+}
+
 function drawCell(table, row, k, before, wanted) {
 	const cell = make("td", { "data-cell": table.id + "/" + row[0] + "/" + k }, row[k]);
 	if (before && before[k] !== row[k]) {

@@ -113,7 +113,8 @@ static void record(const struct test *test)
 	gdb_connect(m);
 	gdb_command(m, 10, "Qqemu.sstep=%d", SSTEP_ENABLE | SSTEP_NOTIMER);
 	char title[100];
-	snprintf(title, sizeof(title), "Cinnabar: %s, %s", options.attach && options.detach ? "attach and detach" : options.attach ? "attach" : "detach",
+	snprintf(title, sizeof(title), "Cinnabar: %s%s%s, %s", options.attach ? "attach" : "",
+		 options.attach && options.detach ? " and " : "", options.detach ? "detach" : "",
 		 options.instructions ? "instruction by instruction" : "phase by phase");
 	struct trace *t = trace_begin(m, title);
 	for (unsigned switches = 0; switches < (options.detach ? 2 : 1); switches++) {

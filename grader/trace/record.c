@@ -34,9 +34,9 @@ struct trace *trace_begin(struct machine *m, const char *title)
 	t->m = m;
 	t->steps = json_array();
 	t->last = json_object();
-	t->json = json_pack("{s:i,s:s,s:s,s:i,s:o,s:o,s:o,s:o}", "format", 1, "title", title, "machine", m->by_hand, "memory", m->o.mem,
-			    "phases", names(trace_phases, NR_PHASES), "kinds", names(space_kinds, 99), "frame_types", names(frame_types, 99),
-			    "steps", t->steps);
+	t->json = json_pack("{s:i,s:s,s:s,s:i,s:o,s:o,s:o,s:o}", "format", 1, "title", title, "machine", m->by_hand,
+			    "memory", m->o.mem, "phases", names(trace_phases, NR_PHASES), "kinds", names(space_kinds, SIZE_MAX),
+			    "frame_types", names(frame_types, SIZE_MAX), "steps", t->steps);
 	return t;
 }
 

@@ -63,8 +63,8 @@ static json_t *tss(struct machine *m, const struct cpu_state *c)
 {
 	struct tss t;
 	virtual_read(m, c->cr3, c->tr.base, &t, sizeof(t));
-	return json_pack("{s:I,s:i,s:I,s:i,s:I,s:i,s:i}", "base", (json_int_t)c->tr.base, "ss0", t.ss0, "esp0", (json_int_t)t.esp0, "ss1",
-			 t.ss1, "esp1", (json_int_t)t.esp1, "link", t.link, "iomap", t.iomap);
+	return json_pack("{s:I,s:i,s:I,s:i,s:I,s:i,s:i}", "base", (json_int_t)c->tr.base, "ss0", t.ss0,
+			 "esp0", (json_int_t)t.esp0, "ss1", t.ss1, "esp1", (json_int_t)t.esp1, "link", t.link, "iomap", t.iomap);
 }
 
 /* The page that kernel and VMM share, as far as it is CPU 0's. */
@@ -113,10 +113,11 @@ static json_t *saved_frames(struct machine *m, uint32_t cr3, uint32_t task)
 
 json_t *state_read(struct machine *m, struct caches *caches, const struct cpu_state *c, uint32_t task)
 {
-	return json_pack("{s:i,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "ring", c->cpl, "mode",
-			 c->gdt.base >= VMM_LINK ? "virtual" : "native", "vo", vo_in_use(m), "regs", registers(c), "segments",
-			 segments(c), "gdtr", pointer(&c->gdt), "idtr", pointer(&c->idt), "gdt",
-			 table(m, &caches->gdt, c->cr3, &c->gdt), "idt", table(m, &caches->idt, c->cr3, &c->idt), "tss", tss(m, c),
-			 "events", events(m), "saved", saved_frames(m, c->cr3, task), "map", space_map(m, &caches->map, c->cr3),
-			 "frames", space_frames(m, &caches->frames, c->cr3));
+	const char *mode = c->gdt.base >= VMM_LINK ? "virtual" : "native";
+	return json_pack("{s:i,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
+			 "ring", c->cpl, "mode", mode, "vo", vo_in_use(m), "regs", registers(c), "segments", segments(c),
+			 "gdtr", pointer(&c->gdt), "gdt", table(m, &caches->gdt, c->cr3, &c->gdt),
+			 "idtr", pointer(&c->idt), "idt", table(m, &caches->idt, c->cr3, &c->idt),
+			 "tss", tss(m, c), "events", events(m), "saved", saved_frames(m, c->cr3, task),
+			 "map", space_map(m, &caches->map, c->cr3), "frames", space_frames(m, &caches->frames, c->cr3));
 }

@@ -20,7 +20,10 @@ enum { NR_PHASES = 9 };
 extern const char *const trace_phases[NR_PHASES]; /* names, in order */
 
 struct trace *trace_begin(struct machine *m, const char *title);
-/* Record a step. direction: "attach" or "detach"; phase: number; stop: the function at whose begin it is, or NULL. Result: EIP. */
+/*
+ * Record a step. direction: "attach" or "detach"; phase: its number; stop: the function at whose begin it is, or NULL.
+ * Result: EIP.
+ */
 uint32_t trace_step(struct trace *t, const char *direction, unsigned phase, const char *stop);
 /* Add what the sources say of each place that was seen. Result: the recording, for the caller to free. */
 json_t *trace_end(struct trace *t);

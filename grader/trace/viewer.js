@@ -45,14 +45,14 @@ function statesOf(trace) {
 	return trace.steps.map(patch => (state = mergePatch(state, patch)));
 }
 
-/* The reference's step for each of ours: the same direction, phase and stop; without such a stop, that phase's first step. */
+/* The reference's step for each of ours that is a stop: the same stop there, or else the first step of that phase. */
 function align(states, reference) {
 	const first = new Map();
 	for (const r of reference)
 		for (const key of [r.direction + r.phase, r.direction + r.phase + r.stop])
 			if (!first.has(key))
 				first.set(key, r);
-	return states.map(s => first.get(s.direction + s.phase + s.stop) || first.get(s.direction + s.phase) || null);
+	return states.map(s => s.stop && (first.get(s.direction + s.phase + s.stop) || first.get(s.direction + s.phase)) || null);
 }
 
 /* Steps that begin a phase. */
@@ -77,10 +77,12 @@ const SKELETON = `
 		<button type="button" data-go="right" aria-label="Step forward (Right)">forward \u203a</button>
 		<button type="button" data-go="pagedown" aria-label="Next phase (Page Down)">phase \u00bb</button>
 		<button type="button" data-go="end" aria-label="Last step (End)">last \u203a|</button>
+		<button type="button" data-go="difference" hidden>first difference</button>
 		<p class="status" role="status"></p>
 	</div>
 	<p class="hint">Keys: <kbd>\u2190</kbd> <kbd>\u2192</kbd> step, <kbd>Page Up</kbd> <kbd>Page Down</kbd> phase, <kbd>Home</kbd> <kbd>End</kbd>.
-		<span class="changed">Marked</span>: changed since the step before.</p>
+		<span class="changed">Marked</span>: changed since the step before.
+		<span class="with-reference" hidden><span class="differs">Outlined</span>: not as in the reference.</span></p>
 </section>
 <section class="now" aria-label="This step"><dl></dl><div class="changes"><h2>Changes</h2><ul></ul></div></section>
 <section class="panel wide"><h2>Address space</h2>
@@ -166,9 +168,13 @@ function showTrace(element, trace, reference) {
 			(s.stop ? ", at " + s.stop + "()" : "");
 	}
 
+	const difference = states.findIndex((s, i) => aligned[i] && differs(s, aligned[i], trace));
+	find("[data-go=difference]").hidden = difference < 0;
+	find(".with-reference").hidden = !reference;
 	const moves = {
 		home: () => 0, end: () => states.length - 1, left: () => at - 1, right: () => at + 1,
 		pageup: () => starts.filter(i => i < at).pop() || 0, pagedown: () => starts.find(i => i > at) || states.length - 1,
+		difference: () => difference,
 	};
 	document.addEventListener("keydown", event => {
 		const move = moves[event.key.toLowerCase().replace("arrow", "")];

@@ -45,7 +45,7 @@ async function shown(page) {
 		for (const e of document.querySelectorAll("[data-now]"))
 			now[e.dataset.now] = e.textContent;
 		return { cells, now, status: document.querySelector("[role=status]").textContent, slider: Number(document.querySelector("input").value),
-			line: document.querySelector("li[aria-current]")?.value, differs: document.querySelectorAll(".differs").length };
+			line: document.querySelector("li[aria-current]")?.value, differs: document.querySelectorAll("td.differs").length };
 	});
 }
 
@@ -205,9 +205,15 @@ async function compare(page) {
 		}, [trace, at, how]);
 		return shown(page);
 	};
+	const button = page.getByRole("button", { name: "first difference" });
 	assert.equal((await change(false)).differs, 0, "a recording differs from itself");
+	assert.ok(!await button.isVisible(), "a difference to itself is offered");
 	await change(true);
-	const marked = await page.evaluate(() => [...document.querySelectorAll(".differs")].map(e => e.dataset.cell + ": " + e.lastChild.textContent));
+	const kernel = states.findIndex(s => s.stop && (s.gdt[1][1] >>> 13 & 3) === 1);
+	await button.click();
+	assert.equal((await shown(page)).slider, kernel, "the first difference");
+	await page.evaluate(at => window.viewer.go(at), at);
+	const marked = await page.evaluate(() => [...document.querySelectorAll("td.differs")].map(e => e.dataset.cell + ": " + e.lastChild.textContent));
 	assert.ok(marked.includes("gdt/0008/2: reference: 0"), `the changed DPL is not marked: ${marked}`);
 	assert.ok(marked.includes("segments/CS/2: reference: code, DPL 0"), `CS is not marked: ${marked}`);
 	assert.ok(!marked.some(cell => /^(idt|tss|cpu|regs)\//.test(cell)), `too much is marked: ${marked}`);
