@@ -249,7 +249,7 @@ static void in_browser(const struct test *t)
 	if (shell(text, sizeof(text), 120, "make -s %s/browser/node_modules/.package-lock.json 2>&1", build_dir) != 0)
 		give_up(BROKEN, "npm cannot install what drives the browser (tests/browser/package.json):\n%s", text);
 	const char *page = make_page("page.html", t->text);
-	int status = shell(text, sizeof(text), 120, "NODE_PATH=%s/browser/node_modules node tests/browser/trace.js %s %s/%s 2>&1", build_dir,
+	int status = shell(text, sizeof(text), 240, "NODE_PATH=%s/browser/node_modules node tests/browser/trace.js %s %s/%s 2>&1", build_dir,
 			   page, build_dir, t->name);
 	CHECK(status == 0, "tests/browser/trace.js ended with status %d:\n%s", status, text);
 }
@@ -257,7 +257,7 @@ static void in_browser(const struct test *t)
 const struct test trace_tests[] = {
 	{ .name = "trace-phases", .run = by_phases, .seconds = 120, .machine = { .mem = 32 } },
 	{ .name = "trace-instructions", .run = by_instructions, .seconds = 240 },
-	{ .name = "trace-browser", .run = in_browser, .seconds = 240, .text = "STEPS=phases" },
-	{ .name = "trace-browser-instructions", .run = in_browser, .seconds = 300, .text = "STEPS=instructions DIRECTION=attach" },
+	{ .name = "trace-browser", .run = in_browser, .seconds = 400, .text = "STEPS=phases" },
+	{ .name = "trace-browser-instructions", .run = in_browser, .seconds = 400, .text = "STEPS=instructions DIRECTION=attach" },
 	{ 0 },
 };
