@@ -67,7 +67,7 @@ GRADER := $(patsubst %,$(B)/host/%.o,$(wildcard grader/*.c labs/*/checks*.c))
 MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c) grader/sandbox.c)
 TRACE := $(patsubst %,$(B)/host/%.o,$(wildcard grader/trace/*.c grader/trace/*.S))
 
-.PHONY: all help handout grade gradescope setup demo test soak bench bench-switch trace run run-bochs iso doctor size check debug clean kernel unit FORCE
+.PHONY: all help handout grade gradescope setup demo test soak bench bench-switch trace run run-bochs iso doctor size check debug clean kernel unit FORCE report
 all: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2
 
 help:
@@ -82,6 +82,7 @@ help:
 #:   bench-switch  what a mode switch costs, by phases, and how that grows
 #:   trace      record a mode switch from outside into one page, build/trace.html, to step through in a browser;
 #:              STEPS=phases|instructions DIRECTION=attach|detach|both OUT=file
+#:   report     the benchmarks as one page with plots, beside other systems: build/report/index.html
 #:   run        interactive shell on this terminal (Ctrl-A X ends QEMU); GUI=1 for the VGA window
 #:   run-bochs  the same ISO in Bochs
 #:   iso        build/cinnabar.iso: GRUB, kernel and root file system; also boots a PC
@@ -123,6 +124,14 @@ trace:
 	@tools/setup debug
 	@$(MAKE) --no-print-directory all $(B)/trace
 	@$(ALONE) $(B)/trace $(foreach o,OUT STEPS DIRECTION,$(if $($(o)),$(o)=$($(o))))
+report:
+	@tools/setup report
+	@$(MAKE) --no-print-directory all $(B)/tests/run
+	@$(MAKE) --no-print-directory VO=static kernel
+	@mkdir -p $(B)/report
+	@$(ALONE) CC32="$(CC32)" tools/report/measure $(B)/report/measured.json
+	@tools/report/make $(B)/report/measured.json $(B)/report
+	@echo "report: $(B)/report/index.html and report.json"
 
 run: all
 	@tools/run

@@ -56,6 +56,7 @@ struct machine_options {
 	const char *modules; /* NULL: the root image; else QEMU's -initrd text ("" for none) */
 	const char *disk;    /* image file of the first ATA disk, or NULL */
 	bool free_running;   /* one CPU without -icount: time is the host's */
+	bool counted;        /* several CPUs with -icount, too: they take turns, and their instructions count together */
 	bool paused;         /* do not start the CPUs */
 	unsigned budget;     /* million instructions, where they are counted; 0: machine_budget */
 };

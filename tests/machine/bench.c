@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <jansson.h>
 
-#define REFERENCES "tests/bench/references.json"
+#define REFERENCES "docs/data/references.json"
 enum { SECONDS = 590 };
 
 /* Lines "bench ROW VALUE", from one mark to the next. */

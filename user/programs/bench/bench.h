@@ -9,7 +9,7 @@
 #define PAGE 4096u
 
 struct row {
-	const char *name;             /* as in tests/bench/references.json */
+	const char *name;             /* as in docs/data/references.json */
 	uint32_t n;                   /* operations in one measurement */
 	void (*run)(uint32_t n);      /* what is measured */
 	void (*overhead)(uint32_t n); /* NULL, or what is measured in the same way and taken off */
