@@ -67,7 +67,7 @@ GRADER := $(patsubst %,$(B)/host/%.o,$(wildcard grader/*.c labs/*/checks*.c))
 MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c) grader/sandbox.c)
 TRACE := $(patsubst %,$(B)/host/%.o,$(wildcard grader/trace/*.c grader/trace/*.S))
 
-.PHONY: all help handout grade gradescope setup demo test soak bench bench-switch trace run run-bochs iso doctor size check debug clean kernel unit FORCE report
+.PHONY: all help handout grade gradescope setup demo test soak bench bench-switch trace run run-bochs iso doctor size check debug clean kernel unit FORCE report docs
 all: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2
 
 help:
@@ -90,6 +90,7 @@ help:
 #:   handout    LAB=NAME [OUT=DIR or OUT=NAME.tar.gz]: a lab's student tree, with its exercises empty
 #:   grade      LAB=NAME [SUBMISSION=PATH] [SEED=n]: grade this tree, or a directory, tar or zip
 #:   gradescope LAB=NAME: build/gradescope-NAME.zip, an autograder for Gradescope
+#:   docs       the handbook, as a site: build/docs/index.html
 #:   doctor     which tools are there, which are missing, and the fix
 #:   size       code lines against their budgets
 #:   check      static checks: sensitive instructions, licences, style, budgets
@@ -106,7 +107,7 @@ ALONE := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
 
 # --- set-up comes first; the rest is made by a second make that sees the tools ---
 setup:
-	@tools/setup test
+	@tools/setup test docs
 
 demo:
 	@tools/setup demo
@@ -157,6 +158,12 @@ grade gradescope:
 	@$(MAKE) --no-print-directory all $(B)/grader $(if $(HANDOUT),,$(B)/handout/$(LAB)/build/.made)
 	@$(ALONE) $(if $(filter grade,$@),$(B)/grader grade --lab '$(LAB)' --submission '$(SUBMISSION)' --seed '$(SEED)' --json $(B)/grade.json \
 		--html $(B)/grade.html --junit $(B)/grade.xml && echo 'more: $(B)/grade.html',tools/gradescope '$(LAB)')
+
+# A lab's student tree lacks pages that others refer to: there warnings are no errors.
+docs:
+	@tools/setup docs
+	@sphinx-build -q -n -E $(if $(HANDOUT),,-W --keep-going) -c docs -d $(B)/doctrees -b html . $(B)/docs
+	@echo 'docs: open build/docs/index.html'
 
 doctor:
 	@tools/doctor

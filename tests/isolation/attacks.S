@@ -419,6 +419,7 @@ attack set_breakpoint
 	movl %ecx, %dr0
 	movl %ebx, %dr7
 	jmp *%edx
+#include "sensitive.S"
 	.align 4
 	.globl attack_end
 attack_end:

@@ -1,17 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Documentation is executed: in README.md and docs/, each block that begins with ```sh after a line <!-- test --> is run,
- * line by line, from the project's root; a line that ends with another status than 0 fails.
+ * Documentation is executed: in README.md and docs/, each block that begins with ```sh follows a line <!-- test -->, and is run,
+ * line by line, from the project's root, where each line must end with status 0; or a line <!-- no test: REASON -->.
  */
 #include "tests.h"
 #include <glob.h>
 
-static unsigned run_file(const char *path, double seconds)
+enum mark { NO_MARK, RUN, REASON };
+
+static enum mark mark_of(const char *line)
+{
+	if (strcmp(line, "<!-- test -->") == 0)
+		return RUN;
+	return strncmp(line, "<!-- no test: ", 14) == 0 ? REASON : NO_MARK;
+}
+
+static void run_line(const char *path, unsigned number, const char *line, double seconds)
 {
 	static char text[4000];
+	int status = shell(text, sizeof(text), seconds, "%s", line);
+	CHECK(status == 0, "%s:%u: `%s` ended with status %d:\n%s", path, number, line, status, text);
+}
+
+/* Result: how many commands were run. */
+static unsigned run_file(const char *path, double seconds)
+{
 	char line[1000];
 	unsigned commands = 0, number = 0;
-	bool marked = false, inside = false;
+	bool inside = false, run = false;
+	enum mark mark = NO_MARK;
 	FILE *f = fopen(path, "r");
 	if (!f)
 		give_up(BROKEN, "%s cannot be read", path);
@@ -19,28 +36,32 @@ static unsigned run_file(const char *path, double seconds)
 		line[strcspn(line, "\n")] = '\0';
 		number++;
 		if (strncmp(line, "```", 3) == 0) {
-			inside = marked && strcmp(line, "```sh") == 0;
-			marked = false;
-		} else if (inside && *line && *line != '#') {
-			int status = shell(text, sizeof(text), seconds, "%s", line);
-			CHECK(status == 0, "%s:%u: `%s` ended with status %d:\n%s", path, number, line, status, text);
+			bool shell_block = !inside && strcmp(line, "```sh") == 0;
+			CHECK(!shell_block || mark != NO_MARK, "%s:%u: this block of commands is neither tested nor says why", path, number);
+			inside = !inside;
+			run = shell_block && mark == RUN;
+			mark = NO_MARK;
+		} else if (inside && run && *line && *line != '#') {
+			run_line(path, number, line, seconds);
 			commands++;
-		} else if (*line) {
-			marked = strcmp(line, "<!-- test -->") == 0;
+		} else if (!inside && *line) {
+			mark = mark_of(line);
 		}
 	}
+	CHECK(!inside, "%s: a block does not end", path);
 	fclose(f);
 	return commands;
 }
 
+/* text: pattern of files' names. */
 static void documents(const struct test *t)
 {
 	glob_t files;
-	unsigned commands = run_file("README.md", t->seconds);
-	if (glob("docs/*.md", 0, NULL, &files) == 0)
+	unsigned commands = 0;
+	if (glob(t->text, 0, NULL, &files) == 0)
 		for (size_t i = 0; i < files.gl_pathc; i++)
 			commands += run_file(files.gl_pathv[i], t->seconds);
-	CHECK(commands > 0, "no command in README.md or docs/ is marked with <!-- test -->");
+	CHECK(commands > 0, "no command in %s is marked with <!-- test -->", t->text);
 }
 
 /* A command on the host that must succeed. */
@@ -53,7 +74,9 @@ static void host_command(const struct test *t)
 
 /* `make check` passes, and its own self-test shows that it finds a planted instruction. */
 const struct test document_tests[] = {
-	{ .name = "documents", .run = documents, .seconds = 300 },
+	{ .name = "documents-readme", .run = documents, .seconds = 200, .text = "README.md" },
+	{ .name = "documents-handbook", .run = documents, .seconds = 300, .text = "docs/*.md" },
+	{ .name = "make-docs", .run = host_command, .seconds = 60, .text = "make docs && tests/docs/site build/docs" },
 	{ .name = "make-help", .run = host_command, .seconds = 30, .text = "make help | grep -q demo" },
 	{ .name = "make-doctor", .run = host_command, .seconds = 60, .text = "make doctor" },
 	{ .name = "make-size", .run = host_command, .seconds = 60, .text = "make size" },

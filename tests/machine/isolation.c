@@ -81,8 +81,8 @@ bool attack_at(struct victim *v, uint32_t eip, const struct entry *e)
 		e->ecx,
 		e->eax,
 		eip,
-		outer ? SEL_UCODE : SEL_KCODE | 1,
-		EFLAGS_FIXED | EFLAGS_IF | e->flags,
+		outer ? SEL_UCODE : SEL_KCODE | v->start.cpl,
+		EFLAGS_FIXED | (v->start.cpl ? EFLAGS_IF : 0) | e->flags,
 		esp,
 		SEL_UDATA,
 	};
@@ -94,7 +94,7 @@ bool attack_at(struct victim *v, uint32_t eip, const struct entry *e)
 	if (stopped)
 		machine_state(v->m, cpus);
 	if (stopped && cpus[0].eip == symbol("trap_handle")) {
-		CHECK(cpus[0].cpl == 1, "the kernel's trap_handle runs in ring %u", cpus[0].cpl);
+		CHECK(cpus[0].cpl == v->start.cpl, "the kernel's trap_handle runs in ring %u", cpus[0].cpl);
 		read_trap(v, &cpus[0]);
 		return true;
 	}
@@ -240,12 +240,14 @@ static void copy_code(struct victim *v)
 	pool_write(v, CODE_PAGE, 0, code, (end + 3) & ~3u);
 }
 
-struct victim *victim_start(const struct machine_options *o)
+/* A machine stopped in a system call, with the attacks in the pool. before: a command, or NULL. */
+static struct victim *stopped_in_kernel(const struct machine_options *o, const char *before)
 {
 	struct victim *v = calloc(1, sizeof(*v));
 	struct cpu_state cpus[CPUS_MAX];
 	struct machine *m = v->m = start_to_prompt(o);
-	command(m, "echo virtual > /proc/mode", 20);
+	if (before)
+		command(m, before, 20);
 	machine_stop(m);
 	if (!o->bochs)
 		gdb_connect(m);
@@ -254,17 +256,30 @@ struct victim *victim_start(const struct machine_options *o)
 	CHECK(debug_run(m, SECONDS), "the shell does not call getpid()");
 	machine_state(m, cpus);
 	v->start = cpus[0];
-	CHECK(v->start.cpl == 1 && v->start.eip == symbol("sys_getpid"), "stopped in ring %u at %#x", v->start.cpl,
-	      v->start.eip);
+	CHECK(v->start.eip == symbol("sys_getpid"), "stopped at %#x", v->start.eip);
 	debug_break(m, symbol("sys_getpid"), false);
-	debug_break(m, symbol("trap_handle"), true);
-	v->directory = v->start.cr3 >> PAGE_SHIFT;
-	find_pool(v);
 	v->shared = symbol("vmm_shared") - KERNEL_START;
+	find_pool(v);
+	copy_code(v);
+	return v;
+}
+
+struct victim *native_start(const struct machine_options *o)
+{
+	struct victim *v = stopped_in_kernel(o, NULL);
+	CHECK(v->start.cpl == 0, "stopped in ring %u", v->start.cpl);
+	return v;
+}
+
+struct victim *victim_start(const struct machine_options *o)
+{
+	struct victim *v = stopped_in_kernel(o, "echo virtual > /proc/mode");
+	CHECK(v->start.cpl == 1, "stopped in ring %u", v->start.cpl);
+	debug_break(v->m, symbol("trap_handle"), true);
+	v->directory = v->start.cr3 >> PAGE_SHIFT;
 	CHECK(shared_word(v, SHARED_VIF) == EFLAGS_IF, "a system call has virtual IF %#x", shared_word(v, SHARED_VIF));
 	set_shared_word(v, SHARED_VIF, 0);
 	find_user_window(v);
-	copy_code(v);
 	ALLOWED(v, HC_LOAD, 0, pool_address(v, ENTRY_PAGE) + PAGE_SIZE, 0, 0);
 	map_user(v, CODE_PAGE, PTE_W | PTE_U);
 	map_user(v, USER_STACK_PAGE, PTE_W | PTE_U);
@@ -445,23 +460,12 @@ static void bad_entry_stack(const struct test *t)
  */
 static void old_breakpoint(const struct test *t)
 {
-	struct victim v = { .m = start_to_prompt(&t->machine) };
-	struct machine *m = v.m;
-	struct cpu_state cpus[CPUS_MAX];
-	machine_stop(m);
-	gdb_connect(m);
-	gdb_break(m, symbol("sys_getpid"), true);
-	machine_send(m, "echo $$\n");
-	CHECK(gdb_run(m, SECONDS), "the shell does not call getpid()");
-	machine_state(m, cpus);
-	v.start = cpus[0];
-	find_pool(&v);
-	copy_code(&v);
-	gdb_break(m, symbol("sys_getpid"), false);
+	struct victim *v = native_start(&t->machine);
+	struct machine *m = v->m;
 	gdb_set_register(m, GDB_ECX, vmm_symbol("hypercall_entry"));
 	gdb_set_register(m, GDB_EBX, 0x402); /* G0: execution */
 	gdb_set_register(m, GDB_EDX, symbol("sys_getpid"));
-	gdb_set_register(m, GDB_EIP, place(&v, "set_breakpoint", false));
+	gdb_set_register(m, GDB_EIP, place(v, "set_breakpoint", false));
 	machine_continue(m);
 	machine_expect(m, PROMPT, 20);
 	for (unsigned i = 0; i < 2; i++) {

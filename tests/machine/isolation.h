@@ -43,6 +43,8 @@ struct victim {
 struct entry { uint32_t eax, ebx, ecx, edx, esi, edi, ebp, flags; bool ring3; };
 
 struct victim *victim_start(const struct machine_options *o);
+/* The same in native mode, for comparison: attack_at() runs in ring 0, interrupts off. The caller sets the breakpoint at trap_handle. */
+struct victim *native_start(const struct machine_options *o);
 /* Everything as before, checked (V1 to V7); back to the prompt, where a command works; end. */
 void victim_end(struct victim *v);
 /* The end of a machine that an attack has stopped, with this rule in the VMM's report. */

@@ -19,6 +19,7 @@ static const struct test *const ordinary[] = {
 	disk_tests,
 	document_tests,
 	grader_tests,
+	sensitive_tests,
 	trace_tests,
 	NULL,
 };

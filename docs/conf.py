@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT
+# How Sphinx makes the handbook: pages are the Markdown files of docs/ and the labs' handouts, with the project's root as
+# their root, so that links are the same on the site and in the sources.
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "site"))
+
+project = "Cinnabar"
+extensions = ["myst_parser", "excerpts"]
+root_doc = "docs/index"
+include_patterns = ["README.md", "docs/*.md", "labs/*/handout.md"]
+exclude_patterns = ["build", ".git"]
+myst_heading_anchors = 3
+
+html_theme = "furo"
+html_title = "Cinnabar"
+html_show_sourcelink = False
+html_show_copyright = False
+html_copy_source = False
+html_extra_path = ["site/index.html"]
