@@ -36,7 +36,7 @@ def definition(lines, name):
 
 def comment_above(lines, i, assembly):
     """Where the comment directly above line i begins; i if there is none."""
-    while assembly and re.match(r"\s*\.(globl|section|text|align)|attack_", lines[i - 1]):
+    while assembly and re.match(r"\s*\.(globl|section|text|align)\b", lines[i - 1]):
         i -= 1
     if i and lines[i - 1].rstrip().endswith("*/"):
         i -= 1
@@ -47,8 +47,8 @@ def comment_above(lines, i, assembly):
 
 def end_of(lines, i, assembly):
     """Index behind the last line of what begins at line i."""
-    if assembly:
-        while i < len(lines) and lines[i].strip():
+    if assembly:  # up to an empty line that no local label follows
+        while i < len(lines) - 1 and (lines[i].strip() or re.match(r"\d:", lines[i + 1])):
             i += 1
         return i
     if lines[i].startswith("#define"):

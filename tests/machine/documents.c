@@ -77,6 +77,7 @@ const struct test document_tests[] = {
 	{ .name = "documents-readme", .run = documents, .seconds = 200, .text = "README.md" },
 	{ .name = "documents-handbook", .run = documents, .seconds = 300, .text = "docs/*.md" },
 	{ .name = "make-docs", .run = host_command, .seconds = 60, .text = "make docs && tests/docs/site build/docs" },
+	{ .name = "make-demo", .run = host_command, .seconds = 200, .text = "make demo" },
 	{ .name = "make-help", .run = host_command, .seconds = 30, .text = "make help | grep -q demo" },
 	{ .name = "make-doctor", .run = host_command, .seconds = 60, .text = "make doctor" },
 	{ .name = "make-size", .run = host_command, .seconds = 60, .text = "make size" },
