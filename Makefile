@@ -99,7 +99,7 @@ help:
 #:
 #:   VO=static native operations bound at compile time (no mode switch), to measure what the VO costs
 #:   V=1 show commands      DEBUG=1 debug kernel (VO call counts, assertions)    WERROR=1 warnings are errors
-#:   SMP=n processors, 1-8  MEM=n MiB of memory      CMDLINE="p2m=shuffle:7"      kernel options (README.md)
+#:   SMP=n processors, 1-8  MEM=n MiB of memory      CMDLINE="p2m=shuffle:7"      kernel options (docs/running.md)
 #:   DISK=file ext2 image on an ATA disk as root     ACCEL=kvm use KVM
 
 # What runs make itself, but is no part of this make, must not look for this one's job server.
