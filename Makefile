@@ -159,10 +159,10 @@ grade gradescope:
 	@$(ALONE) $(if $(filter grade,$@),$(B)/grader grade --lab '$(LAB)' --submission '$(SUBMISSION)' --seed '$(SEED)' --json $(B)/grade.json \
 		--html $(B)/grade.html --junit $(B)/grade.xml && echo 'more: $(B)/grade.html',tools/gradescope '$(LAB)')
 
-# A lab's student tree lacks pages that others refer to: there warnings are no errors.
+# A student's tree lacks some pages that others refer to: no warnings there.
 docs:
 	@tools/setup docs
-	@sphinx-build -q -n -E $(if $(HANDOUT),,-W --keep-going) -c docs -d $(B)/doctrees -b html . $(B)/docs
+	@sphinx-build $(if $(HANDOUT),-Q,-q -W --keep-going) -n -E -c docs -d $(B)/doctrees -b html . $(B)/docs
 	@echo 'docs: open build/docs/index.html'
 
 doctor:

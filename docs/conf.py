@@ -18,4 +18,6 @@ html_title = "Cinnabar"
 html_show_sourcelink = False
 html_show_copyright = False
 html_copy_source = False
+html_static_path = ["site/code.css"]
+html_css_files = ["code.css"]
 html_extra_path = ["site/index.html"]
