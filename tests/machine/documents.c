@@ -75,7 +75,8 @@ static void host_command(const struct test *t)
 /* `make check` passes, and its own self-test shows that it finds a planted instruction. */
 const struct test document_tests[] = {
 	{ .name = "documents-readme", .run = documents, .seconds = 200, .text = "README.md" },
-	{ .name = "documents-handbook", .run = documents, .seconds = 300, .text = "docs/*.md" },
+	{ .name = "documents-a-h", .run = documents, .seconds = 300, .text = "docs/[a-h]*.md" },
+	{ .name = "documents-i-z", .run = documents, .seconds = 300, .text = "docs/[i-z]*.md" },
 	{ .name = "make-docs", .run = host_command, .seconds = 60, .text = "make docs && tests/docs/site build/docs" },
 	{ .name = "make-demo", .run = host_command, .seconds = 200, .text = "make demo" },
 	{ .name = "make-help", .run = host_command, .seconds = 30, .text = "make help | grep -q demo" },
