@@ -110,6 +110,6 @@ static void sensitive(const struct test *t)
 }
 
 const struct test sensitive_tests[] = {
-	{ .name = "sensitive-instructions", .run = sensitive, .seconds = 200 },
+	{ .name = "sensitive-instructions", .run = sensitive, .seconds = 300 },
 	{ 0 },
 };
