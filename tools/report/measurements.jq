@@ -14,6 +14,7 @@ def growth_table($by; $name): table([$name, "attach", "detach"]; growth($by)[] |
 All figures are instructions: \(.method).
 A run can be repeated exactly. Instructions are not cycles: what caches, TLB misses and the mode change of a real processor cost is not in them.
 
+<!-- no test: minutes of counting; the test report checks what they write -->
 ```sh
 make report          # all of this with plots: build/report/index.html, build/report/report.json
 make bench           # the first table: build/bench.json
