@@ -67,8 +67,9 @@ GRADER := $(patsubst %,$(B)/host/%.o,$(wildcard grader/*.c labs/*/checks*.c))
 MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c) grader/sandbox.c)
 TRACE := $(patsubst %,$(B)/host/%.o,$(wildcard grader/trace/*.c grader/trace/*.S))
 
-.PHONY: all help handout grade gradescope setup demo test soak bench bench-switch trace run run-bochs iso doctor size check debug clean kernel unit FORCE report docs
-all: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2
+.PHONY: all help handout grade gradescope setup demo test soak bench bench-switch trace run run-bochs iso doctor size check gdb debug \
+	debug-bochs replay log clean kernel unit FORCE report docs
+all: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2 $(PROGRAMS:%=$(B)/symbols/%)
 
 help:
 	@sed -n 's/^#: //p' $(firstword $(MAKEFILE_LIST))
@@ -86,7 +87,11 @@ help:
 #:   run        interactive shell on this terminal (Ctrl-A X ends QEMU); GUI=1 for the VGA window
 #:   run-bochs  the same ISO in Bochs
 #:   iso        build/cinnabar.iso: GRUB, kernel and root file system; also boots a PC
-#:   debug      QEMU stopped at its first instruction, with GDB attached; TEST=CHECK: a lab's check, stopped at its exercise
+#:   gdb        QEMU stopped at its first instruction, with GDB attached (docs/debugging.md)
+#:   debug      TEST=CHECK: the same for a lab's check, stopped at its exercise
+#:   debug-bochs  Bochs in its own debugger, with symbols
+#:   replay     record a run with a switch, and go through it in GDB forwards and backwards
+#:   log        each trap of a run with a switch, decoded; into build/traps.log
 #:   handout    LAB=NAME [OUT=DIR or OUT=NAME.tar.gz]: a lab's student tree, with its exercises empty
 #:   grade      LAB=NAME [SUBMISSION=PATH] [SEED=n]: grade this tree, or a directory, tar or zip
 #:   gradescope LAB=NAME: build/gradescope-NAME.zip, an autograder for Gradescope
@@ -140,8 +145,17 @@ run: all
 run-bochs: iso
 	@tools/bochs
 
-debug: all $(if $(TEST),$(B)/grader)
+gdb debug: all $(if $(TEST),$(B)/grader)
 	@$(if $(TEST),$(B)/grader debug '$(TEST)' --seed '$(SEED)',tools/debug)
+
+debug-bochs: iso
+	@DEBUGGER=1 tools/bochs
+
+replay: all
+	@tools/replay
+
+log: all
+	@tools/log
 
 iso: $(B)/cinnabar.iso
 
@@ -234,10 +248,11 @@ $(B)/user/lib.a: $(ULIB)
 	$(Q)rm -f $@ && $(AR32) rcs $@ $^
 
 define program
-$(B)/bin/$(1): $(patsubst %,$(B)/user/%.o,$(wildcard user/programs/$(1).c user/programs/$(1)/*.c user/programs/$(1)/*.S)) $(B)/user/lib.a user/user.ld
+$(B)/symbols/$(1): $(patsubst %,$(B)/user/%.o,$(wildcard user/programs/$(1).c user/programs/$(1)/*.c user/programs/$(1)/*.S)) $(B)/user/lib.a user/user.ld
 	$$(call say,LD,$$@)
 	$$(Q)mkdir -p $$(@D) && $(LD32) -z noexecstack --gc-sections -T user/user.ld -o $$@ $$(filter %.o,$$^) $(B)/user/lib.a
-	$$(Q)$(CROSS)strip -s $$@
+$(B)/bin/$(1): $(B)/symbols/$(1)
+	$$(Q)mkdir -p $$(@D) && $(CROSS)strip -s -o $$@ $$<
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 

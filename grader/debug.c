@@ -49,7 +49,7 @@ int debug_check(const struct options *o)
 	while (access(socket, F_OK) < 0 && process_wait(check, 0.02) < 0)
 		;
 	if (access(socket, F_OK) == 0) {
-		pid_t gdb = process_start((char *[]){ "gdb", "-q", (char *)kernel_file, "-ex", "set architecture i386", "-ex", target,
+		pid_t gdb = process_start((char *[]){ "gdb", "-q", "-nx", "-x", "tools/gdb/cinnabar.py", "-ex", target,
 			"-ex", stop, "-ex", "continue", NULL }, -1, -1, -1);
 		signal(SIGINT, SIG_IGN); /* Ctrl-C is GDB's */
 		status = process_wait(gdb, 1e9);

@@ -66,7 +66,7 @@ static void qemu_arguments(struct machine *m, struct arguments *a)
 	add(a, "qemu-system-i386"), add(a, "-m"), add(a, "%u", o->mem);
 	add(a, "-smp"), add(a, "cpus=%u,cores=1,threads=1,sockets=%u", o->cpus, o->cpus);
 	if (o->counted || (o->cpus == 1 && !o->free_running))
-		add(a, "-icount"), add(a, "shift=0,sleep=off"), add(a, "-rtc"), add(a, "clock=vm");
+		add(a, "-icount"), add(a, machine_debugged ? "shift=0" : "shift=0,sleep=off"), add(a, "-rtc"), add(a, "clock=vm");
 	if (o->iso || o->iso_file) {
 		add(a, "-cdrom"), add(a, "%s", o->iso_file ? o->iso_file : machine_make_iso(m));
 	} else {

@@ -17,6 +17,8 @@ static const struct test *const ordinary[] = {
 	isolation_tests,
 	hostile_tests,
 	disk_tests,
+	gdb_tests,
+	gdb_tool_tests,
 	document_tests,
 	grader_tests,
 	sensitive_tests,

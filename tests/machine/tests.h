@@ -11,6 +11,7 @@ extern const struct test boot_soak_tests[], soak_tests[], switch_tests[], switch
 extern const struct test isolation_tests[], isolation_soak_tests[], grader_tests[], grader_soak_tests[];
 extern const struct test trace_tests[];
 extern const struct test sensitive_tests[];
+extern const struct test gdb_tests[], gdb_tool_tests[];
 const struct test *lab_tests(bool soak); /* labs.c: as many as there are wrong submissions */
 void bench(const struct test *t), bench_switch(const struct test *t), demo(const struct test *t); /* --bench and so on */
 
