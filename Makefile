@@ -162,9 +162,10 @@ iso: $(B)/cinnabar.iso
 handout:
 	@tools/handout '$(LAB)' '$(OUT)'
 
-# In an instructor's tree: written anew when any file of the project is newer.
+# In an instructor's tree: written anew when any file of the project is newer. What was built in it stays, and times are kept.
 $(B)/handout/%/build/.made: $(if $(HANDOUT),,$(shell git ls-files 2>/dev/null))
-	@tools/handout $* >/dev/null && mkdir -p $(@D) && touch $@
+	@rm -rf $(B)/handout/$*.build && { mv $(@D) $(B)/handout/$*.build 2>/dev/null || mkdir -p $(B)/handout/$*.build; }
+	@tools/handout $* >/dev/null && mv $(B)/handout/$*.build $(@D) && touch $@
 
 grade gradescope:
 	@[ -n '$(LAB)' ] || { echo "make: which lab? make $@ LAB=NAME; NAME is one of: $(LABS)" >&2; exit 1; }

@@ -62,7 +62,7 @@ void archive_take(const char *path, char *const *wanted, unsigned n, struct take
 	for (unsigned entries = 0; (status = archive_read_next_header(a, &e)) == ARCHIVE_OK || status == ARCHIVE_WARN;) {
 		const char *name = archive_entry_pathname(e);
 		if (!name || ++entries > ENTRIES_LIMIT)
-			give_up(FAILED, name ? "the archive has more than %d entries" : "an entry of the archive has no readable name", ENTRIES_LIMIT);
+			give_up(FAILED, "the archive has an entry with no readable name, or more than %d entries", ENTRIES_LIMIT);
 		while (strncmp(name, "./", 2) == 0)
 			name += 2;
 		if (leaves(name))

@@ -73,7 +73,8 @@ void html_write(const char *path, json_t *report)
 		give_up(BROKEN, "%s: %s", path, strerror(errno));
 	snprintf(seed, sizeof(seed), "%lld", json_integer_value(json_object_get(extra, "seed")));
 	fprintf(f, "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n"
-		   "<title>Cinnabar: %s</title>\n<style>\n%s</style>\n<h1>%s</h1>\n<p class=\"score\">", string(extra, "lab"), style, string(extra, "lab"));
+		   "<title>Cinnabar: %s</title>\n<style>\n%s</style>\n<h1>%s</h1>\n<p class=\"score\">", string(extra, "lab"), style,
+		string(extra, "lab"));
 	if (score)
 		fprintf(f, "%lld of %lld points", json_integer_value(score), json_integer_value(json_object_get(extra, "max_score")));
 	else

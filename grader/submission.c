@@ -53,7 +53,8 @@ static void take_file(int dir, const char *name, struct taken *t, unsigned i)
 	if (fd < 0 && errno == ENOENT)
 		return;
 	if (fd < 0)
-		give_up(FAILED, "%s: %s", name, errno == ELOOP || errno == ENOTDIR ? "is or lies behind a link: only plain files are taken" : strerror(errno));
+		give_up(FAILED, "%s: %s", name,
+			errno == ELOOP || errno == ENOTDIR ? "is or lies behind a link: only plain files are taken" : strerror(errno));
 	if (fstat(fd, &s) < 0 || !S_ISREG(s.st_mode))
 		give_up(FAILED, "%s is no plain file", name);
 	if (s.st_size > FILE_LIMIT)

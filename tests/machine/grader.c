@@ -270,13 +270,13 @@ static void bombs(const struct test *t)
 /* A machine that says what a passing one says, and ends as it does, or as if somebody had killed QEMU, or hangs. */
 static void forged(const struct test *t)
 {
-#define SAY "extern int printk(const char *, ...); printk(\"Cinnabar: 65536 KiB, 1 CPU, ring 0\\nall tests passed\\nscore: 100\\n$ $ $ \");"
+#define SAY "printk(\"Cinnabar: 65536 KiB, 1 CPU, ring 0\\nall tests passed\\nscore: 100\\n$ $ $ \");"
 #define END(status) "__asm__ volatile(\"outl %0, %1\" : : \"a\"(" #status "), \"Nd\"((unsigned short)0xF4)); for (;;) ;"
 	static const char *const codes[] = { SAY END(0x10), SAY END(0x44), SAY "__asm__ volatile(\"cli; hlt\"); for (;;) ;" };
 	(void)t;
 	for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
 		check_status(run_grade("--submission %s", with_code("forged", codes[i])), GRADED, codes[i]);
-		CHECK(score() == 0, "a forged run gets %d points:\n%s", score(), said);
+		CHECK(score() == 0 && !strstr(said, "does not build"), "a forged run gets %d points:\n%s", score(), said);
 	}
 #undef SAY
 #undef END
@@ -455,7 +455,35 @@ static void class_resumes(const struct test *t)
 	check_said("refused: a: ");
 	shell_must(10, "cd %s && grep -q '\"c\",graded,0,' summary.csv && sha256sum b.json d.tgz.json >sums && echo >>%s/c/kernel/mm/vm.c", out, dir);
 	shell_must(SECONDS, "build/grader class --lab " LAB " %s --out %s", dir, out);
-	shell_must(10, "cd %s && sha256sum -c --quiet sums", out); /* not graded again: not even the times changed */
+	CHECK(shell(said, sizeof(said), 10, "cd %s && sha256sum -c --quiet sums", out) == 0, "what had a grade was graded again:\n%s", said);
+}
+
+/* A student's tree grades itself, where it was unpacked, and tells of changes that nobody will see. */
+static void student(const struct test *t)
+{
+	const char *tree = work_path("student"), *dir = reference("solved");
+	(void)t;
+	check_status(run_grade("--submission . --only %s", one_check()), GRADED, "the reference"); /* writes and builds the student tree */
+	shell_must(20, "cp -a build/handout/" LAB " %s && cp -r %s/. %s && echo '/* changed */' >>%s/kernel/boot/main.c", tree, dir, tree, tree);
+	int status = shell(said, sizeof(said), SECONDS, "env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C %s grade", tree);
+	check_status(status, GRADED, "make grade");
+	check_said("not handed in; others are graded without these changes: kernel/boot/main.c\n");
+	shell_must(10, "grep -q '\"score\"' %s/build/grade.json && grep -q '<h1>' %s/build/grade.html && grep -q '<testsuite' %s/build/grade.xml",
+		   tree, tree, tree);
+	CHECK(!strstr(said, "[FAIL]") && strstr(said, "[ok]"), "the solved student tree does not pass:\n%s", said);
+}
+
+/* The archive for Gradescope does its work from where it is unpacked; its set-up, which installs packages, is left out. */
+static void gradescope(const struct test *t)
+{
+	const char *root = work_path("autograder"), *dir = reference("submission");
+	(void)t;
+	shell_must(SECONDS, "env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make gradescope LAB=" LAB);
+	shell_must(SECONDS, "mkdir -p %s/source && cp -r %s %s/submission && cd %s/source && unzip -q $OLDPWD/build/gradescope-" LAB ".zip && "
+		   "bash -n setup.sh && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C tree all build/grader", root, dir, root, root);
+	shell_must(SECONDS, "AUTOGRADER=%s %s/source/run_autograder", root, root);
+	shell_must(10, "cp %s/results/results.json %s", root, work_path("r.json"));
+	CHECK(score() > 0 && score() == max_score(), "Gradescope's archive gives the reference %d points", score());
 }
 
 static void usage(const struct test *t)
@@ -487,10 +515,12 @@ const struct test grader_tests[] = {
 	{ .name = "grader-full-disk", .run = full_disk, .seconds = 120 },
 	{ .name = "grader-repeated", .run = repeated, .seconds = 200, .number = 5 },
 	{ .name = "grader-class", .run = class_resumes, .seconds = 200 },
+	{ .name = "grader-student", .run = student, .seconds = 200 },
 	{ .name = "grader-usage", .run = usage, .seconds = 60 },
 	{ 0 },
 };
 const struct test grader_soak_tests[] = {
+	{ .name = "grader-gradescope", .run = gradescope, .seconds = 300 },
 	{ .name = "grader-repeated-50", .run = repeated, .seconds = 1200, .number = 50 },
 	{ 0 },
 };
