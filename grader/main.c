@@ -120,10 +120,17 @@ static void one_argument(int argc, char **argv, const char *what)
 		usage_error(optind < argc ? "too many arguments behind %s" : "%s is missing", optind < argc ? argv[optind] : what);
 }
 
+static void end(enum outcome outcome, const char *why)
+{
+	fprintf(stderr, "grader: %s\n", why);
+	exit(outcome == BROKEN ? ENVIRONMENT : USAGE);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
 	const char *command = argc > 1 ? argv[1] : "";
+	judge_outside = end; /* until `grade` has reports to write */
 	if (strcmp(command, "judge") == 0)
 		return inner(argc - 2, argv + 2);
 	if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0)

@@ -66,13 +66,13 @@ void process_kill(pid_t pid)
 	waitpid(pid, NULL, 0);
 }
 
-static int run(char *output, size_t size, double seconds, const char *fmt, va_list ap)
+static int run(char *output, size_t size, double seconds, char *command)
 {
-	char *command, discard[4096];
-	int fds[2], status = -1;
+	char discard[4096];
+	int fds[2];
 	size_t n = 0;
-	if (vasprintf(&command, fmt, ap) < 0 || pipe2(fds, O_CLOEXEC) < 0)
-		give_up(BROKEN, "no memory or descriptors");
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		give_up(BROKEN, "no descriptors: %s", strerror(errno));
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	/* `timeout` in a process group of its own ends what the command started, too */
 	char limit[32];
@@ -89,17 +89,25 @@ static int run(char *output, size_t size, double seconds, const char *fmt, va_li
 	if (size)
 		output[n] = '\0';
 	close(fds[0]);
-	status = process_wait(pid, 5);
-	free(command);
-	return status;
+	return process_wait(pid, 5);
+}
+
+static char *format(const char *fmt, va_list ap)
+{
+	char *text;
+	if (vasprintf(&text, fmt, ap) < 0)
+		give_up(BROKEN, "no memory");
+	return text;
 }
 
 int shell(char *output, size_t size, double seconds, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
-	int status = run(output, size, seconds, fmt, ap);
+	char *command = format(fmt, ap);
 	va_end(ap);
+	int status = run(output, size, seconds, command);
+	free(command);
 	return status;
 }
 
@@ -108,8 +116,10 @@ void shell_must(double seconds, const char *fmt, ...)
 	char output[2000];
 	va_list ap;
 	va_start(ap, fmt);
-	int status = run(output, sizeof(output), seconds, fmt, ap);
+	char *command = format(fmt, ap);
 	va_end(ap);
+	int status = run(output, sizeof(output), seconds, command);
 	if (status != 0)
-		give_up(BROKEN, "`%s` ended with status %d:\n%s", fmt, status, output);
+		give_up(BROKEN, "`%s` ended with status %d:\n%s", command, status, output);
+	free(command);
 }
