@@ -288,13 +288,17 @@ $(B)/tests/run: $(MACHINE) $(LIBRARY) $(B)/attacks
 # --- the grader, with the checks of the labs that are here: all, or a student's own ---
 LABS := $(patsubst labs/%/checks.c,%,$(sort $(wildcard labs/*/checks.c)))
 
-$(B)/host/labs.c: $(LABS:%=labs/%/checks.c)
+$(B)/host/labs.c: FORCE # compared by contents: a lab may have gone
 	$(Q)mkdir -p $(@D) && { echo '#include "grader.h"'; for l in $(LABS); do echo "extern const struct test lab_$${l%%-*}_checks[];"; done; \
-		echo 'const struct lab all_labs[] = {'; for l in $(LABS); do echo "{ \"$$l\", lab_$${l%%-*}_checks },"; done; echo '{ 0 } };'; } >$@
+		echo 'const struct lab all_labs[] = {'; for l in $(LABS); do echo "{ \"$$l\", lab_$${l%%-*}_checks },"; done; echo '{ 0 } };'; } >$@.new
+	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
-$(B)/grader: $(GRADER) $(LIBRARY) $(B)/host/labs.c
+$(B)/host/labs.c.o: $(B)/host/labs.c
+	$(Q)$(HOSTCC) $(HFLAGS) -Igrader/machine -Igrader -c $< -o $@
+
+$(B)/grader: $(GRADER) $(LIBRARY) $(B)/host/labs.c.o
 	$(call say,LD,$@)
-	$(Q)$(HOSTCC) $(HFLAGS) -Igrader/machine -Igrader -o $@ $^ -ljansson -lelf -larchive -lutil
+	$(Q)$(HOSTCC) -o $@ $(GRADER) $(LIBRARY) $(B)/host/labs.c.o -ljansson -lelf -larchive -lutil
 
 # --- the recorder and its viewer ---
 $(B)/host/grader/trace/viewer.S.o: grader/trace/viewer.S $(addprefix grader/trace/,viewer.html viewer.css decode.js draw.js viewer.js)
