@@ -48,7 +48,7 @@ static char *answer(struct machine *m, double seconds)
 {
 	size_t n = 0, size = 1 << 16;
 	char *text = malloc(size);
-	for (double end = now() + seconds; now() < end;) {
+	for (double limit = machine_limit(seconds); now() < limit;) {
 		struct pollfd p = { .fd = m->monitor_out, .events = POLLIN };
 		machine_pump(m);
 		if (poll(&p, 1, 20) <= 0)
@@ -56,8 +56,11 @@ static char *answer(struct machine *m, double seconds)
 		if (n + 4097 > size)
 			text = realloc(text, size *= 2);
 		ssize_t got = read(m->monitor_out, text + n, 4096);
-		if (got <= 0)
+		if (got <= 0) {
+			for (double soon = machine_limit(1); !machine_ended(m) && now() < soon;) /* killed? then this gives up */
+				usleep(2000);
 			break;
+		}
 		text[n += (size_t)got] = '\0';
 		char *prompt = strrchr(text, '<');
 		if (prompt && strncmp(prompt, "<bochs:", 7) == 0 && n >= 2 && strcmp(text + n - 2, "> ") == 0) {

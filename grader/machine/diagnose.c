@@ -162,7 +162,7 @@ static void print_hang(FILE *f, struct machine *m)
 	machine_stop(m);
 	unsigned n = machine_state(m, cpus);
 	bool booted = strstr(m->log, "Cinnabar: ") != NULL;
-	fprintf(f, "%s", !m->late ? "the machine is not where it should be" : booted ? "the machine hangs" : "no boot: the machine hangs");
+	fprintf(f, "%sthe machine hangs", booted ? "" : "no boot: ");
 	for (unsigned i = 0; i < n; i++) {
 		const struct cpu_state *c = &cpus[i];
 		uint32_t frames[MAX_FRAMES] = { c->eip }, ebp = c->ebp;
@@ -187,6 +187,8 @@ char *diagnose(const struct test *t)
 	size_t size;
 	if (!m || m->o.bochs)
 		return NULL;
+	if (m->pid)
+		free(qmp_if_there(m, "query-status", NULL)); /* notices an end that just came */
 	machine_pump(m);
 	const char *message = last_words(m);
 	if (!message && !m->late && m->pid)

@@ -189,12 +189,13 @@ void machine_pump(struct machine *m)
 
 bool machine_ended(struct machine *m)
 {
-	if (m->pid && !m->o.bochs) {
+	if (m->pid) {
 		m->exit_status = process_wait(m->pid, 0);
 		if (m->exit_status >= 0)
 			m->pid = 0;
 		if (m->exit_status >= KILLED)
-			give_up(BROKEN, "QEMU was ended by signal %d (%s)", m->exit_status - KILLED, strsignal(m->exit_status - KILLED));
+			give_up(BROKEN, "%s was ended by signal %d (%s)", m->o.bochs ? "Bochs" : "QEMU", m->exit_status - KILLED,
+				strsignal(m->exit_status - KILLED));
 	}
 	return !m->pid;
 }
