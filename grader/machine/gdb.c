@@ -99,9 +99,14 @@ bool gdb_run(struct machine *m, double seconds)
 	transmit(m, "c");
 	for (double limit = machine_limit(seconds); !machine_late(m, limit);) {
 		struct pollfd p = { .fd = m->gdb, .events = POLLIN };
+		char c;
 		machine_pump(m);
-		if (poll(&p, 1, 20) > 0)
+		if (poll(&p, 1, 20) <= 0)
+			continue;
+		if (recv(m->gdb, &c, 1, MSG_PEEK) != 1 || c != '+') /* more than that "c" was understood */
 			return receive(m, 10) != NULL && !machine_ended(m);
+		if (read(m->gdb, &c, 1) != 1)
+			return false;
 	}
 	return false;
 }
