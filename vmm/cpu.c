@@ -7,7 +7,6 @@
 
 #define CPUID_SEP (1u << 11)
 #define MSR_SYSENTER_CS 0x174 /* 0: SYSENTER faults; it would land in ring 0 (SDM vol. 2, SYSENTER) */
-#define LIMIT (VMM_START / PAGE_SIZE - 1)
 #define TSS_AVAILABLE 0x09
 #define TSS_BUSY ((uint64_t)2 << 40)
 
@@ -28,14 +27,23 @@ static uint64_t tss_descriptor(const struct tss *t)
 	return DESCRIPTOR((uint32_t)t, sizeof(*t) - 1, TSS_AVAILABLE, 0) & ~((uint64_t)0xC << 52);
 }
 
+/*
+ * Lab 2, exercise 1: c->gdt and c->tss of one CPU, which are all zero (SDM vol. 3, 3.4.5, 8.2.1, 8.2.3).
+ * GDT: at the selectors' indices the kernel's code and data, DPL 1; the programs', DPL 3; c->tss and c->df_tss as available
+ * TSSes (tss_descriptor); the VMM's own code and data, DPL 0, all 4 GiB. The first four begin at 0 and end with the last byte
+ * below VMM_START. DESCRIPTOR takes a limit in pages; all accessed bits are 1. Nothing else is in the table.
+ * TSS: entries to ring 0 begin at the end of this CPU's CPU_BYTES, on the VMM's data segment; those to ring 1 on the kernel's.
+ * There is no I/O bitmap: its base lies beyond the segment's limit. esp1 is exercise 3's, df_tss is done below.
+ */
 static void fill(struct cpu *c, unsigned index)
 {
 	c->index = index;
 	/* LAB 2 TODO 1 BEGIN quiet */
-	c->gdt[SEL_KCODE / 8] = DESCRIPTOR(0, LIMIT, SEG_CODE, 1);
-	c->gdt[SEL_KDATA / 8] = DESCRIPTOR(0, LIMIT, SEG_DATA, 1);
-	c->gdt[SEL_UCODE / 8] = DESCRIPTOR(0, LIMIT, SEG_CODE, 3);
-	c->gdt[SEL_UDATA / 8] = DESCRIPTOR(0, LIMIT, SEG_DATA, 3);
+	const uint32_t limit = VMM_START / PAGE_SIZE - 1;
+	c->gdt[SEL_KCODE / 8] = DESCRIPTOR(0, limit, SEG_CODE, 1);
+	c->gdt[SEL_KDATA / 8] = DESCRIPTOR(0, limit, SEG_DATA, 1);
+	c->gdt[SEL_UCODE / 8] = DESCRIPTOR(0, limit, SEG_CODE, 3);
+	c->gdt[SEL_UDATA / 8] = DESCRIPTOR(0, limit, SEG_DATA, 3);
 	c->gdt[SEL_TSS / 8] = tss_descriptor(&c->tss);
 	c->gdt[SEL_DF_TSS / 8] = tss_descriptor(&c->df_tss);
 	c->gdt[SEL_VMM_CODE / 8] = DESCRIPTOR(0, 0xFFFFF, SEG_CODE, 0);
@@ -84,6 +92,13 @@ void flush_local(void) /* SDM vol. 3, 4.10.4.1: a change of CR4.PGE drops global
 	}
 }
 
+/*
+ * Lab 2, exercise 3: from the kernel's tables, which `native` keeps for detach, to ours (SDM vol. 3, 2.4, 8.2.4, 4.10.4.1).
+ * On return: GDTR, IDTR and TR hold c->gdt, vmm_idt and c->tss; LDTR is null; DR7 is 0x400 (all breakpoints off) and
+ * SYSENTER_CS 0 (write_sysenter_cs); entries from ring 3 to ring 1 begin at kernel_stack; this CPU's TLB holds nothing, global
+ * entries included (flush_local), for page tables have become read-only in memory since. This also holds when it is
+ * done again: an earlier LTR left our TSS marked busy. Interrupts are off, CPL is 0, the segment registers are left alone.
+ */
 void cpu_install(struct cpu *c, uint32_t kernel_stack)
 {
 	struct descriptor_pointer gdtr = { sizeof(c->gdt) - 1, (uint32_t)c->gdt };

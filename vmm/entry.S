@@ -48,6 +48,13 @@ vmm_enter:
 	popl %ebp
 	ret
 
+	/*
+	 * Lab 2, exercise 4: the descent (SDM vol. 3, 5.8.5, 6.12.1; vol. 2, IRET). EDX: the kernel's stack as vmm_enter left it,
+	 * EDI, ESI, EBX and EBP pushed last; above them the return address, whose arguments the caller removes. On arrival in
+	 * ring 1 all is as behind an ordinary RET with result 0: EIP at the return address, ESP above it, EBX, ESI, EDI and EBP as
+	 * they were. CS and SS are the kernel's, RPL 1; DS, ES, FS and GS are SEL_KDATA, RPL 0, and *loaded from the new table*
+	 * (before or after IRET: mind what IRET does to segments of DPL 0). The real IF is 1, IOPL 0, NT, TF, DF and AC are 0.
+	 */
 2:
 	/* LAB 2 TODO 4 BEGIN */
 	movw $SEL_KDATA, %cx

@@ -103,10 +103,15 @@ int irq_tick(unsigned hz)
 	return 0;
 }
 
-/* Delivers at most one event: the kernel's handler ends by setting virtual IF, which asks for the next. */
+/*
+ * Lab 2, exercise 8: if an event is pending and the interrupted code takes events, bounce the one with the lowest number: its bit
+ * in `pending` becomes 0, EXIT_EVENT is counted, vector_of() has its vector. Ring 1 takes events if virtual IF is 1; ring 3 always.
+ * Otherwise nothing changes. The kernel writes `pending`, too: bits from NR_EVENTS on mean nothing.
+ * At most one event is delivered: the kernel's handler ends by setting virtual IF, which asks for the next.
+ */
 void deliver(struct cpu *c, struct regs *r)
 {
-	/* LAB 2 TODO 6 BEGIN */
+	/* LAB 2 TODO 8 BEGIN */
 	struct vmm_shared *s = c->shared;
 	uint32_t pending = s->pending & ((1u << NR_EVENTS) - 1);
 	if (!pending || !((s->vif & EFLAGS_IF) || (r->cs & 3) == 3))
@@ -115,7 +120,7 @@ void deliver(struct cpu *c, struct regs *r)
 	s->pending &= ~(1u << event);
 	s->exits[EXIT_EVENT]++;
 	bounce(c, r, vector_of(event));
-	/* LAB 2 TODO 6 END */
+	/* LAB 2 TODO 8 END */
 }
 
 void irq_reinject(struct cpu *c)

@@ -19,14 +19,20 @@ static uint32_t handlers[256]; /* the kernel's */
 
 static uint32_t gate_offset(uint64_t g) { return (uint32_t)(g & 0xFFFF) | (uint32_t)(g >> 48) << 16; }
 
+/*
+ * Lab 2, exercise 2: vmm_idt, which is all zero (SDM vol. 3, 6.11, 6.12.1). vmm_stubs has vmm_stub_count pairs of vector and
+ * address: these enter the VMM with interrupts off, and no INT instruction reaches them. The vectors in `direct` lead straight to
+ * the kernel's handler in ring 1, and the real IF stays as it is; programs may raise VEC_BP, VEC_OF and SYSCALL_VECTOR by INT, the
+ * others not. Where a vector has a stub and is direct, it is direct. VEC_DF and HYPERCALL_VECTOR are done below.
+ */
 void traps_warm_up(void)
 {
-	/* Trap gates, because through an interrupt gate the real IF would stay 0 in ring 1 (SDM vol. 3, 6.12.1.2). */
-	/* None that is contributory to a double fault (table 6-4): the kernel's stack may be bad. So not VEC_DE. */
+	/* None that is contributory to a double fault (SDM vol. 3, table 6-4): the kernel's stack may be bad. So not VEC_DE. */
 	static const uint8_t direct[] = { VEC_BP, VEC_OF, VEC_UD, VEC_NM, VEC_MF, VEC_XM, SYSCALL_VECTOR };
 	for (unsigned v = 0; v < 256; v++)
 		handlers[v] = gate_offset(boot.idt[v]);
 	/* LAB 2 TODO 2 BEGIN quiet */
+	/* Trap gates, because through an interrupt gate the real IF would stay 0 in ring 1 (6.12.1.2). */
 	for (unsigned i = 0; i < vmm_stub_count; i++)
 		vmm_idt[vmm_stubs[2 * i]] = gate(vmm_stubs[2 * i + 1], SEL_VMM_CODE, GATE_INTERRUPT, 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(direct); i++) {
@@ -38,13 +44,21 @@ void traps_warm_up(void)
 	vmm_idt[HYPERCALL_VECTOR] = gate((uint32_t)hypercall_entry, SEL_VMM_CODE, GATE_INTERRUPT, 1);
 }
 
+/*
+ * Lab 2, exercise 7: make r such that IRET leads to handlers[vector] in ring 1, on a stack that looks as if the CPU had taken
+ * the vector itself through an interrupt gate (SDM vol. 3, 6.12.1, 6.13, figure 6-4). From ring 3: stack from c->tss.esp1, five words; from
+ * ring 1: the interrupted stack, three words. Below them the error code, if has_error. The frame's EFLAGS are r's, but for IF: from ring
+ * 3 it is 1, from ring 1 it is virtual IF. Then virtual IF is 0; in r->eflags TF, NT, AC and IOPL are 0 and IF stays 1; CS and SS
+ * are the kernel's, RPL 1. All other registers are as they were. The kernel's stack may be anywhere, so only copy_to_kernel()
+ * stores to it; if that fails, stop_kernel(r, "no kernel stack for a bounce", address).
+ */
 void bounce(struct cpu *c, struct regs *r, unsigned vector)
 {
 	bool outer = (r->cs & 3) == 3, has_error = vector < 32 && (ERROR_CODES >> vector & 1);
 	uint32_t frame[6], *at = frame;
 	if (!handlers[vector])
 		stop_kernel(r, "a vector without a handler", vector);
-	/* LAB 2 TODO 5 BEGIN */
+	/* LAB 2 TODO 7 BEGIN */
 	if (has_error)
 		*at++ = r->error;
 	*at++ = r->eip;
@@ -64,7 +78,7 @@ void bounce(struct cpu *c, struct regs *r, unsigned vector)
 	r->ss = SEL_KDATA | 1;
 	r->eflags &= ~(uint32_t)(EFLAGS_TF | EFLAGS_NT | EFLAGS_AC | EFLAGS_IOPL);
 	c->shared->vif = 0;
-	/* LAB 2 TODO 5 END */
+	/* LAB 2 TODO 7 END */
 	c->shared->exits[EXIT_BOUNCED]++;
 }
 

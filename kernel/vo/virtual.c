@@ -130,24 +130,33 @@ static void virtual_mmu_flush_all(void) { virtual_mmu_flush_page(VMM_FLUSH_ALL);
 
 /* --- irq --- */
 
+/*
+ * Lab 2, exercise 5: virtual IF, bit 9 of the shared page's vif, becomes 0. Result: what it was, in bit 9. No instruction here may
+ * trap into the VMM, and the real IF stays 1.
+ */
 static uint32_t virtual_irq_save(void)
 {
-	/* LAB 2 TODO 7 BEGIN */
+	/* LAB 2 TODO 5 BEGIN */
 	struct vmm_shared *s = shared();
 	uint32_t flags = s->vif;
 	s->vif = 0;
 	return flags;
-	/* LAB 2 TODO 7 END */
+	/* LAB 2 TODO 5 END */
 }
 
+/*
+ * Lab 2, exercise 6: virtual IF becomes bit 9 of flags; its word's other bits stay 0. If it is 1 now and something is pending,
+ * virtual_irq_take_events() asks the VMM to deliver, as the very last thing. Otherwise no exit. An event may become pending
+ * between any two instructions: until virtual IF is 1 the VMM only notes it, so none may be missed then.
+ */
 static void virtual_irq_restore(uint32_t flags)
 {
-	/* LAB 2 TODO 8 BEGIN */
+	/* LAB 2 TODO 6 BEGIN */
 	struct vmm_shared *s = shared();
 	s->vif = flags & EFLAGS_IF;
 	if (flags & EFLAGS_IF && unlikely(s->pending))
 		virtual_irq_take_events(); /* a jump: nothing is left to do here */
-	/* LAB 2 TODO 8 END */
+	/* LAB 2 TODO 6 END */
 }
 
 static void virtual_irq_disable(void) { shared()->vif = 0; }
