@@ -60,7 +60,7 @@ VFLAGS = $(filter-out -fno-omit-frame-pointer,$(KFLAGS)) -fomit-frame-pointer -m
 KSRC := $(sort $(shell find kernel -name '*.c' -o -name '*.S'))
 KOBJ := $(KSRC:%=$(K)/%.o)
 ULIB := $(patsubst %,$(B)/user/%.o,$(sort $(wildcard user/lib/*.c user/lib/*.S)) kernel/lib/string.c kernel/lib/format.c)
-PROGRAMS := $(sort $(basename $(notdir $(wildcard user/programs/*.c))) $(notdir $(patsubst %/,%,$(dir $(wildcard user/programs/*/*.c)))))
+PROGRAMS := $(sort $(basename $(notdir $(wildcard user/programs/*.c labs/*/programs/*.c))) $(notdir $(patsubst %/,%,$(dir $(wildcard user/programs/*/*.c)))))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 LIBRARY := $(patsubst %,$(B)/host/%.o,$(wildcard grader/machine/*.c))
 GRADER := $(patsubst %,$(B)/host/%.o,$(wildcard grader/*.c labs/*/checks*.c))
@@ -249,7 +249,7 @@ $(B)/user/lib.a: $(ULIB)
 	$(Q)rm -f $@ && $(AR32) rcs $@ $^
 
 define program
-$(B)/symbols/$(1): $(patsubst %,$(B)/user/%.o,$(wildcard user/programs/$(1).c user/programs/$(1)/*.c user/programs/$(1)/*.S)) $(B)/user/lib.a user/user.ld
+$(B)/symbols/$(1): $(patsubst %,$(B)/user/%.o,$(wildcard user/programs/$(1).c labs/*/programs/$(1).c user/programs/$(1)/*.c user/programs/$(1)/*.S)) $(B)/user/lib.a user/user.ld
 	$$(call say,LD,$$@)
 	$$(Q)mkdir -p $$(@D) && $(LD32) -z noexecstack --gc-sections -T user/user.ld -o $$@ $$(filter %.o,$$^) $(B)/user/lib.a
 $(B)/bin/$(1): $(B)/symbols/$(1)

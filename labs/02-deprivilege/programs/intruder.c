@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * intruder: what a program may not do, tried one after the other: to raise each vector by INT (with the number of a
+ * hypercall that would end the machine in EAX), to use ports, to turn interrupts off, to load the VMM's and the
+ * kernel's segments, to jump to the VMM, to read its memory. Each must end with an exception of the right number; the
+ * program's own handler catches it and goes on.
+ */
+#include "user.h"
+
+#define EFLAGS_IOPL 0x3000
+enum { HC_SHUTDOWN = 7, PORT_OF_DEBUG_EXIT = 0xF4, GP = 13, PF = 14 };
+
+static uint8_t code[32]; /* the attempt, then RET */
+static uint32_t length;
+static struct fault_context caught;
+static bool was_caught;
+static int attempts, successes;
+
+static void handler(struct fault_context *c)
+{
+	caught = *c;
+	was_caught = true;
+	c->eip = (uint32_t)&code[length];
+}
+
+/* eax, ebx, edx: before the attempt. vectors: the exceptions that may answer it, as bits. */
+static void attempt(const char *what, uint32_t number, const void *bytes, uint32_t n, uint32_t eax, uint32_t ebx,
+		    uint32_t edx)
+{
+	memcpy(code, bytes, n);
+	code[n] = 0xC3;
+	length = n;
+	was_caught = false;
+	attempts++;
+	__asm__ volatile("call *%3" : "+a"(eax), "+b"(ebx), "+d"(edx) : "r"(code) : "memory", "cc");
+	if (was_caught && (caught.vector == GP || caught.vector == PF))
+		return;
+	successes++;
+	if (was_caught)
+		printf("intruder: %s %#x: exception %u\n", what, number, caught.vector);
+	else
+		printf("intruder: %s %#x: succeeded\n", what, number);
+}
+
+int main(int argc, char **argv)
+{
+	static const uint8_t in[] = { 0xEC }, out[] = { 0xEE }, cli[] = { 0xFA }, sti[] = { 0xFB }, hlt[] = { 0xF4 };
+	static const uint8_t with_iopl[] = { 0x50, 0x9D, 0xFA }; /* push %eax; popf; cli */
+	static const uint8_t load_ds[] = { 0x8E, 0xD8 }, load_ss[] = { 0x8E, 0xD0 }, read[] = { 0x8B, 0x03 },
+			     sysenter[] = { 0x0F, 0x34 };
+	static const uint8_t far_jump[] = { 0xEA, 0, 0, 0, 0xFC, 0x38, 0 };
+	static const uint16_t ports[] = { 0x20, 0x60, 0x64, 0x3F8, PORT_OF_DEBUG_EXIT };
+	if (argc > 1)
+		usage("", help_wanted(argc, argv));
+	on_fault(handler);
+	for (unsigned n = 0; n < 256; n++) {
+		uint8_t interrupt[] = { 0xCD, (uint8_t)n };
+		if (n != 3 && n != 4 && n != SYSCALL_VECTOR) /* these are for programs */
+			attempt("int", n, interrupt, 2, HC_SHUTDOWN, 0x10, 0);
+	}
+	for (unsigned i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
+		attempt("in from port", ports[i], in, 1, 0, 0, ports[i]);
+		attempt("out to port", ports[i], out, 1, 0x10, 0, ports[i]);
+	}
+	attempt("cli", 0, cli, 1, 0, 0, 0), attempt("sti", 0, sti, 1, 0, 0, 0), attempt("hlt", 0, hlt, 1, 0, 0, 0);
+	attempt("cli with EFLAGS", EFLAGS_IOPL, with_iopl, 3, EFLAGS_IOPL | 0x202, 0, 0);
+	for (unsigned selector = 8; selector < 0x48; selector++)
+		if (selector / 8 != 3 && selector / 8 != 4) {
+			attempt("ds loaded with", selector, load_ds, 2, selector, 0, 0);
+			attempt("ss loaded with", selector, load_ss, 2, selector, 0, 0);
+		}
+	attempt("jump to VMM code", 0x38, far_jump, 7, 0, 0, 0);
+	attempt("sysenter", 0, sysenter, 2, 0, 0, 0);
+	attempt("read at", 0xFC000000, read, 2, 0, 0xFC000000, 0);
+	printf("intruder: %d attempts, %d succeeded\n", attempts, successes);
+	return successes > 0;
+}
