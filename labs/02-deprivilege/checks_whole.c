@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* Lab 2 as a whole: programs run in virtual mode from boot, good ones and an intruder; looked at from outside at many
+ * moments. */
+#include "checks.h"
+
+enum { MOMENTS = 6, PROCESSES = 100, STOPS = 20000, SYS_SHUTDOWN_STATUS = 4 };
+
+/* Boot, with the test's command to run, as far as ring 1. */
+static struct probe *begin(const struct test *t)
+{
+	char words[600];
+	struct test with = *t;
+	snprintf(words, sizeof(words), "run=\"%s\"", t->text);
+	with.machine.cmdline = words;
+	struct probe *p = probe_enter(&with, VMM_INSTALL);
+	probe_descend(p);
+	allow_interrupts(p, true);
+	return p;
+}
+
+/* The kernel has come to its own shutdown, with the commands' status. */
+static void want_end(struct probe *p, unsigned processes)
+{
+	uint32_t status;
+	probe_arrive(p, symbol("sys_shutdown"), "the end of the commands `%s`", p->m->o.cmdline);
+	CHECK(p->c.cpl == 1, "the kernel runs in ring %u at the end", p->c.cpl);
+	virtual_read(p->m, p->c.cr3, p->c.esp + SYS_SHUTDOWN_STATUS, &status, 4);
+	uint32_t pid = physical_word(p->m, symbol("next_pid") - KERNEL_START);
+	CHECK(pid > processes, "only %u processes were ever started; those commands start more than %u", pid,
+	      processes);
+	if (status)
+		probe_lost(p, "the commands ended with status %u", status);
+	check_whole(p->m);
+	machine_continue(p->m);
+	int end = machine_wait(p->m, SECONDS);
+	CHECK(end == EXIT_OK, "the machine ended with status %d instead of %d", end, EXIT_OK);
+}
+
+/* --- exercises 2 to 4, from ring 3 --- */
+
+/* Each INT of the program must come to the VMM as a protection fault that names the vector. */
+void check_intruder(const struct test *t)
+{
+	struct probe *p = begin(t);
+	const uint32_t stops[] = { vmm_symbol("trap_handle"), symbol("sys_shutdown"), vmm_symbol("end_run") };
+	unsigned due = 0, others = 0;
+	probe_watch(p, stops, COUNT(stops), true);
+	for (unsigned i = 0; i < STOPS; i++) {
+		struct vmm_regs r;
+		int stop = probe_next(p, stops, COUNT(stops));
+		CHECK(stop != 2,
+		      "the intruder, a program, ended the machine with its attempt of INT %#x and HC_SHUTDOWN", due);
+		if (stop < 0)
+			probe_lost(p, "the machine does not survive the intruder's attempt of INT %#x", due);
+		if (stop == 1)
+			break;
+		virtual_read(p->m, p->c.cr3, p->c.eax, &r, sizeof(r));
+		while (due == VEC_BP || due == VEC_OF || due == SYSCALL_VECTOR)
+			due++;
+		if ((r.cs & 3) != 3 || r.vector == VEC_PF || r.vector >= VEC_TIMER || r.vector == VEC_IRQ + 4)
+			continue;
+		CHECK(due == 256 || (r.vector == VEC_GP && r.error == due * 8 + 2),
+		      "INT %#x in ring 3: vector %u, error %#x came to the VMM; due is #GP with error "
+		      "%#x, because such a gate is not for programs (exercise 2: DPL)",
+		      due, r.vector, r.error, due * 8 + 2);
+		due += due < 256;
+		others += due == 256;
+	}
+	CHECK(due == 256,
+	      "the intruder's INT %#x was not refused: it is a vector that a program must not raise (exercise 2: DPL)",
+	      due);
+	CHECK(others > 100, "only %u of its other attempts came to the VMM", others);
+	uint32_t status;
+	virtual_read(p->m, p->c.cr3, p->c.esp + SYS_SHUTDOWN_STATUS, &status, 4);
+	CHECK(status == 0, "the intruder had success: its lines on the console say with what");
+}
+
+/* --- events and invariants, while programs run --- */
+
+static uint32_t handled(struct probe *p) /* interrupts that the kernel counted (/proc/interrupts) */
+{
+	uint32_t counts[256], sum = 0;
+	physical_read(p->m, symbol("counts") - KERNEL_START, counts, sizeof(counts));
+	for (unsigned v = VEC_EXCEPTIONS; v < 256; v++)
+		sum += counts[v];
+	return sum;
+}
+
+/*
+ * The next fork, or a later one. A stop makes QEMU's virtual time jump to the next tick, so that ticks may come in
+ * pairs, of which one is lost rightly if virtual IF is 0. At the begin of a system call it is 1.
+ */
+static void next_fork(struct probe *p, unsigned times)
+{
+	while (times--)
+		probe_arrive(p, symbol("sys_fork"), "programs do not start programs any more");
+}
+
+/* Each interrupt is handled exactly once (V8): what arrived in the VMM was counted by the kernel, or is pending. */
+void check_count(const struct test *t)
+{
+	enum { ARRIVED = SHARED_EXITS + 4 * EXIT_INTERRUPT };
+	struct probe *p = begin(t);
+	srand(judge_seed);
+	next_fork(p, 1);
+	uint32_t before = handled(p), arrived_before = shared_word(p, ARRIVED), arrived = 0;
+	for (unsigned i = 0; i < MOMENTS; i++) {
+		next_fork(p, 4 + (unsigned)rand() % 4);
+		uint32_t done = handled(p) - before,
+			 pending = (uint32_t)__builtin_popcount(shared_word(p, SHARED_PENDING));
+		arrived = shared_word(p, ARRIVED) - arrived_before;
+		CHECK(done + pending == arrived,
+		      "%u interrupts came to the VMM, the kernel handled %u and %u are pending: %s (V8)", arrived, done,
+		      pending, done + pending < arrived ? "events were lost" : "events were delivered twice");
+	}
+	CHECK(arrived >= 2 * MOMENTS, "only %u interrupts came", arrived);
+	machine_quit(p->m);
+}
+
+/* The invariants, now in the VMM, now in the kernel; then the programs' own verdict. */
+void check_programs(const struct test *t)
+{
+	struct probe *p = begin(t);
+	const uint32_t places[] = { vmm_symbol("trap_handle"), vmm_symbol("hypercall_handle"),
+				    vmm_symbol("irq_arrived"), symbol("trap_handle"),
+				    symbol("syscall_entry"),   symbol("sys_waitpid") };
+	srand(judge_seed);
+	for (unsigned i = 0; i < MOMENTS; i++) {
+		next_fork(p, 1 + (unsigned)rand() % 2);
+		for (unsigned k = (unsigned)rand() % 3 + 1; k--;)
+			probe_arrive(p, places[i % COUNT(places)], "it was there before: programs do not run any more");
+		check_whole(p->m);
+	}
+	want_end(p, PROCESSES);
+}
