@@ -67,12 +67,16 @@ GRADER := $(patsubst %,$(B)/host/%.o,$(wildcard grader/*.c labs/*/checks*.c))
 MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c) grader/sandbox.c)
 TRACE := $(patsubst %,$(B)/host/%.o,$(wildcard grader/trace/*.c grader/trace/*.S))
 
-.PHONY: all help handout grade gradescope setup demo test soak bench bench-switch trace run run-bochs iso doctor size check gdb debug \
+.PHONY: all help whole handout grade gradescope setup demo test soak bench bench-switch trace run run-bochs iso doctor size check gdb debug \
 	debug-bochs replay log clean kernel unit FORCE report docs
 all: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2 $(PROGRAMS:%=$(B)/symbols/%)
 
 help:
-	@sed -n 's/^#: //p' $(firstword $(MAKEFILE_LIST))
+	@sed -n 's/^#: //p' $(firstword $(MAKEFILE_LIST)) $(if $(HANDOUT),| grep -vE '^  (demo|test|soak|bench|bench-switch|report|handout|gradescope) ')
+
+demo test soak bench bench-switch report handout gradescope: | whole
+whole:
+	@$(if $(HANDOUT),echo "make: that needs the whole project; in a lab's tree try 'make help'" >&2; exit 1,:)
 
 #: Cinnabar - make TARGET [NAME=value ...]
 #:
@@ -112,7 +116,7 @@ ALONE := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
 
 # --- set-up comes first; the rest is made by a second make that sees the tools ---
 setup:
-	@tools/setup test docs
+	@tools/setup test
 
 demo:
 	@tools/setup demo
@@ -169,7 +173,7 @@ $(B)/handout/%/build/.made: $(if $(HANDOUT),,$(shell git ls-files 2>/dev/null))
 
 grade gradescope:
 	@[ -n '$(LAB)' ] || { echo "make: which lab? make $@ LAB=NAME; NAME is one of: $(LABS)" >&2; exit 1; }
-	@tools/setup test
+	@tools/setup grade
 	@$(MAKE) --no-print-directory all $(B)/grader $(if $(HANDOUT),,$(B)/handout/$(LAB)/build/.made)
 	@$(ALONE) $(if $(filter grade,$@),$(B)/grader grade --lab '$(LAB)' --submission '$(SUBMISSION)' --seed '$(SEED)' --json $(B)/grade.json \
 		--html $(B)/grade.html --junit $(B)/grade.xml && echo 'more: $(B)/grade.html',tools/gradescope '$(LAB)')

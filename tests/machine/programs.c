@@ -45,7 +45,7 @@ static void suite(const struct test *t)
 	root_check(m);
 }
 
-#define SUITE(n, ...) { .name = "usertests-" n, .run = suite, .seconds = 240, .text = "usertests", .machine = { __VA_ARGS__ } }
+#define SUITE(n, ...) { .name = "usertests-" n, .run = suite, .seconds = 400, .text = "usertests", .machine = { __VA_ARGS__ } }
 const struct test program_tests[] = {
 	SUITE("identity", 0),
 	SUITE("shuffle1", .p2m = "shuffle:1"),
