@@ -61,8 +61,8 @@ int main(int argc, char **argv)
 		if (pid > 0 && waitpid(pid, &status, WNOHANG) == pid)
 			pid = 0;
 		error = change(wanted);
-		if (error == -EBUSY && refused++ < done + 10)
-			continue; /* the VO was in use at every try: an answer that a busy machine may give */
+		if ((error == -EBUSY || error == -ETIMEDOUT) && refused++ < done + 10)
+			continue; /* the VO was in use at every try, or an emulator's host gave a CPU no time for a second */
 		if (error || is_virtual() != wanted) {
 			complain(wanted ? "virtual" : "native", error);
 			return 1;
