@@ -83,6 +83,10 @@ static pte_t *home_of(struct cpu *c, const struct frame *f)
 	return (pte_t *)map(c, direct[pfn / 1024], WINDOW_HOME) + pfn % 1024;
 }
 
+/*
+ * Make a frame's home read-only, or writable again. Only of homes that were writable when warm-up took stock (HOME_W): others,
+ * the kernel's text, stay as they are. Nothing but the writable bit changes. Flushing is the caller's. Handout, 5.1.
+ */
 static void home_protect(struct cpu *c, const struct frame *f, bool protect)
 {
 	/* LAB 1 TODO 6 BEGIN */
@@ -93,12 +97,95 @@ static void home_protect(struct cpu *c, const struct frame *f, bool protect)
 	/* LAB 1 TODO 6 END */
 }
 
+/* --- warm-up --- */
+
+/* The kernel's upper part: who owns what, and how often it is mapped writable. */
+static void account_shared(struct cpu *c)
+{
+	const pte_t *directory = map(c, boot.directory, WINDOW_DIRECTORY);
+	memcpy(upper, directory + KERNEL_SLOT, sizeof(upper));
+	frames[boot.shared >> PAGE_SHIFT].home += 1u << BASE_SHIFT; /* we write there: it can never become a table */
+	for (unsigned slot = 0; slot < VMM_SLOT - KERNEL_SLOT; slot++) {
+		direct[slot] = upper[slot] & PTE_P ? upper[slot] >> PAGE_SHIFT : boot.directory;
+		if (!(upper[slot] & PTE_P))
+			continue;
+		const pte_t *table = map(c, direct[slot], WINDOW_TABLE);
+		for (unsigned i = 0; i < 1024; i++) {
+			mfn_t mfn = table[i] >> PAGE_SHIFT;
+			uint32_t pfn = slot * 1024 + i;
+			if (!(table[i] & PTE_P))
+				continue;
+			if ((mfn == boot.lapic >> PAGE_SHIFT || mfn == boot.ioapic >> PAGE_SHIFT) && nr_hidden < ARRAY_SIZE(hidden)) {
+				hidden[nr_hidden].table = direct[slot];
+				hidden[nr_hidden].index = i;
+				hidden[nr_hidden++].pte = table[i];
+			}
+			/*
+			 * The entry of page i in this table, present. Of a frame of the machine's memory (below
+			 * boot.nr_mfns) is noted: in the direct map (pfn below boot.nr_pfns) that this is its home, so pfn,
+			 * OWNED, and HOME_W if it is writable here; and wherever it is writable, direct map or not, one more
+			 * in the count at BASE_SHIFT. What home holds already stays. Handout, 5.2.
+			 */
+			/* LAB 1 TODO 7 BEGIN */
+			if (mfn >= boot.nr_mfns)
+				continue;
+			if (pfn < boot.nr_pfns)
+				frames[mfn].home |= pfn << PAGE_SHIFT | OWNED | (table[i] & PTE_W ? HOME_W : 0);
+			if (table[i] & PTE_W)
+				frames[mfn].home += 1u << BASE_SHIFT;
+			/* LAB 1 TODO 7 END */
+		}
+	}
+}
+
+/*
+ * The shared tables and the directory stay read-only from now on, in both modes: the kernel has no more to write there. Type
+ * SHARED, count 0, in every generation. frames_warm_up() does this to each table in `upper` and to the kernel's directory;
+ * behind it no CPU (there is one) has a TLB entry of before. The direct map's entries are global. Handout, 5.3.
+ */
+static void fix_shared(struct cpu *c, mfn_t mfn)
+{
+	struct frame *f = &frames[mfn];
+	/* LAB 1 TODO 8 BEGIN */
+	home_protect(c, f, true);
+	f->generation = FOR_EVER;
+	f->use = (uint32_t)SHARED << 28;
+	/* LAB 1 TODO 8 END */
+}
+
+/* A frame stops being a table: no CPU may take it for one (lock). */
+static void forget_tables(void)
+{
+	for (unsigned i = 0; i < boot.nr_cpus; i++)
+		cpu_of(i)->table = NO_TABLE;
+}
+
+void frames_warm_up(struct cpu *c)
+{
+	frames = (struct frame *)(VMM_LINK + boot.image_bytes);
+	memset(frames, 0, boot.nr_mfns * sizeof(struct frame));
+	account_shared(c);
+	forget_tables();
+	/* LAB 1 TODO 8 BEGIN */
+	for (unsigned slot = 0; slot < VMM_SLOT - KERNEL_SLOT; slot++)
+		if (upper[slot] & PTE_P)
+			fix_shared(c, direct[slot]);
+	fix_shared(c, boot.directory);
+	flush_local();
+	/* LAB 1 TODO 8 END */
+}
+
 /* --- references --- */
 
-/* Whether a page table may hold this entry; if so, it is counted. */
+/*
+ * Whether a page table may hold this entry; if so, it is counted. One that is not present may hold anything. Else, in this
+ * order: -EPERM if the frame is not the kernel's; -EINVAL if a bit is set that is not in PTE_ALLOWED; -EBUSY if the entry is
+ * writable and the frame is no WRITABLE one. A writable entry that passes is one more in the count of its frame, which
+ * must be fresh(). An error changes nothing. Handout, 6.1.
+ */
 static inline int pte_get(pte_t pte)
 {
-	/* LAB 1 TODO 7 BEGIN */
+	/* LAB 1 TODO 9 BEGIN */
 	if (!(pte & PTE_P))
 		return 0;
 	if (!owned(pte >> PAGE_SHIFT))
@@ -112,7 +199,7 @@ static inline int pte_get(pte_t pte)
 		f->use++;
 	}
 	return 0;
-	/* LAB 1 TODO 7 END */
+	/* LAB 1 TODO 9 END */
 }
 
 static inline void pte_put(pte_t pte)
@@ -173,9 +260,14 @@ static bool same_upper(const pte_t *entries)
 	return same;
 }
 
+/*
+ * Check and count the entries of a table (1024, by pte_get), or those of a directory's user part (USER_ENTRIES, by pde_get),
+ * whose upper part must be same_upper(), else -EPERM. next_entry() finds those that are not 0. Result: 0, or the first
+ * error, and then nothing that was counted here stays counted (put_entries). Handout, 6.2.
+ */
 static int get_entries(struct cpu *c, const pte_t *entries, enum type type)
 {
-	/* LAB 1 TODO 8 BEGIN */
+	/* LAB 1 TODO 10 BEGIN */
 	unsigned n = type == TABLE ? 1024 : USER_ENTRIES;
 	for (unsigned i = 0; (i = next_entry(entries, i, n)) < n; i++) {
 		int error = type == TABLE ? pte_get(entries[i]) : pde_get(c, entries[i]);
@@ -189,7 +281,7 @@ static int get_entries(struct cpu *c, const pte_t *entries, enum type type)
 		return -EPERM;
 	}
 	return 0;
-	/* LAB 1 TODO 8 END */
+	/* LAB 1 TODO 10 END */
 }
 
 static void enlist(struct frame *f, mfn_t mfn)
@@ -202,27 +294,25 @@ static void enlist(struct frame *f, mfn_t mfn)
 }
 #define NEXT(f) ((f)->next == END ? END : (f)->next - 1)
 
-/* A frame stops being a table: no CPU may take it for one (lock). */
-static void forget_tables(void)
-{
-	for (unsigned i = 0; i < boot.nr_cpus; i++)
-		cpu_of(i)->table = NO_TABLE;
-}
-
-/* Make a frame a table or directory: writable nowhere, then in no TLB, then its entries are checked. */
+/*
+ * Make a frame a table or directory: writable nowhere, then in no TLB, then its entries are checked; in any other order the
+ * kernel could change an entry behind the check. -EBUSY unless it is WRITABLE and its home, if that is writable, its only
+ * writable mapping. Then it has the type, count 0, and is on the list (enlist). While this CPU is attached its home is
+ * protected and every CPU's TLB flushed; before, frames_protect() and cpu_install() do this for all. Handout, 6.3.
+ */
 static int promote(struct cpu *c, mfn_t mfn, enum type type)
 {
 	struct frame *f = fresh(mfn);
-	/* LAB 1 TODO 9 BEGIN */
+	/* LAB 1 TODO 11 BEGIN */
 	if (type_of(f) != WRITABLE || (f->use & COUNT_MASK) != (f->home & HOME_W ? 1u : 0u))
 		return -EBUSY;
 	f->use = (uint32_t)type << 28;
 	enlist(f, mfn);
-	/* LAB 1 TODO 9 END */
-	if (c->attached) { /* else frames_protect() and cpu_install() do this for all */
+	if (c->attached) {
 		home_protect(c, f, true);
 		flush_everywhere(c);
 	}
+	/* LAB 1 TODO 11 END */
 	int error = get_entries(c, map(c, mfn, type == TABLE ? WINDOW_TABLE : WINDOW_DIRECTORY), type);
 	if (error) {
 		f->use = f->home & HOME_W ? 1 : 0;
@@ -392,9 +482,12 @@ void frames_forget(void)
 
 void frames_protect(struct cpu *c, bool protect)
 {
+	/* Homes of all that is on the list (NEXT) and still a table or directory. Handout, 6.4. */
+	/* LAB 1 TODO 12 BEGIN */
 	for (mfn_t mfn = listed; mfn != END; mfn = NEXT(&frames[mfn]))
 		if (type_of(&frames[mfn]) != WRITABLE)
 			home_protect(c, &frames[mfn], protect);
+	/* LAB 1 TODO 12 END */
 	for (unsigned i = 0; i < nr_hidden; i++)
 		((pte_t *)map(c, hidden[i].table, WINDOW_HOME))[hidden[i].index] = protect ? 0 : hidden[i].pte;
 	if (protect && c->attached) /* a detach that is rolled back; else cpu_install() does it */
@@ -410,65 +503,6 @@ bool frame_is_protected(struct cpu *c, uint32_t address)
 		return false;
 	const struct frame *f = &frames[pte >> PAGE_SHIFT]; /* not fresh(): that writes, and we do not hold the lock */
 	return (f->generation == generation || f->generation == FOR_EVER) && type_of(f) != WRITABLE;
-}
-
-/* --- warm-up --- */
-
-/* The kernel's upper part: who owns what, and how often it is mapped writable. */
-static void account_shared(struct cpu *c)
-{
-	const pte_t *directory = map(c, boot.directory, WINDOW_DIRECTORY);
-	memcpy(upper, directory + KERNEL_SLOT, sizeof(upper));
-	frames[boot.shared >> PAGE_SHIFT].home += 1u << BASE_SHIFT; /* we write there: it can never become a table */
-	for (unsigned slot = 0; slot < VMM_SLOT - KERNEL_SLOT; slot++) {
-		direct[slot] = upper[slot] & PTE_P ? upper[slot] >> PAGE_SHIFT : boot.directory;
-		if (!(upper[slot] & PTE_P))
-			continue;
-		const pte_t *table = map(c, direct[slot], WINDOW_TABLE);
-		for (unsigned i = 0; i < 1024; i++) {
-			mfn_t mfn = table[i] >> PAGE_SHIFT;
-			uint32_t pfn = slot * 1024 + i;
-			if (!(table[i] & PTE_P))
-				continue;
-			if ((mfn == boot.lapic >> PAGE_SHIFT || mfn == boot.ioapic >> PAGE_SHIFT) && nr_hidden < ARRAY_SIZE(hidden)) {
-				hidden[nr_hidden].table = direct[slot];
-				hidden[nr_hidden].index = i;
-				hidden[nr_hidden++].pte = table[i];
-			}
-			/* LAB 1 TODO 10 BEGIN */
-			if (mfn >= boot.nr_mfns)
-				continue;
-			if (pfn < boot.nr_pfns)
-				frames[mfn].home |= pfn << PAGE_SHIFT | OWNED | (table[i] & PTE_W ? HOME_W : 0);
-			if (table[i] & PTE_W)
-				frames[mfn].home += 1u << BASE_SHIFT;
-			/* LAB 1 TODO 10 END */
-		}
-	}
-}
-
-/* The shared tables and the directory stay read-only from now on, in both modes: the kernel has no more to write there. */
-static void fix_shared(struct cpu *c, mfn_t mfn)
-{
-	struct frame *f = &frames[mfn];
-	/* LAB 1 TODO 11 BEGIN */
-	home_protect(c, f, true);
-	f->generation = FOR_EVER;
-	f->use = (uint32_t)SHARED << 28;
-	/* LAB 1 TODO 11 END */
-}
-
-void frames_warm_up(struct cpu *c)
-{
-	frames = (struct frame *)(VMM_LINK + boot.image_bytes);
-	memset(frames, 0, boot.nr_mfns * sizeof(struct frame));
-	account_shared(c);
-	for (unsigned slot = 0; slot < VMM_SLOT - KERNEL_SLOT; slot++)
-		if (upper[slot] & PTE_P)
-			fix_shared(c, direct[slot]);
-	fix_shared(c, boot.directory);
-	forget_tables();
-	flush_local();
 }
 
 /* --- invariant V7: everything counted again --- */

@@ -49,7 +49,11 @@ static int assign_fixed(const struct frame_range *fixed, unsigned n)
 	return 0;
 }
 
-/* pfn == mfn wherever that is usable; the frames above nr_pfns fill the rest. */
+/*
+ * Every pfn that has no frame yet gets one: that with its own number if m2p has the mark USABLE there, else one of the USABLE
+ * frames from nr_pfns on, each frame once. (Fixed pfns have theirs.) Afterwards no pfn is without a frame, m2p is the
+ * inverse of p2m, and no USABLE is left: memory beyond nr_pfns frames belongs to nobody, NO_FRAME. Handout, 3.1.
+ */
 static void assign_identity(void)
 {
 	/* LAB 1 TODO 1 BEGIN */
@@ -78,7 +82,10 @@ static uint32_t next_random(uint32_t *state) /* xorshift32 (G. Marsaglia, 2003);
 	return *state;
 }
 
-/* Fisher-Yates over the pfns that are not fixed. */
+/*
+ * Permute the frames of all pfns that are not fixed (n ranges), p2m and m2p together; fixed pfns keep theirs. The order is
+ * as good as random, depends on the seed alone, and differs between seeds. A generator that is 0 stays 0. Handout, 3.2.
+ */
 static void shuffle(const struct frame_range *fixed, unsigned n, uint32_t seed)
 {
 	/* LAB 1 TODO 2 BEGIN */

@@ -15,6 +15,7 @@
 
 static pfn_t pte_pfn(pte_t pte) { return mfn_to_pfn(pte >> PAGE_SHIFT); }
 
+/* The page table for an address, where the direct map shows it; NULL if its directory entry is 0. Handout, 4.1. */
 static pte_t *table_of(const struct mm *mm, uint32_t address)
 {
 	/* LAB 1 TODO 3 BEGIN */
@@ -29,7 +30,12 @@ static pte_t *slot_of(const struct mm *mm, uint32_t address)
 	return table ? &table[address >> PAGE_SHIFT & 1023] : NULL;
 }
 
-/* The entry for an address, its table made if need be; NULL if memory is out. */
+/*
+ * The entry for an address. Where there is no table yet, one comes from table_take(), cleared: its directory entry becomes
+ * present, writable, for programs (PTE_USER), and its bit in mm->slots is set. Only the VO may store into a directory; and
+ * as what a pfn is translated to must be stored in the same mode, both happen between vo_hold() and vo_release().
+ * NULL if memory is out: then nothing has changed, and nothing is held. Handout, 4.2.
+ */
 static pte_t *slot_make(struct mm *mm, uint32_t address)
 {
 	/* LAB 1 TODO 4 BEGIN */
@@ -180,6 +186,13 @@ static void drop_pages(struct mm *mm, uint32_t start, uint32_t end, bool loaded)
 			continue;
 		while (!slot[first])
 			first++;
+		/*
+		 * The entries slot[first] to slot[behind - 1], some of them 0, become 0. One that is not 0 holds a frame,
+		 * present or not (PROT_NONE). The order matters: from frame_put() on a frame may be somebody else's, so by
+		 * then no entry and, if the tables are loaded, no TLB entry may show it. Entries and flush are one batch
+		 * (vo_batch_begin, vo_batch_end); references are dropped behind it, one for each entry; mm->pages stays
+		 * right. Handout, 4.3.
+		 */
 		/* LAB 1 TODO 5 BEGIN */
 		vo_batch_begin();
 		for (unsigned i = first; i < behind; i++)
