@@ -20,6 +20,7 @@ SMP ?=
 MEM ?=
 CMDLINE ?=
 DISK ?=
+VMM ?=
 ACCEL ?=
 LAB ?= $(patsubst labs/%/manifest,%,$(wildcard labs/*/manifest))
 OUT ?=
@@ -28,7 +29,7 @@ SEED ?= 2026
 TEST ?=
 GUI ?=
 WERROR ?= 0
-export SMP MEM CMDLINE DISK ACCEL GUI
+export SMP MEM CMDLINE DISK VMM ACCEL GUI
 
 B := build
 K := $(B)/$(if $(filter 1,$(DEBUG)),debug,$(if $(filter static,$(VO)),static,kernel))
@@ -110,6 +111,7 @@ whole:
 #:   V=1 show commands      DEBUG=1 debug kernel (VO call counts, assertions)    WERROR=1 warnings are errors
 #:   SMP=n processors, 1-8  MEM=n MiB of memory      CMDLINE="p2m=shuffle:7"      kernel options (docs/running.md)
 #:   DISK=file ext2 image on an ATA disk as root     ACCEL=kvm use KVM
+#:   VMM=none  boot without the VMM: the mode stays native
 
 # What runs make itself, but is no part of this make, must not look for this one's job server.
 ALONE := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
