@@ -48,7 +48,7 @@ static char *answer(struct machine *m, double seconds)
 {
 	size_t n = 0, size = 1 << 16;
 	char *text = malloc(size);
-	for (double limit = machine_limit(seconds); now() < limit;) {
+	for (double limit = now() + seconds; now() < limit;) {
 		struct pollfd p = { .fd = m->monitor_out, .events = POLLIN };
 		machine_pump(m);
 		if (poll(&p, 1, 20) <= 0)

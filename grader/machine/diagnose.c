@@ -168,9 +168,12 @@ static void print_hang(FILE *f, struct machine *m)
 		uint32_t frames[MAX_FRAMES] = { c->eip }, ebp = c->ebp;
 		unsigned count = 1;
 		fprintf(f, "\ncpu %u, ring %u%s", i, c->cpl, !c->halted ? "" : c->eflags & IF ? ", halted" : ", halted with interrupts off");
-		while (c->cpl < 3 && count < MAX_FRAMES && ebp >= KERNEL_BASE && page_walk(m, c->cr3, ebp).present) {
+		while (c->cpl < 3 && count < MAX_FRAMES && ebp >= KERNEL_BASE && ebp % 4096 <= 4096 - 8) {
 			uint32_t frame[2];
-			virtual_read(m, c->cr3, ebp, frame, sizeof(frame));
+			struct walk w = page_walk(m, c->cr3, ebp);
+			if (!w.present || w.machine > m->ram_bytes - sizeof(frame))
+				break;
+			physical_read(m, w.machine, frame, sizeof(frame));
 			if (frame[0] <= ebp)
 				break;
 			frames[count++] = frame[1];
@@ -180,11 +183,22 @@ static void print_hang(FILE *f, struct machine *m)
 	}
 }
 
+static FILE *out;
+static char *text;
+static size_t size;
+
+char *diagnosis_so_far(void)
+{
+	if (!out)
+		return NULL;
+	fclose(out);
+	out = NULL;
+	return size > 0 ? text : NULL;
+}
+
 char *diagnose(const struct test *t)
 {
 	struct machine *m = machines;
-	char *text;
-	size_t size;
 	if (!m || m->o.bochs)
 		return NULL;
 	if (m->pid)
@@ -193,16 +207,15 @@ char *diagnose(const struct test *t)
 	const char *message = last_words(m);
 	if (!message && !m->late && m->pid)
 		return NULL;
-	FILE *f = open_memstream(&text, &size);
+	out = open_memstream(&text, &size);
 	if (message)
-		print_message(f, message);
+		print_message(out, message);
 	else if (m->late)
-		print_hang(f, m);
+		print_hang(out, m);
 	else if (m->exit_status == 0)
-		print_triple_fault(f, t);
+		print_triple_fault(out, t);
 	else
-		fprintf(f, "the machine ended by itself, with status %d, before the check was done%s", m->exit_status,
+		fprintf(out, "the machine ended by itself, with status %d, before the check was done%s", m->exit_status,
 			m->exit_status == EXIT_OK ? " (that of success: which proves nothing)" : "");
-	fclose(f);
-	return text;
+	return diagnosis_so_far();
 }

@@ -41,8 +41,8 @@ static void print_reason(FILE *f, enum outcome outcome, const char *why)
 {
 	char *volatile cause = NULL;
 	diagnosing = true;
-	if (outcome == FAILED && setjmp(diagnosis_failed) == 0)
-		cause = diagnose(current);
+	if (outcome == FAILED)
+		cause = setjmp(diagnosis_failed) == 0 ? diagnose(current) : diagnosis_so_far();
 	diagnosing = false;
 	if (cause)
 		fprintf(f, "%s\nseen as: %s\n", cause, why);

@@ -41,6 +41,7 @@ const char *judge_shuffle(unsigned k);
 extern const char *judge_files;
 /* Why it failed, as far as the latest machine's state tells; NULL if the check's own words must do. (diagnose.c) */
 char *diagnose(const struct test *t);
+char *diagnosis_so_far(void); /* of one that gave up */
 /* What give_up() does outside of a test; it must not return. Default: the reason to standard error, and exit status 1. */
 extern void (*judge_outside)(enum outcome outcome, const char *why);
 /* Run a test here, without a verdict, for a debugger or to trace it. dir: its work_dir. */

@@ -14,7 +14,7 @@
 
 #define LAB "01-paging"
 #define GRADE "build/grader grade --lab " LAB " "
-enum { REFUSED = USAGE, NO_GRADE = ENVIRONMENT, SECONDS = 200 };
+enum { REFUSED = USAGE, NO_GRADE = ENVIRONMENT, SECONDS = 400 };
 
 static char said[20000]; /* what the grader printed last */
 
@@ -273,9 +273,10 @@ static void forged(const struct test *t)
 #define SAY "printk(\"Cinnabar: 65536 KiB, 1 CPU, ring 0\\nall tests passed\\nscore: 100\\n$ $ $ \");"
 #define END(status) "__asm__ volatile(\"outl %0, %1\" : : \"a\"(" #status "), \"Nd\"((unsigned short)0xF4)); for (;;) ;"
 	static const char *const codes[] = { SAY END(0x10), SAY END(0x44), SAY "__asm__ volatile(\"cli; hlt\"); for (;;) ;" };
-	(void)t;
 	for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
-		check_status(run_grade("--submission %s", with_code("forged", codes[i])), GRADED, codes[i]);
+		bool whole = t->number; /* in Bochs all three hang, and only the clock tells */
+		check_status(run_grade("--submission %s %s%s", with_code("forged", codes[i]), whole ? "" : "--only ", whole ? "" : one_check()),
+			     GRADED, codes[i]);
 		CHECK(score() == 0 && !strstr(said, "does not build"), "a forged run gets %d points:\n%s", score(), said);
 	}
 #undef SAY
@@ -501,18 +502,18 @@ static void usage(const struct test *t)
 }
 
 const struct test grader_tests[] = {
-	{ .name = "grader-both-ends", .run = both_ends, .seconds = 300 },
+	{ .name = "grader-both-ends", .run = both_ends, .seconds = 500 },
 	{ .name = "grader-forms", .run = forms, .seconds = 120 },
 	{ .name = "grader-archives", .run = archives, .seconds = 120 },
 	{ .name = "grader-whitelist", .run = whitelist, .seconds = 60 },
 	{ .name = "grader-outside-files", .run = outside_files, .seconds = 120 },
 	{ .name = "grader-sandbox", .run = sandboxed, .seconds = 120 },
 	{ .name = "grader-bombs", .run = bombs, .seconds = 200 },
-	{ .name = "grader-forged", .run = forged, .seconds = 120 },
+	{ .name = "grader-forged", .run = forged, .seconds = 400 },
 	{ .name = "grader-causes", .run = causes, .seconds = 200 },
 	{ .name = "grader-no-qemu", .run = no_qemu, .seconds = 60 },
-	{ .name = "grader-killed", .run = killed, .seconds = 120 },
-	{ .name = "grader-full-disk", .run = full_disk, .seconds = 120 },
+	{ .name = "grader-killed", .run = killed, .seconds = 300 },
+	{ .name = "grader-full-disk", .run = full_disk, .seconds = 300 },
 	{ .name = "grader-repeated", .run = repeated, .seconds = 200, .number = 5 },
 	{ .name = "grader-class", .run = class_resumes, .seconds = 200 },
 	{ .name = "grader-student", .run = student, .seconds = 200 },
@@ -520,6 +521,7 @@ const struct test grader_tests[] = {
 	{ 0 },
 };
 const struct test grader_soak_tests[] = {
+	{ .name = "grader-forged-whole", .run = forged, .seconds = 1500, .number = 1 },
 	{ .name = "grader-gradescope", .run = gradescope, .seconds = 300 },
 	{ .name = "grader-repeated-50", .run = repeated, .seconds = 1200, .number = 50 },
 	{ 0 },
