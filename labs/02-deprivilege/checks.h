@@ -17,7 +17,7 @@
 #define CPU_BYTES 8192
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 enum { SEL_VMM_CODE = 0x38, SEL_VMM_DATA = 0x40, GDT_ENTRIES_VIRTUAL = 9, NULL_DR7 = 0x400 };
-enum { SECONDS = 10, BOCHS_SECONDS = 40 };
+enum { SECONDS = 10, BOCHS_SECONDS = 30 };
 
 struct vmm_cpu { /* struct cpu of vmm/vmm.h */
 	uint32_t index, shared, directory, flush_wanted;

@@ -61,7 +61,7 @@ int probe_next(struct probe *p, const uint32_t *stops, unsigned n)
 			gdb_step(p->m);
 			break;
 		}
-	if (!debug_run(p->m, p->m->o.bochs ? BOCHS_SECONDS : SECONDS))
+	if (!debug_run(p->m, p->m->o.bochs ? BOCHS_SECONDS * machine_patience : SECONDS))
 		return -1;
 	look(p);
 	for (unsigned i = 0; i < n; i++)

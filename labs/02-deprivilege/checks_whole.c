@@ -3,7 +3,7 @@
  * moments. */
 #include "checks.h"
 
-enum { MOMENTS = 6, PROCESSES = 100, STOPS = 20000, SYS_SHUTDOWN_STATUS = 4 };
+enum { MOMENTS = 6, PROCESSES = 50, STOPS = 20000, SYS_SHUTDOWN_STATUS = 4 };
 
 /* Boot, with the test's command to run, as far as ring 1. */
 static struct probe *begin(const struct test *t)
