@@ -41,8 +41,8 @@ static bool op_end(struct op *o, const char *what)
 		return false;
 	if (stop == 2)
 		probe_lost(o->p,
-			   "%s: the instruction at %#x traps into the VMM (vector %u, error %#x): an exit each time, and the "
-			   "real IF is not the kernel's",
+			   "%s: the instruction at %#x traps into the VMM (vector %u, error %#x): an exit each time, and "
+			   "the real IF is not the kernel's",
 			   what, r.eip, r.vector, r.error);
 	probe_lost(o->p, stop == 1 ? "%s makes hypercall %u" : "%s does not return", what, r.eax);
 }

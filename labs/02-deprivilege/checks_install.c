@@ -13,7 +13,7 @@ static void install(struct probe *p, uint32_t *kernel_stack)
 	back = read_word(p, p->c.esp);
 	if (RUN(p, back) != 0)
 		give_up(FAILED, "cpu_install() does not return: a fault among LGDT, LIDT, LTR and LLDT ends the "
-				"machine (exercise 3). LTR faults if the TSS's descriptor is not an available TSS, or busy");
+				"machine (exercise 3). LTR faults if the TSS's descriptor is busy, or none");
 }
 
 static uint64_t tss_descriptor(struct probe *p)

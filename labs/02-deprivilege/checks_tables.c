@@ -41,11 +41,14 @@ void check_gdt(const struct test *t)
 	const uint32_t tss = CPU_AT(tss), df_tss = CPU_AT(df_tss), tss_last = sizeof(struct tss) - 1;
 	const struct { const char *name; struct segment_fields s; } wanted[GDT_ENTRIES_VIRTUAL] = {
 		{ "null", { 0 } },
-		{ "SEL_KCODE", { true, SEG_CODE, 1, 1, 0, below } }, { "SEL_KDATA", { true, SEG_DATA, 1, 1, 0, below } },
-		{ "SEL_UCODE", { true, SEG_CODE, 3, 1, 0, below } }, { "SEL_UDATA", { true, SEG_DATA, 3, 1, 0, below } },
+		{ "SEL_KCODE", { true, SEG_CODE, 1, 1, 0, below } },
+		{ "SEL_KDATA", { true, SEG_DATA, 1, 1, 0, below } },
+		{ "SEL_UCODE", { true, SEG_CODE, 3, 1, 0, below } },
+		{ "SEL_UDATA", { true, SEG_DATA, 3, 1, 0, below } },
 		{ "SEL_TSS", { true, 9, 0, 0, tss, tss + tss_last } },
 		{ "SEL_DF_TSS", { true, 9, 0, 0, df_tss, df_tss + tss_last } },
-		{ "SEL_VMM_CODE", { true, SEG_CODE, 0, 1, 0, all } }, { "SEL_VMM_DATA", { true, SEG_DATA, 0, 1, 0, all } },
+		{ "SEL_VMM_CODE", { true, SEG_CODE, 0, 1, 0, all } },
+		{ "SEL_VMM_DATA", { true, SEG_DATA, 0, 1, 0, all } },
 	};
 	uint64_t gdt[GDT_ENTRIES_VIRTUAL];
 	struct probe *p = warm(t, vmm_symbol("traps_warm_up"), "warm-up is done with the CPUs' tables (exercise 1)");
