@@ -88,27 +88,61 @@ void gdb_connect(struct machine *m)
 	gdb_command(m, 10, "?");
 }
 
+void gdb_settle(struct machine *m)
+{
+	struct pollfd p = { .fd = m->gdb, .events = POLLIN };
+	while (poll(&p, 1, 0) > 0 && receive(m, 1))
+		;
+}
+
 void gdb_break(struct machine *m, uint32_t address, bool set)
 {
 	if (strcmp(gdb_command(m, 10, "%c1,%x,1", set ? 'Z' : 'z', address), "OK") != 0)
 		give_up(BROKEN, "GDB stub: no breakpoint at %#x", address);
 }
 
-bool gdb_run(struct machine *m, double seconds)
+/* The report of a stop; NULL if none comes. */
+static const char *await_stop(struct machine *m, double limit)
 {
-	transmit(m, "c");
-	for (double limit = machine_limit(seconds); !machine_late(m, limit);) {
+	while (!machine_late(m, limit)) {
 		struct pollfd p = { .fd = m->gdb, .events = POLLIN };
-		char c;
+		char c = 0;
 		machine_pump(m);
 		if (poll(&p, 1, 20) <= 0)
 			continue;
-		if (recv(m->gdb, &c, 1, MSG_PEEK) != 1 || c != '+') /* more than that "c" was understood */
-			return receive(m, 10) != NULL && !machine_ended(m);
-		if (read(m->gdb, &c, 1) != 1)
-			return false;
+		if (recv(m->gdb, &c, 1, MSG_PEEK) == 1 && c == '+' && read(m->gdb, &c, 1) == 1) /* it has got our packet, no more */
+			continue;
+		const char *report = receive(m, 10);
+		for (double end = now() + 5; (!report || *report == 'W') && !machine_ended(m) && now() < end;)
+			usleep(1000); /* its last words: the process ends a little later */
+		return machine_ended(m) ? NULL : report;
 	}
-	return false;
+	return NULL;
+}
+
+bool gdb_run(struct machine *m, double seconds)
+{
+	transmit(m, "c");
+	return await_stop(m, machine_limit(seconds)) != NULL;
+}
+
+void gdb_select(struct machine *m, unsigned cpu) { gdb_command(m, 10, "Hg%x", cpu + 1); }
+
+int gdb_run_cpus(struct machine *m, unsigned cpus, bool step, double limit)
+{
+	char text[100] = "vCont";
+	for (unsigned i = 0; i < m->o.cpus; i++)
+		if (cpus >> i & 1)
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), ";%c:%x", step ? 's' : 'c', i + 1);
+	transmit(m, text);
+	const char *report = await_stop(m, limit), *thread;
+	if (!report) {
+		if (!machine_ended(m))
+			machine_stop(m);
+		return -1;
+	}
+	thread = strstr(report, "thread:");
+	return thread ? (int)strtoul(thread + 7, NULL, 16) - 1 : 0;
 }
 
 void gdb_step(struct machine *m)

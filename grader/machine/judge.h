@@ -104,4 +104,24 @@ uint32_t dormant_sum(struct machine *m);
 /* A kernel array of n words by the name of its pointer. Result: for the caller to free. */
 uint32_t *read_array(struct machine *m, uint32_t cr3, const char *name, uint32_t n);
 
+/* --- before and after (snapshot.c) --- */
+
+/* Stop it when all its CPUs are idle: then registers are the same each time. Bochs does not tell: wait. */
+void stop_idle(struct machine *m);
+struct snapshot;
+/* Of the idle machine, which then goes on. */
+struct snapshot *snapshot_take(struct machine *m);
+/* FAILED unless the machine, idle again, is as it was before (which is freed). */
+void snapshot_compare(struct snapshot *before, struct machine *m);
+
+/* QEMU's virtual time. Between two calls it is exact to the microsecond; the guest has no part in it. One machine a process. */
+uint64_t virtual_ns(struct machine *m);
+/* Time, the kernel's count of ticks, and the local APIC's; of a stopped machine with one CPU. */
+struct moment { uint64_t ns; uint32_t ticks, period, left; };
+struct moment moment(struct machine *m);
+/* The kernel must have counted the ticks that came between the two; at either end one may be on its way. */
+void check_ticks(const struct moment *a, const struct moment *b);
+/* The number behind a label in what QEMU shows. */
+unsigned number_in(const char *text, const char *label, int base);
+
 #endif

@@ -293,10 +293,13 @@ int machine_wait(struct machine *m, double seconds)
 
 void machine_stop(struct machine *m)
 {
-	if (m->o.bochs)
+	if (m->o.bochs) {
 		bochs_stop(m);
-	else
+	} else {
 		free(qmp(m, "stop", NULL));
+		if (m->gdb >= 0)
+			gdb_settle(m);
+	}
 	machine_pump(m);
 }
 

@@ -142,12 +142,17 @@ void qmp_keys(struct machine *m, const char *const *keys, unsigned n);
 /* --- GDB's remote protocol (gdb.c) --- */
 
 void gdb_connect(struct machine *m); /* stops the machine */
+/* Forget what the stub reports of a stop that QMP asked for. */
+void gdb_settle(struct machine *m);
 /* Send a command. Result: the answer's text, valid until the next call. */
 const char *gdb_command(struct machine *m, double seconds, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void gdb_break(struct machine *m, uint32_t address, bool set);
 /* Let it run until it stops by itself. Result: whether it did within the time. */
 bool gdb_run(struct machine *m, double seconds);
 void gdb_step(struct machine *m);
+/* Let only these CPUs (bits) run, or execute one instruction. Result: the one that stopped by itself; -1 if none did until then. */
+int gdb_run_cpus(struct machine *m, unsigned cpus, bool step, double limit);
+void gdb_select(struct machine *m, unsigned cpu); /* whose registers the functions below mean; a stop selects its CPU */
 enum gdb_register { GDB_EAX, GDB_ECX, GDB_EDX, GDB_EBX, GDB_ESP, GDB_EBP, GDB_ESI, GDB_EDI, GDB_EIP, GDB_EFLAGS, GDB_CS };
 uint32_t gdb_register(struct machine *m, enum gdb_register r);
 void gdb_read(struct machine *m, uint32_t address, void *buf, size_t bytes); /* virtual addresses */
