@@ -8,6 +8,7 @@ void panic_at(const uint32_t *frame, uint32_t ebx, uint32_t esi, uint32_t edi, c
 
 void panic_begin(void)
 {
+	vo = native_vo.cpu.ring() ? virtual_vo : native_vo; /* within a switch the table may still be the other mode's */
 	VO(irq, disable)();
 	if (__atomic_exchange_n(&panicking, true, __ATOMIC_ACQ_REL))
 		VO(cpu, shutdown)(PANIC_STATUS); /* a panic within, or two at a time */
