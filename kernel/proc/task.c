@@ -239,10 +239,9 @@ int task_set_group(int pid, int pgid)
 void task_hazard(void)
 {
 	struct task *t = current();
-	if (t->hazard & HAZARD_KILLED) {
-		VO(irq, enable)();
+	VO(irq, enable)(); /* IRET does it natively; but after an attach meanwhile the program would go on with virtual IF 0 */
+	if (t->hazard & HAZARD_KILLED)
 		task_exit(WSTATUS_KILLED);
-	}
 	if (t->hazard & HAZARD_RESCHED)
 		schedule();
 }

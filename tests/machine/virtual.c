@@ -92,6 +92,7 @@ const struct test switch_tests[] = {
 	SUITE("switch-usertests", "switcher 10 1 usertests"),
 	SUITE("switch-usertests-shuffle1-smp4", "switcher 10 0 usertests", .p2m = "shuffle:1", .cpus = 4),
 	SUITE("switch-usertests-shuffle2-bochs", "switcher 10 50 usertests", .p2m = "shuffle:2", .bochs = true),
+	SUITE("switch-torn", "switcher 1000 0 torn 200", .p2m = "shuffle:1", .free_running = true),
 	SUITE("switch-fuzz-smp4", "switcher 10 0 fuzz 5000 8", .p2m = "shuffle:3", .cpus = 4),
 	{ .name = "virtual-identity", .run = invariants, .seconds = 60, .number = 1 },
 	{ .name = "virtual-shuffle1", .run = invariants, .seconds = 60, .number = 2, .machine = { .p2m = "shuffle:1" } },
