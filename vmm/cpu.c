@@ -120,16 +120,21 @@ void cpu_install(struct cpu *c, uint32_t kernel_stack)
 	c->attached = true;
 }
 
+/*
+ * What cpu_install() loaded, the other way: GDT, IDT, TSS and DR7 as kept in c->native, an empty LDT, SYSENTER_CS, and no TLB entry of
+ * virtual mode stays, not even a global one. LTR takes an available TSS and makes it busy (SDM vol. 3, 8.2.2); the kernel's is
+ * still marked busy in its GDT. What follows the exercise returns to the kernel's ring 0.
+ */
 void cpu_restore(struct cpu *c, struct regs *r)
 {
-	/* LAB 3 TODO 7 BEGIN */
+	/* LAB 3 TODO 10 BEGIN */
 	uint64_t *tss = (uint64_t *)(c->native.gdtr.base + (c->native.tr & ~7u));
 	*tss &= ~TSS_BUSY;
 	__asm__ volatile("lgdt %0; lidt %1; ltr %w2; lldt %w3; movl %4, %%dr7"
 			 : : "m"(c->native.gdtr), "m"(c->native.idtr), "r"(c->native.tr), "r"(0), "r"(c->native.dr7) : "memory");
 	write_sysenter_cs(c->native.sysenter_cs);
 	flush_local();
-	/* LAB 3 TODO 7 END */
+	/* LAB 3 TODO 10 END */
 	c->attached = false;
 	r->eax = 0;
 	/* Ring 0 of the kernel: its stack and segments, the registers as the hypercall found them. */

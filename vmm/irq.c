@@ -123,9 +123,14 @@ void deliver(struct cpu *c, struct regs *r)
 	/* LAB 2 TODO 8 END */
 }
 
+/*
+ * Detach: each event in c->shared->pending becomes an interrupt again, once, and none is pending then. An edge was acknowledged
+ * when it came, so it would be lost: this CPU's own local APIC gets its vector. A level-triggered line was masked when it
+ * came, and its device still asks: it is let through again. ioapic_set() wants the lock.
+ */
 void irq_reinject(struct cpu *c)
 {
-	/* LAB 3 TODO 8 BEGIN */
+	/* LAB 3 TODO 9 BEGIN */
 	vmm_lock(c);
 	for (uint32_t pending = c->shared->pending & ((1u << NR_EVENTS) - 1); pending; pending &= pending - 1) {
 		unsigned event = (unsigned)__builtin_ctz(pending);
@@ -136,5 +141,5 @@ void irq_reinject(struct cpu *c)
 	}
 	vmm_unlock();
 	c->shared->pending = 0;
-	/* LAB 3 TODO 8 END */
+	/* LAB 3 TODO 9 END */
 }

@@ -36,7 +36,10 @@ static uint32_t bit(unsigned cpu) { return 1u << cpu; }
 
 static uint32_t others(void) { return (bit(nr_cpus) - 1) & ~bit(this_cpu()); }
 
-/* Wait until all other CPUs' bits are set. Result: 0, -ETIMEDOUT. */
+/*
+ * Wait until the bits of all other CPUs are set in a word that they write. Result: 0; -ETIMEDOUT when ANSWER_NS have passed on the
+ * clock (native_time_now, which reads no state of either mode) and one is still missing. This CPU's own bit does not matter.
+ */
 static int await(volatile uint32_t *bits)
 {
 	/* LAB 3 TODO 3 BEGIN */
@@ -51,10 +54,13 @@ static int await(volatile uint32_t *bits)
 	/* LAB 3 TODO 3 END */
 }
 
-/* Do a step on all CPUs. */
+/*
+ * Do a step on all CPUs: tell the others (step, its direction, and last of all that there is a new order), do it here, and return when
+ * all have done theirs (`done`). step NULL: the others leave follow(). No time-out: they are in the handler, interrupts off.
+ */
 static void everywhere(void (*step)(bool attach), bool attach)
 {
-	/* LAB 3 TODO 4 BEGIN */
+	/* LAB 3 TODO 5 BEGIN */
 	now.done = 0;
 	now.step = step;
 	now.step_attach = attach;
@@ -63,7 +69,7 @@ static void everywhere(void (*step)(bool attach), bool attach)
 		step(attach);
 	while ((now.done & others()) != others())
 		__asm__ volatile("pause");
-	/* LAB 3 TODO 4 END */
+	/* LAB 3 TODO 5 END */
 }
 
 /* --- the phases, in order; result: 0 or a negative errno value --- */
@@ -95,13 +101,13 @@ int gather(bool attach)
 	return await(&now.arrived);
 }
 
-/* None of them was within the VO, or holds it. */
+/* No CPU was within the VO, or holds it: `busy` is empty. Result: 0; -EBUSY, then the writer tries again at the next tick. */
 int quiesce(bool attach)
 {
 	(void)attach;
-	/* LAB 3 TODO 2 BEGIN */
+	/* LAB 3 TODO 4 BEGIN */
 	return now.busy ? -EBUSY : 0;
-	/* LAB 3 TODO 2 END */
+	/* LAB 3 TODO 4 END */
 }
 
 /* Types and counts of what the CPUs' page directories reach. Detach keeps them until it is certain. */
@@ -141,13 +147,16 @@ int install(bool attach)
 	return 0;
 }
 
-/* The code selector in each frame of interrupted kernel code: its RPL is the ring to return to. */
+/*
+ * The code selector in each frame of interrupted kernel code of a task (kernel_frames, linked by `outer`, 0 at the end): its RPL is
+ * the ring to return to, that is now.step_attach. Nothing else in the frames changes (SDM vol. 3, 6.12.1).
+ */
 static void translate_frames(struct task *t)
 {
-	/* LAB 3 TODO 6 BEGIN quiet */
+	/* LAB 3 TODO 7 BEGIN quiet */
 	for (struct trap_frame *f = t->kernel_frames; f; f = (struct trap_frame *)f->outer)
 		f->cs = SEL_KCODE | now.step_attach;
-	/* LAB 3 TODO 6 END */
+	/* LAB 3 TODO 7 END */
 }
 
 static void translate_here(bool attach)
@@ -163,15 +172,15 @@ int translate(bool attach)
 	return 0;
 }
 
-/* Exchange the VO. From here on there is no way back. */
+/* Exchange the VO, all of it. At detach the VMM then forgets its types. From here on there is no way back. Result: 0. */
 int commit(bool attach)
 {
-	/* LAB 3 TODO 9 BEGIN */
+	/* LAB 3 TODO 8 BEGIN */
 	vo = attach ? virtual_vo : native_vo;
 	if (!attach)
 		vmm_enter(VMM_FORGET, this_cpu(), 0);
 	return 0;
-	/* LAB 3 TODO 9 END */
+	/* LAB 3 TODO 8 END */
 }
 
 /* Let all CPUs go on. */
@@ -189,48 +198,66 @@ const struct phase phases[NR_PHASES] = {
 
 /* --- the handler --- */
 
+/*
+ * Take back the phases from `failed` down to account: each by its opposite, last first. The opposite of install, protect and translate is
+ * the same phase in the other direction; that of account at attach is VMM_FORGET, at detach nothing. The failed one is among them:
+ * it may have done a part, or all.
+ */
 static void undo(unsigned failed)
 {
-	/* LAB 3 TODO 10 BEGIN */
+	/* LAB 3 TODO 11 BEGIN */
 	for (unsigned p = failed + 1; p-- > PHASE_ACCOUNT;)
 		if (p == PHASE_ACCOUNT && now.attach)
 			vmm_enter(VMM_FORGET, this_cpu(), 0);
 		else if (p != PHASE_ACCOUNT)
 			phases[p].run(!now.attach);
-	/* LAB 3 TODO 10 END */
+	/* LAB 3 TODO 11 END */
 }
 
+/*
+ * The leader. Exercise 2: run the phases behind request in the order of the table, up to and with commit, until one fails; the time of
+ * each is recorded when it ends. A phase before commit for which a failure is rehearsed (record.fail) has failed with -EIO when it went
+ * well. Afterwards `error` is the failure or 0, and p the phase behind the last that was run.
+ * Exercise 12: a CPU has not come. Those that came must leave the handler, nobody waits for anybody, and one that comes later must find
+ * that nothing is wanted of it.
+ */
 static void lead(void)
 {
 	int error = 0;
 	unsigned p = PHASE_GATHER;
 	record_phase(&record, PHASE_REQUEST);
-	/* LAB 3 TODO 11 BEGIN */
+	/* LAB 3 TODO 2 BEGIN */
 	for (; p < PHASE_RESUME && !error; p++) {
 		error = phases[p].run(now.attach);
 		if (!error && record.fail == p && p < PHASE_COMMIT)
 			error = -EIO;
 		record_phase(&record, p);
 	}
+	/* LAB 3 TODO 2 END */
 	record.error = error;
 	record.failed = p - 1;
-	if (error)
+	if (error && p > PHASE_ACCOUNT)
 		undo(p - 1);
 	if (error != -ETIMEDOUT) {
 		resume(now.attach);
-	} else { /* those that came leave; the others find that nothing is wanted */
+	} else {
+		/* LAB 3 TODO 12 BEGIN */
 		now.wanted = false;
 		now.step = NULL;
 		__atomic_fetch_add(&now.order, 1, __ATOMIC_RELEASE);
+		/* LAB 3 TODO 12 END */
 	}
-	/* LAB 3 TODO 11 END */
 	record_phase(&record, PHASE_RESUME);
 	now.result = error;
 }
 
+/*
+ * The others: do each step that is ordered, as ordered, and report it (`done`), until the step is NULL, which is reported, too. The first
+ * order may have come before this begins: it is the first that differs from now.first_order.
+ */
 static void follow(void)
 {
-	/* LAB 3 TODO 5 BEGIN */
+	/* LAB 3 TODO 6 BEGIN */
 	uint32_t order = now.first_order;
 	for (void (*step)(bool) = install_here; step;) {
 		while (now.order == order)
@@ -241,9 +268,10 @@ static void follow(void)
 			step(now.step_attach);
 		__atomic_fetch_or(&now.done, bit(this_cpu()), __ATOMIC_RELEASE);
 	}
-	/* LAB 3 TODO 5 END */
+	/* LAB 3 TODO 6 END */
 }
 
+/* On each CPU. Exercise 1: if this one was interrupted within the VO (task_in_vo) or holds it (vo_uses), it is busy: its bit says so. */
 void switch_interrupt(void)
 {
 	unsigned cpu = this_cpu();
