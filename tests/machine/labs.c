@@ -42,8 +42,10 @@ static char *failed_checks(const json_t *report, char *buf, size_t size)
 	const json_t *test;
 	buf[0] = '\0';
 	json_array_foreach(json_object_get(report, "tests"), i, test)
-		if (strcmp(json_string_value(json_object_get(test, "status")), "passed") != 0)
-			at += (size_t)snprintf(buf + at, size - at, "%s ", json_string_value(json_object_get(test, "name")));
+		if (strcmp(json_string_value(json_object_get(test, "status")), "passed") != 0) {
+			const char *name = json_string_value(json_object_get(test, "name")); /* and its title */
+			at += (size_t)snprintf(buf + at, size - at, "%.*s ", (int)strcspn(name, ":"), name);
+		}
 	return buf;
 }
 
