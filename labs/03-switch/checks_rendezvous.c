@@ -30,28 +30,42 @@ void lab3_phases(const struct test *t)
 enum { HELD_HERE, HELD_THERE, WITHIN_HERE, WITHIN_THERE, FREE };
 static const char *const ways[] = {
 	"the leader's CPU holds the VO (vo_uses)", "another CPU holds the VO (vo_uses)", "the leader's CPU was interrupted within the VO",
-	"another CPU was interrupted within the VO", "nobody is in the way",
+	"another CPU was interrupted within the VO, and in the handler for that once more", "nobody is in the way",
 };
 
-/* Both CPUs come into the handler; of one the interrupted EIP becomes one of the VO's. Result: its frame's address. */
-static uint32_t put_within(struct machine *m, unsigned cpu, uint32_t *eip)
+/* A word of a frame that was changed, and how it was. */
+struct change { uint32_t at, old; };
+
+/* Of the latest frame of the kernel's on this CPU, EIP becomes one of the VO's; or of an older one, which is put behind it. */
+static struct change interrupt_within(struct machine *m, const struct cpu_state *c, bool older)
 {
-	uint32_t frame = 0;
+	uint32_t frame = lab3_word(m, c, task_of(c) + TASK_FRAMES), behind = task_of(c) + TASK_STACK / 4, within = symbol("vo_text_start") + 4;
+	struct change change = { .at = frame + (older ? FRAME_OUTER : FRAME_EIP) };
+	if (!frame)
+		give_up(BROKEN, "this CPU was not interrupted in the kernel");
+	change.old = lab3_word(m, c, change.at);
+	if (older) {
+		lab3_set_word(m, c, behind + FRAME_OUTER, change.old);
+		lab3_set_word(m, c, behind + FRAME_EIP, within);
+	}
+	lab3_set_word(m, c, change.at, older ? behind : within);
+	return change;
+}
+
+/* Both CPUs come into the handler; one of them is put within the VO. */
+static struct change put_within(struct machine *m, unsigned cpu, bool older)
+{
+	struct change change = { 0 };
 	lab3_stop_at(m, symbol("switch_interrupt"));
 	for (unsigned i = 0; i < m->o.cpus; i++) {
 		int at = lab3_run_cpus(m, ALL_CPUS, SECONDS);
 		CHECK(at >= 0, "only %u CPUs came to switch_interrupt()", i);
 		struct cpu_state c = lab3_state(m, (unsigned)at);
-		if (at != (int)cpu)
-			continue;
-		frame = lab3_word(m, &c, task_of(&c) + TASK_FRAMES);
-		if (!frame)
-			give_up(BROKEN, "CPU %d was not interrupted in the kernel", at);
-		*eip = lab3_word(m, &c, frame + FRAME_EIP);
-		lab3_set_word(m, &c, frame + FRAME_EIP, symbol("vo_text_start") + 4);
+		if (at == (int)cpu)
+			change = interrupt_within(m, &c, older);
 	}
 	lab3_pass(m, symbol("switch_interrupt"));
-	return frame;
+	return change;
 }
 
 void lab3_vo_busy(const struct test *t)
@@ -59,7 +73,7 @@ void lab3_vo_busy(const struct test *t)
 	struct machine *m = lab3_start(t, 2);
 	lab3_ask(m, true);
 	for (unsigned way = HELD_HERE; way <= FREE; way++) {
-		uint32_t eip = 0, frame = 0;
+		struct change change = { 0 };
 		lab3_stop_at(m, symbol("account"));
 		unsigned leader = lab3_run_to(m, "request", way ? "a refused switch is tried again at the next tick" : "the shell asks");
 		unsigned cpu = leader ^ (way & 1);
@@ -67,15 +81,15 @@ void lab3_vo_busy(const struct test *t)
 		if (way <= HELD_THERE)
 			lab3_set_variable(m, "vo_uses", cpu, 1);
 		else if (way <= WITHIN_THERE)
-			frame = put_within(m, cpu, &eip);
+			change = put_within(m, cpu, way == WITHIN_THERE);
 		CHECK(lab3_run_to(m, "quiesce", "all CPUs come") == leader, "quiesce() runs on a CPU that does not lead");
 		int result = lab3_result(m, leader), wanted = way == FREE ? 0 : -EBUSY;
 		CHECK(result == wanted, "quiesce() returns %s, not %s, although %s", lab3_error(result), lab3_error(wanted), ways[way]);
 		struct cpu_state c = lab3_state(m, cpu);
 		if (way <= HELD_THERE)
 			lab3_set_variable(m, "vo_uses", cpu, 0);
-		else if (frame)
-			lab3_set_word(m, &c, frame + FRAME_EIP, eip);
+		else if (change.at)
+			lab3_set_word(m, &c, change.at, change.old);
 	}
 	lab3_run_to(m, "account", "the VO is free now");
 }

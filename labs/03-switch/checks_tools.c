@@ -76,7 +76,11 @@ static int run_until(struct machine *m, unsigned cpus, double limit)
 	return cpu;
 }
 
-int lab3_run_cpus(struct machine *m, unsigned cpus, double seconds) { return run_until(m, cpus, machine_limit(seconds)); }
+/* Where instructions are counted, they alone decide. */
+int lab3_run_cpus(struct machine *m, unsigned cpus, double seconds)
+{
+	return run_until(m, cpus, machine_limit(m->o.budget ? 10 * seconds : seconds));
+}
 
 unsigned lab3_run_to(struct machine *m, const char *function, const char *what)
 {
@@ -146,7 +150,7 @@ int lab3_switch(struct machine *m, bool to_virtual)
 void lab3_rest(struct machine *m)
 {
 	machine_continue(m);
-	machine_expect(m, PROMPT, SECONDS);
+	machine_expect(m, PROMPT, m->o.budget ? 10 * SECONDS : SECONDS);
 	at_stop = 0;
 	stop_idle(m);
 }
