@@ -67,6 +67,7 @@ LIBRARY := $(patsubst %,$(B)/host/%.o,$(wildcard grader/machine/*.c))
 GRADER := $(patsubst %,$(B)/host/%.o,$(wildcard grader/*.c labs/*/checks*.c))
 MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c) grader/sandbox.c)
 TRACE := $(patsubst %,$(B)/host/%.o,$(wildcard grader/trace/*.c grader/trace/*.S))
+RECORDER := $(filter-out $(B)/host/grader/trace/main.c.o,$(TRACE))
 
 .PHONY: all help whole handout grade gradescope setup demo test soak bench bench-switch trace run run-bochs iso doctor size check gdb debug \
 	debug-bochs replay log clean kernel unit FORCE report docs
@@ -302,9 +303,14 @@ $(B)/host/labs.c: FORCE # compared by contents: a lab may have gone
 $(B)/host/labs.c.o: $(B)/host/labs.c
 	$(Q)$(HOSTCC) $(HFLAGS) -Igrader/machine -Igrader -c $< -o $@
 
-$(B)/grader: $(GRADER) $(LIBRARY) $(B)/host/labs.c.o
+$(B)/grader: $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER)
 	$(call say,LD,$@)
-	$(Q)$(HOSTCC) -o $@ $(GRADER) $(LIBRARY) $(B)/host/labs.c.o -ljansson -lelf -larchive -lutil
+	$(Q)$(HOSTCC) -o $@ $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER) -ljansson -lelf -larchive -lutil
+
+# What a student's report shows beside the student's own machine: states of the reference's, no sources (tools/handout takes it).
+$(B)/reference/%.json: $(B)/grader $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2
+	$(call say,RECORD,$@)
+	$(Q)mkdir -p $(@D) && $(B)/grader reference $* >$@.$$$$ && mv $@.$$$$ $@
 
 # --- the recorder and its viewer ---
 $(B)/host/grader/trace/viewer.S.o: grader/trace/viewer.S $(addprefix grader/trace/,viewer.html viewer.css decode.js draw.js viewer.js)

@@ -35,7 +35,7 @@ static void end_without_grade(enum outcome outcome, const char *why)
 		ending = true;
 		struct result r = { .test = { .name = "grading" }, .outcome = BROKEN, .reason = (char *)why, .done = true };
 		fprintf(stderr, "grader: %s: %s\n", outcome == BROKEN ? "error, no grade" : "refused", why);
-		report_write(current, report_no_grade(current, outcome == BROKEN ? "error" : "refused", why));
+		report_write(current, report_no_grade(current, outcome == BROKEN ? "error" : "refused", why), NULL);
 		if (current->junit)
 			judge_write_junit(current->junit, current->lab->name, &r, 1, 0);
 	}
@@ -49,8 +49,7 @@ static void end_interrupted(void)
 	exit(INTERRUPTED);
 }
 
-/* Wait, and end it if the user or the time says so. Result: as process_wait. */
-static int wait_for(pid_t pid, double seconds)
+int wait_for(pid_t pid, double seconds)
 {
 	int status = -1;
 	for (double end = now() + seconds; status < 0 && !interrupted && now() < end;)
@@ -318,7 +317,7 @@ static int report(struct grading *g)
 	}
 	if (g->o->junit)
 		judge_write_junit(g->o->junit, g->o->lab->name, g->results, g->n, g->seconds);
-	report_write(g->o, j);
+	report_write(g->o, j, g);
 	if (count[BROKEN] > 0)
 		printf("no grade: %u checks could not be made (an error of this environment); grade it again\n", count[BROKEN]);
 	else
@@ -383,7 +382,8 @@ int grade(const struct options *o)
 		fail_all(g);
 	else
 		judge(g, s, in_dir("judge.log"));
-	judge_remove_dir(dir);
 	g->seconds = now() - start;
+	recording_make(g, s, base, dir);
+	judge_remove_dir(dir);
 	return report(g);
 }

@@ -82,16 +82,27 @@ struct grading {
 	char *not_built;  /* why nothing could be run: all checks failed by that */
 	char *checksum;   /* of files, checks and this program */
 	double seconds, build_seconds;
+	json_t *recording, *reference; /* recording.c, each NULL if there is none */
 };
 
 /* Exit status of `grade`. */
 enum { GRADED = 0, USAGE = 1, ENVIRONMENT = 2, INTERRUPTED = 130 };
 int grade(const struct options *o);
 int class_grade(const struct options *o);
+/* Wait for a process, and end it if the user or the time says so. Result: as process_wait. */
+int wait_for(pid_t pid, double seconds);
 /* The inner side: results as JSON lines to descriptor RESULTS_FD. */
 enum { RESULTS_FD = 9 };
 int inner(int argc, char **argv);
 int debug_check(const struct options *o);
+
+/* --- a recording of the mode switch for the HTML report (recording.c) --- */
+
+/* Fill recording and reference if the lab's machine switches. Without one there is no other report: nothing gives up here. */
+void recording_make(struct grading *g, struct sandbox s, const char *base, const char *dir);
+/* The inner side: `record LAB DIR`, a submission's recording to descriptor RESULTS_FD; `reference LAB`, its to standard output. */
+int recording_inner(int argc, char **argv);
+int recording_reference(const char *lab);
 extern volatile int interrupted;
 
 /* Text as JSON, whatever bytes a guest or a compiler put into it. */
@@ -102,9 +113,9 @@ void report_print(const struct result *r);
 json_t *report_json(const struct grading *g);
 /* The same for a submission that got no grade: outcome "refused" or "error", and no score. */
 json_t *report_no_grade(const struct options *o, const char *outcome, const char *why);
-/* Write --json and --html; through a new file each, so that none is half written. */
-void report_write(const struct options *o, json_t *report);
-void html_write(const char *path, json_t *report);
+/* Write --json and --html; through a new file each, so that none is half written. g: for its recording, or NULL. */
+void report_write(const struct options *o, json_t *report, const struct grading *g);
+void html_write(const char *path, json_t *report, const struct grading *g);
 bool report_counts(const struct result *r); /* its points are part of the maximum */
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The report as one HTML page that needs nothing else: a section for each check, the cause of a failure first. */
 #include "grader.h"
+#include "trace/trace.h"
 #include <errno.h>
 
 static const char style[] =
@@ -11,6 +12,7 @@ static const char style[] =
 	"table{border-collapse:collapse}td{padding:.1rem 1rem .1rem 0;vertical-align:top}td:first-child,.dim{color:var(--dim)}\n"
 	"pre{background:var(--box);padding:.6rem;overflow-x:auto;font-size:.85rem;white-space:pre-wrap}\n"
 	".pass{color:var(--good)}.fail,.error{color:var(--bad)}.skip{color:var(--dim)}.cause{font-weight:600;margin:.3rem 0}\n"
+	"iframe{width:calc(100vw - 3rem);height:95vh;margin:.5rem 0 0 calc(50% - 50vw + 1.5rem);border:1px solid var(--line)}\n"
 	"code{font-size:.9em}.score{font-size:1.2rem;font-weight:600}\n";
 
 static void text(FILE *f, const char *s)
@@ -35,7 +37,6 @@ static void row(FILE *f, const char *label, const char *value)
 	fprintf(f, "</td></tr>\n");
 }
 
-/* The place of a later picture of the run, for scripts that know it by its id, is the empty element at the section's end. */
 static void section(FILE *f, const json_t *test)
 {
 	const json_t *extra = json_object_get(test, "extra_data"), *max = json_object_get(test, "max_score");
@@ -60,10 +61,32 @@ static void section(FILE *f, const json_t *test)
 		text(f, output);
 		fprintf(f, "</pre></details>\n");
 	}
-	fprintf(f, "<div id=\"trace-%s\"></div>\n</section>\n", string(extra, "check"));
+	fprintf(f, "</section>\n");
 }
 
-void html_write(const char *path, json_t *report)
+/* The viewer is a page of its own within this one: its looks and keys stay there. */
+static void recording(FILE *f, const struct grading *g)
+{
+	const char *end = string(g->recording, "end");
+	char *page;
+	size_t size;
+	fprintf(f, "<section id=\"recording\">\n<h2>How this machine changes its mode%s</h2>\n", g->reference ? ", beside the reference's" : "");
+	if (json_array_size(json_object_get(g->recording, "steps")) == 0) {
+		fprintf(f, "<p>It does not come so far: ");
+		text(f, end);
+		fprintf(f, "</p>\n</section>\n");
+		return;
+	}
+	FILE *to = open_memstream(&page, &size);
+	page_write(to, g->recording, g->reference);
+	fclose(to);
+	fprintf(f, "<iframe title=\"The recording, step by step\" srcdoc=\"");
+	text(f, page);
+	fprintf(f, "\"></iframe>\n</section>\n");
+	free(page);
+}
+
+void html_write(const char *path, json_t *report, const struct grading *g)
 {
 	const json_t *extra = json_object_get(report, "extra_data"), *score = json_object_get(report, "score"), *test;
 	FILE *f = fopen(path, "w");
@@ -85,6 +108,8 @@ void html_write(const char *path, json_t *report)
 	if (*string(extra, "only"))
 		row(f, "only", string(extra, "only"));
 	fprintf(f, "</table>\n");
+	if (g && g->recording)
+		fprintf(f, "<p><a href=\"#recording\">How this machine changes its mode</a>, step by step</p>\n");
 	if (*string(report, "output")) {
 		fprintf(f, "<pre>");
 		text(f, string(report, "output"));
@@ -92,6 +117,8 @@ void html_write(const char *path, json_t *report)
 	}
 	json_array_foreach(json_object_get(report, "tests"), i, test)
 		section(f, test);
+	if (g && g->recording)
+		recording(f, g);
 	fprintf(f, "</html>\n");
 	if (fclose(f) != 0)
 		give_up(BROKEN, "%s: %s", path, strerror(errno));

@@ -13,6 +13,7 @@ static const char usage_text[] =
 	"       grader class --lab LAB DIR [--out DIR] [--seed N] [--jobs N] [--again] [--no-sandbox]\n"
 	"       grader list [--lab LAB]\n"
 	"       grader debug CHECK [--seed N]\n"
+	"       grader reference LAB\n"
 	"       grader help\n"
 	"PATH: a directory, tar (.gz .bz2 .xz .zst) or zip with the lab's files at its root or in its one top directory.\n"
 	"DIR: a directory of such submissions. Reports of `class` go to --out, default build/class/LAB.\n"
@@ -133,6 +134,8 @@ int main(int argc, char **argv)
 	judge_outside = end; /* until `grade` has reports to write */
 	if (strcmp(command, "judge") == 0)
 		return inner(argc - 2, argv + 2);
+	if (strcmp(command, "record") == 0)
+		return recording_inner(argc - 2, argv + 2);
 	if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0)
 		return fputs(usage_text, stdout) < 0;
 	if (!*command)
@@ -162,6 +165,11 @@ int main(int argc, char **argv)
 		o.only = argv[optind];
 		lab_enter_root();
 		return debug_check(&o);
+	}
+	if (strcmp(command, "reference") == 0) {
+		one_argument(argc, argv, "the lab");
+		lab_enter_root();
+		return recording_reference(argv[optind]);
 	}
 	usage_error("unknown command '%s'", command);
 }

@@ -125,7 +125,7 @@ static char *new_name(const char *path)
 	return name;
 }
 
-void report_write(const struct options *o, json_t *report)
+void report_write(const struct options *o, json_t *report, const struct grading *g)
 {
 	if (o->json) {
 		char *name = new_name(o->json);
@@ -135,7 +135,7 @@ void report_write(const struct options *o, json_t *report)
 	}
 	if (o->html) {
 		char *name = new_name(o->html);
-		html_write(name, report);
+		html_write(name, report, g);
 		if (rename(name, o->html) < 0)
 			give_up(BROKEN, "%s: %s", o->html, strerror(errno));
 		free(name);

@@ -147,11 +147,11 @@ const TABLES = [
 		note: () => "what segments and pages allow; QEMU's TCG does not enforce segment limits", rows: spaceRows,
 	},
 	{
-		id: "gdt", column: 1, title: "GDT", head: ["selector", "type", "DPL", "base", "end"], same: [1, 2],
+		id: "gdt", column: 1, title: "GDT", head: ["selector", "type", "DPL", "base", "limit"], same: [1, 2, 4],
 		note: s => hex(s.gdtr[0]) + ", limit " + hex(s.gdtr[1], 4) + ", in the " + where(s.gdtr[0]),
 		rows: s => Object.keys(s.gdt).map(i => {
 			const d = descriptor(s.gdt[i]);
-			return [hex(i * 8, 4), descriptorType(d), d.dpl, hex(d.base), hex(d.base + d.limit)];
+			return [hex(i * 8, 4), descriptorType(d), d.dpl, hex(d.base), hex(d.limit)];
 		}),
 	},
 	{
@@ -161,9 +161,9 @@ const TABLES = [
 	{ id: "tss", column: 2, title: "TSS", head: ["", "value", ""], same: [2], rows: tssRows },
 	{ id: "events", column: 2, title: "Interrupts and events", head: ["", "", "kept in"], same: [1], rows: eventRows },
 	{
-		id: "saved", column: 2, title: "Saved kernel frames", head: ["frame", "CS", "back to ring", "EIP", "IF"], same: [1, 2],
-		note: () => "of interrupted kernel code: what translate fixes up",
-		rows: s => s.saved.map(([at, eip, cs, eflags]) => [hex(at), hex(cs & 0xFFFF, 4), cs & 3, hex(eip), eflags & 0x200 ? 1 : 0]),
+		id: "saved", column: 2, title: "Saved kernel frames", head: ["", "CS", "back to ring", "EIP", "IF", "at"], same: [1, 2],
+		note: () => "of interrupted kernel code, the latest first: what translate fixes up",
+		rows: s => s.saved.map(([at, eip, cs, eflags], i) => [i + 1, hex(cs & 0xFFFF, 4), cs & 3, hex(eip), eflags & 0x200 ? 1 : 0, hex(at)]),
 	},
 	{
 		id: "exits", column: 0, title: "Exits to the VMM", head: ["reason", "count"], same: [],

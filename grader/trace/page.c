@@ -1,29 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* The page: viewer.html with style, script and data put where it says so. All are within this program (viewer.S). */
 #include "trace.h"
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 extern const char viewer_html[], viewer_css[], decode_js[], draw_js[], viewer_js[];
 
-/* JSON in a script element: "</" would end it. */
+/* JSON in a script element, which "</script" would end: only strings can hold a "<", and there it has another name. */
 static void write_json(FILE *f, json_t *json)
 {
 	char *text = json ? json_dumps(json, JSON_COMPACT) : strdup("null");
-	for (const char *s = text; *s; s++) {
-		fputc(*s, f);
-		if (s[0] == '<' && s[1] == '/')
-			fputc('\\', f);
-	}
+	for (const char *s = text; *s; s++)
+		if (*s == '<')
+			fputs("\\u003c", f);
+		else
+			fputc(*s, f);
 	free(text);
 }
 
-void page_write(const char *path, json_t *trace, json_t *reference)
+void page_write(FILE *f, json_t *trace, json_t *reference)
 {
-	FILE *f = fopen(path, "w");
-	if (!f)
-		give_up(BROKEN, "%s: %s", path, strerror(errno));
 	for (const char *s = viewer_html; *s;) {
 		const char *mark = strstr(s, "@@"), *end = mark ? strstr(mark + 2, "@@") : NULL;
 		if (!end) {
@@ -39,6 +35,4 @@ void page_write(const char *path, json_t *trace, json_t *reference)
 		}
 		s = end + 2;
 	}
-	if (fclose(f) != 0)
-		give_up(BROKEN, "%s: %s", path, strerror(errno));
 }

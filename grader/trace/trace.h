@@ -6,7 +6,7 @@
  *
  *   struct trace *t = trace_begin(m, "attach");
  *   trace_step(t, ...), run or step the machine, trace_step(t, ...), ...
- *   page_write(path, trace_end(t), NULL);
+ *   page_write(file, trace_end(t), NULL);
  *
  * One CPU; the machine is stopped at each step. Errors end the judgement (machine.h).
  */
@@ -27,6 +27,20 @@ struct trace *trace_begin(struct machine *m, const char *title);
 uint32_t trace_step(struct trace *t, const char *direction, unsigned phase, const char *stop);
 /* Add what the sources say of each place that was seen. Result: the recording, for the caller to free. */
 json_t *trace_end(struct trace *t);
+
+/* --- switch.c: what is recorded of mode switches --- */
+
+struct switches {
+	bool at_boot;        /* the attach of mode=virtual; else attach and detach by /proc/mode, of those wanted: */
+	bool attach, detach;
+	bool instructions;   /* a step after each one; else at phases and functions of the VMM */
+	unsigned until;      /* the first phase of which only the begin is recorded; NR_PHASES: all is */
+	double seconds;      /* for all of it */
+};
+/* Start the machine, stopped. */
+struct machine *switches_start(const struct switches *s);
+/* Record. A machine that ends, hangs, panics, or fails to switch: gives up FAILED; what was recorded till then is in t. */
+void switches_record(struct machine *m, struct trace *t, const struct switches *s);
 
 /* --- state.c, space.c: the parts of a step --- */
 
@@ -49,6 +63,6 @@ void sources_add(json_t *trace, const uint32_t *addresses, size_t n);
 /* --- page.c --- */
 
 /* One HTML file with viewer and data in it. reference: another recording, whose differences are marked, or NULL. */
-void page_write(const char *path, json_t *trace, json_t *reference);
+void page_write(FILE *f, json_t *trace, json_t *reference);
 
 #endif

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Shows a recording of a machine, one step at a time: showTrace(element, trace, reference) fills the element and returns
- * { states, go(n) }. With a reference (another recording, or null), what differs from its step of the same place is marked.
+ * { states, go(n) }. With a reference (another recording, or null), what differs from its step of the same place is marked,
+ * and the first such step is shown first; of a recording that ended before its time and differs nowhere, the last one.
  *
  * A recording ("format": 1) is an object:
  *   title, machine (how it was started), memory (MiB)
  *   phases       names of the switch's phases
  *   kinds        names of kinds of pages, for `map`
  *   frame_types  names of types of machine frames, for `frames`
+ *   end          why it ended before its time, if it did
  *   steps        states of the machine, each as a JSON merge patch (RFC 7396) against the one before; the first against {}
  *   places       code address -> { file, line, function, within (the function that the compiler put it into), code }
  *   sources      file -> line number -> text; only lines near a place
@@ -84,7 +86,9 @@ const SKELETON = `
 		<span class="changed">Marked</span>: changed since the step before.
 		<span class="with-reference" hidden><span class="differs">Outlined</span>: not as in the reference.</span></p>
 </section>
-<section class="now" aria-label="This step"><dl></dl><div class="changes"><h2>Changes</h2><ul></ul></div></section>
+<section class="now" aria-label="This step"><dl></dl><div>
+	<div class="differences" hidden><h2>Not as in the reference</h2><ul></ul></div>
+	<div class="changes"><h2>Changes</h2><ul></ul></div></div></section>
 <section class="panel wide"><h2>Address space</h2>
 	<svg class="space" viewBox="0 0 1000 90" role="img" aria-label="What is mapped where, and where the CPU's tables lie"></svg><div class="kinds"></div></section>
 <main>
@@ -127,14 +131,25 @@ function showTrace(element, trace, reference) {
 	strips.append(cursor);
 
 	const badge = (name, value, kind) => make("div", {}, make("dt", {}, name), make("dd", { "data-now": name, class: kind || "" }, String(value)));
+	/* Of the marked cells, in words. */
+	function drawDifferences() {
+		const items = [...element.querySelectorAll("td.differs")].map(td => {
+			const text = e => e ? e.textContent : "", table = td.closest("table"), reference = td.querySelector(".reference");
+			return [text(td.closest("section").querySelector("h2")), text(td.parentNode.cells[0]), reference && text(table.tHead.rows[0].cells[td.cellIndex])]
+				.filter(word => word).join(" ") + ": " + (reference ? (text(td.firstChild) || "nothing") + ", " : "") + text(td.lastChild);
+		});
+		find(".differences ul").replaceChildren(...shorten(items));
+		find(".differences").hidden = items.length === 0;
+	}
+
+	const shorten = (items, most = 14) => items.slice(0, most).concat(items.length > most ? "and " + (items.length - most) + " more" : [])
+		.map(item => make("li", {}, item));
 	function drawNow(s, changes) {
 		find("dl").replaceChildren(
 			badge("direction", s.direction), badge("phase", trace.phases[s.phase]), badge("ring", s.ring, "ring-" + s.ring),
 			badge("running", where(s.regs.eip)), badge("mode", s.mode, "mode-" + s.mode), badge("VO in use", s.vo, "mode-" + s.vo),
 			badge("instructions", s.instructions.toLocaleString("en")));
-		const most = 14, items = changes.slice(0, most).map(c => make("li", {}, c));
-		if (changes.length > most)
-			items.push(make("li", {}, "and " + (changes.length - most) + " more"));
+		const items = shorten(changes);
 		find(".changes ul").replaceChildren(...(items.length ? items : [make("li", { class: "quiet" }, at ? "none" : "this is the first step")]));
 	}
 
@@ -157,6 +172,7 @@ function showTrace(element, trace, reference) {
 		drawSource(find(".source"), trace, s);
 		drawSpace(find(".space"), s, trace);
 		drawNow(s, changes);
+		drawDifferences();
 		slider.value = at;
 		slider.setAttribute("aria-valuetext", "step " + (at + 1) + ", " + s.direction + ", " + trace.phases[s.phase] + ", ring " + s.ring);
 		const width = Math.max(3, 1000 / states.length);
@@ -165,10 +181,11 @@ function showTrace(element, trace, reference) {
 		const phase = starts.filter(i => i <= at).length - 1;
 		chips.forEach((chip, i) => i === phase ? chip.setAttribute("aria-current", "step") : chip.removeAttribute("aria-current"));
 		find(".status").textContent = "step " + (at + 1) + " of " + states.length + ": " + s.direction + ", " + trace.phases[s.phase] +
-			(s.stop ? ", at " + s.stop + "()" : "");
+			(s.stop ? ", at " + s.stop + "()" : "") + (trace.end && at === states.length - 1 ? "; the recording ends here: " + trace.end : "");
 	}
 
-	const difference = states.findIndex((s, i) => aligned[i] && differs(s, aligned[i], trace));
+	const differing = states.findIndex((s, i) => aligned[i] && differs(s, aligned[i], trace));
+	const difference = differing < 0 && reference && trace.end ? states.length - 1 : differing;
 	find("[data-go=difference]").hidden = difference < 0;
 	find(".with-reference").hidden = !reference;
 	const moves = {
@@ -202,6 +219,6 @@ function showTrace(element, trace, reference) {
 		go(at); /* the frames are painted with the theme's colours */
 	});
 	matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => go(at));
-	go(0);
+	go(Math.max(difference, 0));
 	return { states, go };
 }

@@ -22,7 +22,7 @@ static const struct test *const ordinary[] = {
 	document_tests,
 	grader_tests,
 	sensitive_tests,
-	trace_tests,
+	trace_tests, trace_report_tests,
 	NULL,
 };
 static const struct test *const campaigns[] = {

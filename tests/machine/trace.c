@@ -243,11 +243,17 @@ static void by_instructions(const struct test *t)
 
 /* --- the browser --- */
 
-static void in_browser(const struct test *t)
+void need_browser(void)
 {
 	char text[8000];
 	if (shell(text, sizeof(text), 120, "make -s %s/browser/node_modules/.package-lock.json 2>&1", build_dir) != 0)
 		give_up(BROKEN, "npm cannot install what drives the browser (tests/browser/package.json):\n%s", text);
+}
+
+static void in_browser(const struct test *t)
+{
+	char text[8000];
+	need_browser();
 	const char *page = make_page("page.html", t->text);
 	int status = shell(text, sizeof(text), 240, "NODE_PATH=%s/browser/node_modules node tests/browser/trace.js %s %s/%s 2>&1", build_dir,
 			   page, build_dir, t->name);
