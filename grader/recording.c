@@ -43,7 +43,8 @@ static void end_early(enum outcome outcome, const char *why)
 	for (double end = now() + END_SECONDS; silent && !ended && now() < end; ended = machine_ended(machine))
 		usleep(10000);
 	json_t *j = trace_end(trace);
-	json_object_set_new(j, "end", report_text(ended ? "the machine ends, by a triple fault or by itself" : silent ? "the CPU halts for good" : why));
+	const char *end = ended ? "the machine ends, by a triple fault or by itself" : silent ? "the CPU halts for good" : why;
+	json_object_set_new(j, "end", report_text(end));
 	_exit(json_dumpfd(j, RESULTS_FD, JSON_COMPACT) < 0 ? ENVIRONMENT : GRADED);
 }
 
