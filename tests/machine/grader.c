@@ -18,6 +18,13 @@ enum { REFUSED = USAGE, NO_GRADE = ENVIRONMENT, SECONDS = 400 };
 
 static char said[20000]; /* what the grader printed last */
 
+static void need_sandbox(void)
+{
+	char why[300];
+	if (!sandbox_works(why, sizeof(why)))
+		give_up(SKIPPED, "no sandbox can be had here: %s", why);
+}
+
 /* Grade, with its report in work_path("r.json"). Result: exit status. */
 static int run_grade(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static int run_grade(const char *fmt, ...)
@@ -199,6 +206,7 @@ static void outside_files(const struct test *t)
 		{ "#define I <stdio.h>\n#define X(x) x\n__asm__(\".inc\" \"lude \\\"/etc/shadow\\\"\");", "does not build" },
 	};
 	(void)t;
+	need_sandbox();
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const char *dir = reference("include");
 		FILE *f = fopen(work_path("include/kernel/mm/p2m.c"), "a");
@@ -220,6 +228,7 @@ static void sandboxed(const struct test *t)
 	const char *tree = work_path("tree"), *outside = work_path("outside");
 	char setting[400];
 	struct sandbox s = { .tree = tree, .cpu_seconds = 3, .megabytes = 512, .file_megabytes = 64, .output = -1 };
+	need_sandbox();
 	int port = listening_port(), log = open(work_path("log"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	(void)t;
 	s.output = log;
@@ -371,6 +380,7 @@ static void full_disk(const struct test *t)
 {
 	static const unsigned mib[] = { 2, 40 };
 	(void)t;
+	need_sandbox();
 	for (unsigned i = 0; i < 2; i++) {
 		unlink(work_path("r.json"));
 		int status = shell(said, sizeof(said), SECONDS, "bwrap --dev-bind / / --size %u --tmpfs /mnt --setenv TMPDIR /mnt "

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The test runner: which tests there are, which are wanted, and how their results are shown. */
 #include "tests.h"
+#include "grader.h"
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
@@ -187,7 +188,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "no test has such a name; -l lists them\n");
 		return 2;
 	}
-	char *base_dir = judge_make_dir();
+	char *base_dir = judge_make_dir(), why[300];
+	if (!sandbox_works(why, sizeof(why))) /* in some containers: the rest of the grader can be tested all the same */
+		setenv("GRADER_NO_SANDBOX", "1", 1);
 	struct sigaction stop = { .sa_handler = interrupt };
 	sigaction(SIGINT, &stop, NULL), sigaction(SIGTERM, &stop, NULL), sigaction(SIGHUP, &stop, NULL);
 	double start_time = now();

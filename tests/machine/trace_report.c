@@ -45,8 +45,8 @@ static void in_report(const struct test *t)
 	shell_must(10, "mkdir -p %s && cp --parents $(grep -rl 'LAB 2 TODO' kernel vmm) %s && sed -i 's|%s|%s|' %s/vmm/cpu.c && "
 		   "! cmp -s vmm/cpu.c %s/vmm/cpu.c", dir, dir, w->from, w->to, dir, dir);
 	json_t *with = grade(w, dir, html), *without = grade(w, dir, "");
-	CHECK(json_equal(with, without) && json_integer_value(json_object_get(with, "score")) == 0, "with a recording the grading is\n%s\nwithout one\n%s",
-	      json_dumps(with, JSON_INDENT(1)), json_dumps(without, JSON_INDENT(1)));
+	CHECK(json_equal(with, without) && json_integer_value(json_object_get(with, "score")) == 0,
+	      "with a recording the grading is\n%s\nwithout one\n%s", json_dumps(with, JSON_INDENT(1)), json_dumps(without, JSON_INDENT(1)));
 	int status = shell(text, sizeof(text), 120, "NODE_PATH=%s/browser/node_modules node tests/browser/report.js %s %s/%s.png '%s' '%s' 2>&1",
 			   build_dir, page, build_dir, t->name, w->status, w->difference);
 	CHECK(status == 0, "tests/browser/report.js ended with status %d:\n%s", status, text);
