@@ -38,7 +38,7 @@ static const struct test *const campaigns[] = {
 
 static struct result results[MAX_TESTS];
 static unsigned nr_results;
-static volatile int interrupted;
+static volatile int stopping;
 
 static void add_test(const struct test *t)
 {
@@ -104,10 +104,10 @@ static int summarize(unsigned done, double seconds)
 	judge_write_junit(path, "cinnabar", results, nr_results, seconds);
 	printf("%u tests in %.0f s, %u skipped, %u with an error of the environment (counted as failed)\n", done, seconds,
 	       count[SKIPPED], count[BROKEN]);
-	if (interrupted)
+	if (stopping)
 		printf("interrupted: %u tests did not run\n", nr_results - done);
 	printf("%u passed, %u failed\n", count[PASSED], count[FAILED] + count[BROKEN]);
-	return count[FAILED] + count[BROKEN] > 0 || interrupted;
+	return count[FAILED] + count[BROKEN] > 0 || stopping;
 }
 
 /* Keep only tests that an argument names, or whose prefix it is with a * at its end. */
@@ -128,7 +128,7 @@ static void select_tests(char **names, int n)
 
 static void interrupt(int sig)
 {
-	interrupted = sig;
+	stopping = sig;
 }
 
 static int usage(const char *program)
@@ -194,7 +194,7 @@ int main(int argc, char **argv)
 	struct sigaction stop = { .sa_handler = interrupt };
 	sigaction(SIGINT, &stop, NULL), sigaction(SIGTERM, &stop, NULL), sigaction(SIGHUP, &stop, NULL);
 	double start_time = now();
-	unsigned done = judge_all(&(struct judge){ jobs, base_dir, "build/tests/run", print_result, &interrupted }, results, nr_results);
+	unsigned done = judge_all(&(struct judge){ jobs, base_dir, "build/tests/run", print_result, &stopping }, results, nr_results);
 	judge_remove_dir(base_dir);
 	return summarize(done, now() - start_time);
 }
