@@ -3,6 +3,7 @@
 #include "checks.h"
 
 #define MSR_SYSENTER_CS 0x174
+enum { MOST_STEPS = 500 }; /* of cpu_install() */
 
 /* Stop behind cpu_install(). */
 static void install(struct probe *p, uint32_t *kernel_stack)
@@ -85,6 +86,28 @@ void check_again(const struct test *t)
 }
 
 /*
+ * Step through cpu_install(). Result: whether CR4.PGE changes there, which is what drops global entries (SDM vol. 3,
+ * 4.10.4.1). QEMU drops them too easily to show the difference.
+ */
+static bool drops_global_entries(struct probe *p)
+{
+	struct cpu_state cpus[CPUS_MAX];
+	bool dropped = false;
+	probe_arrive(p, vmm_symbol("cpu_install"), "the VMM's side of the phase `install`");
+	uint32_t back = read_word(p, p->c.esp), cr4 = p->c.cr4;
+	CHECK(cr4 & CR4_PGE, "CR4 is %#x: the kernel does not use global entries", cr4);
+	for (unsigned i = 0; p->c.eip != back && i < MOST_STEPS; i++) {
+		gdb_step(p->m);
+		machine_state(p->m, cpus);
+		p->c = cpus[0];
+		dropped |= p->c.cr4 != cr4;
+	}
+	CHECK(p->c.eip == back, "cpu_install() has not returned after %u instructions; it is at %#x", MOST_STEPS,
+	      p->c.eip);
+	return dropped;
+}
+
+/*
  * Pages that hold page tables have become read-only in memory; until the TLB is flushed a writable entry may still be
  * there. One is, because the check lets ring 0 write to such a page before the phase `protect`.
  */
@@ -99,6 +122,7 @@ void check_flush(const struct test *t)
 	gdb_set_register(p->m, GDB_EBX, home);
 	run_here(p, touch, sizeof(touch));
 	probe_next_step(p, VMM_INSTALL);
+	bool dropped = drops_global_entries(p);
 	struct walk w = page_walk(p->m, p->c.cr3, home);
 	CHECK(w.present && !w.writable, "after `protect` the page directory's page %#x is still writable: entry %#x",
 	      home, w.pte);
@@ -118,6 +142,8 @@ void check_flush(const struct test *t)
 	virtual_read(p->m, p->c.cr3, p->c.eax, &r, sizeof(r));
 	CHECK(r.vector == VEC_PF && r.error == (PF_PRESENT | PF_WRITE), "that store gave vector %u, error %#x",
 	      r.vector, r.error);
+	CHECK(dropped, "CR4.PGE does not change in cpu_install(): on hardware, if not on QEMU, global entries survive a "
+		       "load of CR3 (exercise 3: flush_local)");
 }
 
 /* --- exercise 4 --- */
