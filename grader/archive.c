@@ -6,6 +6,7 @@
 #include "grader.h"
 #include <archive.h>
 #include <archive_entry.h>
+#include <locale.h>
 
 static bool leaves(const char *path)
 {
@@ -44,6 +45,7 @@ static struct archive *open_archive(const char *path)
 	struct archive *a = archive_read_new();
 	if (!a)
 		give_up(BROKEN, "no memory");
+	setlocale(LC_CTYPE, "C.UTF-8"); /* names that are not ASCII: in the locale "C" libarchive gives none at all */
 	archive_read_support_filter_gzip(a), archive_read_support_filter_bzip2(a);
 	archive_read_support_filter_xz(a), archive_read_support_filter_zstd(a);
 	archive_read_support_format_tar(a), archive_read_support_format_zip(a);
