@@ -182,11 +182,14 @@ static int make(struct sandbox *s, const char *jobs, const char *log)
 /* Is it the environment's fault that nothing was built? Room on the disk is tried out, not believed. */
 static void check_environment(const char *tree, int status, const char *text)
 {
+	enum { MAKE_FAILED = 2 }; /* bwrap, prlimit and env have other statuses of their own */
 	char *probe, *room = calloc(1, 1 << 20);
 	if (status < 0)
 		give_up(BROKEN, "the build was not done within %d s", BUILD_SECONDS);
 	if (status >= KILLED || status == KILLED - 128 + SIGKILL || strstr(text, "Killed signal terminated"))
 		give_up(BROKEN, "the build was killed from outside: %s", text);
+	if (status != MAKE_FAILED)
+		give_up(BROKEN, "make was not run (status %d): %s", status, text);
 	if (asprintf(&probe, "%s/probe", tree) < 0 || !room)
 		give_up(BROKEN, "no memory");
 	write_file(probe, room, 1 << 20);

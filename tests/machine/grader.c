@@ -123,7 +123,8 @@ static void forms(const struct test *t)
 {
 	static const char *const commands[] = { "tar -C %s -cf %s .", "tar -C %s/.. -czf %s reference", "tar -C %s -cJf %s .",
 		"tar -C %s/.. --zstd -cf %s reference", "cd %s && zip -qr %s.zip . && mv %s.zip %s",
-		"cd %s/.. && zip -qr %s.zip reference && mv %s.zip %s" };
+		"cd %s/.. && zip -qr %s.zip reference && mv %s.zip %s",
+		"cd %s/.. && cp -r reference M\u00fcller && python3 -m zipfile -c %s M\u00fcller" };
 	const char *dir = reference("reference"), *file = work_path("submission");
 	(void)t;
 	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED, "a directory");
@@ -323,6 +324,17 @@ static void no_qemu(const struct test *t)
 	check_said("qemu-system-i386 is missing");
 }
 
+/* Where the grader may not set its limits nothing is built, and that is no fault of the submission's. */
+static void no_limits(const struct test *t)
+{
+	const char *bin = work_path("bin");
+	(void)t;
+	shell_must(10, "mkdir %s && printf '#!/bin/sh\necho prlimit: not permitted\nexit 1\n' >%s/prlimit && chmod +x %s/prlimit", bin, bin, bin);
+	int status = shell(said, sizeof(said), SECONDS, "PATH=%s:$PATH %s --no-sandbox --submission . --json %s", bin, GRADE, work_path("r.json"));
+	check_no_grade(status, "no limits can be set");
+	check_said("prlimit: not permitted");
+}
+
 static pid_t parent_of(pid_t pid, char *name, size_t size)
 {
 	char path[64], text[400] = "";
@@ -509,6 +521,7 @@ const struct test grader_tests[] = {
 	{ .name = "grader-forged", .run = forged, .seconds = 400 },
 	{ .name = "grader-causes", .run = causes, .seconds = 200 },
 	{ .name = "grader-no-qemu", .run = no_qemu, .seconds = 60 },
+	{ .name = "grader-no-limits", .run = no_limits, .seconds = 60 },
 	{ .name = "grader-killed", .run = killed, .seconds = 300 },
 	{ .name = "grader-full-disk", .run = full_disk, .seconds = 300 },
 	{ .name = "grader-repeated", .run = repeated, .seconds = 200, .number = 5 },
