@@ -110,13 +110,15 @@ static char *checksum(const char *base, unsigned n, const struct taken *t)
 {
 	char text[100] = "", *path;
 	for (unsigned i = 0; i < n; i++) {
+		if (!t->text[i])
+			continue;
 		if (asprintf(&path, "%s/file%02u", dir, i) < 0)
 			give_up(BROKEN, "no memory");
-		write_file(path, t->text[i] ? t->text[i] : "", t->bytes[i]);
+		write_file(path, t->text[i], t->bytes[i]);
 		free(path);
 	}
-	int status = shell(text, sizeof(text), 20, "cat %s/file* %s/build/cinnabar %s/build/vmm %s/build/rootfs.ext2 /proc/%d/exe | sha256sum",
-			   dir, base, base, base, (int)getpid());
+	int status = shell(text, sizeof(text), 20, "{ (cd %s && sha256sum file*); cat %s/build/cinnabar %s/build/vmm %s/build/rootfs.ext2 "
+			   "/proc/%d/exe; } | sha256sum", dir, base, base, base, (int)getpid());
 	if (status != 0)
 		give_up(BROKEN, "no checksum: %s", text);
 	text[64] = '\0';
