@@ -82,13 +82,14 @@ static void print_progress(const struct entry *e, unsigned done, unsigned n)
 	fflush(stdout);
 }
 
-/* A grade in its report counts only if it says by its status that it wrote it: an old one may lie there. */
+/* Its report counts only if its status says the same: an old one may lie there. */
 static void finish(const struct options *o, struct entry *e, int status)
 {
 	char *path = path_of(o, e->name, ".json");
+	const char *said = status == GRADED ? "graded" : status == USAGE ? "refused" : "error";
 	e->state = DONE;
 	e->report = json_load_file(path, 0, NULL);
-	if ((status == GRADED) != (strcmp(outcome(e), "graded") == 0)) {
+	if (strcmp(outcome(e), said) != 0) {
 		json_decref(e->report);
 		e->report = NULL;
 	}
@@ -172,7 +173,8 @@ static unsigned list_others(const struct entry *entries, unsigned n)
 		if (e->state != DONE || strcmp(outcome(e), "graded") == 0)
 			continue;
 		errors += strcmp(outcome(e), "error") == 0;
-		printf("%s: %s: %.*s\n", outcome(e), e->name, (int)strcspn(why ? why : "", "\n"), why ? why : "no report; see its .log");
+		why = why ? why : "no report; see its .log";
+		printf("%s: %s: %.*s\n", outcome(e), e->name, (int)strcspn(why, "\n"), why);
 	}
 	return errors;
 }
