@@ -21,7 +21,9 @@ struct translation { /* p2m and m2p as read from the machine */
 
 uint32_t *read_array(struct machine *m, uint32_t cr3, const char *name, uint32_t n)
 {
-	uint32_t *array = malloc((n + 1) * sizeof(*array));
+	uint32_t *array = malloc(ALL_FRAMES * sizeof(*array));
+	CHECK(n <= ALL_FRAMES, "%s: %u entries", name, n);
+	memset(array, 0xFF, ALL_FRAMES * sizeof(*array));
 	virtual_read(m, cr3, kernel_word(m, name), array, n * sizeof(*array));
 	return array;
 }
@@ -29,10 +31,10 @@ uint32_t *read_array(struct machine *m, uint32_t cr3, const char *name, uint32_t
 static struct translation read_translation(struct machine *m, uint32_t cr3)
 {
 	struct translation t = { .nr_pfns = kernel_word(m, "nr_pfns"), .nr_mfns = kernel_word(m, "nr_mfns") };
-	CHECK(t.nr_pfns > 0 && t.nr_pfns <= t.nr_mfns && t.nr_mfns <= 1u << 20, "nr_pfns is %u, nr_mfns %u", t.nr_pfns, t.nr_mfns);
+	CHECK(t.nr_pfns > 0 && t.nr_pfns <= t.nr_mfns && t.nr_mfns <= ALL_FRAMES, "nr_pfns is %u, nr_mfns %u", t.nr_pfns, t.nr_mfns);
 	t.p2m = read_array(m, cr3, "p2m", t.nr_pfns);
 	t.m2p = read_array(m, cr3, "m2p", t.nr_mfns);
-	t.table = calloc(t.nr_mfns, sizeof(bool));
+	t.table = calloc(ALL_FRAMES, sizeof(bool));
 	return t;
 }
 

@@ -103,8 +103,9 @@ void check_frame_table(struct machine *m)
 	struct cpu_state cpus[CPUS_MAX];
 	unsigned n = machine_state(m, cpus);
 	uint32_t cr3 = cpus[0].cr3, nr = kernel_word(m, "nr_mfns"), generation = vmm_word(m, cr3, "generation"), table[1024];
+	CHECK(nr <= ALL_FRAMES, "nr_mfns is %u", nr);
 	struct frame *frames = malloc(nr * sizeof(*frames));
-	uint32_t *count = calloc(nr, sizeof(*count));
+	uint32_t *count = calloc(ALL_FRAMES, sizeof(*count));
 	virtual_read(m, cr3, vmm_word(m, cr3, "frames"), frames, nr * sizeof(*frames));
 	for (unsigned i = 0; i < n; i++)
 		count[cpus[i].cr3 >> 12]++;

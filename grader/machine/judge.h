@@ -101,7 +101,9 @@ void check_whole(struct machine *m); /* V1 to V6, and V7 if no CPU is within the
 char *fingerprint(struct machine *m, char *text, size_t size);
 /* A sum over the image of the VMM, which in native mode nothing may touch (N3). */
 uint32_t dormant_sum(struct machine *m);
-/* A kernel array of n words by the name of its pointer. Result: for the caller to free. */
+/* Arrays by mfn are so long: whatever a guest has in a page table or CR3 is an index. */
+enum { ALL_FRAMES = 1 << 20 };
+/* A kernel array of n words by the name of its pointer, the rest up to ALL_FRAMES all ones. Result: for the caller to free. */
 uint32_t *read_array(struct machine *m, uint32_t cr3, const char *name, uint32_t n);
 
 /* --- before and after (snapshot.c) --- */

@@ -34,7 +34,7 @@ static uint32_t kernel_directory(struct guest *g)
 /* By mfn: whether it is a table of the kernel's upper part, or the kernel's directory. */
 static bool *find_shared(struct guest *g)
 {
-	bool *shared = calloc(g->nr_mfns, sizeof(*shared));
+	bool *shared = calloc(ALL_FRAMES, sizeof(*shared));
 	uint32_t directory = kernel_directory(g);
 	shared[directory] = true;
 	for (unsigned slot = KERNEL_SLOT; slot < VMM_SLOT; slot++) {
@@ -48,7 +48,7 @@ static bool *find_shared(struct guest *g)
 /* How often the kernel's upper part maps each frame writable; before warm-up made its own tables read-only. */
 static uint32_t *count_writable(struct guest *g, const bool *shared)
 {
-	uint32_t *count = calloc(g->nr_mfns, sizeof(*count)), directory = kernel_directory(g), table[1024];
+	uint32_t *count = calloc(ALL_FRAMES, sizeof(*count)), directory = kernel_directory(g), table[1024];
 	for (unsigned slot = KERNEL_SLOT; slot < VMM_SLOT; slot++) {
 		uint32_t pde = physical_word(g->m, (directory << 12) + 4 * slot);
 		if (!(pde & P))
@@ -136,7 +136,7 @@ void lab1_shared(const struct test *t)
 /* What the typed tables refer to. */
 static uint32_t *recount(struct guest *g, const struct lab1_frame *frames, uint32_t generation)
 {
-	uint32_t *count = calloc(g->nr_mfns, sizeof(*count)), entries[1024];
+	uint32_t *count = calloc(ALL_FRAMES, sizeof(*count)), entries[1024];
 	for (uint32_t mfn = 0; mfn < g->nr_mfns; mfn++) {
 		unsigned type = TYPE(frames[mfn]);
 		if (frames[mfn].generation != generation || (type != TABLE && type != DIRECTORY))
@@ -165,7 +165,7 @@ static void check_list(struct guest *g, const struct lab1_frame *frames, uint32_
 {
 	enum { END = -1 };
 	uint32_t n = 0, typed = 0;
-	bool *on = calloc(g->nr_mfns, sizeof(*on));
+	bool *on = calloc(ALL_FRAMES, sizeof(*on));
 	for (uint32_t mfn = lab1_vmm_word(g, "listed"); mfn != (uint32_t)END; n++) {
 		CHECK(mfn < g->nr_mfns && !on[mfn], "%s: the list of typed frames is broken at frame %#x", when, mfn);
 		on[mfn] = true;

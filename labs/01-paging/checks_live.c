@@ -15,7 +15,7 @@ static bool *find_typed(struct guest *g)
 {
 	struct lab1_frame *frames = lab1_frames(g);
 	uint32_t generation = lab1_vmm_word(g, "generation");
-	bool *typed = calloc(g->nr_mfns, sizeof(*typed));
+	bool *typed = calloc(ALL_FRAMES, sizeof(*typed));
 	for (uint32_t mfn = 0; mfn < g->nr_mfns; mfn++)
 		typed[mfn] = TYPE(frames[mfn]) == SHARED ||
 			     (TYPE(frames[mfn]) != WRITABLE && frames[mfn].generation == generation);
@@ -168,10 +168,7 @@ void lab1_live(const struct test *t)
 void lab1_tlb(const struct test *t)
 {
 	struct guest g = lab1_start(
-		&(struct machine_options){ .bochs = true, .mem = 32, .cmdline = "mode=virtual run=true" }, symbol("vmm_"
-														  "warm"
-														  "_u"
-														  "p"));
+		&(struct machine_options){ .bochs = true, .mem = 32, .cmdline = "mode=virtual run=true" }, symbol("vmm_warm_up"));
 	uint32_t tables[] = { kernel_word(g.m, "direct_map"), kernel_word(g.m, "kernel_directory"),
 			      kernel_word(g.m, "kernel_map_tables") };
 	(void)t;

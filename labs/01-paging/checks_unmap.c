@@ -59,6 +59,7 @@ static void see_flush(struct scene *s, bool all, uint32_t address)
 
 static void see_put(struct scene *s, uint32_t pfn)
 {
+	CHECK(pfn < s->g.nr_pfns, "frame_put(%#x): there is no such pfn", pfn);
 	struct page *p = by_mfn(s, s->g.p2m[pfn]);
 	see_entries(s);
 	CHECK(p, "frame_put(%#x): no page of the range has this frame (an mfn where a pfn belongs?)", pfn);
