@@ -39,8 +39,10 @@ static Elf *attacks(void)
 	return elf ? elf : (elf = open_elf(path));
 }
 
+/* A global symbol before a local one: files of students may have locals of any name. */
 static bool find(Elf *elf, const char *name, uint32_t *value)
 {
+	bool found = false;
 	for (Elf_Scn *s = NULL; (s = elf_nextscn(elf, s));) {
 		GElf_Shdr header;
 		gelf_getshdr(s, &header);
@@ -50,13 +52,16 @@ static bool find(Elf *elf, const char *name, uint32_t *value)
 		for (size_t i = 0; i < header.sh_size / header.sh_entsize; i++) {
 			GElf_Sym symbol;
 			gelf_getsym(data, (int)i, &symbol);
-			if (strcmp(elf_strptr(elf, header.sh_link, symbol.st_name), name) == 0 && symbol.st_shndx != SHN_UNDEF) {
-				*value = (uint32_t)symbol.st_value;
+			bool global = GELF_ST_BIND(symbol.st_info) != STB_LOCAL;
+			if (symbol.st_shndx == SHN_UNDEF || (found && !global) || strcmp(elf_strptr(elf, header.sh_link, symbol.st_name), name) != 0)
+				continue;
+			*value = (uint32_t)symbol.st_value;
+			found = true;
+			if (global)
 				return true;
-			}
 		}
 	}
-	return false;
+	return found;
 }
 
 bool symbol_exists(const char *name)
