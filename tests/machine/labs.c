@@ -106,7 +106,7 @@ static unsigned add_wrong(struct test *list, unsigned n, const char *lab, bool a
 	if (asprintf(&dir, "labs/%s/wrong", lab) < 0)
 		return n;
 	int files = scandir(dir, &names, NULL, alphasort);
-	for (int i = 0, k = 1, each = (files - 2) / 3; i < files; i++) { /* two are . and .. */
+	for (int i = 0, k = 1, each = files >= 5 ? (files - 2) / 3 : 1; i < files; i++) { /* two are . and .. */
 		char *dot = strstr(names[i]->d_name, ".diff"), *name, *text;
 		if (!dot)
 			continue;
