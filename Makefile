@@ -311,7 +311,8 @@ $(B)/grader: $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER)
 # The grader is built for it only if there is none: it may be the one that asks, and must not change while it runs.
 $(B)/reference/%.json: $(if $(wildcard $(B)/grader),,$(B)/grader) $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2
 	$(call say,RECORD,$@)
-	$(Q)mkdir -p $(@D) && $(B)/grader reference $* >$@.$$$$ && mv $@.$$$$ $@
+	$(Q)mkdir -p $(@D) && d=$$(mktemp -d) && trap "rm -rf $$d" EXIT && TMPDIR=$$d $(B)/grader reference $* >$$d/json && \
+		mv $$d/json $@.$$$$ && mv $@.$$$$ $@
 
 # --- the recorder and its viewer ---
 $(B)/host/grader/trace/viewer.S.o: grader/trace/viewer.S $(addprefix grader/trace/,viewer.html viewer.css decode.js draw.js viewer.js)
