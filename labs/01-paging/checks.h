@@ -39,6 +39,8 @@ uint32_t lab1_call(struct guest *g, uint32_t function, const uint32_t *arguments
 #define ARGUMENTS(...) (const uint32_t[]){ __VA_ARGS__ }, sizeof((const uint32_t[]){ __VA_ARGS__ }) / 4
 #define CALL(g, name, ...) lab1_call(g, symbol(name), ARGUMENTS(__VA_ARGS__))
 #define VMM_CALL(g, name, ...) lab1_call(g, vmm_symbol(name), ARGUMENTS(__VA_ARGS__))
+/* A new frame of the kernel's. Result: its pfn. */
+uint32_t lab1_alloc(struct guest *g);
 /* The same in steps: begin, then next() until it says 0: the function has returned; else the breakpoint's address. */
 void lab1_begin(struct guest *g, uint32_t function, const uint32_t *arguments, unsigned n);
 uint32_t lab1_next(struct guest *g);

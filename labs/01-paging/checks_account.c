@@ -10,7 +10,7 @@ enum { VMM_FORGET = 2, LOADED = 32 }; /* struct vmm_loaded lies so far below the
 static uint32_t new_frame(struct guest *g)
 {
 	static const uint32_t zeros[1024];
-	uint32_t mfn = g->p2m[CALL(g, "frame_alloc", 0)];
+	uint32_t mfn = g->p2m[lab1_alloc(g)];
 	physical_write(g->m, mfn << 12, zeros, sizeof(zeros));
 	return mfn;
 }

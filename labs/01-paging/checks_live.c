@@ -70,7 +70,7 @@ void lab1_protect(const struct test *t)
 /* A new table or directory, with the kernel's upper part, and a TLB that knows its home as writable. */
 static uint32_t new_frame(struct guest *g, bool upper)
 {
-	uint32_t mfn = g->p2m[CALL(g, "frame_alloc", 0)], words[1024] = { 0 };
+	uint32_t mfn = g->p2m[lab1_alloc(g)], words[1024] = { 0 };
 	if (upper)
 		physical_read(g->m, (g->at.cr3 & -PAGE) + KERNEL_SLOT * 4, words + KERNEL_SLOT, (1024 - KERNEL_SLOT) * 4);
 	physical_write(g->m, mfn << 12, words, sizeof(words));

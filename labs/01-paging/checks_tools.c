@@ -198,6 +198,13 @@ uint32_t lab1_call(struct guest *g, uint32_t function, const uint32_t *arguments
 	return lab1_end(g);
 }
 
+uint32_t lab1_alloc(struct guest *g)
+{
+	uint32_t pfn = CALL(g, "frame_alloc", 0);
+	CHECK(pfn < g->nr_pfns, "frame_alloc() gives %#x, but there are %#x pfns", pfn, g->nr_pfns);
+	return pfn;
+}
+
 void lab1_watch(struct guest *g, const char *const *names, unsigned n, bool set)
 {
 	bool known = g->m->o.bochs && g->watched[0]; /* there breakpoints stay */

@@ -75,7 +75,7 @@ void lab1_walk(const struct test *t)
 	(void)t;
 	for (unsigned k = 0; k < 6; k++) {
 		uint32_t address = some_address(k), slot = address >> 22, first = address >> 12 & 1023;
-		uint32_t table = CALL(&g, "frame_alloc", 0), page = CALL(&g, "frame_alloc", 0), words[1024] = { 0 },
+		uint32_t table = lab1_alloc(&g), page = lab1_alloc(&g), words[1024] = { 0 },
 			 expected;
 		map(&g, mm, address, PAGES * PAGE);
 		CALL(&g, "mm_protect", mm, address, PAGES * PAGE, PROT_READ); /* no table yet: nothing to do */
