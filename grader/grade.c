@@ -199,8 +199,22 @@ static void check_environment(const char *tree, int status, const char *text)
 	free(probe), free(room);
 }
 
-static void build(struct grading *g, struct sandbox s, const char *log)
+/* The last question before a submission is blamed: do the pristine files build here? */
+static void check_pristine(struct sandbox s, const char *base, char *const *files, unsigned n)
 {
+	const char *log = in_dir("pristine.log");
+	s.tree = in_dir("pristine");
+	lab_copy(base, s.tree);
+	for (unsigned i = 0; i < n; i++)
+		shell_must(10, "touch '%s/%s'", s.tree, files[i]);
+	if (make(&s, "-j2", log) != 0)
+		give_up(BROKEN, "nothing can be built here, not even the pristine files: %s", messages(log));
+}
+
+/* base: to tell an environment in which nothing builds; NULL where that is the student's own tree. */
+static void build(struct grading *g, struct sandbox s, const char *base, char *const *files, unsigned n)
+{
+	const char *log = in_dir("build.log");
 	double start = now();
 	s.writable = true;
 	s.cpu_seconds = BUILD_CPU_SECONDS, s.megabytes = BUILD_MIB, s.file_megabytes = BUILD_FILE_MIB;
@@ -210,6 +224,8 @@ static void build(struct grading *g, struct sandbox s, const char *log)
 	if (status != 0) {
 		char *text = messages(log);
 		check_environment(s.tree, status, text);
+		if (base)
+			check_pristine(s, base, files, n);
 		if (asprintf(&g->not_built, "the submission does not build (limits: %d s of CPU time, %d MiB of memory, files of %d MiB)\n%s",
 			     BUILD_CPU_SECONDS, BUILD_MIB, BUILD_FILE_MIB, text) < 0)
 			give_up(BROKEN, "no memory");
@@ -381,7 +397,7 @@ int grade(const struct options *o)
 	if (!g->not_built) {
 		lab_copy(base, s.tree);
 		place_files(s.tree, files, n, t);
-		build(g, s, in_dir("build.log"));
+		build(g, s, strcmp(base, ".") == 0 ? NULL : base, files, n);
 	}
 	if (g->not_built)
 		fail_all(g);

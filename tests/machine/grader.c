@@ -335,6 +335,17 @@ static void no_limits(const struct test *t)
 	check_said("prlimit: not permitted");
 }
 
+/* A compiler that fails with everything is not the submission's fault. */
+static void no_compiler(const struct test *t)
+{
+	const char *bin = work_path("bin");
+	(void)t;
+	shell_must(10, "mkdir %s && ln -s /usr/bin/* /usr/sbin/* %s/ 2>/dev/null; rm -f %s/*gcc* && ln -s /bin/false %s/gcc", bin, bin, bin, bin);
+	int status = shell(said, sizeof(said), SECONDS, "PATH=%s %s --submission . --no-sandbox --json %s", bin, GRADE, work_path("r.json"));
+	check_no_grade(status, "the compiler fails");
+	check_said("not even the pristine files");
+}
+
 static pid_t parent_of(pid_t pid, char *name, size_t size)
 {
 	char path[64], text[400] = "";
@@ -521,6 +532,7 @@ const struct test grader_tests[] = {
 	{ .name = "grader-forged", .run = forged, .seconds = 400 },
 	{ .name = "grader-causes", .run = causes, .seconds = 200 },
 	{ .name = "grader-no-qemu", .run = no_qemu, .seconds = 60 },
+	{ .name = "grader-no-compiler", .run = no_compiler, .seconds = 60 },
 	{ .name = "grader-no-limits", .run = no_limits, .seconds = 60 },
 	{ .name = "grader-killed", .run = killed, .seconds = 300 },
 	{ .name = "grader-full-disk", .run = full_disk, .seconds = 300 },
