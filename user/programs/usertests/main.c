@@ -58,7 +58,7 @@ static struct counts count_settled(struct counts wanted)
 {
 	struct counts now = count();
 	for (int i = 0; i < 50; i++) {
-		if (now.frames >= wanted.frames && now.files == wanted.files && now.tasks == wanted.tasks)
+		if (now.frames >= wanted.frames && now.files <= wanted.files && now.tasks <= wanted.tasks)
 			break;
 		sleep(20);
 		now = count();
@@ -173,7 +173,8 @@ static int run_once(const struct test *t, char *why, int size)
 
 /*
  * Run with the counts around. Kernel caches may grow the first time, so only frames that go missing on each of
- * three runs are a leak; files and processes must be exact at once.
+ * three runs are a leak; files and processes must not be more. Fewer there can be: with several processors what came
+ * before may end late.
  */
 static int run_counted(const struct test *t, char *why, int size)
 {
@@ -184,7 +185,7 @@ static int run_counted(const struct test *t, char *why, int size)
 		struct counts after = count_settled(before);
 		if (result != 0)
 			return result;
-		if (after.files != before.files || after.tasks != before.tasks) {
+		if (after.files > before.files || after.tasks > before.tasks) {
 			snprintf(why, (size_t)size, "%d files open, %d before; %d processes, %d before", after.files,
 				before.files, after.tasks, before.tasks);
 			return 1;
