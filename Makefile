@@ -34,7 +34,7 @@ export SMP MEM CMDLINE DISK VMM ACCEL GUI
 B := build
 K := $(B)/$(if $(filter 1,$(DEBUG)),debug,$(if $(filter static,$(VO)),static,kernel))
 Q := $(if $(filter 1,$(V)),,@)
-say = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' $(1) $(2);)
+say = $(if $(filter 1,$(V))$(findstring s,$(firstword -$(MAKEFLAGS))),,@printf '  %-6s %s\n' $(1) $(2);)
 
 # --- compilers: a cross compiler if there is one, else the host's with -m32, which needs no library for what we build ---
 CROSS := $(firstword $(foreach p,i686-elf- i686-linux-gnu-,$(if $(shell command -v $(p)gcc 2>/dev/null),$(p))))
@@ -166,18 +166,24 @@ log: all
 
 iso: $(B)/cinnabar.iso
 
-handout:
-	@tools/handout '$(LAB)' '$(OUT)'
+# One at a time writes build/handout; the grader takes the same lock.
+LOCKED := mkdir -p $(B) && flock $(B)/.lock
 
-# In an instructor's tree: written anew when any file of the project is newer. What was built in it stays, and times are kept.
-$(B)/handout/%/build/.made: $(if $(HANDOUT),,$(shell git ls-files 2>/dev/null))
+handout:
+	@$(LOCKED) tools/handout '$(LAB)' '$(OUT)'
+
+$(B)/files: FORCE
+	@mkdir -p $(B); git ls-files | cmp -s - $@ || git ls-files >$@
+
+# In an instructor's tree: written anew when any file of the project is newer, or came or went. What was built in it stays, and times are kept.
+$(B)/handout/%/build/.made: $(if $(HANDOUT),,$(B)/files $(shell git ls-files 2>/dev/null))
 	@rm -rf $(B)/handout/$*.build && { mv $(@D) $(B)/handout/$*.build 2>/dev/null || mkdir -p $(B)/handout/$*.build; }
 	@tools/handout $* >/dev/null && mv $(B)/handout/$*.build $(@D) && touch $@
 
 grade gradescope:
 	@[ -n '$(LAB)' ] || { echo "make: which lab? make $@ LAB=NAME; NAME is one of: $(LABS)" >&2; exit 1; }
 	@tools/setup grade
-	@$(MAKE) --no-print-directory all $(B)/grader $(if $(HANDOUT),,$(B)/handout/$(LAB)/build/.made)
+	@$(LOCKED) $(MAKE) --no-print-directory all $(B)/grader $(if $(HANDOUT),,$(B)/handout/$(LAB)/build/.made)
 	@$(ALONE) $(if $(filter grade,$@),$(B)/grader grade --lab '$(LAB)' --submission '$(SUBMISSION)' --seed '$(SEED)' --json $(B)/grade.json \
 		--html $(B)/grade.html --junit $(B)/grade.xml && echo 'more: $(B)/grade.html',tools/gradescope '$(LAB)')
 

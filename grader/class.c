@@ -4,6 +4,7 @@
  * reports are its memory: a second run grades only what has no grade for the same files, checks and seed.
  */
 #include "grader.h"
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -69,11 +70,22 @@ static void start(const struct options *o, struct entry *e)
 	close(log);
 }
 
+/* A submission's name may hold anything; a terminal must not obey it. Result: valid until the next call. */
+static const char *printable(const char *name)
+{
+	static char text[256];
+	snprintf(text, sizeof(text), "%s", name);
+	for (char *c = text; *c; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	return text;
+}
+
 static void print_progress(const struct entry *e, unsigned done, unsigned n)
 {
 	const json_t *score = json_object_get(e->report, "score"), *extra = json_object_get(e->report, "extra_data");
 	bool line = isatty(1);
-	printf("%s[%u/%u] %s: ", line ? "\r\033[K" : "", done, n, e->name);
+	printf("%s[%u/%u] %s: ", line ? "\r\033[K" : "", done, n, printable(e->name));
 	if (score)
 		printf("%lld of %lld", json_integer_value(score), json_integer_value(json_object_get(extra, "max_score")));
 	else
@@ -127,7 +139,7 @@ static unsigned run_all(const struct options *o, struct entry *entries, unsigned
 /* A field, in quotes, for any spreadsheet: a quote is doubled, and nothing begins a formula. */
 static void csv_field(FILE *f, const char *s)
 {
-	fprintf(f, "\"%s", strchr("=+-@", *s) && *s ? "'" : "");
+	fprintf(f, "\"%s", strchr("=+-@\t\r", *s) && *s ? "'" : "");
 	for (; *s; s++)
 		fprintf(f, *s == '"' ? "\"\"" : "%c", *s == '\n' ? ' ' : *s);
 	fprintf(f, "\"");
@@ -174,7 +186,7 @@ static unsigned list_others(const struct entry *entries, unsigned n)
 			continue;
 		errors += strcmp(outcome(e), "error") == 0;
 		why = why ? why : "no report; see its .log";
-		printf("%s: %s: %.*s\n", outcome(e), e->name, (int)strcspn(why, "\n"), why);
+		printf("%s: %s: %.*s\n", outcome(e), printable(e->name), (int)strcspn(why, "\n"), why);
 	}
 	return errors;
 }

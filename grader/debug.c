@@ -29,13 +29,19 @@ static pid_t start_check(const struct test *t, const char *dir)
 	return pid;
 }
 
+static void interrupt(int sig)
+{
+	interrupted = sig;
+}
+
 int debug_check(const struct options *o)
 {
 	const struct test *t = find(o->only);
 	char *dir, *target, *stop, *socket;
 	int status = ENVIRONMENT;
+	bool runs = true;
 	if (!t || t->machine.bochs) {
-		fprintf(stderr, t ? "grader: %s runs in Bochs, which has its own debugger: make run-bochs\n"
+		fprintf(stderr, t ? "grader: %s runs in Bochs, which has its own debugger: make debug-bochs\n"
 				  : "grader: there is no check '%s'; 'build/grader list' names them\n", o->only);
 		return USAGE;
 	}
@@ -45,16 +51,17 @@ int debug_check(const struct options *o)
 	    asprintf(&stop, "hbreak %s", t->stop_at ? t->stop_at : "kmain") < 0)
 		give_up(BROKEN, "no memory");
 	printf("%s: %s\nread: %s\n", t->name, t->title, t->see ? t->see : "the handout");
+	signal(SIGINT, interrupt), signal(SIGTERM, interrupt), signal(SIGHUP, interrupt); /* Ctrl-C will be GDB's */
 	pid_t check = start_check(t, dir);
-	while (access(socket, F_OK) < 0 && process_wait(check, 0.02) < 0)
-		;
-	if (access(socket, F_OK) == 0) {
+	while (access(socket, F_OK) < 0 && !interrupted && runs)
+		runs = process_wait(check, 0.02) < 0;
+	if (access(socket, F_OK) == 0 && !interrupted) {
 		pid_t gdb = process_start((char *[]){ "gdb", "-q", "-nx", "-x", "tools/gdb/cinnabar.py", "-ex", target,
 			"-ex", stop, "-ex", "continue", NULL }, -1, -1, -1);
-		signal(SIGINT, SIG_IGN); /* Ctrl-C is GDB's */
 		status = process_wait(gdb, 1e9);
-		process_kill(check);
 	}
+	if (runs)
+		process_kill(check);
 	judge_remove_dir(dir);
 	return status;
 }

@@ -64,6 +64,17 @@ pid_t sandbox_start(const struct sandbox *s, char *const argv[]);
 /* The path of this program inside of it. */
 const char *sandbox_self(const struct sandbox *s);
 
+/* --- building (build.c) --- */
+
+struct grading;
+void write_file(const char *path, const char *text, size_t bytes);
+/* Put the files into the tree. A file that is as it was keeps its time, and is not compiled again. */
+void build_place(const char *tree, char *const *files, unsigned n, const struct taken *t);
+/* Build the tree; if it does not, fill g->not_built. base: to tell an environment in which nothing builds; NULL where that is the student's own. */
+void build_submission(struct grading *g, struct sandbox s, const char *base, char *const *files, unsigned n);
+/* What the compiler said, without make's progress. */
+char *build_messages(const char *log);
+
 /* --- a grading (grade.c), its judge (inner.c), reports (report.c, html.c) --- */
 
 struct options {
@@ -88,6 +99,8 @@ struct grading {
 /* Exit status of `grade`. */
 enum { GRADED = 0, USAGE = 1, ENVIRONMENT = 2, INTERRUPTED = 130 };
 int grade(const struct options *o);
+/* A path in this grading's directory. */
+const char *grade_path(const char *name);
 int class_grade(const struct options *o);
 /* Wait for a process, and end it if the user or the time says so. Result: as process_wait. */
 int wait_for(pid_t pid, double seconds);

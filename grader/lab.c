@@ -29,17 +29,19 @@ void lab_enter_root(void)
 		give_up(BROKEN, "%s: %s", path, strerror(errno));
 }
 
-/* What a make that we run must not inherit from a make that runs us. */
-#define ALONE "env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL "
+/*
+ * The makes that we run inherit no options of one that runs us: what the sandbox's make, which has no environment, would build
+ * with other flags it would build again for each submission.
+ */
+#define ALONE "env -i PATH=\"$PATH\" TMPDIR=\"${TMPDIR:-/tmp}\" LC_ALL=C "
 
 /* Written and built, unless that is done. One does it, the others wait. */
 static void build(const struct lab *lab, const char *base)
 {
 	int fd;
-	shell_must(10, "mkdir -p build/handout");
-	fd = open("build/handout/.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	fd = open("build/.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || flock(fd, LOCK_EX) < 0)
-		give_up(BROKEN, "build/handout/.lock: %s", strerror(errno));
+		give_up(BROKEN, "build/.lock: %s", strerror(errno));
 	shell_must(300, ALONE "make -s build/handout/%s/build/.made && " ALONE "make -s -C '%s' all", lab->name, base);
 	close(fd);
 }

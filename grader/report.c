@@ -32,6 +32,16 @@ static char *first_line(const char *text)
 	return strndup(text ? text : "", strcspn(text ? text : "", "\n"));
 }
 
+/* How to look at it oneself. */
+static char *next_step(const struct test *t)
+{
+	char *text;
+	if (asprintf(&text, t->machine.bochs ? "it ran in Bochs, which has its own debugger: make debug-bochs"
+					     : "stop just before it: make debug TEST=%s", t->name) < 0)
+		give_up(BROKEN, "no memory");
+	return text;
+}
+
 void report_print(const struct result *r)
 {
 	static const char *const words[] = { "[ok]  ", "[FAIL]", "[skip]", "[ERR] " };
@@ -46,7 +56,7 @@ void report_print(const struct result *r)
 	else if (r->outcome == SKIPPED)
 		printf("        %s\n", first_line(r->reason));
 	if (r->outcome == FAILED)
-		printf("        read: %s\n        stop just before it: make debug TEST=%s\n", t->see ? t->see : "the handout", t->name);
+		printf("        read: %s\n        %s\n", t->see ? t->see : "the handout", next_step(t));
 	fflush(stdout);
 }
 
@@ -56,8 +66,7 @@ static json_t *check_output(const struct result *r)
 	char *text;
 	if (r->outcome == PASSED)
 		return json_string("");
-	if (asprintf(&text, "%s\nread: %s\nstop just before it: make debug TEST=%s", r->reason, r->test.see ? r->test.see : "the handout",
-		     r->test.name) < 0)
+	if (asprintf(&text, "%s\nread: %s\n%s", r->reason, r->test.see ? r->test.see : "the handout", next_step(&r->test)) < 0)
 		give_up(BROKEN, "no memory");
 	json_t *j = report_text(text);
 	free(text);

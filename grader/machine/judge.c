@@ -16,6 +16,7 @@ static const struct judge *judge;
 static const struct test *current; /* in a test's process */
 static int report_fd = -1;
 static bool diagnosing;
+static char undiagnosed[1000]; /* the verdict, should time run out during its diagnosis */
 static jmp_buf diagnosis_failed;
 const char *work_dir, *build_dir = "build", *kernel_file = "build/cinnabar", *vmm_file = "build/vmm", *judge_files;
 const char *const outcome_words[4] = { "ok  ", "FAIL", "skip", "ERR " };
@@ -40,6 +41,7 @@ static void write_all(int fd, const char *text, size_t size)
 static void print_reason(FILE *f, enum outcome outcome, const char *why)
 {
 	char *volatile cause = NULL;
+	snprintf(undiagnosed, sizeof(undiagnosed), "%d%s\n", outcome, why);
 	diagnosing = true;
 	if (outcome == FAILED)
 		cause = setjmp(diagnosis_failed) == 0 ? diagnose(current) : diagnosis_so_far();
@@ -91,8 +93,10 @@ void give_up(enum outcome outcome, const char *why, ...)
 static void time_over(int sig)
 {
 	(void)sig;
-	if (diagnosing)
+	if (diagnosing) {
+		write_all(report_fd, undiagnosed, strlen(undiagnosed));
 		_exit(1);
+	}
 	give_up(machine_budget ? BROKEN : FAILED, "not done within its time limit");
 }
 

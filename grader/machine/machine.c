@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,23 +15,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define MAX_ARGS 64
 struct machine *machines;
 unsigned machine_budget;
 double machine_patience = 1;
 bool machine_debugged, machine_traced;
-
-struct arguments { char *v[MAX_ARGS]; unsigned n; };
-
-static void add(struct arguments *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void add(struct arguments *a, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	if (a->n + 1 >= MAX_ARGS || vasprintf(&a->v[a->n++], fmt, ap) < 0)
-		give_up(BROKEN, "no memory for arguments");
-	va_end(ap);
-}
 
 const char *machine_cmdline(const struct machine *m)
 {
@@ -63,24 +49,24 @@ const char *machine_make_iso(const struct machine *m)
 static void qemu_arguments(struct machine *m, struct arguments *a)
 {
 	const struct machine_options *o = &m->o;
-	add(a, "qemu-system-i386"), add(a, "-m"), add(a, "%u", o->mem);
-	add(a, "-smp"), add(a, "cpus=%u,cores=1,threads=1,sockets=%u", o->cpus, o->cpus);
+	arg(a, "qemu-system-i386"), arg(a, "-m"), arg(a, "%u", o->mem);
+	arg(a, "-smp"), arg(a, "cpus=%u,cores=1,threads=1,sockets=%u", o->cpus, o->cpus);
 	if (o->counted || (o->cpus == 1 && !o->free_running))
-		add(a, "-icount"), add(a, machine_debugged ? "shift=0" : "shift=0,sleep=off"), add(a, "-rtc"), add(a, "clock=vm");
+		arg(a, "-icount"), arg(a, machine_debugged ? "shift=0" : "shift=0,sleep=off"), arg(a, "-rtc"), arg(a, "clock=vm");
 	if (o->iso || o->iso_file) {
-		add(a, "-cdrom"), add(a, "%s", o->iso_file ? o->iso_file : machine_make_iso(m));
+		arg(a, "-cdrom"), arg(a, "%s", o->iso_file ? o->iso_file : machine_make_iso(m));
 	} else {
-		add(a, "-kernel"), add(a, "%s", kernel_file);
-		add(a, "-append"), add(a, "%s", machine_cmdline(m));
+		arg(a, "-kernel"), arg(a, "%s", kernel_file);
+		arg(a, "-append"), arg(a, "%s", machine_cmdline(m));
 		if (!o->modules)
-			add(a, "-initrd"), add(a, "%s vmm,%s/rootfs.ext2 rootfs", vmm_file, build_dir);
+			arg(a, "-initrd"), arg(a, "%s vmm,%s/rootfs.ext2 rootfs", vmm_file, build_dir);
 		else if (*o->modules)
-			add(a, "-initrd"), add(a, "%s", o->modules);
+			arg(a, "-initrd"), arg(a, "%s", o->modules);
 	}
 	if (o->disk)
-		add(a, "-drive"), add(a, "file=%s,format=raw,if=ide,index=0,media=disk", o->disk);
-	add(a, "-display"), add(a, "none"), add(a, "-no-reboot"), add(a, "-net"), add(a, "none");
-	add(a, "-device"), add(a, "isa-debug-exit,iobase=0xf4,iosize=4");
+		arg(a, "-drive"), arg(a, "file=%s,format=raw,if=ide,index=0,media=disk", o->disk);
+	arg(a, "-display"), arg(a, "none"), arg(a, "-no-reboot"), arg(a, "-net"), arg(a, "none");
+	arg(a, "-device"), arg(a, "isa-debug-exit,iobase=0xf4,iosize=4");
 }
 
 static char *join(const struct arguments *a, const char *last)
@@ -134,13 +120,13 @@ static void qemu_start(struct machine *m)
 	    (m->ram = mmap(NULL, m->ram_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ram, 0)) == MAP_FAILED)
 		give_up(BROKEN, "memory file: %s", strerror(errno));
 	close(ram);
-	add(&a, "-S"), add(&a, "-machine"), add(&a, "pc,memory-backend=ram");
-	add(&a, "-object"), add(&a, "memory-backend-file,id=ram,size=%uM,mem-path=%s,share=on", m->o.mem, own_path(m, "ram"));
-	add(&a, "-serial"), add(&a, "unix:%s,server=on,wait=off", own_path(m, "serial"));
-	add(&a, "-qmp"), add(&a, "unix:%s,server=on,wait=off", own_path(m, "qmp"));
-	add(&a, "-gdb"), add(&a, "unix:%s,server=on,wait=off", own_path(m, "gdb"));
+	arg(&a, "-S"), arg(&a, "-machine"), arg(&a, "pc,memory-backend=ram");
+	arg(&a, "-object"), arg(&a, "memory-backend-file,id=ram,size=%uM,mem-path=%s,share=on", m->o.mem, own_path(m, "ram"));
+	arg(&a, "-serial"), arg(&a, "unix:%s,server=on,wait=off", own_path(m, "serial"));
+	arg(&a, "-qmp"), arg(&a, "unix:%s,server=on,wait=off", own_path(m, "qmp"));
+	arg(&a, "-gdb"), arg(&a, "unix:%s,server=on,wait=off", own_path(m, "gdb"));
 	if (machine_traced)
-		add(&a, "-d"), add(&a, "int,cpu_reset"), add(&a, "-D"), add(&a, "%s", work_path("traps"));
+		arg(&a, "-d"), arg(&a, "int,cpu_reset"), arg(&a, "-D"), arg(&a, "%s", work_path("traps"));
 	int err = open(work_path("qemu.err"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	m->pid = process_start(a.v, -1, err, err);
 	close(err);

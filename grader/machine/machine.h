@@ -29,6 +29,9 @@ extern const char *kernel_file, *vmm_file; /* the ELF files that are booted and 
 
 /* --- processes (process.c) --- */
 
+/* A command in the making: add its arguments, start v. */
+struct arguments { char *v[128]; unsigned n; };
+void arg(struct arguments *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Start argv; it dies with us. in, out, err: descriptors, or -1 to inherit. Result: its process id. */
 pid_t process_start(char *const argv[], int in, int out, int err);
 /* Wait for its end. Result: exit status, KILLED + signal number, or -1 if it still runs after the time. */
@@ -167,6 +170,7 @@ bool debug_run(struct machine *m, double seconds);
 /* --- symbols (symbols.c): of kernel_file --- */
 
 uint32_t symbol(const char *name); /* gives up if there is none */
+uint32_t symbol_bytes(const char *name); /* how long the variable is */
 bool symbol_exists(const char *name);
 uint32_t vmm_symbol(const char *name); /* the same of vmm_file */
 uint32_t attack_symbol(const char *name); /* of tests/isolation, which is linked at 0 */

@@ -27,6 +27,15 @@ const char *work_path(const char *name)
 	return path;
 }
 
+void arg(struct arguments *a, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	if (a->n + 1 >= sizeof(a->v) / sizeof(a->v[0]) || vasprintf(&a->v[a->n++], fmt, ap) < 0)
+		give_up(BROKEN, "no memory for arguments");
+	va_end(ap);
+}
+
 pid_t process_start(char *const argv[], int in, int out, int err)
 {
 	pid_t parent = getpid(), pid = fork();

@@ -9,7 +9,7 @@
 #define KERNEL_BASE 0xC0000000u
 #define VMM_BASE 0xFC000000u
 enum { P = 1, AD = 0x60, FIRST_SLOT = KERNEL_BASE >> 22, END_SLOT = VMM_BASE >> 22 };
-enum { VO_BYTES = 33 * 4, VEC_TIMER = 0xEF };
+enum { STATE_WORDS = 64, VEC_TIMER = 0xEF };
 
 struct snapshot {
 	char text[40000];
@@ -44,7 +44,7 @@ static size_t add_words(char *text, size_t size, const char *what, const uint32_
 static void add_state(struct machine *m, char *text, size_t size)
 {
 	struct cpu_state cpus[CPUS_MAX];
-	uint32_t words[VO_BYTES / 4]; /* more than a TSS has */
+	uint32_t words[STATE_WORDS], bytes = symbol_bytes("vo");
 	size_t at = strlen(text);
 	for (unsigned i = 0, n = machine_state(m, cpus); i < n; i++) {
 		const struct cpu_state *c = &cpus[i];
@@ -54,8 +54,9 @@ static void add_state(struct machine *m, char *text, size_t size)
 		virtual_read(m, c->cr3, c->tr.base, words, 26 * 4);
 		at += add_words(text + at, size - at, "tss", words, 26);
 	}
-	physical_read(m, symbol("vo") - KERNEL_BASE, words, VO_BYTES);
-	add_words(text + at, size - at, "vo", words, VO_BYTES / 4);
+	CHECK(bytes > 0 && bytes <= sizeof(words), "the VO has %u bytes", bytes);
+	physical_read(m, symbol("vo") - KERNEL_BASE, words, bytes);
+	add_words(text + at, size - at, "vo", words, bytes / 4);
 }
 
 struct snapshot *snapshot_take(struct machine *m)

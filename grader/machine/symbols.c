@@ -40,7 +40,7 @@ static Elf *attacks(void)
 }
 
 /* A global symbol before a local one: files of students may have locals of any name. */
-static bool find(Elf *elf, const char *name, uint32_t *value)
+static bool find(Elf *elf, const char *name, GElf_Sym *result)
 {
 	bool found = false;
 	for (Elf_Scn *s = NULL; (s = elf_nextscn(elf, s));) {
@@ -55,7 +55,7 @@ static bool find(Elf *elf, const char *name, uint32_t *value)
 			bool global = GELF_ST_BIND(symbol.st_info) != STB_LOCAL;
 			if (symbol.st_shndx == SHN_UNDEF || (found && !global) || strcmp(elf_strptr(elf, header.sh_link, symbol.st_name), name) != 0)
 				continue;
-			*value = (uint32_t)symbol.st_value;
+			*result = symbol;
 			found = true;
 			if (global)
 				return true;
@@ -66,24 +66,27 @@ static bool find(Elf *elf, const char *name, uint32_t *value)
 
 bool symbol_exists(const char *name)
 {
-	uint32_t value;
-	return find(kernel(), name, &value);
+	GElf_Sym s;
+	return find(kernel(), name, &s);
 }
 
-uint32_t symbol(const char *name)
+static GElf_Sym kernel_symbol(const char *name)
 {
-	uint32_t value;
-	if (!find(kernel(), name, &value))
+	GElf_Sym s;
+	if (!find(kernel(), name, &s))
 		give_up(FAILED, "the kernel has no symbol %s", name);
-	return value;
+	return s;
 }
+
+uint32_t symbol(const char *name) { return (uint32_t)kernel_symbol(name).st_value; }
+uint32_t symbol_bytes(const char *name) { return (uint32_t)kernel_symbol(name).st_size; }
 
 uint32_t vmm_symbol(const char *name)
 {
-	uint32_t value;
-	if (!find(vmm(), name, &value))
+	GElf_Sym s;
+	if (!find(vmm(), name, &s))
 		give_up(FAILED, "the VMM has no symbol %s", name);
-	return value;
+	return (uint32_t)s.st_value;
 }
 
 /* "/where/it/was/built/kernel/mm/vm.c:12": from the part on that is here. */
@@ -120,10 +123,10 @@ char *symbol_where(uint32_t address)
 
 uint32_t attack_symbol(const char *name)
 {
-	uint32_t value;
-	if (!find(attacks(), name, &value))
+	GElf_Sym s;
+	if (!find(attacks(), name, &s))
 		give_up(BROKEN, "there is no attack %s", name);
-	return value;
+	return (uint32_t)s.st_value;
 }
 
 static bool file_word(Elf *elf, uint32_t address, uint32_t *word)

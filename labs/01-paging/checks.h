@@ -84,6 +84,7 @@ enum { OWNED = 1, HOME_W = 2, BASE_SHIFT = 4, BASE_MASK = 0xFF };
 #define FOR_EVER 0xFFFFFFFFu
 #define COUNT(f) ((f).use & 0xFFFFFFF)
 #define TYPE(f) ((f).use >> 28)
+uint32_t lab1_new_frame(struct guest *g); /* of zeros. Result: its mfn */
 struct lab1_frame *lab1_frames(struct guest *g); /* nr_mfns of them, to be freed */
 const char *lab1_type(unsigned type);
 /* The machine with mode=virtual, stopped where the VMM is told to account (in ring 0, nothing accounted yet). */

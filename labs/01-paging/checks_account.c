@@ -7,7 +7,7 @@
 
 enum { VMM_FORGET = 2, LOADED = 32 }; /* struct vmm_loaded lies so far below the stack pointer */
 
-static uint32_t new_frame(struct guest *g)
+uint32_t lab1_new_frame(struct guest *g)
 {
 	static const uint32_t zeros[1024];
 	uint32_t mfn = g->p2m[lab1_alloc(g)];
@@ -20,12 +20,12 @@ static void add_tables(struct guest *g)
 {
 	static const uint32_t slots[] = { 0x20, KERNEL_SLOT - 1 };
 	for (unsigned i = 0; i < 2; i++) {
-		uint32_t table = new_frame(g), at = (g->at.cr3 & -PAGE) + 4 * slots[i];
+		uint32_t table = lab1_new_frame(g), at = (g->at.cr3 & -PAGE) + 4 * slots[i];
 		if (physical_word(g->m, at) & P)
 			continue;
 		physical_write(g->m, at, &(uint32_t){ table << 12 | P | W | U }, 4);
-		physical_write(g->m, (table << 12) + 40, &(uint32_t){ new_frame(g) << 12 | P | W | U }, 4);
-		physical_write(g->m, (table << 12) + 80, &(uint32_t){ new_frame(g) << 12 | P | U }, 4);
+		physical_write(g->m, (table << 12) + 40, &(uint32_t){ lab1_new_frame(g) << 12 | P | W | U }, 4);
+		physical_write(g->m, (table << 12) + 80, &(uint32_t){ lab1_new_frame(g) << 12 | P | U }, 4);
 	}
 }
 
@@ -127,7 +127,7 @@ void lab1_entries(const struct test *t)
 {
 	struct guest g = lab1_start_account();
 	struct tables tables = find_tables(&g);
-	uint32_t data = new_frame(&g), vmm = page_walk(g.m, g.at.cr3, VMM_BASE).machine >> 12;
+	uint32_t data = lab1_new_frame(&g), vmm = page_walk(g.m, g.at.cr3, VMM_BASE).machine >> 12;
 	const struct { uint32_t mfn, flags; int want; const char *what; } tries[] = {
 		{ data, P | W | U, 0, "a writable page" },
 		{ data, P | U, 0, "a read-only page" },
@@ -172,7 +172,7 @@ void lab1_directories(const struct test *t)
 {
 	struct guest g = lab1_start_account();
 	struct tables tables = find_tables(&g);
-	uint32_t directory = g.at.cr3 & -PAGE, extra = new_frame(&g), data = new_frame(&g), last = tables.mfn[tables.n - 1];
+	uint32_t directory = g.at.cr3 & -PAGE, extra = lab1_new_frame(&g), data = lab1_new_frame(&g), last = tables.mfn[tables.n - 1];
 	uint32_t free_slot = KERNEL_SLOT - 5, vmm = page_walk(g.m, g.at.cr3, VMM_BASE).machine >> 12, at;
 	const struct { uint32_t slot, pde; int want; const char *what; } tries[] = {
 		{ free_slot, extra << 12 | P | W | U, 0, "one more page table" },

@@ -68,12 +68,13 @@ void lab1_protect(const struct test *t)
 }
 
 /* A new table or directory, with the kernel's upper part, and a TLB that knows its home as writable. */
-static uint32_t new_frame(struct guest *g, bool upper)
+static uint32_t new_table(struct guest *g, bool upper)
 {
-	uint32_t mfn = g->p2m[lab1_alloc(g)], words[1024] = { 0 };
-	if (upper)
-		physical_read(g->m, (g->at.cr3 & -PAGE) + KERNEL_SLOT * 4, words + KERNEL_SLOT, (1024 - KERNEL_SLOT) * 4);
-	physical_write(g->m, mfn << 12, words, sizeof(words));
+	uint32_t mfn = lab1_new_frame(g), words[1024 - KERNEL_SLOT], at = KERNEL_SLOT * 4;
+	if (upper) {
+		physical_read(g->m, (g->at.cr3 & -PAGE) + at, words, sizeof(words));
+		physical_write(g->m, (mfn << 12) + at, words, sizeof(words));
+	}
 	CHECK(lab1_can_write(g, home_address(g, mfn)), "the kernel cannot write to a free frame (%#x)", mfn);
 	return mfn;
 }
@@ -122,10 +123,10 @@ static void live(struct guest *g)
 {
 	CHECK(lab1_account(g) > 0, "account of the program's own tables fails");
 	VMM_CALL(g, "frames_protect", cpu0(), 1);
-	uint32_t directory = new_frame(g, true), table = new_frame(g, false), bad = new_frame(g, false),
-		 data = new_frame(g, false);
+	uint32_t directory = new_table(g, true), table = new_table(g, false), bad = new_table(g, false),
+		 data = new_table(g, false);
 	uint32_t text = page_walk(g->m, g->at.cr3, symbol("image_start")).machine >> 12;
-	uint32_t late = new_frame(g, false), vmm = page_walk(g->m, g->at.cr3, VMM_BASE).machine >> 12;
+	uint32_t late = new_table(g, false), vmm = page_walk(g->m, g->at.cr3, VMM_BASE).machine >> 12;
 	physical_write(g->m, (directory << 12) + 4 * SLOT, &(uint32_t){ table << 12 | P | W | U }, 4);
 	physical_write(g->m, table << 12, &(uint32_t){ data << 12 | P | W | U }, 4);
 	physical_write(g->m, bad << 12, &(uint32_t){ vmm << 12 | P | U }, 4);

@@ -163,7 +163,7 @@ void lab3_silent_cpu(const struct test *t)
 
 /* --- everywhere and follow --- */
 
-enum { NOW_WORDS = 12, MAX_STEPS = 3000 };
+enum { MAX_STEPS = 3000 };
 
 /* All CPUs to the handler's begin. Result: where it returns to. */
 static uint32_t bring_all(struct machine *m)
@@ -184,16 +184,18 @@ static uint32_t bring_all(struct machine *m)
 /* One CPU goes on until it has said that it is here, and no instruction further. */
 static void arrive(struct machine *m, unsigned cpu)
 {
-	uint32_t before[NOW_WORDS], after[NOW_WORDS], at = symbol("now") - KERNEL_START;
+	uint8_t before[256], after[256];
+	uint32_t at = symbol("now") - KERNEL_START, bytes = symbol_bytes("now");
+	CHECK(bytes > 0 && bytes <= sizeof(before), "now has %u bytes", bytes);
 	lab3_stop_at(m, symbol("task_in_vo"));
 	int came = lab3_run_cpus(m, 1u << cpu, SECONDS);
 	lab3_pass(m, symbol("task_in_vo"));
 	CHECK(came == (int)cpu, "CPU %u does not look whether it was interrupted within the VO", cpu);
-	physical_read(m, at, before, sizeof(before));
+	physical_read(m, at, before, bytes);
 	for (unsigned i = 0; i < MAX_STEPS; i++) {
 		gdb_run_cpus(m, 1u << cpu, true, machine_limit(SECONDS));
-		physical_read(m, at, after, sizeof(after));
-		if (memcmp(before, after, sizeof(before)) != 0)
+		physical_read(m, at, after, bytes);
+		if (memcmp(before, after, bytes) != 0)
 			return;
 	}
 	lab3_run_cpus(m, ALL_CPUS, 0.5); /* a panic, say */

@@ -48,11 +48,12 @@ static void bad_entry(struct machine *m)
 	uint32_t directory[1024], table[1024], at, entry = page_walk(m, c.cr3, VMM_START).machine | PTE_P | PTE_U, none = 0;
 	unsigned slot = 0, i = 0;
 	physical_read(m, c.cr3 & ~0xFFFu, directory, sizeof(directory));
-	while (!(directory[slot] & PTE_P))
+	while (slot < 1023 && !(directory[slot] & PTE_P))
 		slot++;
 	physical_read(m, directory[slot] & ~0xFFFu, table, sizeof(table));
-	while (table[i])
+	while (i < 1024 && table[i])
 		i++;
+	CHECK(i < 1024, "the first page table of the shell has no free entry");
 	at = (directory[slot] & ~0xFFFu) + 4 * i;
 	physical_write(m, at, &entry, 4);
 	int error = lab3_result(m, cpu);

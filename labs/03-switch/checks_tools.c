@@ -182,10 +182,12 @@ uint32_t lab3_vmm_word(struct machine *m, const char *name)
 
 bool lab3_vo_is(struct machine *m, const char *name)
 {
-	uint8_t used[VO_BYTES], wanted[VO_BYTES];
-	physical_read(m, symbol("vo") - KERNEL_START, used, VO_BYTES);
-	physical_read(m, symbol(name) - KERNEL_START, wanted, VO_BYTES);
-	return memcmp(used, wanted, VO_BYTES) == 0;
+	uint8_t used[256], wanted[256];
+	uint32_t bytes = symbol_bytes(name);
+	CHECK(bytes > 0 && bytes <= sizeof(used), "%s has %u bytes", name, bytes);
+	physical_read(m, symbol("vo") - KERNEL_START, used, bytes);
+	physical_read(m, symbol(name) - KERNEL_START, wanted, bytes);
+	return memcmp(used, wanted, bytes) == 0;
 }
 
 uint32_t lab3_count(struct machine *m, unsigned vector) { return lab3_variable(m, "counts", vector); }

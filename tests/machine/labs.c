@@ -91,6 +91,18 @@ static void wrong(const struct test *t)
 	CHECK(score(report) == points, "%s gets %g points instead of %g", t->text, score(report), points);
 }
 
+/* Each check is failed by some wrong submission, or nobody has seen it fail. */
+static void covered(const struct test *t)
+{
+	char text[2000];
+	shell_must(10, "build/grader list | awk '/^[^ ]/ { on = $1 == \"%s:\" } on && $2 == \"exercise\" { print $4 }' >%s", t->text,
+		   work_path("checks"));
+	CHECK(shell(text, sizeof(text), 10, "cat %s", work_path("checks")) == 0 && *text, "'grader list' names no check of %s", t->text);
+	shell(text, sizeof(text), 10, "while read -r c; do grep -qE \"^# Fails: (.* )?$c( |$)\" labs/%s/wrong/*.diff || echo $c; done <%s",
+	      t->text, work_path("checks"));
+	CHECK(!*text, "no wrong submission fails these:\n%s", text);
+}
+
 static void leaks(const struct test *t)
 {
 	char text[4000];
@@ -127,13 +139,13 @@ const struct test *lab_tests(bool soak)
 {
 	static struct test list[MAX_WRONG];
 	static const struct { const char *name; void (*run)(const struct test *t); } parts[] = {
-		{ "reference", reference }, { "handout", handout }, { "leaks", leaks },
+		{ "reference", reference }, { "handout", handout }, { "leaks", leaks }, { "covered", covered },
 	};
 	unsigned n = 0;
 	for (unsigned i = 0; i < LABS; i++) {
 		if (soak && asprintf((char **)&list[n].name, "lab-%s-reference-2", lab_names[i]) > 0)
 			list[n].run = reference, list[n].seconds = GRADE_SECONDS, list[n].number = 1, list[n++].text = lab_names[i];
-		for (unsigned k = 0; k < 3 && !soak; k++)
+		for (unsigned k = 0; k < sizeof(parts) / sizeof(parts[0]) && !soak; k++)
 			if (asprintf((char **)&list[n].name, "lab-%s-%s", lab_names[i], parts[k].name) > 0)
 				list[n].run = parts[k].run, list[n].seconds = GRADE_SECONDS, list[n++].text = lab_names[i];
 		n = add_wrong(list, n, lab_names[i], soak);
