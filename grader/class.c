@@ -206,6 +206,8 @@ int class_grade(const struct options *given)
 	sigaction(SIGINT, &stop, NULL), sigaction(SIGTERM, &stop, NULL), sigaction(SIGHUP, &stop, NULL);
 	if (!o.out && asprintf(&out, "build/class/%s", o.lab->name) >= 0)
 		o.out = out;
+	if (o.jobs == 0) /* a part of each grading is waiting */
+		o.jobs = ((unsigned)sysconf(_SC_NPROCESSORS_ONLN) * 3 + 1) / 2;
 	shell_must(10, "mkdir -p '%s'", o.out);
 	lab_base(o.lab, false, &own); /* once, not by each */
 	unsigned n = read_entries(&o, &entries), done = run_all(&o, entries, n);

@@ -185,7 +185,7 @@ static void judge(struct grading *g, struct sandbox s, const char *log)
 	const struct options *o = g->o;
 	char seed[16], jobs[16];
 	int fds[2];
-	snprintf(seed, sizeof(seed), "%u", o->seed), snprintf(jobs, sizeof(jobs), "%u", o->jobs);
+	snprintf(seed, sizeof(seed), "%u", o->seed), snprintf(jobs, sizeof(jobs), "%u", o->jobs ? o->jobs : (unsigned)sysconf(_SC_NPROCESSORS_ONLN));
 	s.cpu_seconds = JUDGE_CPU_SECONDS, s.megabytes = JUDGE_MIB, s.file_megabytes = JUDGE_FILE_MIB;
 	s.output = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (s.output < 0 || pipe2(fds, O_CLOEXEC) < 0 || dup2(fds[1], RESULTS_FD) < 0) /* the copy stays open there */

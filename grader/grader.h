@@ -80,7 +80,7 @@ char *build_messages(const char *log);
 struct options {
 	const struct lab *lab;
 	const char *submission, *json, *junit, *html, *only, *out;
-	unsigned seed, jobs;
+	unsigned seed, jobs; /* at a time; 0: as many as the processors do best */
 	bool no_sandbox, again;
 	bool in_class;    /* one of many: the base is ready, and a grade that is there is kept unless `again` */
 };

@@ -97,8 +97,6 @@ static void parse(int argc, char **argv, struct options *o)
 		case ':': usage_error("%s needs a value", argv[optind - 1]);
 		default: usage_error("unknown option %s", argv[optind - 1]);
 		}
-	if (o->jobs == 0)
-		o->jobs = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
 static int list(const struct lab *only)
