@@ -22,6 +22,7 @@ static const struct test *const ordinary[] = {
 	gdb_tool_tests,
 	document_tests,
 	grader_tests,
+	grader_run_tests,
 	sensitive_tests,
 	trace_tests, trace_report_tests,
 	NULL,
@@ -33,6 +34,7 @@ static const struct test *const campaigns[] = {
 	rollback_soak_tests,
 	isolation_soak_tests,
 	grader_soak_tests,
+	grader_run_soak_tests,
 	NULL,
 };
 

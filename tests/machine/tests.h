@@ -9,6 +9,7 @@
 extern const struct test boot_tests[], native_tests[], program_tests[], hostile_tests[], disk_tests[], document_tests[];
 extern const struct test boot_soak_tests[], soak_tests[], switch_tests[], switch_soak_tests[], rollback_tests[], rollback_soak_tests[];
 extern const struct test isolation_tests[], isolation_soak_tests[], grader_tests[], grader_soak_tests[];
+extern const struct test grader_run_tests[], grader_run_soak_tests[];
 extern const struct test trace_tests[], trace_report_tests[];
 extern const struct test sensitive_tests[];
 extern const struct test gdb_tests[], gdb_tool_tests[];
