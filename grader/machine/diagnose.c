@@ -67,10 +67,21 @@ static const char *last_words(const struct machine *m)
 	return first;
 }
 
-static void print_message(FILE *f, const char *message)
+/* Where an exception came: a panic shows the registers first. 0: it was none. */
+static uint32_t exception_eip(const char *log, const char *message)
+{
+	enum { REGISTERS_BYTES = 400 };
+	uint32_t eip = 0;
+	if (strncmp(message, "kernel panic: exception ", 24) == 0)
+		for (const char *c = message - log > REGISTERS_BYTES ? message - REGISTERS_BYTES : log; c < message; c++)
+			sscanf(c, " eip %8x", &eip);
+	return eip;
+}
+
+static void print_message(FILE *f, const char *log, const char *message)
 {
 	const char *line = message + strcspn(message, ":") + 2; /* behind "kernel panic: " */
-	uint32_t addresses[MAX_FRAMES];
+	uint32_t addresses[1 + MAX_FRAMES];
 	unsigned lab, exercise;
 	int length = (int)strcspn(message, "\n");
 	if (strncmp(message, "vmm: failed: ", 13) == 0)
@@ -79,8 +90,10 @@ static void print_message(FILE *f, const char *message)
 		fprintf(f, "empty exercise: %.*s", (int)strcspn(line, "\n"), line);
 	else
 		fprintf(f, "%.*s", length, message);
-	unsigned n = trace_addresses(message, addresses);
-	if (n > 0 && *message == 'k')
+	addresses[0] = exception_eip(log, message);
+	bool exception = addresses[0] != 0;
+	unsigned n = exception + trace_addresses(message, addresses + exception);
+	if (n > 0 && *message == 'k' && !exception)
 		addresses[0]--; /* of the call of panic() */
 	print_where(f, "at: ", addresses, n);
 }
@@ -209,7 +222,7 @@ char *diagnose(const struct test *t)
 		return NULL;
 	out = open_memstream(&text, &size);
 	if (message)
-		print_message(out, message);
+		print_message(out, m->log, message);
 	else if (m->late)
 		print_hang(out, m);
 	else if (m->exit_status == 0)

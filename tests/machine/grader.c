@@ -192,7 +192,7 @@ static void forged(const struct test *t)
 #undef END
 }
 
-/* The cause stands first: a triple fault with its trap, and a hang with its place. */
+/* The cause stands first: a triple fault with its trap, a hang or an exception with its place. */
 static void causes(const struct test *t)
 {
 	static const struct { const char *code, *message; } cases[] = {
@@ -209,6 +209,11 @@ static void causes(const struct test *t)
 		check_said(cases[i].message);
 		check_said("kernel/mm/p2m.c:");
 	}
+	/* an exception: where it came, not where it was reported */
+	const char *dir = reference("fault");
+	shell_must(10, "sed -i '/LAB 1 TODO 5 BEGIN/a *(volatile int *)0xF0000000u = 1;' %s/kernel/mm/vm.c", dir);
+	check_status(run_grade("--submission %s --only program", dir), GRADED, "an exception");
+	check_said("at: drop_pages (kernel/mm/vm.c:");
 }
 
 const struct test grader_tests[] = {
