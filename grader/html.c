@@ -54,7 +54,9 @@ static void section(FILE *f, const json_t *test)
 	if (strcmp(outcome, "fail") == 0) {
 		fprintf(f, "<p>Read: ");
 		text(f, string(extra, "see"));
-		fprintf(f, "<br>Stop just before it: <code>make debug TEST=%s</code></p>\n", string(extra, "check"));
+		fprintf(f, "<br>");
+		text(f, string(extra, "next"));
+		fprintf(f, "</p>\n");
 	}
 	if (*output) {
 		fprintf(f, "<details%s><summary>what was seen</summary><pre>", strcmp(outcome, "fail") == 0 ? " open" : "");

@@ -81,9 +81,10 @@ static json_t *check_json(const struct result *r, unsigned number, bool graded)
 	snprintf(digits, sizeof(digits), "%u", number);
 	if (asprintf(&name, "%s: %s", t->name, t->title ? t->title : "") < 0)
 		give_up(BROKEN, "no memory");
-	json_t *j = json_pack("{s:s,s:s,s:o,s:{s:s,s:i,s:s,s:o,s:s,s:f}}", "name", name, "number", digits, "output", check_output(r), "extra_data",
+	json_t *j = json_pack("{s:s,s:s,s:o,s:{s:s,s:i,s:s,s:o,s:s,s:s,s:f}}", "name", name, "number", digits, "output", check_output(r), "extra_data",
 		"check", t->name, "exercise", (int)t->exercise, "outcome", outcomes[r->outcome], "cause",
-		r->outcome == PASSED ? json_string("") : report_text(first_line(r->reason)), "see", t->see ? t->see : "", "seconds", r->seconds);
+		r->outcome == PASSED ? json_string("") : report_text(first_line(r->reason)), "see", t->see ? t->see : "",
+		"next", next_step(t), "seconds", r->seconds);
 	if (graded && report_counts(r)) {
 		json_object_set_new(j, "status", json_string(r->outcome == PASSED ? "passed" : "failed"));
 		json_object_set_new(j, "score", json_integer(r->outcome == PASSED ? t->points : 0));
