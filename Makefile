@@ -26,6 +26,7 @@ LAB ?= $(patsubst labs/%/manifest,%,$(wildcard labs/*/manifest))
 OUT ?=
 SUBMISSION ?= .
 SEED ?= 2026
+ONLY ?=
 TEST ?=
 GUI ?=
 WERROR ?= 0
@@ -99,7 +100,7 @@ whole:
 #:   replay     record a run with a switch, and go through it in GDB forwards and backwards
 #:   log        each trap of a run with a switch, decoded; into build/traps.log
 #:   handout    LAB=NAME [OUT=DIR or OUT=NAME.tar.gz]: a lab's student tree, with its exercises empty
-#:   grade      LAB=NAME [SUBMISSION=PATH] [SEED=n]: grade this tree, or a directory, tar or zip
+#:   grade      LAB=NAME [SUBMISSION=PATH] [SEED=n] [ONLY=CHECK]: grade this tree, or a directory, tar or zip
 #:   gradescope LAB=NAME: build/gradescope-NAME.zip, an autograder for Gradescope
 #:   docs       the handbook, as a site: build/docs/index.html
 #:   doctor     which tools are there, which are missing, and the fix
@@ -184,7 +185,7 @@ grade gradescope:
 	@[ -n '$(LAB)' ] || { echo "make: which lab? make $@ LAB=NAME; NAME is one of: $(LABS)" >&2; exit 1; }
 	@tools/setup grade
 	@$(LOCKED) $(MAKE) --no-print-directory all $(B)/grader $(if $(HANDOUT),,$(B)/handout/$(LAB)/build/.made)
-	@$(ALONE) $(if $(filter grade,$@),$(B)/grader grade --lab '$(LAB)' --submission '$(SUBMISSION)' --seed '$(SEED)' --json $(B)/grade.json \
+	@$(ALONE) $(if $(filter grade,$@),$(B)/grader grade --lab '$(LAB)' --submission '$(SUBMISSION)' --seed '$(SEED)' $(if $(ONLY),--only '$(ONLY)') --json $(B)/grade.json \
 		--html $(B)/grade.html --junit $(B)/grade.xml && echo 'more: $(B)/grade.html',tools/gradescope '$(LAB)')
 
 # A student's tree lacks some pages that others refer to: no warnings there.

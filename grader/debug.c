@@ -29,9 +29,12 @@ static pid_t start_check(const struct test *t, const char *dir)
 	return pid;
 }
 
+static volatile bool terminal_gone;
+
 static void interrupt(int sig)
 {
 	interrupted = sig;
+	terminal_gone |= sig != SIGINT; /* Ctrl-C is GDB's, once that runs */
 }
 
 int debug_check(const struct options *o)
@@ -51,14 +54,19 @@ int debug_check(const struct options *o)
 	    asprintf(&stop, "hbreak %s", t->stop_at ? t->stop_at : "kmain") < 0)
 		give_up(BROKEN, "no memory");
 	printf("%s: %s\nread: %s\n", t->name, t->title, t->see ? t->see : "the handout");
-	signal(SIGINT, interrupt), signal(SIGTERM, interrupt), signal(SIGHUP, interrupt); /* Ctrl-C will be GDB's */
+	signal(SIGINT, interrupt), signal(SIGTERM, interrupt), signal(SIGHUP, interrupt);
 	pid_t check = start_check(t, dir);
 	while (access(socket, F_OK) < 0 && !interrupted && runs)
 		runs = process_wait(check, 0.02) < 0;
 	if (access(socket, F_OK) == 0 && !interrupted) {
-		pid_t gdb = process_start((char *[]){ "gdb", "-q", "-nx", "-x", "tools/gdb/cinnabar.py", "-ex", target,
-			"-ex", stop, "-ex", "continue", NULL }, -1, -1, -1);
-		status = process_wait(gdb, 1e9);
+		struct arguments a = { { "gdb", "-q", "-nx", "-x", "tools/gdb/cinnabar.py", "-ex", target, "-ex", stop, "-ex", "continue" }, 11 };
+		for (char *const *more = o->more; *more; more++)
+			arg(&a, "%s", *more);
+		pid_t gdb = process_start(a.v, -1, -1, -1);
+		while ((status = process_wait(gdb, 0.1)) < 0 && !terminal_gone)
+			;
+		if (status < 0)
+			process_kill(gdb);
 	}
 	if (runs)
 		process_kill(check);

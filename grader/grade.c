@@ -138,7 +138,8 @@ static void take_line(struct grading *g, const char *line)
 	struct result *r = &g->results[i];
 	r->outcome = (enum outcome)outcome, r->reason = strdup(reason), r->seconds = seconds, r->done = true;
 	json_decref(j);
-	report_print(r);
+	while (g->printed < g->n && g->results[g->printed].done)
+		report_print(&g->results[g->printed++]);
 }
 
 /* What all checks in QEMU take for right, and one in Bochs does not. */

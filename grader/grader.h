@@ -81,6 +81,7 @@ struct options {
 	const struct lab *lab;
 	const char *submission, *json, *junit, *html, *only, *out;
 	unsigned seed, jobs; /* at a time; 0: as many as the processors do best */
+	char *const *more; /* arguments behind the command's own */
 	bool no_sandbox, again;
 	bool in_class;    /* one of many: the base is ready, and a grade that is there is kept unless `again` */
 };
@@ -88,7 +89,7 @@ struct options {
 struct grading {
 	const struct options *o;
 	struct result results[MAX_CHECKS];
-	unsigned n;
+	unsigned n, printed; /* so many were shown */
 	char *notes;      /* lines for the reader */
 	char *not_built;  /* why nothing could be run: all checks failed by that */
 	char *checksum;   /* of files, checks and this program */

@@ -12,7 +12,7 @@ static const char usage_text[] =
 	"                    [--only CHECK] [--no-sandbox]\n"
 	"       grader class --lab LAB DIR [--out DIR] [--seed N] [--jobs N] [--again] [--no-sandbox]\n"
 	"       grader list [--lab LAB]\n"
-	"       grader debug CHECK [--seed N]\n"
+	"       grader debug CHECK [--seed N] [-- GDB ARGUMENTS]\n"
 	"       grader reference LAB\n"
 	"       grader help\n"
 	"PATH: a directory, tar (.gz .bz2 .xz .zst) or zip with the lab's files at its root or in its one top directory.\n"
@@ -160,8 +160,9 @@ int main(int argc, char **argv)
 		return class_grade(&o);
 	}
 	if (strcmp(command, "debug") == 0) {
-		one_argument(argc, argv, "the check's name");
-		o.only = argv[optind];
+		if (optind >= argc)
+			usage_error("debug needs the check's name");
+		o.only = argv[optind], o.more = argv + optind + 1;
 		lab_enter_root();
 		return debug_check(&o);
 	}

@@ -42,6 +42,17 @@ static char *next_step(const struct test *t)
 	return text;
 }
 
+/* An empty exercise stops many checks; once is enough for a reader. */
+static bool seen_empty(const char *reason)
+{
+	static char *seen;
+	char *line = first_line(reason);
+	bool again = seen && strcmp(seen, line) == 0;
+	if (strncmp(line, "empty exercise: ", 16) == 0)
+		seen = line;
+	return again;
+}
+
 void report_print(const struct result *r)
 {
 	static const char *const words[] = { "[ok]  ", "[FAIL]", "[skip]", "[ERR] " };
@@ -50,6 +61,11 @@ void report_print(const struct result *r)
 	bool color = isatty(1) && !getenv("NO_COLOR");
 	printf("%s%s%s %2u/%-2u %s: %s\n", color ? colors[r->outcome] : "", words[r->outcome], color ? "\033[m" : "",
 	       r->outcome == PASSED ? t->points : 0, t->points, t->name, t->title ? t->title : "");
+	if (r->outcome == FAILED && seen_empty(r->reason)) {
+		printf("        waits for that, too: %s\n", first_line(r->reason));
+		fflush(stdout);
+		return;
+	}
 	if (r->outcome == FAILED || r->outcome == BROKEN)
 		for (const char *s = r->reason; *s && strncmp(s, "by hand: ", 9) != 0; s += strcspn(s, "\n"), s += *s == '\n')
 			printf("        %.*s\n", (int)strcspn(s, "\n"), s); /* the rest is in the reports */
@@ -81,8 +97,8 @@ static json_t *check_json(const struct result *r, unsigned number, bool graded)
 	snprintf(digits, sizeof(digits), "%u", number);
 	if (asprintf(&name, "%s: %s", t->name, t->title ? t->title : "") < 0)
 		give_up(BROKEN, "no memory");
-	json_t *j = json_pack("{s:s,s:s,s:o,s:{s:s,s:i,s:s,s:o,s:s,s:s,s:f}}", "name", name, "number", digits, "output", check_output(r), "extra_data",
-		"check", t->name, "exercise", (int)t->exercise, "outcome", outcomes[r->outcome], "cause",
+	json_t *j = json_pack("{s:s,s:s,s:o,s:{s:s,s:i,s:s,s:o,s:s,s:s,s:f}}", "name", name, "number", digits, "output", check_output(r),
+		"extra_data", "check", t->name, "exercise", (int)t->exercise, "outcome", outcomes[r->outcome], "cause",
 		r->outcome == PASSED ? json_string("") : report_text(first_line(r->reason)), "see", t->see ? t->see : "",
 		"next", next_step(t), "seconds", r->seconds);
 	if (graded && report_counts(r)) {

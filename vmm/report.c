@@ -63,7 +63,7 @@ void vmm_fault(struct regs *r, const char *what)
 {
 	uint32_t cr2;
 	__asm__ volatile("movl %%cr2, %0" : "=r"(cr2));
-	vmm_printk("\nvmm: failed: %s, address %#x\n", what, cr2);
+	vmm_printk("\nvmm: failed: %s, vector %u, error %#x, address %#x\n", what, r->vector, r->error, cr2);
 	print_registers(r);
 	end_run(VMM_FAULT_STATUS);
 }
@@ -71,6 +71,6 @@ void vmm_fault(struct regs *r, const char *what)
 /* format.c and string.c expect the kernel's panic(). */
 void panic(const char *fmt, ...)
 {
-	vmm_printk("\nvmm: failed: %s\n", fmt);
+	vmm_printk("\nvmm: failed: %s\neip %08x\n", fmt, (uint32_t)__builtin_return_address(0) - 1);
 	end_run(VMM_FAULT_STATUS);
 }

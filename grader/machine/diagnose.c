@@ -212,13 +212,13 @@ char *diagnosis_so_far(void)
 char *diagnose(const struct test *t)
 {
 	struct machine *m = machines;
-	if (!m || m->o.bochs)
+	if (!m)
 		return NULL;
-	if (m->pid)
+	if (m->pid && !m->o.bochs)
 		free(qmp_if_there(m, "query-status", NULL)); /* notices an end that just came */
 	machine_pump(m);
 	const char *message = last_words(m);
-	if (!message && !m->late && m->pid)
+	if (!message && (m->o.bochs || (!m->late && m->pid)))
 		return NULL;
 	out = open_memstream(&text, &size);
 	if (message)

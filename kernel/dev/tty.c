@@ -11,7 +11,7 @@
 #define CONTROL(c) ((c) & 0x1F)
 enum { CHUNK = 128, ERASE = 0x7F, ESCAPE = 0x1B };
 
-extern bool panicking; /* printk.c */
+extern unsigned panicking; /* printk.c */
 
 static struct spinlock lock, console_lock;
 static struct wait_queue readers;

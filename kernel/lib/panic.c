@@ -2,7 +2,7 @@
 /* The end of the run when an invariant is broken: stop the others, say what is known, leave with PANIC_STATUS. */
 #include "proc/task.h"
 
-extern bool panicking; /* printk.c */
+extern unsigned panicking; /* printk.c */
 
 void panic_at(const uint32_t *frame, uint32_t ebx, uint32_t esi, uint32_t edi, const char *fmt, va_list ap) __attribute__((noreturn));
 
@@ -10,8 +10,12 @@ void panic_begin(void)
 {
 	vo = native_vo.cpu.ring() ? virtual_vo : native_vo; /* within a switch the table may still be the other mode's */
 	VO(irq, disable)();
-	if (__atomic_exchange_n(&panicking, true, __ATOMIC_ACQ_REL))
-		VO(cpu, shutdown)(PANIC_STATUS); /* a panic within, or two at a time */
+	unsigned me = 1 + this_cpu(), first = 0;
+	if (!__atomic_compare_exchange_n(&panicking, &first, me, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+		if (first != me)
+			VO(cpu, halt)(); /* two at a time: the first one speaks */
+		VO(cpu, shutdown)(PANIC_STATUS); /* a panic within */
+	}
 	if (nr_cpus > 1)
 		VO(irq, send)(IPI_OTHERS, VEC_HALT);
 }

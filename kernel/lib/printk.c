@@ -8,7 +8,7 @@
 static char log[LOG_BYTES];
 static uint32_t log_end; /* characters ever written */
 static struct spinlock log_lock;
-bool panicking; /* set by panic(): locks may be held by those who stopped */
+unsigned panicking; /* 1 + the CPU, set by panic(): locks may be held by those who stopped */
 
 void printk(const char *fmt, ...)
 {

@@ -11,6 +11,8 @@ struct machine *lab3_start(const struct test *t, unsigned k)
 	struct machine_options o = t->machine;
 	o.p2m = judge_shuffle(k);
 	struct machine *m = start_to_prompt(&o);
+	if (machine_debugged) /* what the check goes on with needs the debugger, which a person has now */
+		machine_send(m, t->text ? t->text : "echo virtual > /proc/mode; echo native > /proc/mode\n");
 	if (o.bochs)
 		machine_stop(m);
 	else
