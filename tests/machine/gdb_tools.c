@@ -88,6 +88,17 @@ static void trap_log(const struct test *t)
 	CHECK(calls[0] > 0 && calls[1] > 0, "system calls: %u to ring 0, %u to ring 1", calls[0], calls[1]);
 }
 
+/* What QEMU logs of a triple fault: the chain stands before it, complete. */
+static void triple_fault(const struct test *t)
+{
+	shell(text, sizeof(text), t->seconds, "printf '%%s\n' "
+	      "'     0: v=0e e=0007 i=0 cpl=3 IP=001b:08049416 pc=08049416 SP=0023:bffff388 CR2=0805926c' "
+	      "'     1: v=08 e=0000 i=0 cpl=3 IP=001b:08049416 pc=08049416 SP=0023:bffff388 env->regs[R_EAX]=ffffff00' "
+	      "'Triple fault' | tools/trap-log build 2>&1");
+	CHECK(strcmp(text, "0\t0e\t#PF\t0007\t3>?\tuser:08049416 CR2=0805926c\t-\n"
+	      "1\t08\t#DF\t0000\t3>?\tuser:08049416\t-\n# Triple fault\n") == 0, "trap-log: %s", text);
+}
+
 /* Bochs's debugger knows the symbols of kernel and VMM. */
 static void bochs(const struct test *t)
 {
@@ -177,6 +188,7 @@ static void vscode(const struct test *t)
 
 #define ROW(n, f, s) { .name = "gdb-" n, .run = f, .seconds = s, .machine = { .free_running = true } }
 const struct test gdb_tool_tests[] = {
-	ROW("replay", replay, 60), ROW("debug", debug, 60), ROW("trap-log", trap_log, 60), ROW("bochs", bochs, 120), ROW("vscode", vscode, 60),
+	ROW("replay", replay, 60), ROW("debug", debug, 60), ROW("trap-log", trap_log, 60), ROW("triple-fault", triple_fault, 20),
+	ROW("bochs", bochs, 120), ROW("vscode", vscode, 60),
 	{ 0 },
 };
