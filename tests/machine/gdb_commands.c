@@ -186,7 +186,7 @@ static void look(const struct test *t)
 	unsigned n = machine_state(m, c);
 	ask_all((const char *const[]){ "cb where", "cb gdt", "cb idt", "cb tss", "cb pt vo", "cb pt &image_start", "cb pt 0xc0555123",
 		"cb pt 0xc1234567", "cb pt 0x8048000", "cb pt 0x1000", "cb pt vmm_cpus", "cb frames", "cb vo", "cb events", "cb ps",
-		"cb bt 1", NULL });
+		"cb bt 1", "cb monitor info lapic", NULL });
 	answer("cb where");
 	for (unsigned i = 0; i < n; i++)
 		want("%s mode, ring %u%s, CPU %u", t->number ? "virtual" : "native", c[i].cpl, t->number && c[i].cpl == 0 ? " (VMM)" : "", i);
@@ -194,6 +194,7 @@ static void look(const struct test *t)
 	check_walks(m, &c[0]);
 	check_frames(m, &c[0]);
 	check_kernel(m, &c[0], t->number);
+	CHECK(strstr(answer("cb monitor info lapic"), "LVTT") && !strchr(part, '\r'), "cb monitor: %s", part);
 	if (n > 1) {
 		uint32_t esp0;
 		virtual_read(m, c[1].cr3, c[1].tr.base + 4, &esp0, 4);
@@ -313,7 +314,7 @@ static void symbols(const struct test *t)
 static void help(const struct test *t)
 {
 	static const char *const names[] = { "where", "phase", "step-phase", "next-ring", "gdt", "idt", "tss", "pt", "frames", "diff", "vo",
-					     "events", "ps", "bt" };
+					     "events", "monitor", "ps", "bt" };
 	char *line, wanted[60];
 	size_t size;
 	FILE *f = open_memstream(&line, &size);

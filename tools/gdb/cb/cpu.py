@@ -57,9 +57,7 @@ class Cpu:
 
 
 def all_cpus():
-    machine.connection()
-    text = gdb.execute("monitor info registers -a", to_string=True)
-    parts = re.split(r"^CPU#(\d+)\s*$", text.replace("\r", ""), flags=re.M)[1:]
+    parts = re.split(r"^CPU#(\d+)\s*$", machine.monitor("info registers -a"), flags=re.M)[1:]
     if not parts:
         raise gdb.GdbError("the machine's monitor shows no registers: is this QEMU?")
     return [Cpu(int(index), part) for index, part in zip(parts[::2], parts[1::2])]

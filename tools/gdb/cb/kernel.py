@@ -32,7 +32,7 @@ With the use count of every CPU, which must be zero for a switch, and whether a 
 class Events(Command):
     """Virtual IF, pending events and exits of each CPU, from the pages that kernel and VMM share: cb events
 
-In native mode nothing uses them; interrupts are then the hardware's ('monitor info pic', 'monitor info lapic')."""
+In native mode nothing uses them; interrupts are then the hardware's ('cb monitor info lapic', 'cb monitor info pic')."""
 
     def run(self, words):
         self.no_words(words)
@@ -44,6 +44,15 @@ In native mode nothing uses them; interrupts are then the hardware's ('monitor i
             print("CPU %d: %s" % (here.index, "virtual IF %d, pending: %s" % (bool(int(page["vif"])), " ".join(pending) or "none")
                                   if here.virtual else "native: interrupts are the hardware's"))
             print("  exits: " + ", ".join("%s %d" % (name, page["exits"][i]) for i, name in enumerate(exits)))
+
+
+class Monitor(Command):
+    """What QEMU's monitor answers: cb monitor COMMAND
+
+For example 'cb monitor info lapic'. GDB's own 'monitor' shows nothing beneath the source window."""
+
+    def run(self, words):
+        print(machine.monitor(" ".join(words)).rstrip())
 
 
 # --- tasks ---
@@ -122,4 +131,4 @@ It follows the frame pointers and passes through traps. GDB's own 'bt' shows the
             print("program entered the kernel at %08x, stack %08x" % (user["eip"], user["esp"]))
 
 
-Vo(), Events(), Ps(), Bt()
+Vo(), Events(), Monitor(), Ps(), Bt()

@@ -113,6 +113,12 @@ def connection():
     return found
 
 
+def monitor(command):
+    """What QEMU's monitor answers, in lines as they end here: a carriage return would wipe them out beneath GDB's source window."""
+    connection()
+    return gdb.execute("monitor " + command, to_string=True).replace("\r", "")
+
+
 def read(address, size):
     connection()
     return gdb.selected_inferior().read_memory(address, size).tobytes()
