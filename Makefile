@@ -92,8 +92,8 @@ whole:
 #:              STEPS=phases|instructions DIRECTION=attach|detach|both OUT=file
 #:   report     the benchmarks as one page with plots, beside other systems: build/report/index.html
 #:   run        interactive shell on this terminal (Ctrl-A X ends QEMU); GUI=1 for the VGA window
-#:   run-bochs  the same ISO in Bochs
 #:   iso        build/cinnabar.iso: GRUB, kernel and root file system; also boots a PC
+#:   run-bochs  this ISO in Bochs, on this terminal
 #:   gdb        QEMU stopped at its first instruction, with GDB attached (docs/debugging.md)
 #:   debug      TEST=CHECK: the same for a lab's check, stopped at its exercise
 #:   debug-bochs  Bochs in its own debugger, with symbols
