@@ -7,11 +7,12 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "site"))
 
 project = "Cinnabar"
-extensions = ["myst_parser", "excerpts"]
+extensions = ["myst_parser", "excerpts", "theme"]
 root_doc = "docs/index"
 include_patterns = ["README.md", "docs/*.md", "labs/*/handout.md"]
 exclude_patterns = ["build", ".git"]
 myst_heading_anchors = 3
+highlight_language = "none"
 
 html_theme = "furo"
 html_title = "Cinnabar"
