@@ -8,6 +8,9 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <poll.h>
+#include <pty.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #define KERNEL_BASE 0xC0000000u
 
@@ -57,6 +60,31 @@ static void debug(const struct test *t)
 	want("* native (no VO yet) mode, ring 0, CPU 0");
 	want("  boot mode, ring 0, CPU 1, halted");
 	want("serial line:");
+}
+
+/* A terminal that is closed while the machine runs: GDB and QEMU end, and no temporary folder is left. */
+static void hang_up(const struct test *t)
+{
+	char *const argv[] = { "tools/debug", "-ex", "continue", "-ex", "continue", NULL }, tmp[300];
+	int terminal;
+	snprintf(tmp, sizeof(tmp), "%s", work_path("tmp"));
+	CHECK(mkdir(tmp, 0700) == 0, "%s: %m", tmp);
+	pid_t pid = forkpty(&terminal, NULL, NULL, &(struct winsize){ .ws_row = 40, .ws_col = 100 });
+	if (pid == 0) {
+		setenv("TMPDIR", tmp, 1);
+		setenv("TERM", "xterm", 1);
+		execv(argv[0], argv);
+		_exit(127);
+	}
+	CHECK(pid > 0, "no terminal: %m");
+	do { /* until the shell in the machine waits: GDB waits for the machine then */
+		struct pollfd p = { .fd = terminal, .events = POLLIN };
+		CHECK(poll(&p, 1, 50) <= 0 || read(terminal, text, sizeof(text)) > 0, "tools/debug ended");
+	} while (shell(text, sizeof(text), 5, "grep -qs 'cinnabar:/' %s/*/serial", tmp) != 0);
+	close(terminal);
+	for (double end = now() + t->seconds / 2; waitpid(pid, NULL, WNOHANG) == 0; poll(NULL, 0, 10))
+		CHECK(now() < end, "tools/debug does not end with its terminal");
+	CHECK(rmdir(tmp) == 0, "left behind in %s: %m", tmp);
 }
 
 /* One line a trap: as many hypercalls as the VMM counted, from ring 1 to 0; system calls to ring 0, then to ring 1, then to 0 again. */
@@ -188,7 +216,7 @@ static void vscode(const struct test *t)
 
 #define ROW(n, f, s) { .name = "gdb-" n, .run = f, .seconds = s, .machine = { .free_running = true } }
 const struct test gdb_tool_tests[] = {
-	ROW("replay", replay, 60), ROW("debug", debug, 60), ROW("trap-log", trap_log, 60), ROW("triple-fault", triple_fault, 20),
-	ROW("bochs", bochs, 120), ROW("vscode", vscode, 60),
+	ROW("replay", replay, 60), ROW("debug", debug, 60), ROW("hang-up", hang_up, 40), ROW("trap-log", trap_log, 60),
+	ROW("triple-fault", triple_fault, 20), ROW("bochs", bochs, 120), ROW("vscode", vscode, 60),
 	{ 0 },
 };
