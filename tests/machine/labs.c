@@ -103,6 +103,25 @@ static void covered(const struct test *t)
 	CHECK(!*text, "no wrong submission fails these:\n%s", text);
 }
 
+/* `make debug` stops at the exercise: for each check of a lab but those in Bochs, or each number-th. */
+static void debugs(const struct test *t)
+{
+	char names[2000], text[8000];
+	unsigned i = 0, tried = 0;
+	shell(names, sizeof(names), 10, "build/grader list | awk '/^[^ ]/ { on = $1 == \"%s:\" } on && $2 == \"exercise\" { print $4 }'", t->text);
+	for (char *name = strtok(names, "\n"); name; name = strtok(NULL, "\n")) {
+		if (i++ % t->number)
+			continue;
+		int status = shell(text, sizeof(text), 60, "build/grader debug %s -- -batch -ex 'cb where' 2>&1 </dev/null", name);
+		if (strstr(text, "runs in Bochs"))
+			continue;
+		CHECK(status == 0 && strstr(text, "Breakpoint 1") && strstr(text, "mode, ring "), "make debug TEST=%s: status %d\n%s", name,
+		      status, text);
+		tried++;
+	}
+	CHECK(tried >= 2, "only %u checks of %s were tried", tried, t->text);
+}
+
 static void leaks(const struct test *t)
 {
 	char text[4000];
@@ -143,6 +162,8 @@ const struct test *lab_tests(bool soak)
 	};
 	unsigned n = 0;
 	for (unsigned i = 0; i < LABS; i++) {
+		if (asprintf((char **)&list[n].name, soak ? "lab-%s-debug-all" : "lab-%s-debug", lab_names[i]) > 0)
+			list[n].run = debugs, list[n].seconds = GRADE_SECONDS, list[n].number = soak ? 1 : 7, list[n++].text = lab_names[i];
 		if (soak && asprintf((char **)&list[n].name, "lab-%s-reference-2", lab_names[i]) > 0)
 			list[n].run = reference, list[n].seconds = GRADE_SECONDS, list[n].number = 1, list[n++].text = lab_names[i];
 		for (unsigned k = 0; k < sizeof(parts) / sizeof(parts[0]) && !soak; k++)
