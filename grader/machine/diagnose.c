@@ -67,21 +67,21 @@ static const char *last_words(const struct machine *m)
 	return first;
 }
 
-/* Where an exception came: a panic shows the registers first. 0: it was none. */
-static uint32_t exception_eip(const char *log, const char *message)
+/* The registers and callers of an exception, which a panic shows first; NULL if it was none. */
+static const char *exception_trace(const char *log, const char *message)
 {
-	enum { REGISTERS_BYTES = 400 };
-	uint32_t eip = 0;
+	const char *last = NULL;
 	if (strncmp(message, "kernel panic: exception ", 24) == 0)
-		for (const char *c = message - log > REGISTERS_BYTES ? message - REGISTERS_BYTES : log; c < message; c++)
-			sscanf(c, " eip %8x", &eip);
-	return eip;
+		for (const char *at = log; (at = strstr(at, "\neip ")) && at < message; at++)
+			last = at + 1;
+	return last;
 }
 
 static void print_message(FILE *f, const char *log, const char *message)
 {
 	const char *line = message + strcspn(message, ":") + 2; /* behind "kernel panic: " */
-	uint32_t addresses[1 + MAX_FRAMES];
+	const char *exception = exception_trace(log, message);
+	uint32_t addresses[MAX_FRAMES];
 	unsigned lab, exercise;
 	int length = (int)strcspn(message, "\n");
 	if (strncmp(message, "vmm: failed: ", 13) == 0)
@@ -90,9 +90,7 @@ static void print_message(FILE *f, const char *log, const char *message)
 		fprintf(f, "empty exercise: %.*s", (int)strcspn(line, "\n"), line);
 	else
 		fprintf(f, "%.*s", length, message);
-	addresses[0] = exception_eip(log, message);
-	bool exception = addresses[0] != 0;
-	unsigned n = exception + trace_addresses(message, addresses + exception);
+	unsigned n = trace_addresses(exception ? exception : message, addresses);
 	if (n > 0 && *message == 'k' && !exception)
 		addresses[0]--; /* of the call of panic() */
 	print_where(f, "at: ", addresses, n);
