@@ -135,7 +135,7 @@ int main(int argc, char **argv)
 		return inner(argc - 2, argv + 2);
 	if (strcmp(command, "record") == 0)
 		return recording_inner(argc - 2, argv + 2);
-	if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0)
+	if (strcmp(command, "help") == 0 || strcmp(argv[argc - 1], "--help") == 0 || strcmp(command, "-h") == 0)
 		return fputs(usage_text, stdout) < 0;
 	if (!*command)
 		usage_error("which command?");

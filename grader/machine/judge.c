@@ -19,6 +19,7 @@ static bool diagnosing;
 static char undiagnosed[1000]; /* the verdict, should time run out during its diagnosis */
 static jmp_buf diagnosis_failed;
 const char *work_dir, *build_dir = "build", *kernel_file = "build/cinnabar", *vmm_file = "build/vmm", *judge_files;
+const char *judge_context;
 const char *const outcome_words[4] = { "ok  ", "FAIL", "skip", "ERR " };
 unsigned judge_seed = 2026;
 void (*judge_outside)(enum outcome outcome, const char *why);
@@ -67,7 +68,7 @@ void give_up(enum outcome outcome, const char *why, ...)
 	if (diagnosing)
 		longjmp(diagnosis_failed, 1);
 	va_start(ap, why);
-	if (vasprintf(&text, why, ap) < 0)
+	if (vasprintf(&text, why, ap) < 0 || (judge_context && asprintf(&text, "%s: %s", judge_context, text) < 0))
 		text = "no memory";
 	va_end(ap);
 	if (report_fd < 0) {

@@ -32,6 +32,8 @@ extern unsigned judge_seed;
 /* The k-th order of machine frames of this run: "shuffle:N", for machine_options.p2m. */
 const char *judge_shuffle(unsigned k);
 
+/* What a test does just now; stands before the reason if it gives up. NULL: nothing. */
+extern const char *judge_context;
 /* Not x: FAILED with this reason. */
 #define CHECK(x, ...) do { if (!(x)) give_up(FAILED, __VA_ARGS__); } while (0)
 

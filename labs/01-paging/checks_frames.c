@@ -194,8 +194,10 @@ void lab1_check_counts(struct guest *g, unsigned loads, const char *when)
 			      "%s: %u references to frame %#x were not counted", when, count[mfn], mfn);
 		else
 			CHECK(COUNT(*f) == count[mfn] + base,
-			      "%s: frame %#x is %s with count %u, but there are %u references (V7)", when, mfn,
-			      lab1_type(TYPE(*f)), COUNT(*f), count[mfn] + base);
+			      "%s: frame %#x is %s with count %u, but there are %u references (V7): %s", when, mfn,
+			      lab1_type(TYPE(*f)), COUNT(*f), count[mfn] + base,
+			      COUNT(*f) > count[mfn] + base ? "what was counted for something refused was not taken back"
+							    : "not all were counted");
 	}
 	check_list(g, frames, generation, when);
 	free(frames), free(count);
