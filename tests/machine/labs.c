@@ -89,6 +89,9 @@ static void wrong(const struct test *t)
 	CHECK(strcmp(failed_checks(report, failed, sizeof(failed)), wanted) == 0, "%s fails: %sbut should fail: %s", t->text, failed, wanted);
 	double points = atof(promised(lab, diff, "Score"));
 	CHECK(score(report) == points, "%s gets %g points instead of %g", t->text, score(report), points);
+	const char *says = promised(lab, diff, "Says");
+	char *text = json_dumps(report, 0);
+	CHECK(strstr(text, says), "the report of %s does not say '%s':\n%s", t->text, says, text);
 }
 
 /* Each check is failed by some wrong submission, or nobody has seen it fail. */
