@@ -48,7 +48,7 @@
 #define PF_USER 0x4
 #define PF_RESERVED 0x8
 
-/* Selectors. Indices are the same in both modes; only the DPL of the kernel's changes (DESIGN.md, 5). */
+/* Selectors. Indices are the same in both modes; only the DPL of the kernel's changes (docs/machine.md). */
 #define SEL_KCODE 0x08
 #define SEL_KDATA 0x10
 #define SEL_UCODE 0x1B

@@ -140,8 +140,9 @@ static void account_shared(struct cpu *c)
 
 /*
  * The shared tables and the directory stay read-only from now on, in both modes: the kernel has no more to write there. Type
- * SHARED, count 0, in every generation. frames_warm_up() does this to each table in `upper` and to the kernel's directory;
- * behind it no CPU (there is one) has a TLB entry of before. The direct map's entries are global. Handout, 5.3.
+ * SHARED, count 0, in every generation. frames_warm_up() does this to each present table of the kernel's slots (KERNEL_SLOT to
+ * VMM_SLOT - 1; `upper` goes on with the VMM's own) and to the kernel's directory; behind it no CPU (there is one) has a TLB
+ * entry of before. The direct map's entries are global. Handout, 5.3.
  */
 static void fix_shared(struct cpu *c, mfn_t mfn)
 {

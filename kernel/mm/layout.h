@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The address space, the same in every page directory and every mode (DESIGN.md, 3). For C and assembly. */
+/* The address space, the same in every page directory and every mode (docs/vmm.md). For C and assembly. */
 #ifndef MM_LAYOUT_H
 #define MM_LAYOUT_H
 

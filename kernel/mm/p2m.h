@@ -28,8 +28,8 @@ uint32_t p2m_count(const struct frame_range *usable, unsigned n, const struct fr
 /*
  * p2m_build - fill p2m[0..nr_pfns-1] and m2p[0..nr_mfns-1] (both must be set and sized).
  * usable, reserved: as for p2m_count; fixed: frames that keep pfn == mfn (kernel image, boot memory).
- * Identity keeps pfn == mfn wherever the frame is usable; pfns that the machine has no frame for get the highest
- * ones. Shuffle permutes all but the fixed ones by a generator seeded with order.seed.
+ * Identity keeps pfn == mfn wherever the frame is usable; pfns that the machine has no frame for get usable ones
+ * from nr_pfns on. Shuffle permutes all but the fixed ones by a generator seeded with order.seed.
  * Result: 0; -EINVAL if a fixed frame is not usable or not below nr_pfns.
  */
 int p2m_build(const struct frame_range *usable, unsigned n, const struct frame_range *reserved, unsigned nr_reserved,
