@@ -106,7 +106,7 @@ whole:
 #:   doctor     which tools are there, which are missing, and the fix
 #:   size       code lines against their budgets
 #:   check      static checks: sensitive instructions, licences, style, budgets
-#:   setup      install what is missing for demo and test
+#:   setup      install all that is missing
 #:   clean      remove build/
 #:
 #:   VO=static native operations bound at compile time (no mode switch), to measure what the VO costs
@@ -188,10 +188,9 @@ grade gradescope:
 	@$(ALONE) $(if $(filter grade,$@),$(B)/grader grade --lab '$(LAB)' --submission '$(SUBMISSION)' --seed '$(SEED)' $(if $(ONLY),--only '$(ONLY)') --json $(B)/grade.json \
 		--html $(B)/grade.html --junit $(B)/grade.xml && echo 'more: $(B)/grade.html',tools/gradescope '$(LAB)')
 
-# A student's tree lacks some pages that others refer to: no warnings there.
 docs:
 	@tools/setup docs
-	@sphinx-build $(if $(HANDOUT),-Q,-q -W --keep-going) -n -E -c docs -d $(B)/doctrees -b html . $(B)/docs
+	@sphinx-build -q -W --keep-going -n -E -c docs -d $(B)/doctrees -b html . $(B)/docs
 	@echo 'docs: open build/docs/index.html'
 
 doctor:
