@@ -50,7 +50,7 @@ void traps_warm_up(void)
  * ring 1: the interrupted stack, three words. Below them the error code, if has_error. The frame's EFLAGS are r's, but for IF: from ring
  * 3 it is 1, from ring 1 it is virtual IF. Then virtual IF is 0; in r->eflags TF, NT, AC and IOPL are 0 and IF stays 1; CS and SS
  * are the kernel's, RPL 1. All other registers are as they were. The kernel's stack may be anywhere, so only copy_to_kernel()
- * stores to it; if that fails, stop_kernel(r, "no kernel stack for a bounce", address).
+ * stores to it; if that fails, stop_kernel(r, "no kernel stack for a bounce", where the frame was to begin).
  */
 void bounce(struct cpu *c, struct regs *r, unsigned vector)
 {
