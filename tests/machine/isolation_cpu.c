@@ -150,7 +150,7 @@ void interrupts(struct victim *v)
 	}
 }
 
-/* Whether a data segment register may be loaded: by the table in DESIGN.md, 5. */
+/* Whether a data segment register may be loaded: by the table in docs/machine.md. */
 static bool loadable(uint32_t selector, unsigned cpl)
 {
 	unsigned index = selector >> 3, rpl = selector & 3, need = rpl > cpl ? rpl : cpl;
