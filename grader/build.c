@@ -8,6 +8,9 @@
 #include <fcntl.h>
 #include <signal.h>
 
+/* At a line's begin only: what a submission makes the compiler say stands behind its file's name. */
+#define KILLED_LINE "gcc: fatal error: Killed signal terminated"
+
 enum { BUILD_CPU_SECONDS = 30, BUILD_SECONDS = 300, BUILD_MIB = 1024, BUILD_FILE_MIB = 64, MESSAGE_BYTES = 6000 };
 
 void write_file(const char *path, const char *text, size_t bytes)
@@ -69,7 +72,8 @@ static void check_environment(const char *tree, int status, const char *text)
 	char *probe, *room = calloc(1, 1 << 20);
 	if (status < 0)
 		give_up(BROKEN, "the build was not done within %d s", BUILD_SECONDS);
-	if (status >= KILLED || status == KILLED - 128 + SIGKILL || strstr(text, "Killed signal terminated"))
+	if (status >= KILLED || status == KILLED - 128 + SIGKILL || strncmp(text, KILLED_LINE, strlen(KILLED_LINE)) == 0 ||
+	    strstr(text, "\n" KILLED_LINE))
 		give_up(BROKEN, "the build was killed from outside: %s", text);
 	if (status != MAKE_FAILED)
 		give_up(BROKEN, "make was not run (status %d): %s", status, text);

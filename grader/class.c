@@ -4,7 +4,6 @@
  * reports are its memory: a second run grades only what has no grade for the same files, checks and seed.
  */
 #include "grader.h"
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +45,8 @@ static const char *outcome(const struct entry *e)
 	return s ? s : "error";
 }
 
-static void start(const struct options *o, struct entry *e)
+/* Result: whether it runs; if not, it is done, with an error. */
+static bool start(const struct options *o, struct entry *e)
 {
 	char *submission, seed[16], *argv[20];
 	unsigned n = 0;
@@ -63,29 +63,22 @@ static void start(const struct options *o, struct entry *e)
 		argv[n++] = "--no-sandbox";
 	argv[n] = NULL;
 	int log = open(path_of(o, e->name, ".log"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (log < 0)
-		give_up(BROKEN, "%s: %s", o->out, strerror(errno));
+	if (log < 0) { /* a name that is too long, say */
+		e->state = DONE;
+		e->report = report_no_grade(o, "error", strerror(errno));
+		return false;
+	}
 	e->pid = process_start(argv, -1, log, log);
 	e->state = RUNNING;
 	close(log);
-}
-
-/* A submission's name may hold anything; a terminal must not obey it. Result: valid until the next call. */
-static const char *printable(const char *name)
-{
-	static char text[256];
-	snprintf(text, sizeof(text), "%s", name);
-	for (char *c = text; *c; c++)
-		if (iscntrl((unsigned char)*c))
-			*c = '?';
-	return text;
+	return true;
 }
 
 static void print_progress(const struct entry *e, unsigned done, unsigned n)
 {
 	const json_t *score = json_object_get(e->report, "score"), *extra = json_object_get(e->report, "extra_data");
 	bool line = isatty(1);
-	printf("%s[%u/%u] %s: ", line ? "\r\033[K" : "", done, n, printable(e->name));
+	printf("%s[%u/%u] %s: ", line ? "\r\033[K" : "", done, n, report_printable(e->name, strlen(e->name)));
 	if (score)
 		printf("%lld of %lld", json_integer_value(score), json_integer_value(json_object_get(extra, "max_score")));
 	else
@@ -113,8 +106,13 @@ static unsigned run_all(const struct options *o, struct entry *entries, unsigned
 {
 	unsigned started = 0, running = 0, done = 0;
 	while (running > 0 || (started < n && !interrupted)) {
-		for (; running < o->jobs && started < n && !interrupted; running++)
-			start(o, &entries[started++]);
+		while (running < o->jobs && started < n && !interrupted) {
+			struct entry *e = &entries[started++];
+			if (start(o, e))
+				running++;
+			else
+				print_progress(e, ++done, n);
+		}
 		for (struct entry *e = entries; e < entries + started; e++) {
 			int status = e->state == RUNNING ? process_wait(e->pid, 0) : -1;
 			if (status < 0)
@@ -186,7 +184,7 @@ static unsigned list_others(const struct entry *entries, unsigned n)
 			continue;
 		errors += strcmp(outcome(e), "error") == 0;
 		why = why ? why : "no report; see its .log";
-		printf("%s: %s: %.*s\n", outcome(e), printable(e->name), (int)strcspn(why, "\n"), why);
+		printf("%s: %s: %s\n", outcome(e), report_printable(e->name, strlen(e->name)), report_printable(why, strcspn(why, "\n")));
 	}
 	return errors;
 }

@@ -71,7 +71,7 @@ static void note(struct grading *g, const char *fmt, ...)
 	if (vasprintf(&line, fmt, ap) < 0 || asprintf(&all, "%s%s\n", g->notes, line) < 0)
 		give_up(BROKEN, "no memory");
 	va_end(ap);
-	printf("note: %s\n", line);
+	printf("note: %s\n", report_printable(line, strlen(line)));
 	g->notes = all;
 }
 
@@ -229,7 +229,8 @@ static void add_checks(struct grading *g)
 /* Nothing could be run. */
 static void fail_all(struct grading *g)
 {
-	printf("%s", g->not_built);
+	for (const char *s = g->not_built; *s; s += strcspn(s, "\n"), s += *s == '\n')
+		printf("%s\n", report_printable(s, strcspn(s, "\n")));
 	for (unsigned i = 0; i < g->n; i++) {
 		struct result *r = &g->results[i];
 		r->outcome = FAILED, r->done = true, r->reason = "nothing was run: see above";
@@ -303,7 +304,7 @@ int grade(const struct options *o)
 	choose_sandbox(g, own);
 	struct sandbox s = { .tree = grade_path("tree"), .none = o->no_sandbox };
 	for (unsigned i = 0; i < n && !g->not_built; i++)
-		g->not_built = t->text[i] ? submission_refusal(files[i], t->text[i]) : NULL;
+		g->not_built = t->text[i] ? submission_refusal(files[i], t->text[i], t->bytes[i]) : NULL;
 	if (!g->not_built) {
 		lab_copy(base, s.tree);
 		build_place(s.tree, files, n, t);

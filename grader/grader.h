@@ -46,7 +46,7 @@ void archive_take(const char *path, char *const *wanted, unsigned n, struct take
 /* The wanted file that path is, "kernel/a.c" or "top/kernel/a.c", or -1. prefix: bytes of "top/". */
 int submission_match(const char *path, char *const *wanted, unsigned n, size_t *prefix);
 /* A line that takes files from elsewhere into the kernel (.incbin, #include "/..."), as a message; or NULL. */
-char *submission_refusal(const char *name, const char *text);
+char *submission_refusal(const char *name, const char *text, size_t bytes);
 
 /* --- the sandbox (sandbox.c) --- */
 
@@ -121,6 +121,8 @@ extern volatile int interrupted;
 
 /* Text as JSON, whatever bytes a guest or a compiler put into it. */
 json_t *report_text(const char *text);
+/* n bytes of a text without what a terminal would obey. */
+char *report_printable(const char *s, size_t n);
 /* A live line. */
 void report_print(const struct result *r);
 /* All that is known, in Gradescope's format. */

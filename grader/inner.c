@@ -5,8 +5,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-/* Ten times what any check of a sound kernel takes that does not say that it needs more; a hang costs a few seconds. */
-enum { BUDGET = 300, PATIENCE = 4 };
+/* Three times what any check of a sound kernel takes that does not say that it needs more; a hang costs a second. */
+enum { BUDGET = 100, PATIENCE = 4 };
 static struct result *first;
 
 static void report(const struct result *r, unsigned done, unsigned all)

@@ -35,13 +35,19 @@ void lab_enter_root(void)
  */
 #define ALONE "env -i PATH=\"$PATH\" TMPDIR=\"${TMPDIR:-/tmp}\" LC_ALL=C "
 
-/* Written and built, unless that is done. One does it, the others wait. */
+/* One writes and builds build/handout (LOCK_EX; as the Makefile does), or many copy it (LOCK_SH). Result: to be closed. */
+static int lock(int how)
+{
+	int fd = open("build/.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || flock(fd, how) < 0)
+		give_up(BROKEN, "build/.lock: %s", strerror(errno));
+	return fd;
+}
+
+/* Written and built, unless that is done. */
 static void build(const struct lab *lab, const char *base)
 {
-	int fd;
-	fd = open("build/.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || flock(fd, LOCK_EX) < 0)
-		give_up(BROKEN, "build/.lock: %s", strerror(errno));
+	int fd = lock(LOCK_EX);
 	shell_must(300, ALONE "make -s build/handout/%s/build/.made && " ALONE "make -s -C '%s' all", lab->name, base);
 	close(fd);
 }
@@ -95,8 +101,10 @@ unsigned lab_files(const char *base, const struct lab *lab, char *files[MAX_FILE
 /* Only what a build needs: no history, no machine's leftovers. -p: make compares times. */
 void lab_copy(const char *base, const char *to)
 {
+	int fd = lock(LOCK_SH);
 	shell_must(60, "mkdir -p '%s/build' && cd '%s' && cp -a Makefile kernel vmm include user tools labs '%s' && cd build && "
 		   "cp -a cinnabar vmm rootfs.ext2 kernel user bin '%s/build'", to, base, to, to);
+	close(fd);
 }
 
 char *lab_changed(const char *base, const struct lab *lab, char *const *files, unsigned n)

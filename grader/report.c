@@ -4,6 +4,7 @@
  * a grade there is no "score" in it, so that nothing can take an error for zero points.
  */
 #include "grader.h"
+#include <ctype.h>
 #include <errno.h>
 
 enum { FORMAT = 1 };
@@ -27,9 +28,18 @@ bool report_counts(const struct result *r)
 	return r->outcome != SKIPPED;
 }
 
+char *report_printable(const char *s, size_t n)
+{
+	char *copy = strndup(s, n);
+	for (char *c = copy; *c; c++)
+		if (iscntrl((unsigned char)*c) && *c != '\t')
+			*c = '?';
+	return copy;
+}
+
 static char *first_line(const char *text)
 {
-	return strndup(text ? text : "", strcspn(text ? text : "", "\n"));
+	return report_printable(text ? text : "", strcspn(text ? text : "", "\n"));
 }
 
 /* How to look at it oneself. */
@@ -68,7 +78,7 @@ void report_print(const struct result *r)
 	}
 	if (r->outcome == FAILED || r->outcome == BROKEN)
 		for (const char *s = r->reason; *s && strncmp(s, "by hand: ", 9) != 0; s += strcspn(s, "\n"), s += *s == '\n')
-			printf("        %.*s\n", (int)strcspn(s, "\n"), s); /* the rest is in the reports */
+			printf("        %s\n", first_line(s)); /* the rest is in the reports */
 	else if (r->outcome == SKIPPED)
 		printf("        %s\n", first_line(r->reason));
 	if (r->outcome == FAILED)

@@ -144,9 +144,12 @@ static const char *bad_line(const char *line)
 	return strncmp(line, "include", 7) == 0 ? bad_include(line + 7) : NULL;
 }
 
-char *submission_refusal(const char *name, const char *text)
+char *submission_refusal(const char *name, const char *text, size_t bytes)
 {
 	unsigned number = 1;
+	char *binary;
+	if (strlen(text) < bytes && asprintf(&binary, "%s has a NUL byte in it: that is no source", name) > 0)
+		return binary;
 	for (const char *line = text;; number++) {
 		const char *what = bad_line(line);
 		char *message;

@@ -66,7 +66,9 @@ const char *gdb_command(struct machine *m, double seconds, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	transmit(m, text);
-	const char *answer = receive(m, seconds);
+	const char *answer = receive(m, seconds * machine_patience);
+	for (double end = now() + 5; !answer && !machine_ended(m) && now() < end;) /* was it killed? then this gives up */
+		usleep(2000);
 	if (!answer)
 		give_up(FAILED, "GDB stub: no answer to %s within %.0f s", text, seconds);
 	return answer;

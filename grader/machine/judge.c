@@ -104,6 +104,10 @@ static void time_over(int sig)
 /* In the test's process. */
 static void child(struct result *r, int fd)
 {
+	enum { INHERITED = 64 };
+	for (int other = 3; other < INHERITED; other++) /* results of others, say: a test has its own pipe only */
+		if (other != fd)
+			close(other);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setpgid(0, 0);
 	signal(SIGINT, SIG_DFL), signal(SIGTERM, SIG_DFL), signal(SIGPIPE, SIG_IGN);
@@ -243,8 +247,10 @@ static void xml_text(FILE *f, const char *s)
 	for (; *s; s++)
 		if (strchr("<>&\"", *s))
 			fprintf(f, "&#%d;", *s);
-		else if ((unsigned char)*s >= ' ' || *s == '\n' || *s == '\t')
+		else if (*s >= ' ' || *s == '\n' || *s == '\t')
 			fputc(*s, f);
+		else if ((unsigned char)*s >= 128) /* whatever a guest wrote */
+			fputc('?', f);
 }
 
 void judge_write_junit(const char *path, const char *suite, const struct result *results, unsigned n, double seconds)

@@ -3,7 +3,7 @@
  * Judging machines: a test is a short function that starts a machine, brings it into a state and looks at it from
  * outside. Tests of this project and checks of the labs have the same form; each runs in a process of its own, with its
  * own directory and time limit, some at a time. A test ends by returning (passed) or by give_up(), which sends outcome and
- * reason up a pipe; whatever else ends it is a failure.
+ * reason up a pipe; whatever else ends it is an error, and no verdict.
  */
 #ifndef JUDGE_H
 #define JUDGE_H

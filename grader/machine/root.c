@@ -16,8 +16,8 @@ void root_check_file(const char *path)
 {
 	char text[1500];
 	int status = shell(text, sizeof(text), 60, "PATH=$PATH:/usr/sbin:/sbin e2fsck -fn %s 2>&1", path);
-	if (status == 127)
-		give_up(BROKEN, "e2fsck is missing");
+	if (status < 0 || status >= 124) /* 127: it is missing; 124, 137: its time was over, or it was killed */
+		give_up(BROKEN, "e2fsck ended with status %d: %s", status, text);
 	if (status != 0)
 		give_up(FAILED, "e2fsck -fn finds errors (status %d) in the root file system:\n%s", status, text);
 }

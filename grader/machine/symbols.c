@@ -39,10 +39,10 @@ static Elf *attacks(void)
 	return elf ? elf : (elf = open_elf(path));
 }
 
-/* A global symbol before a local one: files of students may have locals of any name. */
-static bool find(Elf *elf, const char *name, GElf_Sym *result)
+/* Result: how many symbols have this name, and the last of them. */
+static unsigned find(Elf *elf, const char *name, GElf_Sym *result)
 {
-	bool found = false;
+	unsigned found = 0;
 	for (Elf_Scn *s = NULL; (s = elf_nextscn(elf, s));) {
 		GElf_Shdr header;
 		gelf_getshdr(s, &header);
@@ -52,16 +52,23 @@ static bool find(Elf *elf, const char *name, GElf_Sym *result)
 		for (size_t i = 0; i < header.sh_size / header.sh_entsize; i++) {
 			GElf_Sym symbol;
 			gelf_getsym(data, (int)i, &symbol);
-			bool global = GELF_ST_BIND(symbol.st_info) != STB_LOCAL;
-			if (symbol.st_shndx == SHN_UNDEF || (found && !global) || strcmp(elf_strptr(elf, header.sh_link, symbol.st_name), name) != 0)
+			if (symbol.st_shndx == SHN_UNDEF || strcmp(elf_strptr(elf, header.sh_link, symbol.st_name), name) != 0)
 				continue;
 			*result = symbol;
-			found = true;
-			if (global)
-				return true;
+			found++;
 		}
 	}
 	return found;
+}
+
+/* The only one: where a student's file has a name of ours, none is believed. */
+static GElf_Sym only(Elf *elf, const char *where, const char *name)
+{
+	GElf_Sym s;
+	unsigned n = find(elf, name, &s);
+	if (n != 1)
+		give_up(FAILED, n ? "%s has more than one symbol %s: rename yours" : "%s has no symbol %s", where, name);
+	return s;
 }
 
 bool symbol_exists(const char *name)
@@ -70,24 +77,9 @@ bool symbol_exists(const char *name)
 	return find(kernel(), name, &s);
 }
 
-static GElf_Sym kernel_symbol(const char *name)
-{
-	GElf_Sym s;
-	if (!find(kernel(), name, &s))
-		give_up(FAILED, "the kernel has no symbol %s", name);
-	return s;
-}
-
-uint32_t symbol(const char *name) { return (uint32_t)kernel_symbol(name).st_value; }
-uint32_t symbol_bytes(const char *name) { return (uint32_t)kernel_symbol(name).st_size; }
-
-uint32_t vmm_symbol(const char *name)
-{
-	GElf_Sym s;
-	if (!find(vmm(), name, &s))
-		give_up(FAILED, "the VMM has no symbol %s", name);
-	return (uint32_t)s.st_value;
-}
+uint32_t symbol(const char *name) { return (uint32_t)only(kernel(), "the kernel", name).st_value; }
+uint32_t symbol_bytes(const char *name) { return (uint32_t)only(kernel(), "the kernel", name).st_size; }
+uint32_t vmm_symbol(const char *name) { return (uint32_t)only(vmm(), "the VMM", name).st_value; }
 
 /* "/where/it/was/built/kernel/mm/vm.c:12": from the part on that is here. */
 static const char *below_here(const char *line)

@@ -102,7 +102,8 @@ static json_t *excerpt(const char *path, json_t *wanted)
 {
 	char text[LINE_BYTES], key[24];
 	json_t *lines = json_object();
-	FILE *f = fopen(path, "r");
+	bool here = *path != '/' && !strstr(path, "..");
+	FILE *f = here ? fopen(path, "r") : NULL; /* the file names it, and may be anybody's */
 	for (unsigned n = 1; f && fgets(text, sizeof(text), f); n++) {
 		snprintf(key, sizeof(key), "%u", n);
 		text[strcspn(text, "\n")] = '\0';

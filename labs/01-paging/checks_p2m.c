@@ -26,6 +26,10 @@ static struct guest start(const char *p2m, unsigned mem, struct input *in)
 	read_ranges(&g, in->at[0], in->at[1], RANGES_MAX, in->usable);
 	read_ranges(&g, in->at[2], in->at[3], RESERVED_MAX, in->reserved);
 	read_ranges(&g, in->at[4], in->at[5], 2, in->fixed);
+	uint32_t high = in->fixed[1].end;
+	CHECK(in->at[3] > 0 && in->at[5] == 2 && in->fixed[0].first > 0 && in->fixed[0].first < high && high + 200 < in->nr_pfns &&
+		      in->nr_pfns <= in->nr_mfns && in->nr_mfns <= mem << 8,
+	      "the machine's own input is odd: %u pfns, %u machine frames, fixed up to %#x", in->nr_pfns, in->nr_mfns, high);
 	return g;
 }
 
@@ -190,6 +194,7 @@ void lab1_shuffle(const struct test *t)
 	uint32_t *before = malloc(in.nr_pfns * 4), *orders[SEEDS];
 	(void)t;
 	build(&g, &in, false, 0);
+	judge_identity(&g, &in, "p2m=identity");
 	copy_order(&g, before);
 	for (unsigned k = 0; k < SEEDS; k++) {
 		char what[40];

@@ -101,6 +101,7 @@ static void outside_files(const struct test *t)
 		{ "#include NAME", "does not name its file" },
 		{ "__asm__(\".incbin \\\"/etc/passwd\\\"\");", ".incbin" },
 		{ "__asm__(\".include \\\"/etc/passwd\\\"\");", ".include" },
+		{ "#error gcc: fatal error: Killed signal terminated program cc1", "does not build" }, /* it was not */
 		/* not seen in the text; there is nothing to be had in the sandbox */
 		{ "__asm__(\".inc\" \"bin \\\"/etc/passwd\\\"\");", "does not build" },
 		{ "#define I <stdio.h>\n#define X(x) x\n__asm__(\".inc\" \"lude \\\"/etc/shadow\\\"\");", "does not build" },
@@ -214,6 +215,10 @@ static void causes(const struct test *t)
 	shell_must(10, "sed -i '/LAB 1 TODO 5 BEGIN/a *(volatile int *)0xF0000000u = 1;' %s/kernel/mm/vm.c", dir);
 	check_status(run_grade("--submission %s --only program", dir), GRADED, "an exception");
 	check_said("at: drop_pages (kernel/mm/vm.c:");
+	/* a name of the kernel's: which of the two the check would look at is not the student's to choose */
+	shell_must(10, "echo '__attribute__((used)) static void kmain(void) { }' >>%s/kernel/mm/p2m.c", dir = reference("clash"));
+	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED, "a name that is there already");
+	check_said("more than one symbol kmain");
 }
 
 const struct test grader_tests[] = {
