@@ -112,10 +112,27 @@ static void set_interrupts(struct machine *m, unsigned cpu, bool on)
 	m->gdb = -1;
 }
 
+/*
+ * An interrupt that QEMU has taken already when the machine is stopped still comes, and its return sets the flag again: look whether
+ * it lasts.
+ */
 static void silence(struct machine *m, unsigned cpu)
 {
-	stop_idle(m);
-	set_interrupts(m, cpu, false);
+	enum { TRIES = 20, LOOKS = 5 };
+	struct cpu_state cpus[CPUS_MAX];
+	for (unsigned i = 0; i < TRIES; i++) {
+		unsigned looks = 0;
+		stop_idle(m);
+		set_interrupts(m, cpu, false);
+		for (bool lasts = true; lasts && looks < LOOKS; looks += lasts) {
+			usleep(5000);
+			machine_state(m, cpus);
+			lasts = cpus[cpu].halted && !(cpus[cpu].eflags & EFLAGS_IF);
+		}
+		if (looks == LOOKS)
+			return;
+	}
+	give_up(BROKEN, "CPU %u cannot be silenced", cpu);
 }
 
 static void check_time(double start)
@@ -143,10 +160,11 @@ static void silent_attach(struct machine *m, unsigned cpu)
 static void silent_detach(struct machine *m, unsigned cpu)
 {
 	struct snapshot *before = snapshot_take(m);
+	uint32_t pid = kernel_word(m, "next_pid");
 	machine_send(m, "cat > /proc/mode\n");
-	machine_expect(m, "\n", 10);
-	usleep(200000);
-	silence(m, cpu);
+	for (double limit = machine_limit(10); kernel_word(m, "next_pid") == pid && !machine_late(m, limit); usleep(2000))
+		machine_pump(m);
+	silence(m, cpu); /* when all are idle: cat waits for its input */
 	double start = now();
 	machine_send(m, "native\n");
 	machine_expect(m, "cat: ", 20);
