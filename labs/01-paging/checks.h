@@ -87,8 +87,12 @@ enum { OWNED = 1, HOME_W = 2, BASE_SHIFT = 4, BASE_MASK = 0xFF };
 uint32_t lab1_new_frame(struct guest *g); /* of zeros. Result: its mfn */
 struct lab1_frame *lab1_frames(struct guest *g); /* nr_mfns of them, to be freed */
 const char *lab1_type(unsigned type);
-/* The machine with mode=virtual, stopped where the VMM is told to account (in ring 0, nothing accounted yet). */
-struct guest lab1_start_account(void);
+/*
+ * Load a directory of the check's own, in a machine that warm-up has made ready and whose first program is not loaded yet: it does
+ * not rest on exercises 3 to 5. Two page tables, each with a writable and a read-only page.
+ */
+void lab1_load_directory(struct guest *g);
+struct guest lab1_start_account(void); /* such a machine, with that directory */
 int lab1_account(struct guest *g); /* forget, and account the loaded directory */
 /* Types and counts of all frames against an own recount. loads: how often g's directory is counted as loaded. */
 void lab1_check_counts(struct guest *g, unsigned loads, const char *when);
