@@ -91,6 +91,10 @@ enum { SHARED_VIF = 0, SHARED_PENDING = 4, SHARED_EXITS = 12 };
 uint32_t shared_word(struct probe *p, unsigned offset);
 void set_shared(struct probe *p, uint32_t vif, uint32_t pending);
 
+/* A segment's descriptor (SDM vol. 3, 3.4.5); last: its last byte. */
+struct segment_fields { bool present; unsigned type, dpl, big; uint32_t base, last; };
+struct segment_fields segment_of(uint64_t descriptor);
+
 typedef void check(const struct test *t);
 check check_gdt, check_tss, check_idt;                            /* checks_tables.c */
 check check_install, check_again, check_flush, check_descent;     /* checks_install.c */

@@ -61,8 +61,9 @@ static void check_frame(struct probe *p, const struct fault *f, const struct vmm
 	      r->cs & 3, p->c.esp, top, end - first, f->has_error ? ", one of them the error code," : "", esp);
 	for (unsigned i = first; i < end; i++) {
 		uint32_t word = read_word(p, esp + 4 * (i - first));
-		CHECK(word == wanted[i], "%s in ring %u, virtual IF %#x: in the frame %s is %#x, not %#x", f->name,
-		      r->cs & 3, vif, names[i], word, wanted[i]);
+		CHECK(word == wanted[i], "%s in ring %u, virtual IF %#x: in the frame %s is %#x, not %#x%s", f->name,
+		      r->cs & 3, vif, names[i], word, wanted[i],
+		      i == 3 && (word ^ wanted[i]) == EFLAGS_IF ? ": there bit 9, IF, is virtual IF" : "");
 	}
 }
 

@@ -5,7 +5,7 @@
 static const uint8_t call_events[] = {
 	0xB8, HC_EVENTS, 0, 0, 0, 0xCD, HYPERCALL_VECTOR, 0x90
 }; /* mov $HC_EVENTS, %eax; int; nop */
-enum { BEHIND_INT = 7, TIMER = 1u << EVENT_TIMER };
+enum { BEHIND_INT = 7, TIMER = 1u << EVENT_TIMER, COUNTED = SHARED_EXITS + 4 * EXIT_EVENT };
 
 /* HC_EVENTS in ring 1. Result: the vector whose handler begins, or 0 if the hypercall just returns. */
 static unsigned ask(struct probe *p, uint32_t vif, uint32_t pending)
@@ -51,7 +51,7 @@ void check_deliver(const struct test *t)
 	};
 	struct probe *p = probe_start(t);
 	for (unsigned i = 0; i < COUNT(cases); i++) {
-		uint32_t vif = cases[i].vif, pending = cases[i].pending, left;
+		uint32_t vif = cases[i].vif, pending = cases[i].pending, left, counted = shared_word(p, COUNTED);
 		unsigned vector = ask(p, vif, pending);
 		CHECK(vector == cases[i].vector, "virtual IF %#x, pending events %#x: %s %#x, due is %s %#x", vif,
 		      pending, vector ? "delivered vector" : "nothing delivered,", vector,
@@ -64,6 +64,9 @@ void check_deliver(const struct test *t)
 		      left & ~cases[i].left ? "it will be delivered twice" : "the others are lost");
 		CHECK(shared_word(p, SHARED_VIF) == (vector ? 0 : vif), "virtual IF is %#x behind that",
 		      shared_word(p, SHARED_VIF));
+		counted = shared_word(p, COUNTED) - counted;
+		CHECK(counted == !!vector, "virtual IF %#x, pending events %#x: exits[EXIT_EVENT] rose by %u, due is %u", vif, pending,
+		      counted, !!vector);
 	}
 }
 
@@ -83,6 +86,14 @@ static unsigned await_interrupt(struct probe *p, uint32_t at)
 			"but to EIP %#x in ring %u",
 			vector, p->c.eip, p->c.cpl);
 	return vector;
+}
+
+/* What an event's handler must find, 0 if none is left. */
+static void want_event(struct probe *p, uint32_t pending, unsigned due, const char *whose)
+{
+	unsigned vector = ask(p, EFLAGS_IF, pending);
+	CHECK(vector == due, "virtual IF 1, pending events %#x: vector %#x is delivered (0: none), due is %#x, %s%s", pending, vector, due,
+	      whose, vector && (vector < due || !due) ? "; this one has been delivered before" : "");
 }
 
 /*
@@ -109,10 +120,9 @@ void check_pending(const struct test *t)
 		CHECK(i < 100, "the serial line's interrupt does not come");
 	}
 	allow_interrupts(p, false);
-	CHECK(ask(p, EFLAGS_IF, seen) == VEC_IRQ + 4, "the serial line's event is not delivered first");
-	CHECK(ask(p, EFLAGS_IF, shared_word(p, SHARED_PENDING)) == VEC_TIMER, "the timer's event is not delivered, "
-									      "however often it came");
-	CHECK(ask(p, EFLAGS_IF, shared_word(p, SHARED_PENDING)) == 0, "an event is delivered twice");
+	want_event(p, seen, VEC_IRQ + 4, "the serial line's event");
+	want_event(p, shared_word(p, SHARED_PENDING), VEC_TIMER, "the timer's event");
+	want_event(p, shared_word(p, SHARED_PENDING), 0, "as each was delivered");
 	set_shared(p, 0, 0);
 	allow_interrupts(p, true);
 	go_ring(p, 3, in_ring3, p->user_esp);

@@ -81,8 +81,8 @@ static void restore_once(struct op *o, uint32_t flags, uint32_t pending)
 		      "next interrupt",
 		      flags, pending);
 		CHECK(shared_word(o->p, SHARED_VIF) == (flags & EFLAGS_IF),
-		      "irq.restore(%#x): virtual IF's word is %#x%s", flags, shared_word(o->p, SHARED_VIF),
-		      returned ? "" : " when events are asked for: the VMM will not deliver");
+		      "irq.restore(%#x): virtual IF's word is %#x, of which only bit 9 may be set%s", flags,
+		      shared_word(o->p, SHARED_VIF), returned ? "" : ", when events are asked for: the VMM will not deliver");
 		CHECK(shared_word(o->p, SHARED_PENDING) == pending,
 		      "irq.restore changed the pending events from %#x to %#x", pending,
 		      shared_word(o->p, SHARED_PENDING));

@@ -41,7 +41,7 @@ static void check_loaded(struct probe *p, uint32_t kernel_stack)
 	      c->tr.selector, c->tr.base, SEL_TSS, tss);
 	CHECK((tss_descriptor(p) >> 40 & 0x1F) == 11, "the loaded TSS's descriptor has type %#x, not 0xb (busy)",
 	      (unsigned)(tss_descriptor(p) >> 40 & 0x1F));
-	CHECK((c->ldt.selector & ~3u) == 0, "LDTR is %#x", c->ldt.selector);
+	CHECK((c->ldt.selector & ~3u) == 0, "LDTR is %#x, not 0: the kernel's LDT could hold any segment (V2)", c->ldt.selector);
 	CHECK(s.esp1 == kernel_stack, "TSS: esp1 is %#x, not %#x: system calls would enter ring 1 on a wrong stack",
 	      s.esp1, kernel_stack);
 	CHECK(c->cpl == 0 && !(c->eflags & EFLAGS_IF), "behind cpu_install() CPL is %u, EFLAGS %#x", c->cpl, c->eflags);
@@ -55,8 +55,21 @@ void check_install(const struct test *t)
 	check_loaded(p, stack);
 }
 
-/* As a second attach finds the machine, and as a kernel may leave its registers: TSS busy, a breakpoint set, SYSENTER
- * in use. */
+/* A local descriptor table, in the kernel's GDT for a moment only: the CPU keeps what LLDT found there. */
+static void load_ldt(struct probe *p)
+{
+	static const uint8_t lldt[] = { 0x0F, 0x00, 0xD0 }; /* lldt %ax */
+	const uint32_t ldt[2] = { 0x00000FFF, 0x00008200 };
+	uint32_t at = p->c.gdt.base + (SEL_UDATA & ~7u), old[2] = { read_word(p, at), read_word(p, at + 4) };
+	write_words(p, at, ldt, 2);
+	gdb_set_register(p->m, GDB_EAX, SEL_UDATA & ~7u);
+	run_here(p, lldt, sizeof(lldt));
+	write_words(p, at, old, 2);
+	CHECK(p->c.ldt.selector == (SEL_UDATA & ~7u), "LLDT of the check's own led to LDTR %#x", p->c.ldt.selector);
+}
+
+/* As a second attach finds the machine, and as a kernel may leave its registers: TSS busy, an LDT loaded, a breakpoint
+ * set, SYSENTER in use. */
 void check_again(const struct test *t)
 {
 	static const uint8_t set_dr7[] = { 0x0F, 0x23, 0xFB, 0x0F, 0x23, 0xC0 }; /* mov %ebx, %dr7; mov %eax, %dr0 */
@@ -67,6 +80,7 @@ void check_again(const struct test *t)
 	uint64_t busy = tss_descriptor(p) | (uint64_t)2 << 40;
 	uint32_t words[2] = { (uint32_t)busy, (uint32_t)(busy >> 32) };
 	write_words(p, CPU_AT(gdt) + SEL_TSS, words, 2);
+	load_ldt(p);
 	gdb_set_register(p->m, GDB_EBX, 0x402); /* DR0, executed */
 	gdb_set_register(p->m, GDB_EAX, 0xFFFFFFF0);
 	run_here(p, set_dr7, sizeof(set_dr7));
@@ -148,13 +162,17 @@ void check_flush(const struct test *t)
 
 /* --- exercise 4 --- */
 
-static void check_segment(const char *name, const struct segment *s, unsigned selector)
+static void check_segment(struct probe *p, const char *name, const struct segment *s, unsigned selector)
 {
-	CHECK(s->selector == selector, "%s is %#x, not %#x", name, s->selector, selector);
-	CHECK(s->base == 0 && s->limit == VMM_START - 1,
-	      "%s (%#x) has base %#x and limit %#x: what the CPU keeps is that of the kernel's old table, or of "
-	      "a null selector; only a load behind LGDT changes it",
-	      name, s->selector, s->base, s->limit);
+	uint64_t d;
+	virtual_read(p->m, p->c.cr3, CPU_AT(gdt) + (selector & ~7u), &d, 8);
+	struct segment_fields entry = segment_of(d);
+	CHECK(s->selector == selector, "%s is %#x, not %#x%s", name, s->selector, selector,
+	      s->selector ? "" : ": IRET to ring 1 made it null, because what it held has DPL 0");
+	CHECK(s->base == 0 && s->limit == VMM_START - 1, "%s (%#x) has base %#x and limit %#x: %s", name, s->selector, s->base,
+	      s->limit, entry.base == s->base && entry.last == s->limit
+			? "so says its entry in the VMM's GDT (exercise 1)"
+			: "what the CPU keeps is that of the kernel's old table; only a load behind LGDT changes it");
 }
 
 void check_descent(const struct test *t)
@@ -175,7 +193,7 @@ void check_descent(const struct test *t)
 	      "EBX %#x, ESI %#x, EDI %#x, EBP %#x; before they were %#x, %#x, %#x, %#x: the caller relies on them",
 	      c->ebx, c->esi, c->edi, c->ebp, e->ebx, e->esi, e->edi, e->ebp);
 	CHECK(c->eax == 0, "vmm_enter(VMM_INSTALL) returned %#x, not 0", c->eax);
-	check_segment("CS", &c->cs, SEL_KCODE | 1), check_segment("SS", &c->ss, SEL_KDATA | 1);
-	check_segment("DS", &c->ds, SEL_KDATA), check_segment("ES", &c->es, SEL_KDATA);
-	check_segment("FS", &c->fs, SEL_KDATA), check_segment("GS", &c->gs, SEL_KDATA);
+	check_segment(p, "CS", &c->cs, SEL_KCODE | 1), check_segment(p, "SS", &c->ss, SEL_KDATA | 1);
+	check_segment(p, "DS", &c->ds, SEL_KDATA), check_segment(p, "ES", &c->es, SEL_KDATA);
+	check_segment(p, "FS", &c->fs, SEL_KDATA), check_segment(p, "GS", &c->gs, SEL_KDATA);
 }

@@ -2,9 +2,7 @@
 /* Lab 2, exercises 1 and 2: the tables that warm-up leaves in memory, entry by entry. */
 #include "checks.h"
 
-struct segment_fields { bool present; unsigned type, dpl, big; uint32_t base, last; };
-
-static struct segment_fields segment_of(uint64_t d)
+struct segment_fields segment_of(uint64_t d)
 {
 	uint32_t base = (uint32_t)(d >> 16 & 0xFFFFFF) | (uint32_t)(d >> 56) << 24;
 	uint32_t limit = (uint32_t)(d & 0xFFFF) | (uint32_t)(d >> 32 & 0xF0000);

@@ -55,7 +55,7 @@ void check_intruder(const struct test *t)
 		if (n == VEC_BP || n == VEC_OF || n == SYSCALL_VECTOR)
 			continue;
 		CHECK(record[i].vector == VEC_GP && record[i].error == n * 8 + 2,
-		      "INT %#x in ring 3: exception %u (255: none), error %#x; due is #GP with error %#x, because that "
+		      "INT %#x in ring 3: exception %u (255: it did not fault), error %#x; due is #GP with error %#x, because that "
 		      "gate is not for programs (exercise 2: DPL)",
 		      n, record[i].vector, record[i].error, n * 8 + 2);
 		i++;

@@ -136,8 +136,13 @@ static void repeated(const struct test *t)
 			json_t *j = without_times(report());
 			if (!first)
 				first = j;
-			CHECK(json_equal(first, j), "grading %u of %s differs:\n%s\nfrom the first:\n%s", i + 1, submissions[s],
-			      json_dumps(j, JSON_INDENT(1)), json_dumps(first, JSON_INDENT(1)));
+			const char *now = json_dumps(j, 0), *then = json_dumps(first, 0);
+			size_t same = 0, shown = 200;
+			while (now[same] && now[same] == then[same])
+				same++;
+			same -= same < shown ? same : shown;
+			CHECK(json_equal(first, j), "grading %u of %s differs: ...%.400s...\nnot as the first: ...%.400s...", i + 1,
+			      submissions[s], now + same, then + same);
 		}
 	}
 }
