@@ -102,7 +102,7 @@ char *symbol_where(uint32_t address)
 	shell(text, sizeof(text), 10, "addr2line -f -e %s %#x", file, address);
 	char *line = strchr(text, '\n');
 	if (!line || *text == '?') {
-		if (asprintf(&where, "%#x, which is no code of kernel or VMM", address) < 0)
+		if (asprintf(&where, "%#x, which is code of neither kernel nor VMM (a jump to nowhere, or what a check has planted)", address) < 0)
 			give_up(BROKEN, "no memory");
 		return where;
 	}

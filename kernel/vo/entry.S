@@ -161,6 +161,7 @@ double_fault_entry:
 	.globl trap_stubs
 trap_stubs:
 	.text
+stub:
 	.irp v, 0, 1, 2, 3, 4, 5, 6, 7, 9, 15, 16, 18, 19, 20
 	stub \v, 0
 	.endr
