@@ -100,7 +100,7 @@ whole:
 #:   replay     record a run with a switch, and go through it in GDB forwards and backwards
 #:   log        each trap of a run with a switch, decoded; into build/traps.log
 #:   handout    LAB=NAME [OUT=DIR or OUT=NAME.tar.gz]: a lab's student tree, with its exercises empty
-#:   grade      LAB=NAME [SUBMISSION=PATH] [SEED=n] [ONLY=CHECK]: grade this tree, or a directory, tar or zip
+#:   grade      LAB=NAME [SUBMISSION=PATH] [SEED=n] [ONLY="CHECK..."]: grade this tree, or a directory, tar or zip
 #:   gradescope LAB=NAME: build/gradescope-NAME.zip, an autograder for Gradescope
 #:   docs       the handbook, as a site: build/docs/index.html
 #:   doctor     which tools are there, which are missing, and the fix

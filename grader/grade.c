@@ -217,15 +217,6 @@ static void choose_sandbox(struct grading *g, bool own)
 	note(g, "no sandbox can be had here (%s); it is your own code, so it is built and run without one", why);
 }
 
-static void add_checks(struct grading *g)
-{
-	for (const struct test *t = g->o->lab->checks; t->name && g->n < MAX_CHECKS; t++)
-		if (!g->o->only || strcmp(g->o->only, t->name) == 0)
-			g->results[g->n++].test = *t;
-	if (g->n == 0)
-		give_up(FAILED, "%s has no check %s; 'build/grader list' names them", g->o->lab->name, g->o->only ? g->o->only : "at all");
-}
-
 /* Nothing could be run. */
 static void fail_all(struct grading *g)
 {
@@ -287,7 +278,7 @@ int grade(const struct options *o)
 	judge_outside = end_without_grade;
 	sigaction(SIGINT, &stop, NULL), sigaction(SIGTERM, &stop, NULL), sigaction(SIGHUP, &stop, NULL);
 	g->o = o, g->notes = "";
-	add_checks(g);
+	g->n = lab_checks(o->lab, o->only, g->results);
 	lab_check_tools(o->lab->checks);
 	const char *base = lab_base(o->lab, o->in_class, &own);
 	unsigned n = lab_files(base, o->lab, files, &text);

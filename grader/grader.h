@@ -17,6 +17,8 @@ extern const struct lab all_labs[];
 enum { MAX_FILES = 32, MAX_CHECKS = 64 };
 
 const struct lab *lab_find(const char *name);
+/* The lab's checks, or only those of a list of names, with blanks or commas between. Result: how many; one that is not there: FAILED. */
+unsigned lab_checks(const struct lab *lab, const char *only, struct result results[MAX_CHECKS]);
 /* The tree of this project that the program lies in; the working directory. */
 void lab_enter_root(void);
 /* The pristine tree of a lab: this one if it is a student's (own), else build/handout/LAB, made up to date unless it is ready. */

@@ -43,6 +43,7 @@ static void section(FILE *f, const json_t *test)
 	const char *outcome = string(extra, "outcome"), *output = string(test, "output"), *cause = string(extra, "cause");
 	fprintf(f, "<section id=\"%s\">\n<h2><span class=\"%s\">%s</span> ", string(extra, "check"), outcome, outcome);
 	text(f, string(test, "name"));
+	fprintf(f, " <span class=\"dim\">exercise %lld</span>", json_integer_value(json_object_get(extra, "exercise")));
 	if (max)
 		fprintf(f, " <span class=\"dim\">%lld of %lld</span>", json_integer_value(json_object_get(test, "score")), json_integer_value(max));
 	fprintf(f, "</h2>\n");

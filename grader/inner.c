@@ -26,15 +26,12 @@ int inner(int argc, char **argv)
 	static struct result results[MAX_CHECKS];
 	const struct lab *lab = argc == 5 ? lab_find(argv[0]) : NULL;
 	char *files[MAX_FILES];
-	unsigned n = 0;
 	if (!lab || fcntl(RESULTS_FD, F_SETFD, FD_CLOEXEC) < 0)
 		give_up(FAILED, "`judge` is for the grader itself");
 	judge_seed = (unsigned)strtoul(argv[1], NULL, 10);
 	machine_budget = BUDGET, machine_patience = PATIENCE;
 	lab_files(".", lab, files, (char **)&judge_files);
-	for (const struct test *t = lab->checks; t->name; t++)
-		if (!*argv[4] || strcmp(argv[4], t->name) == 0)
-			results[n++].test = *t;
+	unsigned n = lab_checks(lab, *argv[4] ? argv[4] : NULL, results);
 	if (mkdir(argv[3], 0700) < 0)
 		give_up(BROKEN, "%s: %s", argv[3], strerror(errno));
 	first = results;

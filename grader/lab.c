@@ -14,6 +14,33 @@ const struct lab *lab_find(const char *name)
 	return NULL;
 }
 
+static bool listed(const char *list, const char *name)
+{
+	char *copy = strdup(list), *word = strtok(copy, ", ");
+	while (word && strcmp(word, name) != 0)
+		word = strtok(NULL, ", ");
+	free(copy);
+	return word;
+}
+
+/* A name that is mistyped would only make the maximum smaller: so it ends everything. */
+unsigned lab_checks(const struct lab *lab, const char *only, struct result results[MAX_CHECKS])
+{
+	unsigned n = 0, i;
+	for (const struct test *t = lab->checks; t->name && n < MAX_CHECKS; t++)
+		if (!only || listed(only, t->name))
+			results[n++].test = *t;
+	for (char *word = strtok(strdup(only ? only : ""), ", "); word; word = strtok(NULL, ", ")) {
+		for (i = 0; i < n && strcmp(results[i].test.name, word) != 0;)
+			i++;
+		if (i == n)
+			give_up(FAILED, "%s has no check %s; 'build/grader list --lab %s' names them", lab->name, word, lab->name);
+	}
+	if (n == 0)
+		give_up(FAILED, "--only names no check; 'build/grader list --lab %s' does", lab->name);
+	return n;
+}
+
 void lab_enter_root(void)
 {
 	char path[4096];

@@ -9,13 +9,14 @@ enum { DEFAULT_SEED = 2026, MAX_JOBS = 256 };
 
 static const char usage_text[] =
 	"usage: grader grade --lab LAB --submission PATH [--json FILE] [--junit FILE] [--html FILE] [--seed N] [--jobs N]\n"
-	"                    [--only CHECK] [--no-sandbox]\n"
+	"                    [--only CHECKS] [--no-sandbox]\n"
 	"       grader class --lab LAB DIR [--out DIR] [--seed N] [--jobs N] [--again] [--no-sandbox]\n"
 	"       grader list [--lab LAB]\n"
 	"       grader debug CHECK [--seed N] [-- GDB ARGUMENTS]\n"
 	"       grader reference LAB\n"
 	"       grader help\n"
 	"PATH: a directory, tar (.gz .bz2 .xz .zst) or zip with the lab's files at its root or in its one top directory.\n"
+	"CHECKS: names of checks, with blanks or commas between.\n"
 	"DIR: a directory of such submissions. Reports of `class` go to --out, default build/class/LAB.\n"
 	"GRADER_NO_SANDBOX in the environment is the same as --no-sandbox: for containers that hold one submission, and your own code.\n"
 	"Exit status: 0 graded, 1 wrong use or no submission, 2 this environment is at fault and there is no grade.\n";

@@ -88,6 +88,21 @@ static void whitelist(const struct test *t)
 	check_said("empty exercise");
 }
 
+/* Several checks by name: what is scored is what was asked for, and the page says to which exercise each belongs. */
+static void some_checks(const struct test *t)
+{
+	const char *dir = reference("some"), *page = work_path("some.html");
+	(void)t;
+	check_status(run_grade("--submission %s --only 'walk, identity' --html %s", dir, page), GRADED, "two checks");
+	CHECK(json_array_size(json_object_get(report(), "tests")) == 2 && score() == 12 && score() == max_score(),
+	      "walk and identity give %d of %d points:\n%s", score(), max_score(), said);
+	check_said("12 of 12 points");
+	shell_must(10, "grep 'identity:.*exercise 1<' %s && grep 'walk:.*exercise 3<' %s", page, page);
+	check_status(run_grade("--submission %s --only 'identity wlak'", dir), REFUSED, "a name that is none");
+	check_said("has no check wlak;");
+	check_status(run_grade("--submission %s --only ', '", dir), REFUSED, "no name");
+}
+
 /* --- what its code can be --- */
 
 /* Lines that are refused with a message: graded, 0 points, and the environment is not blamed. */
@@ -225,6 +240,7 @@ const struct test grader_tests[] = {
 	{ .name = "grader-forms", .run = forms, .seconds = 120 },
 	{ .name = "grader-archives", .run = archives, .seconds = 120 },
 	{ .name = "grader-whitelist", .run = whitelist, .seconds = 60 },
+	{ .name = "grader-some-checks", .run = some_checks, .seconds = 120 },
 	{ .name = "grader-outside-files", .run = outside_files, .seconds = 120 },
 	{ .name = "grader-sandbox", .run = sandboxed, .seconds = 120 },
 	{ .name = "grader-bombs", .run = bombs, .seconds = 200 },
