@@ -276,7 +276,7 @@ $(B)/rootfs.ext2: $(PROGRAMS:%=$(B)/bin/%) $(shell find user/root -type f 2>/dev
 
 $(B)/cinnabar.iso: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2 tools/iso FORCE
 	$(call say,ISO,$@)
-	$(Q)tools/iso $@ $(CMDLINE)
+	$(Q)tools/iso $@ "$$CMDLINE"
 
 # --- tests on the host ---
 unit: $(UNIT)
