@@ -46,8 +46,7 @@ static char *first_line(const char *text)
 static char *next_step(const struct test *t)
 {
 	char *text;
-	if (asprintf(&text, t->machine.bochs ? "it ran in Bochs, which has its own debugger: make debug-bochs"
-					     : "stop just before it: make debug TEST=%s", t->name) < 0)
+	if (asprintf(&text, "stop just before it%s: make debug TEST=%s", t->machine.bochs ? ", in Bochs's own debugger" : "", t->name) < 0)
 		give_up(BROKEN, "no memory");
 	return text;
 }

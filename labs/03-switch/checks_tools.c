@@ -10,6 +10,8 @@ struct machine *lab3_start(const struct test *t, unsigned k)
 {
 	struct machine_options o = t->machine;
 	o.p2m = judge_shuffle(k);
+	if (machine_debugged && o.bochs) /* its debugger has no shell */
+		o.cmdline = "run=\"echo virtual > /proc/mode; echo native > /proc/mode\"";
 	struct machine *m = start_to_prompt(&o);
 	if (machine_debugged) /* what the check goes on with needs the debugger, which a person has now */
 		machine_send(m, t->text ? t->text : "echo virtual > /proc/mode; echo native > /proc/mode\n");
