@@ -174,6 +174,24 @@ static void check_kernel(struct machine *m, const struct cpu_state *c, bool virt
 	want(" syscall_entry+");
 }
 
+/* The VMM's tables are there in native mode, too; in virtual mode they are those that are loaded. */
+static void check_vmm_tables(bool virtual_mode)
+{
+	static const char *const loaded[] = { "cb gdt", "cb idt", "cb tss" }, *const commands[] = { "cb gdt vmm", "cb idt vmm", "cb tss vmm" };
+	for (unsigned i = 0; i < 3; i++) {
+		char *own = strdup(strchr(answer(commands[i]), '\n')), *other = strchr(answer(loaded[i]), '\n');
+		CHECK((strcmp(own, other) == 0) == virtual_mode, "%s says\n%s\nand %s says\n%s", commands[i], own, loaded[i], other);
+		free(own);
+	}
+	answer("cb gdt vmm");
+	want("\n0x08  KCODE    DPL 1  00000000-fbffffff  code, read\n");
+	answer("cb idt vmm");
+	want("IDT at %#010x, limit 0x7ff: the VMM's\n", vmm_symbol("vmm_idt"));
+	want("\n0x80  system call  DPL 3  trap gate      -> ring 1  syscall_entry\n");
+	answer("cb tss vmm");
+	want("ring 0 stack  0x0040:");
+}
+
 /* All that GDB says of a machine that is stopped while programs run, in the mode that t->number tells. */
 static void look(const struct test *t)
 {
@@ -184,13 +202,15 @@ static void look(const struct test *t)
 	machine_send(m, "work 20\n");
 	machine_stop(m);
 	unsigned n = machine_state(m, c);
-	ask_all((const char *const[]){ "cb where", "cb gdt", "cb idt", "cb tss", "cb pt vo", "cb pt &image_start", "cb pt 0xc0555123",
+	ask_all((const char *const[]){ "cb where", "cb gdt", "cb idt", "cb tss", "cb gdt vmm", "cb idt vmm", "cb tss vmm",
+		"cb pt vo", "cb pt &image_start", "cb pt 0xc0555123",
 		"cb pt 0xc1234567", "cb pt 0x8048000", "cb pt 0x1000", "cb pt vmm_cpus", "cb frames", "cb vo", "cb events", "cb ps",
 		"cb bt 1", "cb monitor info lapic", NULL });
 	answer("cb where");
 	for (unsigned i = 0; i < n; i++)
 		want("%s mode, ring %u%s, CPU %u", t->number ? "virtual" : "native", c[i].cpl, t->number && c[i].cpl == 0 ? " (VMM)" : "", i);
 	check_descriptors(m, &c[0]);
+	check_vmm_tables(t->number);
 	check_walks(m, &c[0]);
 	check_frames(m, &c[0]);
 	check_kernel(m, &c[0], t->number);
@@ -276,6 +296,30 @@ static void rings(const struct test *t)
 	machine_quit(m);
 }
 
+/* Also from the instruction that changes it; with IF 0 behind it, so that no interrupt leads to the same place once more. */
+static void at_iret(const struct test *t)
+{
+	enum { IRET = 0xCF, CODE_BYTES = 200 };
+	struct machine *m = start_to(t, "install");
+	struct cpu_state c[CPUS_MAX];
+	uint8_t code[CODE_BYTES], *at;
+	machine_state(m, c);
+	virtual_read(m, c->cr3, vmm_symbol("vmm_enter"), code, sizeof(code));
+	CHECK(at = memchr(code, IRET, sizeof(code)), "vmm_enter has no IRET");
+	ask_all((const char *const[]){ "cb next-ring", NULL });
+	char *arrival = strdup(strstr(answer("cb next-ring"), "\n#0"));
+	machine_quit(m);
+	m = start_switch(t);
+	char command[60];
+	snprintf(command, sizeof(command), "hbreak *%#x", vmm_symbol("vmm_enter") + (unsigned)(at - code));
+	ask_all((const char *const[]){ command, "continue", "set *(int *)($esp + 8) = 2", "cb next-ring", NULL });
+	answer("cb next-ring");
+	want("ring 0 -> ring 1");
+	want("%s", arrival);
+	free(arrival);
+	machine_quit(m);
+}
+
 /* What the last step of the descent changes. */
 static void difference(const struct test *t)
 {
@@ -344,7 +388,8 @@ static void help(const struct test *t)
 /* Free running: with -icount sleep=off, QEMU jumps to the next timer at each "continue". */
 #define ROW(n, f, k, ...) { .name = "gdb-" n, .run = f, .seconds = 60, .number = k, .machine = { .free_running = true, __VA_ARGS__ } }
 const struct test gdb_tests[] = {
-	ROW("help", help, 0), ROW("phases", phases, 0), ROW("rings", rings, 0), ROW("diff", difference, 0), ROW("symbols", symbols, 0),
+	ROW("help", help, 0), ROW("phases", phases, 0), ROW("rings", rings, 0), ROW("at-iret", at_iret, 0),
+	ROW("diff", difference, 0), ROW("symbols", symbols, 0),
 	ROW("look-native", look, 0, .p2m = "shuffle:1"), ROW("look-virtual", look, 1, .p2m = "shuffle:2"),
 	ROW("look-virtual-smp2", look, 1, .p2m = "shuffle:3", .cpus = 2),
 	{ 0 },

@@ -136,6 +136,8 @@ The places where a ring can change are few: the handlers that the IDT names, and
         try:
             leave = irets() if here.cpl < 3 else []
             points = [Crossing(a, here, False) for a in handlers(here)] + [Crossing(a, here, True) for a in leave]
+            if here.eip in leave:  # GDB does not stop where it stands
+                points.append(Crossing(machine.word(here.esp), here, False))
             while cpu.this().cpl == here.cpl:
                 go("continue")
                 if not any(point.hit_count for point in points):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The descriptor tables that a CPU has loaded, decoded (SDM vol. 3, 3.4.5, 6.11, 8.2)."""
+"""The descriptor tables that a CPU has loaded, or that the VMM has for it, decoded (SDM vol. 3, 3.4.5, 6.11, 8.2)."""
 import re
+from types import SimpleNamespace
 
 import gdb
 
@@ -45,6 +46,14 @@ def target(address):
     return name + (" (VMM)" if address >= machine.VMM_BASE else "")
 
 
+def of_vmm(here):
+    """The VMM's tables for this CPU, loaded or not, in the form in which a Cpu has those that are."""
+    own, places = machine.vmm("vmm_cpus")[here.index]["cpu"], {}
+    for name, table in ("gdt", own["gdt"]), ("idt", machine.vmm("vmm_idt")), ("tss", own["tss"]):
+        places[name] = int(table.address), table.type.sizeof - 1
+    return SimpleNamespace(gdt=places["gdt"], idt=places["idt"], tr=(SELECTORS["TSS"],) + places["tss"])
+
+
 class Tables:
     """GDT, IDT and TSS of a CPU, as they are now; put into words when that is wanted."""
 
@@ -85,38 +94,51 @@ def heading(what, base, limit):
     print("%s at %#010x, limit %#x: %s" % (what, base, limit, "the VMM's" if base >= machine.VMM_BASE else "the kernel's"))
 
 
-class Gdt(Command):
-    """The segment descriptors of this CPU: cb gdt
+class TableCommand(Command):
+    def complete(self, text, word):
+        return ["vmm"] if "vmm".startswith(word) else []
+
+    def chosen(self, words):
+        if words not in ([], ["vmm"]):
+            raise gdb.GdbError("%s takes nothing, for the loaded table, or vmm, for the VMM's; not '%s'" % (self.name, " ".join(words)))
+        return of_vmm(cpu.this()) if words else cpu.this()
+
+
+class Gdt(TableCommand):
+    """The segment descriptors of this CPU: cb gdt [vmm]
+
+Those that are loaded; with vmm those that the VMM has for this CPU, loaded or not.
 
 A segment register can be loaded with a data segment whose DPL is at least CPL: what has DPL 0 is out of reach for ring 1."""
 
     def run(self, words):
-        self.no_words(words)
-        here = cpu.this()
+        here = self.chosen(words)
         heading("GDT", *here.gdt)
         for selector, text in Tables(here).gdt_lines().items():
             print("%#04x  %s" % (selector, text))
 
 
-class Idt(Command):
-    """The gates of this CPU and the ring each leads to: cb idt
+class Idt(TableCommand):
+    """The gates of this CPU and the ring each leads to: cb idt [vmm]
+
+Those that are loaded; with vmm the VMM's, loaded or not.
 
 The DPL of a gate says who may enter it by INT n; interrupts and exceptions ignore it. In virtual mode only trap gates lead to ring 1."""
 
     def run(self, words):
-        self.no_words(words)
-        here = cpu.this()
+        here = self.chosen(words)
         heading("IDT", *here.idt)
         for vector, text in Tables(here).idt_lines().items():
             print("%#04x  %-12s %s" % (vector, VECTORS.get(vector, ""), text))
 
 
-class Tss(Command):
-    """The task state of this CPU: the stack for each entry into an inner ring: cb tss"""
+class Tss(TableCommand):
+    """The task state of this CPU: the stack for each entry into an inner ring: cb tss [vmm]
+
+The one that is loaded; with vmm the one that the VMM has for this CPU, loaded or not."""
 
     def run(self, words):
-        self.no_words(words)
-        here = cpu.this()
+        here = self.chosen(words)
         heading("TSS", *here.tr[1:])
         for what, text in Tables(here).tss_lines().items():
             print("%-13s %s" % (what, text))
