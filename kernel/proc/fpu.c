@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * x87 and SSE state of programs, switched lazily: CR0.TS is set whenever the FPU does not hold the running task's state, so
- * the first FPU instruction traps (#NM, SDM vol. 3, 2.5 and 13.4) and fetches it. A task that leaves its CPU with its state
+ * the first FPU instruction traps (#NM, SDM vol. 3, 2.5 and 14.4) and fetches it. A task that leaves its CPU with its state
  * live saves it, so that it may go on elsewhere. The kernel itself uses no FPU.
  */
 #include "mm/frame.h"
