@@ -111,6 +111,7 @@ void bochs_start(struct machine *m)
 		give_up(BROKEN, "pseudo-terminal: %s", strerror(errno));
 	write_configuration(m, configuration, tty);
 	fcntl(m->serial, F_SETFD, FD_CLOEXEC);
+	m->serial_in = m->serial;
 	m->pid = process_start((char *[]){ "bochs", "-q", "-f", (char *)configuration, NULL }, in[0], out[1], out[1]);
 	close(in[0]), close(out[1]); /* slave stays open: the line must not hang up before Bochs opens it */
 	m->monitor_in = in[1], m->monitor_out = out[0];

@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct machine *machines;
@@ -85,21 +84,33 @@ static char *join(const struct arguments *a, const char *last)
 	return text;
 }
 
-static int connect_to(struct machine *m, const char *path)
+/* Two pipes: a pipe keeps 64 KiB that nobody has read yet, a socket some 300 bytes if they come one by one, and then drops some. */
+static void make_serial(struct machine *m, const char *path)
 {
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	for (double end = machine_limit(20); connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0; usleep(2000)) {
+	char name[4096];
+	for (unsigned in = 0; in < 2; in++) {
+		snprintf(name, sizeof(name), "%s.%s", path, in ? "in" : "out");
+		if (mkfifo(name, 0600) < 0)
+			give_up(BROKEN, "%s: %s", name, strerror(errno));
+		if (!in)
+			m->serial = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	}
+}
+
+/* QEMU has opened its end. */
+static void open_serial_in(struct machine *m, const char *path)
+{
+	char name[4096];
+	snprintf(name, sizeof(name), "%s.in", path);
+	for (double end = machine_limit(20); (m->serial_in = open(name, O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0; usleep(2000)) {
 		if (machine_ended(m)) {
 			char text[600] = "";
 			shell(text, sizeof(text), 5, "tail -c 500 %s", work_path("qemu.err"));
 			give_up(BROKEN, "QEMU ended at once with status %d: %s", m->exit_status, text);
 		}
 		if (now() > end)
-			give_up(BROKEN, "QEMU does not open %s", path);
+			give_up(BROKEN, "QEMU does not open %s", name);
 	}
-	return fd;
 }
 
 /* Sockets' names tell the machines of one test apart. */
@@ -126,7 +137,8 @@ static void qemu_start(struct machine *m)
 	close(ram);
 	arg(&a, "-S"), arg(&a, "-machine"), arg(&a, "pc,memory-backend=ram");
 	arg(&a, "-object"), arg(&a, "memory-backend-file,id=ram,size=%uM,mem-path=%s,share=on", m->o.mem, own_path(m, "ram"));
-	arg(&a, "-serial"), arg(&a, "unix:%s,server=on,wait=off", own_path(m, "serial"));
+	make_serial(m, own_path(m, "serial"));
+	arg(&a, "-serial"), arg(&a, "pipe:%s", own_path(m, "serial"));
 	arg(&a, "-qmp"), arg(&a, "unix:%s,server=on,wait=off", own_path(m, "qmp"));
 	arg(&a, "-gdb"), arg(&a, "unix:%s,server=on,wait=off", own_path(m, "gdb"));
 	if (machine_traced)
@@ -136,7 +148,7 @@ static void qemu_start(struct machine *m)
 	close(err);
 	for (unsigned i = 0; i < a.n; i++)
 		free(a.v[i]);
-	m->serial = connect_to(m, own_path(m, "serial"));
+	open_serial_in(m, own_path(m, "serial"));
 	qmp_connect(m, own_path(m, "qmp"));
 	m->gdb = -1;
 	if (!m->o.paused && !machine_debugged)
@@ -262,7 +274,7 @@ void machine_expect(struct machine *m, const char *text, double seconds)
 void machine_send(struct machine *m, const char *text)
 {
 	for (size_t n = strlen(text); n > 0;) {
-		ssize_t done = write(m->serial, text, n);
+		ssize_t done = write(m->serial_in, text, n);
 		for (double end = now() + 5; done < 0 && !machine_ended(m) && now() < end;) /* was it killed? then this gives up */
 			usleep(2000);
 		if (done < 0)

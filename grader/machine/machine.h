@@ -76,7 +76,7 @@ extern bool machine_traced;       /* QEMU writes all traps to work_path("traps")
 struct machine {
 	struct machine_options o;
 	pid_t pid;           /* 0 after its end */
-	int serial, qmp, gdb;
+	int serial, serial_in, qmp, gdb; /* what it says, what it hears */
 	int monitor_in, monitor_out; /* Bochs's debugger */
 	bool stopped;        /* Bochs: the debugger has the machine */
 	char *log;           /* all serial output so far, NUL ended */

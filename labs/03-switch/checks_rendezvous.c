@@ -7,6 +7,16 @@
 
 /* --- the leader: each phase is called once, in this order; none of them is executed --- */
 
+/* The next stop must be the record of this phase's end. */
+static void want_recorded(struct machine *m, unsigned phase, const char *name)
+{
+	CHECK(lab3_run_cpus(m, 1, SECONDS) == 0, "behind %s() nothing comes within %u s", name, SECONDS);
+	struct cpu_state c = lab3_state(m, 0);
+	CHECK(c.eip == symbol("record_phase"), "the end of %s is not recorded by record_phase(): the next stop is at %#x", name, c.eip);
+	uint32_t recorded = lab3_word(m, &c, c.esp + 8);
+	CHECK(recorded == phase, "behind %s, which is phase %u, record_phase() is told %u", name, phase, recorded);
+}
+
 void lab3_phases(const struct test *t)
 {
 	static const char *const phases[] = { "gather", "quiesce", "account", "protect", "install", "translate", "commit" };
@@ -14,7 +24,9 @@ void lab3_phases(const struct test *t)
 	struct machine *m = lab3_start(t, 1);
 	for (unsigned i = 0; i < N; i++)
 		lab3_stop_at(m, symbol(phases[i]));
+	lab3_stop_at(m, symbol("record_phase"));
 	lab3_ask(m, true);
+	want_recorded(m, 0, "request");
 	for (unsigned i = 0; i < N; i++) {
 		CHECK(lab3_run_cpus(m, 1, SECONDS) == 0, "%s() was not called within %u s of the request", phases[i], SECONDS);
 		struct cpu_state c = lab3_state(m, 0);
@@ -22,6 +34,7 @@ void lab3_phases(const struct test *t)
 		CHECK(c.eip == symbol(phases[i]), "phase %u of the switch is at %#x, %s() is at %#x", i + 1, c.eip, phases[i], symbol(phases[i]));
 		CHECK(attach == 1, "%s() is called with attach = %u in a switch to virtual mode", phases[i], attach);
 		lab3_skip(m, 0, 0);
+		want_recorded(m, i + 1, phases[i]);
 	}
 }
 
@@ -148,6 +161,23 @@ static uint64_t tell_time(struct machine *m, unsigned leader, int *at)
 	return told ? told - TOLD_NS : 0;
 }
 
+/* The vector still waits in the CPU's local APIC. It takes part in nothing: no word of `now` changes. */
+static void come_late(struct machine *m, unsigned cpu)
+{
+	uint8_t before[256], after[256];
+	uint32_t at = symbol("now") - KERNEL_START, bytes = symbol_bytes("now");
+	CHECK(bytes > 0 && bytes <= sizeof(before), "now has %u bytes", bytes);
+	CHECK(lab3_run_to(m, "switch_interrupt", "the vector waits in the late CPU's local APIC") == cpu, "another CPU than the late one came");
+	struct cpu_state c = lab3_state(m, cpu);
+	uint32_t back = lab3_word(m, &c, c.esp);
+	physical_read(m, at, before, bytes);
+	lab3_stop_at(m, back);
+	CHECK(lab3_run_cpus(m, 1u << cpu, SECONDS) == (int)cpu, "CPU %u, which came late, does not leave switch_interrupt()", cpu);
+	lab3_pass(m, back);
+	physical_read(m, at, after, bytes);
+	CHECK(memcmp(before, after, bytes) == 0, "CPU %u, which came late, takes part in a switch that was given up: it changes `now`", cpu);
+}
+
 void lab3_silent_cpu(const struct test *t)
 {
 	struct machine *m = lab3_start(t, 3);
@@ -169,6 +199,7 @@ void lab3_silent_cpu(const struct test *t)
 	CHECK((int)c.eax == -ETIMEDOUT, "the writer of /proc/mode gets %s, not %s", lab3_error((int)c.eax), lab3_error(-ETIMEDOUT));
 	lab3_pass(m, symbol("quiesce")), lab3_pass(m, back);
 	put_idle(m, silent, true, stood);
+	come_late(m, silent);
 	lab3_rest(m); /* all CPUs become idle: the one that came, and the late one */
 	check_native(m);
 	lab3_ask(m, true);

@@ -148,6 +148,23 @@ static bool line_masked(struct machine *m, unsigned line)
 	return masked;
 }
 
+/* Another CPU seems to be at the IOAPIC: irq_reinject() must wait for it. */
+static void want_lock(struct machine *m)
+{
+	uint32_t lock = vmm_symbol("vmm_lock_word"), places[] = { vmm_symbol("irq_reinject"), vmm_symbol("vmm_lock_wait"), symbol("translate") };
+	struct cpu_state c;
+	for (unsigned k = 0; k < 3; k++)
+		lab3_stop_at(m, places[k]);
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK(lab3_run_cpus(m, 1, SECONDS) == 0 && (c = lab3_state(m, 0)).eip == places[i],
+		      i ? "irq_reinject() does not wait for the VMM's lock, under which another CPU may be at the IOAPIC"
+			: "the VMM does not come to irq_reinject()");
+		lab3_set_word(m, &c, lock, !i);
+	}
+	for (unsigned k = 0; k < 3; k++)
+		lab3_pass(m, places[k]);
+}
+
 /* Events as the VMM posts them: an interrupt between CPUs, and a level-triggered line, which is masked meanwhile. */
 static void events_at_detach(struct machine *m)
 {
@@ -158,6 +175,7 @@ static void events_at_detach(struct machine *m)
 	read_counts(m, before);
 	if (!line_masked(m, SCI_LINE))
 		give_up(FAILED, "line %u is not masked: is irq_arrived() as it was?", SCI_LINE);
+	want_lock(m);
 	lab3_rest(m);
 	check_counts(m, before, 0, 1, "EVENT_RESCHED and a level-triggered line, whose device asks no more, were pending at detach");
 	CHECK(!line_masked(m, SCI_LINE), "line %u, level-triggered, was pending at detach and stays masked: its device never interrupts again",
