@@ -43,33 +43,39 @@ static uint32_t end_address(unsigned i)
 	return i == 2 ? vmm_symbol("end_run") : symbol_file_word(symbol(i ? "virtual_vo" : "native_vo") + 4 * SHUTDOWN_INDEX);
 }
 
-/* The debugger's answer, up to its prompt "<bochs:N> ". NULL if it ends or the time is over. */
-static char *answer(struct machine *m, double seconds)
+/* Read what the debugger has said. Result: whether it has come to its prompt, "<bochs:N> ", which is cut off. */
+static bool prompted(struct machine *m)
 {
-	size_t n = 0, size = 1 << 16;
-	char *text = malloc(size);
-	for (double limit = now() + seconds; now() < limit;) {
-		struct pollfd p = { .fd = m->monitor_out, .events = POLLIN };
-		machine_pump(m);
-		if (poll(&p, 1, 20) <= 0)
-			continue;
-		if (n + 4097 > size)
-			text = realloc(text, size *= 2);
-		ssize_t got = read(m->monitor_out, text + n, 4096);
+	struct pollfd p = { .fd = m->monitor_out, .events = POLLIN };
+	while (!m->answered && poll(&p, 1, 0) > 0) {
+		m->said = realloc(m->said, m->said_bytes + 4097);
+		ssize_t got = read(m->monitor_out, m->said + m->said_bytes, 4096);
 		if (got <= 0) {
 			for (double soon = machine_limit(1); !machine_ended(m) && now() < soon;) /* killed? then this gives up */
 				usleep(2000);
 			break;
 		}
-		text[n += (size_t)got] = '\0';
-		char *prompt = strrchr(text, '<');
-		if (prompt && strncmp(prompt, "<bochs:", 7) == 0 && n >= 2 && strcmp(text + n - 2, "> ") == 0) {
-			*prompt = '\0';
-			return text;
-		}
+		m->said[m->said_bytes += (size_t)got] = '\0';
 	}
-	free(text);
-	return NULL;
+	char *prompt = m->said_bytes ? strrchr(m->said, '<') : NULL;
+	if (prompt && strncmp(prompt, "<bochs:", 7) == 0 && strcmp(m->said + m->said_bytes - 2, "> ") == 0) {
+		*prompt = '\0';
+		m->answered = true;
+	}
+	return m->answered;
+}
+
+/* The debugger's answer, up to its prompt. NULL if it ends or the time is over. */
+static char *answer(struct machine *m, double seconds)
+{
+	for (double limit = now() + seconds; !prompted(m); machine_pump(m)) {
+		if (now() > limit || !m->pid)
+			return NULL;
+		poll(&(struct pollfd){ .fd = m->monitor_out, .events = POLLIN }, 1, 20);
+	}
+	char *text = m->said;
+	m->said = NULL, m->said_bytes = 0, m->answered = false;
+	return text;
 }
 
 char *bochs_command(struct machine *m, const char *fmt, ...)
@@ -138,6 +144,11 @@ void bochs_stop(struct machine *m)
 		give_up(FAILED, "Bochs does not stop; it may have ended by itself");
 	free(text);
 	m->stopped = true;
+}
+
+bool bochs_stopped(struct machine *m)
+{
+	return m->stopped || prompted(m);
 }
 
 bool bochs_run(struct machine *m, double seconds)

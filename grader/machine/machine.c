@@ -247,7 +247,7 @@ bool machine_late(struct machine *m, double limit)
 bool machine_sees(struct machine *m, const char *text, double seconds)
 {
 	for (double limit = machine_limit(seconds);;) {
-		bool over = machine_ended(m) || machine_late(m, limit);
+		bool over = machine_ended(m) || (m->o.bochs && bochs_stopped(m)) || machine_late(m, limit);
 		machine_pump(m);
 		const char *at = strstr(m->log + m->seen, text);
 		if (at) {

@@ -78,6 +78,9 @@ struct machine {
 	pid_t pid;           /* 0 after its end */
 	int serial, serial_in, qmp, gdb; /* what it says, what it hears */
 	int monitor_in, monitor_out; /* Bochs's debugger */
+	char *said;          /* by it, since the last command */
+	size_t said_bytes;
+	bool answered;       /* up to its prompt */
 	bool stopped;        /* Bochs: the debugger has the machine */
 	char *log;           /* all serial output so far, NUL ended */
 	size_t log_bytes, seen; /* expect() goes on from seen */
@@ -121,6 +124,7 @@ void machine_describe(const struct machine *m, FILE *to);
 void bochs_start(struct machine *m);
 char *bochs_command(struct machine *m, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* answer, to be freed */
 void bochs_stop(struct machine *m);
+bool bochs_stopped(struct machine *m); /* in a shutdown, say */
 int bochs_wait(struct machine *m, double seconds);
 bool bochs_run(struct machine *m, double seconds);
 /* QEMU and Bochs: an ISO with kernel, root image and command line of m. Result: its path. */
