@@ -237,6 +237,6 @@ const struct test grader_run_tests[] = {
 };
 const struct test grader_run_soak_tests[] = {
 	{ .name = "grader-gradescope", .run = gradescope, .seconds = 300 },
-	{ .name = "grader-repeated-50", .run = repeated, .seconds = 1200, .number = 50 },
+	{ .name = "grader-repeated-50", .run = repeated, .seconds = 2400, .number = 50 },
 	{ 0 },
 };
