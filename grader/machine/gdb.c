@@ -185,6 +185,36 @@ void gdb_set_register(struct machine *m, enum gdb_register r, uint32_t value)
 		give_up(BROKEN, "GDB stub: register %u is not set", r);
 }
 
+/* --- a CPU that does not answer --- */
+
+static void write_register(struct machine *m, enum gdb_register r, uint32_t value)
+{
+	if (strcmp(gdb_command(m, 10, "P%x=%08x", r, __builtin_bswap32(value)), "OK") != 0)
+		give_up(BROKEN, "GDB stub: register %u is not set", r);
+}
+
+uint32_t gdb_put_idle(struct machine *m, unsigned cpu, bool interrupts, uint32_t eip)
+{
+	enum { IF = 1 << 9, ARITHMETIC = 0xCD5 }; /* QEMU adds these flags, which it keeps elsewhere */
+	gdb_command(m, 10, "qXfer:features:read:target.xml:0,800"); /* without this QEMU writes no single register */
+	gdb_select(m, cpu);
+	uint32_t flags = gdb_register(m, GDB_EFLAGS), stood = gdb_register(m, GDB_EIP);
+	write_register(m, GDB_EFLAGS, ((flags & ~(uint32_t)IF) | (interrupts ? IF : 0)) & ~(uint32_t)ARITHMETIC);
+	write_register(m, GDB_EIP, eip);
+	return stood;
+}
+
+uint32_t gdb_silence(struct machine *m, unsigned cpu, uint32_t function)
+{
+	static const uint8_t loop[] = { 0xFA, 0xF4, 0xEB, 0xFC }; /* cli; hlt; jmp back */
+	uint8_t code[32], *at;
+	gdb_select(m, cpu);
+	gdb_read(m, function, code, sizeof(code));
+	if (!(at = memmem(code, sizeof(code), loop, sizeof(loop))))
+		give_up(FAILED, "the function at %#x does not stop a CPU for ever", function);
+	return gdb_put_idle(m, cpu, false, function + (uint32_t)(at - code) + 2);
+}
+
 /* --- either emulator's debugger --- */
 
 void debug_break(struct machine *m, uint32_t address, bool set)

@@ -113,7 +113,7 @@ static void open_serial_in(struct machine *m, const char *path)
 	}
 }
 
-/* Sockets' names tell the machines of one test apart. */
+/* Names of sockets and pipes tell the machines of one test apart. */
 static const char *own_path(const struct machine *m, const char *name)
 {
 	unsigned n = 0;

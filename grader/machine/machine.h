@@ -164,6 +164,13 @@ enum gdb_register { GDB_EAX, GDB_ECX, GDB_EDX, GDB_EBX, GDB_ESP, GDB_EBP, GDB_ES
 uint32_t gdb_register(struct machine *m, enum gdb_register r);
 void gdb_read(struct machine *m, uint32_t address, void *buf, size_t bytes); /* virtual addresses */
 void gdb_set_register(struct machine *m, enum gdb_register r, uint32_t value);
+/* A halted CPU stands elsewhere, with interrupts on or off. Result: where it stood. */
+uint32_t gdb_put_idle(struct machine *m, unsigned cpu, bool interrupts, uint32_t eip);
+/*
+ * The same, behind the hlt of a function's "cli; hlt; jmp", as if it were stopped for ever. Without its interrupt flag alone it
+ * would idle on when QEMU wakes it for nothing, as it does now and then.
+ */
+uint32_t gdb_silence(struct machine *m, unsigned cpu, uint32_t function);
 
 /* The same for both emulators (QEMU: after gdb_connect). The machine is stopped by its debugger. One breakpoint in Bochs. */
 void debug_break(struct machine *m, uint32_t address, bool set);

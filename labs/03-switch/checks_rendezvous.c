@@ -110,29 +110,6 @@ void lab3_vo_busy(const struct test *t)
 /* --- gather: a CPU that is stopped for good --- */
 
 #define ANSWER_NS 1000000000u
-#define NO_ARITHMETIC 0xCD5u /* QEMU adds these flags, which it keeps elsewhere */
-
-/* An idle CPU stands elsewhere, with interrupts on or off. Result: where it stood. */
-static uint32_t put_idle(struct machine *m, unsigned cpu, bool interrupts, uint32_t eip)
-{
-	gdb_command(m, 10, "qXfer:features:read:target.xml:0,800"); /* without this QEMU writes no single register */
-	gdb_select(m, cpu);
-	uint32_t flags = gdb_register(m, GDB_EFLAGS), stood = gdb_register(m, GDB_EIP);
-	flags = ((flags & ~(uint32_t)EFLAGS_IF) | (interrupts ? EFLAGS_IF : 0)) & ~NO_ARITHMETIC;
-	gdb_command(m, 10, "P%x=%08x", GDB_EFLAGS, __builtin_bswap32(flags));
-	gdb_command(m, 10, "P%x=%08x", GDB_EIP, __builtin_bswap32(eip));
-	return stood;
-}
-
-/* In native_cpu_halt(), "cli; hlt; jmp" back, behind the hlt. The flag alone would not do: QEMU wakes a halted CPU for nothing at times. */
-static uint32_t silence(struct machine *m, unsigned cpu)
-{
-	static const uint8_t loop[] = { 0xFA, 0xF4, 0xEB, 0xFC };
-	uint8_t code[32], *at;
-	gdb_read(m, symbol("native_cpu_halt"), code, sizeof(code));
-	CHECK(at = memmem(code, sizeof(code), loop, sizeof(loop)), "native_cpu_halt() does not stop a CPU for ever");
-	return put_idle(m, cpu, false, symbol("native_cpu_halt") + (uint32_t)(at - code) + 2);
-}
 
 /*
  * Whoever waits reads the clock; it is told that TOLD_NS more have passed each time. Result: how many it was told when it stopped
@@ -183,7 +160,7 @@ void lab3_silent_cpu(const struct test *t)
 	struct machine *m = lab3_start(t, 3);
 	unsigned silent = m->o.cpus - 1;
 	stop_idle(m);
-	uint32_t stood = silence(m, silent);
+	uint32_t stood = gdb_silence(m, silent, symbol("native_cpu_halt"));
 	lab3_ask(m, true);
 	unsigned leader = lab3_run_to(m, "switch_mode", "the shell writes to /proc/mode");
 	struct cpu_state c = lab3_state(m, leader);
@@ -198,7 +175,7 @@ void lab3_silent_cpu(const struct test *t)
 	CHECK(told > ANSWER_NS && told < 4ull * ANSWER_NS, "gather() waits %llu ms for CPU 2, not 1000", (unsigned long long)told / 1000000);
 	CHECK((int)c.eax == -ETIMEDOUT, "the writer of /proc/mode gets %s, not %s", lab3_error((int)c.eax), lab3_error(-ETIMEDOUT));
 	lab3_pass(m, symbol("quiesce")), lab3_pass(m, back);
-	put_idle(m, silent, true, stood);
+	gdb_put_idle(m, silent, true, stood);
 	come_late(m, silent);
 	lab3_rest(m); /* all CPUs become idle: the one that came, and the late one */
 	check_native(m);

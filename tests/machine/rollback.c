@@ -93,44 +93,16 @@ static void rehearsals(const struct test *t)
 
 /* --- 2: a CPU that does not answer --- */
 
-#define EFLAGS_IF 0x200u
-
-static void write_register(struct machine *m, enum gdb_register r, uint32_t value)
+/* Silence an idle CPU (function: where one is stopped for ever) or, without a function, wake it at eip. Result: where it stood. */
+static uint32_t silence(struct machine *m, unsigned cpu, uint32_t function, uint32_t eip)
 {
-	CHECK(strcmp(gdb_command(m, 10, "P%x=%08x", r, __builtin_bswap32(value)), "OK") == 0, "register %u cannot be written", r);
-}
-
-/* Set the interrupt flag of a halted CPU and where it stands. Result: where it stood. */
-static uint32_t set_idle(struct machine *m, unsigned cpu, bool interrupts, uint32_t eip)
-{
+	stop_idle(m);
 	gdb_connect(m);
-	gdb_command(m, 10, "qXfer:features:read:target.xml:0,800"); /* without this QEMU writes no single register */
-	gdb_select(m, cpu);
-	uint32_t flags = gdb_register(m, GDB_EFLAGS), stood = gdb_register(m, GDB_EIP);
-	CHECK(!(flags & EFLAGS_IF) == interrupts, "CPU %u: EFLAGS is %#x", cpu, flags);
-	write_register(m, GDB_EFLAGS, (flags ^ EFLAGS_IF) & ~0xCD5u); /* QEMU keeps the arithmetic flags elsewhere */
-	write_register(m, GDB_EIP, eip);
+	uint32_t stood = function ? gdb_silence(m, cpu, function) : gdb_put_idle(m, cpu, true, eip);
 	gdb_command(m, 10, "D"); /* go on without us */
 	close(m->gdb);
 	m->gdb = -1;
 	return stood;
-}
-
-/*
- * Silence an idle CPU, as if it were stopped for ever: it stands behind the hlt of "cli; hlt; jmp" in the kernel or in the
- * VMM. Without its interrupt flag alone it would go on idling when QEMU wakes it for nothing, as it does now and then.
- * Result: where it stood.
- */
-static uint32_t silence(struct machine *m, unsigned cpu, uint32_t function)
-{
-	static const uint8_t loop[] = { 0xFA, 0xF4, 0xEB, 0xFC };
-	uint8_t code[32], *at;
-	struct cpu_state cpus[CPUS_MAX];
-	stop_idle(m);
-	machine_state(m, cpus);
-	virtual_read(m, cpus[cpu].cr3, function, code, sizeof(code));
-	CHECK(at = memmem(code, sizeof(code), loop, sizeof(loop)), "%#x does not stop a CPU", function);
-	return set_idle(m, cpu, false, function + (uint32_t)(at - code) + 2);
 }
 
 static void check_time(double start)
@@ -142,7 +114,7 @@ static void check_time(double start)
 static void silent_attach(struct machine *m, unsigned cpu)
 {
 	struct snapshot *before = snapshot_take(m);
-	uint32_t eip = silence(m, cpu, symbol("native_cpu_halt"));
+	uint32_t eip = silence(m, cpu, symbol("native_cpu_halt"), 0);
 	double start = now();
 	change(m, true, "timed out");
 	check_time(start);
@@ -150,7 +122,7 @@ static void silent_attach(struct machine *m, unsigned cpu)
 	work(m);
 	stop_idle(m);
 	check_mode(m, false);
-	set_idle(m, cpu, true, eip);
+	silence(m, cpu, 0, eip);
 	snapshot_compare(before, m);
 }
 
@@ -162,14 +134,14 @@ static void silent_detach(struct machine *m, unsigned cpu)
 	machine_send(m, "cat > /proc/mode\n");
 	for (double limit = machine_limit(10); kernel_word(m, "next_pid") == pid && !machine_late(m, limit); usleep(2000))
 		machine_pump(m);
-	uint32_t eip = silence(m, cpu, vmm_symbol("hc_halt")); /* when all are idle: cat waits for its input */
+	uint32_t eip = silence(m, cpu, vmm_symbol("hc_halt"), 0); /* when all are idle: cat waits for its input */
 	double start = now();
 	machine_send(m, "native\n");
 	machine_expect(m, "cat: ", 20);
 	check_time(start);
 	stop_idle(m);
 	check_whole(m);
-	set_idle(m, cpu, true, eip);
+	silence(m, cpu, 0, eip);
 	machine_expect(m, PROMPT, 20);
 	snapshot_compare(before, m);
 	check_record(m, "gather: a CPU did not answer");
