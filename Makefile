@@ -53,22 +53,22 @@ FREESTANDING := -std=gnu11 -ffreestanding -O2 -g -fno-pic -fno-pie -fcf-protecti
 	-fno-asynchronous-unwind-tables -mno-sse -mno-mmx -march=pentium -mpreferred-stack-boundary=2 -MMD -MP
 KFLAGS := $(FREESTANDING) $(WARN) -mno-80387 -fno-omit-frame-pointer -Iinclude -Ikernel -I. -fmacro-prefix-map=kernel/= \
 	$(if $(filter 1,$(DEBUG)),-DDEBUG) $(if $(filter static,$(VO)),-DVO_STATIC)
-UFLAGS := $(FREESTANDING) $(WARN) -fomit-frame-pointer -ffunction-sections -fdata-sections -Iinclude -Iuser/lib -Ikernel
+UFLAGS := $(FREESTANDING) $(WARN) -fomit-frame-pointer -ffunction-sections -fdata-sections -Iinclude -Iuser/lib -I.
 HFLAGS := -std=gnu11 -g -O1 -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror) -MMD -MP
 
-VSRC := $(sort $(wildcard vmm/*.c vmm/*.S)) kernel/lib/string.c kernel/lib/format.c
+VSRC := $(sort $(wildcard vmm/*.c vmm/*.S)) lib/string.c lib/format.c
 VOBJ := $(VSRC:%=$(K)/vmm/%.o)
 VFLAGS = $(filter-out -fno-omit-frame-pointer,$(KFLAGS)) -fomit-frame-pointer -mregparm=3 -Ivmm
-KSRC := $(sort $(shell find kernel -name '*.c' -o -name '*.S'))
+KSRC := $(sort $(shell find kernel lib -name '*.c' -o -name '*.S'))
 KOBJ := $(KSRC:%=$(K)/%.o)
-ULIB := $(patsubst %,$(B)/user/%.o,$(sort $(wildcard user/lib/*.c user/lib/*.S)) kernel/lib/string.c kernel/lib/format.c)
+ULIB := $(patsubst %,$(B)/user/%.o,$(sort $(wildcard user/lib/*.c user/lib/*.S)) lib/string.c lib/format.c)
 PROGRAMS := $(sort $(basename $(notdir $(wildcard user/programs/*.c labs/*/programs/*.c))) $(notdir $(patsubst %/,%,$(dir $(wildcard user/programs/*/*.c)))))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
-LIBRARY := $(patsubst %,$(B)/host/%.o,$(wildcard grader/machine/*.c))
+LIBRARY := $(patsubst %,$(B)/host/%.o,$(wildcard machine/*.c))
 GRADER := $(patsubst %,$(B)/host/%.o,$(wildcard grader/*.c labs/*/checks*.c))
 MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c) grader/sandbox.c)
-TRACE := $(patsubst %,$(B)/host/%.o,$(wildcard grader/trace/*.c grader/trace/*.S))
-RECORDER := $(filter-out $(B)/host/grader/trace/main.c.o,$(TRACE))
+TRACE := $(patsubst %,$(B)/host/%.o,$(wildcard viewer/*.c viewer/*.S))
+RECORDER := $(filter-out $(B)/host/viewer/main.c.o,$(TRACE))
 
 .PHONY: all help whole handout grade gradescope setup demo test soak bench bench-switch trace run run-bochs iso doctor size check gdb debug \
 	debug-bochs replay log clean kernel unit FORCE report docs
@@ -283,11 +283,11 @@ unit: $(UNIT)
 
 $(B)/unit/%: tests/unit/%.c
 	$(call say,HOSTCC,$@)
-	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all -Itests/unit -Iinclude -Ikernel $< -o $@ -lcmocka
+	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all -Itests/unit -Iinclude -Ikernel -I. $< -o $@ -lcmocka
 
 $(sort $(MACHINE) $(LIBRARY) $(GRADER) $(filter %.c.o,$(TRACE))): $(B)/host/%.c.o: %.c
 	$(call say,HOSTCC,$<)
-	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -Igrader/machine -Igrader -Iinclude -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -Imachine -Igrader -Iviewer -Iinclude -I. -c $< -o $@
 
 # The attacks of the isolation tests: code that runs anywhere, linked at 0, from which the tests take it.
 $(B)/attacks: $(wildcard tests/isolation/*.S)
@@ -307,7 +307,7 @@ $(B)/host/labs.c: FORCE # compared by contents: a lab may have gone
 	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 $(B)/host/labs.c.o: $(B)/host/labs.c
-	$(Q)$(HOSTCC) $(HFLAGS) -Igrader/machine -Igrader -c $< -o $@
+	$(Q)$(HOSTCC) $(HFLAGS) -Imachine -Igrader -Iinclude -c $< -o $@
 
 $(B)/grader: $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER)
 	$(call say,LD,$@)
@@ -321,7 +321,7 @@ $(B)/reference/%.json: $(if $(wildcard $(B)/grader),,$(B)/grader) $(B)/cinnabar 
 		mv $$d/json $@.$$$$ && mv $@.$$$$ $@
 
 # --- the recorder and its viewer ---
-$(B)/host/grader/trace/viewer.S.o: grader/trace/viewer.S $(addprefix grader/trace/,viewer.html viewer.css decode.js draw.js viewer.js)
+$(B)/host/viewer/viewer.S.o: viewer/viewer.S $(addprefix viewer/,viewer.html viewer.css decode.js draw.js viewer.js)
 	$(call say,HOSTAS,$<)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) -c $< -o $@
 

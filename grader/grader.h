@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The grader: takes a submission's files, puts them into a copy of the pristine tree, builds it in a sandbox, and there runs itself
- * as the judge, which looks at machines from outside (grader/machine). The verdicts come back through a pipe that no submitted
+ * as the judge, which looks at machines from outside (machine). The verdicts come back through a pipe that no submitted
  * code can reach. Whatever goes wrong on this side is an error and no score: give_up(BROKEN), exit status 2.
  */
 #ifndef GRADER_H

@@ -129,7 +129,7 @@ unsigned lab_files(const char *base, const struct lab *lab, char *files[MAX_FILE
 void lab_copy(const char *base, const char *to)
 {
 	int fd = lock(LOCK_SH);
-	shell_must(60, "mkdir -p '%s/build' && cd '%s' && cp -a Makefile kernel vmm include user tools labs '%s' && cd build && "
+	shell_must(60, "mkdir -p '%s/build' && cd '%s' && cp -a Makefile include lib kernel vmm user tools labs '%s' && cd build && "
 		   "cp -a cinnabar vmm rootfs.ext2 kernel user bin '%s/build'", to, base, to, to);
 	close(fd);
 }

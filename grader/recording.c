@@ -4,7 +4,7 @@
  * recording of the reference that came with the student tree. It shows where the two part; no points hang on it.
  */
 #include "grader.h"
-#include "trace/trace.h"
+#include "trace.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -19,7 +19,7 @@
 #define VMM_TABLES 16          /* page tables for the VMM's 64 MiB, at the block's end */
 #define VMM_FRAME_BYTES 16     /* the frame table's entry for each machine frame lies behind the image */
 
-/* How a run ends when not by the kernel: what QEMU's isa-debug-exit is given (lib/kernel.h has the kernel's own). */
+/* How a run ends when not by the kernel: what QEMU's isa-debug-exit is given (kernel/log/log.h has the kernel's own). */
 #define VMM_FAULT_STATUS 0x0D   /* the VMM itself failed */
 #define VMM_STOPPED_STATUS 0x0E /* the kernel broke a rule and was stopped */
 

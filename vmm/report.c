@@ -67,10 +67,3 @@ void vmm_fault(struct regs *r, const char *what)
 	print_registers(r);
 	end_run(VMM_FAULT_STATUS);
 }
-
-/* format.c and string.c expect the kernel's panic(). */
-void panic(const char *fmt, ...)
-{
-	vmm_printk("\nvmm: failed: %s\neip %08x\n", fmt, (uint32_t)__builtin_return_address(0) - 1);
-	end_run(VMM_FAULT_STATUS);
-}

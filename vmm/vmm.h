@@ -9,8 +9,10 @@
 #ifndef VMM_VMM_H
 #define VMM_VMM_H
 
-#include "lib/kernel.h"
+#include "abi.h"
+#include "lib/lib.h"
 #include "vmm_abi.h"
+#include "x86.h"
 
 typedef uint32_t mfn_t;
 typedef uint32_t pte_t;

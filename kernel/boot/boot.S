@@ -7,7 +7,7 @@
  * The boot directory stays: other processors come up through it (trampoline.S).
  */
 #include "x86.h"
-#include "mm/layout.h"
+#include "layout.h"
 
 #define MACHINE(symbol) (symbol - KERNEL_BASE)
 #define MULTIBOOT_MAGIC 0x1BADB002

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Multiboot 1: copies the loader's information into boot_info, trusting none of its lengths (specification 0.6.96, 3.3). */
 #include "boot/boot.h"
-#include "mm/layout.h"
+#include "layout.h"
 
 #define MULTIBOOT_BOOTED 0x2BADB002
 enum { HAS_MEMORY = 1, HAS_CMDLINE = 4, HAS_MODULES = 8, HAS_MMAP = 64 };

@@ -7,7 +7,7 @@
  *      that smp.c left in smp_stack.
  */
 #include "x86.h"
-#include "mm/layout.h"
+#include "layout.h"
 
 #define HERE(label) (TRAMPOLINE + label - trampoline_start)
 

@@ -3,7 +3,7 @@
 #ifndef MM_FRAME_H
 #define MM_FRAME_H
 
-#include "mm/layout.h"
+#include "layout.h"
 #include "mm/p2m.h"
 
 #define MAX_ORDER 10

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ELF headers: every number is checked against the file's size and the address space before it is used. */
 #include "proc/elf.h"
-#include "mm/layout.h"
+#include "layout.h"
 
 #define ELF_MAGIC 0x464C457F
 enum { ELFCLASS32 = 1, ELFDATA2LSB = 1, ET_EXEC = 2, EM_386 = 3, PT_LOAD = 1, PF_X = 1, PF_W = 2, PF_R = 4 };

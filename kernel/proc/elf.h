@@ -3,7 +3,7 @@
 #ifndef PROC_ELF_H
 #define PROC_ELF_H
 
-#include "lib/kernel.h"
+#include "log/log.h"
 
 #define ELF_MAX_SEGMENTS 8
 

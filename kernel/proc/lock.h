@@ -6,7 +6,7 @@
 #ifndef PROC_LOCK_H
 #define PROC_LOCK_H
 
-#include "lib/kernel.h"
+#include "log/log.h"
 
 struct task;
 struct spinlock { volatile uint32_t held; };

@@ -13,7 +13,7 @@ static unsigned nr_tasks;
 static int next_pid = 1;
 
 void task_begin(void);     /* switch.S */
-void task_enter_user(void); /* vo/entry.S: to user mode with the registers at the top of the stack */
+void task_enter_user(void); /* trap/entry.S: to user mode with the registers at the top of the stack */
 
 static struct task *find(int pid)
 {

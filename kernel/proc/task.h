@@ -19,7 +19,7 @@ struct mm;
 struct file;
 struct cwd;
 
-/* What the entry code pushes, lowest address first; grouped by who writes it. vo/entry.S knows this layout. */
+/* What the entry code pushes, lowest address first; grouped by who writes it. trap/entry.S knows this layout. */
 struct trap_frame {
 	uint32_t gs, fs, es, ds;                               /* entry code */
 	uint32_t edi, esi, ebp;                                /* pusha */
@@ -29,7 +29,7 @@ struct trap_frame {
 	uint32_t eip, cs, eflags;                              /* CPU */
 	uint32_t esp, ss;                                      /* CPU, only from an outer ring */
 };
-_Static_assert(sizeof(struct trap_frame) == 76, "vo/entry.S knows this layout");
+_Static_assert(sizeof(struct trap_frame) == 76, "trap/entry.S knows this layout");
 
 enum task_state { TASK_FREE, TASK_READY, TASK_RUNNING, TASK_SLEEPING, TASK_ZOMBIE };
 

@@ -10,7 +10,7 @@
 #include "switch/switch.h"
 #include "boot/boot.h"
 #include "mm/vm.h"
-#include "switch/history.h"
+#include "switch/record.h"
 #include "vo/virtual.h"
 
 #define ANSWER_NS 1000000000ull /* a CPU that does not come within so long does not answer */

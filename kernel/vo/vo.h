@@ -11,7 +11,7 @@
 #ifndef VO_VO_H
 #define VO_VO_H
 
-#include "lib/kernel.h"
+#include "log/log.h"
 
 typedef uint32_t pfn_t; /* pseudo-physical frame number: what the kernel thinks in */
 typedef uint32_t mfn_t; /* machine frame number: what page tables hold */

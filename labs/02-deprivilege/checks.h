@@ -8,8 +8,8 @@
 #define LAB2_CHECKS_H
 
 #include "judge.h"
-#include "../../include/vmm_abi.h"
-#include "../../include/x86.h"
+#include "vmm_abi.h"
+#include "x86.h"
 
 #define KERNEL_START 0xC0000000u
 #define VMM_START 0xFC000000u

@@ -4,7 +4,7 @@
  * about it, and each answer must have the numbers that we find there.
  */
 #include "tests.h"
-#include "../../include/vmm_abi.h"
+#include "vmm_abi.h"
 #include <stdarg.h>
 
 #define GDB "gdb -q -nx -batch -x tools/gdb/cinnabar.py"

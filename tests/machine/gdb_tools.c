@@ -4,7 +4,7 @@
  * does with .vscode/launch.json.
  */
 #include "tests.h"
-#include "../../include/vmm_abi.h"
+#include "vmm_abi.h"
 #include <fcntl.h>
 #include <jansson.h>
 #include <poll.h>

@@ -12,8 +12,8 @@
 #define ISOLATION_H
 
 #include "tests.h"
-#include "../../include/vmm_abi.h"
-#include "../../include/x86.h"
+#include "vmm_abi.h"
+#include "x86.h"
 #include <errno.h> /* the kernel has the same numbers */
 
 #define KERNEL_START 0xC0000000u

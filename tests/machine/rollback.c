@@ -234,7 +234,7 @@ static void sweep(const struct test *t)
 	end_at_prompt(m);
 }
 
-/* struct switch_record of kernel/switch/history.h, in kept[KEPT] */
+/* struct switch_record of kernel/switch/record.h, in kept[KEPT] */
 struct record { uint32_t attach, error, failed, fail, retries, cpus, pinned, start[2], at[2], ticks[NR_PHASES]; };
 enum { KEPT = 32 };
 _Static_assert(sizeof(struct record) == 80, "as the kernel has it");

@@ -18,7 +18,7 @@
 #undef SEEK_CUR
 #undef SEEK_END
 #define rename ext2_rename /* the host's has the name already */
-#include "mm/layout.h"
+#include "layout.h"
 #undef KERNEL_BASE /* where the sanitizer's shadow is not */
 #define KERNEL_BASE 0x40000000u
 #pragma GCC diagnostic ignored "-Wint-to-pointer-cast" /* the header's current(), not called */
@@ -32,17 +32,17 @@ static struct task *current(void) { return &self; }
 #define bucket cache_bucket
 #define find cache_find
 #define insert cache_insert
-#include "../../kernel/fs/bcache.c"
+#include "kernel/fs/bcache.c"
 #undef bucket
 #undef find
 #undef insert
-#include "../../kernel/fs/ext2_super.c"
-#include "../../kernel/fs/ext2_alloc.c"
-#include "../../kernel/fs/ext2_map.c"
-#include "../../kernel/fs/ext2_dir.c"
-#include "../../kernel/fs/ext2_file.c"
-#include "../../kernel/fs/ext2_inode.c"
-#include "../../kernel/fs/ext2_names.c"
+#include "kernel/fs/ext2_super.c"
+#include "kernel/fs/ext2_alloc.c"
+#include "kernel/fs/ext2_map.c"
+#include "kernel/fs/ext2_dir.c"
+#include "kernel/fs/ext2_file.c"
+#include "kernel/fs/ext2_inode.c"
+#include "kernel/fs/ext2_names.c"
 
 extern void *mmap(void *at, size_t bytes, int prot, int flags, int fd, long offset); /* the host's */
 enum { HOST_PRIVATE = 2, HOST_ANONYMOUS = 0x20, HOST_FIXED_NOREPLACE = 0x100000 };

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "../../kernel/proc/elf.c"
+#include "kernel/proc/elf.c"
 
 #define LIMIT 0xBFFC0000u
 #define FILE_BYTES 0x3000u

@@ -28,8 +28,8 @@
 #define strlcpy our_strlcpy
 #define snprintf our_snprintf
 #define vsnprintf our_vsnprintf
-#include "../../kernel/lib/string.c"
-#include "../../kernel/lib/format.c"
+#include "lib/string.c"
+#include "lib/format.c"
 #undef memcpy
 #undef memmove
 #undef memset

@@ -9,11 +9,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "mm/layout.h"
+#include "layout.h"
 #undef KERNEL_BASE /* where the sanitizer's shadow is not */
 #define KERNEL_BASE 0x40000000u
-#include "../../kernel/mm/frame.c"
-#include "../../kernel/mm/kmalloc.c"
+#include "kernel/mm/frame.c"
+#include "kernel/mm/kmalloc.c"
 
 #define FRAMES 4000u /* two blocks of the highest order fit, and a part of one at each end */
 #define RESERVED 40u /* never given to the allocator, as the kernel's image */

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "../../kernel/mm/p2m.c"
+#include "kernel/mm/p2m.c"
 
 uint32_t strtou(const char *s, const char **end)
 {

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "mm/layout.h"
+#include "layout.h"
 #undef KERNEL_BASE /* where the sanitizer's shadow is not */
 #define KERNEL_BASE 0x40000000u
 #pragma GCC diagnostic ignored "-Wint-to-pointer-cast" /* the header's current(), not called */
@@ -20,8 +20,8 @@
 #undef current
 static _Thread_local struct task self;
 static struct task *current(void) { return &self; }
-#include "../../kernel/fs/pipe.c"
-#include "../../kernel/fs/vfs.c"
+#include "kernel/fs/pipe.c"
+#include "kernel/fs/vfs.c"
 
 #define ARENA (1024 * 1024)
 #define BULK 3000000u

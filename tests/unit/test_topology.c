@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "../../kernel/boot/topology.c"
+#include "kernel/boot/topology.c"
 
 #define MACHINE_BYTES (LOW_BYTES + 0x20000u)
 #define MAPS_MAX 600

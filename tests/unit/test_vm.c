@@ -9,24 +9,24 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "mm/layout.h"
+#include "layout.h"
 #undef KERNEL_BASE /* where the sanitizer's shadow is not */
 #define KERNEL_BASE 0x40000000u
 #define KERNEL_SLOT 768u
-#include "../../kernel/mm/p2m.c"
-#include "../../kernel/mm/frame.c"
-#include "../../kernel/mm/kmalloc.c"
+#include "kernel/mm/p2m.c"
+#include "kernel/mm/frame.c"
+#include "kernel/mm/kmalloc.c"
 #define take pool_take
 #define lock pool_lock
-#include "../../kernel/mm/area.c"
+#include "kernel/mm/area.c"
 #undef KERNEL_BASE
 #define KERNEL_BASE 0xC0000000u /* pool.c: where the kernel's part of a directory begins */
-#include "../../kernel/mm/pool.c"
+#include "kernel/mm/pool.c"
 #undef KERNEL_BASE
 #define KERNEL_BASE 0x40000000u
 #pragma GCC diagnostic ignored "-Wint-to-pointer-cast" /* current(), not called here */
-#include "../../kernel/mm/vm.c"
-#include "../../kernel/fs/vnode.h"
+#include "kernel/mm/vm.c"
+#include "kernel/fs/vnode.h"
 
 #define FRAMES 2048u
 #define PAGES 48u /* of the model, around a table border */

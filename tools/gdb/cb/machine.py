@@ -28,7 +28,7 @@ def defines(path, prefix=""):
 
 
 X86 = defines("include/x86.h")
-LAYOUT = defines("kernel/mm/layout.h")
+LAYOUT = defines("include/layout.h")
 USER_END, KERNEL_BASE, VMM_BASE = LAYOUT["USER_END"], LAYOUT["KERNEL_BASE"], LAYOUT["VMM_BASE"]
 
 

@@ -75,7 +75,7 @@ to /proc/mode, or press Ctrl-C."""
         self.no_words(words)
         machine.connection()
         points = [gdb.Breakpoint("*%#x" % address, **HERE) for name in cpu.phase_names() for address in places(name)]
-        points.append(gdb.Breakpoint("kernel/switch/history.c:record_end", **HERE))
+        points.append(gdb.Breakpoint("kernel/switch/record.c:record_end", **HERE))
         for point in points:
             point.silent = True
         try:

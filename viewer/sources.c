@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the sources say of code addresses: asked of addr2line and objdump once a recording, for all addresses together. */
 #include "trace.h"
-#include "../../include/vmm_abi.h"
+#include "vmm_abi.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Formatted printing into memory, as in C11 without floating point; part of the kernel and of the programs' library. */
-#include "lib/kernel.h"
+#include "lib/lib.h"
 
 struct out { char *buf; size_t size, length; };
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The address space as runs of pages that are alike, and the VMM's frame table: each machine frame's type and count. */
 #include "trace.h"
-#include "../../include/vmm_abi.h"
-#include "../../include/x86.h"
+#include "vmm_abi.h"
+#include "x86.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define KERNEL_BASE 0xC0000000u
-#define KERNEL_MAP_BASE 0xF8000000u /* kernel/mm/layout.h */
+#define KERNEL_MAP_BASE 0xF8000000u /* include/layout.h */
 enum { ENTRIES = 1024, RUN_WORDS = 4, ROW = 64 };
 
 const char *const space_kinds[] = {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STACK_MASK (~8191u) /* TASK_MASK of kernel/vo/entry.S: a task is at the low end of its stack */
+#define STACK_MASK (~8191u) /* TASK_MASK of kernel/trap/entry.S: a task is at the low end of its stack */
 
 const char *const trace_phases[NR_PHASES] = {
 	"request", "gather", "quiesce", "account", "protect", "install", "translate", "commit", "resume",

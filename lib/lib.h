@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* What every kernel file may use: basic types, checks, printing, strings. Depends on nothing else of the kernel. */
-#ifndef LIB_KERNEL_H
-#define LIB_KERNEL_H
+/*
+ * Pure C for everybody: kernel, VMM, programs and host tests. Types, small macros, formatting,
+ * strings. Nothing here knows where it runs.
+ */
+#ifndef LIB_LIB_H
+#define LIB_LIB_H
 
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "abi.h"
-#include "x86.h"
-
-typedef int32_t ssize_t32;
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
@@ -23,37 +22,13 @@ typedef int32_t ssize_t32;
 #define barrier() __asm__ volatile("" ::: "memory")
 
 /*
- * printk - print to the kernel log (kept for /proc/kmsg) and to both consoles.
- * fmt: %d %i %u %x %X %p %c %s %%, with 0, -, #, width and precision (also *), l, ll and z. Any context.
- */
-void printk(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
-/*
  * vsnprintf/snprintf - format into buf of size bytes, always ending it with NUL (if size > 0).
  * Result: the length that the whole text has, as in C11.
  */
 int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 int snprintf(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/*
- * panic - a broken invariant, named by the message: print cause, CPU, ring, registers, back trace with symbols, stop all
- * CPUs and end the emulator with status PANIC_STATUS. Any context. Never returns.
- * panic_begin, panic_end: the same in two steps, for who prints other registers between them than those of the caller.
- */
-void panic(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
-void panic_begin(void);
-void panic_end(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
-#define ASSERT(x) do { if (unlikely(!(x))) panic("%s:%d: %s does not hold", __FILE__, __LINE__, #x); } while (0)
-
-/* What VO(cpu, shutdown) is given: isa-debug-exit turns status s into QEMU's exit status 2s + 1. */
-enum { PANIC_STATUS = 0x0F, OK_STATUS = 0x10 };
-
-/* Symbols: name of the function that holds a kernel text address, offset in it; "?" if none (lib/ksyms.c). */
-const char *ksym_find(uint32_t address, uint32_t *offset);
-/* Print the call chain that starts at frame pointer ebp. */
-void backtrace(uint32_t ebp);
-
-/* C11's functions (lib/string.c). memcpy and memset use string instructions: DF is clear in the kernel. */
+/* C11's functions (string.c). memcpy and memset use string instructions: DF is clear in the kernel. */
 void *memcpy(void *to, const void *from, size_t bytes);
 void *memmove(void *to, const void *from, size_t bytes);
 void *memset(void *to, int byte, size_t bytes);

@@ -2,14 +2,14 @@
 /* The viewer's files, as strings for page.c: so the program needs no other file. */
 	.section .rodata
 	.globl viewer_html, viewer_css, decode_js, draw_js, viewer_js
-viewer_html: .incbin "grader/trace/viewer.html"
+viewer_html: .incbin "viewer/viewer.html"
 	.byte 0
-viewer_css: .incbin "grader/trace/viewer.css"
+viewer_css: .incbin "viewer/viewer.css"
 	.byte 0
-decode_js: .incbin "grader/trace/decode.js"
+decode_js: .incbin "viewer/decode.js"
 	.byte 0
-draw_js: .incbin "grader/trace/draw.js"
+draw_js: .incbin "viewer/draw.js"
 	.byte 0
-viewer_js: .incbin "grader/trace/viewer.js"
+viewer_js: .incbin "viewer/viewer.js"
 	.byte 0
 	.section .note.GNU-stack, "", @progbits

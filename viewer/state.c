@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* One moment of a machine as JSON: numbers as they are; what they mean is the viewer's affair. */
 #include "trace.h"
-#include "../../include/vmm_abi.h"
-#include "../../include/x86.h"
+#include "vmm_abi.h"
+#include "x86.h"
 #include <string.h>
 
 #define KERNEL_BASE 0xC0000000u

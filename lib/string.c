@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* C11's memory and string functions. Long runs use 32-bit string instructions, whose repetitions are the cheapest. */
-#include "lib/kernel.h"
+#include "lib/lib.h"
 
 /* The compiler must not turn these loops into calls of the functions that they are. */
 #pragma GCC optimize("no-tree-loop-distribute-patterns")

@@ -3,7 +3,7 @@
 #ifndef SWITCH_HISTORY_H
 #define SWITCH_HISTORY_H
 
-#include "lib/kernel.h"
+#include "log/log.h"
 
 enum phase_number { PHASE_REQUEST, PHASE_GATHER, PHASE_QUIESCE, PHASE_ACCOUNT, PHASE_PROTECT, PHASE_INSTALL, PHASE_TRANSLATE,
 		    PHASE_COMMIT, PHASE_RESUME, NR_PHASES };

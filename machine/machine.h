@@ -97,7 +97,7 @@ struct machine {
 extern struct machine *machines; /* all that were started, latest first */
 
 /* What shutdown(0) and a panic make QEMU return; shutdown(s) gives EXIT_OK + 2 * s. */
-enum { EXIT_PANIC = 2 * 0x0F + 1, EXIT_OK = 2 * 0x10 + 1 }; /* PANIC_STATUS, OK_STATUS of kernel/lib/kernel.h */
+enum { EXIT_PANIC = 2 * 0x0F + 1, EXIT_OK = 2 * 0x10 + 1 }; /* PANIC_STATUS, OK_STATUS of kernel/log/log.h */
 
 struct machine *machine_start(const struct machine_options *o);
 /* Wait until text comes on the serial line, behind what was seen before. Gives up FAILED with the log's tail. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* /proc/mode, /proc/switch and /proc/vmm: orders as text, and what happened. */
-#include "switch/history.h"
+#include "switch/record.h"
 #include "mm/vm.h"
 #include "switch/switch.h"
 #include "vo/vo.h"

@@ -4,7 +4,7 @@
  * frame table against our own count (V7), and what must not have changed behind a pair of switches (N2, N3).
  */
 #include "judge.h"
-#include "../../include/vmm_abi.h"
+#include "vmm_abi.h"
 
 #define KERNEL_BASE 0xC0000000u
 #define VMM_BASE 0xFC000000u
