@@ -12,15 +12,15 @@
 #define KERNEL_SS (SEL_KDATA | 1)
 
 	.section .header, "a"
-	.long VMM_MAGIC, VMM_ABI_VERSION, vmm_enter
+	.long VMM_MAGIC, VMM_ABI_VERSION, vmm_call_entry
 
 	/*
-	 * vmm_enter(op, cpu, argument): from the native kernel, on its stack. VMM_INSTALL, when it succeeds, returns by IRET
+	 * vmm_call_entry(op, cpu, argument): from the native kernel, on its stack. VMM_INSTALL, when it succeeds, returns by IRET
 	 * to ring 1: same stack, same place, the kernel's new segments.
 	 */
 	.text
-	.globl vmm_enter
-vmm_enter:
+	.globl vmm_call_entry
+vmm_call_entry:
 	pushl %ebp
 	movl %esp, %ebp
 	pushl %ebx
@@ -49,7 +49,7 @@ vmm_enter:
 	ret
 
 	/*
-	 * Lab 2, exercise 4: the descent (SDM vol. 3, 5.8.5, 6.12.1; vol. 2, IRET). EDX: the kernel's stack as vmm_enter left it,
+	 * Lab 2, exercise 4: the descent (SDM vol. 3, 5.8.5, 6.12.1; vol. 2, IRET). EDX: the kernel's stack as vmm_call_entry left it,
 	 * EDI, ESI, EBX and EBP pushed last; above them the return address, whose arguments the caller removes. On arrival in
 	 * ring 1 all is as behind an ordinary RET with result 0: EIP at the return address, ESP above it, EBX, ESI, EDI and EBP as
 	 * they were. CS and SS are the kernel's, RPL 1; DS, ES, FS and GS are SEL_KDATA, RPL 0, and *loaded from the new table*

@@ -45,7 +45,7 @@ int tty_read(void *buf, uint32_t bytes, bool user);        /* bytes, 0 at Ctrl-D
 int tty_write(const void *buf, uint32_t bytes, bool user); /* bytes, -EFAULT */
 int tty_set_foreground(int pgid);
 int tty_set_raw(bool raw);
-int kmsg_text(char *buf, size_t size); /* /proc/kmsg: the kernel log's last part */
+int kmsg_show(char *buf, size_t size); /* /proc/kmsg: the kernel log's last part */
 
 /* boot/topology.c: what the firmware's ACPI tables (MADT), else its MP table, say of the interrupt controllers and
    processors; else the PC's usual values. Context: boot, memory maps work. */
@@ -63,6 +63,6 @@ void topology_parse_mp(const uint8_t *mp);
 
 /* trap/irq.c: handlers of ISA lines. Called with interrupts off. */
 void irq_install(unsigned line, void (*handler)(void)); /* and unmask it */
-int irq_text(char *buf, size_t size);                   /* /proc/interrupts */
+int irq_show(char *buf, size_t size);                   /* /proc/interrupts */
 
 #endif

@@ -14,7 +14,7 @@
 
 struct entry {
 	const char *name;
-	int (*text)(char *buf, size_t size); /* of a proc file; as snprintf */
+	int (*show)(char *buf, size_t size); /* of a proc file; as snprintf */
 	int (*read)(void *buf, uint32_t bytes, bool user);
 	int (*write)(const void *buf, uint32_t bytes, bool user);
 };
@@ -28,9 +28,9 @@ struct tree {
 
 /* --- /proc --- */
 
-static int mode_text(char *buf, size_t size) { return snprintf(buf, size, VO(cpu, ring)() ? "virtual\n" : "native\n"); }
+static int mode_show(char *buf, size_t size) { return snprintf(buf, size, VO(cpu, ring)() ? "virtual\n" : "native\n"); }
 
-static int uptime_text(char *buf, size_t size)
+static int uptime_show(char *buf, size_t size)
 {
 	uint64_t hundredths = VO(time, now)();
 	div64(&hundredths, 10000000);
@@ -38,11 +38,11 @@ static int uptime_text(char *buf, size_t size)
 	return snprintf(buf, size, "%u.%02u\n", (uint32_t)hundredths, rest);
 }
 
-static int files_text(char *buf, size_t size) { return snprintf(buf, size, "open %u\n", files_open()); }
+static int files_show(char *buf, size_t size) { return snprintf(buf, size, "open %u\n", files_open()); }
 
-static int cmdline_text(char *buf, size_t size) { return snprintf(buf, size, "%s\n", boot_info.cmdline); }
+static int cmdline_show(char *buf, size_t size) { return snprintf(buf, size, "%s\n", boot_info.cmdline); }
 
-static int cpuinfo_text(char *buf, size_t size)
+static int cpuinfo_show(char *buf, size_t size)
 {
 	uint32_t eax = 0, ebx, ecx, edx, vendor[4] = { 0 };
 	__asm__ volatile("cpuid" : "+a"(eax), "=b"(vendor[0]), "=c"(vendor[2]), "=d"(vendor[1]));
@@ -53,13 +53,13 @@ static int cpuinfo_text(char *buf, size_t size)
 }
 
 static const struct entry proc_entries[] = {
-	{ .name = "cmdline", .text = cmdline_text }, { .name = "cpuinfo", .text = cpuinfo_text },
-	{ .name = "files", .text = files_text },     { .name = "interrupts", .text = irq_text },
-	{ .name = "kmsg", .text = kmsg_text },	     { .name = "meminfo", .text = meminfo_text },
-	{ .name = "memmap", .text = memmap_text },   { .name = "mode", .text = mode_text, .write = mode_write },
-	{ .name = "switch", .text = switch_text, .write = switch_write },
-	{ .name = "tasks", .text = task_list_text }, { .name = "uptime", .text = uptime_text },
-	{ .name = "vmm", .text = vmm_text },	     { .name = "vo", .text = vo_text },
+	{ .name = "cmdline", .show = cmdline_show }, { .name = "cpuinfo", .show = cpuinfo_show },
+	{ .name = "files", .show = files_show },     { .name = "interrupts", .show = irq_show },
+	{ .name = "kmsg", .show = kmsg_show },	     { .name = "meminfo", .show = meminfo_show },
+	{ .name = "memmap", .show = memmap_show },   { .name = "mode", .show = mode_show, .write = mode_write },
+	{ .name = "switch", .show = switch_show, .write = switch_write },
+	{ .name = "tasks", .show = task_list_show }, { .name = "uptime", .show = uptime_show },
+	{ .name = "vmm", .show = vmm_show },	     { .name = "vo", .show = vo_show },
 };
 
 /* --- /dev --- */
@@ -133,7 +133,7 @@ static int read_text(const struct entry *e, uint32_t offset, void *to, uint32_t 
 		return -ENOMEM;
 	char *text = pfn_to_virt(pfn);
 	const uint32_t size = PAGE_SIZE << TEXT_ORDER;
-	uint32_t length = (uint32_t)e->text(text, size), n; /* not within MIN(), which would make the text twice */
+	uint32_t length = (uint32_t)e->show(text, size), n; /* not within MIN(), which would make the text twice */
 	length = MIN(length, size - 1);
 	n = offset < length ? MIN(length - offset, bytes) : 0;
 	int error = 0;
@@ -148,7 +148,7 @@ static int read_text(const struct entry *e, uint32_t offset, void *to, uint32_t 
 static int read(struct vnode *vn, uint32_t offset, void *buf, uint32_t bytes, bool user)
 {
 	const struct entry *e = entry_of(vn);
-	return e->text ? read_text(e, offset, buf, bytes, user) : e->read(buf, bytes, user);
+	return e->show ? read_text(e, offset, buf, bytes, user) : e->read(buf, bytes, user);
 }
 
 static int write(struct vnode *vn, uint32_t offset, const void *buf, uint32_t bytes, bool user)
@@ -178,7 +178,7 @@ struct vnode *synth_root(const char *which)
 	t->vn = (struct vnode){ .ops = &dir_ops, .refs = 1, .ino = 1, .mode = S_IFDIR | 0555, .fs = t, .size = t->n + 2 };
 	for (unsigned i = 0; i < t->n; i++)
 		t->files[i] = (struct vnode){ .ops = &file_ops, .refs = 1, .ino = 2 + i, .fs = t,
-					      .mode = !t->entries[i].text ? S_IFCHR | 0666 :
+					      .mode = !t->entries[i].show ? S_IFCHR | 0666 :
 						      t->entries[i].write ? S_IFREG | 0644 : S_IFREG | 0444 };
 	return vnode_get(&t->vn);
 }

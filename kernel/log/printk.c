@@ -26,7 +26,7 @@ void printk(const char *fmt, ...)
 		spin_unlock_irq(&log_lock, flags);
 }
 
-int kmsg_text(char *buf, size_t size)
+int kmsg_show(char *buf, size_t size)
 {
 	uint32_t flags = spin_lock_irq(&log_lock), n = MIN(log_end, LOG_BYTES), start = log_end - n;
 	for (uint32_t i = 0; i < n && i + 1 < size; i++)

@@ -47,7 +47,7 @@ uint32_t kmalloc_idle(void); /* frames that kmalloc holds without need, out of r
    Result: its address; panics when the 64 MiB are used up. Context: boot. */
 void *map_machine(uint32_t machine, uint32_t bytes, uint32_t flags);
 
-int memmap_text(char *buf, size_t size);  /* /proc/memmap: E820 ranges, p2m order, frames total/free, pfn and mfn of the image */
-int meminfo_text(char *buf, size_t size); /* /proc/meminfo: "total N", "free N", "cached N" in KiB */
+int memmap_show(char *buf, size_t size);  /* /proc/memmap: E820 ranges, p2m order, frames total/free, pfn and mfn of the image */
+int meminfo_show(char *buf, size_t size); /* /proc/meminfo: "total N", "free N", "cached N" in KiB */
 
 #endif

@@ -145,7 +145,7 @@ void *map_machine(uint32_t machine, uint32_t bytes, uint32_t flags)
 	return (void *)(KERNEL_MAP_BASE + at * PAGE_SIZE + offset);
 }
 
-int memmap_text(char *buf, size_t size)
+int memmap_show(char *buf, size_t size)
 {
 	size_t n = 0;
 	for (unsigned i = 0; i < boot_info.nr_ranges; i++) {

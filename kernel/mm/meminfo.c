@@ -3,7 +3,7 @@
 #include "fs/bcache.h"
 #include "mm/area.h"
 
-int meminfo_text(char *buf, size_t size)
+int meminfo_show(char *buf, size_t size)
 {
 	const unsigned kib = PAGE_SIZE / 1024;
 	return snprintf(buf, size, "total %u\nfree %u\ncached %u\n", nr_pfns * kib,

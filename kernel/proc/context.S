@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * switch_to(from, to): change stacks. The C ABI's callee-saved registers go onto the old stack, whose pointer is kept in
+ * context_switch(from, to): change stacks. The C ABI's callee-saved registers go onto the old stack, whose pointer is kept in
  * from->kernel_esp (offset 0); to's are popped from its own.
  *
  *   stack of a sleeping task:  edi esi ebx ebp return-address ...
  *   stack of a new task:       0 0 0 0 task_begin, fn            (task.c lays it out)
  */
 	.text
-	.globl switch_to
-switch_to:
+	.globl context_switch
+context_switch:
 	movl 4(%esp), %eax
 	movl 8(%esp), %edx
 	pushl %ebp

@@ -69,7 +69,7 @@ static void change_over(struct mm *mm, const char *name, uint32_t entry, uint32_
 	fpu_drop(t);
 	t->fault_handler = t->fault_restorer = 0;
 	strlcpy(t->name, name, sizeof(t->name));
-	*user_frame(t) = (struct trap_frame){
+	*user_trap_frame(t) = (struct trap_frame){
 		.gs = SEL_UDATA, .fs = SEL_UDATA, .es = SEL_UDATA, .ds = SEL_UDATA, .eip = entry, .cs = SEL_UCODE,
 		.eflags = EFLAGS_IF | EFLAGS_FIXED, .esp = esp, .ss = SEL_UDATA,
 	};

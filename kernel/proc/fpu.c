@@ -65,7 +65,7 @@ void fpu_use(void)
 	preempt_enable();
 }
 
-void fpu_switch_out(struct task *t)
+void fpu_leave(struct task *t)
 {
 	save(t->fpu);
 	t->fpu_live = false;
@@ -82,7 +82,7 @@ int fpu_fork(struct task *child)
 		return -ENOMEM;
 	preempt_disable();
 	if (t->fpu_live)
-		fpu_switch_out(t);
+		fpu_leave(t);
 	preempt_enable();
 	memcpy(child->fpu, t->fpu, FPU_BYTES);
 	return 0;

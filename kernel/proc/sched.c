@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The scheduler: one queue of ready tasks for all CPUs, served in turn. `lock` covers the queue, every task's state and
- * all wait queues; it is held across switch_to and released by the task that runs next, so that no other CPU
+ * all wait queues; it is held across context_switch and released by the task that runs next, so that no other CPU
  * can take up a task, or free it, while its stack is still in use.
  */
 #include "dev/dev.h"
@@ -20,7 +20,7 @@ static struct task *preempted;
 static uint32_t idle_cpus; /* bits of the CPUs that run their idle task */
 
 /* Save the callee-saved registers on the stack of `from` and go on where `to` stopped (switch.S). */
-void switch_to(struct task *from, struct task *to);
+void context_switch(struct task *from, struct task *to);
 
 /* The scheduler's own lock and unlock: interrupts off, no rescheduling. */
 static uint32_t sched_lock(void)
@@ -122,17 +122,17 @@ static void switch_away(void)
 		idle_cpus |= 1u << cpu;
 	else
 		idle_cpus &= ~(1u << cpu);
-	if (unlikely(prev->kernel_frames))
+	if (unlikely(prev->trap_frames))
 		preempted_add(prev);
 	if (unlikely(next->preempted_at))
 		preempted_remove(next);
 	vo_uses[cpu]++;
 	if (prev->fpu_live)
-		fpu_switch_out(prev);
+		fpu_leave(prev);
 	mfn_t directory = prev->mm != next->mm ? task_directory(next) : 0;
 	VO(cpu, switch_context)((uint32_t)next + TASK_STACK_BYTES, directory);
 	vo_uses[cpu]--;
-	switch_to(prev, next);
+	context_switch(prev, next);
 }
 
 void schedule(void)
@@ -151,7 +151,7 @@ void sched_finish(void) { sched_unlock(EFLAGS_IF); }
 
 bool task_in_vo(const struct task *t)
 {
-	const struct trap_frame *f = t->kernel_frames;
+	const struct trap_frame *f = t->trap_frames;
 	while (f && !vo_in_text(f->eip))
 		f = (const struct trap_frame *)(uintptr_t)f->outer;
 	return f;

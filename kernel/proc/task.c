@@ -33,7 +33,7 @@ static struct task *task_alloc(void (*fn)(void))
 	memset(t, 0, sizeof(*t));
 	t->guard = TASK_GUARD;
 	t->slice = 1;
-	uint32_t *sp = (uint32_t *)user_frame(t);
+	uint32_t *sp = (uint32_t *)user_trap_frame(t);
 	*--sp = (uint32_t)fn;
 	*--sp = (uint32_t)task_begin;
 	sp -= 4; /* edi esi ebx ebp: any value */
@@ -86,8 +86,8 @@ int task_fork(void)
 	struct task *parent = current(), *t = task_alloc(task_enter_user);
 	if (!t)
 		return -ENOMEM;
-	*user_frame(t) = *user_frame(parent);
-	user_frame(t)->eax = 0;
+	*user_trap_frame(t) = *user_trap_frame(parent);
+	user_trap_frame(t)->eax = 0;
 	memcpy(t->name, parent->name, sizeof(t->name));
 	t->pgid = parent->pgid;
 	t->fault_handler = parent->fault_handler;
@@ -246,7 +246,7 @@ void task_hazard(void)
 		schedule();
 }
 
-int task_list_text(char *buf, size_t size)
+int task_list_show(char *buf, size_t size)
 {
 	static const char *const states[] = { "free", "ready", "running", "sleeping", "zombie" };
 	size_t n = 0;

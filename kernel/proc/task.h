@@ -39,7 +39,7 @@ enum { HAZARD_RESCHED = 1, HAZARD_KILLED = 2 };
 struct task {
 	uint32_t kernel_esp;       /* saved while not running */
 	volatile uint32_t hazard;  /* atomic */
-	struct trap_frame *kernel_frames; /* of its interrupted kernel code, the latest first; linked by `outer` */
+	struct trap_frame *trap_frames; /* of its interrupted kernel code, the latest first; linked by `outer` */
 	volatile uint32_t preempt; /* > 0: not to be preempted */
 	unsigned cpu;              /* where it runs or ran last */
 	volatile enum task_state state;
@@ -48,7 +48,7 @@ struct task {
 	int slice;           /* ticks left */
 	uint64_t wake_time;  /* ns, of sleep_ms */
 	struct task *next;   /* run queue, wait queue */
-	struct task *preempted_next, **preempted_at; /* list of those that left their CPU with kernel_frames */
+	struct task *preempted_next, **preempted_at; /* list of those that left their CPU with trap_frames */
 	struct wait_queue *waiting_on;
 
 	int pid, ppid, pgid;  /* ppid: parent's, 0 if none; changed with it, read without a lock */
@@ -83,7 +83,7 @@ static inline unsigned this_cpu(void) { return current()->cpu; }
 extern unsigned nr_cpus; /* running */
 
 /* The registers with which a process entered the kernel from user mode: at the top of its kernel stack. */
-static inline struct trap_frame *user_frame(struct task *t)
+static inline struct trap_frame *user_trap_frame(struct task *t)
 {
 	return (struct trap_frame *)((char *)t + TASK_STACK_BYTES) - 1;
 }
@@ -101,11 +101,11 @@ void sched_ready(struct task *t);
 void sched_tick(void);
 /* End of an interrupt that hit the kernel: reschedule if that is due and allowed. Interrupts off. */
 void preempt_check(void);
-/* Whether t was interrupted within the VO (vo_in_text), in any of its kernel_frames. */
+/* Whether t was interrupted within the VO (vo_in_text), in any of its trap_frames. */
 bool task_in_vo(const struct task *t);
-/* Call fn for every task that is not running and has kernel_frames. All CPUs in the rendezvous of a mode switch. */
+/* Call fn for every task that is not running and has trap_frames. All CPUs in the rendezvous of a mode switch. */
 void sched_each_preempted(void (*fn)(struct task *t));
-/* Where a new task begins, entered from switch_to: ends the switch. */
+/* Where a new task begins, entered from context_switch: ends the switch. */
 void sched_finish(void);
 /* End the current task as a zombie and wake its parent, if it has one. l (held) is released. */
 void sched_die(struct spinlock *l) __attribute__((noreturn));
@@ -127,7 +127,7 @@ int task_kill(int pid_or_minus_group);            /* 0, -ESRCH, -EPERM for pid 1
 void task_kill_group(int pgid);                   /* any context (Ctrl-C) */
 int task_set_group(int pid, int pgid);            /* 0, -ESRCH, -EINVAL */
 void task_set_mm(struct mm *mm);                  /* of the current task; not yet loaded. /proc/tasks looks into it */
-int task_list_text(char *buf, size_t size);       /* /proc/tasks: "pid ppid pgid state cpu ticks pages name" */
+int task_list_show(char *buf, size_t size);       /* /proc/tasks: "pid ppid pgid state cpu ticks pages name" */
 struct task *task_first(void);                    /* pid 1 */
 /* Slow way back to user mode, some bit of the hazard word being set. Called by the entry code. */
 void task_hazard(void);
@@ -146,7 +146,7 @@ int sys_fault_return(uint32_t context);
 
 /* --- fpu.c --- */
 void fpu_use(void);                  /* #NM: give the FPU to this task; preemption may be on */
-void fpu_switch_out(struct task *t); /* save a live state; schedule() only */
+void fpu_leave(struct task *t); /* save a live state; schedule() only */
 int fpu_fork(struct task *child);   /* copy the parent's state: 0, -ENOMEM */
 void fpu_drop(struct task *t);      /* exec, exit */
 void fpu_init(void);                 /* boot CPU, once */

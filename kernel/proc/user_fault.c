@@ -55,7 +55,7 @@ int sys_on_fault(uint32_t handler, uint32_t restorer)
 
 int sys_fault_return(uint32_t context)
 {
-	struct trap_frame *regs = user_frame(current());
+	struct trap_frame *regs = user_trap_frame(current());
 	struct fault_context c;
 	if (copy_from_user(&c, (const void *)context, sizeof(c)))
 		return -EFAULT;

@@ -26,7 +26,7 @@ bool vmm_present(void) { return header; }
 
 uint32_t vmm_block(void) { return boot.block; }
 
-int vmm_enter(uint32_t op, unsigned cpu, uint32_t argument) { return header->enter(op, cpu, argument); }
+int vmm_call(uint32_t op, unsigned cpu, uint32_t argument) { return header->enter(op, cpu, argument); }
 
 static bool image_ok(void)
 {
@@ -123,7 +123,7 @@ void vmm_warm_up(void)
 		boot.line[line].entry = native_irq_entry(line);
 	}
 	uint32_t flags = VO(irq, save)();
-	int error = vmm_enter(VMM_WARM_UP, this_cpu(), (uint32_t)&boot);
+	int error = vmm_call(VMM_WARM_UP, this_cpu(), (uint32_t)&boot);
 	VO(irq, restore)(flags);
 	if (error) {
 		printk("vmm: warm-up failed (error %d); going on without\n", error);

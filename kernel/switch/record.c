@@ -5,11 +5,11 @@
 #include "switch/switch.h"
 #include "vo/vo.h"
 
-#define KEPT 32
+#define HISTORY 32
 
 extern struct vmm_shared vmm_shared[];
 
-static struct switch_record kept[KEPT];
+static struct switch_record history[HISTORY];
 static uint32_t nr_switches;
 
 static uint64_t read_tsc(void)
@@ -32,7 +32,7 @@ void record_phase(struct switch_record *r, unsigned phase)
 	r->at = t;
 }
 
-void record_end(const struct switch_record *r) { kept[nr_switches++ % KEPT] = *r; }
+void record_end(const struct switch_record *r) { history[nr_switches++ % HISTORY] = *r; }
 
 static const char *reason(int error)
 {
@@ -45,14 +45,14 @@ static const char *reason(int error)
 	}
 }
 
-int switch_text(char *buf, size_t size)
+int switch_show(char *buf, size_t size)
 {
 	size_t n = (size_t)snprintf(buf, size, "# number direction total");
 	for (unsigned p = 0; p < NR_PHASES; p++)
 		n += (size_t)snprintf(buf + MIN(n, size), size - MIN(n, size), " %s", phases[p].name);
 	n += (size_t)snprintf(buf + MIN(n, size), size - MIN(n, size), " retries cpus pinned result\n");
-	for (uint32_t i = nr_switches > KEPT ? nr_switches - KEPT : 0; i < nr_switches; i++) {
-		const struct switch_record *r = &kept[i % KEPT];
+	for (uint32_t i = nr_switches > HISTORY ? nr_switches - HISTORY : 0; i < nr_switches; i++) {
+		const struct switch_record *r = &history[i % HISTORY];
 		n += (size_t)snprintf(buf + MIN(n, size), size - MIN(n, size), "%u %s %u", i + 1, r->attach ? "attach" : "detach",
 				      (uint32_t)(r->at - r->start));
 		for (unsigned p = 0; p < NR_PHASES; p++)
@@ -67,7 +67,7 @@ int switch_text(char *buf, size_t size)
 	return (int)n;
 }
 
-int vmm_text(char *buf, size_t size)
+int vmm_show(char *buf, size_t size)
 {
 	static const char *const names[NR_EXITS] = VMM_EXIT_NAMES;
 	size_t n = (size_t)snprintf(buf, size, vmm_present() ? "block %08x\n" : "none\n", vmm_block());

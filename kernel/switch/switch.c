@@ -28,7 +28,7 @@ static struct {
 	void (*volatile step)(bool attach); /* NULL: leave */
 	volatile bool step_attach;
 	volatile int result;        /* 1: not yet */
-} now;
+} rendezvous;
 static struct vmm_loaded loaded; /* page directories, as the CPUs report them when they come */
 static struct switch_record record;
 
@@ -61,13 +61,13 @@ static int await(volatile uint32_t *bits)
 static void everywhere(void (*step)(bool attach), bool attach)
 {
 	/* LAB 3 TODO 5 BEGIN */
-	now.done = 0;
-	now.step = step;
-	now.step_attach = attach;
-	__atomic_fetch_add(&now.order, 1, __ATOMIC_RELEASE);
+	rendezvous.done = 0;
+	rendezvous.step = step;
+	rendezvous.step_attach = attach;
+	__atomic_fetch_add(&rendezvous.order, 1, __ATOMIC_RELEASE);
 	if (step)
 		step(attach);
-	while ((now.done & others()) != others())
+	while ((rendezvous.done & others()) != others())
 		__asm__ volatile("pause");
 	/* LAB 3 TODO 5 END */
 }
@@ -78,27 +78,27 @@ static void everywhere(void (*step)(bool attach), bool attach)
 int request(bool attach)
 {
 	uint32_t flags = VO(irq, save)(); /* so that the vector comes behind the last line of this, not within the VO */
-	now.attach = attach;
-	now.leader = this_cpu();
-	now.arrived = now.busy = now.done = 0;
-	now.result = 1;
-	now.first_order = now.order;
+	rendezvous.attach = attach;
+	rendezvous.leader = this_cpu();
+	rendezvous.arrived = rendezvous.busy = rendezvous.done = 0;
+	rendezvous.result = 1;
+	rendezvous.first_order = rendezvous.order;
 	record_begin(&record);
-	__atomic_store_n(&now.wanted, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&rendezvous.wanted, true, __ATOMIC_RELEASE);
 	if (nr_cpus > 1)
 		VO(irq, send)(IPI_OTHERS, VEC_SWITCH);
 	VO(irq, send)(this_cpu(), VEC_SWITCH);
 	VO(irq, restore)(flags);
-	while (now.result > 0)
+	while (rendezvous.result > 0)
 		__asm__ volatile("pause");
-	return now.result;
+	return rendezvous.result;
 }
 
 /* All CPUs are in the handler. */
 int gather(bool attach)
 {
 	(void)attach;
-	return await(&now.arrived);
+	return await(&rendezvous.arrived);
 }
 
 /* No CPU was within the VO, or holds it: `busy` is empty. Result: 0; -EBUSY, then the writer tries again at the next tick. */
@@ -106,7 +106,7 @@ int quiesce(bool attach)
 {
 	(void)attach;
 	/* LAB 3 TODO 4 BEGIN */
-	return now.busy ? -EBUSY : 0;
+	return rendezvous.busy ? -EBUSY : 0;
 	/* LAB 3 TODO 4 END */
 }
 
@@ -116,8 +116,8 @@ int account(bool attach)
 	if (!attach)
 		return 0;
 	loaded.n = nr_cpus;
-	vmm_enter(VMM_FORGET, this_cpu(), 0);
-	int pinned = vmm_enter(VMM_ACCOUNT, this_cpu(), (uint32_t)&loaded);
+	vmm_call(VMM_FORGET, this_cpu(), 0);
+	int pinned = vmm_call(VMM_ACCOUNT, this_cpu(), (uint32_t)&loaded);
 	record.pinned = pinned > 0 ? (uint32_t)pinned : 0;
 	return pinned < 0 ? pinned : 0;
 }
@@ -126,7 +126,7 @@ int account(bool attach)
 int protect(bool attach)
 {
 	uint32_t op = attach ? VMM_PROTECT : VMM_UNPROTECT;
-	return native_vo.cpu.ring() == 0 ? vmm_enter(op, this_cpu(), 0) : hypercall(HC_DETACH, op, 0, 0, 0);
+	return native_vo.cpu.ring() == 0 ? vmm_call(op, this_cpu(), 0) : hypercall(HC_DETACH, op, 0, 0, 0);
 }
 
 /* This CPU's tables, and with them its ring. */
@@ -134,7 +134,7 @@ static void install_here(bool attach)
 {
 	uint32_t stack = (uint32_t)current() + TASK_STACK_BYTES;
 	if (attach) {
-		vmm_enter(VMM_INSTALL, this_cpu(), stack);
+		vmm_call(VMM_INSTALL, this_cpu(), stack);
 	} else {
 		native_vo.cpu.switch_context(stack, 0);
 		hypercall(HC_DETACH, VMM_INSTALL, 0, 0, 0);
@@ -148,27 +148,27 @@ int install(bool attach)
 }
 
 /*
- * The code selector in each frame of interrupted kernel code of a task (kernel_frames, linked by `outer`, 0 at the end): its RPL is
- * the ring to return to, that is now.step_attach. Nothing else in the frames changes (SDM vol. 3, 6.12.1).
+ * The code selector in each frame of interrupted kernel code of a task (trap_frames, linked by `outer`, 0 at the end): its RPL is
+ * the ring to return to, that is rendezvous.step_attach. Nothing else in the frames changes (SDM vol. 3, 6.12.1).
  */
-static void translate_frames(struct task *t)
+static void translate_trap_frames(struct task *t)
 {
 	/* LAB 3 TODO 7 BEGIN quiet */
-	for (struct trap_frame *f = t->kernel_frames; f; f = (struct trap_frame *)f->outer)
-		f->cs = SEL_KCODE | now.step_attach;
+	for (struct trap_frame *f = t->trap_frames; f; f = (struct trap_frame *)f->outer)
+		f->cs = SEL_KCODE | rendezvous.step_attach;
 	/* LAB 3 TODO 7 END */
 }
 
 static void translate_here(bool attach)
 {
 	(void)attach;
-	translate_frames(current());
+	translate_trap_frames(current());
 }
 
 int translate(bool attach)
 {
 	everywhere(translate_here, attach);
-	sched_each_preempted(translate_frames);
+	sched_each_preempted(translate_trap_frames);
 	return 0;
 }
 
@@ -178,7 +178,7 @@ int commit(bool attach)
 	/* LAB 3 TODO 8 BEGIN */
 	vo = attach ? virtual_vo : native_vo;
 	if (!attach)
-		vmm_enter(VMM_FORGET, this_cpu(), 0);
+		vmm_call(VMM_FORGET, this_cpu(), 0);
 	return 0;
 	/* LAB 3 TODO 8 END */
 }
@@ -186,7 +186,7 @@ int commit(bool attach)
 /* Let all CPUs go on. */
 int resume(bool attach)
 {
-	now.wanted = false;
+	rendezvous.wanted = false;
 	everywhere(NULL, attach);
 	return 0;
 }
@@ -207,10 +207,10 @@ static void undo(unsigned failed)
 {
 	/* LAB 3 TODO 11 BEGIN */
 	for (unsigned p = failed + 1; p-- > PHASE_ACCOUNT;)
-		if (p == PHASE_ACCOUNT && now.attach)
-			vmm_enter(VMM_FORGET, this_cpu(), 0);
+		if (p == PHASE_ACCOUNT && rendezvous.attach)
+			vmm_call(VMM_FORGET, this_cpu(), 0);
 		else if (p != PHASE_ACCOUNT)
-			phases[p].run(!now.attach);
+			phases[p].run(!rendezvous.attach);
 	/* LAB 3 TODO 11 END */
 }
 
@@ -228,7 +228,7 @@ static void lead(void)
 	record_phase(&record, PHASE_REQUEST);
 	/* LAB 3 TODO 2 BEGIN */
 	for (; p < PHASE_RESUME && !error; p++) {
-		error = phases[p].run(now.attach);
+		error = phases[p].run(rendezvous.attach);
 		if (!error && record.fail == p && p < PHASE_COMMIT)
 			error = -EIO;
 		record_phase(&record, p);
@@ -239,34 +239,34 @@ static void lead(void)
 	if (error && p > PHASE_ACCOUNT)
 		undo(p - 1);
 	if (error != -ETIMEDOUT) {
-		resume(now.attach);
+		resume(rendezvous.attach);
 	} else {
 		/* LAB 3 TODO 12 BEGIN */
-		now.wanted = false;
-		now.step = NULL;
-		__atomic_fetch_add(&now.order, 1, __ATOMIC_RELEASE);
+		rendezvous.wanted = false;
+		rendezvous.step = NULL;
+		__atomic_fetch_add(&rendezvous.order, 1, __ATOMIC_RELEASE);
 		/* LAB 3 TODO 12 END */
 	}
 	record_phase(&record, PHASE_RESUME);
-	now.result = error;
+	rendezvous.result = error;
 }
 
 /*
  * The others: do each step that is ordered, as ordered, and report it (`done`), until the step is NULL, which is reported, too. The first
- * order may have come before this begins: it is the first that differs from now.first_order.
+ * order may have come before this begins: it is the first that differs from rendezvous.first_order.
  */
 static void follow(void)
 {
 	/* LAB 3 TODO 6 BEGIN */
-	uint32_t order = now.first_order;
+	uint32_t order = rendezvous.first_order;
 	for (void (*step)(bool) = install_here; step;) {
-		while (now.order == order)
+		while (rendezvous.order == order)
 			__asm__ volatile("pause");
-		order = now.order;
-		step = now.step;
+		order = rendezvous.order;
+		step = rendezvous.step;
 		if (step)
-			step(now.step_attach);
-		__atomic_fetch_or(&now.done, bit(this_cpu()), __ATOMIC_RELEASE);
+			step(rendezvous.step_attach);
+		__atomic_fetch_or(&rendezvous.done, bit(this_cpu()), __ATOMIC_RELEASE);
 	}
 	/* LAB 3 TODO 6 END */
 }
@@ -275,15 +275,15 @@ static void follow(void)
 void switch_interrupt(void)
 {
 	unsigned cpu = this_cpu();
-	if (!now.wanted)
+	if (!rendezvous.wanted)
 		return;
 	loaded.directory[cpu] = task_directory(current());
 	/* LAB 3 TODO 1 BEGIN */
 	if (vo_uses[cpu] || task_in_vo(current()))
-		__atomic_fetch_or(&now.busy, bit(cpu), __ATOMIC_RELAXED);
+		__atomic_fetch_or(&rendezvous.busy, bit(cpu), __ATOMIC_RELAXED);
 	/* LAB 3 TODO 1 END */
-	__atomic_fetch_or(&now.arrived, bit(cpu), __ATOMIC_RELEASE);
-	if (cpu == now.leader)
+	__atomic_fetch_or(&rendezvous.arrived, bit(cpu), __ATOMIC_RELEASE);
+	if (cpu == rendezvous.leader)
 		lead();
 	else
 		follow();
@@ -321,12 +321,12 @@ int switch_at_boot(void)
 		return switch_mode(true);
 	uint32_t flags = VO(irq, save)();
 	loaded.directory[0] = task_directory(current());
-	now.step_attach = true;
+	rendezvous.step_attach = true;
 	int error = account(true);
 	if (!error) {
 		protect(true);
 		install_here(true);
-		sched_each_preempted(translate_frames);
+		sched_each_preempted(translate_trap_frames);
 		vo = virtual_vo;
 	}
 	VO(irq, restore)(flags);

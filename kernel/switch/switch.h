@@ -17,7 +17,7 @@ void vmm_place(pte_t *directory);
 /* Let the VMM build all that attach needs. Context: boot, after the kernel's last mapping (map_machine). */
 void vmm_warm_up(void);
 /* Enter the dormant VMM: an operation of vmm_abi.h. Ring 0, interrupts off (but for warm-up). */
-int vmm_enter(uint32_t op, unsigned cpu, uint32_t argument);
+int vmm_call(uint32_t op, unsigned cpu, uint32_t argument);
 bool vmm_present(void);
 uint32_t vmm_block(void); /* its machine address, for /proc/memmap */
 
@@ -38,7 +38,7 @@ void switch_interrupt(void);
 
 int mode_write(const void *buf, uint32_t bytes, bool user);   /* /proc/mode: "native" or "virtual" */
 int switch_write(const void *buf, uint32_t bytes, bool user); /* /proc/switch: "fail PHASE", one rehearsed failure */
-int switch_text(char *buf, size_t size);                      /* /proc/switch: a line for each of the last switches */
-int vmm_text(char *buf, size_t size);                         /* /proc/vmm: exits by reason */
+int switch_show(char *buf, size_t size);                      /* /proc/switch: a line for each of the last switches */
+int vmm_show(char *buf, size_t size);                         /* /proc/vmm: exits by reason */
 
 #endif

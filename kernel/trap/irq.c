@@ -32,7 +32,7 @@ static const char *name_of(unsigned vector)
 	return "other";
 }
 
-int irq_text(char *buf, size_t size)
+int irq_show(char *buf, size_t size)
 {
 	size_t n = 0;
 	for (unsigned v = VEC_EXCEPTIONS; v < 256; v++) {

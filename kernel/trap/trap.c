@@ -75,8 +75,8 @@ void trap_handle(struct trap_frame *regs)
 {
 	unsigned vector = regs->vector;
 	if (!from_user(regs)) {
-		regs->outer = (uint32_t)current()->kernel_frames;
-		current()->kernel_frames = regs;
+		regs->outer = (uint32_t)current()->trap_frames;
+		current()->trap_frames = regs;
 	}
 	if (vector == VEC_PF) {
 		page_fault(regs);

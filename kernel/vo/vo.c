@@ -34,7 +34,7 @@ void vo_batch_end(void)
 uint32_t vo_calls[NR_VO_OPS];
 #endif
 
-int vo_text(char *buf, size_t size)
+int vo_show(char *buf, size_t size)
 {
 	static const char *const names[NR_VO_OPS] = {
 #define NAME(group, op) [offsetof(struct vo, group.op) / sizeof(void *)] = #group "." #op,

@@ -165,9 +165,9 @@ void vo_batch_begin(void);
 void vo_batch_end(void);
 
 /*
- * vo_text - /proc/vo: one line an operation, "group.op calls" in table order ("-" where not counted).
+ * vo_show - /proc/vo: one line an operation, "group.op calls" in table order ("-" where not counted).
  * Result: length, as snprintf.
  */
-int vo_text(char *buf, size_t size);
+int vo_show(char *buf, size_t size);
 
 #endif

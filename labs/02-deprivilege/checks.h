@@ -39,7 +39,7 @@ struct vmm_regs { /* struct regs there */
 struct probe {
 	struct machine *m;
 	struct cpu_state c;           /* at the last stop */
-	struct cpu_state entry;       /* when vmm_enter(VMM_INSTALL) began, in ring 0 */
+	struct cpu_state entry;       /* when vmm_call(VMM_INSTALL) began, in ring 0 */
 	uint32_t stack;               /* its argument: end of the kernel's stack */
 	uint32_t back;                /* where it returns to */
 	uint32_t handlers[256];       /* the kernel's */
@@ -47,7 +47,7 @@ struct probe {
 	uint32_t free, free_user;     /* where the next planted code goes */
 };
 
-/* Start the check's machine with mode=virtual and stop where the kernel calls vmm_enter(op). */
+/* Start the check's machine with mode=virtual and stop where the kernel calls vmm_call(op). */
 struct probe *probe_enter(const struct test *t, uint32_t op);
 /* From there to a later step. */
 void probe_next_step(struct probe *p, uint32_t op);

@@ -192,7 +192,7 @@ void check_descent(const struct test *t)
 	CHECK(c->ebx == e->ebx && c->esi == e->esi && c->edi == e->edi && c->ebp == e->ebp,
 	      "EBX %#x, ESI %#x, EDI %#x, EBP %#x; before they were %#x, %#x, %#x, %#x: the caller relies on them",
 	      c->ebx, c->esi, c->edi, c->ebp, e->ebx, e->esi, e->edi, e->ebp);
-	CHECK(c->eax == 0, "vmm_enter(VMM_INSTALL) returned %#x, not 0", c->eax);
+	CHECK(c->eax == 0, "vmm_call(VMM_INSTALL) returned %#x, not 0", c->eax);
 	check_segment(p, "CS", &c->cs, SEL_KCODE | 1), check_segment(p, "SS", &c->ss, SEL_KDATA | 1);
 	check_segment(p, "DS", &c->ds, SEL_KDATA), check_segment(p, "ES", &c->es, SEL_KDATA);
 	check_segment(p, "FS", &c->fs, SEL_KDATA), check_segment(p, "GS", &c->gs, SEL_KDATA);

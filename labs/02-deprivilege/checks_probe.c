@@ -179,7 +179,7 @@ uint32_t probe_directory(struct probe *p)
 
 void probe_next_step(struct probe *p, uint32_t op)
 {
-	uint32_t words[4], enter = vmm_symbol("vmm_enter"); /* return address, operation, CPU, argument */
+	uint32_t words[4], enter = vmm_symbol("vmm_call_entry"); /* return address, operation, CPU, argument */
 	do {
 		probe_arrive(p, enter, "there the kernel calls the VMM for the next step of its attach");
 		virtual_read(p->m, p->c.cr3, p->c.esp, words, sizeof(words));
@@ -220,9 +220,9 @@ struct probe *probe_enter(const struct test *t, uint32_t op)
 
 void probe_descend(struct probe *p)
 {
-	probe_arrive(p, p->back, "where vmm_enter(VMM_INSTALL) returns to in ring 1 (exercises 3 and 4)");
+	probe_arrive(p, p->back, "where vmm_call(VMM_INSTALL) returns to in ring 1 (exercises 3 and 4)");
 	CHECK(p->c.cpl == 1,
-	      "vmm_enter(VMM_INSTALL) returned in ring %u, not in ring 1: only IRET with a CS of RPL 1 leads down "
+	      "vmm_call(VMM_INSTALL) returned in ring %u, not in ring 1: only IRET with a CS of RPL 1 leads down "
 	      "(exercise 4)",
 	      p->c.cpl);
 }

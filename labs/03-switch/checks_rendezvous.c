@@ -142,7 +142,7 @@ static uint64_t tell_time(struct machine *m, unsigned leader, int *at)
 static void come_late(struct machine *m, unsigned cpu)
 {
 	uint8_t before[256], after[256];
-	uint32_t at = symbol("now") - KERNEL_START, bytes = symbol_bytes("now");
+	uint32_t at = symbol("rendezvous") - KERNEL_START, bytes = symbol_bytes("rendezvous");
 	CHECK(bytes > 0 && bytes <= sizeof(before), "now has %u bytes", bytes);
 	CHECK(lab3_run_to(m, "switch_interrupt", "the vector waits in the late CPU's local APIC") == cpu, "another CPU than the late one came");
 	struct cpu_state c = lab3_state(m, cpu);
@@ -209,7 +209,7 @@ static uint32_t bring_all(struct machine *m)
 static void arrive(struct machine *m, unsigned cpu)
 {
 	uint8_t before[256], after[256];
-	uint32_t at = symbol("now") - KERNEL_START, bytes = symbol_bytes("now");
+	uint32_t at = symbol("rendezvous") - KERNEL_START, bytes = symbol_bytes("rendezvous");
 	CHECK(bytes > 0 && bytes <= sizeof(before), "now has %u bytes", bytes);
 	lab3_stop_at(m, symbol("task_in_vo"));
 	int came = lab3_run_cpus(m, 1u << cpu, SECONDS);

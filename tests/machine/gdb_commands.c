@@ -304,14 +304,14 @@ static void at_iret(const struct test *t)
 	struct cpu_state c[CPUS_MAX];
 	uint8_t code[CODE_BYTES], *at;
 	machine_state(m, c);
-	virtual_read(m, c->cr3, vmm_symbol("vmm_enter"), code, sizeof(code));
-	CHECK(at = memchr(code, IRET, sizeof(code)), "vmm_enter has no IRET");
+	virtual_read(m, c->cr3, vmm_symbol("vmm_call_entry"), code, sizeof(code));
+	CHECK(at = memchr(code, IRET, sizeof(code)), "vmm_call_entry has no IRET");
 	ask_all((const char *const[]){ "cb next-ring", NULL });
 	char *arrival = strdup(strstr(answer("cb next-ring"), "\n#0"));
 	machine_quit(m);
 	m = start_switch(t);
 	char command[60];
-	snprintf(command, sizeof(command), "hbreak *%#x", vmm_symbol("vmm_enter") + (unsigned)(at - code));
+	snprintf(command, sizeof(command), "hbreak *%#x", vmm_symbol("vmm_call_entry") + (unsigned)(at - code));
 	ask_all((const char *const[]){ command, "continue", "set *(int *)($esp + 8) = 2", "cb next-ring", NULL });
 	answer("cb next-ring");
 	want("ring 0 -> ring 1");

@@ -108,7 +108,7 @@ static void covered(const struct test *t)
 
 /* The checks in Bochs, and how its debugger calls the place where each is stopped. */
 static const struct { const char *check, *place; } in_bochs[] = {
-	{ "tlb", "(switch_at_boot+0)" }, { "hardware", "vmm_enter+0)" }, { "both-ways-bochs", "(request+0)" },
+	{ "tlb", "(switch_at_boot+0)" }, { "hardware", "vmm_call+0)" }, { "both-ways-bochs", "(request+0)" },
 };
 enum { NR_IN_BOCHS = sizeof(in_bochs) / sizeof(in_bochs[0]) };
 

@@ -234,9 +234,9 @@ static void sweep(const struct test *t)
 	end_at_prompt(m);
 }
 
-/* struct switch_record of kernel/switch/record.h, in kept[KEPT] */
+/* struct switch_record of kernel/switch/record.h, in history[HISTORY] */
 struct record { uint32_t attach, error, failed, fail, retries, cpus, pinned, start[2], at[2], ticks[NR_PHASES]; };
-enum { KEPT = 32 };
+enum { HISTORY = 32 };
 _Static_assert(sizeof(struct record) == 80, "as the kernel has it");
 
 /*
@@ -252,9 +252,9 @@ static uint64_t pair_at(struct machine *m, uint32_t k, uint32_t *period, struct 
 	CHECK(at && sscanf(at, "first %llx", &first) == 1, "ticks were lost or doubled:%s", out);
 	*period = number_in(out, "period ", 10);
 	stop_idle(m);
-	uint32_t n = kernel_word(m, "nr_switches"), kept = symbol("kept") - KERNEL_BASE;
+	uint32_t n = kernel_word(m, "nr_switches"), kept = symbol("history") - KERNEL_BASE;
 	for (unsigned i = 0; i < 2; i++) {
-		uint32_t at = (n - 6 + 3 * i) % KEPT * (uint32_t)sizeof(struct record);
+		uint32_t at = (n - 6 + 3 * i) % HISTORY * (uint32_t)sizeof(struct record);
 		physical_read(m, kept + at, &records[i], sizeof(records[i]));
 		CHECK((records[i].attach & 1) == !i && !records[i].error, "a switch is not recorded, or failed");
 	}

@@ -92,7 +92,7 @@ def phase_here():
 
 def phase():
     """Where a switch is: 'account (attach)', or None. By the function, else by the first phase that has no time yet."""
-    now, record = machine.switch("now"), machine.switch("record")
+    now, record = machine.switch("rendezvous"), machine.switch("record")
     name = phase_here()
     if not name:
         if int(now["result"]) <= 0:

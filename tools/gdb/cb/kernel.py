@@ -81,7 +81,7 @@ def call_addresses(ebp, task):
 
 
 def stack(task):
-    """[(address, trap frame or None)] of a task, innermost first: by the registers if it runs, else by what switch_to kept."""
+    """[(address, trap frame or None)] of a task, innermost first: by the registers if it runs, else by what context_switch kept."""
     for here in cpu.all_cpus():
         running = here.task() if state(task) == "running" else None
         if running is not None and running.address == task.address:
@@ -97,7 +97,7 @@ class Ps(Command):
         self.no_words(words)
         print("  pid  ppid cpu state    name          kernel frames  at")
         for task in tasks():
-            frames, at = [], int(task["kernel_frames"])
+            frames, at = [], int(task["trap_frames"])
             while at:
                 frame = gdb.Value(at).cast(gdb.lookup_type("struct trap_frame").pointer())
                 frames.append("%#x" % int(frame["cs"]))

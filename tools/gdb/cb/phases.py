@@ -27,7 +27,7 @@ class PhaseBreak(gdb.Breakpoint):
         self.direction = direction
 
     def stop(self):
-        return self.direction in (None, "attach" if machine.switch("now")["attach"] else "detach")
+        return self.direction in (None, "attach" if machine.switch("rendezvous")["attach"] else "detach")
 
 
 class Phase(Command):
