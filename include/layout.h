@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The address space, the same in every page directory and every mode (docs/vmm.md). For C and assembly. */
-#ifndef MM_LAYOUT_H
-#define MM_LAYOUT_H
+#ifndef LAYOUT_H
+#define LAYOUT_H
 
 #define USER_BASE 0x00001000      /* the first page is never mapped: NULL faults */
 #define USER_END 0xC0000000

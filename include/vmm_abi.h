@@ -10,11 +10,12 @@
 #ifndef VMM_ABI_H
 #define VMM_ABI_H
 
+#include "layout.h"
+
 #define VMM_MAGIC 0x6D6D7643
 #define VMM_ABI_VERSION 1
 #define HYPERCALL_VECTOR 0x82
 
-#define VMM_LINK 0xFC000000    /* the VMM's block of memory is mapped here, linearly */
 #define VMM_BLOCK_MAX 0x1FF0000 /* bytes at most: windows of the VMM follow */
 #define VMM_TABLES 16          /* page tables for the VMM's 64 MiB, at the block's end */
 #define VMM_FRAME_BYTES 16     /* the frame table's entry for each machine frame lies behind the image */
@@ -75,7 +76,7 @@
 #ifndef __ASSEMBLER__
 #include <stdint.h>
 
-struct vmm_header { /* at VMM_LINK */
+struct vmm_header { /* at VMM_BASE */
 	uint32_t magic, abi;
 	int (*enter)(uint32_t op, uint32_t cpu, uint32_t argument);
 };

@@ -8,7 +8,6 @@
 #include <signal.h>
 
 enum { MAX_FRAMES = 24, MAX_TRAPS = 5, TRACE_SECONDS = 60 };
-#define KERNEL_BASE 0xC0000000
 
 /* "function (file:line)" is in one of the student's files. */
 static bool students(const char *where)

@@ -7,8 +7,6 @@
 #include "judge.h"
 
 enum { P = 1, W = 2, U = 4, PS = 0x80, AD = 0x60, NO_FRAME = -1 };
-#define KERNEL_BASE 0xC0000000u
-#define VMM_BASE 0xFC000000u
 #define KERNEL_SLOT (KERNEL_BASE >> 22)
 #define CR0_BITS 0x80010001u /* PG, WP, PE */
 enum { LAPIC = 0xFEE00, IOAPIC = 0xFEC00, VGA = 0xB8 }; /* frames of the machines that we start */

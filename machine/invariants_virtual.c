@@ -6,8 +6,6 @@
 #include "judge.h"
 #include "vmm_abi.h"
 
-#define KERNEL_BASE 0xC0000000u
-#define VMM_BASE 0xFC000000u
 #define LIMIT (VMM_BASE - 1)
 
 static bool in_vmm(const struct segment *s) { return s->base >= VMM_BASE && s->base + s->limit >= s->base; }

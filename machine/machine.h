@@ -12,6 +12,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* asprintf, pipe2; so this header comes first */
 #endif
+#include "layout.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -5,7 +5,6 @@
 #include <string.h>
 
 enum { P = 1, W = 2, U = 4, PS = 0x80, PAGE = 4096 };
-#define KERNEL_BASE 0xC0000000 /* the image is loaded at its link address less this, with pfn == mfn */
 
 /* "0x00100000 <bogus+ 0>:	0x12345678	0x..." */
 static void bochs_words(struct machine *m, uint32_t address, uint32_t *words, size_t n)

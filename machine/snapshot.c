@@ -6,8 +6,6 @@
 #include "judge.h"
 #include <time.h>
 
-#define KERNEL_BASE 0xC0000000u
-#define VMM_BASE 0xFC000000u
 enum { P = 1, AD = 0x60, FIRST_SLOT = KERNEL_BASE >> 22, END_SLOT = VMM_BASE >> 22 };
 enum { STATE_WORDS = 64, VEC_TIMER = 0xEF };
 

@@ -96,7 +96,6 @@ static const char *below_here(const char *line)
 
 char *symbol_where(uint32_t address)
 {
-	enum { VMM_BASE = 0xFC000000 };
 	char text[300] = "", *where;
 	const char *file = address >= VMM_BASE ? vmm_file : kernel_file;
 	shell(text, sizeof(text), 10, "addr2line -f -e %s %#x", file, address);

@@ -142,7 +142,7 @@ void sources_add(json_t *trace, const uint32_t *addresses, size_t n)
 {
 	size_t kernel = 0; /* so many lie below the VMM */
 	json_t *places = json_object();
-	while (kernel < n && addresses[kernel] < VMM_LINK)
+	while (kernel < n && addresses[kernel] < VMM_BASE)
 		kernel++;
 	ask(places, kernel_file, addresses, kernel);
 	ask(places, vmm_file, addresses + kernel, n - kernel);

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KERNEL_BASE 0xC0000000u
-#define KERNEL_MAP_BASE 0xF8000000u /* include/layout.h */
 enum { ENTRIES = 1024, RUN_WORDS = 4, ROW = 64 };
 
 const char *const space_kinds[] = {
@@ -35,8 +33,8 @@ static enum kind kind_of(const struct view *v, uint32_t address, uint32_t mfn)
 {
 	if (address < KERNEL_BASE)
 		return PROGRAM;
-	if (address >= VMM_LINK)
-		return address - VMM_LINK < v->block_bytes ? VMM : WINDOWS;
+	if (address >= VMM_BASE)
+		return address - VMM_BASE < v->block_bytes ? VMM : WINDOWS;
 	if (address >= KERNEL_MAP_BASE)
 		return DEVICES;
 	if (mfn < v->nr_mfns && v->is_table[mfn])

@@ -5,7 +5,6 @@
 #include "x86.h"
 #include <string.h>
 
-#define KERNEL_BASE 0xC0000000u
 enum { IDT_VECTORS = 256, VO_WORDS = 33 /* operations of struct vo */, SAVED_MAX = 16 };
 
 static json_t *registers(const struct cpu_state *c)
@@ -113,7 +112,7 @@ static json_t *saved_frames(struct machine *m, uint32_t cr3, uint32_t task)
 
 json_t *state_read(struct machine *m, struct caches *caches, const struct cpu_state *c, uint32_t task)
 {
-	const char *mode = c->gdt.base >= VMM_LINK ? "virtual" : "native";
+	const char *mode = c->gdt.base >= VMM_BASE ? "virtual" : "native";
 	return json_pack("{s:i,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
 			 "ring", c->cpl, "mode", mode, "vo", vo_in_use(m), "regs", registers(c), "segments", segments(c),
 			 "gdtr", pointer(&c->gdt), "gdt", table(m, &caches->gdt, c->cr3, &c->gdt),

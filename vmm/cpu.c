@@ -31,7 +31,7 @@ static uint64_t tss_descriptor(const struct tss *t)
  * Lab 2, exercise 1: c->gdt and c->tss of one CPU, which are all zero (SDM vol. 3, 3.4.5, 8.2.1, 8.2.3).
  * GDT: at the selectors' indices the kernel's code and data, DPL 1; the programs', DPL 3; c->tss and c->df_tss as available
  * TSSes (tss_descriptor); the VMM's own code and data, DPL 0, all 4 GiB. The first four begin at 0 and end with the last byte
- * below VMM_START. DESCRIPTOR takes a limit in pages; all accessed bits are 1. Nothing else is in the table.
+ * below VMM_BASE. DESCRIPTOR takes a limit in pages; all accessed bits are 1. Nothing else is in the table.
  * TSS: entries to ring 0 begin at the end of this CPU's CPU_BYTES, on the VMM's data segment; those to ring 1 on the kernel's.
  * There is no I/O bitmap: its base lies beyond the segment's limit. esp1 is exercise 3's, df_tss is done below.
  */
@@ -39,7 +39,7 @@ static void fill(struct cpu *c, unsigned index)
 {
 	c->index = index;
 	/* LAB 2 TODO 1 BEGIN quiet */
-	const uint32_t limit = VMM_START / PAGE_SIZE - 1;
+	const uint32_t limit = VMM_BASE / PAGE_SIZE - 1;
 	c->gdt[SEL_KCODE / 8] = DESCRIPTOR(0, limit, SEG_CODE, 1);
 	c->gdt[SEL_KDATA / 8] = DESCRIPTOR(0, limit, SEG_DATA, 1);
 	c->gdt[SEL_UCODE / 8] = DESCRIPTOR(0, limit, SEG_CODE, 3);

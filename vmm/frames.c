@@ -163,7 +163,7 @@ static void forget_tables(void)
 
 void frames_warm_up(struct cpu *c)
 {
-	frames = (struct frame *)(VMM_LINK + boot.image_bytes);
+	frames = (struct frame *)(VMM_BASE + boot.image_bytes);
 	memset(frames, 0, boot.nr_mfns * sizeof(struct frame));
 	account_shared(c);
 	forget_tables();
@@ -497,7 +497,7 @@ void frames_protect(struct cpu *c, bool protect)
 
 bool frame_is_protected(struct cpu *c, uint32_t address)
 {
-	if (address < KERNEL_START || address >= VMM_START)
+	if (address < KERNEL_BASE || address >= VMM_BASE)
 		return false;
 	pte_t pte = ((pte_t *)map(c, direct[(address >> 22) - KERNEL_SLOT], WINDOW_HOME))[address >> PAGE_SHIFT & 1023];
 	if (!(pte & PTE_P) || !owned(pte >> PAGE_SHIFT))

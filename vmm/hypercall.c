@@ -8,7 +8,7 @@ uint32_t copy_words(void *to, const void *from, uint32_t words); /* entry.S; res
 
 static bool kernel_range(uint32_t address, uint32_t bytes)
 {
-	return address >= KERNEL_START && address < VMM_START && bytes <= VMM_START - address;
+	return address >= KERNEL_BASE && address < VMM_BASE && bytes <= VMM_BASE - address;
 }
 
 int copy_from_kernel(void *to, uint32_t from, uint32_t bytes)

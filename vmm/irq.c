@@ -12,8 +12,8 @@ enum { LAPIC_EOI = 0xB0, LAPIC_ICR = 0x300, LAPIC_ICR_HIGH = 0x310, LAPIC_INITIA
 #define IOAPIC_TABLE 0x10
 #define IOAPIC_LEVEL 0x8000
 #define IOAPIC_MASKED 0x10000
-#define LAPIC ((volatile uint32_t *)(VMM_LINK + 0x1FFF000))
-#define IOAPIC ((volatile uint32_t *)(VMM_LINK + 0x1FFE000))
+#define LAPIC ((volatile uint32_t *)(VMM_BASE + 0x1FFF000))
+#define IOAPIC ((volatile uint32_t *)(VMM_BASE + 0x1FFE000))
 
 static const uint8_t vectors[NR_EVENTS] = {
 	[EVENT_TIMER] = VEC_TIMER, [EVENT_RESCHED] = VEC_RESCHED, [EVENT_HALT] = VEC_HALT, [EVENT_SWITCH] = VEC_SWITCH,

@@ -14,7 +14,7 @@ struct vmm_boot boot;
 static void warm_up(const struct vmm_boot *from)
 {
 	boot = *from;
-	pte_t *tables = (pte_t *)(VMM_LINK + boot.block_bytes - VMM_TABLES * PAGE_SIZE);
+	pte_t *tables = (pte_t *)(VMM_BASE + boot.block_bytes - VMM_TABLES * PAGE_SIZE);
 	const pte_t device = PTE_P | PTE_W | PTE_A | PTE_D | PTE_G | PTE_PCD;
 	tables[LAPIC_PAGE] = boot.lapic | device;
 	tables[IOAPIC_PAGE] = boot.ioapic | device;
@@ -22,8 +22,8 @@ static void warm_up(const struct vmm_boot *from)
 	for (unsigned i = 0; i < boot.nr_cpus; i++) {
 		struct cpu *c = cpu_of(i);
 		c->windows = tables + (WINDOWS >> PAGE_SHIFT) + i * 1024;
-		c->window_base = (char *)(VMM_LINK + WINDOWS) + i * 1024 * PAGE_SIZE;
-		c->shared = (struct vmm_shared *)(VMM_LINK + SHARED_PAGE * PAGE_SIZE) + i;
+		c->window_base = (char *)(VMM_BASE + WINDOWS) + i * 1024 * PAGE_SIZE;
+		c->shared = (struct vmm_shared *)(VMM_BASE + SHARED_PAGE * PAGE_SIZE) + i;
 	}
 	frames_warm_up(cpu_of(0));
 	cpus_warm_up();

@@ -90,7 +90,7 @@ static void page_fault(struct cpu *c, struct regs *r)
 	if ((r->cs & 3) == 3) {
 		if (!(r->error & PF_USER))
 			stop_kernel(r, "its stack for entries from ring 3 is not writable", address);
-	} else if (address >= VMM_START) {
+	} else if (address >= VMM_BASE) {
 		stop_kernel(r, "an access to the VMM's memory", address);
 	} else if ((r->error & (PF_PRESENT | PF_WRITE)) == (PF_PRESENT | PF_WRITE) && frame_is_protected(c, address)) {
 		stop_kernel(r, "a store to a page table", address);

@@ -17,10 +17,8 @@
 typedef uint32_t mfn_t;
 typedef uint32_t pte_t;
 
-#define KERNEL_START 0xC0000000u /* user space ends here */
-#define VMM_START 0xFC000000u    /* kernel space ends here */
-#define KERNEL_SLOT (KERNEL_START >> 22)
-#define VMM_SLOT (VMM_START >> 22)
+#define KERNEL_SLOT (KERNEL_BASE >> 22)
+#define VMM_SLOT (VMM_BASE >> 22)
 
 /* Selectors: the kernel's and the programs' as in native mode, ours behind them. */
 #define SEL_VMM_CODE 0x38

@@ -11,8 +11,6 @@
 
 enum { P = 1, W = 2, U = 4, A = 0x20, D = 0x40, PS = 0x80, G = 0x100, NO_FRAME = -1, PAGE = 4096 };
 enum { EPERM_ = 1, ENOMEM_ = 12, EBUSY_ = 16, EINVAL_ = 22 }; /* the kernel's error numbers */
-#define KERNEL_BASE 0xC0000000u
-#define VMM_BASE 0xFC000000u
 enum { KERNEL_SLOT = KERNEL_BASE >> 22, VMM_SLOT = VMM_BASE >> 22 };
 
 /* A machine stopped in the kernel, where it waits while the debugger has functions called. */

@@ -11,8 +11,6 @@
 #include "vmm_abi.h"
 #include "x86.h"
 
-#define KERNEL_START 0xC0000000u
-#define VMM_START 0xFC000000u
 #define SYSCALL_VECTOR 0x80 /* include/abi.h, which has names of the host in it */
 #define CPU_BYTES 8192
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

@@ -46,7 +46,7 @@ void check_hardware(const struct test *t)
 	struct cpu_state arrival = p->c;
 	for (unsigned i = 0; i < COUNT(by); i++) {
 		char what[120];
-		uint8_t code[] = { by[i].prefix, 0xA1, 0, 0, 0, VMM_START >> 24, 0x0F, 0x0B };
+		uint8_t code[] = { by[i].prefix, 0xA1, 0, 0, 0, VMM_BASE >> 24, 0x0F, 0x0B };
 		snprintf(what, sizeof(what), "a load from the VMM's first byte by %s (exercises 1 and 4: limit)",
 			 by[i].name);
 		must_fault(p, code, sizeof(code), by[i].vector, 0, what);

@@ -169,7 +169,7 @@ static void check_segment(struct probe *p, const char *name, const struct segmen
 	struct segment_fields entry = segment_of(d);
 	CHECK(s->selector == selector, "%s is %#x, not %#x%s", name, s->selector, selector,
 	      s->selector ? "" : ": IRET to ring 1 made it null, because what it held has DPL 0");
-	CHECK(s->base == 0 && s->limit == VMM_START - 1, "%s (%#x) has base %#x and limit %#x: %s", name, s->selector, s->base,
+	CHECK(s->base == 0 && s->limit == VMM_BASE - 1, "%s (%#x) has base %#x and limit %#x: %s", name, s->selector, s->base,
 	      s->limit, entry.base == s->base && entry.last == s->limit
 			? "so says its entry in the VMM's GDT (exercise 1)"
 			: "what the CPU keeps is that of the kernel's old table; only a load behind LGDT changes it");

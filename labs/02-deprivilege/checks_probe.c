@@ -29,7 +29,7 @@ void write_words(struct probe *p, uint32_t address, const uint32_t *words, unsig
 	}
 }
 
-static uint32_t shared_at(unsigned offset) { return symbol("vmm_shared") - KERNEL_START + offset; }
+static uint32_t shared_at(unsigned offset) { return symbol("vmm_shared") - KERNEL_BASE + offset; }
 
 uint32_t shared_word(struct probe *p, unsigned offset) { return physical_word(p->m, shared_at(offset)); }
 
@@ -174,7 +174,7 @@ uint32_t probe_directory(struct probe *p)
 {
 	uint32_t pfn;
 	virtual_read(p->m, p->c.cr3, kernel_word(p->m, "m2p") + 4 * (p->c.cr3 >> PAGE_SHIFT), &pfn, 4);
-	return KERNEL_START + (pfn << PAGE_SHIFT);
+	return KERNEL_BASE + (pfn << PAGE_SHIFT);
 }
 
 void probe_next_step(struct probe *p, uint32_t op)

@@ -35,7 +35,7 @@ static struct probe *warm(const struct test *t, uint32_t address, const char *wh
 
 void check_gdt(const struct test *t)
 {
-	const uint32_t below = VMM_START - 1, all = 0xFFFFFFFF;
+	const uint32_t below = VMM_BASE - 1, all = 0xFFFFFFFF;
 	const uint32_t tss = CPU_AT(tss), df_tss = CPU_AT(df_tss), tss_last = sizeof(struct tss) - 1;
 	const struct { const char *name; struct segment_fields s; } wanted[GDT_ENTRIES_VIRTUAL] = {
 		{ "null", { 0 } },

@@ -25,7 +25,7 @@ static void want_end(struct probe *p, unsigned processes)
 	probe_arrive(p, symbol("sys_shutdown"), "the end of the commands `%s`", p->m->o.cmdline);
 	CHECK(p->c.cpl == 1, "the kernel runs in ring %u at the end", p->c.cpl);
 	virtual_read(p->m, p->c.cr3, p->c.esp + SYS_SHUTDOWN_STATUS, &status, 4);
-	uint32_t pid = physical_word(p->m, symbol("next_pid") - KERNEL_START);
+	uint32_t pid = physical_word(p->m, symbol("next_pid") - KERNEL_BASE);
 	CHECK(pid > processes, "only %u processes were ever started; those commands start more than %u", pid,
 	      processes);
 	if (status)
@@ -71,7 +71,7 @@ void check_intruder(const struct test *t)
 static uint32_t handled(struct probe *p) /* interrupts that the kernel counted (/proc/interrupts) */
 {
 	uint32_t counts[256], sum = 0;
-	physical_read(p->m, symbol("counts") - KERNEL_START, counts, sizeof(counts));
+	physical_read(p->m, symbol("counts") - KERNEL_BASE, counts, sizeof(counts));
 	for (unsigned v = VEC_EXCEPTIONS; v < 256; v++)
 		sum += counts[v];
 	return sum;

@@ -11,8 +11,6 @@
 #include "x86.h"
 #include <errno.h> /* the kernel has the same numbers */
 
-#define KERNEL_START 0xC0000000u
-#define VMM_START 0xFC000000u
 enum { SECONDS = 4, TASK_STACK = 8192 };
 enum { FRAME_OUTER = 28, FRAME_EIP = 56, FRAME_CS = 60 };                              /* struct trap_frame */
 enum { TASK_HAZARD = 4, TASK_FRAMES = 8, TASK_PREEMPT = 12, TASK_PREEMPTED_NEXT = 44 }; /* struct task */

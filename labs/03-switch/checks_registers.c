@@ -61,7 +61,7 @@ static void watch_restore(struct machine *m)
 		gdb_run_cpus(m, 1, true, machine_limit(SECONDS));
 		struct cpu_state c = lab3_state(m, 0);
 		flushed |= !(c.cr4 & CR4_PGE);
-		if (c.eip >= VMM_START)
+		if (c.eip >= VMM_BASE)
 			continue;
 		CHECK(c.cpl == 0 && c.cs.selector == SEL_KCODE, "behind cpu_restore() the kernel is in ring %u, CS %#x", c.cpl, c.cs.selector);
 		CHECK(flushed, "cpu_restore() leaves the TLB as it is: entries of virtual mode, global ones too, stay valid. QEMU forgives that");

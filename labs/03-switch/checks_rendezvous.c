@@ -142,7 +142,7 @@ static uint64_t tell_time(struct machine *m, unsigned leader, int *at)
 static void come_late(struct machine *m, unsigned cpu)
 {
 	uint8_t before[256], after[256];
-	uint32_t at = symbol("rendezvous") - KERNEL_START, bytes = symbol_bytes("rendezvous");
+	uint32_t at = symbol("rendezvous") - KERNEL_BASE, bytes = symbol_bytes("rendezvous");
 	CHECK(bytes > 0 && bytes <= sizeof(before), "now has %u bytes", bytes);
 	CHECK(lab3_run_to(m, "switch_interrupt", "the vector waits in the late CPU's local APIC") == cpu, "another CPU than the late one came");
 	struct cpu_state c = lab3_state(m, cpu);
@@ -209,7 +209,7 @@ static uint32_t bring_all(struct machine *m)
 static void arrive(struct machine *m, unsigned cpu)
 {
 	uint8_t before[256], after[256];
-	uint32_t at = symbol("rendezvous") - KERNEL_START, bytes = symbol_bytes("rendezvous");
+	uint32_t at = symbol("rendezvous") - KERNEL_BASE, bytes = symbol_bytes("rendezvous");
 	CHECK(bytes > 0 && bytes <= sizeof(before), "now has %u bytes", bytes);
 	lab3_stop_at(m, symbol("task_in_vo"));
 	int came = lab3_run_cpus(m, 1u << cpu, SECONDS);
@@ -230,8 +230,8 @@ static void check_installed(struct machine *m)
 {
 	struct cpu_state cpus[CPUS_MAX];
 	for (unsigned i = 0, n = machine_state(m, cpus); i < n; i++)
-		CHECK(cpus[i].gdt.base >= VMM_START && cpus[i].idt.base >= VMM_START && cpus[i].tr.base >= VMM_START &&
-		      (cpus[i].cpl == 1 || cpus[i].eip >= VMM_START), /* there it takes an interrupt */
+		CHECK(cpus[i].gdt.base >= VMM_BASE && cpus[i].idt.base >= VMM_BASE && cpus[i].tr.base >= VMM_BASE &&
+		      (cpus[i].cpl == 1 || cpus[i].eip >= VMM_BASE), /* there it takes an interrupt */
 		      "the leader goes on to translate, but CPU %u is not installed: GDT %#x, IDT %#x, TSS %#x, ring %u", i, cpus[i].gdt.base,
 		      cpus[i].idt.base, cpus[i].tr.base, cpus[i].cpl);
 }

@@ -48,7 +48,7 @@ static void bad_entry(struct machine *m)
 	lab3_ask(m, true);
 	unsigned cpu = lab3_run_to(m, "account", "the VO is free");
 	struct cpu_state c = lab3_state(m, cpu);
-	uint32_t directory[1024], table[1024], at, entry = page_walk(m, c.cr3, VMM_START).machine | PTE_P | PTE_U, none = 0;
+	uint32_t directory[1024], table[1024], at, entry = page_walk(m, c.cr3, VMM_BASE).machine | PTE_P | PTE_U, none = 0;
 	unsigned slot = 0, i = 0;
 	physical_read(m, c.cr3 & ~0xFFFu, directory, sizeof(directory));
 	while (slot < 1023 && !(directory[slot] & PTE_P))

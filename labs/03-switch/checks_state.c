@@ -114,7 +114,7 @@ static void read_counts(struct machine *m, uint32_t counts[256])
 		counts[v] = lab3_count(m, v);
 }
 
-static uint32_t *pending_of(struct machine *m) { return (uint32_t *)(m->ram + symbol("vmm_shared") - KERNEL_START + PENDING); }
+static uint32_t *pending_of(struct machine *m) { return (uint32_t *)(m->ram + symbol("vmm_shared") - KERNEL_BASE + PENDING); }
 
 /* A key at the begin of this phase. It must come once, when the switch is over. */
 static void key_within(struct machine *m, bool attach, const char *phase)

@@ -170,12 +170,12 @@ void lab3_switch_must(struct machine *m, bool to_virtual)
 
 void lab3_set_variable(struct machine *m, const char *name, unsigned index, uint32_t value)
 {
-	physical_write(m, symbol(name) - KERNEL_START + 4 * index, &value, 4);
+	physical_write(m, symbol(name) - KERNEL_BASE + 4 * index, &value, 4);
 }
 
 uint32_t lab3_variable(struct machine *m, const char *name, unsigned index)
 {
-	return physical_word(m, symbol(name) - KERNEL_START + 4 * index);
+	return physical_word(m, symbol(name) - KERNEL_BASE + 4 * index);
 }
 
 uint32_t lab3_vmm_word(struct machine *m, const char *name)
@@ -189,8 +189,8 @@ bool lab3_vo_is(struct machine *m, const char *name)
 	uint8_t used[256], wanted[256];
 	uint32_t bytes = symbol_bytes(name);
 	CHECK(bytes > 0 && bytes <= sizeof(used), "%s has %u bytes", name, bytes);
-	physical_read(m, symbol("vo") - KERNEL_START, used, bytes);
-	physical_read(m, symbol(name) - KERNEL_START, wanted, bytes);
+	physical_read(m, symbol("vo") - KERNEL_BASE, used, bytes);
+	physical_read(m, symbol(name) - KERNEL_BASE, wanted, bytes);
 	return memcmp(used, wanted, bytes) == 0;
 }
 

@@ -8,7 +8,6 @@
 #include <stdarg.h>
 
 #define GDB "gdb -q -nx -batch -x tools/gdb/cinnabar.py"
-#define KERNEL_BASE 0xC0000000u
 
 static char text[200000]; /* what GDB said last */
 static char *part = text; /* what want() looks at */

@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define KERNEL_BASE 0xC0000000u
 
 static char text[100000]; /* what was said last */
 

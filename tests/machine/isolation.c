@@ -13,7 +13,7 @@ enum { SECONDS = 20, RETRIES = 8, ENTRY_WORDS = 14, STACK_TOP = PAGE_SIZE - 256 
 
 /* --- places --- */
 
-uint32_t pool_address(const struct victim *v, unsigned page) { return KERNEL_START + ((v->pfn + page) << PAGE_SHIFT); }
+uint32_t pool_address(const struct victim *v, unsigned page) { return KERNEL_BASE + ((v->pfn + page) << PAGE_SHIFT); }
 
 uint32_t pool_mfn(struct victim *v, unsigned page)
 {
@@ -258,7 +258,7 @@ static struct victim *stopped_in_kernel(const struct machine_options *o, const c
 	v->start = cpus[0];
 	CHECK(v->start.eip == symbol("sys_getpid"), "stopped at %#x", v->start.eip);
 	debug_break(m, symbol("sys_getpid"), false);
-	v->shared = symbol("vmm_shared") - KERNEL_START;
+	v->shared = symbol("vmm_shared") - KERNEL_BASE;
 	find_pool(v);
 	copy_code(v);
 	return v;
@@ -332,7 +332,7 @@ void victim_stopped(struct victim *v, const char *rule)
 void skip_without_limits(struct victim *v)
 {
 	check_victim(v);
-	CHECK(ATTACK(v, "read_ds", .ebx = VMM_START), "a read at the VMM's first byte ended the machine");
+	CHECK(ATTACK(v, "read_ds", .ebx = VMM_BASE), "a read at the VMM's first byte ended the machine");
 	if (!returned(v))
 		return;
 	if (v->m->o.bochs)
@@ -392,7 +392,7 @@ static uint32_t home_of(struct victim *v, uint32_t mfn)
 {
 	uint32_t pfn;
 	virtual_read(v->m, v->start.cr3, kernel_word(v->m, "m2p") + 4 * mfn, &pfn, 4);
-	return KERNEL_START + (pfn << PAGE_SHIFT);
+	return KERNEL_BASE + (pfn << PAGE_SHIFT);
 }
 
 #define STORE "a store to a page table"
@@ -405,10 +405,10 @@ static const struct fatal { const char *label; enum where where; uint32_t ebx; c
 	{ "bits_at", TABLE, 0, STORE }, { "push_at", TABLE, 64, NULL },
 	/* 23 */
 	{ "stack_privileged", AT, 0, NO_STACK }, { "stack_privileged", AT, 8, NO_STACK },
-	{ "stack_privileged", AT, KERNEL_START + 4, NO_STACK },
-	{ "stack_privileged", AT, VMM_START + 0x8000, NO_STACK }, { "stack_privileged", AT, 0xFFFFFFFF, NO_STACK },
+	{ "stack_privileged", AT, KERNEL_BASE + 4, NO_STACK },
+	{ "stack_privileged", AT, VMM_BASE + 0x8000, NO_STACK }, { "stack_privileged", AT, 0xFFFFFFFF, NO_STACK },
 	{ "stack_emulated", TABLE, 64, NO_STACK }, { "stack_fault", DIRECTORY, 512, NO_STACK },
-	{ "stack_privileged", AT, 0xF8000000 - PAGE_SIZE, NO_STACK }, { "stack_privileged", AT, VMM_START + 4, NO_STACK },
+	{ "stack_privileged", AT, 0xF8000000 - PAGE_SIZE, NO_STACK }, { "stack_privileged", AT, VMM_BASE + 4, NO_STACK },
 	{ "stack_divide", AT, 8, NO_STACK }, { "stack_undefined", AT, 8, NO_STACK },
 };
 

@@ -16,8 +16,6 @@
 #include "x86.h"
 #include <errno.h> /* the kernel has the same numbers */
 
-#define KERNEL_START 0xC0000000u
-#define VMM_START 0xFC000000u
 #define SYSCALL_VECTOR 0x80 /* include/abi.h, which has names of the host in it */
 enum { STOPPED_STATUS = 2 * VMM_STOPPED_STATUS + 1, FAULT_STATUS = 2 * VMM_FAULT_STATUS + 1 };
 enum { POOL_PAGES = 512, POOL_PAGES_LEAST = 16 };

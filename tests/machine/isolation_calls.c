@@ -145,8 +145,8 @@ void events(struct victim *v)
 static void update_arguments(struct victim *v)
 {
 	static const uint32_t lengths[] = { 0, VMM_UPDATE_MAX + 1, 1024, 0x40000001, 0x80000001, 0xFFFFFFFF };
-	const uint32_t addresses[] = { 0,         v->user,    KERNEL_START - 4,      VMM_START - 4,
-				       VMM_START, 0xFFFFFFFC, 0xF8000000 - PAGE_SIZE };
+	const uint32_t addresses[] = { 0,         v->user,    KERNEL_BASE - 4,      VMM_BASE - 4,
+				       VMM_BASE, 0xFFFFFFFC, 0xF8000000 - PAGE_SIZE };
 	uint32_t at = pte_machine(v, FREE_PAGE), data = pool_address(v, DATA_PAGE), value[3], entries[3];
 	uint32_t plain = pool_mfn(v, FREE_PAGE) << PAGE_SHIFT | PTE_P;
 	for (unsigned i = 0; i < COUNT(lengths); i++)
@@ -172,7 +172,7 @@ static void update_arguments(struct victim *v)
 static void stack_arguments(struct victim *v)
 {
 	static const uint32_t stacks[] = {
-		4,          0x1000,     KERNEL_START, KERNEL_START + 124, VMM_START + 4, VMM_START + 4096,
+		4,          0x1000,     KERNEL_BASE, KERNEL_BASE + 124, VMM_BASE + 4, VMM_BASE + 4096,
 		0xFFFFFFFC, 0xC0200001, 0xC0200002
 	};
 	for (unsigned i = 0; i < COUNT(stacks); i++)
@@ -184,7 +184,7 @@ static void block_arguments(struct victim *v)
 {
 	static const uint32_t lengths[] = { 1, 3, 258, 0x8000, 0x80000000, 0xFFFFFFFE };
 	const uint32_t buffers[] = {
-		0, v->user, VMM_START - 2, VMM_START, 0xFFFFFFFC, KERNEL_START - 2, pool_address(v, DATA_PAGE) + 1
+		0, v->user, VMM_BASE - 2, VMM_BASE, 0xFFFFFFFC, KERNEL_BASE - 2, pool_address(v, DATA_PAGE) + 1
 	};
 	for (uint32_t kind = VMM_IO_IN_BLOCK; kind <= VMM_IO_OUT_BLOCK; kind++) {
 		for (unsigned i = 0; i < COUNT(lengths); i++)
@@ -197,7 +197,7 @@ static void block_arguments(struct victim *v)
 	virtual_read(v->m, v->start.cr3, m2p + 4 * v->table, &pfn, 4);
 	physical_read(v->m, v->table << PAGE_SHIFT, table, sizeof(table));
 	/* 13: a page table as buffer */
-	REFUSED(v, -EFAULT, HC_IO, 0x1F0, KERNEL_START + (pfn << PAGE_SHIFT), VMM_IO_IN_BLOCK, 8);
+	REFUSED(v, -EFAULT, HC_IO, 0x1F0, KERNEL_BASE + (pfn << PAGE_SHIFT), VMM_IO_IN_BLOCK, 8);
 	physical_read(v->m, v->table << PAGE_SHIFT, after, sizeof(after));
 	CHECK(memcmp(table, after, sizeof(table)) == 0, "the VMM wrote to a page table for the kernel");
 }

@@ -259,7 +259,7 @@ void limits(struct victim *v)
 {
 	static const char *const stores[] = { "exchange_at", "or_at", "compare_at", "bits_at", "string_at" };
 	static const char *const jumps[] = { "near_jump", "near_call", "near_return" };
-	const uint32_t addresses[] = { VMM_START,        VMM_START - 3, VMM_START - 1,          0xFFFFFFFF,
+	const uint32_t addresses[] = { VMM_BASE,        VMM_BASE - 3, VMM_BASE - 1,          0xFFFFFFFF,
 				       0xFFFFFFFD,       0xFFFFFFFC,    vmm_symbol("vmm_cpus"), vmm_symbol("vmm_idt"),
 				       v->start.gdt.base };
 	skip_without_limits(v);
@@ -268,26 +268,26 @@ void limits(struct victim *v)
 			uint32_t at = addresses[i];
 			each_segment(v, at, ring3);
 			EXPECT_TRAP(v, stores[i % COUNT(stores)], VEC_GP, 0, .ebx = at, .ecx = 4, .ring3 = ring3);
-			if (at >= VMM_START)
+			if (at >= VMM_BASE)
 				EXPECT_TRAP(v, jumps[i % COUNT(jumps)], VEC_GP, 0, .ebx = at, .ring3 = ring3);
 		}
-		EXPECT_TRAP(v, "read_ds", VEC_PF, ring3 ? PF_USER : 0, .ebx = VMM_START - 4, .ring3 = ring3);
-		CHECK(v->address == VMM_START - 4, "the page fault is said to be at %#x", v->address);
-		EXPECT_TRAP(v, "byte_ds", VEC_GP, 0, .ebx = VMM_START, .ring3 = ring3);
+		EXPECT_TRAP(v, "read_ds", VEC_PF, ring3 ? PF_USER : 0, .ebx = VMM_BASE - 4, .ring3 = ring3);
+		CHECK(v->address == VMM_BASE - 4, "the page fault is said to be at %#x", v->address);
+		EXPECT_TRAP(v, "byte_ds", VEC_GP, 0, .ebx = VMM_BASE, .ring3 = ring3);
 	}
-	EXPECT_TRAP(v, "push_at", 12, 0, .ebx = VMM_START + 4, .ring3 = true);
-	EXPECT_TRAP(v, "pop_at", 12, 0, .ebx = VMM_START, .ring3 = true);
+	EXPECT_TRAP(v, "push_at", 12, 0, .ebx = VMM_BASE + 4, .ring3 = true);
+	EXPECT_TRAP(v, "pop_at", 12, 0, .ebx = VMM_BASE, .ring3 = true);
 }
 
 /* 8: for programs the VMM's pages are not there, if not by limits then by the pages' U bit. */
 void user_limits(struct victim *v)
 {
-	const uint32_t addresses[] = { VMM_START, vmm_symbol("vmm_cpus"), vmm_symbol("vmm_idt"),
+	const uint32_t addresses[] = { VMM_BASE, vmm_symbol("vmm_cpus"), vmm_symbol("vmm_idt"),
 				       pool_address(v, CODE_PAGE), symbol("vmm_shared") };
 	for (unsigned i = 0; i < COUNT(addresses) * 2; i++) {
 		const char *label = i & 1 ? "write_at" : "read_at";
 		CHECK(ATTACK(v, label, .ebx = addresses[i / 2], .ring3 = true), "a program ended the machine");
-		if (v->m->o.bochs && addresses[i / 2] >= VMM_START)
+		if (v->m->o.bochs && addresses[i / 2] >= VMM_BASE)
 			want_trap(v, VEC_GP, 0, label);
 		else
 			want_trap(v, VEC_PF, PF_PRESENT | PF_USER | (i & 1 ? PF_WRITE : 0), label);

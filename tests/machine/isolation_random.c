@@ -102,8 +102,8 @@ void random_references_soak(struct victim *v) { random_rounds(v, 1000000 / CALLS
 static uint32_t random_argument(struct victim *v)
 {
 	const uint32_t values[] = {
-		0, 1, 2, 3, 4, 64, 65, 0x60, 0x3F8, 0x1F0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFF000, KERNEL_START,
-		KERNEL_START - 4, VMM_START, VMM_START - 4, 0xF8000000 - PAGE_SIZE, v->user, v->table, v->directory,
+		0, 1, 2, 3, 4, 64, 65, 0x60, 0x3F8, 0x1F0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFF000, KERNEL_BASE,
+		KERNEL_BASE - 4, VMM_BASE, VMM_BASE - 4, 0xF8000000 - PAGE_SIZE, v->user, v->table, v->directory,
 		pte_machine(v, FREE_PAGE + any(8)), (v->directory << PAGE_SHIFT) + any(1024) * 4,
 		(v->table << PAGE_SHIFT) + any(1024) * 4, pool_mfn(v, FREE_PAGE + any(8)),
 		pool_mfn(v, FREE_PAGE + any(8)) << PAGE_SHIFT | any(4096), v->table << PAGE_SHIFT | any(4096),
@@ -125,7 +125,7 @@ static struct call random_call(struct victim *v)
 		c.ecx = 1;
 	if (c.number == HC_IO && any(4))
 		c.edx = any(4);
-	if (c.number == HC_IO && c.edx == VMM_IO_IN_BLOCK && c.ecx >= KERNEL_START && c.ecx < VMM_START - PAGE_SIZE)
+	if (c.number == HC_IO && c.edx == VMM_IO_IN_BLOCK && c.ecx >= KERNEL_BASE && c.ecx < VMM_BASE - PAGE_SIZE)
 		c.ecx = pool_address(v, DATA_PAGE); /* the kernel's own memory is not what this is about */
 	return c;
 }

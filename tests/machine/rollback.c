@@ -7,7 +7,6 @@
  */
 #include "tests.h"
 
-#define KERNEL_BASE 0xC0000000u
 enum { REQUEST, GATHER, QUIESCE, ACCOUNT, PROTECT, INSTALL, TRANSLATE, COMMIT, RESUME, NR_PHASES };
 static const char *const phases[NR_PHASES] = {
 	"request", "gather", "quiesce", "account", "protect", "install", "translate", "commit", "resume",

@@ -42,7 +42,7 @@ static void describe(const struct victim *v, enum kind kind, char cell[CELL])
 		return;
 	}
 	switch (kind) {
-	case TABLE: snprintf(cell, CELL, "the %s's table", value >= VMM_START ? "VMM" : "kernel"); break;
+	case TABLE: snprintf(cell, CELL, "the %s's table", value >= VMM_BASE ? "VMM" : "kernel"); break;
 	case BITS: snprintf(cell, CELL, "PE %u, TS %u", value & CR0_PE, value / CR0_TS % 2); break;
 	case IF_BIT: snprintf(cell, CELL, "IF %u", value & EFLAGS_IF ? 1 : 0); break;
 	case RIGHTS: snprintf(cell, CELL, t->edx ? "DPL %u" : "refused", value >> 13 & 3); break;

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <jansson.h>
 
-#define VMM_BASE 0xFC000000u
 enum { NR_PHASES = 9, LINES = 8 };
 static const char *const phase_names[NR_PHASES] = {
 	"request", "gather", "quiesce", "account", "protect", "install", "translate", "commit", "resume",

@@ -8,7 +8,6 @@
 #include <jansson.h>
 #include <sys/stat.h>
 
-#define VMM_BASE 0xFC000000u
 enum { NR_PHASES = 9, PAGE_BYTES_MAX = 5000000, DIRECTORY_COUNTED_ONCE = 5 + 8 * 1, PAGE_TABLES = 3, WRITABLE = 2 };
 static const char *const phases[NR_PHASES] = {
 	"request", "gather", "quiesce", "account", "protect", "install", "translate", "commit", "resume",

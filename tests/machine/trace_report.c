@@ -11,7 +11,7 @@
 
 /* What in vmm/cpu.c becomes what, and what the report must show for it at first. */
 static const struct mistake { const char *from, *to, *check, *status, *difference; } mistakes[] = {
-	{ "VMM_START / PAGE_SIZE - 1;", "VMM_START / PAGE_SIZE;", "gdt", "step 9 of 11: attach, install, at enter()",
+	{ "VMM_BASE / PAGE_SIZE - 1;", "VMM_BASE / PAGE_SIZE;", "gdt", "step 9 of 11: attach, install, at enter()",
 	  "GDT 0008 limit: fc000fff, reference: fbffffff" },
 	{ "c->tss.esp1 = kernel_stack;", TRIPLE_FAULT, "install", "step 8 of 8: attach, install, at cpu_install(); "
 	  "the recording ends here: the machine ends, by a triple fault or by itself", "" },

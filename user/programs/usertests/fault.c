@@ -3,7 +3,7 @@
 #include "test.h"
 
 static uint32_t zero;
-static uint32_t kernel_at = KERNEL_START + 0x100000;
+static uint32_t kernel_at = KERNEL_BASE + 0x100000;
 static struct { uint16_t limit; uint32_t base; } __attribute__((packed)) table = {0xFFFF, 0};
 static uint32_t far_kernel[2] = {0xC0100000, SEL_KCODE};
 static const int32_t bounds[2] = {1, 2};
@@ -102,8 +102,8 @@ TEST(fault_nested_task)
 /* All of the kernel's range, and the VMM's, refuses reads, writes and jumps: by paging or by segment limits. */
 TEST(fault_kernel_range)
 {
-	static const uint32_t at[] = {KERNEL_START, KERNEL_START + 0x100000, 0xF8000000, 0xFBFFF000, VMM_START,
-		VMM_START + 0x1000, 0xFFC00000, 0xFFFFF000, 0xFFFFFFFC};
+	static const uint32_t at[] = {KERNEL_BASE, KERNEL_BASE + 0x100000, 0xF8000000, 0xFBFFF000, VMM_BASE,
+		VMM_BASE + 0x1000, 0xFFC00000, 0xFFFFF000, 0xFFFFFFFC};
 	static void (*const ways[])(void) = {do_read_kernel, do_write_kernel, do_jump_kernel};
 	for (int i = 0; i < COUNT(at); i++)
 		for (int way = 0; way < COUNT(ways); way++) {

@@ -135,7 +135,7 @@ static void use_bad_handler(void)
 /* A handler where no code is: the process ends. */
 TEST(handler_bad_address)
 {
-	static const uint32_t at[] = {1, 0x30000000, KERNEL_START, KERNEL_START + 0x100000, VMM_START, 0xFFFFFFFF};
+	static const uint32_t at[] = {1, 0x30000000, KERNEL_BASE, KERNEL_BASE + 0x100000, VMM_BASE, 0xFFFFFFFF};
 	for (int i = 0; i < COUNT(at); i++) {
 		bad_handler = at[i];
 		int status = status_of(use_bad_handler);
@@ -161,8 +161,8 @@ static void use_bad_stack(void)
 /* No stack to deliver to: the process ends, and nothing of the kernel's was written. */
 TEST(handler_bad_stack)
 {
-	static const uint32_t at[] = {0, 4, 16, 64, 0x1000, 0x30000000, KERNEL_START + 16, KERNEL_START + 0x100000, VMM_START,
-		VMM_START + 64, 0xFFFFFFFF};
+	static const uint32_t at[] = {0, 4, 16, 64, 0x1000, 0x30000000, KERNEL_BASE + 16, KERNEL_BASE + 0x100000, VMM_BASE,
+		VMM_BASE + 64, 0xFFFFFFFF};
 	for (int i = 0; i < COUNT(at); i++) {
 		bad_stack = at[i];
 		int status = status_of(use_bad_stack);
@@ -242,8 +242,8 @@ static void fault_and_go(void)
 TEST(handler_hostile_place)
 {
 	static const struct { uint32_t eip, esp; } places[] = {
-		{KERNEL_START, 0}, {KERNEL_START + 0x100000, 0}, {VMM_START, 0}, {0xFFFFFFFF, 0}, {0, 0}, {0x30000000, 0},
-		{KERNEL_START + 0x100000, KERNEL_START + 0x200000}, {0, 0xFFFFFFFF},
+		{KERNEL_BASE, 0}, {KERNEL_BASE + 0x100000, 0}, {VMM_BASE, 0}, {0xFFFFFFFF, 0}, {0, 0}, {0x30000000, 0},
+		{KERNEL_BASE + 0x100000, KERNEL_BASE + 0x200000}, {0, 0xFFFFFFFF},
 	};
 	for (int i = 0; i < COUNT(places); i++) {
 		wanted_eip = places[i].eip;

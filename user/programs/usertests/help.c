@@ -110,7 +110,7 @@ uint32_t size_of(const char *path)
 void *map(uint32_t address, uint32_t bytes, int prot)
 {
 	uint32_t result = (uint32_t)mmap((void *)address, bytes, prot, -1, 0);
-	if (result >= KERNEL_START)
+	if (result >= KERNEL_BASE)
 		fail("mmap of %u bytes at 0x%x: %d", bytes, address, (int)result);
 	return (void *)result;
 }

@@ -88,7 +88,7 @@ TEST(mmap_errors)
 TEST(mmap_null_page)
 {
 	int at = raw_call(CALL_mmap, 0, PAGE, 3, (uint32_t)-1, 0); /* 0 means anywhere */
-	check(at != 0 && (uint32_t)at < KERNEL_START);
+	check(at != 0 && (uint32_t)at < KERNEL_BASE);
 	check_no_read(0);
 	check_no_write(0);
 	check_no_write(PAGE - 1);
@@ -189,7 +189,7 @@ TEST(mmap_file)
 	make_file("f", 3 * PAGE + 100, 1);
 	int fd = check_ok(open("f", O_RDONLY, 0));
 	int at = raw_call(CALL_mmap, 0, 4 * PAGE, PROT_READ | PROT_WRITE, (uint32_t)fd, 0);
-	check((uint32_t)at < KERNEL_START);
+	check((uint32_t)at < KERNEL_BASE);
 	uint8_t *p = (uint8_t *)at;
 	check_is(close(fd), 0); /* the mapping keeps the file */
 	check_is(differs(p, 3 * PAGE + 100, 1), -1);
@@ -208,12 +208,12 @@ TEST(mmap_file_offset)
 	fill(whole, sizeof(whole), 1);
 	int fd = check_ok(open("f", O_RDONLY, 0));
 	uint8_t *p = (uint8_t *)raw_call(CALL_mmap, 0, 2 * PAGE, PROT_READ, (uint32_t)fd, 2 * PAGE);
-	check((uint32_t)p < KERNEL_START);
+	check((uint32_t)p < KERNEL_BASE);
 	check(!memcmp(p, whole + 2 * PAGE, 2 * PAGE));
 	check_no_write((uint32_t)p);
 	check_is(raw_call(CALL_mmap, 0, PAGE, PROT_READ, (uint32_t)fd, 100), -EINVAL);
 	p = (uint8_t *)raw_call(CALL_mmap, 0, 2 * PAGE, PROT_READ, (uint32_t)fd, 16 * PAGE); /* behind the end: zeros */
-	check((uint32_t)p < KERNEL_START);
+	check((uint32_t)p < KERNEL_BASE);
 	check(all_zero(p, 2 * PAGE));
 }
 
@@ -253,7 +253,7 @@ TEST(mmap_many)
 /* The page just below the kernel belongs to the stack; the byte behind it does not. */
 TEST(mmap_end_of_user)
 {
-	check_is((int)*(volatile uint8_t *)(KERNEL_START - 1) >= 0, 1);
-	check_no_read(KERNEL_START);
-	check_no_write(KERNEL_START);
+	check_is((int)*(volatile uint8_t *)(KERNEL_BASE - 1) >= 0, 1);
+	check_no_read(KERNEL_BASE);
+	check_no_write(KERNEL_BASE);
 }

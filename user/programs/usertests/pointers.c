@@ -31,8 +31,8 @@ static const char *arguments_of(const char *name)
 
 /* A bad address; for letters in `not`, it is a good one or partly so. straddles: begins with bytes that are good. */
 static struct { uint32_t at; const char *not; int straddles; } bad[] = {
-	{0, "", 0}, {1, "", 0}, {0xFFE, "", 0}, {0x30000000, "", 0}, {KERNEL_START - 2, "s", 1}, {KERNEL_START, "", 0},
-	{KERNEL_START + 0x100000, "", 0}, {0xF8000000, "", 0}, {0xFBFFFFFF, "", 0}, {VMM_START, "", 0}, {0xFFFFFFFC, "", 0},
+	{0, "", 0}, {1, "", 0}, {0xFFE, "", 0}, {0x30000000, "", 0}, {KERNEL_BASE - 2, "s", 1}, {KERNEL_BASE, "", 0},
+	{KERNEL_BASE + 0x100000, "", 0}, {0xF8000000, "", 0}, {0xFBFFFFFF, "", 0}, {VMM_BASE, "", 0}, {0xFFFFFFFC, "", 0},
 	{0xFFFFFFFF, "", 0}, {0, "", 0} /* PROT_NONE */, {0, "rsvc", 0} /* read-only */, {0, "", 1} /* end of a mapping */,
 };
 enum { NONE_AT = 12, READ_ONLY_AT, END_AT };
@@ -172,7 +172,7 @@ TEST(pointers_zero_length)
 	file = check_ok(open("good", O_RDWR, 0));
 	int n = read(file, (void *)0x30000000, 0);
 	check(n == 0 || n == -EFAULT);
-	n = write(file, (void *)KERNEL_START, 0);
+	n = write(file, (void *)KERNEL_BASE, 0);
 	check(n == 0 || n == -EFAULT);
 }
 

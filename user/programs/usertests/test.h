@@ -7,6 +7,7 @@
 #ifndef TEST_H
 #define TEST_H
 
+#include "layout.h"
 #include "user.h"
 #include "x86.h"
 
@@ -23,8 +24,6 @@ struct test {
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
 #define PAGE 4096u
-#define KERNEL_START 0xC0000000u /* end of user addresses */
-#define VMM_START 0xFC000000u
 #define SELF "/bin/usertests"
 
 enum { SKIP_STATUS = 77, REASON_FD = OPEN_MAX - 1 };
