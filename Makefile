@@ -51,14 +51,14 @@ HANDOUT := $(wildcard labs/*/manifest)
 WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes $(if $(HANDOUT),-Wno-unused -Wno-unused-parameter) $(if $(filter 1,$(WERROR)),-Werror)
 FREESTANDING := -std=gnu11 -ffreestanding -O2 -g -fno-pic -fno-pie -fcf-protection=none -fno-stack-protector -fno-common \
 	-fno-asynchronous-unwind-tables -mno-sse -mno-mmx -march=pentium -mpreferred-stack-boundary=2 -MMD -MP
-KFLAGS := $(FREESTANDING) $(WARN) -mno-80387 -fno-omit-frame-pointer -Iinclude -Ikernel -I. -fmacro-prefix-map=kernel/= \
+KFLAGS := $(FREESTANDING) $(WARN) -mno-80387 -fno-omit-frame-pointer -Iinclude -Ikernel -I. -I$(K) -fmacro-prefix-map=kernel/= \
 	$(if $(filter 1,$(DEBUG)),-DDEBUG) $(if $(filter static,$(VO)),-DVO_STATIC)
 UFLAGS := $(FREESTANDING) $(WARN) -fomit-frame-pointer -ffunction-sections -fdata-sections -Iinclude -Iuser/lib -I.
 HFLAGS := -std=gnu11 -g -O1 -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror) -MMD -MP
 
-VSRC := $(sort $(wildcard vmm/*.c vmm/*.S)) lib/string.c lib/format.c
+VSRC := $(sort $(wildcard vmm/*/*.c vmm/*/*.S)) lib/string.c lib/format.c
 VOBJ := $(VSRC:%=$(K)/vmm/%.o)
-VFLAGS = $(filter-out -fno-omit-frame-pointer,$(KFLAGS)) -fomit-frame-pointer -mregparm=3 -Ivmm
+VFLAGS = $(filter-out -fno-omit-frame-pointer,$(KFLAGS)) -fomit-frame-pointer -mregparm=3
 KSRC := $(sort $(shell find kernel lib -name '*.c' -o -name '*.S'))
 KOBJ := $(KSRC:%=$(K)/%.o)
 ULIB := $(patsubst %,$(B)/user/%.o,$(sort $(wildcard user/lib/*.c user/lib/*.S)) lib/string.c lib/format.c)
@@ -208,24 +208,36 @@ clean:
 # --- kernel: linked twice, so that the second image holds the first one's symbols for back traces ---
 kernel: $(K)/cinnabar $(K)/vmm.elf
 
-$(K)/cinnabar: $(KOBJ) kernel/kernel.ld tools/ksyms
+$(K)/cinnabar: $(KOBJ) $(K)/kernel/kernel.ld tools/ksyms
 	$(call say,LD,$@)
 	$(Q)tools/ksyms </dev/null >$(K)/ksyms0.S && $(CC32) -c $(K)/ksyms0.S -o $(K)/ksyms0.o
-	$(Q)$(LD32) -z noexecstack -T kernel/kernel.ld -o $(K)/pass1 $(KOBJ) $(K)/ksyms0.o
+	$(Q)$(LD32) -z noexecstack -T $(K)/kernel/kernel.ld -o $(K)/pass1 $(KOBJ) $(K)/ksyms0.o
 	$(Q)$(NM32) -n $(K)/pass1 | tools/ksyms >$(K)/ksyms.S && $(CC32) -c $(K)/ksyms.S -o $(K)/ksyms.o
-	$(Q)$(LD32) -z noexecstack -T kernel/kernel.ld -Map=$(K)/cinnabar.map -o $@ $(KOBJ) $(K)/ksyms.o
+	$(Q)$(LD32) -z noexecstack -T $(K)/kernel/kernel.ld -Map=$(K)/cinnabar.map -o $@ $(KOBJ) $(K)/ksyms.o
 
 # Compared by contents: after DEBUG=1 the debug kernel lies here, and is the newer file.
 $(B)/cinnabar: $(K)/cinnabar FORCE
 	$(Q)cmp -s $< $@ || cp $< $@
 
+# --- layouts, for assembly and for the programs on the host ---
+$(K)/offsets.h: include/offsets.c tools/offsets $(K)/flags
+	$(call say,GEN,$@)
+	$(Q)$(CC32) $(filter-out -Werror,$(KFLAGS)) -MT $@ -MF $@.d -S $< -o $(K)/offsets.s
+	$(Q)tools/offsets <$(K)/offsets.s >$@.new && { cmp -s $@.new $@ && rm $@.new && touch $@ || mv $@.new $@; }
+
+$(KOBJ) $(VOBJ) $(sort $(LIBRARY) $(GRADER) $(MACHINE) $(TRACE)): | $(K)/offsets.h
+
+# The address space stands in include/layout.h only: linker scripts take it from there.
+$(K)/%.ld: %.ld include/layout.h
+	$(Q)mkdir -p $(@D) && $(CC32) -E -P -undef -x assembler-with-cpp -D__ASSEMBLER__ -Iinclude $< -o $@
+
 # --- the VMM ---
 $(B)/vmm: $(K)/vmm.elf
 	$(Q)cp $< $@
 
-$(K)/vmm.elf: $(VOBJ) vmm/vmm.ld
+$(K)/vmm.elf: $(VOBJ) $(K)/vmm/vmm.ld
 	$(call say,LD,$@)
-	$(Q)$(LD32) -z noexecstack -T vmm/vmm.ld -Map=$(K)/vmm.map -o $@ $(VOBJ)
+	$(Q)$(LD32) -z noexecstack -T $(K)/vmm/vmm.ld -Map=$(K)/vmm.map -o $@ $(VOBJ)
 
 $(K)/vmm/%.c.o: %.c $(K)/flags
 	$(call say,CC,$<)
@@ -287,7 +299,7 @@ $(B)/unit/%: tests/unit/%.c
 
 $(sort $(MACHINE) $(LIBRARY) $(GRADER) $(filter %.c.o,$(TRACE))): $(B)/host/%.c.o: %.c
 	$(call say,HOSTCC,$<)
-	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -Imachine -Igrader -Iviewer -Iinclude -I. -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -Imachine -Igrader -Iviewer -Iinclude -I. -I$(K) -c $< -o $@
 
 # The attacks of the isolation tests: code that runs anywhere, linked at 0, from which the tests take it.
 $(B)/attacks: $(wildcard tests/isolation/*.S)

@@ -13,11 +13,14 @@
 #include "layout.h"
 
 #define VMM_MAGIC 0x6D6D7643
-#define VMM_ABI_VERSION 1
+#define VMM_ABI_VERSION 2
 #define HYPERCALL_VECTOR 0x82
 
 #define VMM_BLOCK_MAX 0x1FF0000 /* bytes at most: windows of the VMM follow */
 #define VMM_TABLES 16          /* page tables for the VMM's 64 MiB, at the block's end */
+#define VMM_LAPIC_PAGE 0x1FFF  /* pages of the VMM's 64 MiB that show what is not its own */
+#define VMM_IOAPIC_PAGE 0x1FFE
+#define VMM_SHARED_PAGE 0x1FFD
 #define VMM_FRAME_BYTES 16     /* the frame table's entry for each machine frame lies behind the image */
 
 /* How a run ends when not by the kernel: what QEMU's isa-debug-exit is given (kernel/log/log.h has the kernel's own). */
@@ -72,6 +75,7 @@
 #define EVENT_HALT 18
 #define EVENT_SWITCH 19
 #define NR_EVENTS 20
+#define EVENT_BITS ((1u << NR_EVENTS) - 1)
 
 #ifndef __ASSEMBLER__
 #include <stdint.h>
@@ -95,17 +99,22 @@ struct vmm_shared { /* one a CPU; the VMM trusts nothing in it */
 	uint32_t unused[4];
 };
 
-struct vmm_boot {
-	uint32_t nr_cpus, nr_mfns, nr_pfns;
-	uint32_t block, block_bytes;  /* machine address and size of the VMM's memory */
-	uint32_t image_bytes;         /* of these the image has so many, page aligned */
-	uint32_t directory;           /* mfn of the kernel's own directory; its upper part is in all others */
-	uint32_t shared;              /* machine address of the page of struct vmm_shared */
-	const uint64_t *idt;          /* the kernel's gates: where exceptions and events go */
-	uint32_t lapic, ioapic;       /* machine addresses */
-	uint32_t lapic_hz;            /* rate of the local APIC's timer */
+struct vmm_machine { /* the machine, as the kernel found it at boot */
+	uint32_t nr_cpus, nr_mfns;
+	uint32_t block, block_bytes; /* machine address and size of the VMM's memory */
+	uint32_t image_bytes;        /* the image's part of it, at its beginning; whole pages */
+	uint32_t lapic, ioapic;      /* machine addresses */
+	uint32_t lapic_hz;           /* rate of the local APIC's timer */
 	uint8_t apic_id[VMM_MAX_CPUS];
-	struct { uint32_t pin, entry; } line[16]; /* each ISA line's pin at the IOAPIC, and its entry's low word, not masked */
+	struct { uint32_t pin, entry; } line[16]; /* each ISA line's pin at the IOAPIC; its entry's low word, unmasked */
+};
+
+struct vmm_boot { /* argument of VMM_WARM_UP */
+	struct vmm_machine machine;
+	uint32_t nr_pfns;
+	uint32_t directory;  /* mfn of the kernel's own directory; its upper part is in all others */
+	uint32_t shared;     /* machine address of the page of struct vmm_shared */
+	const uint64_t *idt; /* the kernel's gates: where exceptions and events go */
 };
 
 struct vmm_loaded {

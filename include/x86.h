@@ -70,6 +70,7 @@
 #define VEC_PF 14
 #define VEC_MF 16
 #define VEC_XM 19
+#define VEC_MC 18
 #define VEC_EXCEPTIONS 32
 #define VEC_IRQ 0x20      /* ISA interrupt line n arrives at VEC_IRQ + n */
 #define NR_IRQ 16
@@ -79,6 +80,8 @@
 #define VEC_SWITCH 0xF2   /* the dedicated vector of the mode switch */
 #define VEC_FLUSH 0xF3     /* IPI among VMMs: drop all TLB entries. May still be under way when the kernel is native again */
 #define VEC_SPURIOUS 0xFF
+/* Exceptions for which the CPU pushes an error code, as bits (SDM vol. 3, 6.13) */
+#define ERROR_CODES (1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17)
 
 #ifndef __ASSEMBLER__
 #include <stdint.h>
@@ -108,6 +111,12 @@ _Static_assert(sizeof(struct tss) == 104, "TSS layout");
 	 (uint64_t)0xC << 52 | (uint64_t)((uint32_t)(base) >> 24) << 56)
 #define SEG_CODE 0x1B /* S, code, readable, accessed: preset so that a load never writes the GDT */
 #define SEG_DATA 0x13 /* S, data, writable, accessed */
+
+/* An available 32-bit TSS, byte granular, DPL 0 (SDM vol. 3, 8.2.2) */
+static inline uint64_t tss_descriptor(const struct tss *t)
+{
+	return DESCRIPTOR((uint32_t)(uintptr_t)t, sizeof(*t) - 1, 0x09, 0) & ~((uint64_t)0xC << 52);
+}
 
 #define GATE_INTERRUPT 0xE
 #define GATE_TRAP 0xF

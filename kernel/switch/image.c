@@ -24,7 +24,7 @@ static void *machine_at(uint32_t machine) { return (void *)(KERNEL_BASE + machin
 
 bool vmm_present(void) { return header; }
 
-uint32_t vmm_block(void) { return boot.block; }
+uint32_t vmm_block(void) { return boot.machine.block; }
 
 int vmm_call(uint32_t op, unsigned cpu, uint32_t argument) { return header->enter(op, cpu, argument); }
 
@@ -37,7 +37,7 @@ static bool image_ok(void)
 		const struct elf_segment *s = &image.segments[i];
 		if (s->start < VMM_BASE || s->start + s->bytes - VMM_BASE > VMM_BLOCK_MAX)
 			return false;
-		boot.image_bytes = MAX(boot.image_bytes, s->start + s->bytes - VMM_BASE);
+		boot.machine.image_bytes = MAX(boot.machine.image_bytes, s->start + s->bytes - VMM_BASE);
 	}
 	const struct vmm_header *h = (const void *)((const char *)file + image.segments[0].offset);
 	return image.segments[0].start == VMM_BASE && image.segments[0].file_bytes >= sizeof(*h) && h->magic == VMM_MAGIC &&
@@ -72,17 +72,17 @@ struct frame_range vmm_reserve(const struct frame_range *usable, unsigned nr)
 		module = NULL;
 		return (struct frame_range){ 0 };
 	}
-	boot.nr_mfns = nr_mfns;
-	boot.block_bytes = boot.image_bytes + ROUND_UP(nr_mfns * VMM_FRAME_BYTES, PAGE_SIZE) + VMM_TABLES * PAGE_SIZE;
-	uint32_t frames = boot.block_bytes / PAGE_SIZE;
-	for (unsigned i = nr; i-- > 0 && boot.block_bytes <= VMM_BLOCK_MAX;) {
+	boot.machine.nr_mfns = nr_mfns;
+	boot.machine.block_bytes = boot.machine.image_bytes + ROUND_UP(nr_mfns * VMM_FRAME_BYTES, PAGE_SIZE) + VMM_TABLES * PAGE_SIZE;
+	uint32_t frames = boot.machine.block_bytes / PAGE_SIZE;
+	for (unsigned i = nr; i-- > 0 && boot.machine.block_bytes <= VMM_BLOCK_MAX;) {
 		mfn_t at = place_in(usable[i], frames);
 		if (at != NO_FRAME && at >= virt_to_pfn(machine_at(KERNEL_LOAD))) {
-			boot.block = at << PAGE_SHIFT;
+			boot.machine.block = at << PAGE_SHIFT;
 			return (struct frame_range){ at, at + frames };
 		}
 	}
-	printk("vmm: no room for %u KiB; going on without\n", boot.block_bytes / 1024);
+	printk("vmm: no room for %u KiB; going on without\n", boot.machine.block_bytes / 1024);
 	module = NULL;
 	return (struct frame_range){ 0 };
 }
@@ -91,15 +91,15 @@ void vmm_place(pte_t *directory)
 {
 	if (!module)
 		return;
-	memset(machine_at(boot.block), 0, boot.block_bytes);
+	memset(machine_at(boot.machine.block), 0, boot.machine.block_bytes);
 	for (unsigned i = 0; i < image.n; i++) {
 		const struct elf_segment *s = &image.segments[i];
-		memcpy(machine_at(boot.block + s->start - VMM_BASE), (char *)machine_at(module->machine) + s->offset, s->file_bytes);
+		memcpy(machine_at(boot.machine.block + s->start - VMM_BASE), (char *)machine_at(module->machine) + s->offset, s->file_bytes);
 	}
-	uint32_t tables = boot.block + boot.block_bytes - VMM_TABLES * PAGE_SIZE;
+	uint32_t tables = boot.machine.block + boot.machine.block_bytes - VMM_TABLES * PAGE_SIZE;
 	pte_t *table = machine_at(tables);
-	for (uint32_t i = 0; i < boot.block_bytes / PAGE_SIZE; i++)
-		table[i] = (boot.block + i * PAGE_SIZE) | PTE_P | PTE_W | PTE_A | PTE_D | PTE_G;
+	for (uint32_t i = 0; i < boot.machine.block_bytes / PAGE_SIZE; i++)
+		table[i] = (boot.machine.block + i * PAGE_SIZE) | PTE_P | PTE_W | PTE_A | PTE_D | PTE_G;
 	for (unsigned i = 0; i < VMM_TABLES; i++)
 		directory[(VMM_BASE >> 22) + i] = (tables + i * PAGE_SIZE) | PTE_P | PTE_W | PTE_A;
 }
@@ -109,18 +109,18 @@ void vmm_warm_up(void)
 	if (!module)
 		return;
 	header = (const struct vmm_header *)VMM_BASE;
-	boot.nr_cpus = nr_cpus;
+	boot.machine.nr_cpus = nr_cpus;
 	boot.nr_pfns = nr_pfns;
 	boot.directory = pfn_to_mfn(virt_to_pfn(kernel_directory));
 	boot.shared = pfn_to_mfn(virt_to_pfn(vmm_shared)) << PAGE_SHIFT;
 	boot.idt = idt;
-	boot.lapic = topology.lapic;
-	boot.ioapic = topology.ioapic;
-	boot.lapic_hz = native_lapic_hz();
-	memcpy(boot.apic_id, topology.apic_id, sizeof(boot.apic_id));
+	boot.machine.lapic = topology.lapic;
+	boot.machine.ioapic = topology.ioapic;
+	boot.machine.lapic_hz = native_lapic_hz();
+	memcpy(boot.machine.apic_id, topology.apic_id, sizeof(boot.machine.apic_id));
 	for (unsigned line = 0; line < NR_IRQ; line++) {
-		boot.line[line].pin = topology.isa[line].pin;
-		boot.line[line].entry = native_irq_entry(line);
+		boot.machine.line[line].pin = topology.isa[line].pin;
+		boot.machine.line[line].entry = native_irq_entry(line);
 	}
 	uint32_t flags = VO(irq, save)();
 	int error = vmm_call(VMM_WARM_UP, this_cpu(), (uint32_t)&boot);

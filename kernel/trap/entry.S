@@ -12,23 +12,34 @@
  * The frames of interrupted kernel code are chained from the task (trap.c), because a mode switch must find the CS in them.
  * The chain is undone at the last moment, in code that no switch and no preemption interrupts (vo_in_text, vo.h).
  */
-#include "x86.h"
 #include "abi.h"
-#include "vmm_abi.h"
+#include "offsets.h"
+#include "stubs.h"
 
-#define FRAME_OUTER 28 /* unused_esp */
-#define FRAME_EAX 44
-#define FRAME_CS 60
-#define TASK_HAZARD 4
-#define TASK_FRAMES 8
-#define TASK_MASK -8192
+#define TASK_MASK -TASK_STACK_BYTES
+
+	/* The segment registers' places in struct trap_frame are free; the rest is the hardware's order. */
+	.if TRAP_FRAME_EDI != 16 || TRAP_FRAME_OUTER != 28 || TRAP_FRAME_EAX != 44 || TRAP_FRAME_VECTOR != 48
+	.error "struct trap_frame must be what PUSHA, the stubs and the CPU push"
+	.endif
+
+	.macro segment instruction, offset
+	.if TRAP_FRAME_GS == \offset
+	\instruction %gs
+	.elseif TRAP_FRAME_FS == \offset
+	\instruction %fs
+	.elseif TRAP_FRAME_ES == \offset
+	\instruction %es
+	.elseif TRAP_FRAME_DS == \offset
+	\instruction %ds
+	.endif
+	.endm
 
 	.macro save_registers scratch
 	pushal
-	pushl %ds
-	pushl %es
-	pushl %fs
-	pushl %gs
+	.irp offset, 12, 8, 4, 0
+	segment pushl, \offset
+	.endr
 	movl $SEL_KDATA, \scratch
 	movl \scratch, %ds
 	movl \scratch, %es
@@ -36,10 +47,9 @@
 	.endm
 
 	.macro restore_and_return
-	popl %gs
-	popl %fs
-	popl %es
-	popl %ds
+	.irp offset, 0, 4, 8, 12
+	segment popl, \offset
+	.endr
 	popal
 	addl $8, %esp /* vector, error */
 	iretl
@@ -66,7 +76,7 @@ syscall_entry:
 	xorl %ebp, %ebp /* ends back traces */
 	call *%eax
 	addl $20, %esp
-1:	movl %eax, FRAME_EAX(%esp)
+1:	movl %eax, TRAP_FRAME_EAX(%esp)
 	movl %esp, %eax
 	andl $TASK_MASK, %eax
 	cmpl $0, TASK_HAZARD(%eax)
@@ -82,7 +92,7 @@ trap_entry:
 	call trap_handle
 	addl $4, %esp
 trap_exit:
-	testb $2, FRAME_CS(%esp) /* ring 3, or the kernel's: 0 or 1 */
+	testb $2, TRAP_FRAME_CS(%esp) /* ring 3, or the kernel's: 0 or 1 */
 	jz return_to_kernel
 	movl %esp, %eax
 	andl $TASK_MASK, %eax
@@ -94,8 +104,8 @@ trap_exit:
 return_to_kernel:
 	movl %esp, %eax
 	andl $TASK_MASK, %eax
-	movl FRAME_OUTER(%esp), %ecx
-	movl %ecx, TASK_FRAMES(%eax)
+	movl TRAP_FRAME_OUTER(%esp), %ecx
+	movl %ecx, TASK_TRAP_FRAMES(%eax)
 	restore_and_return
 	.text
 
@@ -107,7 +117,7 @@ trap_hazard:
 	.globl task_enter_user
 task_enter_user:
 	andl $TASK_MASK, %esp
-	addl $(8192 - 76), %esp
+	addl $(TASK_STACK_BYTES - TRAP_FRAME_BYTES), %esp
 	jmp trap_exit
 
 	.globl double_fault_entry
@@ -115,42 +125,6 @@ double_fault_entry:
 	cld
 	call native_double_fault
 
-	/* --- stubs, and the table from which native.c makes the gates --- */
-	.macro stub vector, error_code
-	.pushsection .rodata
-	.long \vector, 1f
-	.popsection
-1:	.if !\error_code
-	pushl $0
-	.endif
-	pushl $\vector
-	jmp trap_entry
-	.endm
-
-	.section .rodata
-	.align 4
-	.globl trap_stubs
-trap_stubs:
-	.text
-stub:
-	.irp v, 0, 1, 2, 3, 4, 5, 6, 7, 9, 15, 16, 18, 19, 20
-	stub \v, 0
-	.endr
-	.irp v, 8, 10, 11, 12, 13, 14, 17
-	stub \v, 1
-	.endr
-	.irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-	stub (VEC_IRQ + \n), 0
-	.endr
-	stub VEC_TIMER, 0
-	stub VEC_RESCHED, 0
-	stub VEC_HALT, 0
-	stub VEC_SWITCH, 0
-	stub VEC_FLUSH, 0
-	stub VEC_SPURIOUS, 0
-	.section .rodata
-	.globl trap_stub_count
-trap_stub_count:
-	.long (. - trap_stubs) / 8
+	STUBS trap_stubs, trap_entry
 
 	.section .note.GNU-stack, "", @progbits

@@ -14,7 +14,7 @@
 
 extern uint64_t idt[256];          /* entry.S's stubs as gates; one for all CPUs */
 extern const uint32_t trap_stubs[]; /* pairs: vector, address */
-extern const uint32_t trap_stub_count;
+extern const uint32_t trap_stubs_count;
 extern char syscall_entry[], double_fault_entry[];
 
 uint64_t idt[256];
@@ -25,14 +25,9 @@ static struct cpu_tables {
 
 /* --- cpu --- */
 
-static uint64_t tss_descriptor(const struct tss *t) /* available 32-bit TSS, byte granular (SDM vol. 3, 8.2.2) */
-{
-	return (DESCRIPTOR((uint32_t)t, sizeof(*t) - 1, 0x09, 0) & ~((uint64_t)0xC << 52));
-}
-
 static void fill_idt(void)
 {
-	for (unsigned i = 0; i < trap_stub_count; i++) {
+	for (unsigned i = 0; i < trap_stubs_count; i++) {
 		unsigned vector = trap_stubs[2 * i], dpl = vector == VEC_BP || vector == VEC_OF ? 3 : 0;
 		idt[vector] = gate(trap_stubs[2 * i + 1], SEL_KCODE, GATE_INTERRUPT, dpl);
 	}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The layouts of structures, for all that cannot read C: the entries in assembly, and the programs that
+ * look at a machine from outside. The build compiles this file to assembly and makes offsets.h of it
+ * (tools/offsets): FIELD(task, hazard) becomes TASK_HAZARD, SIZE(task) becomes TASK_BYTES.
+ */
+#include "mm/area.h"
+#include "mm/frame_table.h"
+#include "mm/p2m.h"
+#include "proc/task.h"
+#include "switch/record.h"
+#include "vo/vo.h"
+#include "vmm/mem/frames.h"
+
+#define EMIT(name, value) __asm__ volatile("->" name " %c0" : : "i"(value))
+#define FIELD(type, member) EMIT(#type "." #member, offsetof(struct type, member))
+#define SIZE(type) EMIT(#type ".bytes", sizeof(struct type))
+#define CONSTANT(name) EMIT(#name, name)
+
+void offsets(void);
+
+void offsets(void)
+{
+	/* kernel: tasks, and the frames of interrupted code */
+	FIELD(task, hazard);
+	FIELD(task, trap_frames);
+	FIELD(task, preempt);
+	FIELD(task, preempted_next);
+	CONSTANT(TASK_STACK_BYTES);
+	SIZE(trap_frame);
+	FIELD(trap_frame, gs);
+	FIELD(trap_frame, fs);
+	FIELD(trap_frame, es);
+	FIELD(trap_frame, ds);
+	FIELD(trap_frame, edi);
+	FIELD(trap_frame, esi);
+	FIELD(trap_frame, ebp);
+	FIELD(trap_frame, outer);
+	FIELD(trap_frame, ebx);
+	FIELD(trap_frame, edx);
+	FIELD(trap_frame, ecx);
+	FIELD(trap_frame, eax);
+	FIELD(trap_frame, vector);
+	FIELD(trap_frame, error);
+	FIELD(trap_frame, eip);
+	FIELD(trap_frame, cs);
+	FIELD(trap_frame, eflags);
+	FIELD(trap_frame, esp);
+	FIELD(trap_frame, ss);
+
+	/* kernel: memory */
+	FIELD(mm, directory);
+	FIELD(mm, areas);
+	FIELD(mm, pages);
+	FIELD(mm, slots);
+	SIZE(frame);
+	FIELD(frame, order);
+	FIELD(frame, kind);
+	CONSTANT(NO_FRAME);
+
+	/* kernel: the VO, records of switches, the end of a run */
+	SIZE(vo);
+	FIELD(vo, cpu.shutdown);
+	FIELD(vo, irq.save);
+	FIELD(vo, irq.restore);
+	SIZE(switch_record);
+	FIELD(switch_record, attach);
+	FIELD(switch_record, error);
+	FIELD(switch_record, start);
+	FIELD(switch_record, ticks);
+	CONSTANT(PANIC_STATUS);
+	CONSTANT(OK_STATUS);
+
+	/* both */
+	FIELD(vmm_shared, vif);
+	FIELD(vmm_shared, pending);
+	FIELD(vmm_shared, address);
+	FIELD(vmm_shared, exits);
+
+	/* VMM: processors and domains */
+	CONSTANT(CPU_BYTES);
+	CONSTANT(VMM_GDT_ENTRIES);
+	CONSTANT(SEL_VMM_CODE);
+	CONSTANT(SEL_VMM_DATA);
+	FIELD(cpu, current);
+	FIELD(cpu, hazard);
+	FIELD(cpu, attached);
+	FIELD(cpu, halted);
+	FIELD(cpu, tss);
+	FIELD(cpu, df_tss);
+	FIELD(cpu, gdt);
+	SIZE(regs);
+	FIELD(regs, es);
+	FIELD(regs, ds);
+	FIELD(regs, edi);
+	FIELD(regs, esi);
+	FIELD(regs, ebp);
+	FIELD(regs, ebx);
+	FIELD(regs, edx);
+	FIELD(regs, ecx);
+	FIELD(regs, eax);
+	FIELD(regs, vector);
+	FIELD(regs, error);
+	FIELD(regs, eip);
+	FIELD(regs, cs);
+	FIELD(regs, eflags);
+	FIELD(regs, esp);
+	FIELD(regs, ss);
+	FIELD(vcpu, domain);
+	FIELD(vcpu, shared);
+	FIELD(vcpu, directory);
+	FIELD(vcpu, last_table);
+	FIELD(domain, id);
+	FIELD(domain, rights);
+	FIELD(domain, handlers);
+	FIELD(domain, generation);
+	FIELD(domain, listed);
+	FIELD(domain, nr_listed);
+	FIELD(domain, vcpus);
+
+	/* VMM: the frame table */
+	SIZE(frame_entry);
+	FIELD(frame_entry, home);
+	FIELD(frame_entry, generation);
+	FIELD(frame_entry, use);
+	CONSTANT(FRAME_ENTRY_OWNER);
+	CONSTANT(HOME_W);
+	CONSTANT(BASE_SHIFT);
+	CONSTANT(BASE_MASK);
+	CONSTANT(TYPE_SHIFT);
+	CONSTANT(COUNT_MASK);
+	CONSTANT(FOR_EVER);
+	CONSTANT(END_OF_LIST);
+	CONSTANT(WRITABLE);
+	CONSTANT(TABLE);
+	CONSTANT(DIRECTORY);
+	CONSTANT(SHARED);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* The VMM's front doors, as entry.S calls them: each runs on this CPU's stack, interrupts off. */
+#ifndef VMM_CALL_H
+#define VMM_CALL_H
+
+#include "vmm/vmm.h"
+
+/* exits.c */
+
+/* exit_handle - an exception or an interrupt arrived. Sets hazards; does not touch what it returns to. */
+void exit_handle(struct regs *r);
+/* hazard_handle - do what the hazard word asks for, on the way out to ring 1 or 3. */
+void hazard_handle(struct regs *r);
+/* A double fault, on its own stack and directory: report it. */
+void double_fault_handle(void) __attribute__((noreturn));
+
+/* hypercall.c */
+
+/* hypercall_handle - the kernel in ring 1 calls; vmm_abi.h has the contracts. */
+void hypercall_handle(struct regs *r);
+
+/* ports.c */
+
+/* hc_io - HC_IO: port input and output for the devices that the kernel drives. */
+int hc_io(struct cpu *c, struct regs *r);
+
+/* vmm_call.c */
+
+/*
+ * vmm_call_handle - the native kernel calls in ring 0; vmm_abi.h has the operations. Result: 0 or a
+ * negative errno value; VMM_ACCOUNT: the number of frames with a type.
+ */
+int vmm_call_handle(uint32_t op, uint32_t cpu, uint32_t argument);
+
+/* entry.S */
+
+/* ring0_return - go on in the kernel's ring 0, with its own tables loaded, after the hypercall. */
+void ring0_return(const struct regs *r) __attribute__((noreturn));
+
+#endif

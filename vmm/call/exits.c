@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Exits. What the kernel handles anyway (system calls, a program's FPU faults, #NM) does not come here:
+ * trap gates lead it straight to the kernel in ring 1. Page faults, protection faults and interrupts do
+ * come here: they are emulated, or become a hazard: to bounce an exception, to deliver an event.
+ */
+#include "vmm/call/call.h"
+#include "vmm/event/event.h"
+#include "vmm/mem/frames.h"
+
+#define STORE (PF_PRESENT | PF_WRITE) /* of a page-fault error code: to a page that is mapped read-only */
+
+static void page_fault_exit(struct cpu *c, struct regs *r)
+{
+	struct vmm_shared *s = c->current->shared;
+	uint32_t address;
+	__asm__ volatile("movl %%cr2, %0" : "=r"(address));
+	s->exits[EXIT_PAGE_FAULT]++;
+	if ((r->cs & 3) == 3) {
+		if (!(r->error & PF_USER))
+			stop_kernel(r, "its stack for entries from ring 3 is not writable", address);
+	} else if (address >= VMM_BASE) {
+		stop_kernel(r, "an access to the VMM's memory", address);
+	} else if ((r->error & STORE) == STORE && frame_is_protected(c, address)) {
+		stop_kernel(r, "a store to a page table", address);
+	}
+	s->address = address;
+	hazard_set(c, HAZARD_BOUNCE);
+}
+
+/* --- privileged instructions that the kernel may still meet: its code was on the way when the mode switched --- */
+
+static uint32_t *register_of(struct regs *r, unsigned number)
+{
+	uint32_t *const all[8] = { &r->eax, &r->ecx, &r->edx, &r->ebx, &r->esp, &r->ebp, &r->esi, &r->edi };
+	return all[number & 7];
+}
+
+/* A move from a control register. One to a control register is not emulated: it has a hypercall. */
+static bool emulate_control(struct regs *r, bool load, uint8_t modrm)
+{
+	uint32_t *value = register_of(r, modrm), control;
+	if (load || (modrm & 0xC0) != 0xC0)
+		return false;
+	switch (modrm >> 3 & 7) {
+	case 0: __asm__ volatile("movl %%cr0, %0" : "=r"(control)); break;
+	case 2: __asm__ volatile("movl %%cr2, %0" : "=r"(control)); break;
+	case 3: __asm__ volatile("movl %%cr3, %0" : "=r"(control)); break;
+	case 4: __asm__ volatile("movl %%cr4, %0" : "=r"(control)); break;
+	default: return false;
+	}
+	*value = control;
+	return true;
+}
+
+/* Do the instruction at r->eip in the kernel's place. Result: its length; 0 if it is not emulated. */
+static unsigned emulate(struct cpu *c, struct regs *r)
+{
+	uint8_t code[4];
+	if (copy_from_kernel(code, r->eip, sizeof(code)))
+		return 0;
+	if (code[0] == 0xFA || code[0] == 0xFB) { /* cli, sti */
+		c->current->shared->vif = code[0] == 0xFB ? EFLAGS_IF : 0;
+		return 1;
+	}
+	if (code[0] != 0x0F)
+		return 0;
+	if (code[1] == 0x06) { /* clts */
+		__asm__ volatile("clts");
+		return 2;
+	}
+	/* invlpg (register): without SIB byte and displacement */
+	if (code[1] == 0x01 && (code[2] & 0xF8) == 0x38 && (code[2] & 6) != 4) {
+		__asm__ volatile("invlpg (%0)" : : "r"(*register_of(r, code[2])) : "memory");
+		return 3;
+	}
+	if ((code[1] == 0x20 || code[1] == 0x22) && emulate_control(r, code[1] == 0x22, code[2]))
+		return 3;
+	return 0;
+}
+
+static void protection_exit(struct cpu *c, struct regs *r)
+{
+	struct vmm_shared *s = c->current->shared;
+	s->exits[EXIT_PROTECTION]++;
+	unsigned length = (r->cs & 3) == 1 && r->error == 0 ? emulate(c, r) : 0;
+	if (length) {
+		s->exits[EXIT_EMULATED]++;
+		r->eip += length;
+		hazard_set(c, HAZARD_DELIVER);
+	} else {
+		hazard_set(c, HAZARD_BOUNCE);
+	}
+}
+
+/* In ring 0: an interrupt while idle, a copy from or to the kernel that faults, or the VMM's own error. */
+static void own_exit(struct cpu *c, struct regs *r)
+{
+	if (r->vector >= VEC_EXCEPTIONS)
+		irq_arrived(c, r->vector);
+	else if (r->vector != VEC_PF || !copy_fault(r))
+		vmm_fault(r, "exception");
+}
+
+void exit_handle(struct regs *r)
+{
+	struct cpu *c = cpu_here();
+	if (unlikely((r->cs & 3) == 0)) {
+		own_exit(c, r);
+	} else if (r->vector == VEC_PF) {
+		page_fault_exit(c, r);
+	} else if (r->vector >= VEC_EXCEPTIONS) {
+		irq_arrived(c, r->vector);
+	} else if (r->vector == VEC_GP) {
+		protection_exit(c, r);
+	} else if (r->vector == VEC_NMI || r->vector == VEC_MC) {
+		vmm_fault(r, "NMI or machine check");
+	} else {
+		c->current->shared->exits[EXIT_EXCEPTION]++;
+		hazard_set(c, HAZARD_BOUNCE);
+	}
+}
+
+/* --- the way out --- */
+
+void hazard_handle(struct regs *r)
+{
+	struct cpu *c = cpu_here();
+	uint32_t hazard = __atomic_fetch_and(&c->hazard, HAZARD_FLUSH, __ATOMIC_ACQUIRE);
+	if (hazard & HAZARD_FLUSH)
+		flush_serve(c);
+	if (hazard & HAZARD_BOUNCE)
+		bounce(c, r, r->vector);
+	if (hazard & HAZARD_DELIVER)
+		event_deliver(c, r);
+	if (hazard & HAZARD_DETACH) {
+		irq_reinject(c);
+		cpu_restore(c);
+		ring0_return(r);
+	}
+}
+
+/* --- double faults --- */
+
+/* Whether a CPU's double fault left the task whose TSS is c->tss. */
+static bool has_double_fault(const struct cpu *c) { return c->df_tss.link == SEL_TSS; }
+
+void double_fault_handle(void)
+{
+	/* This is another stack, so cpu_here() does not work: the back link tells which CPU it is. */
+	struct regs r = { .vector = VEC_DF };
+	for (unsigned i = 0; i < machine.nr_cpus; i++) {
+		const struct tss *t = &cpu_of(i)->tss;
+		if (has_double_fault(cpu_of(i)))
+			r = (struct regs){
+				.edi = t->edi, .esi = t->esi, .ebp = t->ebp, .ebx = t->ebx, .edx = t->edx,
+				.ecx = t->ecx, .eax = t->eax, .vector = VEC_DF, .eip = t->eip, .cs = t->cs,
+				.eflags = t->eflags, .esp = t->esp, .ss = t->ss,
+			};
+	}
+	vmm_fault(&r, "double fault");
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * VMM calls: what the kernel asks in ring 0, while it is native: warm-up at boot, and the steps of
+ * attach. It still has the machine, and is trusted.
+ */
+#include "vmm/call/call.h"
+#include "vmm/domain/domain.h"
+#include "vmm/mem/frames.h"
+
+int vmm_call_handle(uint32_t op, uint32_t cpu, uint32_t argument)
+{
+	struct cpu *c = cpu_of(cpu);
+	switch (op) {
+	case VMM_WARM_UP: domain_warm_up((const struct vmm_boot *)argument); return 0;
+	case VMM_ACCOUNT: return frames_account(c, (const struct vmm_loaded *)argument);
+	case VMM_FORGET: frames_forget(&domain0); return 0;
+	case VMM_PROTECT: frames_protect(c, true); return 0;
+	case VMM_UNPROTECT: frames_protect(c, false); return 0;
+	case VMM_INSTALL: cpu_install(c, argument); return 0;
+	default: return -ENOSYS;
+	}
+}

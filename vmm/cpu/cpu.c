@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Each CPU's descriptor tables in virtual mode. The kernel's code and data segments keep their
+ * indices but get DPL 1, and all segments but the VMM's own end below the VMM. Accessed bits are
+ * preset, so no segment load ever writes a table.
+ */
+#include "vmm/cpu/cpu.h"
+
+#define CPUID_SEP (1u << 11)
+#define MSR_SYSENTER_CS 0x174 /* 0: SYSENTER faults; it would land in ring 0 (SDM vol. 2, SYSENTER) */
+#define DR7_OFF 0x400         /* no breakpoint; bit 10 always reads 1 (SDM vol. 3, 17.2.4) */
+#define TSS_BUSY ((uint64_t)2 << 40)
+
+union cpu_stack { struct cpu cpu; char bytes[CPU_BYTES]; };
+union cpu_stack vmm_cpus[VMM_MAX_CPUS] __attribute__((aligned(CPU_BYTES)));
+_Static_assert(sizeof(struct cpu) <= CPU_BYTES - 4096, "leaves 4 KiB of stack");
+
+pte_t vmm_directory[1024] __attribute__((aligned(PAGE_SIZE)));
+uint64_t vmm_idt[256];
+struct vmm_machine machine;
+
+extern char vmm_double_fault_entry[];
+static char df_stacks[VMM_MAX_CPUS][DF_STACK_BYTES];
+static bool has_sysenter;
+
+struct cpu *cpu_of(unsigned index) { return &vmm_cpus[index].cpu; }
+
+/* A machine address of the VMM's own memory, which is mapped linearly. */
+static uint32_t machine_address(const void *own) { return machine.block + (uint32_t)own - VMM_BASE; }
+
+/*
+ * Fill the GDT and the TSS of one CPU, which are all zero.
+ *
+ * Exercise 2.1 (labs/02-deprivilege/handout.md, 3): given c, and DESCRIPTOR(), which takes a limit in
+ * pages. Result, in the GDT: at their selectors' indices the kernel's code and data with DPL 1, the
+ * programs' with DPL 3, c->tss and c->df_tss as available TSSes (tss_descriptor), and the VMM's own
+ * code and data with DPL 0 and all 4 GiB. The first four begin at 0 and end with the last byte below
+ * VMM_BASE. All accessed bits are 1. Result, in the TSS: entries to ring 0 begin at the end of this
+ * CPU's CPU_BYTES, on the VMM's data segment; entries to ring 1 use the kernel's. The base of the I/O
+ * bitmap lies beyond the segment's limit: there is none. The GDT must not hold anything else; esp1
+ * belongs to exercise 2.3. (SDM vol. 3, 3.4.5, 8.2.1, 8.2.2)
+ */
+static void fill_tables(struct cpu *c)
+{
+	/* LAB 2 TODO 1 BEGIN quiet */
+	const uint32_t limit = VMM_BASE / PAGE_SIZE - 1;
+	c->gdt[SEL_KCODE / 8] = DESCRIPTOR(0, limit, SEG_CODE, 1);
+	c->gdt[SEL_KDATA / 8] = DESCRIPTOR(0, limit, SEG_DATA, 1);
+	c->gdt[SEL_UCODE / 8] = DESCRIPTOR(0, limit, SEG_CODE, 3);
+	c->gdt[SEL_UDATA / 8] = DESCRIPTOR(0, limit, SEG_DATA, 3);
+	c->gdt[SEL_TSS / 8] = tss_descriptor(&c->tss);
+	c->gdt[SEL_DF_TSS / 8] = tss_descriptor(&c->df_tss);
+	c->gdt[SEL_VMM_CODE / 8] = DESCRIPTOR(0, 0xFFFFF, SEG_CODE, 0);
+	c->gdt[SEL_VMM_DATA / 8] = DESCRIPTOR(0, 0xFFFFF, SEG_DATA, 0);
+	c->tss = (struct tss){ .ss0 = SEL_VMM_DATA, .esp0 = (uint32_t)c + CPU_BYTES,
+			       .ss1 = SEL_KDATA | 1,
+			       .iomap = sizeof(struct tss) }; /* no port for anybody: docs/vmm.md says why */
+	/* LAB 2 TODO 1 END */
+}
+
+/* A double fault is a task switch: to its own stack, and to the VMM's directory (SDM vol. 3, 8.2.1). */
+static void fill_double_fault(struct cpu *c)
+{
+	c->df_tss = (struct tss){
+		.cr3 = machine_address(vmm_directory), .eip = (uint32_t)vmm_double_fault_entry,
+		.eflags = EFLAGS_FIXED, .esp = (uint32_t)&df_stacks[c->index + 1] - 4,
+		.es = SEL_VMM_DATA, .cs = SEL_VMM_CODE, .ss = SEL_VMM_DATA, .ds = SEL_VMM_DATA,
+		.iomap = sizeof(struct tss),
+	};
+}
+
+void cpus_warm_up(void)
+{
+	uint32_t eax = 1, ebx, ecx, edx;
+	__asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+	has_sysenter = edx & CPUID_SEP;
+	for (unsigned i = 0; i < machine.nr_cpus; i++) {
+		cpu_of(i)->index = i;
+		fill_tables(cpu_of(i));
+		fill_double_fault(cpu_of(i));
+	}
+	uint32_t tables = machine.block + machine.block_bytes - VMM_TABLES * PAGE_SIZE;
+	for (unsigned i = 0; i < VMM_TABLES; i++)
+		vmm_directory[VMM_SLOT + i] = (tables + i * PAGE_SIZE) | PTE_P | PTE_W | PTE_A;
+}
+
+static void write_sysenter_cs(uint32_t value)
+{
+	if (has_sysenter)
+		__asm__ volatile("wrmsr" : : "c"(MSR_SYSENTER_CS), "a"(value), "d"(0));
+}
+
+static uint32_t read_sysenter_cs(void)
+{
+	uint32_t value = 0, high;
+	if (has_sysenter)
+		__asm__ volatile("rdmsr" : "=a"(value), "=d"(high) : "c"(MSR_SYSENTER_CS));
+	return value;
+}
+
+/*
+ * Go from the kernel's tables, which are noted in c->native, to this CPU's own.
+ *
+ * Exercise 2.3 (labs/02-deprivilege/handout.md, 4): given c, filled by exercise 2.1, and kernel_stack;
+ * interrupts are off, CPL is 0. Result: GDTR, IDTR and TR hold c->gdt, vmm_idt and c->tss; LDTR is
+ * null; DR7 is DR7_OFF; SYSENTER_CS is 0 (write_sysenter_cs); entries from ring 3 to ring 1 begin at
+ * kernel_stack; this CPU's TLB is empty, global entries included (flush_local), because page tables
+ * have become read-only in memory. All this also holds when it is done a second time: the earlier
+ * LTR left the TSS marked busy. The segment registers must not change. (SDM vol. 3, 2.4, 8.2.4)
+ */
+void cpu_install(struct cpu *c, uint32_t kernel_stack)
+{
+	struct descriptor_pointer gdtr = { sizeof(c->gdt) - 1, (uint32_t)c->gdt };
+	struct descriptor_pointer idtr = { sizeof(vmm_idt) - 1, (uint32_t)vmm_idt };
+	__asm__ volatile("sgdt %0; sidt %1; str %2; movl %%dr7, %3"
+			 : "=m"(c->native.gdtr), "=m"(c->native.idtr), "=r"(c->native.tr), "=r"(c->native.dr7));
+	c->native.sysenter_cs = read_sysenter_cs();
+	/* LAB 2 TODO 3 BEGIN */
+	c->tss.esp1 = kernel_stack;
+	c->gdt[SEL_TSS / 8] &= ~TSS_BUSY;
+	__asm__ volatile("lgdt %0; lidt %1; ltr %w2; lldt %w3; movl %4, %%dr7"
+			 : : "m"(gdtr), "m"(idtr), "r"(SEL_TSS), "r"(0), "r"(DR7_OFF) : "memory");
+	write_sysenter_cs(0);
+	flush_local();
+	/* LAB 2 TODO 3 END */
+	c->current->shared->vif = 0;
+	c->current->shared->pending = 0;
+	c->hazard = 0;
+	c->attached = true;
+}
+
+/*
+ * Undo cpu_install(). The CPU still runs the VMM afterwards, in ring 0 on the VMM's segments, which it
+ * holds in its hidden registers.
+ *
+ * Exercise 3.10 (labs/03-switch/handout.md, 5.2): given c->native. Result: GDTR, IDTR, TR, DR7 and
+ * SYSENTER_CS are the noted ones, LDTR is null, and no TLB entry of virtual mode stays, not even a
+ * global one. LTR takes an available TSS and makes it busy (SDM vol. 3, 8.2.2); the kernel's TSS is
+ * still marked busy in the kernel's GDT.
+ */
+void cpu_restore(struct cpu *c)
+{
+	/* LAB 3 TODO 10 BEGIN */
+	uint64_t *tss = (uint64_t *)(c->native.gdtr.base + (c->native.tr & ~7u));
+	*tss &= ~TSS_BUSY;
+	__asm__ volatile("lgdt %0; lidt %1; ltr %w2; lldt %w3; movl %4, %%dr7"
+			 : : "m"(c->native.gdtr), "m"(c->native.idtr), "r"(c->native.tr), "r"(0),
+			     "r"(c->native.dr7) : "memory");
+	write_sysenter_cs(c->native.sysenter_cs);
+	flush_local();
+	/* LAB 3 TODO 10 END */
+	c->attached = false;
+}

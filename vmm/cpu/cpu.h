@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* The processor: its tables, the lock, its TLB, its local APIC, copies from and to the kernel, reports. */
+#ifndef VMM_CPU_H
+#define VMM_CPU_H
+
+#include "vmm/vmm.h"
+
+extern uint64_t vmm_idt[256];     /* one for all CPUs */
+extern pte_t vmm_directory[1024]; /* the VMM's part only: loaded when no domain's directory can be */
+extern volatile uint32_t vmm_lock_word;
+
+/* cpu.c: descriptor tables */
+
+/* The state of processor `index`. Any context. */
+struct cpu *cpu_of(unsigned index);
+/* cpus_warm_up - fill GDT and TSS of each CPU, and the VMM's directory. Context: warm-up. */
+void cpus_warm_up(void);
+/*
+ * cpu_install - load this CPU's own tables, and keep the kernel's for cpu_restore(). kernel_stack: ring
+ * 1's stack for entries from ring 3. Context: ring 0 of the native kernel, interrupts off.
+ */
+void cpu_install(struct cpu *c, uint32_t kernel_stack);
+/* cpu_restore - load the kernel's own tables again. Context: detach, on the way out of the VMM. */
+void cpu_restore(struct cpu *c);
+
+/* lock.c: one CPU at a time, and what all TLBs hold */
+
+/* vmm_lock_wait - wait for the lock; a TLB flush that another CPU wants meanwhile is done. */
+void vmm_lock_wait(struct cpu *c);
+static inline void vmm_lock(struct cpu *c)
+{
+	if (unlikely(__atomic_exchange_n(&vmm_lock_word, 1, __ATOMIC_ACQUIRE)))
+		vmm_lock_wait(c);
+}
+static inline void vmm_unlock(void) { __atomic_store_n(&vmm_lock_word, 0, __ATOMIC_RELEASE); }
+#ifdef DEBUG
+#define VMM_ASSERT(x) do { if (unlikely(!(x))) vmm_panic(#x); } while (0)
+#else
+#define VMM_ASSERT(x) ((void)0)
+#endif
+#define VMM_ASSERT_LOCKED() VMM_ASSERT(vmm_lock_word)
+
+/* Drop all TLB entries of this CPU, global ones too. */
+void flush_local(void);
+/* flush_serve - if another CPU wants this one's TLB flushed, flush it and say so. */
+void flush_serve(struct cpu *c);
+/*
+ * flush_everywhere - drop all TLB entries of all attached CPUs. Waits for the others: a CPU that waits
+ * for vmm_lock meanwhile serves the request there. (lock)
+ */
+void flush_everywhere(struct cpu *c);
+
+/* apic.c: this CPU's local APIC (SDM vol. 3, chapter 11) */
+
+/* Interrupt processor `cpu` with a vector. */
+void apic_send(unsigned cpu, unsigned vector);
+/* The interrupt that this CPU took is done. */
+void apic_end(void);
+/* Ticks of VEC_TIMER a second, 1 to 1000. Result: 0, -EINVAL. */
+int apic_tick(unsigned hz);
+
+/* copy.c: memory of the kernel, which may not be mapped */
+
+/* Whether [address, address + bytes) lies in kernel space. */
+bool kernel_range(uint32_t address, uint32_t bytes);
+/*
+ * copy_from_kernel, copy_to_kernel - copy whole words; bytes is a multiple of 4. Result: 0; -EFAULT if
+ * the range is not in kernel space, or where nothing is mapped that way: words before it are copied.
+ */
+int copy_from_kernel(void *to, uint32_t from, uint32_t bytes);
+int copy_to_kernel(uint32_t to, const void *from, uint32_t bytes);
+/* copy_fault - whether a page fault at r->eip was such a copy; then the copy ends with an error. */
+bool copy_fault(struct regs *r);
+
+/* report.c: how a run ends. Reports go to COM1. */
+
+void vmm_printk(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* stop_kernel - the kernel broke a rule: report, and end the run with VMM_STOPPED_STATUS. */
+void stop_kernel(struct regs *r, const char *rule, uint32_t detail) __attribute__((noreturn));
+/* vmm_fault - the VMM itself failed: report, and end the run with VMM_FAULT_STATUS. */
+void vmm_fault(struct regs *r, const char *what) __attribute__((noreturn));
+/* end_run - end the emulator with a status. noipa: debuggers find the argument in EAX. */
+void end_run(unsigned status) __attribute__((noreturn, noipa));
+/*
+ * vmm_panic - the VMM itself failed, in `what`: report, and end the run with VMM_FAULT_STATUS. Takes
+ * its argument on the stack, from C and from assembly.
+ */
+void vmm_panic(const char *what) __attribute__((noreturn, regparm(0)));
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One CPU at a time, and all TLBs. A CPU that wants the others' TLBs flushed holds the lock and waits
+ * for them; so a CPU that waits for the lock must serve such a request meanwhile.
+ */
+#include "vmm/cpu/cpu.h"
+
+volatile uint32_t vmm_lock_word;
+
+void flush_local(void) /* SDM vol. 3, 4.10.4.1: a change of CR4.PGE drops global entries, too */
+{
+	uint32_t cr4;
+	__asm__ volatile("movl %%cr4, %0" : "=r"(cr4));
+	if (cr4 & CR4_PGE)
+		__asm__ volatile("movl %0, %%cr4; movl %1, %%cr4"
+				 : : "r"(cr4 & ~(uint32_t)CR4_PGE), "r"(cr4) : "memory");
+	else
+		__asm__ volatile("movl %%cr3, %0; movl %0, %%cr3" : "=&r"(cr4) : : "memory");
+}
+
+void flush_serve(struct cpu *c)
+{
+	if (c->hazard & HAZARD_FLUSH) {
+		flush_local();
+		__atomic_fetch_and(&c->hazard, ~HAZARD_FLUSH, __ATOMIC_RELEASE);
+	}
+}
+
+void vmm_lock_wait(struct cpu *c)
+{
+	do
+		while (vmm_lock_word) {
+			flush_serve(c);
+			__asm__ volatile("pause");
+		}
+	while (__atomic_exchange_n(&vmm_lock_word, 1, __ATOMIC_ACQUIRE));
+}
+
+/* Whether another CPU may hold entries of virtual mode in its TLB. */
+static bool has_entries(const struct cpu *c, const struct cpu *other)
+{
+	return other != c && other->attached && !other->halted;
+}
+
+void flush_everywhere(struct cpu *c)
+{
+	VMM_ASSERT_LOCKED();
+	flush_local();
+	c->current->shared->exits[EXIT_FLUSHED]++;
+	for (unsigned i = 0; i < machine.nr_cpus; i++)
+		if (has_entries(c, cpu_of(i))) {
+			hazard_set(cpu_of(i), HAZARD_FLUSH);
+			apic_send(i, VEC_FLUSH);
+		}
+	for (unsigned i = 0; i < machine.nr_cpus; i++)
+		while (has_entries(c, cpu_of(i)) && cpu_of(i)->hazard & HAZARD_FLUSH)
+			__asm__ volatile("pause");
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* The domain that the VMM slides beneath, and how it gets to know it at boot. */
+#ifndef VMM_DOMAIN_H
+#define VMM_DOMAIN_H
+
+#include "vmm/vmm.h"
+
+/*
+ * domain_warm_up - build and account all that attach needs: windows, frame table, descriptor tables,
+ * gates. Context: the native kernel's boot, ring 0, interrupts off, one CPU.
+ */
+void domain_warm_up(const struct vmm_boot *boot);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Into the VMM and out. An entry comes on this CPU's stack and saves the registers as struct regs
+ * (vmm.h). On the way out one word tells whether anything is left to do (HAZARD_*, vmm.h).
+ *
+ *   1 the CPU has changed to the VMM's stack; DS and ES are the interrupted code's and end below the VMM
+ *   2 save: the registers, and the VMM's segments
+ *   3 handle: in C, which takes its first arguments in EAX, EDX, ECX (-mregparm=3)
+ *   4 leave: the hazard word, only on the way to ring 1 or 3
+ *   5 restore, IRET
+ */
+#include "abi.h"
+#include "offsets.h"
+#include "stubs.h"
+#include "vmm_abi.h"
+
+#define KERNEL_CS (SEL_KCODE | 1)
+#define KERNEL_SS (SEL_KDATA | 1)
+/* From ring 1 and 3 the registers lie at the end of this CPU's CPU_BYTES. */
+#define HAZARD (CPU_HAZARD - CPU_BYTES + REGS_BYTES)
+
+	.section .header, "a"
+	.long VMM_MAGIC, VMM_ABI_VERSION, vmm_call_entry
+
+	/*
+	 * vmm_call_entry(op, cpu, argument): from the native kernel, on the kernel's stack. When
+	 * VMM_INSTALL succeeds, it returns by IRET in ring 1: same stack, same place, new segments.
+	 */
+	.text
+	.globl vmm_call_entry
+vmm_call_entry:
+	pushl %ebp
+	movl %esp, %ebp
+	pushl %ebx
+	pushl %esi
+	pushl %edi
+	movl 12(%ebp), %edx
+	imull $CPU_BYTES, %edx, %eax
+	leal vmm_cpus + CPU_BYTES(%eax), %ecx
+	movl %esp, %ebx
+	movl %ecx, %esp /* this CPU's stack */
+	movl 8(%ebp), %eax
+	movl 16(%ebp), %ecx
+	call vmm_call_handle
+	movl 8(%ebp), %ecx
+	movl %ebx, %edx
+	testl %eax, %eax
+	jnz 1f
+	cmpl $VMM_INSTALL, %ecx
+	je descend
+1:	movl %edx, %esp
+	popl %edi
+	popl %esi
+	popl %ebx
+	popl %ebp
+	ret
+
+	/*
+	 * The descent to ring 1 (SDM vol. 3, 5.8.5, 6.12.1; vol. 2, IRET).
+	 *
+	 * Exercise 2.4 (labs/02-deprivilege/handout.md, 4): given EDX, the kernel's stack as vmm_call_entry
+	 * left it: EDI, ESI, EBX and EBP were pushed last; above them lies the return address, whose
+	 * arguments the caller removes. Result, in ring 1: the state after an ordinary RET with result 0.
+	 * EIP is the return address, ESP points above it, EBX, ESI, EDI and EBP are the saved ones. CS and SS
+	 * are the kernel's, RPL 1; DS, ES, FS and GS are SEL_KDATA, RPL 0, and loaded from the new table
+	 * (before or after IRET: mind what IRET does to segments of DPL 0). The real IF is 1; IOPL, NT, TF,
+	 * DF and AC are 0.
+	 */
+descend:
+	/* LAB 2 TODO 4 BEGIN */
+	movw $SEL_KDATA, %cx
+	movw %cx, %ds
+	movw %cx, %es
+	movw %cx, %fs
+	movw %cx, %gs
+	movl %edx, %esp
+	popl %edi
+	popl %esi
+	popl %ebx
+	popl %ebp
+	popl %edx /* return address */
+	movl %esp, %ecx
+	pushl $KERNEL_SS
+	pushl %ecx
+	pushl $(EFLAGS_IF | EFLAGS_FIXED)
+	pushl $KERNEL_CS
+	pushl %edx
+	iretl
+	/* LAB 2 TODO 4 END */
+
+	/* ring0_return(regs), in EAX: the kernel's ring 0, its stack and segments, interrupts off. */
+	.globl ring0_return
+ring0_return:
+	movl %eax, %edi
+	movl $SEL_KDATA, %ecx
+	movl %ecx, %ds
+	movl %ecx, %es
+	movl %ecx, %fs
+	movl %ecx, %gs
+	movl REGS_ESP(%edi), %eax
+	movl %ecx, %ss
+	movl %eax, %esp
+	pushl REGS_EFLAGS(%edi)
+	andl $~EFLAGS_IF, (%esp)
+	pushl $SEL_KCODE
+	pushl REGS_EIP(%edi)
+	movl REGS_EAX(%edi), %eax
+	movl REGS_EBP(%edi), %ebp
+	movl REGS_EBX(%edi), %ebx
+	movl REGS_ESI(%edi), %esi
+	movl REGS_EDX(%edi), %edx
+	movl REGS_ECX(%edi), %ecx
+	movl REGS_EDI(%edi), %edi
+	iretl
+
+	.macro save
+	pushal
+	pushl %ds
+	pushl %es
+	movl $SEL_VMM_DATA, %eax
+	movl %eax, %ds
+	movl %eax, %es
+	cld
+	.endm
+	.if REGS_ES != 0 || REGS_DS != 4 || REGS_EDI != 8 || REGS_EAX != 36 || REGS_VECTOR != 40
+	.error "struct regs (vmm.h) must be what save pushes"
+	.endif
+
+	.macro leave
+	cmpl $0, HAZARD(%esp)
+	jne hazard_exit
+	restore
+	.endm
+
+	.macro restore
+	popl %es
+	popl %ds
+	popal
+	addl $8, %esp /* vector, error */
+	iretl
+	.endm
+
+	.globl hypercall_entry
+hypercall_entry:
+	pushl $0
+	pushl $HYPERCALL_VECTOR
+	save
+	movl %esp, %eax
+	call hypercall_handle
+	leave
+
+exit_entry:
+	save
+	movl %esp, %eax
+	call exit_handle
+	testb $3, REGS_CS(%esp)
+	jz 1f /* back into the VMM: it was idle, or in a copy */
+	leave
+1:	restore
+
+hazard_exit:
+	movl %esp, %eax
+	call hazard_handle
+	restore
+
+	.globl vmm_double_fault_entry
+vmm_double_fault_entry:
+	call double_fault_handle
+
+	STUBS vmm_stubs, exit_entry
+
+	.section .note.GNU-stack, "", @progbits

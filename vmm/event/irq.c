@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Interrupts become events. The VMM acknowledges an interrupt at once and posts it as an event; the
+ * kernel takes it when virtual IF allows. A level-triggered line stays masked until the kernel says
+ * that its device is served.
+ */
+#include "vmm/event/event.h"
+
+#define IOAPIC_TABLE 0x10
+#define IOAPIC_LEVEL 0x8000
+#define IOAPIC_MASKED 0x10000
+#define IOAPIC ((volatile uint32_t *)(VMM_BASE + VMM_IOAPIC_PAGE * PAGE_SIZE))
+
+static const uint8_t vectors[NR_EVENTS] = {
+	[EVENT_TIMER] = VEC_TIMER, [EVENT_RESCHED] = VEC_RESCHED, [EVENT_HALT] = VEC_HALT,
+	[EVENT_SWITCH] = VEC_SWITCH,
+};
+
+unsigned vector_of(unsigned event) { return event < NR_IRQ ? VEC_IRQ + event : vectors[event]; }
+
+/* Result: NR_EVENTS if the vector belongs to no event. */
+static unsigned event_of(unsigned vector)
+{
+	if (vector >= VEC_IRQ && vector < VEC_IRQ + NR_IRQ)
+		return vector - VEC_IRQ;
+	for (unsigned e = NR_IRQ; e < NR_EVENTS; e++)
+		if (vectors[e] == vector)
+			return e;
+	return NR_EVENTS;
+}
+
+/* Two accesses to the IOAPIC that must stay together. (lock) */
+static void ioapic_set(unsigned line, bool masked)
+{
+	VMM_ASSERT_LOCKED();
+	IOAPIC[0] = IOAPIC_TABLE + 2 * machine.line[line].pin;
+	IOAPIC[4] = machine.line[line].entry | (masked ? IOAPIC_MASKED : 0);
+}
+
+static bool level(unsigned event) { return event < NR_IRQ && machine.line[event].entry & IOAPIC_LEVEL; }
+
+void irq_arrived(struct cpu *c, unsigned vector)
+{
+	struct vmm_shared *s = c->current->shared;
+	s->exits[EXIT_INTERRUPT]++;
+	if (vector == VEC_SPURIOUS)
+		return;
+	unsigned event = event_of(vector);
+	if (level(event)) {
+		vmm_lock(c);
+		ioapic_set(event, true);
+		vmm_unlock();
+	}
+	apic_end();
+	if (vector == VEC_FLUSH) /* HAZARD_FLUSH is set already */
+		return;
+	s->pending |= 1u << event;
+	hazard_set(c, HAZARD_DELIVER);
+}
+
+int irq_send(struct cpu *c, unsigned cpu, unsigned vector)
+{
+	unsigned event = event_of(vector);
+	if (event < NR_IRQ || event >= NR_EVENTS || (cpu >= machine.nr_cpus && cpu != VMM_OTHERS))
+		return -EINVAL;
+	for (unsigned i = 0; i < machine.nr_cpus; i++)
+		if (cpu == VMM_OTHERS ? i != c->index : i == cpu)
+			apic_send(i, vector);
+	return 0;
+}
+
+int irq_mask(unsigned line, bool masked)
+{
+	if (line >= NR_IRQ)
+		return -EINVAL;
+	ioapic_set(line, masked);
+	return 0;
+}
+
+int irq_end(unsigned line)
+{
+	if (!level(line))
+		return -EINVAL;
+	ioapic_set(line, false);
+	return 0;
+}
+
+/*
+ * Detach: pending events become interrupts again.
+ *
+ * Exercise 3.9 (labs/03-switch/handout.md, 5.1): given the events in the shared page (EVENT_BITS of
+ * `pending`).
+ * Result: each has become an interrupt of this CPU, once, and none is pending. An edge was acknowledged
+ * when it came, so the hardware has forgotten it: this CPU's own local APIC gets its vector
+ * (apic_send). A level-triggered line was masked when it came, and its device still asks: the line is
+ * let through again (ioapic_set, with the lock).
+ */
+void irq_reinject(struct cpu *c)
+{
+	struct vmm_shared *s = c->current->shared;
+	/* LAB 3 TODO 9 BEGIN */
+	vmm_lock(c);
+	for (uint32_t pending = s->pending & EVENT_BITS; pending; pending &= pending - 1) {
+		unsigned event = (unsigned)__builtin_ctz(pending);
+		if (level(event))
+			ioapic_set(event, false);
+		else
+			apic_send(c->index, vector_of(event));
+	}
+	vmm_unlock();
+	s->pending = 0;
+	/* LAB 3 TODO 9 END */
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* Homes of frames, and the list of those that have a type: what attach and detach walk. */
+#include "vmm/mem/frames.h"
+
+struct frame_entry *frames;
+
+void *map(struct cpu *c, mfn_t mfn, enum window kind)
+{
+	unsigned slot = kind * 256u + (mfn & 255);
+	char *at = c->window_base + slot * PAGE_SIZE;
+	pte_t pte = mfn << PAGE_SHIFT | PTE_P | PTE_W | PTE_A | PTE_D;
+	if (unlikely(c->windows[slot] != pte)) {
+		c->windows[slot] = pte;
+		__asm__ volatile("invlpg (%0)" : : "r"(at) : "memory");
+	}
+	return at;
+}
+
+pte_t *home_of(struct cpu *c, const struct frame_entry *f)
+{
+	uint32_t pfn = f->home >> PAGE_SHIFT;
+	return (pte_t *)map(c, domain_of(c)->direct_map_tables[pfn / 1024], WINDOW_HOME) + pfn % 1024;
+}
+
+/*
+ * Make a frame's home read-only, or writable again.
+ *
+ * Exercise 1.6 (labs/01-paging/handout.md, 5.1): given a frame's entry. Result: the writable bit of its
+ * home (home_of) is 0 if protect, else 1. Homes that were not writable when warm-up took stock (HOME_W
+ * is 0: the kernel's text) must not change, nor any other bit.
+ */
+void home_protect(struct cpu *c, const struct frame_entry *f, bool protect)
+{
+	/* LAB 1 TODO 6 BEGIN */
+	if (!(f->home & HOME_W))
+		return;
+	pte_t *home = home_of(c, f);
+	*home = protect ? *home & ~(pte_t)PTE_W : *home | PTE_W;
+	/* LAB 1 TODO 6 END */
+}
+
+void enlist(struct domain *d, mfn_t mfn)
+{
+	struct frame_entry *f = &frames[mfn];
+	if (f->next) /* it was released, and has a type again: it is still in the list */
+		return;
+	f->next = d->listed == END_OF_LIST ? END_OF_LIST : d->listed + 1;
+	d->listed = mfn;
+	d->nr_listed++;
+}
+
+void forget_last_tables(struct domain *d)
+{
+	for (unsigned i = 0; i < machine.nr_cpus; i++)
+		d->vcpus[i].last_table = NO_TABLE;
+}
+
+/* The generations begin anew: no entry of the last 2^32 attachments may pass for a current one. */
+static void restart_generations(struct domain *d)
+{
+	for (mfn_t mfn = 0; mfn < machine.nr_mfns; mfn++)
+		if (owned(d, mfn) && frames[mfn].generation != FOR_EVER)
+			frames[mfn].generation = 0;
+	d->generation = 1;
+}
+
+void frames_forget(struct domain *d)
+{
+	if (++d->generation == FOR_EVER)
+		restart_generations(d);
+	forget_last_tables(d);
+	d->listed = END_OF_LIST;
+	d->nr_listed = 0;
+	frames[d->directory].use = (uint32_t)SHARED << TYPE_SHIFT;
+}
+
+/*
+ * Protect the homes of all tables, or give them back; unmap the interrupt controllers, or map them.
+ *
+ * Exercise 1.12 (labs/01-paging/handout.md, 6.4): given the list that begins at d->listed (next_listed)
+ * and ends with END_OF_LIST. Result: the home of each frame in it that is still a table or directory
+ * is protected, or no longer. A frame that is WRITABLE again must not change.
+ */
+void frames_protect(struct cpu *c, bool protect)
+{
+	struct domain *d = domain_of(c);
+	/* LAB 1 TODO 12 BEGIN */
+	for (mfn_t mfn = d->listed; mfn != END_OF_LIST; mfn = next_listed(mfn))
+		if (frame_type(&frames[mfn]) != WRITABLE)
+			home_protect(c, &frames[mfn], protect);
+	/* LAB 1 TODO 12 END */
+	for (unsigned i = 0; i < d->nr_masked_mappings; i++) {
+		const struct masked_mapping *m = &d->masked_mappings[i];
+		((pte_t *)map(c, m->table, WINDOW_HOME))[m->index] = protect ? 0 : m->pte;
+	}
+	if (protect && c->attached) /* a detach is rolled back; at attach cpu_install() flushes */
+		flush_everywhere(c);
+}
+
+bool frame_is_protected(struct cpu *c, uint32_t address)
+{
+	const struct domain *d = domain_of(c);
+	if (!kernel_range(address, 1))
+		return false;
+	const pte_t *table = map(c, d->direct_map_tables[(address >> 22) - KERNEL_SLOT], WINDOW_HOME);
+	pte_t pte = table[address >> PAGE_SHIFT & 1023];
+	if (!(pte & PTE_P) || !owned(d, pte >> PAGE_SHIFT))
+		return false;
+	const struct frame_entry *f = &frames[pte >> PAGE_SHIFT]; /* frame_current() writes: it needs the lock */
+	bool current = f->generation == d->generation || f->generation == FOR_EVER;
+	return current && frame_type(f) != WRITABLE;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The frame table: an owner, a type and a count for every machine frame. Together they keep the one
+ * rule that isolation rests on: a frame that the hardware reads as a page table or a page directory is
+ * mapped writable nowhere.
+ *
+ *   WRITABLE   any memory of a kernel's; the count is that of its writable mappings
+ *   TABLE      a page table with checked entries; the count is that of directory entries that refer to it
+ *   DIRECTORY  a page directory with checked entries; the count is that of CPUs that have it loaded
+ *   SHARED     a table of the kernel's upper part, which is in every directory, or the kernel's own
+ *              directory: fixed since warm-up
+ *
+ * Every frame of a domain has one home: its page in the kernel's direct map. The home of a frame that
+ * becomes a table is made read-only, and there must be no other writable mapping; the frame gets its
+ * home back when it is released. A domain may map only frames that it owns.
+ *
+ * A type is valid only during the attachment in which it was given. An entry from an earlier attachment
+ * (an older generation) is read as WRITABLE; its count is then the number of writable mappings in the
+ * shared tables. So attach and detach do not touch frames that are not in use.
+ */
+#ifndef VMM_FRAMES_H
+#define VMM_FRAMES_H
+
+#include "vmm/cpu/cpu.h"
+
+enum frame_type { WRITABLE, TABLE, DIRECTORY, SHARED };
+
+struct frame_entry {
+	uint32_t home;       /* pfn << PAGE_SHIFT | writable mappings in the shared tables << BASE_SHIFT | HOME_W */
+	uint32_t generation;
+	uint32_t use;        /* type << TYPE_SHIFT | count */
+	uint32_t owner : 8;  /* domain's id, or NO_OWNER */
+	uint32_t next : 24;  /* in the list of frames with a type: mfn + 1, or END_OF_LIST; 0: not in the list */
+};
+_Static_assert(sizeof(struct frame_entry) == VMM_FRAME_BYTES, "the kernel reserves this much");
+
+#define FRAME_ENTRY_OWNER (offsetof(struct frame_entry, use) + 4) /* a bit field has no offsetof */
+#define HOME_W 0x1u /* the home is writable while the frame is no table */
+#define BASE_SHIFT 4
+#define BASE_MASK 0xFFu
+#define TYPE_SHIFT 28
+#define COUNT_MASK 0x0FFFFFFFu
+#define FOR_EVER 0xFFFFFFFFu /* a generation: of frames whose type never changes */
+#define END_OF_LIST 0xFFFFFFu
+#define USER_ENTRIES KERNEL_SLOT /* of a directory */
+#define PTE_ALLOWED (PAGE_MASK | PTE_P | PTE_W | PTE_U | PTE_PWT | PTE_PCD | PTE_A | PTE_D | PTE_G | PTE_AVL)
+
+extern struct frame_entry *frames; /* machine.nr_mfns of them */
+
+/* A window is a page of the VMM's addresses through which this CPU reaches any frame. */
+enum window { WINDOW_TABLE, WINDOW_DIRECTORY, WINDOW_HOME, NR_WINDOWS };
+/* Map a machine frame. Result: its address, valid until the next map() of the same kind. */
+void *map(struct cpu *c, mfn_t mfn, enum window kind);
+
+static inline struct domain *domain_of(const struct cpu *c) { return c->current->domain; }
+
+static inline enum frame_type frame_type(const struct frame_entry *f) { return f->use >> TYPE_SHIFT; }
+
+/* Whether a domain owns a frame. Any number may be asked for. */
+static inline bool owned(const struct domain *d, mfn_t mfn)
+{
+	return mfn < machine.nr_mfns && frames[mfn].owner == d->id;
+}
+
+/* The entry of a frame of this domain, brought up to the current attachment. (lock) */
+static inline struct frame_entry *frame_current(const struct domain *d, mfn_t mfn)
+{
+	struct frame_entry *f = &frames[mfn];
+	if (unlikely(f->generation != d->generation && f->generation != FOR_EVER)) {
+		f->generation = d->generation;
+		f->use = f->home >> BASE_SHIFT & BASE_MASK;
+		f->next = 0;
+	}
+	return f;
+}
+
+/* frames.c: homes, and the list of frames with a type */
+
+/* The entry of the direct map that is this frame's home. */
+pte_t *home_of(struct cpu *c, const struct frame_entry *f);
+/* Make a frame's home read-only, or writable again. The caller flushes TLBs. */
+void home_protect(struct cpu *c, const struct frame_entry *f, bool protect);
+/* Add a frame that got a type to the domain's list. (lock) */
+void enlist(struct domain *d, mfn_t mfn);
+static inline mfn_t next_listed(mfn_t mfn)
+{
+	uint32_t next = frames[mfn].next;
+	return next == END_OF_LIST ? END_OF_LIST : next - 1;
+}
+/* A frame stops being a table: no vCPU of the domain may go on taking it for one. (lock) */
+void forget_last_tables(struct domain *d);
+/*
+ * frames_protect - make the homes of all tables read-only and unmap the interrupt controllers (attach),
+ * or the opposite (detach). Context: all other CPUs wait in the rendezvous.
+ */
+void frames_protect(struct cpu *c, bool protect);
+/* frames_forget - drop all types of the domain: the kernel is native, or attach begins anew. */
+void frames_forget(struct domain *d);
+/* Whether the page at a kernel address holds a table. Any address; without the lock. */
+bool frame_is_protected(struct cpu *c, uint32_t address);
+
+/* warm_up.c */
+
+/* frames_warm_up - take stock of the kernel's tables, and fix them. Context: warm-up; one CPU runs. */
+void frames_warm_up(struct cpu *c, struct domain *d);
+
+/* tables.c: frames become tables and directories, and ordinary frames again */
+
+/* The index of the first entry from i on that is not 0; n if there is none. */
+unsigned next_entry(const pte_t *entries, unsigned i, unsigned n);
+/* Take back the references of n entries of a table or directory. (lock) */
+void put_entries(const pte_t *entries, unsigned n, enum frame_type type);
+/* Check and count a directory entry; its table is promoted if need be. Result: 0, -EPERM, -EINVAL, -EBUSY. (lock) */
+int pde_get(struct cpu *c, pte_t pde);
+void pde_put(pte_t pde);
+/* Make a frame a TABLE or DIRECTORY. Result: 0, or an error of its entries; then nothing has changed. (lock) */
+int promote(struct cpu *c, mfn_t mfn, enum frame_type type);
+/* Make a table or directory that nothing refers to an ordinary frame. (lock) */
+void demote(struct cpu *c, mfn_t mfn);
+/* After an error: demote the tables among n directory entries that nothing refers to. (lock) */
+void demote_unused(struct cpu *c, const pte_t *entries, unsigned n);
+
+/* update.c: what kernels ask for. Results: 0, -EPERM, -EINVAL, -EBUSY; an error has changed nothing. */
+
+/* frames_account - check and count the directories that the CPUs have loaded (VMM_ACCOUNT). Result: frames with a type. */
+int frames_account(struct cpu *c, const struct vmm_loaded *loaded);
+/* frames_update - store n entries from a machine address on (HC_UPDATE). The caller flushes. (lock) */
+int frames_update(struct cpu *c, uint32_t at, const pte_t *values, unsigned n);
+/* frames_load - load a directory on this CPU (HC_LOAD). (lock) */
+int frames_load(struct cpu *c, mfn_t directory);
+/* frames_release - a table or directory becomes plain memory (HC_RELEASE). (lock) */
+int frames_release(struct cpu *c, mfn_t mfn);
+
+/* recount.c */
+
+/* frames_recount - count everything again (invariant V7). Result: number of differences, which are printed. (lock) */
+uint32_t frames_recount(struct cpu *c);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Frames become tables and directories, and ordinary frames again. A frame becomes a table in three
+ * steps: it is mapped writable nowhere, then in no TLB, then its entries are checked and counted.
+ */
+#include "vmm/mem/references.h"
+
+int pde_get(struct cpu *c, pte_t pde)
+{
+	struct domain *d = domain_of(c);
+	mfn_t mfn = pde >> PAGE_SHIFT;
+	if (!(pde & PTE_P))
+		return 0;
+	if (!owned(d, mfn))
+		return -EPERM;
+	if (pde & ~(PTE_ALLOWED & ~PTE_G))
+		return -EINVAL;
+	if (frame_type(frame_current(d, mfn)) != TABLE) {
+		int error = promote(c, mfn, TABLE);
+		if (error)
+			return error;
+	}
+	frames[mfn].use++;
+	return 0;
+}
+
+void pde_put(pte_t pde)
+{
+	if (pde & PTE_P)
+		frames[pde >> PAGE_SHIFT].use--;
+}
+
+unsigned next_entry(const pte_t *entries, unsigned i, unsigned n)
+{
+	const pte_t *at = entries + i;
+	uint32_t left = n - i;
+	if (i >= n)
+		return n;
+	__asm__("repe scasl" : "+D"(at), "+c"(left) : "a"(0) : "cc", "memory");
+	return at[-1] ? (unsigned)(at - 1 - entries) : n;
+}
+
+void put_entries(const pte_t *entries, unsigned n, enum frame_type type)
+{
+	for (unsigned i = 0; (i = next_entry(entries, i, n)) < n; i++)
+		type == TABLE ? pte_put(entries[i]) : pde_put(entries[i]);
+}
+
+/* Whether a directory's upper part is the kernel's own. */
+static bool same_upper(const struct domain *d, const pte_t *entries)
+{
+	const pte_t *a = entries + KERNEL_SLOT, *b = d->kernel_pdes;
+	uint32_t n = ARRAY_SIZE(d->kernel_pdes);
+	bool same;
+	__asm__("repe cmpsl; sete %3" : "+S"(a), "+D"(b), "+c"(n), "=q"(same) : : "cc", "memory");
+	return same;
+}
+
+/*
+ * Check and count the entries of a table or directory. (lock)
+ *
+ * Exercise 1.10 (labs/01-paging/handout.md, 6.2): given the entries of a TABLE (1024 of them, by
+ * pte_get) or of a DIRECTORY (USER_ENTRIES of them, by pde_get; its upper part must be same_upper(),
+ * else -EPERM). next_entry() finds the entries that are not 0. Result: 0, or the first error. After an
+ * error nothing that was counted here must stay counted (put_entries).
+ */
+static int get_entries(struct cpu *c, const pte_t *entries, enum frame_type type)
+{
+	const struct domain *d = domain_of(c);
+	/* LAB 1 TODO 10 BEGIN */
+	unsigned n = type == TABLE ? 1024 : USER_ENTRIES;
+	for (unsigned i = 0; (i = next_entry(entries, i, n)) < n; i++) {
+		int error = type == TABLE ? pte_get(d, entries[i]) : pde_get(c, entries[i]);
+		if (error) {
+			put_entries(entries, i, type);
+			return error;
+		}
+	}
+	if (type == DIRECTORY && !same_upper(d, entries)) {
+		put_entries(entries, n, type);
+		return -EPERM;
+	}
+	return 0;
+	/* LAB 1 TODO 10 END */
+}
+
+/* A frame of the domain's is plain memory: the count is that of its home. */
+static void set_plain(struct cpu *c, struct frame_entry *f)
+{
+	f->use = f->home & HOME_W ? 1 : 0;
+	forget_last_tables(domain_of(c));
+}
+
+/*
+ * Make a frame a table or directory. The order keeps the kernel from changing an entry after its check.
+ *
+ * Exercise 1.11 (labs/01-paging/handout.md, 6.3): given a frame of the domain's and its new type.
+ * Result: -EBUSY unless the frame is WRITABLE and its home, if that is writable, is its only writable
+ * mapping. Otherwise the frame has the type, count 0, and is in the domain's list (enlist). If this CPU
+ * is attached, the home is protected and then every CPU's TLB flushed; at attach frames_protect() and
+ * cpu_install() do that for all.
+ */
+int promote(struct cpu *c, mfn_t mfn, enum frame_type type)
+{
+	struct domain *d = domain_of(c);
+	struct frame_entry *f = frame_current(d, mfn);
+	/* LAB 1 TODO 11 BEGIN */
+	if (frame_type(f) != WRITABLE || (f->use & COUNT_MASK) != (f->home & HOME_W ? 1u : 0u))
+		return -EBUSY;
+	f->use = (uint32_t)type << TYPE_SHIFT;
+	enlist(d, mfn);
+	if (c->attached) {
+		home_protect(c, f, true);
+		flush_everywhere(c);
+	}
+	/* LAB 1 TODO 11 END */
+	enum window window = type == TABLE ? WINDOW_TABLE : WINDOW_DIRECTORY;
+	int error = get_entries(c, map(c, mfn, window), type);
+	if (error) {
+		set_plain(c, f);
+		if (c->attached)
+			home_protect(c, f, false);
+	}
+	return error;
+}
+
+void demote(struct cpu *c, mfn_t mfn)
+{
+	struct frame_entry *f = &frames[mfn];
+	if (frame_type(f) == TABLE)
+		put_entries(map(c, mfn, WINDOW_TABLE), 1024, TABLE);
+	else
+		put_entries(map(c, mfn, WINDOW_DIRECTORY), USER_ENTRIES, DIRECTORY);
+	set_plain(c, f);
+	flush_everywhere(c); /* no CPU walks it any more */
+	home_protect(c, f, false);
+}
+
+void demote_unused(struct cpu *c, const pte_t *entries, unsigned n)
+{
+	const struct domain *d = domain_of(c);
+	for (unsigned i = 0; i < n; i++) {
+		mfn_t mfn = entries[i] >> PAGE_SHIFT;
+		if (!(entries[i] & PTE_P) || !owned(d, mfn))
+			continue;
+		const struct frame_entry *f = frame_current(d, mfn);
+		if (frame_type(f) == TABLE && !(f->use & COUNT_MASK))
+			demote(c, mfn);
+	}
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* What a kernel asks of its tables: store entries, load a directory, release a table. */
+#include "vmm/mem/references.h"
+
+/* Store entries of a page table, one after the other; an error takes back those before it. */
+static int update_table(struct cpu *c, pte_t *entries, const pte_t *values, unsigned n)
+{
+	const struct domain *d = domain_of(c);
+	for (unsigned i = 0; i < n; i++) {
+		pte_t old = c->old[i] = entries[i];
+		if (old == values[i])
+			continue;
+		int error = pte_get(d, values[i]);
+		if (unlikely(error)) {
+			while (i--) { /* cannot fail: no frame changed its type in this loop */
+				pte_get(d, c->old[i]);
+				pte_put(values[i]);
+				entries[i] = c->old[i];
+			}
+			return error;
+		}
+		entries[i] = values[i];
+		pte_put(old);
+	}
+	return 0;
+}
+
+/* Store entries of a directory: all are checked before the first is stored. */
+static int update_directory(struct cpu *c, pte_t *entries, const pte_t *values, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		int error = pde_get(c, values[i]);
+		if (error) {
+			put_entries(values, i, DIRECTORY);
+			demote_unused(c, values, i);
+			return error;
+		}
+	}
+	for (unsigned i = 0; i < n; i++) {
+		pte_t old = entries[i];
+		entries[i] = values[i];
+		pde_put(old);
+	}
+	return 0;
+}
+
+static int __attribute__((noinline)) update_any(struct cpu *c, uint32_t at, const pte_t *values, unsigned n)
+{
+	const struct domain *d = domain_of(c);
+	mfn_t mfn = at >> PAGE_SHIFT;
+	unsigned first = (at & ~PAGE_MASK) / 4;
+	if (at & 3 || !owned(d, mfn))
+		return -EINVAL;
+	enum frame_type type = frame_type(frame_current(d, mfn));
+	if (type != TABLE && type != DIRECTORY)
+		return -EPERM;
+	if (first + n > (type == TABLE ? 1024 : USER_ENTRIES))
+		return -EINVAL;
+	if (type == DIRECTORY)
+		return update_directory(c, (pte_t *)map(c, mfn, WINDOW_DIRECTORY) + first, values, n);
+	c->current->last_table = mfn;
+	return update_table(c, (pte_t *)map(c, mfn, WINDOW_TABLE) + first, values, n);
+}
+
+/*
+ * The short way is for one entry of the table that was updated last, as page faults make them. The
+ * vCPU's last_table names a TABLE that its domain owns, so neither is looked at again.
+ */
+int frames_update(struct cpu *c, uint32_t at, const pte_t *values, unsigned n)
+{
+	const struct vcpu *v = c->current;
+	pte_t value = *values;
+	VMM_ASSERT_LOCKED();
+	if (n != 1 || at & 3 || at >> PAGE_SHIFT != v->last_table)
+		return update_any(c, at, values, n);
+	pte_t *entry = (pte_t *)((char *)map(c, at >> PAGE_SHIFT, WINDOW_TABLE) + (at & ~PAGE_MASK));
+	int error = pte_get(v->domain, value);
+	if (!error) {
+		pte_put(*entry);
+		*entry = value;
+	}
+	return error;
+}
+
+/* Count a vCPU as one that has this directory loaded; it is checked first if it is none yet. */
+static int directory_get(struct cpu *c, struct vcpu *v, mfn_t mfn)
+{
+	const struct domain *d = v->domain;
+	if (!owned(d, mfn))
+		return -EPERM;
+	struct frame_entry *f = frame_current(d, mfn);
+	if (frame_type(f) != DIRECTORY && mfn != d->directory) {
+		int error = promote(c, mfn, DIRECTORY);
+		if (error)
+			return error;
+	}
+	f->use++;
+	v->directory = mfn;
+	return 0;
+}
+
+int frames_load(struct cpu *c, mfn_t mfn)
+{
+	mfn_t old = c->current->directory;
+	VMM_ASSERT_LOCKED();
+	int error = directory_get(c, c->current, mfn);
+	if (error) {
+		if (owned(domain_of(c), mfn))
+			demote_unused(c, map(c, mfn, WINDOW_DIRECTORY), USER_ENTRIES);
+		return error;
+	}
+	frames[old].use--;
+	__asm__ volatile("movl %0, %%cr3" : : "r"(mfn << PAGE_SHIFT) : "memory");
+	return 0;
+}
+
+int frames_release(struct cpu *c, mfn_t mfn)
+{
+	VMM_ASSERT_LOCKED();
+	if (!owned(domain_of(c), mfn))
+		return -EPERM;
+	const struct frame_entry *f = frame_current(domain_of(c), mfn);
+	if (frame_type(f) != TABLE && frame_type(f) != DIRECTORY)
+		return -EINVAL;
+	if (f->use & COUNT_MASK)
+		return -EBUSY;
+	demote(c, mfn);
+	return 0;
+}
+
+int frames_account(struct cpu *c, const struct vmm_loaded *loaded)
+{
+	struct domain *d = domain_of(c);
+	for (unsigned i = 0; i < loaded->n; i++) {
+		int error = directory_get(c, &d->vcpus[i], loaded->directory[i]);
+		if (error)
+			return error;
+	}
+	return (int)d->nr_listed;
+}
