@@ -58,7 +58,7 @@ HFLAGS := -std=gnu11 -g -O1 -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror) -M
 
 VSRC := $(sort $(wildcard vmm/*/*.c vmm/*/*.S)) lib/string.c lib/format.c
 VOBJ := $(VSRC:%=$(K)/vmm/%.o)
-VFLAGS = $(filter-out -fno-omit-frame-pointer,$(KFLAGS)) -fomit-frame-pointer -mregparm=3
+VFLAGS = $(filter-out -fno-omit-frame-pointer,$(KFLAGS)) -fomit-frame-pointer -mregparm=3 -mtune=generic
 KSRC := $(sort $(shell find kernel lib -name '*.c' -o -name '*.S'))
 KOBJ := $(KSRC:%=$(K)/%.o)
 ULIB := $(patsubst %,$(B)/user/%.o,$(sort $(wildcard user/lib/*.c user/lib/*.S)) lib/string.c lib/format.c)

@@ -95,7 +95,7 @@ struct vmm_shared { /* one a CPU; the VMM trusts nothing in it */
 	volatile uint32_t vif;     /* virtual IF in bit 9 */
 	volatile uint32_t pending; /* events */
 	volatile uint32_t address; /* of the page fault that was bounced */
-	volatile uint32_t exits[NR_EXITS];
+	uint32_t exits[NR_EXITS]; /* by the VMM only */
 	uint32_t unused[4];
 };
 

@@ -54,7 +54,7 @@ static bool emulate_control(struct regs *r, bool load, uint8_t modrm)
 }
 
 /* Do the instruction at r->eip in the kernel's place. Result: its length; 0 if it is not emulated. */
-static unsigned emulate(struct cpu *c, struct regs *r)
+static unsigned __attribute__((noinline)) emulate(struct cpu *c, struct regs *r)
 {
 	uint8_t code[4];
 	if (copy_from_kernel(code, r->eip, sizeof(code)))
@@ -123,20 +123,36 @@ void exit_handle(struct regs *r)
 
 /* --- the way out --- */
 
-void hazard_handle(struct regs *r)
+static void __attribute__((noreturn)) detach(struct cpu *c, struct regs *r)
 {
-	struct cpu *c = cpu_here();
-	uint32_t hazard = __atomic_fetch_and(&c->hazard, HAZARD_FLUSH, __ATOMIC_ACQUIRE);
+	irq_reinject(c);
+	cpu_restore(c);
+	ring0_return(r);
+}
+
+/* More than one hazard at once, or the rare one. */
+static void __attribute__((noinline)) hazards_handle(struct cpu *c, struct regs *r, uint32_t hazard)
+{
 	if (hazard & HAZARD_FLUSH)
 		flush_serve(c);
 	if (hazard & HAZARD_BOUNCE)
 		bounce(c, r, r->vector);
 	if (hazard & HAZARD_DELIVER)
 		event_deliver(c, r);
-	if (hazard & HAZARD_DETACH) {
-		irq_reinject(c);
-		cpu_restore(c);
-		ring0_return(r);
+	if (hazard & HAZARD_DETACH)
+		detach(c, r);
+}
+
+void hazard_handle(struct regs *r)
+{
+	struct cpu *c = cpu_here();
+	uint32_t hazard = c->hazard; /* other CPUs set HAZARD_FLUSH only */
+	__atomic_fetch_and(&c->hazard, HAZARD_FLUSH, __ATOMIC_RELAXED);
+	switch (hazard) {
+	case HAZARD_BOUNCE: bounce(c, r, r->vector); break;
+	case HAZARD_DELIVER: event_deliver(c, r); break;
+	case HAZARD_DETACH: detach(c, r);
+	default: hazards_handle(c, r, hazard);
 	}
 }
 

@@ -8,11 +8,6 @@
 extern char copy_words_start[], copy_words_end[];
 uint32_t copy_words(void *to, const void *from, uint32_t words); /* result: words left undone */
 
-bool kernel_range(uint32_t address, uint32_t bytes)
-{
-	return address >= KERNEL_BASE && address < VMM_BASE && bytes <= VMM_BASE - address;
-}
-
 int copy_from_kernel(void *to, uint32_t from, uint32_t bytes)
 {
 	return kernel_range(from, bytes) && !copy_words(to, (const void *)from, bytes / 4) ? 0 : -EFAULT;

@@ -62,7 +62,10 @@ int apic_tick(unsigned hz);
 /* copy.c: memory of the kernel, which may not be mapped */
 
 /* Whether [address, address + bytes) lies in kernel space. */
-bool kernel_range(uint32_t address, uint32_t bytes);
+static inline bool kernel_range(uint32_t address, uint32_t bytes)
+{
+	return address >= KERNEL_BASE && address < VMM_BASE && bytes <= VMM_BASE - address;
+}
 /*
  * copy_from_kernel, copy_to_kernel - copy whole words; bytes is a multiple of 4. Result: 0; -EFAULT if
  * the range is not in kernel space, or where nothing is mapped that way: words before it are copied.

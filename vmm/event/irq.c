@@ -11,22 +11,23 @@
 #define IOAPIC_MASKED 0x10000
 #define IOAPIC ((volatile uint32_t *)(VMM_BASE + VMM_IOAPIC_PAGE * PAGE_SIZE))
 
-static const uint8_t vectors[NR_EVENTS] = {
-	[EVENT_TIMER] = VEC_TIMER, [EVENT_RESCHED] = VEC_RESCHED, [EVENT_HALT] = VEC_HALT,
-	[EVENT_SWITCH] = VEC_SWITCH,
-};
+/* Events from EVENT_TIMER on have the vectors from VEC_TIMER on, in the same order. */
+_Static_assert(VEC_RESCHED - VEC_TIMER == EVENT_RESCHED - EVENT_TIMER, "order of vectors");
+_Static_assert(VEC_HALT - VEC_TIMER == EVENT_HALT - EVENT_TIMER, "order of vectors");
+_Static_assert(VEC_SWITCH - VEC_TIMER == EVENT_SWITCH - EVENT_TIMER, "order of vectors");
+_Static_assert(EVENT_SWITCH == NR_EVENTS - 1, "the last event");
 
-unsigned vector_of(unsigned event) { return event < NR_IRQ ? VEC_IRQ + event : vectors[event]; }
+unsigned vector_of(unsigned event)
+{
+	return event < NR_IRQ ? VEC_IRQ + event : VEC_TIMER + event - EVENT_TIMER;
+}
 
 /* Result: NR_EVENTS if the vector belongs to no event. */
 static unsigned event_of(unsigned vector)
 {
-	if (vector >= VEC_IRQ && vector < VEC_IRQ + NR_IRQ)
-		return vector - VEC_IRQ;
-	for (unsigned e = NR_IRQ; e < NR_EVENTS; e++)
-		if (vectors[e] == vector)
-			return e;
-	return NR_EVENTS;
+	if (vector >= VEC_TIMER && vector <= VEC_SWITCH)
+		return vector - VEC_TIMER + EVENT_TIMER;
+	return vector >= VEC_IRQ && vector < VEC_IRQ + NR_IRQ ? vector - VEC_IRQ : NR_EVENTS;
 }
 
 /* Two accesses to the IOAPIC that must stay together. (lock) */

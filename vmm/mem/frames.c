@@ -4,18 +4,6 @@
 
 struct frame_entry *frames;
 
-void *map(struct cpu *c, mfn_t mfn, enum window kind)
-{
-	unsigned slot = kind * 256u + (mfn & 255);
-	char *at = c->window_base + slot * PAGE_SIZE;
-	pte_t pte = mfn << PAGE_SHIFT | PTE_P | PTE_W | PTE_A | PTE_D;
-	if (unlikely(c->windows[slot] != pte)) {
-		c->windows[slot] = pte;
-		__asm__ volatile("invlpg (%0)" : : "r"(at) : "memory");
-	}
-	return at;
-}
-
 pte_t *home_of(struct cpu *c, const struct frame_entry *f)
 {
 	uint32_t pfn = f->home >> PAGE_SHIFT;

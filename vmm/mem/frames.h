@@ -50,7 +50,17 @@ extern struct frame_entry *frames; /* machine.nr_mfns of them */
 /* A window is a page of the VMM's addresses through which this CPU reaches any frame. */
 enum window { WINDOW_TABLE, WINDOW_DIRECTORY, WINDOW_HOME, NR_WINDOWS };
 /* Map a machine frame. Result: its address, valid until the next map() of the same kind. */
-void *map(struct cpu *c, mfn_t mfn, enum window kind);
+static inline void *map(struct cpu *c, mfn_t mfn, enum window kind)
+{
+	unsigned slot = kind * 256u + (mfn & 255);
+	char *at = c->window_base + slot * PAGE_SIZE;
+	pte_t pte = mfn << PAGE_SHIFT | PTE_P | PTE_W | PTE_A | PTE_D;
+	if (unlikely(c->windows[slot] != pte)) {
+		c->windows[slot] = pte;
+		__asm__ volatile("invlpg (%0)" : : "r"(at) : "memory");
+	}
+	return at;
+}
 
 static inline struct domain *domain_of(const struct cpu *c) { return c->current->domain; }
 

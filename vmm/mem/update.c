@@ -26,7 +26,7 @@ static int update_table(struct cpu *c, pte_t *entries, const pte_t *values, unsi
 }
 
 /* Store entries of a directory: all are checked before the first is stored. */
-static int update_directory(struct cpu *c, pte_t *entries, const pte_t *values, unsigned n)
+static int __attribute__((noinline)) update_directory(struct cpu *c, pte_t *entries, const pte_t *values, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		int error = pde_get(c, values[i]);
@@ -83,7 +83,7 @@ int frames_update(struct cpu *c, uint32_t at, const pte_t *values, unsigned n)
 }
 
 /* Count a vCPU as one that has this directory loaded; it is checked first if it is none yet. */
-static int directory_get(struct cpu *c, struct vcpu *v, mfn_t mfn)
+static inline int directory_get(struct cpu *c, struct vcpu *v, mfn_t mfn)
 {
 	const struct domain *d = v->domain;
 	if (!owned(d, mfn))
