@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What kernel and VMM agree on. Three ways lead into the VMM:
- *   enter()     a call from the kernel while it is native (ring 0): warm-up, and the steps of attach
- *   hypercall   `int HYPERCALL_VECTOR` from ring 1: number in EAX, arguments in EBX, ECX, EDX, ESI; the result comes back in
- *               EAX, a negative errno value on error; a call that fails has changed nothing
- *   exits       page faults, general protection faults and interrupts, which the VMM bounces or posts as events
+ *   VMM call    vmm_call() in the kernel, vmm_call_entry in the VMM: the kernel calls while it is native,
+ *               in ring 0, for warm-up and for the steps of attach
+ *   hypercall   `int HYPERCALL_VECTOR` from ring 1: number in EAX, arguments in EBX, ECX, EDX, ESI. The
+ *               result comes back in EAX; it is a negative errno value on error, and then the call has
+ *               changed nothing
+ *   exit        a page fault, a general protection fault or an interrupt, which the VMM bounces or posts
+ *               as an event
  * and one page leads back: struct vmm_shared, which the kernel owns and both write.
  */
 #ifndef VMM_ABI_H
@@ -15,50 +18,56 @@
 #define VMM_MAGIC 0x6D6D7643
 #define VMM_ABI_VERSION 2
 #define HYPERCALL_VECTOR 0x82
+#define VMM_MAX_CPUS 8
 
-#define VMM_BLOCK_MAX 0x1FF0000 /* bytes at most: windows of the VMM follow */
-#define VMM_TABLES 16          /* page tables for the VMM's 64 MiB, at the block's end */
-#define VMM_LAPIC_PAGE 0x1FFF  /* pages of the VMM's 64 MiB that show what is not its own */
+/*
+ * The VMM's 64 MiB at VMM_BASE: its block of machine memory, mapped linearly (image, frame table, page
+ * tables), at most VMM_BLOCK_MAX bytes of it; then pages that show other memory; then windows.
+ */
+#define VMM_BLOCK_MAX 0x1FF0000
+#define VMM_FRAME_BYTES 16     /* an entry of the frame table, for each machine frame, after the image */
+#define VMM_TABLES 16          /* page tables for the 64 MiB, at the block's end */
+#define VMM_SHARED_PAGE 0x1FFD /* page numbers, counted from VMM_BASE */
 #define VMM_IOAPIC_PAGE 0x1FFE
-#define VMM_SHARED_PAGE 0x1FFD
-#define VMM_FRAME_BYTES 16     /* the frame table's entry for each machine frame lies behind the image */
+#define VMM_LAPIC_PAGE 0x1FFF
 
-/* How a run ends when not by the kernel: what QEMU's isa-debug-exit is given (kernel/log/log.h has the kernel's own). */
+/* Statuses with which the VMM ends a run; kernel/log/log.h has the kernel's own. */
 #define VMM_FAULT_STATUS 0x0D   /* the VMM itself failed */
 #define VMM_STOPPED_STATUS 0x0E /* the kernel broke a rule and was stopped */
 
-#define VMM_MAX_CPUS 8
-
-/* Operations of enter(op, cpu, argument); result: 0 or a negative errno value. Ring 0, interrupts off. */
-#define VMM_WARM_UP 0   /* argument: struct vmm_boot *. Everything is built and accounted; attach needs no more memory */
-#define VMM_ACCOUNT 1   /* argument: struct vmm_loaded *. Types and counts of what these directories reach */
+/*
+ * VMM calls: vmm_call(op, cpu, argument). Result: 0 or a negative errno value; VMM_ACCOUNT: the number
+ * of frames that have a type now. Context: ring 0, interrupts off.
+ */
+#define VMM_WARM_UP 0   /* struct vmm_boot *: build and account all; attach needs no more memory */
+#define VMM_ACCOUNT 1   /* struct vmm_loaded *: types and counts of what these directories reach */
 #define VMM_FORGET 2    /* drop those types and counts */
-#define VMM_PROTECT 3   /* page-table frames become read-only, interrupt controllers unmapped */
-#define VMM_UNPROTECT 4 /* the way back */
-#define VMM_INSTALL 5   /* argument: kernel stack. This CPU's tables; returns in ring 1 with virtual IF 0 */
+#define VMM_PROTECT 3   /* page-table frames become read-only, interrupt controllers are unmapped */
+#define VMM_UNPROTECT 4 /* the opposite */
+#define VMM_INSTALL 5   /* kernel stack: load this CPU's tables; returns in ring 1, virtual IF 0 */
 
-/* Hypercalls */
-#define HC_UPDATE 0    /* store entries of a page table or directory: see below */
-#define HC_LOAD 1      /* directory (mfn, 0: keep), kernel stack (0: keep); validates and pins at the first load */
-#define HC_RELEASE 2   /* mfn of a page table or directory that is no longer used: plain memory again */
-#define HC_FLUSH 3     /* address of a page, or VMM_FLUSH_ALL */
-#define HC_EVENTS 4    /* virtual IF was set while events are pending: deliver */
-#define HC_IDLE 5      /* virtual IF := 1; returns after an event */
-#define HC_FPU_TRAP 6  /* CR0.TS := argument */
-#define HC_SHUTDOWN 7  /* end the run with a status */
-#define HC_HALT 8      /* stop this CPU for ever */
-#define HC_MASK 9      /* ISA line, masked */
-#define HC_END 10      /* ISA line whose level-triggered interrupt is done */
-#define HC_SEND 11     /* CPU or VMM_OTHERS, vector: an event to another CPU */
-#define HC_TICK 12     /* VEC_TIMER so many times a second */
-#define HC_IO 13       /* port, value or buffer, kind (VMM_IO_*), words: port input and output */
-#define HC_DETACH 14   /* a step of detach: VMM_PROTECT, VMM_UNPROTECT, VMM_FORGET, VMM_INSTALL (returns in ring 0) */
-#define HC_RECOUNT 15  /* recount all types; result: number of differences (invariant V7) */
+/* Hypercalls, with their arguments in order. Context: ring 1; HC_IDLE and HC_HALT let time pass. */
+#define HC_UPDATE 0   /* store entries of a page table or directory: see below */
+#define HC_LOAD 1     /* directory (mfn; 0: keep), kernel stack (0: keep); a new directory is validated */
+#define HC_RELEASE 2  /* mfn of a page table or directory that is no longer used: plain memory again */
+#define HC_FLUSH 3    /* address of a page, or VMM_FLUSH_ALL: TLB entries of this CPU */
+#define HC_EVENTS 4   /* virtual IF was set while events are pending: deliver */
+#define HC_IDLE 5     /* virtual IF := 1; returns after an event */
+#define HC_FPU_TRAP 6 /* CR0.TS := argument */
+#define HC_SHUTDOWN 7 /* end the run with a status */
+#define HC_HALT 8     /* stop this CPU for ever */
+#define HC_MASK 9     /* ISA line, masked */
+#define HC_END 10     /* ISA line whose level-triggered interrupt is handled */
+#define HC_SEND 11    /* CPU or VMM_OTHERS, vector: an event for another CPU */
+#define HC_TICK 12    /* frequency of VEC_TIMER in Hz, 1 to 1000 */
+#define HC_IO 13      /* port, value or buffer, kind (VMM_IO_*), words: port input and output */
+#define HC_DETACH 14  /* a step of detach: VMM_UNPROTECT, VMM_PROTECT, or VMM_INSTALL (returns in ring 0) */
+#define HC_RECOUNT 15 /* recount all types; result: number of differences (invariant V7) */
 #define NR_HYPERCALLS 16
 
 /*
- * HC_UPDATE: EBX machine address of the first entry; ECX number of entries (1 .. VMM_UPDATE_MAX) and flags; EDX the value
- * if there is one entry, else the address of the values; ESI address of a page to flush, or VMM_FLUSH_ALL, or 0.
+ * HC_UPDATE: machine address of the first entry; number of entries, 1 to VMM_UPDATE_MAX; the value if
+ * there is one entry, else the address of the values; address of a page to flush, VMM_FLUSH_ALL, or 0.
  */
 #define VMM_UPDATE_MAX 64
 #define VMM_FLUSH_ALL 0xFFFFFFFF
@@ -66,11 +75,11 @@
 
 #define VMM_IO_IN8 0 /* the value is the result */
 #define VMM_IO_OUT8 1
-#define VMM_IO_IN_BLOCK 2 /* value: address of the buffer; words: how many 16-bit words, even, at most 256 */
+#define VMM_IO_IN_BLOCK 2 /* buffer: its address; words: number of 16-bit words, even, at most 256 */
 #define VMM_IO_OUT_BLOCK 3
 
-/* Events: bit numbers in vmm_shared.pending. */
-#define EVENT_TIMER 16   /* 0 .. 15: ISA lines */
+/* Events: bit numbers in vmm_shared.pending. Events 0 to 15 are ISA lines. */
+#define EVENT_TIMER 16
 #define EVENT_RESCHED 17
 #define EVENT_HALT 18
 #define EVENT_SWITCH 19
@@ -82,20 +91,20 @@
 
 struct vmm_header { /* at VMM_BASE */
 	uint32_t magic, abi;
-	int (*enter)(uint32_t op, uint32_t cpu, uint32_t argument);
+	int (*call)(uint32_t op, uint32_t cpu, uint32_t argument);
 };
 
-/* Exit reasons, counted per CPU for /proc/vmm. */
-enum vmm_exit { EXIT_HYPERCALL, EXIT_PAGE_FAULT, EXIT_PROTECTION, EXIT_INTERRUPT, EXIT_EXCEPTION, EXIT_EMULATED,
-		EXIT_BOUNCED, EXIT_EVENT, EXIT_FLUSHED, NR_EXITS };
-#define VMM_EXIT_NAMES { "hypercall", "page-fault", "protection", "interrupt", "exception", "emulated", "bounced", "event", \
-	"flushed" }
+/* Reasons of exits, counted per CPU for /proc/vmm. */
+enum vmm_exit { EXIT_HYPERCALL, EXIT_PAGE_FAULT, EXIT_PROTECTION, EXIT_INTERRUPT, EXIT_EXCEPTION,
+		EXIT_EMULATED, EXIT_BOUNCED, EXIT_EVENT, EXIT_FLUSHED, NR_EXITS };
+#define VMM_EXIT_NAMES { "hypercall", "page-fault", "protection", "interrupt", "exception", \
+	"emulated", "bounced", "event", "flushed" }
 
-struct vmm_shared { /* one a CPU; the VMM trusts nothing in it */
+struct vmm_shared { /* one for each CPU; the VMM trusts nothing in it */
 	volatile uint32_t vif;     /* virtual IF in bit 9 */
 	volatile uint32_t pending; /* events */
 	volatile uint32_t address; /* of the page fault that was bounced */
-	uint32_t exits[NR_EXITS]; /* by the VMM only */
+	uint32_t exits[NR_EXITS];  /* the VMM counts, the kernel shows */
 	uint32_t unused[4];
 };
 
@@ -106,7 +115,7 @@ struct vmm_machine { /* the machine, as the kernel found it at boot */
 	uint32_t lapic, ioapic;      /* machine addresses */
 	uint32_t lapic_hz;           /* rate of the local APIC's timer */
 	uint8_t apic_id[VMM_MAX_CPUS];
-	struct { uint32_t pin, entry; } line[16]; /* each ISA line's pin at the IOAPIC; its entry's low word, unmasked */
+	struct { uint32_t pin, entry; } line[16]; /* an ISA line's IOAPIC pin, and low word, unmasked */
 };
 
 struct vmm_boot { /* argument of VMM_WARM_UP */
@@ -117,8 +126,8 @@ struct vmm_boot { /* argument of VMM_WARM_UP */
 	const uint64_t *idt; /* the kernel's gates: where exceptions and events go */
 };
 
-struct vmm_loaded {
-	uint32_t n, directory[VMM_MAX_CPUS]; /* mfn loaded on each CPU */
+struct vmm_loaded { /* argument of VMM_ACCOUNT */
+	uint32_t n, directory[VMM_MAX_CPUS]; /* mfn that is loaded on each CPU */
 };
 #endif
 #endif

@@ -48,8 +48,8 @@ struct regs {
 };
 
 /*
- * What the way out of the VMM must do before it returns: bits of cpu.hazard. A handler never changes
- * what it returns to; it sets a bit. entry.S tests the word once on each way out to ring 1 or 3.
+ * What the way out of the VMM must do before it returns: bits of cpu.hazard. No handler bounces,
+ * delivers or leaves by itself: it sets a bit. entry.S tests the word once on each way out to ring 1 or 3.
  */
 #define HAZARD_FLUSH 1u   /* another CPU waits until this one has dropped its TLB entries */
 #define HAZARD_BOUNCE 2u  /* the kernel handles the exception in regs.vector */
@@ -105,8 +105,10 @@ struct domain {
 };
 #define NO_OWNER 0
 
-extern struct domain domain0;              /* the kernel that this VMM slides beneath */
-extern struct vmm_machine machine;         /* what warm-up was told of the machine */
+extern struct domain domain0;      /* the kernel that the VMM slides beneath */
+extern struct vmm_machine machine; /* what warm-up was told of the machine */
+
+/* The processor that runs this. */
 
 static inline struct cpu *cpu_here(void)
 {

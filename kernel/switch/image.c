@@ -26,7 +26,7 @@ bool vmm_present(void) { return header; }
 
 uint32_t vmm_block(void) { return boot.machine.block; }
 
-int vmm_call(uint32_t op, unsigned cpu, uint32_t argument) { return header->enter(op, cpu, argument); }
+int vmm_call(uint32_t op, unsigned cpu, uint32_t argument) { return header->call(op, cpu, argument); }
 
 static bool image_ok(void)
 {

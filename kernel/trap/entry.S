@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Into the kernel and back. Each vector has a stub that makes the stack look alike; then all registers are saved as a
- * struct trap_frame (proc/task.h):
+ * Into the kernel and back. Each vector has a stub that makes the stack look alike (stubs.h); then all
+ * registers are saved as a struct trap_frame (proc/task.h), lowest address first:
  *
- *   low   gs fs es ds | edi esi ebp - ebx edx ecx eax | vector error | eip cs eflags | esp ss (from user mode)   high
+ *   gs fs es ds | edi esi ebp outer ebx edx ecx eax | vector error | eip cs eflags | esp ss
+ *   this file   | PUSHA                             | stub         | CPU           | CPU, from ring 3
  *
- * Back to user mode the task's hazard word is tested, once. It is tested with interrupts possibly on: one that comes
- * after the test finds kernel code interrupted and may switch tasks there, so nothing is lost but a kill, which the next
- * entry sees.
+ * On the way back to user mode the task's hazard word is tested once, with interrupts possibly on. An
+ * interrupt that arrives after the test has interrupted kernel code: it may switch to another task
+ * there, so only a kill can be missed, and the next entry sees that.
  *
- * The frames of interrupted kernel code are chained from the task (trap.c), because a mode switch must find the CS in them.
- * The chain is undone at the last moment, in code that no switch and no preemption interrupts (vo_in_text, vo.h).
+ * A mode switch must find the CS in every frame of interrupted kernel code. So trap.c chains these
+ * frames from their task. The chain is undone at the last moment, in text that no mode switch and no
+ * preemption cuts in two (vo_in_text, vo.h).
  */
 #include "abi.h"
 #include "offsets.h"
@@ -18,9 +20,12 @@
 
 #define TASK_MASK -TASK_STACK_BYTES
 
-	/* The segment registers' places in struct trap_frame are free; the rest is the hardware's order. */
-	.if TRAP_FRAME_EDI != 16 || TRAP_FRAME_OUTER != 28 || TRAP_FRAME_EAX != 44 || TRAP_FRAME_VECTOR != 48
-	.error "struct trap_frame must be what PUSHA, the stubs and the CPU push"
+	/* The order of the segment registers is that of struct trap_frame. All else is the hardware's order. */
+	.if TRAP_FRAME_EDI != 16 || TRAP_FRAME_OUTER != 28 || TRAP_FRAME_EAX != 44
+	.error "struct trap_frame must have the registers in PUSHA's order"
+	.endif
+	.if TRAP_FRAME_VECTOR != 48 || TRAP_FRAME_EIP != 56 || TRAP_FRAME_SS != 72
+	.error "struct trap_frame must end with what the stubs and the CPU push"
 	.endif
 
 	.macro segment instruction, offset
@@ -92,7 +97,7 @@ trap_entry:
 	call trap_handle
 	addl $4, %esp
 trap_exit:
-	testb $2, TRAP_FRAME_CS(%esp) /* ring 3, or the kernel's: 0 or 1 */
+	testb $2, TRAP_FRAME_CS(%esp) /* ring 3; the kernel's is 0 or 1 */
 	jz return_to_kernel
 	movl %esp, %eax
 	andl $TASK_MASK, %eax
@@ -113,7 +118,7 @@ trap_hazard:
 	call task_hazard
 	jmp trap_exit
 
-	/* A process begins here: the registers are at the top of its stack. */
+	/* A new process goes to user mode: its registers are at the top of its stack. */
 	.globl task_enter_user
 task_enter_user:
 	andl $TASK_MASK, %esp

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The native VO: processor, MMU and ports. Each function is the one instruction that its name says, or the few around it;
- * vo.h has the contracts.
+ * The native VO: processor, MMU and ports. Each function is one privileged instruction and the few
+ * around it. vo.h has the contracts.
  */
 #include "vo/native.h"
 #include "mm/vm.h"
@@ -12,8 +12,8 @@
 #define CPUID_FXSR (1u << 24)
 #define CPUID_SSE (1u << 25)
 
-extern uint64_t idt[256];          /* entry.S's stubs as gates; one for all CPUs */
-extern const uint32_t trap_stubs[]; /* pairs: vector, address */
+extern uint64_t idt[256];           /* one for all CPUs */
+extern const uint32_t trap_stubs[]; /* pairs: vector, address (entry.S) */
 extern const uint32_t trap_stubs_count;
 extern char syscall_entry[], double_fault_entry[];
 
@@ -35,12 +35,15 @@ static void fill_idt(void)
 	idt[SYSCALL_VECTOR] = gate((uint32_t)syscall_entry, SEL_KCODE, GATE_TRAP, 3);
 }
 
-/* A double fault gets a fresh stack by a task switch: the old one may be the cause (SDM vol. 3, 6.12.2). */
+/*
+ * A double fault is a hardware task switch to a stack of its own, because the old stack may be the
+ * cause (SDM vol. 3, 6.12.2). The stack begins with a struct task, so that current() works there.
+ */
 static void fill_double_fault(struct cpu_tables *c, unsigned cpu)
 {
 	pfn_t pfn = frame_alloc(TASK_STACK_ORDER);
 	ASSERT(pfn != NO_FRAME);
-	struct task *t = memset(pfn_to_virt(pfn), 0, sizeof(*t)); /* so that current() works there */
+	struct task *t = memset(pfn_to_virt(pfn), 0, sizeof(*t));
 	t->cpu = cpu;
 	t->preempt = 1;
 	c->df_tss = (struct tss){
@@ -71,13 +74,17 @@ void native_cpu_init(unsigned cpu)
 		fill_idt();
 	c->gdt[SEL_KCODE / 8] = DESCRIPTOR(0, 0xFFFFF, SEG_CODE, 0);
 	c->gdt[SEL_KDATA / 8] = DESCRIPTOR(0, 0xFFFFF, SEG_DATA, 0);
-	c->gdt[SEL_UCODE / 8] = DESCRIPTOR(0, (VMM_BASE >> PAGE_SHIFT) - 1, SEG_CODE, 3); /* as in virtual mode: else an EIP */
-	c->gdt[SEL_UDATA / 8] = DESCRIPTOR(0, (VMM_BASE >> PAGE_SHIFT) - 1, SEG_DATA, 3); /* beyond stops the IRET after attach */
+	/* Programs' segments end below the VMM, as in virtual mode: an EIP beyond the limit would make the
+	   IRET after an attach fault. */
+	c->gdt[SEL_UCODE / 8] = DESCRIPTOR(0, (VMM_BASE >> PAGE_SHIFT) - 1, SEG_CODE, 3);
+	c->gdt[SEL_UDATA / 8] = DESCRIPTOR(0, (VMM_BASE >> PAGE_SHIFT) - 1, SEG_DATA, 3);
 	c->gdt[SEL_TSS / 8] = tss_descriptor(&c->tss);
 	c->gdt[SEL_DF_TSS / 8] = tss_descriptor(&c->df_tss);
-	c->tss = (struct tss){ .ss0 = SEL_KDATA, .esp0 = (uint32_t)current() + TASK_STACK_BYTES, .iomap = sizeof(struct tss) };
+	c->tss = (struct tss){ .ss0 = SEL_KDATA, .esp0 = (uint32_t)current() + TASK_STACK_BYTES,
+			       .iomap = sizeof(struct tss) };
 	fill_double_fault(c, cpu);
-	struct descriptor_pointer gdtr = { sizeof(c->gdt) - 1, (uint32_t)c->gdt }, idtr = { sizeof(idt) - 1, (uint32_t)idt };
+	struct descriptor_pointer gdtr = { sizeof(c->gdt) - 1, (uint32_t)c->gdt };
+	struct descriptor_pointer idtr = { sizeof(idt) - 1, (uint32_t)idt };
 	__asm__ volatile("lgdt %0\n"
 			 "lidt %1\n"
 			 "ljmpl %2, $1f\n"
@@ -92,13 +99,14 @@ void native_cpu_init(unsigned cpu)
 	set_control_registers();
 }
 
-/* Entered by the double fault's task gate: the TSS has the registers as they were. */
+/* The double fault's task gate leads here; the interrupted task's registers are in its TSS. */
 void native_double_fault(void)
 {
 	const struct tss *t = &tables[this_cpu()].tss;
 	struct trap_frame regs = {
-		.ds = t->ds, .es = t->es, .edi = t->edi, .esi = t->esi, .ebp = t->ebp, .ebx = t->ebx, .edx = t->edx, .ecx = t->ecx,
-		.eax = t->eax, .vector = VEC_DF, .eip = t->eip, .cs = t->cs, .eflags = t->eflags, .esp = t->esp, .ss = t->ss,
+		.ds = t->ds, .es = t->es, .edi = t->edi, .esi = t->esi, .ebp = t->ebp, .ebx = t->ebx,
+		.edx = t->edx, .ecx = t->ecx, .eax = t->eax, .vector = VEC_DF, .eip = t->eip, .cs = t->cs,
+		.eflags = t->eflags, .esp = t->esp, .ss = t->ss,
 	};
 	trap_panic(&regs, vo.cpu.fault_address());
 }
@@ -160,7 +168,10 @@ void native_mmu_load_directory(mfn_t directory)
 
 void native_mmu_set_pte(pte_t *at, pte_t value) { *(volatile pte_t *)at = value; }
 
-void native_mmu_set_ptes(pte_t *at, const pte_t *values, unsigned n) { memcpy(at, values, n * sizeof(pte_t)); }
+void native_mmu_set_ptes(pte_t *at, const pte_t *values, unsigned n)
+{
+	memcpy(at, values, n * sizeof(pte_t));
+}
 
 void native_mmu_batch_begin(void) {}
 
@@ -208,7 +219,10 @@ uint8_t native_io_in8(uint16_t port)
 	return v;
 }
 
-void native_io_out8(uint16_t port, uint8_t value) { __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
+void native_io_out8(uint16_t port, uint8_t value)
+{
+	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
 
 void native_io_in16_block(uint16_t port, void *to, unsigned n)
 {
@@ -220,13 +234,5 @@ void native_io_out16_block(uint16_t port, const void *from, unsigned n)
 	__asm__ volatile("rep outsw" : "+S"(from), "+c"(n) : "d"(port) : "memory");
 }
 
-const struct vo native_vo = {
-	.cpu = { native_cpu_init, native_cpu_switch_context, native_cpu_fault_address, native_cpu_fpu_trap, native_cpu_idle,
-		 native_cpu_start, native_cpu_shutdown, native_cpu_halt, native_cpu_ring },
-	.mmu = { native_mmu_load_directory, native_mmu_set_pte, native_mmu_set_ptes, native_mmu_batch_begin,
-		 native_mmu_batch_end, native_mmu_release_table, native_mmu_flush_page, native_mmu_flush_all },
-	.irq = { native_irq_save, native_irq_restore, native_irq_leave, native_irq_disable, native_irq_enable, native_irq_enabled,
-		 native_irq_init, native_irq_mask, native_irq_end, native_irq_send },
-	.time = { native_time_start_tick, native_time_now },
-	.io = { native_io_in8, native_io_out8, native_io_in16_block, native_io_out16_block },
-};
+#define NATIVE(group, op) .group.op = native_##group##_##op,
+const struct vo native_vo = { VO_OPERATIONS(NATIVE) };

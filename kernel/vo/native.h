@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside of the native VO, what vo.h does not declare. */
+/* Inside of the native VO: what vo.h does not declare. */
 #ifndef VO_NATIVE_H
 #define VO_NATIVE_H
 
 #include "vo/vo.h"
 
-void native_double_fault(void); /* entry.S */
-uint32_t native_lapic_hz(void);                 /* rate of the local APIC's timer, once calibrated */
-uint32_t native_irq_entry(unsigned line);       /* low word of an ISA line's IOAPIC entry, not masked */
+/* native_double_fault - report a double fault and panic. Called by entry.S on the double fault's stack. */
+void native_double_fault(void);
+/* Rate of the local APIC's timer in Hz; 0 until native_time_start_tick() ran first. Any context. */
+uint32_t native_lapic_hz(void);
+/* Low word of an ISA line's IOAPIC entry, not masked (82093AA, 3.2.4). Any context. */
+uint32_t native_irq_entry(unsigned line);
 
 #endif

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The native VO: interrupt controllers and time. ISA lines go through the IOAPIC to the boot CPU; the old PICs are
- * silenced; each CPU's local APIC ticks and sends interrupts to others. The clock is the time-stamp counter, measured once
- * against the PIT, whose frequency is known.
+ * The native VO: interrupt controllers and time. ISA lines go through the IOAPIC to the boot CPU; the
+ * old PICs are silenced. Each CPU's local APIC ticks and sends interrupts to other CPUs. The clock is
+ * the time-stamp counter, measured once against the PIT, whose frequency is known.
  */
 #include "vo/native.h"
 #include "dev/dev.h"
 #include "proc/task.h"
 
 enum { /* local APIC registers (SDM vol. 3, 11.4.1) */
-	LAPIC_TPR = 0x80, LAPIC_EOI = 0xB0, LAPIC_SVR = 0xF0, LAPIC_ICR = 0x300, LAPIC_ICR_HIGH = 0x310, LAPIC_TIMER = 0x320,
-	LAPIC_LINT0 = 0x350, LAPIC_LINT1 = 0x360, LAPIC_ERROR = 0x370, LAPIC_INITIAL = 0x380, LAPIC_COUNT = 0x390,
-	LAPIC_DIVIDE = 0x3E0,
+	LAPIC_TPR = 0x80, LAPIC_EOI = 0xB0, LAPIC_SVR = 0xF0, LAPIC_ICR = 0x300, LAPIC_ICR_HIGH = 0x310,
+	LAPIC_TIMER = 0x320, LAPIC_LINT0 = 0x350, LAPIC_LINT1 = 0x360, LAPIC_ERROR = 0x370,
+	LAPIC_INITIAL = 0x380, LAPIC_COUNT = 0x390, LAPIC_DIVIDE = 0x3E0,
 };
 #define LVT_MASKED 0x10000
 #define LVT_PERIODIC 0x20000
@@ -28,7 +28,8 @@ enum { /* local APIC registers (SDM vol. 3, 11.4.1) */
 #define IOAPIC_MASKED 0x10000
 #define PIT_HZ 1193182u
 #define CALIBRATION_HZ 500 /* measure for 2 ms */
-#define CALIBRATIONS 8      /* and take the shortest: firmware, or the host of an emulator, may stop us meanwhile */
+/* The shortest of several measurements counts: firmware, or an emulator's host, may stop the CPU. */
+#define CALIBRATIONS 8
 
 static volatile uint32_t *lapic, *ioapic;
 static struct spinlock ioapic_lock;
@@ -56,9 +57,11 @@ static void ioapic_write(unsigned reg, uint32_t value)
 
 uint32_t native_irq_entry(unsigned line)
 {
-	return (VEC_IRQ + line) | (topology.isa[line].level ? IOAPIC_LEVEL : 0) | (topology.isa[line].low ? IOAPIC_LOW : 0);
+	return (VEC_IRQ + line) | (topology.isa[line].level ? IOAPIC_LEVEL : 0) |
+	       (topology.isa[line].low ? IOAPIC_LOW : 0);
 }
 
+/* Under ioapic_lock. */
 static void route(unsigned line, bool masked)
 {
 	unsigned entry = IOAPIC_TABLE + 2u * topology.isa[line].pin;
@@ -66,12 +69,12 @@ static void route(unsigned line, bool masked)
 	ioapic_write(entry, native_irq_entry(line) | (masked ? IOAPIC_MASKED : 0));
 }
 
-/* Set up both PICs so that even a spurious interrupt of theirs has a handler, then mask them (8259A, ICW1 to ICW4). */
+/* Give even a spurious interrupt of the two PICs a handler, then mask both (8259A, ICW1 to ICW4). */
 static void silence_pics(void)
 {
 	static const struct { uint8_t port, value; } steps[] = {
-		{ 0x20, 0x11 }, { 0xA0, 0x11 }, { 0x21, VEC_IRQ }, { 0xA1, VEC_IRQ + 8 }, { 0x21, 4 }, { 0xA1, 2 },
-		{ 0x21, 1 }, { 0xA1, 1 }, { 0x21, 0xFF }, { 0xA1, 0xFF },
+		{ 0x20, 0x11 }, { 0xA0, 0x11 }, { 0x21, VEC_IRQ }, { 0xA1, VEC_IRQ + 8 }, { 0x21, 4 },
+		{ 0xA1, 2 }, { 0x21, 1 }, { 0xA1, 1 }, { 0x21, 0xFF }, { 0xA1, 0xFF },
 	};
 	for (unsigned i = 0; i < ARRAY_SIZE(steps); i++)
 		native_io_out8(steps[i].port, steps[i].value);
@@ -122,7 +125,7 @@ static void send_icr(unsigned apic_id, uint32_t command)
 void native_irq_send(unsigned cpu, unsigned vector)
 {
 	if (!lapic)
-		return; /* a panic before the controllers are up */
+		return; /* a panic before native_irq_init() */
 	if (cpu == IPI_OTHERS)
 		send_icr(0, ICR_ALL_OTHERS | ICR_ASSERT | vector);
 	else
@@ -149,7 +152,10 @@ int native_cpu_start(unsigned apic_id, uint32_t trampoline)
 
 /* --- time --- */
 
-/* Let PIT channel 2 count down and see how far time-stamp counter and local APIC timer come (8254; port 0x61). */
+/*
+ * Let PIT channel 2 count down, and see how far the time-stamp counter and the local APIC's timer come
+ * meanwhile (8254; port 0x61).
+ */
 static void calibrate(void)
 {
 	const uint32_t count = PIT_HZ / CALIBRATION_HZ;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The virtual VO: in ring 1 each operation is a store to the page shared with the VMM, or a hypercall. Page-table
- * entries of one batch go in one hypercall. A table that the VMM does not hold yet (its own page is still writable) is
- * plain memory: it is written here and checked when it is first loaded.
+ * The virtual VO: in ring 1 each operation is a store to the page that kernel and VMM share, or a
+ * hypercall. Page-table entries of one batch go in one hypercall. A table that the VMM does not hold yet
+ * (its home is still writable) is plain memory: the kernel writes it, and the VMM checks it when it is
+ * first loaded.
  *
- * No task leaves its CPU within these functions (preempt_check in proc/sched.c), so `shared()` stays this CPU's.
+ * No task leaves its CPU within these functions (preempt_check in proc/sched.c), so shared() stays this
+ * CPU's.
  */
 #include "vo/virtual.h"
 #include "mm/frame.h"
@@ -12,17 +14,18 @@
 
 struct vmm_shared vmm_shared[MAX_CPUS] __attribute__((aligned(PAGE_SIZE)));
 
-/* The update that a batch has not sent yet. */
+/* The update that a batch has not sent yet: n entries from `at` on. */
 static struct batch {
 	bool open;
-	pte_t *at;
-	const pte_t *values; /* of one entry: the value itself is in one */
-	pte_t one;
 	unsigned n;
+	pte_t *at;
+	const pte_t *values;
+	pte_t single; /* the value, if n is 1: the caller's may be gone when the batch is sent */
 } batches[MAX_CPUS];
 
 static struct vmm_shared *shared(void) { return &vmm_shared[this_cpu()]; }
 
+/* A refusal is a bug of the kernel's: it cannot go on. */
 static void must(int error, const char *what)
 {
 	if (unlikely(error))
@@ -44,7 +47,10 @@ static void virtual_cpu_fpu_trap(bool on) { hypercall(HC_FPU_TRAP, on, 0, 0, 0);
 
 VO_INTERRUPTIBLE static void virtual_cpu_idle(void) { hypercall(HC_IDLE, 0, 0, 0, 0); }
 
-static int virtual_cpu_start(unsigned apic_id, uint32_t trampoline) { return (void)apic_id, (void)trampoline, -ENOSYS; }
+static int virtual_cpu_start(unsigned apic_id, uint32_t trampoline)
+{
+	return (void)apic_id, (void)trampoline, -ENOSYS;
+}
 
 static void virtual_cpu_halt(void)
 {
@@ -62,19 +68,21 @@ static unsigned virtual_cpu_ring(void) { return 1; }
 
 /* --- mmu --- */
 
+/* flush: address of a page whose TLB entry is dropped afterwards, VMM_FLUSH_ALL, or 0. */
 static void update(pte_t *at, const pte_t *values, unsigned n, uint32_t flush)
 {
 	uint32_t machine = pfn_to_mfn(virt_to_pfn(at)) << PAGE_SHIFT | ((uint32_t)at & ~PAGE_MASK);
-	must(hypercall(HC_UPDATE, machine, n, n == 1 ? *values : (uint32_t)values, flush), "update a page table");
+	uint32_t value = n == 1 ? *values : (uint32_t)values;
+	must(hypercall(HC_UPDATE, machine, n, value, flush), "update a page table");
 }
 
-/* Send what the open batch holds, with a flush behind it. Result: whether there was anything. */
-static bool send(struct batch *b, uint32_t flush)
+/* Send what the batch holds, and flush afterwards. Result: whether it held anything. */
+static bool send_batch(struct batch *b, uint32_t flush)
 {
 	unsigned n = b->n;
 	b->n = 0;
 	if (n)
-		update(b->at, n == 1 ? &b->one : b->values, n, flush);
+		update(b->at, n == 1 ? &b->single : b->values, n, flush);
 	return n;
 }
 
@@ -90,10 +98,10 @@ static void virtual_mmu_set_ptes(pte_t *at, const pte_t *values, unsigned n)
 		return;
 	}
 	if (b->n)
-		send(b, 0);
+		send_batch(b, 0);
 	b->at = at;
 	b->values = values;
-	b->one = *values;
+	b->single = *values;
 	b->n = n;
 }
 
@@ -110,7 +118,7 @@ static void virtual_mmu_batch_end(void)
 {
 	struct batch *b = &batches[this_cpu()];
 	if (b->n)
-		send(b, 0);
+		send_batch(b, 0);
 	b->open = false;
 }
 
@@ -122,7 +130,7 @@ static void virtual_mmu_release_table(mfn_t table)
 
 static void virtual_mmu_flush_page(uint32_t address)
 {
-	if (!send(&batches[this_cpu()], address))
+	if (!send_batch(&batches[this_cpu()], address))
 		hypercall(HC_FLUSH, address, 0, 0, 0);
 }
 
@@ -131,8 +139,11 @@ static void virtual_mmu_flush_all(void) { virtual_mmu_flush_page(VMM_FLUSH_ALL);
 /* --- irq --- */
 
 /*
- * Lab 2, exercise 5: virtual IF, bit 9 of the shared page's vif, becomes 0. Result: what it was, in bit 9. No instruction here may
- * trap into the VMM, and the real IF stays 1.
+ * Turn interrupts off.
+ *
+ * Exercise 2.5 (labs/02-deprivilege/handout.md, 5): given the shared page, whose vif holds virtual IF in
+ * bit 9. Result: the earlier virtual IF, in bit 9; virtual IF is 0. No instruction may trap into the VMM,
+ * and the real IF must stay 1.
  */
 static uint32_t virtual_irq_save(void)
 {
@@ -145,9 +156,13 @@ static uint32_t virtual_irq_save(void)
 }
 
 /*
- * Lab 2, exercise 6: virtual IF becomes bit 9 of flags; its word's other bits stay 0. If it is 1 now and something is pending,
- * virtual_irq_take_events() asks the VMM to deliver, as the very last thing. Otherwise no exit. An event may become pending
- * between any two instructions: until virtual IF is 1 the VMM only notes it, so none may be missed then.
+ * Turn interrupts on or off, and take the events that came while they were off.
+ *
+ * Exercise 2.6 (labs/02-deprivilege/handout.md, 5): given flags. Result: virtual IF is bit 9 of flags,
+ * the other bits of its word are 0. If virtual IF is 1 now and an event is pending, the VMM is asked to
+ * deliver it (virtual_irq_take_events), as the very last thing; otherwise there is no exit. An event may
+ * become pending between any two instructions, and the VMM only notes it while virtual IF is 0: none
+ * must be missed.
  */
 static void virtual_irq_restore(uint32_t flags)
 {
@@ -165,7 +180,10 @@ static void virtual_irq_enable(void) { virtual_irq_restore(EFLAGS_IF); }
 
 static bool virtual_irq_enabled(void) { return shared()->vif; }
 
-static void virtual_irq_mask(unsigned line, bool masked) { hypercall(HC_MASK, line, masked, 0, 0); }
+static void virtual_irq_mask(unsigned line, bool masked)
+{
+	hypercall(HC_MASK, line, masked, 0, 0);
+}
 
 static void virtual_irq_end(unsigned vector)
 {
@@ -173,7 +191,10 @@ static void virtual_irq_end(unsigned vector)
 		hypercall(HC_END, vector - VEC_IRQ, 0, 0, 0);
 }
 
-static void virtual_irq_send(unsigned cpu, unsigned vector) { hypercall(HC_SEND, cpu, vector, 0, 0); }
+static void virtual_irq_send(unsigned cpu, unsigned vector)
+{
+	hypercall(HC_SEND, cpu, vector, 0, 0);
+}
 
 /* --- time --- */
 
@@ -181,9 +202,15 @@ static void virtual_time_start_tick(unsigned hz) { hypercall(HC_TICK, hz, 0, 0, 
 
 /* --- io --- */
 
-static uint8_t virtual_io_in8(uint16_t port) { return (uint8_t)hypercall(HC_IO, port, 0, VMM_IO_IN8, 0); }
+static uint8_t virtual_io_in8(uint16_t port)
+{
+	return (uint8_t)hypercall(HC_IO, port, 0, VMM_IO_IN8, 0);
+}
 
-static void virtual_io_out8(uint16_t port, uint8_t value) { hypercall(HC_IO, port, value, VMM_IO_OUT8, 0); }
+static void virtual_io_out8(uint16_t port, uint8_t value)
+{
+	hypercall(HC_IO, port, value, VMM_IO_OUT8, 0);
+}
 
 static void virtual_io_in16_block(uint16_t port, void *to, unsigned n)
 {
@@ -195,13 +222,10 @@ static void virtual_io_out16_block(uint16_t port, const void *from, unsigned n)
 	hypercall(HC_IO, port, (uint32_t)from, VMM_IO_OUT_BLOCK, n);
 }
 
-const struct vo virtual_vo = {
-	.cpu = { virtual_cpu_init, virtual_cpu_switch_context, virtual_cpu_fault_address, virtual_cpu_fpu_trap, virtual_cpu_idle,
-		 virtual_cpu_start, virtual_cpu_shutdown, virtual_cpu_halt, virtual_cpu_ring },
-	.mmu = { virtual_mmu_load_directory, virtual_mmu_set_pte, virtual_mmu_set_ptes, virtual_mmu_batch_begin,
-		 virtual_mmu_batch_end, virtual_mmu_release_table, virtual_mmu_flush_page, virtual_mmu_flush_all },
-	.irq = { virtual_irq_save, virtual_irq_restore, virtual_irq_restore, virtual_irq_disable, virtual_irq_enable, virtual_irq_enabled,
-		 virtual_cpu_init, virtual_irq_mask, virtual_irq_end, virtual_irq_send },
-	.time = { virtual_time_start_tick, native_time_now },
-	.io = { virtual_io_in8, virtual_io_out8, virtual_io_in16_block, virtual_io_out16_block },
-};
+/* Operations that others serve. */
+#define virtual_irq_leave virtual_irq_restore
+#define virtual_irq_init virtual_cpu_init
+#define virtual_time_now native_time_now
+
+#define VIRTUAL(group, op) .group.op = virtual_##group##_##op,
+const struct vo virtual_vo = { VO_OPERATIONS(VIRTUAL) };

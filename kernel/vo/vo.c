@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The table in use, its use counts and its report. What each operation does is in native.c and native_irq.c. */
+/* The table in use, its use counts and its report. The operations are in native*.c and virtual.c. */
 #include "vo/vo.h"
 #include "proc/task.h"
 

@@ -7,7 +7,7 @@
 
 /* exits.c */
 
-/* exit_handle - an exception or an interrupt arrived. Sets hazards; does not touch what it returns to. */
+/* exit_handle - an exception or an interrupt arrived: emulate an instruction, or set hazards. */
 void exit_handle(struct regs *r);
 /* hazard_handle - do what the hazard word asks for, on the way out to ring 1 or 3. */
 void hazard_handle(struct regs *r);
