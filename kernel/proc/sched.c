@@ -26,15 +26,13 @@ void context_switch(struct task *from, struct task *to);
 static uint32_t sched_lock(void)
 {
 	uint32_t flags = VO(irq, save)();
-	while (__atomic_exchange_n(&lock.held, 1, __ATOMIC_ACQUIRE))
-		while (lock.held)
-			__asm__ volatile("pause");
+	spin_acquire(&lock);
 	return flags;
 }
 
 static void sched_unlock(uint32_t flags)
 {
-	__atomic_store_n(&lock.held, 0, __ATOMIC_RELEASE);
+	spin_release(&lock);
 	VO(irq, restore)(flags);
 }
 
@@ -42,6 +40,7 @@ static void hazard_set(struct task *t, uint32_t bits) { __atomic_fetch_or(&t->ha
 
 static void enqueue(struct task *t)
 {
+	ASSERT_HELD(&lock);
 	t->state = TASK_READY;
 	t->next = NULL;
 	if (ready.first)
@@ -105,6 +104,7 @@ static void switch_away(void)
 {
 	struct task *prev = current(), *next = ready.first;
 	unsigned cpu = prev->cpu;
+	ASSERT_HELD(&lock);
 	__atomic_fetch_and(&prev->hazard, ~(uint32_t)HAZARD_RESCHED, __ATOMIC_RELAXED);
 	ASSERT(prev->guard == TASK_GUARD);
 	if (next)
@@ -194,6 +194,7 @@ static void wait_remove(struct task *t)
 static int wait(struct wait_queue *q, struct spinlock *l, bool killable)
 {
 	struct task *t = current();
+	ASSERT_HELD(l);
 	ASSERT(t->preempt == 1);
 	uint32_t flags = sched_lock();
 	if (killable && t->hazard & HAZARD_KILLED) {
@@ -204,11 +205,10 @@ static int wait(struct wait_queue *q, struct spinlock *l, bool killable)
 	t->killable = killable;
 	t->waiting_on = q;
 	wait_add(q, t);
-	__atomic_store_n(&l->held, 0, __ATOMIC_RELEASE);
+	spin_release(l);
 	switch_away();
 	sched_unlock(flags);
-	while (__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE)) /* preemption stayed off, as l's holder had it */
-		__asm__ volatile("pause");
+	spin_acquire(l); /* preemption stayed off, as the holder of l had it */
 	return killable && t->hazard & HAZARD_KILLED ? -EINTR : 0;
 }
 
@@ -297,7 +297,7 @@ void sched_die(struct spinlock *l)
 	t->state = TASK_ZOMBIE;
 	while (t->parent->child_ended.first)
 		wake_first(&t->parent->child_ended);
-	__atomic_store_n(&l->held, 0, __ATOMIC_RELEASE);
+	spin_release(l);
 	switch_away();
 	panic("a zombie ran");
 }
