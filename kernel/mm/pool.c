@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Page tables and directories kept ready for the next process. Those given back are clean: drop_pages() emptied them entry
- * by entry, so clearing 4 KiB again would be waste. A directory keeps its few empty tables, because the next program has
- * its text and its stack where the last one had them.
+ * Page tables and directories kept ready for the next process. What is given back is
+ * clean: drop_pages() has emptied the tables entry by entry, so nobody needs to clear 4
+ * KiB again. A directory keeps a few empty tables, because the next program has its text
+ * and its stack where the last one had them.
  */
 #include "mm/area.h"
 #include "proc/lock.h"
 
 #define TABLES 32
 #define DIRECTORIES 8
-#define DIRECTORY_TABLES 4 /* at most, of one that is kept */
+#define DIRECTORY_TABLES 4 /* of a directory that is kept, at most */
 
-static struct spinlock lock;
+static struct spinlock lock; /* of all that follows */
 static pfn_t tables[TABLES];
 static struct { pfn_t pfn; uint32_t slots[SLOT_WORDS]; } directories[DIRECTORIES];
-static unsigned nr_tables, nr_directories, nr_in_directories;
+static unsigned nr_tables, nr_directories;
+static unsigned nr_in_directories; /* tables that the kept directories have */
 
+/* Free a table or directory, and tell the VO that it is plain memory from now on. */
 static void release(pfn_t pfn)
 {
 	vo_hold();
@@ -45,6 +48,7 @@ void table_give(pfn_t pfn)
 		release(pfn);
 }
 
+/* Set bits. */
 static unsigned count(const uint32_t *slots)
 {
 	unsigned n = 0;
