@@ -43,7 +43,16 @@ static inline pfn_t pte_pfn(pte_t pte) { return mfn_to_pfn(pte >> PAGE_SHIFT); }
  * The entry for a frame with an access, PROT_. It is writable only if the frame has one
  * reference. It holds an mfn: the VO must be held until it is stored.
  */
-pte_t pte_make(pfn_t pfn, int prot);
+static inline pte_t pte_make(pfn_t pfn, int prot)
+{
+	pte_t pte = pfn_to_mfn(pfn) << PAGE_SHIFT | PTE_U | PTE_A;
+	if (prot & (PROT_READ | PROT_WRITE | PROT_EXEC))
+		pte |= PTE_P;
+	if ((prot & PROT_WRITE) && frame_refs(pfn) == 1)
+		pte |= PTE_W | PTE_D;
+	return pte;
+}
+
 /*
  * slot_of, slot_make - the entry for an address, at its place in the direct map. If there
  * is no page table for it, slot_of's result is NULL, and slot_make adds one. slot_make:
@@ -63,8 +72,8 @@ void protect_pages(struct mm *mm, uint32_t start, uint32_t end, int prot);
 
 /* --- pool.c: locked; any CPU, process context --- */
 /*
- * table_take, table_give - a page table that is all zeros; the pool keeps up to 32 of
- * them. table_give: the table is empty, and no directory refers to it.
+ * table_take, table_give - take a page table that is all zeros, and give it back when it is
+ * all zeros again and no directory refers to it.
  * Result: the table, or NO_FRAME if memory is out.
  */
 pfn_t table_take(void);

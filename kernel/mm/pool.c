@@ -14,11 +14,15 @@
 
 static struct spinlock lock; /* of all that follows */
 static pfn_t tables[TABLES];
-static struct { pfn_t pfn; uint32_t slots[SLOT_WORDS]; } directories[DIRECTORIES];
+static struct {
+	pfn_t pfn;
+	unsigned tables; /* bits that are set in slots */
+	uint32_t slots[SLOT_WORDS];
+} directories[DIRECTORIES];
 static unsigned nr_tables, nr_directories;
-static unsigned nr_in_directories; /* tables that the kept directories have */
+static unsigned nr_in_directories; /* sum of their `tables` */
 
-/* Free a table or directory, and tell the VO that it is plain memory from now on. */
+/* Tell the VO that a table or directory becomes plain memory, and free it. */
 static void release(pfn_t pfn)
 {
 	vo_hold();
@@ -66,7 +70,7 @@ pfn_t directory_take(uint32_t *slots)
 	if (nr_directories) {
 		pfn = directories[--nr_directories].pfn;
 		memcpy(slots, directories[nr_directories].slots, SLOT_WORDS * sizeof(*slots));
-		nr_in_directories -= count(slots);
+		nr_in_directories -= directories[nr_directories].tables;
 	}
 	spin_unlock(&lock);
 	if (pfn == NO_FRAME && (pfn = frame_alloc(0)) != NO_FRAME) {
@@ -84,6 +88,7 @@ bool directory_keep(pfn_t pfn, const uint32_t *slots)
 	bool kept = nr_directories < DIRECTORIES && n <= DIRECTORY_TABLES;
 	if (kept) {
 		directories[nr_directories].pfn = pfn;
+		directories[nr_directories].tables = n;
 		memcpy(directories[nr_directories++].slots, slots, SLOT_WORDS * sizeof(*slots));
 		nr_in_directories += n;
 	}
