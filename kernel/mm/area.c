@@ -112,7 +112,7 @@ static bool same_source(const struct area *a, const struct area *b)
 			  (a->file_bytes == bytes || b->file_bytes == 0));
 }
 
-/* Join neighbours that say the same. */
+/* Join neighbours that have one access and one source. */
 static void area_merge(struct mm *mm)
 {
 	for (struct area *a = mm->areas; a && a->next;) {

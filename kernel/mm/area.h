@@ -72,8 +72,8 @@ void protect_pages(struct mm *mm, uint32_t start, uint32_t end, int prot);
 
 /* --- pool.c: locked; any CPU, process context --- */
 /*
- * table_take, table_give - take a page table that is all zeros, and give it back when it is
- * all zeros again and no directory refers to it.
+ * table_take, table_give - take a page table that is all zeros, and give it back when it
+ * is all zeros again and no directory refers to it.
  * Result: the table, or NO_FRAME if memory is out.
  */
 pfn_t table_take(void);

@@ -52,7 +52,7 @@ void table_give(pfn_t pfn)
 		release(pfn);
 }
 
-/* Set bits. */
+/* How many tables `slots` names. */
 static unsigned count(const uint32_t *slots)
 {
 	unsigned n = 0;

@@ -2,7 +2,7 @@
 /*
  * Copies between kernel and user memory. The access itself finds out whether an address
  * is good. If it faults and mm_fault cannot help, the trap handler looks for the
- * instruction's address in the table `.fixups`, and execution goes on at the second
+ * instruction's address in the table `.fixups`, and execution continues at the second
  * address of that entry. ECX then tells that something was left to copy.
  */
 #include "mm/vm.h"

@@ -86,7 +86,7 @@ static unsigned in_table(uint32_t address, uint32_t end)
 	return MIN(to_border, (end - address) >> PAGE_SHIFT);
 }
 
-/* As many of them as one batch changes. */
+/* As in_table(), but not more than one batch changes. */
 static unsigned chunk(uint32_t address, uint32_t end) { return MIN(in_table(address, end), CHUNK); }
 
 /* Share n pages of one table with a child: both have them read-only afterwards. */

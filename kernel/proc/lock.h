@@ -64,8 +64,8 @@ unsigned spin_owner_here(void); /* what `owner` is while this CPU holds a lock *
 void spin_lock(struct spinlock *l);
 void spin_unlock(struct spinlock *l);
 /*
- * spin_lock_irq, spin_unlock_irq - the same for a lock that interrupt handlers take, too:
- * interrupts are off while it is held. Result: the interrupt flag from before, for
+ * spin_lock_irq, spin_unlock_irq - the same, for a lock that interrupt handlers take,
+ * too: interrupts are off while it is held. Result: the interrupt flag from before, for
  * spin_unlock_irq. Context: any.
  */
 uint32_t spin_lock_irq(struct spinlock *l);
