@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The frame allocator: a buddy system over pfns. Single frames and pairs (tasks' stacks), by far the most wanted, are kept in
- * small stacks in front of it, so that most calls neither split nor merge.
+ * The frame allocator: a buddy system over pfns. Most calls want a single frame, or a
+ * pair for a task's stack. Small stacks of such blocks stand in front of the buddy
+ * system, so that most calls neither split nor join blocks.
  */
 #include "mm/frame.h"
 #include "mm/frame_table.h"
 #include "proc/lock.h"
 
-#define HOT_ORDERS 2
-#define HOT_BLOCKS 64u
+#define HOT_ORDERS 2   /* orders that have such a stack */
+#define HOT_BLOCKS 64u /* frames in each, at most */
 
 struct frame *frame_table;
 uint32_t (*frame_shrinker)(uint32_t wanted);
 
-static struct spinlock lock;
+static struct spinlock lock; /* of all that follows, and of free frames' records */
 static struct frame_list free_blocks[MAX_ORDER + 1];
 static uint32_t nr_free;
 static struct { pfn_t blocks[HOT_BLOCKS]; unsigned n; } hot[HOT_ORDERS];
@@ -41,6 +42,7 @@ void frame_list_remove(struct frame_list *l, pfn_t pfn)
 
 static void block_add(pfn_t pfn, unsigned order)
 {
+	ASSERT_HELD(&lock);
 	frame_table[pfn].kind = FRAME_FREE;
 	frame_table[pfn].order = (uint8_t)order;
 	frame_list_add(&free_blocks[order], pfn);
@@ -48,16 +50,18 @@ static void block_add(pfn_t pfn, unsigned order)
 
 static void block_remove(pfn_t pfn)
 {
+	ASSERT_HELD(&lock);
 	frame_list_remove(&free_blocks[frame_table[pfn].order], pfn);
 	frame_table[pfn].kind = FRAME_USED;
 }
 
-/* Free a block, joined with its buddy as often as that is free too. */
+/* Free a block. As long as its buddy is free, too, join them. With the lock held. */
 static void block_free(pfn_t pfn, unsigned order)
 {
 	for (; order < MAX_ORDER; order++) {
 		pfn_t buddy = pfn ^ (1u << order);
-		if (buddy >= nr_pfns || frame_table[buddy].kind != FRAME_FREE || frame_table[buddy].order != order)
+		if (buddy >= nr_pfns || frame_table[buddy].kind != FRAME_FREE ||
+		    frame_table[buddy].order != order)
 			break;
 		block_remove(buddy);
 		pfn &= ~(1u << order);
@@ -65,6 +69,7 @@ static void block_free(pfn_t pfn, unsigned order)
 	block_add(pfn, order);
 }
 
+/* Take the first block of the smallest order that has one. With the lock held. */
 static pfn_t block_alloc(unsigned order)
 {
 	for (unsigned o = order; o <= MAX_ORDER; o++) {
@@ -72,13 +77,14 @@ static pfn_t block_alloc(unsigned order)
 			continue;
 		pfn_t pfn = free_blocks[o].first_plus_1 - 1;
 		block_remove(pfn);
-		while (o-- > order) /* give the upper halves back */
+		while (o-- > order) /* free the upper halves */
 			block_add(pfn + (1u << o), o);
 		return pfn;
 	}
 	return NO_FRAME;
 }
 
+/* Give the small stacks back to the buddy system. With the lock held. */
 static void hot_drain(void)
 {
 	for (unsigned order = 0; order < HOT_ORDERS; order++)
@@ -117,8 +123,10 @@ pfn_t frame_alloc(unsigned order)
 
 pfn_t frame_alloc_user(void)
 {
-	if (unlikely(nr_free <= FRAME_LOW_WATER) &&
-	    !(frame_shrinker && frame_shrinker(FRAME_LOW_WATER) && nr_free > FRAME_LOW_WATER))
+	bool low = nr_free <= FRAME_LOW_WATER;
+	if (unlikely(low) && frame_shrinker && frame_shrinker(FRAME_LOW_WATER))
+		low = nr_free <= FRAME_LOW_WATER;
+	if (unlikely(low))
 		return NO_FRAME;
 	return take(0);
 }
@@ -144,8 +152,14 @@ void frame_put(pfn_t pfn)
 		panic("frame %#x was freed twice", pfn);
 }
 
-void frame_get(pfn_t pfn) { __atomic_fetch_add(&frame_table[pfn].refs, 1, __ATOMIC_RELAXED); }
+void frame_get(pfn_t pfn)
+{
+	__atomic_fetch_add(&frame_table[pfn].refs, 1, __ATOMIC_RELAXED);
+}
 
-uint32_t frame_refs(pfn_t pfn) { return __atomic_load_n(&frame_table[pfn].refs, __ATOMIC_ACQUIRE); }
+uint32_t frame_refs(pfn_t pfn)
+{
+	return __atomic_load_n(&frame_table[pfn].refs, __ATOMIC_ACQUIRE);
+}
 
 uint32_t frames_free(void) { return nr_free; }

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The allocator's record of each frame; shared by frame.c, kmalloc.c and mm/init.c only. */
+/*
+ * The allocators' record of each page frame: for frame.c, kmalloc.c and init.c only. The
+ * lock of the frame allocator covers a free frame's record, its class's lock a slab's.
+ * References are counted by atomic operations.
+ */
 #ifndef MM_FRAME_TABLE_H
 #define MM_FRAME_TABLE_H
 
@@ -9,11 +13,11 @@ enum frame_kind { FRAME_USED, FRAME_FREE, FRAME_SLAB };
 
 struct frame {
 	uint32_t refs;
-	pfn_t next, prev; /* free list of its order, or the slab pages of its class with room */
-	void *objects;    /* slab: free objects */
+	pfn_t next, prev; /* in the list of its order or slab class */
+	void *objects;    /* slab: its free objects */
 	uint16_t in_use;  /* slab: objects given out */
-	uint8_t order;    /* free block, or slab class */
-	uint8_t kind;
+	uint8_t order;    /* of a free block; the class of a slab */
+	uint8_t kind;     /* enum frame_kind */
 };
 extern struct frame *frame_table; /* nr_pfns entries */
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory at boot: from the firmware's map to p2m, the kernel's own page directory and the frame allocator. All tables
- * that depend on the size of memory come out of one run of frames behind the kernel's image, which, like the image, keeps
- * pfn == mfn, so that the boot directory and the kernel's directory show them at the same addresses.
+ * Memory at boot: from the firmware's map to p2m, the kernel's own page directory and the
+ * frame allocator. All tables whose size depends on the memory's come out of one run of
+ * frames above the kernel's image, the boot heap. Image and boot heap keep pfn == mfn, so
+ * that they have the same addresses in the boot directory and in the kernel's directory.
  */
 #include "boot/boot.h"
 #include "mm/frame.h"
@@ -16,14 +17,15 @@ extern char image_start[], readonly_end[], image_end[];
 #define FRAMES(bytes) DIV_UP(bytes, PAGE_SIZE)
 
 pte_t *kernel_directory;
-static struct p2m_order order;
 pte_t *direct_map;
+static struct p2m_order order;
 static struct frame_range usable[MAX_RANGES], reserved[3], fixed[2];
 static unsigned nr_usable, nr_reserved = 2;
 static pte_t *kernel_map_tables; /* SLOTS_KERNEL_MAP tables, one after the other */
 static uint32_t kernel_map_used;
 static char *boot_heap;
 
+/* The next frames of the boot heap, cleared. */
 static void *boot_alloc(uint32_t frames)
 {
 	char *p = boot_heap;
@@ -31,6 +33,7 @@ static void *boot_alloc(uint32_t frames)
 	return memset(p, 0, frames * PAGE_SIZE);
 }
 
+/* Note usable and reserved machine frames, and count those that the kernel gets. */
 static void find_usable(void)
 {
 	uint32_t highest = 0;
@@ -44,14 +47,19 @@ static void find_usable(void)
 		highest = MAX(highest, f.end);
 	}
 	reserved[0] = (struct frame_range){ 0, 1 }; /* the firmware's data */
-	reserved[1] = (struct frame_range){ TRAMPOLINE >> PAGE_SHIFT, (TRAMPOLINE >> PAGE_SHIFT) + 1 };
+	reserved[1].first = TRAMPOLINE >> PAGE_SHIFT;
+	reserved[1].end = reserved[1].first + 1;
 	nr_mfns = highest;
 	reserved[2] = vmm_reserve(usable, nr_usable);
 	nr_reserved += reserved[2].end > 0;
-	nr_pfns = MIN(p2m_count(usable, nr_usable, reserved, nr_reserved, nr_mfns), (uint32_t)MAX_PFNS);
+	uint32_t count = p2m_count(usable, nr_usable, reserved, nr_reserved, nr_mfns);
+	nr_pfns = MIN(count, (uint32_t)MAX_PFNS);
 }
 
-/* The first run of usable frames behind the image that no module lies in. */
+/*
+ * The first run of frames above the image that no module lies in. p2m_build() fails if
+ * one of them is not usable.
+ */
 static mfn_t place_boot_heap(uint32_t frames)
 {
 	mfn_t at = virt_to_pfn(image_end);
@@ -67,18 +75,22 @@ static mfn_t place_boot_heap(uint32_t frames)
 	return at;
 }
 
+/*
+ * Place the boot heap, allocate the tables that are as large as memory, and fill p2m and
+ * m2p.
+ */
 static void build_p2m(void)
 {
 	char text[32];
 	if (boot_option("p2m", text, sizeof(text)) && p2m_parse(text, &order))
 		panic("boot: p2m=%s is not known; use p2m=identity or p2m=shuffle:SEED", text);
-	uint32_t tables = 1 + DIV_UP(nr_pfns, 1024u) + SLOTS_KERNEL_MAP;
+	uint32_t tables = 1 + DIV_UP(nr_pfns, 1024u) + SLOTS_KERNEL_MAP; /* build_directory() */
 	uint32_t frames = FRAMES(nr_pfns * sizeof(mfn_t)) + FRAMES(nr_mfns * sizeof(pfn_t)) +
 			  FRAMES(nr_pfns * sizeof(struct frame)) + tables;
 	mfn_t at = place_boot_heap(frames);
 	if (at + frames + FRAME_LOW_WATER > nr_pfns)
-		panic("boot: %u KiB of memory are too few for kernel and modules; give the machine more (MEM=n)",
-		      nr_pfns * (PAGE_SIZE / 1024));
+		panic("boot: %u KiB of memory are too few for kernel and modules; "
+		      "give the machine more (MEM=n)", nr_pfns * (PAGE_SIZE / 1024));
 	boot_heap = pfn_to_virt(at);
 	p2m = boot_alloc(FRAMES(nr_pfns * sizeof(mfn_t)));
 	m2p = boot_alloc(FRAMES(nr_mfns * sizeof(pfn_t)));
@@ -89,22 +101,32 @@ static void build_p2m(void)
 		panic("boot: the firmware's memory map has no room where the kernel was loaded");
 }
 
-/* The direct map: pfn n at KERNEL_BASE + n pages; the image's text and constants are read-only. */
+/* The directory entry for a page table of the kernel's. */
+static pte_t pde_make(const pte_t *table)
+{
+	return pfn_to_mfn(virt_to_pfn(table)) << PAGE_SHIFT | PTE_P | PTE_W | PTE_A;
+}
+
+/*
+ * The kernel's directory: the direct map (pfn n at KERNEL_BASE + n pages; the image's
+ * text and constants are read-only), empty tables for the kernel's mappings, and the
+ * VMM's place.
+ */
 static void build_directory(void)
 {
 	kernel_directory = boot_alloc(1);
 	pte_t *table = direct_map = boot_alloc(DIV_UP(nr_pfns, 1024u));
 	for (pfn_t pfn = 0; pfn < nr_pfns; pfn++) {
 		bool writable = pfn < virt_to_pfn(image_start) || pfn >= virt_to_pfn(readonly_end);
-		table[pfn] = pfn_to_mfn(pfn) << PAGE_SHIFT | PTE_P | PTE_G | PTE_A | PTE_D | (writable ? PTE_W : 0);
+		table[pfn] = pfn_to_mfn(pfn) << PAGE_SHIFT | PTE_P | PTE_G | PTE_A | PTE_D |
+			     (writable ? PTE_W : 0);
 		if (pfn % 1024 == 0)
-			kernel_directory[(KERNEL_BASE >> 22) + pfn / 1024] =
-				pfn_to_mfn(virt_to_pfn(&table[pfn])) << PAGE_SHIFT | PTE_P | PTE_W | PTE_A;
+			kernel_directory[(KERNEL_BASE >> 22) + pfn / 1024] = pde_make(&table[pfn]);
 	}
 	kernel_map_tables = boot_alloc(SLOTS_KERNEL_MAP);
 	for (unsigned i = 0; i < SLOTS_KERNEL_MAP; i++)
 		kernel_directory[(KERNEL_MAP_BASE >> 22) + i] =
-			pfn_to_mfn(virt_to_pfn(kernel_map_tables + i * 1024)) << PAGE_SHIFT | PTE_P | PTE_W | PTE_A;
+			pde_make(kernel_map_tables + i * 1024);
 	vmm_place(kernel_directory);
 }
 
@@ -112,9 +134,18 @@ static bool in_module(mfn_t mfn)
 {
 	for (unsigned i = 0; i < boot_info.nr_modules; i++) {
 		const struct boot_module *m = &boot_info.modules[i];
-		if (mfn >= m->machine >> PAGE_SHIFT && mfn < (m->machine >> PAGE_SHIFT) + FRAMES(m->bytes))
+		mfn_t first = m->machine >> PAGE_SHIFT;
+		if (mfn >= first && mfn < first + FRAMES(m->bytes))
 			return true;
 	}
+	return false;
+}
+
+static bool is_fixed(pfn_t pfn)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(fixed); i++)
+		if (pfn >= fixed[i].first && pfn < fixed[i].end)
+			return true;
 	return false;
 }
 
@@ -124,40 +155,43 @@ void mm_init(void)
 	build_p2m();
 	build_directory();
 	VO(mmu, load_directory)(pfn_to_mfn(virt_to_pfn(kernel_directory)));
-	for (pfn_t pfn = nr_pfns; pfn-- > 0;) { /* from the top, so that low ones are given first */
-		bool is_fixed = (pfn >= fixed[0].first && pfn < fixed[0].end) || (pfn >= fixed[1].first && pfn < fixed[1].end);
-		if (is_fixed || in_module(pfn_to_mfn(pfn)))
+	for (pfn_t pfn = nr_pfns; pfn-- > 0;) /* downwards, so that low frames are taken first */
+		if (is_fixed(pfn) || in_module(pfn_to_mfn(pfn)))
 			frame_table[pfn].refs = 1;
 		else
 			frame_free(pfn, 0);
-	}
 }
 
 void *map_machine(uint32_t machine, uint32_t bytes, uint32_t flags)
 {
-	uint32_t offset = machine & ~PAGE_MASK, pages = FRAMES(offset + bytes), at = kernel_map_used;
+	uint32_t offset = machine & ~PAGE_MASK, pages = FRAMES(offset + bytes);
+	uint32_t at = kernel_map_used;
 	if (pages > (KERNEL_MAP_END - KERNEL_MAP_BASE) / PAGE_SIZE - at)
 		panic("boot: no room to map %u KiB at machine address %#x", bytes / 1024, machine);
 	kernel_map_used += pages;
+	flags |= PTE_P | PTE_A | PTE_D | PTE_G;
 	for (uint32_t i = 0; i < pages; i++)
 		VO(mmu, set_pte)(&kernel_map_tables[at + i],
-				 ((machine & PAGE_MASK) + i * PAGE_SIZE) | PTE_P | PTE_A | PTE_D | PTE_G | flags);
+				 ((machine & PAGE_MASK) + i * PAGE_SIZE) | flags);
 	return (void *)(KERNEL_MAP_BASE + at * PAGE_SIZE + offset);
 }
 
 int memmap_show(char *buf, size_t size)
 {
+#define ADD(...) (n += (size_t)snprintf(buf + MIN(n, size), size - MIN(n, size), __VA_ARGS__))
 	size_t n = 0;
 	for (unsigned i = 0; i < boot_info.nr_ranges; i++) {
 		const struct memory_range *r = &boot_info.ranges[i];
-		n += snprintf(buf + MIN(n, size), size - MIN(n, size), "%08llx-%08llx %s\n", r->base, r->base + r->bytes,
-			      r->type == 1 ? "usable" : "reserved");
+		ADD("%08llx-%08llx %s\n", r->base, r->base + r->bytes,
+		    r->type == 1 ? "usable" : "reserved");
 	}
 	if (order.shuffle)
-		n += snprintf(buf + MIN(n, size), size - MIN(n, size), "p2m shuffle:%u\n", order.seed);
+		ADD("p2m shuffle:%u\n", order.seed);
 	else
-		n += snprintf(buf + MIN(n, size), size - MIN(n, size), "p2m identity\n");
-	n += snprintf(buf + MIN(n, size), size - MIN(n, size), "frames %u free %u\nimage pfn %x-%x\ntables pfn %x-%x\n", nr_pfns,
-		      frames_free(), fixed[0].first, fixed[0].end, fixed[1].first, fixed[1].end);
+		ADD("p2m identity\n");
+	ADD("frames %u free %u\n", nr_pfns, frames_free());
+	ADD("image pfn %x-%x\ntables pfn %x-%x\n", fixed[0].first, fixed[0].end, fixed[1].first,
+	    fixed[1].end);
+#undef ADD
 	return (int)n;
 }

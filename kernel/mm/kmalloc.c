@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small kernel memory: each size class takes whole frames and cuts them into equal objects; the frame's record holds
- * its free objects, so kfree finds the class from the address alone. A frame that is empty goes back, unless its class has
- * no other room: one is kept, and counts as free.
+ * Small kernel memory. Each size class cuts whole frames, its slabs, into objects of one
+ * size. The frame's record names the class and lists the slab's free objects, so that
+ * kfree needs the address alone. An empty slab is freed, unless its class would be left
+ * without a free object: that slab is kept, and counts as free memory (kmalloc_idle).
  */
 #include "mm/frame.h"
 #include "mm/frame_table.h"
@@ -12,21 +13,25 @@
 #define NR_CLASSES (PAGE_SHIFT - MIN_SHIFT + 1)
 
 static struct {
-	struct spinlock lock;
-	struct frame_list with_room;
+	struct spinlock lock;        /* of the list, and of the records of the class's slabs */
+	struct frame_list with_room; /* slabs that have a free object */
 } classes[NR_CLASSES];
 
-static uint32_t nr_idle; /* frames kept although empty; atomic */
+static uint32_t nr_idle; /* slabs kept although empty; atomic */
 
 uint32_t kmalloc_idle(void) { return nr_idle; }
 
 static unsigned class_of(size_t bytes)
 {
-	return bytes <= 1u << MIN_SHIFT ? 0 : 32 - MIN_SHIFT - (unsigned)__builtin_clz((uint32_t)bytes - 1);
+	if (bytes <= 1u << MIN_SHIFT)
+		return 0;
+	return 32 - MIN_SHIFT - (unsigned)__builtin_clz((uint32_t)bytes - 1);
 }
 
+/* Make the frame an empty slab. With the class's lock held. */
 static void cut(pfn_t pfn, unsigned class)
 {
+	ASSERT_HELD(&classes[class].lock);
 	struct frame *f = &frame_table[pfn];
 	char *base = pfn_to_virt(pfn);
 	f->kind = FRAME_SLAB;
@@ -46,7 +51,11 @@ void *kmalloc(size_t bytes)
 	ASSERT(bytes <= PAGE_SIZE);
 	spin_lock(&classes[class].lock);
 	if (classes[class].with_room.first_plus_1 == 0) {
-		spin_unlock(&classes[class].lock); /* frame_alloc may need kfree, to give cached blocks back */
+		/*
+		 * Without the lock: frame_alloc may call the block cache, which calls
+		 * kfree.
+		 */
+		spin_unlock(&classes[class].lock);
 		pfn_t pfn = frame_alloc(0);
 		if (pfn == NO_FRAME)
 			return NULL;
@@ -87,14 +96,15 @@ void kfree(void *p)
 		frame_list_add(&classes[class].with_room, pfn);
 	*(void **)p = f->objects;
 	f->objects = p;
-	bool empty = --f->in_use == 0, spare = empty && f->next == NO_FRAME && f->prev == NO_FRAME;
-	if (spare) {
+	bool empty = --f->in_use == 0;
+	bool only = f->next == NO_FRAME && f->prev == NO_FRAME; /* slab of its class with room */
+	if (empty && only) {
 		__atomic_fetch_add(&nr_idle, 1, __ATOMIC_RELAXED);
 	} else if (empty) {
 		frame_list_remove(&classes[class].with_room, pfn);
 		f->kind = FRAME_USED;
 	}
 	spin_unlock(&classes[class].lock);
-	if (empty && !spare)
+	if (empty && !only)
 		frame_free(pfn, 0);
 }

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Building the translation between pseudo-physical and machine frames: mark what is usable, keep pfn == mfn, then shuffle. */
+/*
+ * Building the translation between pseudo-physical and machine frames: mark the usable
+ * machine frames, give each pfn the frame of its own number where that is possible, then
+ * shuffle.
+ */
 #include "mm/p2m.h"
 
-#define USABLE (NO_FRAME - 1) /* marks in m2p a frame that has no pfn yet */
+#define USABLE (NO_FRAME - 1) /* in m2p, while building: a usable frame without a pfn */
 
 mfn_t *p2m;
 pfn_t *m2p;
@@ -16,8 +20,8 @@ static bool in_ranges(const struct frame_range *r, unsigned n, uint32_t frame)
 	return false;
 }
 
-uint32_t p2m_count(const struct frame_range *usable, unsigned n, const struct frame_range *reserved, unsigned nr_reserved,
-		   uint32_t max_mfn)
+uint32_t p2m_count(const struct frame_range *usable, unsigned n, const struct frame_range *reserved,
+		   unsigned nr_reserved, uint32_t max_mfn)
 {
 	uint32_t count = 0;
 	for (uint32_t mfn = 0; mfn < max_mfn; mfn++)
@@ -38,6 +42,10 @@ static void assign(pfn_t pfn, mfn_t mfn)
 	m2p[mfn] = pfn;
 }
 
+/*
+ * Give the fixed frames the pfns of their own numbers. Result: 0, or -EINVAL if one
+ * cannot be.
+ */
 static int assign_fixed(const struct frame_range *fixed, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
@@ -50,9 +58,15 @@ static int assign_fixed(const struct frame_range *fixed, unsigned n)
 }
 
 /*
- * Every pfn that has no frame yet gets one: that with its own number if m2p has the mark USABLE there, else one of the USABLE
- * frames from nr_pfns on, each frame once. (Fixed pfns have theirs.) Afterwards no pfn is without a frame, m2p is the
- * inverse of p2m, and no USABLE is left: memory beyond nr_pfns frames belongs to nobody, NO_FRAME. Handout, 3.1.
+ * Give a frame to every pfn that is not fixed: the frame of its own number if that is
+ * usable, else a usable frame from nr_pfns on.
+ *
+ * Exercise 1.1 (labs/01-paging/handout.md, 3.1): given are p2m with the mfns of the fixed
+ * pfns and NO_FRAME elsewhere, and m2p with the pfns of the fixed frames, USABLE and
+ * NO_FRAME. A pfn without a frame gets the frame of its own number if m2p says USABLE
+ * there, else one of the USABLE frames from nr_pfns on. Result: each pfn has a frame, m2p
+ * is the inverse of p2m, and m2p no longer holds USABLE: a frame that no pfn got belongs
+ * to nobody, NO_FRAME. No frame may be given twice.
  */
 static void assign_identity(void)
 {
@@ -74,7 +88,11 @@ static void assign_identity(void)
 	/* LAB 1 TODO 1 END */
 }
 
-static uint32_t next_random(uint32_t *state) /* xorshift32 (G. Marsaglia, 2003); never 0 */
+/*
+ * The next number of xorshift32 (G. Marsaglia, 2003). A state of 0 stays 0, any other
+ * never gets 0.
+ */
+static uint32_t next_random(uint32_t *state)
 {
 	*state ^= *state << 13;
 	*state ^= *state >> 17;
@@ -83,8 +101,14 @@ static uint32_t next_random(uint32_t *state) /* xorshift32 (G. Marsaglia, 2003);
 }
 
 /*
- * Permute the frames of all pfns that are not fixed (n ranges), p2m and m2p together; fixed pfns keep theirs. The order is
- * as good as random, depends on the seed alone, and differs between seeds. A generator that is 0 stays 0. Handout, 3.2.
+ * Permute the frames of all pfns that are not in the n fixed ranges, in an order that the
+ * seed determines.
+ *
+ * Exercise 1.2 (labs/01-paging/handout.md, 3.2): given are p2m and m2p, inverse to each
+ * other.
+ * Result: the frames of all pfns that are not fixed are permuted in both arrays, as good
+ * as at random; the order depends on the seed alone and differs between seeds. Fixed pfns
+ * must keep their frames, and the state of next_random() must not be 0.
  */
 static void shuffle(const struct frame_range *fixed, unsigned n, uint32_t seed)
 {
@@ -106,8 +130,9 @@ static void shuffle(const struct frame_range *fixed, unsigned n, uint32_t seed)
 	/* LAB 1 TODO 2 END */
 }
 
-int p2m_build(const struct frame_range *usable, unsigned n, const struct frame_range *reserved, unsigned nr_reserved,
-	      const struct frame_range *fixed, unsigned nr_fixed, struct p2m_order order)
+int p2m_build(const struct frame_range *usable, unsigned n, const struct frame_range *reserved,
+	      unsigned nr_reserved, const struct frame_range *fixed, unsigned nr_fixed,
+	      struct p2m_order order)
 {
 	for (mfn_t mfn = 0; mfn < nr_mfns; mfn++)
 		m2p[mfn] = NO_FRAME;

@@ -1,21 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Page tables and directories kept ready for the next process. Those given back are clean: drop_pages() emptied them entry
- * by entry, so clearing 4 KiB again would be waste. A directory keeps its few empty tables, because the next program has
- * its text and its stack where the last one had them.
+ * Page tables and directories kept ready for the next process. What is given back is
+ * clean: drop_pages() has emptied the tables entry by entry, so nobody needs to clear 4
+ * KiB again. A directory keeps a few empty tables, because the next program has its text
+ * and its stack where the last one had them.
  */
 #include "mm/area.h"
 #include "proc/lock.h"
 
 #define TABLES 32
 #define DIRECTORIES 8
-#define DIRECTORY_TABLES 4 /* at most, of one that is kept */
+#define DIRECTORY_TABLES 4 /* of a directory that is kept, at most */
 
-static struct spinlock lock;
+static struct spinlock lock; /* of all that follows */
 static pfn_t tables[TABLES];
-static struct { pfn_t pfn; uint32_t slots[SLOT_WORDS]; } directories[DIRECTORIES];
-static unsigned nr_tables, nr_directories, nr_in_directories;
+static struct {
+	pfn_t pfn;
+	unsigned tables; /* bits that are set in slots */
+	uint32_t slots[SLOT_WORDS];
+} directories[DIRECTORIES];
+static unsigned nr_tables, nr_directories;
+static unsigned nr_in_directories; /* sum of their `tables` */
 
+/* Tell the VO that a table or directory becomes plain memory, and free it. */
 static void release(pfn_t pfn)
 {
 	vo_hold();
@@ -45,6 +52,7 @@ void table_give(pfn_t pfn)
 		release(pfn);
 }
 
+/* How many tables `slots` names. */
 static unsigned count(const uint32_t *slots)
 {
 	unsigned n = 0;
@@ -62,7 +70,7 @@ pfn_t directory_take(uint32_t *slots)
 	if (nr_directories) {
 		pfn = directories[--nr_directories].pfn;
 		memcpy(slots, directories[nr_directories].slots, SLOT_WORDS * sizeof(*slots));
-		nr_in_directories -= count(slots);
+		nr_in_directories -= directories[nr_directories].tables;
 	}
 	spin_unlock(&lock);
 	if (pfn == NO_FRAME && (pfn = frame_alloc(0)) != NO_FRAME) {
@@ -80,6 +88,7 @@ bool directory_keep(pfn_t pfn, const uint32_t *slots)
 	bool kept = nr_directories < DIRECTORIES && n <= DIRECTORY_TABLES;
 	if (kept) {
 		directories[nr_directories].pfn = pfn;
+		directories[nr_directories].tables = n;
 		memcpy(directories[nr_directories++].slots, slots, SLOT_WORDS * sizeof(*slots));
 		nr_in_directories += n;
 	}

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copies between kernel and user memory. The access itself finds out whether an address is good: where it faults and
- * mm_fault cannot help, the trap handler looks the instruction up in the table `.fixups` and goes on at its second
- * address, with ECX telling how much was left.
+ * Copies between kernel and user memory. The access itself finds out whether an address
+ * is good. If it faults and mm_fault cannot help, the trap handler looks for the
+ * instruction's address in the table `.fixups`, and execution continues at the second
+ * address of that entry. ECX then tells that something was left to copy.
  */
 #include "mm/vm.h"
 
-static bool user_range(uint32_t address, size_t bytes) { return bytes <= USER_END && address <= USER_END - bytes; }
+static bool user_range(uint32_t address, size_t bytes)
+{
+	return bytes <= USER_END && address <= USER_END - bytes;
+}
 
+/* Result: 0, or -EFAULT if the copy stopped at a bad address. */
 static int copy(void *to, const void *from, size_t bytes)
 {
 	uint32_t left = bytes >> 2;
@@ -36,8 +41,10 @@ int copy_to_user(void *user_to, const void *from, size_t bytes)
 
 int copy_string_from_user(char *to, const char *user_from, size_t size)
 {
-	for (size_t n = 0; n < size;) { /* at most to the end of the page: the next may not be there */
-		uint32_t from = (uint32_t)user_from + n, some = MIN(PAGE_SIZE - (from & ~PAGE_MASK), MIN(size - n, 64u));
+	for (size_t n = 0; n < size;) {
+		/* Not beyond this page: the string may end here, and no page follow. */
+		uint32_t from = (uint32_t)user_from + n, in_page = PAGE_SIZE - (from & ~PAGE_MASK);
+		uint32_t some = MIN(in_page, MIN(size - n, 64u));
 		if (copy_from_user(to + n, (const void *)from, some))
 			return -EFAULT;
 		size_t length = strnlen(to + n, some);

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * User address spaces: a page directory and a sorted list of areas. Pages come on first touch: zeroed, or
- * from a file; after fork they are shared until written. One task uses an address space, so no other CPU needs telling.
+ * User address spaces: a page directory and a sorted list of areas. A page gets its frame
+ * at the first access: zeros, or a file's content. After fork, frames are shared until
+ * one side writes. One task uses an address space, so changes need no lock, and no other
+ * CPU has to be told of them.
+ *
+ * Context of all functions here, unless said otherwise: the process that uses the address
+ * space, or any process if no CPU has it loaded; no spin lock held.
  */
 #ifndef MM_VM_H
 #define MM_VM_H
@@ -11,33 +16,64 @@
 struct vnode;
 struct mm;
 
-/* Kernel's own directory: the model for the upper part of all others, and what kernel tasks run on. */
+/* The kernel's own directory. All others have its upper part; kernel tasks run on it. */
 extern pte_t *kernel_directory;
 
-struct mm *mm_create(void);              /* NULL if memory is out */
-struct mm *mm_fork(struct mm *from);     /* copy-on-write copy of the caller's own; NULL if memory is out */
-void mm_destroy(struct mm *mm);          /* not loaded on any CPU any more */
-mfn_t mm_directory(const struct mm *mm); /* for VO(mmu, load_directory) */
-uint32_t mm_pages(const struct mm *mm);  /* user pages present */
+/* An address space without areas. Result: NULL if memory is out. */
+struct mm *mm_create(void);
+/*
+ * A copy of the current process's address space, copy on write. Result: NULL if memory is
+ * out.
+ */
+struct mm *mm_fork(struct mm *from);
+/* Free an address space that no CPU has loaded. */
+void mm_destroy(struct mm *mm);
+/*
+ * Its directory, for VO(mmu, load_directory). Context: any, with the VO held until the
+ * load.
+ */
+mfn_t mm_directory(const struct mm *mm);
+/* How many frames its page tables hold. Context: any, while the address space lives. */
+uint32_t mm_pages(const struct mm *mm);
 
 /*
- * mm_map - a private mapping. address: page aligned, or 0 to have one chosen; bytes > 0 (rounded up); prot: PROT_;
- * vn: file (a reference is taken) or NULL for zeroed memory; offset: page aligned, in the file; file_bytes: what comes
- * from the file, zeros after it. An occupied fixed address is an error. Result: the address or -EINVAL, -ENOMEM, -EEXIST
- * (as negative int32_t in a uint32_t: addresses are below USER_END).
+ * mm_map - add a private mapping. address: page aligned, or 0 to have a free range
+ * chosen; bytes: above 0, rounded up to pages; prot: PROT_; vn: the file (mm_map takes a
+ * reference), or NULL for zeros; offset: in the file, page aligned; file_bytes: how many
+ * bytes come from the file, zeros follow.
+ * Result: the address, or -EINVAL, -ENOMEM, -EEXIST (the range is not free). An address
+ * above 0x7FFFFFFF is a negative int32_t, too: an error is a value from -EUCLEAN to -1.
  */
-int32_t mm_map(struct mm *mm, uint32_t address, uint32_t bytes, int prot, struct vnode *vn, uint32_t offset, uint32_t file_bytes);
-int mm_unmap(struct mm *mm, uint32_t address, uint32_t bytes);             /* 0, -EINVAL, -ENOMEM */
-int mm_protect(struct mm *mm, uint32_t address, uint32_t bytes, int prot); /* 0, -EINVAL, -ENOMEM (a hole) */
-/* Make a page fault good. error: the CPU's code. Result: 0, -EFAULT (a real fault), -ENOMEM, -EIO. Process context. */
+int32_t mm_map(struct mm *mm, uint32_t address, uint32_t bytes, int prot, struct vnode *vn,
+	       uint32_t offset, uint32_t file_bytes);
+/*
+ * mm_unmap, mm_protect - remove the mappings of a range, or change its access. address:
+ * page aligned; bytes: above 0, rounded up to pages. mm_unmap: parts of the range may be
+ * free.
+ * Result: 0, -EINVAL, -ENOMEM; mm_protect: -ENOMEM, too, if a part of the range is free.
+ */
+int mm_unmap(struct mm *mm, uint32_t address, uint32_t bytes);
+int mm_protect(struct mm *mm, uint32_t address, uint32_t bytes, int prot);
+/*
+ * mm_fault - resolve a page fault. error: the CPU's error code (SDM vol. 3, 4.7).
+ * Result: 0, -EFAULT (the program may not do this), -ENOMEM, or the file's error, as
+ * -EIO. May sleep.
+ */
 int mm_fault(struct mm *mm, uint32_t address, uint32_t error);
 
-/* The page at address, faulted in for writing: its place in the direct map, or NULL. For an address space not in use. */
+/*
+ * mm_touch - the byte at a user address, at its place in the direct map, with its page
+ * made writable first. For an address space that no CPU has loaded. Result: NULL if that
+ * fails.
+ */
 void *mm_touch(struct mm *mm, uint32_t address);
 
 /*
- * Copies between kernel and the current process; every user pointer goes through these. They may fault pages in, and sleep.
- * Result: 0, or -EFAULT with any part copied. copy_string_from_user: length without NUL, -EFAULT, -ENAMETOOLONG.
+ * copy_from_user, copy_to_user, copy_string_from_user - copies between the kernel and the
+ * current process; every user pointer goes through them. They may fault pages in, and
+ * sleep.
+ * Result: 0, or -EFAULT with any part copied. copy_string_from_user, size: of the buffer
+ * `to`; result: the length without NUL, -EFAULT, -ENAMETOOLONG.
  */
 int copy_from_user(void *to, const void *user_from, size_t bytes);
 int copy_to_user(void *user_to, const void *from, size_t bytes);

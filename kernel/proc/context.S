@@ -1,34 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * context_switch(from, to): change stacks. The C ABI's callee-saved registers go onto the old stack, whose pointer is kept in
- * from->kernel_esp (offset 0); to's are popped from its own.
+ * The context switch: from one task's kernel stack to another's.
  *
- *   stack of a sleeping task:  edi esi ebx ebp return-address ...
- *   stack of a new task:       0 0 0 0 task_begin, fn            (task.c lays it out)
+ * context_switch(from, to), called with the run queue's lock held (sched.c):
+ *   1 push the registers that the C ABI has the callee save, onto the stack of `from`
+ *   2 store its stack pointer in from->kernel_esp (offset 0), and load to->kernel_esp
+ *   3 pop these registers from the stack of `to`, and return to where it called context_switch
+ *
+ *   stack of a task that does not run:  edi esi ebx ebp return-address ...
+ *   stack of a new task (task_alloc):   0   0   0   0   task_begin fn
  */
 	.text
 	.globl context_switch
 context_switch:
 	movl 4(%esp), %eax
 	movl 8(%esp), %edx
-	pushl %ebp
+	pushl %ebp /* 1 */
 	pushl %ebx
 	pushl %esi
 	pushl %edi
-	movl %esp, (%eax)
+	movl %esp, (%eax) /* 2 */
 	movl (%edx), %esp
-	popl %edi
+	popl %edi /* 3 */
 	popl %esi
 	popl %ebx
 	popl %ebp
 	ret
 
-	/* A new task: end the switch, then call fn. It never returns here. */
+	/* A new task: complete the context switch to it, then call fn, which never returns. */
 	.globl task_begin
 task_begin:
 	call sched_finish
 	popl %eax
-	xorl %ebp, %ebp
+	xorl %ebp, %ebp /* ends back traces */
 	call *%eax
 
 	.section .note.GNU-stack, "", @progbits

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* ELF headers: every number is checked against the file's size and the address space before it is used. */
+/*
+ * ELF headers. Every number is checked against the file's size and the address space
+ * before it is used.
+ */
 #include "proc/elf.h"
 #include "layout.h"
 
 #define ELF_MAGIC 0x464C457F
-enum { ELFCLASS32 = 1, ELFDATA2LSB = 1, ET_EXEC = 2, EM_386 = 3, PT_LOAD = 1, PF_X = 1, PF_W = 2, PF_R = 4 };
+enum { ELFCLASS32 = 1, ELFDATA2LSB = 1, ET_EXEC = 2, EM_386 = 3 };
+enum { PT_LOAD = 1, PF_X = 1, PF_W = 2, PF_R = 4 };
 
 struct elf_header {
 	uint32_t magic;
@@ -19,22 +23,38 @@ struct elf_program_header {
 };
 
 /* Whether [at, at + bytes) lies within [0, end). */
-static bool within(uint32_t at, uint32_t bytes, uint32_t end) { return at <= end && bytes <= end - at; }
+static bool within(uint32_t at, uint32_t bytes, uint32_t end)
+{
+	return at <= end && bytes <= end - at;
+}
 
-static int add_segment(const struct elf_program_header *p, uint32_t file_bytes, uint32_t limit, struct elf_image *out)
+static int prot_of(const struct elf_program_header *p)
+{
+	return (p->flags & PF_R ? PROT_READ : 0) | (p->flags & PF_W ? PROT_WRITE : 0) |
+	       (p->flags & PF_X ? PROT_EXEC : 0);
+}
+
+/*
+ * Check a segment, widen it to whole pages, and add it to the image. Result: 0, -ENOEXEC.
+ */
+static int add_segment(const struct elf_program_header *p, uint32_t file_bytes, uint32_t limit,
+		       struct elf_image *out)
 {
 	uint32_t shift = p->vaddr & ~PAGE_MASK;
 	if (p->memsz == 0)
 		return 0;
-	if (out->n == ELF_MAX_SEGMENTS || p->filesz > p->memsz || (p->offset & ~PAGE_MASK) != shift ||
-	    !within(p->offset, p->filesz, file_bytes) || p->vaddr < USER_BASE || !within(p->vaddr, p->memsz, limit))
+	if (out->n == ELF_MAX_SEGMENTS || p->filesz > p->memsz)
+		return -ENOEXEC;
+	if ((p->offset & ~PAGE_MASK) != shift || !within(p->offset, p->filesz, file_bytes))
+		return -ENOEXEC;
+	if (p->vaddr < USER_BASE || !within(p->vaddr, p->memsz, limit))
 		return -ENOEXEC;
 	struct elf_segment s = {
 		.start = p->vaddr - shift,
 		.bytes = ROUND_UP(shift + p->memsz, PAGE_SIZE),
 		.offset = p->offset - shift,
 		.file_bytes = p->filesz ? shift + p->filesz : 0,
-		.prot = (p->flags & PF_R ? PROT_READ : 0) | (p->flags & PF_W ? PROT_WRITE : 0) | (p->flags & PF_X ? PROT_EXEC : 0),
+		.prot = prot_of(p),
 	};
 	if (!within(s.start, s.bytes, limit))
 		return -ENOEXEC;
@@ -47,27 +67,33 @@ static int add_segment(const struct elf_program_header *p, uint32_t file_bytes, 
 	return 0;
 }
 
+/* Whether the entry lies in a segment that can be executed. */
 static bool entry_ok(const struct elf_image *image)
 {
 	for (unsigned i = 0; i < image->n; i++) {
 		const struct elf_segment *s = &image->segments[i];
-		if ((s->prot & PROT_EXEC) && image->entry >= s->start && image->entry - s->start < s->bytes)
+		if ((s->prot & PROT_EXEC) && image->entry >= s->start &&
+		    image->entry - s->start < s->bytes)
 			return true;
 	}
 	return false;
 }
 
-int elf_parse(const void *header, uint32_t header_bytes, uint32_t file_bytes, uint32_t limit, struct elf_image *out)
+int elf_parse(const void *header, uint32_t header_bytes, uint32_t file_bytes, uint32_t limit,
+	      struct elf_image *out)
 {
 	const struct elf_header *h = header;
+	const struct elf_program_header *p;
 	header_bytes = MIN(header_bytes, file_bytes);
-	if (header_bytes < sizeof(*h) || h->magic != ELF_MAGIC || h->class != ELFCLASS32 || h->data != ELFDATA2LSB ||
-	    h->type != ET_EXEC || h->machine != EM_386 || h->phentsize != sizeof(struct elf_program_header) || h->phoff % 4 ||
-	    !within(h->phoff, h->phnum * (uint32_t)sizeof(struct elf_program_header), header_bytes))
+	if (header_bytes < sizeof(*h) || h->magic != ELF_MAGIC || h->class != ELFCLASS32 ||
+	    h->data != ELFDATA2LSB || h->type != ET_EXEC || h->machine != EM_386)
+		return -ENOEXEC;
+	if (h->phentsize != sizeof(*p) || h->phoff % 4 ||
+	    !within(h->phoff, h->phnum * (uint32_t)sizeof(*p), header_bytes))
 		return -ENOEXEC;
 	out->entry = h->entry;
 	out->n = 0;
-	const struct elf_program_header *p = (const void *)((const char *)header + h->phoff);
+	p = (const void *)((const char *)header + h->phoff);
 	for (unsigned i = 0; i < h->phnum; i++)
 		if (p[i].type == PT_LOAD && add_segment(&p[i], file_bytes, limit, out))
 			return -ENOEXEC;

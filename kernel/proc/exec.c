@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* exec: build the new program's address space beside the old one, and change over only when nothing can fail any more. */
+/*
+ * exec: build the new program's address space beside the old one, and exchange them when
+ * nothing can fail any more.
+ */
 #include "fs/vnode.h"
 #include "mm/vm.h"
 #include "proc/elf.h"
@@ -8,6 +11,7 @@
 #define STACK_BYTES (256 * 1024)
 #define STACK_START (USER_END - STACK_BYTES)
 
+/* Map the file's segments. *entry: where the program begins. */
 static int load(struct mm *mm, struct vnode *vn, uint32_t *entry)
 {
 	struct elf_image image;
@@ -19,14 +23,15 @@ static int load(struct mm *mm, struct vnode *vn, uint32_t *entry)
 	frame_put(header);
 	for (unsigned i = 0; !error && i < image.n; i++) {
 		const struct elf_segment *s = &image.segments[i];
-		int32_t at = mm_map(mm, s->start, s->bytes, s->prot, s->file_bytes ? vn : NULL, s->offset, s->file_bytes);
+		int32_t at = mm_map(mm, s->start, s->bytes, s->prot, s->file_bytes ? vn : NULL,
+				    s->offset, s->file_bytes);
 		error = at < 0 && at >= -EUCLEAN ? at : 0;
 	}
 	*entry = image.entry;
 	return error;
 }
 
-/* Write to the new program's memory. */
+/* Write to the new program's memory. Result: 0, -ENOMEM. */
 static int put(struct mm *mm, uint32_t address, const void *from, uint32_t bytes)
 {
 	for (uint32_t done = 0, some; done < bytes; done += some) {
@@ -40,12 +45,14 @@ static int put(struct mm *mm, uint32_t address, const void *from, uint32_t bytes
 }
 
 /*
- * The stack as a program finds it (System V ABI, i386, 3-31), from ESP up:
+ * Lay out the stack as a program finds it (System V ABI, i386, 3-31), from *esp up:
  *   argc | argv[0] .. argv[argc-1] | 0 | 0 (no environment) | the strings | USER_END
  */
-static int push_args(struct mm *mm, unsigned argc, const char *args, size_t args_bytes, uint32_t *esp)
+static int push_args(struct mm *mm, unsigned argc, const char *args, size_t args_bytes,
+		     uint32_t *esp)
 {
-	uint32_t strings = (USER_END - args_bytes) & ~3u, sp = strings - (argc + 3) * 4, zeros[2] = { 0, 0 };
+	uint32_t strings = (USER_END - args_bytes) & ~3u, sp = strings - (argc + 3) * 4;
+	const uint32_t zeros[2] = { 0, 0 };
 	int error = put(mm, strings, args, args_bytes);
 	*esp = sp;
 	error = error ? error : put(mm, sp, &argc, 4);
@@ -56,11 +63,14 @@ static int push_args(struct mm *mm, unsigned argc, const char *args, size_t args
 	return error ? error : put(mm, sp + 4, zeros, 8);
 }
 
+/*
+ * Make mm and the new program the current process's; free what belonged to the old one.
+ */
 static void change_over(struct mm *mm, const char *name, uint32_t entry, uint32_t esp)
 {
 	struct task *t = current();
 	struct mm *old = t->mm;
-	vo_hold(); /* no switch while t->mm is not what is loaded */
+	vo_hold(); /* no switch of mode or context while t->mm is not what is loaded */
 	task_set_mm(mm);
 	sched_load_mm(t);
 	vo_release();
@@ -70,8 +80,9 @@ static void change_over(struct mm *mm, const char *name, uint32_t entry, uint32_
 	t->fault_handler = t->fault_restorer = 0;
 	strlcpy(t->name, name, sizeof(t->name));
 	*user_trap_frame(t) = (struct trap_frame){
-		.gs = SEL_UDATA, .fs = SEL_UDATA, .es = SEL_UDATA, .ds = SEL_UDATA, .eip = entry, .cs = SEL_UCODE,
-		.eflags = EFLAGS_IF | EFLAGS_FIXED, .esp = esp, .ss = SEL_UDATA,
+		.gs = SEL_UDATA, .fs = SEL_UDATA, .es = SEL_UDATA, .ds = SEL_UDATA,
+		.eip = entry, .cs = SEL_UCODE, .eflags = EFLAGS_IF | EFLAGS_FIXED,
+		.esp = esp, .ss = SEL_UDATA,
 	};
 }
 
@@ -91,8 +102,10 @@ int task_exec(const char *path, unsigned argc, const char *args, size_t args_byt
 		error = -ENOMEM;
 	error = error ? error : load(mm, vn, &entry);
 	if (!error) {
-		int32_t at = mm_map(mm, STACK_START, STACK_BYTES, PROT_READ | PROT_WRITE, NULL, 0, 0);
-		error = (uint32_t)at == STACK_START ? push_args(mm, argc, args, args_bytes, &esp) : at;
+		int32_t at = mm_map(mm, STACK_START, STACK_BYTES, PROT_READ | PROT_WRITE,
+				    NULL, 0, 0);
+		error = (uint32_t)at == STACK_START ?
+			push_args(mm, argc, args, args_bytes, &esp) : at;
 	}
 	vnode_put(vn);
 	if (!error) {

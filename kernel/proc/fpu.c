@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * x87 and SSE state of programs, switched lazily: CR0.TS is set whenever the FPU does not hold the running task's state, so
- * the first FPU instruction traps (#NM, SDM vol. 3, 2.5 and 14.4) and fetches it. A task that leaves its CPU with its state
- * live saves it, so that it may go on elsewhere. The kernel itself uses no FPU.
+ * The x87 and SSE state of programs, switched lazily. CR0.TS is set whenever the FPU does
+ * not hold the running task's state: then the task's first FPU instruction traps (#NM,
+ * SDM vol. 3, 2.5 and 14.4), and its state is loaded. A task that leaves its CPU saves
+ * its state if that is live, so that it can continue on any CPU. The kernel itself does
+ * not use the FPU.
  */
 #include "mm/frame.h"
 #include "proc/task.h"
 
-#define FPU_BYTES 512
+#define FPU_BYTES 512 /* FXSAVE's; FNSAVE needs 108 */
 #define CPUID_FXSR (1u << 24)
 #define MXCSR_DEFAULT 0x1F80
 
-static uint8_t clean[FPU_BYTES] __attribute__((aligned(16))); /* the state that a program starts with */
+/* The state that a program starts with. */
+static uint8_t clean[FPU_BYTES] __attribute__((aligned(16)));
 static bool has_fxsr;
 
 static void save(void *to)
@@ -26,8 +29,8 @@ static void restore(const void *from)
 {
 	if (has_fxsr)
 		__asm__ volatile("fxrstor (%0)" : : "r"(from) : "memory");
-	else
-		__asm__ volatile("fnclex; frstor (%0)" : : "r"(from) : "memory"); /* frstor traps on what another one left pending */
+	else /* frstor would trap on an exception that another task left pending */
+		__asm__ volatile("fnclex; frstor (%0)" : : "r"(from) : "memory");
 }
 
 void fpu_init(void)
@@ -38,7 +41,7 @@ void fpu_init(void)
 	VO(cpu, fpu_trap)(false);
 	__asm__ volatile("fninit");
 	save(clean);
-	if (has_fxsr) { /* registers 0, MXCSR as after reset (SDM vol. 1, 10.5.1) */
+	if (has_fxsr) { /* all registers 0, MXCSR as after a reset (SDM vol. 1, 10.5.1) */
 		memset(clean + 32, 0, FPU_BYTES - 32);
 		*(uint32_t *)(clean + 24) = MXCSR_DEFAULT;
 	}
@@ -56,17 +59,16 @@ void fpu_use(void)
 		}
 		memcpy(t->fpu, clean, FPU_BYTES);
 	}
-	preempt_disable();
 	vo_hold();
 	VO(cpu, fpu_trap)(false);
 	restore(t->fpu);
 	t->fpu_live = true;
 	vo_release();
-	preempt_enable();
 }
 
 void fpu_leave(struct task *t)
 {
+	ASSERT_PREEMPT_OFF();
 	save(t->fpu);
 	t->fpu_live = false;
 	VO(cpu, fpu_trap)(true);

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Spin locks and mutexes. On one CPU a spin lock is never contended: what protects then is that preemption is off. */
+/*
+ * Spin locks and mutexes. A spin lock keeps out other CPUs by its word, and other tasks
+ * of its own CPU by turning preemption off: with one processor only the second has an
+ * effect.
+ */
 #include "proc/lock.h"
 #include "proc/task.h"
 
@@ -17,22 +21,15 @@ void preempt_enable(void)
 		schedule();
 }
 
-static inline void acquire(struct spinlock *l)
-{
-	while (__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE))
-		while (l->held)
-			__asm__ volatile("pause");
-}
-
 void spin_lock(struct spinlock *l)
 {
 	current()->preempt++;
-	acquire(l);
+	spin_acquire(l);
 }
 
 void spin_unlock(struct spinlock *l)
 {
-	__atomic_store_n(&l->held, 0, __ATOMIC_RELEASE);
+	spin_release(l);
 	preempt_enable();
 }
 
@@ -40,19 +37,20 @@ uint32_t spin_lock_irq(struct spinlock *l)
 {
 	uint32_t flags = VO(irq, save)();
 	current()->preempt++;
-	acquire(l);
+	spin_acquire(l);
 	return flags;
 }
 
 void spin_unlock_irq(struct spinlock *l, uint32_t flags)
 {
-	__atomic_store_n(&l->held, 0, __ATOMIC_RELEASE);
+	spin_release(l);
 	VO(irq, restore)(flags);
 	preempt_enable();
 }
 
 void mutex_lock(struct mutex *m)
 {
+	ASSERT_MAY_SLEEP();
 	spin_lock(&m->lock);
 	ASSERT(m->owner != current());
 	while (m->owner)
@@ -80,3 +78,21 @@ void mutex_unlock(struct mutex *m)
 		wake_one(&m->waiters);
 	spin_unlock(&m->lock);
 }
+
+#ifdef DEBUG
+/*
+ * The owner is a CPU, not a task: the run queue's lock is taken by one task and released
+ * by the next.
+ */
+unsigned spin_owner_here(void) { return 1 + this_cpu(); }
+
+bool spin_held_here(const struct spinlock *l) { return l->owner == spin_owner_here(); }
+
+bool mutex_held_here(const struct mutex *m) { return m->owner == current(); }
+
+bool task_may_sleep(void) { return current()->preempt == 0; }
+
+bool irqs_are_off(void) { return !VO(irq, enabled)(); }
+
+bool preempt_is_off(void) { return current()->preempt > 0 || irqs_are_off(); }
+#endif

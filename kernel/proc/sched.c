@@ -1,47 +1,54 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The scheduler: one queue of ready tasks for all CPUs, served in turn. `lock` covers the queue, every task's state and
- * all wait queues; it is held across context_switch and released by the task that runs next, so that no other CPU
- * can take up a task, or free it, while its stack is still in use.
+ * The scheduler: one queue of ready tasks for all CPUs, served in turn. The run queue's
+ * lock covers the queue, every task's state and all wait queues. One task takes it before
+ * context_switch, and the task that runs next releases it: so no other CPU can run or
+ * free a task whose stack is still in use.
  */
 #include "dev/dev.h"
 #include "mm/vm.h"
 #include "proc/task.h"
 
-#define SLICE_TICKS 2
+#define SLICE_TICKS 2 /* a task's time slice */
 
 unsigned nr_cpus = 1;
 
-static struct spinlock lock;
+static struct spinlock lock; /* the run queue's: of all that follows */
 static struct { struct task *first, *last; } ready;
-static struct wait_queue sleepers; /* of sleep_ms, soonest first */
+static struct wait_queue sleepers; /* tasks in sleep_ms, by wake_time */
 static struct task *idle_tasks[MAX_CPUS];
-static struct task *preempted;
+static struct task *preempted; /* list, by preempted_next */
 static uint32_t idle_cpus; /* bits of the CPUs that run their idle task */
 
-/* Save the callee-saved registers on the stack of `from` and go on where `to` stopped (switch.S). */
+/* Save this context on the stack of `from`, and continue that of `to` (context.S). */
 void context_switch(struct task *from, struct task *to);
 
-/* The scheduler's own lock and unlock: interrupts off, no rescheduling. */
+/*
+ * Take and release the run queue's lock. Interrupts are off while it is held. Its release
+ * does not reschedule.
+ */
 static uint32_t sched_lock(void)
 {
 	uint32_t flags = VO(irq, save)();
-	while (__atomic_exchange_n(&lock.held, 1, __ATOMIC_ACQUIRE))
-		while (lock.held)
-			__asm__ volatile("pause");
+	spin_acquire(&lock);
 	return flags;
 }
 
 static void sched_unlock(uint32_t flags)
 {
-	__atomic_store_n(&lock.held, 0, __ATOMIC_RELEASE);
+	spin_release(&lock);
 	VO(irq, restore)(flags);
 }
 
-static void hazard_set(struct task *t, uint32_t bits) { __atomic_fetch_or(&t->hazard, bits, __ATOMIC_RELAXED); }
+static void hazard_set(struct task *t, uint32_t bits)
+{
+	__atomic_fetch_or(&t->hazard, bits, __ATOMIC_RELAXED);
+}
 
+/* Append t to the run queue. With the lock held. */
 static void enqueue(struct task *t)
 {
+	ASSERT_HELD(&lock);
 	t->state = TASK_READY;
 	t->next = NULL;
 	if (ready.first)
@@ -51,7 +58,10 @@ static void enqueue(struct task *t)
 	ready.last = t;
 }
 
-/* Ready under the lock. An idle CPU is told, unless this one is idle itself and has nothing else to do. */
+/*
+ * Append t to the run queue, and wake an idle CPU for it, unless this CPU is idle and has
+ * nothing else to run. With the lock held.
+ */
 static void make_ready(struct task *t)
 {
 	uint32_t self = 1u << this_cpu(), others = idle_cpus & ~self;
@@ -59,7 +69,7 @@ static void make_ready(struct task *t)
 	enqueue(t);
 	if (unlikely(others && !mine)) {
 		unsigned cpu = (unsigned)__builtin_ctz(others);
-		idle_cpus &= ~(1u << cpu); /* the next one wakes another */
+		idle_cpus &= ~(1u << cpu); /* so that the next call wakes another CPU */
 		VO(irq, send)(cpu, VEC_RESCHED);
 	}
 }
@@ -71,14 +81,17 @@ mfn_t task_directory(const struct task *t)
 
 void sched_load_mm(struct task *t)
 {
+	ASSERT_PREEMPT_OFF();
 	mfn_t directory = task_directory(t);
 	VO(mmu, load_directory)(directory);
 }
 
-/* --- tasks that are not running but have frames of interrupted kernel code: few, and a mode switch must find them --- */
+/* --- the preempted: tasks that left their CPU with trap_frames --- */
+/* They are few. A mode switch must find them, because it changes what the frames hold. */
 
 static void preempted_add(struct task *t)
 {
+	ASSERT_HELD(&lock);
 	t->preempted_next = preempted;
 	t->preempted_at = &preempted;
 	if (preempted)
@@ -88,6 +101,7 @@ static void preempted_add(struct task *t)
 
 static void preempted_remove(struct task *t)
 {
+	ASSERT_HELD(&lock);
 	*t->preempted_at = t->preempted_next;
 	if (t->preempted_next)
 		t->preempted_next->preempted_at = t->preempted_at;
@@ -100,11 +114,16 @@ void sched_each_preempted(void (*fn)(struct task *t))
 		fn(t);
 }
 
-/* With the lock held and the state of the current task set. */
+/*
+ * Run the first task of the run queue, or this CPU's idle task. Returns when the current
+ * task runs again, perhaps on another CPU. With the lock held, and the current task's
+ * state set.
+ */
 static void switch_away(void)
 {
 	struct task *prev = current(), *next = ready.first;
 	unsigned cpu = prev->cpu;
+	ASSERT_HELD(&lock);
 	__atomic_fetch_and(&prev->hazard, ~(uint32_t)HAZARD_RESCHED, __ATOMIC_RELAXED);
 	ASSERT(prev->guard == TASK_GUARD);
 	if (next)
@@ -147,7 +166,7 @@ void schedule(void)
 	sched_unlock(flags);
 }
 
-void sched_finish(void) { sched_unlock(EFLAGS_IF); }
+void sched_finish(void) { sched_unlock(EFLAGS_IF); } /* with interrupts on */
 
 bool task_in_vo(const struct task *t)
 {
@@ -160,6 +179,7 @@ bool task_in_vo(const struct task *t)
 void preempt_check(void)
 {
 	struct task *t = current();
+	ASSERT_IRQS_OFF();
 	if (t->preempt == 0 && t->hazard & HAZARD_RESCHED && !task_in_vo(t))
 		schedule();
 }
@@ -171,8 +191,9 @@ void sched_ready(struct task *t)
 	sched_unlock(flags);
 }
 
-/* --- sleep and wake up --- */
+/* --- sleeping and waking --- */
 
+/* Append t to a wait queue. With the lock held. */
 static void wait_add(struct wait_queue *q, struct task *t)
 {
 	struct task **at = &q->first;
@@ -182,6 +203,7 @@ static void wait_add(struct wait_queue *q, struct task *t)
 	*at = t;
 }
 
+/* Take t out of the wait queue that it sleeps in. With the lock held. */
 static void wait_remove(struct task *t)
 {
 	struct task **at = &t->waiting_on->first;
@@ -194,6 +216,7 @@ static void wait_remove(struct task *t)
 static int wait(struct wait_queue *q, struct spinlock *l, bool killable)
 {
 	struct task *t = current();
+	ASSERT_HELD(l);
 	ASSERT(t->preempt == 1);
 	uint32_t flags = sched_lock();
 	if (killable && t->hazard & HAZARD_KILLED) {
@@ -204,11 +227,10 @@ static int wait(struct wait_queue *q, struct spinlock *l, bool killable)
 	t->killable = killable;
 	t->waiting_on = q;
 	wait_add(q, t);
-	__atomic_store_n(&l->held, 0, __ATOMIC_RELEASE);
+	spin_release(l);
 	switch_away();
 	sched_unlock(flags);
-	while (__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE)) /* preemption stayed off, as l's holder had it */
-		__asm__ volatile("pause");
+	spin_acquire(l); /* preemption has stayed off since l was taken */
 	return killable && t->hazard & HAZARD_KILLED ? -EINTR : 0;
 }
 
@@ -216,6 +238,7 @@ int wait_on(struct wait_queue *q, struct spinlock *l) { return wait(q, l, true);
 
 void wait_on_unkillable(struct wait_queue *q, struct spinlock *l) { wait(q, l, false); }
 
+/* Wake the first task in the queue; there is one. With the lock held. */
 static void wake_first(struct wait_queue *q)
 {
 	struct task *t = q->first;
@@ -226,6 +249,7 @@ static void wake_first(struct wait_queue *q)
 
 void wake_all(struct wait_queue *q)
 {
+	ASSERT_PREEMPT_OFF();
 	uint32_t flags = sched_lock();
 	while (q->first)
 		wake_first(q);
@@ -234,6 +258,7 @@ void wake_all(struct wait_queue *q)
 
 void wake_one(struct wait_queue *q)
 {
+	ASSERT_PREEMPT_OFF();
 	uint32_t flags = sched_lock();
 	if (q->first)
 		wake_first(q);
@@ -243,6 +268,7 @@ void wake_one(struct wait_queue *q)
 int sleep_ms(uint32_t ms)
 {
 	struct task *t = current(), **at;
+	ASSERT_MAY_SLEEP();
 	t->wake_time = VO(time, now)() + (uint64_t)ms * 1000000;
 	uint32_t flags = sched_lock();
 	bool killed = t->hazard & HAZARD_KILLED;
@@ -263,6 +289,7 @@ int sleep_ms(uint32_t ms)
 void sched_tick(void)
 {
 	struct task *t = current();
+	ASSERT_IRQS_OFF();
 	t->runtime_ticks++;
 	if (!t->idle && --t->slice <= 0)
 		hazard_set(t, HAZARD_RESCHED);
@@ -285,7 +312,7 @@ void sched_kill(struct task *t)
 		wait_remove(t);
 		make_ready(t);
 	} else if (t->state == TASK_RUNNING && t->cpu != this_cpu()) {
-		VO(irq, send)(t->cpu, VEC_RESCHED); /* its way back to user mode sees the hazard */
+		VO(irq, send)(t->cpu, VEC_RESCHED); /* makes it test its hazard word */
 	}
 	sched_unlock(flags);
 }
@@ -293,11 +320,12 @@ void sched_kill(struct task *t)
 void sched_die(struct spinlock *l)
 {
 	struct task *t = current();
+	ASSERT_HELD(l);
 	sched_lock();
 	t->state = TASK_ZOMBIE;
 	while (t->parent->child_ended.first)
 		wake_first(&t->parent->child_ended);
-	__atomic_store_n(&l->held, 0, __ATOMIC_RELEASE);
+	spin_release(l);
 	switch_away();
 	panic("a zombie ran");
 }
@@ -318,7 +346,7 @@ void sched_init_cpu(unsigned cpu)
 	memset(t, 0, sizeof(*t));
 	t->cpu = cpu;
 	t->idle = true;
-	t->preempt = 1; /* an interrupt never switches away from idle: its loop does */
+	t->preempt = 1; /* no interrupt takes the CPU away: the idle loop gives it */
 	t->state = TASK_RUNNING;
 	t->guard = TASK_GUARD;
 	snprintf(t->name, sizeof(t->name), "idle%u", cpu);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* System calls: the table that the entry code calls through, and the calls on processes, memory and time. */
+/*
+ * System calls: the table that the entry code uses, and the calls on processes, memory
+ * and time. What each call does is described in syscalls.def.
+ */
 #include "dev/dev.h"
 #include "fs/file.h"
 #include "mm/vm.h"
@@ -12,7 +15,8 @@ static int sys_fork(void) { return task_fork(); }
 static int sys_waitpid(uint32_t pid, uint32_t status, uint32_t options)
 {
 	int s = 0, result;
-	if (status && copy_to_user((void *)status, &s, sizeof(s))) /* before a child is lost */
+	/* A bad address must be found before the child is freed. */
+	if (status && copy_to_user((void *)status, &s, sizeof(s)))
 		return -EFAULT;
 	result = task_wait((int)pid, &s, (int)options);
 	if (result > 0 && status)
@@ -20,7 +24,10 @@ static int sys_waitpid(uint32_t pid, uint32_t status, uint32_t options)
 	return result;
 }
 
-/* The strings of argv, one after the other: how many, or an error. */
+/*
+ * Copy the strings of argv into args, one after the other. *bytes: their size in all.
+ * Result: how many, or an error.
+ */
 static int copy_args(uint32_t argv, char *args, size_t *bytes)
 {
 	for (int argc = 0;; argc++) {
@@ -29,7 +36,8 @@ static int copy_args(uint32_t argv, char *args, size_t *bytes)
 			return -EFAULT;
 		if (!s)
 			return argc;
-		int length = copy_string_from_user(args + *bytes, (const char *)s, ARG_BYTES_MAX - *bytes);
+		int length = copy_string_from_user(args + *bytes, (const char *)s,
+						   ARG_BYTES_MAX - *bytes);
 		if (length < 0)
 			return length == -ENAMETOOLONG ? -E2BIG : length;
 		*bytes += (size_t)length + 1;
@@ -38,7 +46,7 @@ static int copy_args(uint32_t argv, char *args, size_t *bytes)
 
 static int sys_exec(uint32_t path, uint32_t argv)
 {
-	enum { ORDER = 3 }; /* arguments, then the path */
+	enum { ORDER = 3 }; /* of the buffer: arguments, then the path */
 	_Static_assert(ARG_BYTES_MAX + PATH_MAX <= PAGE_SIZE << ORDER, "fits");
 	pfn_t pfn = frame_alloc(ORDER);
 	if (pfn == NO_FRAME)
@@ -78,7 +86,10 @@ static int sys_mmap(uint32_t address, uint32_t bytes, uint32_t prot, uint32_t fd
 	return mm_map(current()->mm, address, bytes, (int)prot, vn, offset, MIN(file_bytes, bytes));
 }
 
-static int sys_munmap(uint32_t address, uint32_t bytes) { return mm_unmap(current()->mm, address, bytes); }
+static int sys_munmap(uint32_t address, uint32_t bytes)
+{
+	return mm_unmap(current()->mm, address, bytes);
+}
 
 static int sys_mprotect(uint32_t address, uint32_t bytes, uint32_t prot)
 {

@@ -1,29 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of a task: created or forked, found by its pid, killed, ended, waited for. A pid's place in the table is
- * pid % MAX_TASKS, so that finding a task takes one look; a pid whose place is taken is skipped.
+ * The life of a task: it is created or forked, found by its pid, killed, ended, and
+ * waited for. A pid's place in the task table is pid % MAX_TASKS, so finding a task takes
+ * one look. A pid whose place is taken is skipped.
  */
 #include "fs/file.h"
 #include "mm/vm.h"
 #include "proc/task.h"
 
+/* Of the table, and of the tasks' relations. Ctrl-C takes it in an interrupt handler. */
+static struct spinlock tasks_lock;
 static struct task *tasks[MAX_TASKS];
-static struct spinlock tasks_lock; /* table and family relations; taken with interrupts off: Ctrl-C looks in the table */
 static unsigned nr_tasks;
 static int next_pid = 1;
 
-void task_begin(void);     /* switch.S */
-void task_enter_user(void); /* trap/entry.S: to user mode with the registers at the top of the stack */
+void task_begin(void);      /* context.S */
+void task_enter_user(void); /* trap/entry.S: to user mode with the task's user_trap_frame */
 
+/* The task with this pid, or NULL. With tasks_lock held. */
 static struct task *find(int pid)
 {
+	ASSERT_HELD(&tasks_lock);
 	struct task *t = pid > 0 ? tasks[pid % MAX_TASKS] : NULL;
 	return t && t->pid == pid ? t : NULL;
 }
 
 struct task *task_first(void) { return tasks[1]; }
 
-/* A task with a stack that will begin in fn; not in the table yet. */
+/*
+ * A task whose stack begins in fn. It is not in the table yet. Result: NULL if memory is
+ * out.
+ */
 static struct task *task_alloc(void (*fn)(void))
 {
 	pfn_t pfn = frame_alloc(TASK_STACK_ORDER);
@@ -44,12 +51,16 @@ static struct task *task_alloc(void (*fn)(void))
 
 static void task_free(struct task *t) { frame_free(virt_to_pfn(t), TASK_STACK_ORDER); }
 
-/* Give the task a pid and a parent. Result: 0, -EAGAIN; -EINTR if the parent was killed: a child would escape a kill of its group. */
+/*
+ * Give the task a pid and a parent. Result: 0, -EAGAIN if there is no free pid, -EINTR if
+ * the parent was killed: when its group is killed, the new child must not survive.
+ */
 static int task_enter(struct task *t, struct task *parent)
 {
 	uint32_t flags = spin_lock_irq(&tasks_lock);
 	int error = parent && parent->hazard & HAZARD_KILLED ? -EINTR : -EAGAIN;
-	if (error == -EAGAIN && nr_tasks < MAX_TASKS - 1) { /* place 0 stays empty: pids end in it only after a whole turn */
+	/* Place 0 stays empty. The search ends, because some other place is free. */
+	if (error == -EAGAIN && nr_tasks < MAX_TASKS - 1) {
 		while (tasks[next_pid % MAX_TASKS] || next_pid % MAX_TASKS == 0)
 			next_pid = next_pid >= 0x3FFFFFFF ? 2 : next_pid + 1;
 		t->pid = next_pid++;
@@ -108,9 +119,10 @@ int task_fork(void)
 	return error;
 }
 
-/* Children of an ending task become init's. With tasks_lock held. */
+/* The children of an ending task become init's. With tasks_lock held. */
 static void give_children_away(struct task *t)
 {
+	ASSERT_HELD(&tasks_lock);
 	struct task *init = task_first();
 	bool zombie = false;
 	while (t->children) {
@@ -128,6 +140,7 @@ static void give_children_away(struct task *t)
 
 void task_set_mm(struct mm *mm)
 {
+	ASSERT_PREEMPT_OFF();
 	uint32_t flags = spin_lock_irq(&tasks_lock);
 	current()->mm = mm;
 	spin_unlock_irq(&tasks_lock, flags);
@@ -140,7 +153,7 @@ void task_exit(int wait_status)
 		panic("init ended with status %#x", wait_status);
 	files_close(t);
 	struct mm *mm = t->mm;
-	vo_hold(); /* no switch while t->mm is not what is loaded */
+	vo_hold(); /* no switch of mode or context while t->mm is not what is loaded */
 	task_set_mm(NULL);
 	fpu_drop(t);
 	sched_load_mm(t);
@@ -152,9 +165,13 @@ void task_exit(int wait_status)
 	sched_die(&tasks_lock);
 }
 
-/* Take an ended child out of the table. With tasks_lock held. */
+/*
+ * Take an ended child out of the table and its parent's list, where *at refers to it.
+ * With tasks_lock held.
+ */
 static void unlink_child(struct task *t, struct task **at)
 {
+	ASSERT_HELD(&tasks_lock);
 	*at = t->sibling;
 	tasks[t->pid % MAX_TASKS] = NULL;
 	nr_tasks--;
@@ -214,8 +231,12 @@ int task_kill(int pid)
 		if (tasks[i] && tasks[i]->pgid == -pid && tasks[i]->state != TASK_ZOMBIE)
 			result = 0;
 	struct task *t = find(pid);
+	/*
+	 * Init and kernel tasks have no parent. (No mm is no sign: an ending process has
+	 * none.)
+	 */
 	if (t && t->state != TASK_ZOMBIE)
-		result = t->parent ? 0 : -EPERM; /* init and kernel tasks have none; an ending process has no mm */
+		result = t->parent ? 0 : -EPERM;
 	if (t && result == 0)
 		sched_kill(t);
 	spin_unlock_irq(&tasks_lock, flags);
@@ -239,7 +260,11 @@ int task_set_group(int pid, int pgid)
 void task_hazard(void)
 {
 	struct task *t = current();
-	VO(irq, enable)(); /* IRET does it natively; but after an attach meanwhile the program would go on with virtual IF 0 */
+	/*
+	 * The program's IRET turns interrupts on in native mode only. If an attach came
+	 * before it, the program would run with virtual IF 0.
+	 */
+	VO(irq, enable)();
 	if (t->hazard & HAZARD_KILLED)
 		task_exit(WSTATUS_KILLED);
 	if (t->hazard & HAZARD_RESCHED)
@@ -254,9 +279,10 @@ int task_list_show(char *buf, size_t size)
 	for (unsigned i = 0; i < MAX_TASKS; i++) {
 		const struct task *t = tasks[i];
 		if (t)
-			n += (size_t)snprintf(buf + MIN(n, size), size - MIN(n, size), "%d %d %d %s %u %u %u %s\n", t->pid,
-					      t->ppid, t->pgid, states[t->state], t->cpu,
-					      (uint32_t)t->runtime_ticks, t->mm ? mm_pages(t->mm) : 0, t->name);
+			n += (size_t)snprintf(buf + MIN(n, size), size - MIN(n, size),
+					      "%d %d %d %s %u %u %u %s\n", t->pid, t->ppid, t->pgid,
+					      states[t->state], t->cpu, (uint32_t)t->runtime_ticks,
+					      t->mm ? mm_pages(t->mm) : 0, t->name);
 	}
 	spin_unlock_irq(&tasks_lock, flags);
 	return (int)n;
