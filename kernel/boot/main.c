@@ -75,6 +75,7 @@ void kmain(uint32_t magic, uint32_t info)
 	char test[16];
 	vo = native_vo;
 	sched_init_cpu(0);
+	log_console = console_write;
 	serial_init();
 	boot_parse(magic, info);
 	smp_place_trampoline();
