@@ -190,7 +190,10 @@ int sys_fstat(uint32_t fd, uint32_t to)
 	return copy_to_user((void *)to, &st, sizeof(st));
 }
 
-/* Records are collected in a kernel buffer, and copied after readdir() has unlocked the file system. */
+/*
+ * Records are collected in a kernel buffer, and copied after readdir() has unlocked the
+ * file system.
+ */
 struct getdents {
 	struct dirent_sink sink;
 	char *buf;
