@@ -12,9 +12,8 @@
 #include "x86.h"
 
 /*
- * printk - print to the kernel log (kept for /proc/kmsg) and to the console, at most 255
- * characters. fmt: %d %i %u %x %X %p %c %s %%, with 0, -, #, width and precision (also
- * *), l, ll and z. Context: any. Takes no lock itself; log_console may.
+ * printk - print to the kernel log (kept for /proc/kmsg) and to the console: at most 255
+ * characters, fmt as for snprintf(). Takes no lock, but log_console may. Context: any.
  */
 void printk(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
