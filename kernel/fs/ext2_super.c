@@ -91,49 +91,60 @@ static int hold_descriptors(struct ext2 *fs)
 	return 0;
 }
 
-static int mount(struct ext2 *fs, struct blockdev *dev, struct vnode **root)
+/* Read the superblock and check it; what is wrong with it is printed. */
+static int read_super(struct blockdev *dev, struct ext2_super *s)
 {
 	char *sectors = kmalloc(2 * SECTOR);
 	int error = sectors ? dev->read(dev, SUPER_OFFSET / SECTOR, 2, sectors) : -ENOMEM;
-	struct ext2_super s;
 	if (!error)
-		memcpy(&s, sectors, sizeof(s));
+		memcpy(s, sectors, sizeof(*s));
 	kfree(sectors);
 	if (error)
 		return error;
-	const char *bad = bad_super(&s, dev);
-	if (bad) {
+	const char *bad = bad_super(s, dev);
+	if (bad)
 		printk("ext2: %s: %s\n", dev->name, bad);
-		return -EINVAL;
-	}
-	fs->block_bytes = 1024u << s.log_block_size;
-	fs->nr_groups = DIV_UP(s.blocks_count - s.first_data_block, s.blocks_per_group);
-	fs->inode_bytes = s.revision ? s.inode_size : 128;
-	fs->first_inode = s.revision ? MAX(s.first_inode, 11u) : 11;
-	fs->has_types = s.revision && s.incompat & EXT2_INCOMPAT_FILETYPE;
-	fs->time_offset = MAX(s.wtime, 1u);
-	bcache_init(&fs->cache, dev, fs->block_bytes);
-	bcache_enter(&fs->cache);
-	error = bcache_get(&fs->cache, SUPER_OFFSET / fs->block_bytes, &fs->super_block);
-	if (!error) {
-		char *super = fs->super_block->data + SUPER_OFFSET % fs->block_bytes;
-		fs->super = (struct ext2_super *)super;
-		fs->block_hint = s.first_data_block;
-		error = hold_descriptors(fs);
-	}
+	return bad ? -EINVAL : 0;
+}
+
+/* Hold the superblock and the group descriptors, and get the root directory. */
+static int hold_all(struct ext2 *fs, struct vnode **root)
+{
+	int error = bcache_get(&fs->cache, SUPER_OFFSET / fs->block_bytes, &fs->super_block);
+	if (error)
+		return error;
+	char *super = fs->super_block->data + SUPER_OFFSET % fs->block_bytes;
+	fs->super = (struct ext2_super *)super;
+	fs->block_hint = fs->super->first_data_block;
+	error = hold_descriptors(fs);
 	error = error ? error : ext2_inode_get(fs, EXT2_ROOT, root);
 	if (!error && ((*root)->mode & S_IFMT) != S_IFDIR)
 		error = -EUCLEAN;
+	return error;
+}
+
+int ext2_mount(struct blockdev *dev, struct vnode **root)
+{
+	struct ext2 *fs = &filesystem;
+	struct ext2_super s;
+	int error = read_super(dev, &s);
+	if (error)
+		return error;
+	*fs = (struct ext2){
+		.block_bytes = 1024u << s.log_block_size,
+		.nr_groups = DIV_UP(s.blocks_count - s.first_data_block, s.blocks_per_group),
+		.inode_bytes = s.revision ? s.inode_size : 128,
+		.first_inode = s.revision ? MAX(s.first_inode, 11u) : 11,
+		.has_types = s.revision && s.incompat & EXT2_INCOMPAT_FILETYPE,
+		.time_offset = MAX(s.wtime, 1u),
+	};
+	bcache_init(&fs->cache, dev, fs->block_bytes);
+	bcache_enter(&fs->cache);
+	error = hold_all(fs, root);
 	if (error)
 		printk("ext2: %s: damaged (error %d); check it with e2fsck\n", dev->name, error);
 	bcache_leave(&fs->cache);
 	if (error)
 		bcache_drop(&fs->cache);
 	return error;
-}
-
-int ext2_mount(struct blockdev *dev, struct vnode **root)
-{
-	memset(&filesystem, 0, sizeof(filesystem));
-	return mount(&filesystem, dev, root);
 }

@@ -29,10 +29,7 @@ void trap_panic(const struct trap_frame *regs, uint32_t address)
 		  user ? "a program" : "the kernel", name, offset);
 }
 
-/*
- * If a user copy was interrupted, go on where that copy returns its error
- * (mm/usercopy.c).
- */
+/* If the fault hit a user copy, go on where the copy returns its error (mm/usercopy.c). */
 static bool fix_up(struct trap_frame *regs)
 {
 	for (const struct fixup *f = fixups_start; f < fixups_end; f++)
@@ -84,7 +81,7 @@ static void interrupt(unsigned vector)
 void trap_handle(struct trap_frame *regs)
 {
 	unsigned vector = regs->vector;
-	if (!from_user(regs)) {
+	if (!from_user(regs)) { /* chained, so that a mode switch finds the CS in it (entry.S) */
 		regs->outer = (uint32_t)current()->trap_frames;
 		current()->trap_frames = regs;
 	}
