@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The system-call ABI: what kernel and programs agree on. Numbers are stable; new ones are only added.
+ * The system-call ABI: what kernel and programs agree on. Numbers are stable; new ones are
+ * only added.
  *
- * Calling convention: `int 0x80`, number in EAX, arguments in EBX, ECX, EDX, ESI, EDI; the result comes back in EAX,
- * a negative errno value on error. All other registers are preserved. syscalls.def lists the calls.
+ * Calling convention: `int 0x80`, with the number in EAX and the arguments in EBX, ECX,
+ * EDX, ESI, EDI. The result is in EAX, a negative errno value on error. All other registers
+ * are preserved. syscalls.def lists the calls.
  */
 #ifndef ABI_H
 #define ABI_H
 
 #define SYSCALL_VECTOR 0x80
 
-/* Error numbers: the values that Linux uses on i386, so that they read familiarly. */
+/* Error numbers, with Linux's values on i386, which readers know. */
 #define EPERM 1
 #define ENOENT 2
 #define ESRCH 3
 #define EINTR 4
 #define EIO 5
-#define ENXIO 6
 #define E2BIG 7
 #define ENOEXEC 8
 #define EBADF 9
@@ -64,7 +65,8 @@ enum { PROT_NONE = 0, PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4 };
 #define WNOHANG 1 /* waitpid option */
 
 enum { /* st_mode, as ext2 stores it */
-	S_IFMT = 0xF000, S_IFDIR = 0x4000, S_IFREG = 0x8000, S_IFCHR = 0x2000, S_IFIFO = 0x1000, S_IFLNK = 0xA000,
+	S_IFMT = 0xF000, S_IFDIR = 0x4000, S_IFREG = 0x8000, S_IFCHR = 0x2000, S_IFIFO = 0x1000,
+	S_IFLNK = 0xA000,
 };
 
 struct stat {
@@ -72,33 +74,35 @@ struct stat {
 	uint16_t st_mode, st_nlink;
 	uint32_t st_size;   /* bytes */
 	uint32_t st_blocks; /* 512-byte units */
-	uint32_t st_mtime;  /* seconds since boot */
+	uint32_t st_mtime;  /* seconds since 1970; the clock starts at the image's last change */
 };
 
-struct dirent { /* getdents() fills whole records, each d_reclen bytes long (a multiple of 4) */
+struct dirent { /* getdents() fills whole records */
 	uint32_t d_ino;
-	uint16_t d_reclen;
-	uint8_t d_type; /* S_IFMT bits >> 12 */
-	char d_name[];  /* ends with NUL */
+	uint16_t d_reclen; /* bytes of this record, a multiple of 4 */
+	uint8_t d_type;    /* S_IFMT bits >> 12 */
+	char d_name[];     /* ends with NUL */
 };
 
 enum { NAME_MAX = 255, PATH_MAX = 1024, OPEN_MAX = 32, ARG_BYTES_MAX = 16384 };
 
 /*
- * A user fault as its handler (system call on_fault) gets it, on the program's own stack:
- * handler(struct fault_context *). Returning reaches the restorer given to on_fault, which calls
- * fault_return(context); the registers then are those in the context, changed or not.
+ * A fault of a program, as the program's handler gets it: the kernel puts the context on
+ * the program's stack, and calls handler(struct fault_context *) there. The handler returns
+ * to the restorer, which calls fault_return(context); the program goes on with the
+ * registers of the context, which the handler may have changed. System call on_fault names
+ * handler and restorer.
  */
 struct fault_context {
 	uint32_t vector, error, address; /* exception number, error code, CR2 of a page fault */
 	uint32_t edi, esi, ebp, ebx, edx, ecx, eax, eip, eflags, esp;
 };
 
-/* Exit status from wait(): WEXITSTATUS for exit(), or the cause of death. */
+/* Status that waitpid() stores: the code of exit(), or what ended the process. */
 #define WSTATUS_EXIT(code) (((code) & 0xFF) << 8)
-#define WSTATUS_KILLED 9                       /* by kill() or Ctrl-C */
-#define WSTATUS_FAULT(vector) (0x40 | (vector)) /* by an exception, 0 <= vector < 32 */
-#ifndef WIFEXITED /* host tests: the C library's read the same */
+#define WSTATUS_KILLED 9                        /* kill() or Ctrl-C */
+#define WSTATUS_FAULT(vector) (0x40 | (vector)) /* an exception, 0 <= vector < 32 */
+#ifndef WIFEXITED /* in host tests the C library has macros with this meaning */
 #define WIFEXITED(s) (((s) & 0x7F) == 0)
 #define WEXITSTATUS(s) (((s) >> 8) & 0xFF)
 #endif

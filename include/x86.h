@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the i386 itself defines: control bits, selectors, descriptors, vectors (SDM vol. 3). For C and assembly. */
+/*
+ * What the processor defines: control bits, descriptors, exceptions (SDM vol. 3); and the
+ * selectors and interrupt vectors that we choose in its tables. For C and assembly.
+ */
 #ifndef X86_H
 #define X86_H
 
@@ -37,7 +40,7 @@
 #define PTE_D 0x40
 #define PTE_PS 0x80
 #define PTE_G 0x100
-#define PTE_AVL 0xE00 /* ours to use */
+#define PTE_AVL 0xE00 /* ignored by the processor, for software */
 #define PAGE_SHIFT 12
 #define PAGE_SIZE 4096
 #define PAGE_MASK 0xFFFFF000
@@ -48,13 +51,16 @@
 #define PF_USER 0x4
 #define PF_RESERVED 0x8
 
-/* Selectors. Indices are the same in both modes; only the DPL of the kernel's changes (docs/machine.md). */
+/*
+ * Selectors. Both modes use the same indices; only the DPL of the kernel's segments differs
+ * (docs/machine.md).
+ */
 #define SEL_KCODE 0x08
 #define SEL_KDATA 0x10
 #define SEL_UCODE 0x1B
 #define SEL_UDATA 0x23
 #define SEL_TSS 0x28
-#define SEL_DF_TSS 0x30 /* task of the double-fault handler */
+#define SEL_DF_TSS 0x30 /* the double-fault handler's task */
 #define GDT_ENTRIES 7
 
 /* Exceptions (SDM vol. 3, 6.3) and the interrupt vectors that we choose */
@@ -75,10 +81,11 @@
 #define VEC_IRQ 0x20      /* ISA interrupt line n arrives at VEC_IRQ + n */
 #define NR_IRQ 16
 #define VEC_TIMER 0xEF    /* this CPU's tick */
-#define VEC_RESCHED 0xF0  /* IPI: look at the run queue */
-#define VEC_HALT 0xF1     /* IPI: stop for ever (panic, shutdown) */
-#define VEC_SWITCH 0xF2   /* the dedicated vector of the mode switch */
-#define VEC_FLUSH 0xF3     /* IPI among VMMs: drop all TLB entries. May still be under way when the kernel is native again */
+#define VEC_RESCHED 0xF0  /* IPI: a task is ready */
+#define VEC_HALT 0xF1     /* IPI: stop for ever, because of a panic */
+#define VEC_SWITCH 0xF2   /* IPI: join a mode switch */
+/* IPI of the VMM to its other CPUs: drop all TLB entries. It may still arrive after detach. */
+#define VEC_FLUSH 0xF3
 #define VEC_SPURIOUS 0xFF
 /* Exceptions for which the CPU pushes an error code, as bits (SDM vol. 3, 6.13) */
 #define ERROR_CODES (1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17)
@@ -104,12 +111,17 @@ struct tss { /* SDM vol. 3, 8.2.1 */
 };
 _Static_assert(sizeof(struct tss) == 104, "TSS layout");
 
-/* A code or data segment descriptor: base, limit in pages less one, type with S bit, DPL; 32-bit, page granular. */
-#define DESCRIPTOR(base, limit, type, dpl)                                                              \
-	((uint64_t)((limit) & 0xFFFF) | (uint64_t)((base) & 0xFFFFFF) << 16 | (uint64_t)(type) << 40 |      \
-	 (uint64_t)(dpl) << 45 | (uint64_t)1 << 47 | (uint64_t)(((limit) >> 16) & 0xF) << 48 |              \
-	 (uint64_t)0xC << 52 | (uint64_t)((uint32_t)(base) >> 24) << 56)
-#define SEG_CODE 0x1B /* S, code, readable, accessed: preset so that a load never writes the GDT */
+/*
+ * A descriptor of a 32-bit code or data segment: base; limit, the number of pages less one;
+ * type with the S bit; DPL (SDM vol. 3, 3.4.5).
+ */
+#define DESCRIPTOR(base, limit, type, dpl) \
+	((uint64_t)((limit) & 0xFFFF) | (uint64_t)((base) & 0xFFFFFF) << 16 | \
+	 (uint64_t)(type) << 40 | (uint64_t)(dpl) << 45 | (uint64_t)1 << 47 | \
+	 (uint64_t)(((limit) >> 16) & 0xF) << 48 | (uint64_t)0xC << 52 | \
+	 (uint64_t)((uint32_t)(base) >> 24) << 56)
+/* Types. The accessed bit is preset, so that loading a selector does not write the GDT. */
+#define SEG_CODE 0x1B /* S, code, readable, accessed */
 #define SEG_DATA 0x13 /* S, data, writable, accessed */
 
 /* An available 32-bit TSS, byte granular, DPL 0 (SDM vol. 3, 8.2.2) */
@@ -118,13 +130,14 @@ static inline uint64_t tss_descriptor(const struct tss *t)
 	return DESCRIPTOR((uint32_t)(uintptr_t)t, sizeof(*t) - 1, 0x09, 0) & ~((uint64_t)0xC << 52);
 }
 
+/* A gate of the IDT: entry point, code segment or TSS, type, DPL (SDM vol. 3, 6.11). */
 #define GATE_INTERRUPT 0xE
 #define GATE_TRAP 0xF
 #define GATE_TASK 0x5
 static inline uint64_t gate(uint32_t offset, unsigned selector, unsigned type, unsigned dpl)
 {
-	return (offset & 0xFFFF) | (uint64_t)selector << 16 | (uint64_t)(0x80 | dpl << 5 | type) << 40 |
-	       (uint64_t)(offset >> 16) << 48;
+	return (offset & 0xFFFF) | (uint64_t)selector << 16 |
+	       (uint64_t)(0x80 | dpl << 5 | type) << 40 | (uint64_t)(offset >> 16) << 48;
 }
 #endif
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Formatted printing into memory, as in C11 without floating point; part of the kernel and of the programs' library. */
+/* Formatted printing into memory, as in C11, without floating point. */
 #include "lib/lib.h"
 
 struct out { char *buf; size_t size, length; };
@@ -29,14 +29,19 @@ static void put_text(struct out *o, const struct spec *s, const char *text, int 
 		pad(o, s->width - length, ' ');
 }
 
-static void put_number(struct out *o, const struct spec *s, uint64_t value, unsigned base, bool negative, bool upper)
+static void put_number(struct out *o, const struct spec *s, uint64_t value, unsigned base,
+		       bool negative, bool upper)
 {
-	char digits[24];
-	int n = 0, prefix = negative ? 1 : s->alternate && value && base == 16 ? 2 : 0, zeros;
+	const char *set = upper ? "0123456789ABCDEF" : "0123456789abcdef";
+	char digits[24]; /* filled from the end */
+	int n = 0, prefix = negative ? 1 : s->alternate && value && base == 16 ? 2 : 0, zeros = 0;
 	bool any = value || s->precision != 0;
 	for (; any && (n == 0 || value); n++)
-		digits[sizeof(digits) - 1 - n] = (upper ? "0123456789ABCDEF" : "0123456789abcdef")[div64(&value, base)];
-	zeros = s->precision >= 0 ? MAX(s->precision - n, 0) : s->zero && !s->left ? MAX(s->width - n - prefix, 0) : 0;
+		digits[sizeof(digits) - 1 - n] = set[div64(&value, base)];
+	if (s->precision >= 0)
+		zeros = MAX(s->precision - n, 0);
+	else if (s->zero && !s->left)
+		zeros = MAX(s->width - n - prefix, 0);
 	if (!s->left)
 		pad(o, s->width - prefix - zeros - n, ' ');
 	if (negative)
@@ -88,7 +93,7 @@ static const char *parse_spec(const char *f, struct spec *s, va_list *ap)
 int vsnprintf(char *buf, size_t size, const char *f, va_list arguments)
 {
 	struct out o = { buf, size, 0 };
-	va_list ap; /* a copy: its address can be passed on */
+	va_list ap; /* a copy, because a parameter of this type may have no address of it */
 	va_copy(ap, arguments);
 	for (; *f; f++) {
 		struct spec s;
@@ -112,14 +117,15 @@ int vsnprintf(char *buf, size_t size, const char *f, va_list arguments)
 		} else if (*f == 's') {
 			const char *text = va_arg(ap, const char *);
 			text = text ? text : "(null)";
-			put_text(&o, &s, text, (int)strnlen(text, s.precision >= 0 ? (size_t)s.precision : INT32_MAX));
+			size_t most = s.precision >= 0 ? (size_t)s.precision : INT32_MAX;
+			put_text(&o, &s, text, (int)strnlen(text, most));
 		} else if (*f == 'c') {
 			char c = (char)va_arg(ap, int);
 			put_text(&o, &s, &c, 1);
 		} else if (*f == '%') {
 			put(&o, '%');
 		} else {
-			break; /* not known, or the end: what follows cannot be trusted */
+			break; /* not known, or the end: the next argument's type is unknown */
 		}
 	}
 	if (size)

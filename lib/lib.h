@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pure C for everybody: kernel, VMM, programs and host tests. Types, small macros, formatting,
- * strings. Nothing here knows where it runs.
+ * Pure C for kernel, VMM, programs and host tests: types, small macros, formatting,
+ * strings. Nothing here knows where it runs: all functions work in any context, and take no
+ * lock.
  */
 #ifndef LIB_LIB_H
 #define LIB_LIB_H
@@ -22,13 +23,14 @@
 #define barrier() __asm__ volatile("" ::: "memory")
 
 /*
- * vsnprintf/snprintf - format into buf of size bytes, always ending it with NUL (if size > 0).
- * Result: the length that the whole text has, as in C11.
+ * vsnprintf, snprintf - format into buf of `size` bytes; the text is cut to fit and ends
+ * with NUL (if size > 0). fmt: %d %i %u %x %X %p %c %s %%, with 0, -, #, width and
+ * precision (also *), l, ll and z. Result: as in C11, the length of the whole text.
  */
 int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 int snprintf(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* C11's functions (string.c). memcpy and memset use string instructions: DF is clear in the kernel. */
+/* C11's functions (string.c). memcpy and memset use string instructions: DF must be clear. */
 void *memcpy(void *to, const void *from, size_t bytes);
 void *memmove(void *to, const void *from, size_t bytes);
 void *memset(void *to, int byte, size_t bytes);
@@ -38,12 +40,18 @@ size_t strnlen(const char *s, size_t max);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t max);
 char *strchr(const char *s, int c);
-/* Copy with truncation; to always ends with NUL. Result: strlen(from). */
+/* Copy a string, cut to fit `size` bytes, with NUL at the end (if size > 0). strlen(from). */
 size_t strlcpy(char *to, const char *from, size_t size);
-/* Unsigned number in base 10, or 16 after 0x; *end, if not NULL, is the first character not used. */
+/*
+ * The unsigned number that s begins with: base 10, or 16 after 0x; modulo 2^32. *end, if
+ * end is not NULL, is the first character after it.
+ */
 uint32_t strtou(const char *s, const char **end);
 
-/* 64 by 32 bit division (the compiler's own helper is not linked): *n becomes the quotient; result: the remainder. */
+/*
+ * Divide 64 by 32 bits: *n becomes the quotient; result: the remainder. (The compiler's own
+ * helper is not linked.)
+ */
 static inline uint32_t div64(uint64_t *n, uint32_t by)
 {
 	uint32_t hi = (uint32_t)(*n >> 32), lo = (uint32_t)*n, qhi = hi / by, rem = hi % by, qlo;

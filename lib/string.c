@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* C11's memory and string functions. Long runs use 32-bit string instructions, whose repetitions are the cheapest. */
+/*
+ * C11's memory and string functions. memcpy and memset repeat 32-bit string instructions,
+ * which move the most bytes an instruction.
+ */
 #include "lib/lib.h"
 
-/* The compiler must not turn these loops into calls of the functions that they are. */
+/* Else the compiler would turn the loops of memcpy and memset into calls of themselves. */
 #pragma GCC optimize("no-tree-loop-distribute-patterns")
 
 void *memcpy(void *to, const void *from, size_t bytes)
@@ -43,7 +46,7 @@ void *memmove(void *to, const void *from, size_t bytes)
 	char *d = to;
 	const char *s = from;
 	if (d <= s || d >= s + bytes)
-		return memcpy(to, from, bytes); /* upwards is right for to below from */
+		return memcpy(to, from, bytes); /* which goes upwards: right if to is below from */
 	while (bytes--)
 		d[bytes] = s[bytes];
 	return to;

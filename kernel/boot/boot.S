@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From the boot loader to C. Multiboot 1 leaves us in protected mode without paging, at machine addresses.
- *   1. Fill the boot directory with 4 MiB pages: machine memory 0.. at KERNEL_BASE.., and the first 4 MiB also at 0.
- *   2. Turn paging on and jump up.
- *   3. Call kmain(magic, info) on the boot CPU's own stack, whose low end is its idle task.
- * The boot directory stays: other processors come up through it (trampoline.S).
+ * From the boot loader to C. A Multiboot 1 loader enters in protected mode without paging, so
+ * that all addresses are machine addresses.
+ *   1. Fill the boot directory with 4 MiB pages: machine memory from 0 on at KERNEL_BASE, and its
+ *      first 4 MiB also at 0.
+ *   2. Turn paging on, and jump to the kernel's linked addresses.
+ *   3. Call kmain(magic, info) on the boot CPU's idle stack, with the idle task at its low end.
+ * The boot directory is kept: the other processors start through it (trampoline.S).
  */
 #include "x86.h"
 #include "layout.h"
 
 #define MACHINE(symbol) (symbol - KERNEL_BASE)
 #define MULTIBOOT_MAGIC 0x1BADB002
-#define MULTIBOOT_FLAGS 0x3 /* modules page aligned; memory map wanted */
+#define MULTIBOOT_FLAGS 0x3 /* align modules to pages; give a memory map */
 #define KERNEL_SLOT (KERNEL_BASE >> 22)
 
 	.section .multiboot, "a"
@@ -49,7 +51,7 @@ boot_entry:
 
 	/* 3 */
 2:	movl $boot_stack_end, %esp
-	xorl %ebp, %ebp /* ends back traces */
+	xorl %ebp, %ebp /* ends a back trace */
 	pushl %ebx
 	pushl %esi
 	call kmain

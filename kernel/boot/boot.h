@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the boot loader told us, copied before its memory is used for other things, and the steps of start-up. */
+/*
+ * What the boot loader passed, copied before the loader's memory is used for other things;
+ * and the steps of start-up.
+ */
 #ifndef BOOT_BOOT_H
 #define BOOT_BOOT_H
 
@@ -9,8 +12,8 @@
 #define MAX_MODULES 4
 
 struct boot_module {
-	uint32_t machine, bytes; /* where it lies */
-	char text[64];           /* its string */
+	uint32_t machine, bytes; /* first machine address, size */
+	char text[64];           /* the module's string */
 };
 
 struct memory_range { /* one E820 entry, clipped to 4 GiB */
@@ -26,26 +29,38 @@ struct boot_info {
 };
 extern struct boot_info boot_info;
 
-/* Copy what Multiboot passed (magic in EAX, machine address in EBX); panics with the cause if it is unusable. */
+/*
+ * Fill boot_info from what a Multiboot loader passed: magic in EAX, info's machine address
+ * in EBX. Panics with the cause if that is unusable. Context: boot directory in use.
+ */
 void boot_parse(uint32_t magic, uint32_t info);
 
 /*
- * The value of a word NAME=VALUE of the command line, in buf; quotes ("...") group words. Result: whether it was there.
+ * Copy the value of the option NAME=VALUE of the command line to buf; quotes ("...") hold
+ * spaces. Result: whether the option is there; if not, buf stays. Context: boot, one CPU at
+ * a time.
  */
 bool boot_option(const char *name, char *buf, size_t size);
-/* Complain about words NAME=VALUE whose name means nothing here. */
+/* Print the options that the kernel does not know. */
 void boot_check_options(void);
 
-/* The module whose string contains word, or NULL. */
+/* The first module whose string contains word, or NULL. */
 const struct boot_module *boot_module(const char *word);
 
-/* Memory: p2m, the kernel's directory, frames (mm/init.c). Ends the use of the boot directory on this CPU. */
+/*
+ * Make p2m, the kernel's directory and the frame allocator (mm/init.c); this CPU leaves the
+ * boot directory.
+ */
 void mm_init(void);
 
-/* Copy the trampoline to its place. Context: boot directory in use. */
+/* Copy the trampoline to its machine address (smp.c). Context: boot directory in use. */
 void smp_place_trampoline(void);
-/* Start the other processors; they idle until there is work (boot/smp.c). */
+/*
+ * Start the other processors; they idle until there is work (smp.c). Context: boot,
+ * interrupts on.
+ */
 void smp_start(void);
+/* Where they begin, called by trampoline.S. Interrupts off. */
 void smp_cpu_main(void) __attribute__((noreturn));
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Start-up in order: VO, console, memory, processor, interrupts, other processors, and the first program. */
+/*
+ * Start-up in order: VO, serial line, memory, screen, processor, interrupts, the other
+ * processors, and the first program.
+ */
 #include "boot/boot.h"
 #include "dev/dev.h"
 #include "fs/bcache.h"
@@ -14,7 +17,7 @@
 void kmain(uint32_t magic, uint32_t info) __attribute__((noreturn));
 void task_enter_user(void) __attribute__((noreturn));
 
-/* What an outside observer needs to find the RAM disk: it reads the file system from the machine's memory. */
+/* For an observer outside of the machine, who reads the RAM disk's file system from its memory. */
 uint32_t rootfs_machine, rootfs_bytes;
 
 static struct blockdev *root_device(void)
@@ -29,7 +32,8 @@ static struct blockdev *root_device(void)
 	}
 	struct blockdev *disk = strcmp(wanted, "ram") == 0 ? NULL : ata_init();
 	if (!disk)
-		panic("boot: no root file system: give a boot module `rootfs` (an ext2 image), or an ATA disk (DISK=file)");
+		panic("boot: no root file system: give a boot module `rootfs` (an ext2 image), "
+		      "or an ATA disk (DISK=file)");
 	return disk;
 }
 
@@ -41,7 +45,7 @@ static void flush_main(void)
 	}
 }
 
-/* The first process, still a kernel task: mount the root, become /bin/init. */
+/* The first process begins as a kernel task: it mounts the root, and becomes /bin/init. */
 static void init_main(void)
 {
 	char mode[16];
@@ -50,7 +54,8 @@ static void init_main(void)
 	struct task *t = current(), *flush = task_create("flush", flush_main);
 	int error = vfs_init(root);
 	if (error)
-		panic("boot: cannot mount the root file system on %s (error %d); check it with e2fsck", root->name, error);
+		panic("boot: cannot mount the root file system on %s (error %d); "
+		      "check it with e2fsck", root->name, error);
 	vmm_warm_up();
 	error = files_init_console();
 	if (error || !flush)
@@ -64,7 +69,8 @@ static void init_main(void)
 	if (boot_option("mode", mode, sizeof(mode)) && strcmp(mode, "native") != 0) {
 		error = strcmp(mode, "virtual") == 0 ? switch_at_boot() : -EINVAL;
 		if (error)
-			panic("boot: mode=%s failed (error %d); it can be native or, with the boot module `vmm`, virtual", mode, error);
+			panic("boot: mode=%s failed (error %d); it can be native or, "
+			      "with the boot module `vmm`, virtual", mode, error);
 	}
 	sched_ready(flush);
 	task_enter_user();
@@ -75,6 +81,7 @@ void kmain(uint32_t magic, uint32_t info)
 	char test[16];
 	vo = native_vo;
 	sched_init_cpu(0);
+	log_console = console_write;
 	serial_init();
 	boot_parse(magic, info);
 	smp_place_trampoline();
@@ -89,8 +96,8 @@ void kmain(uint32_t magic, uint32_t info)
 	VO(time, start_tick)(TICK_HZ);
 	VO(irq, enable)();
 	smp_start();
-	printk("Cinnabar: %u KiB, %u CPU%s, ring %u\n", nr_pfns * (PAGE_SIZE / 1024), nr_cpus, nr_cpus > 1 ? "s" : "",
-	       VO(cpu, ring)());
+	printk("Cinnabar: %u KiB, %u CPU%s, ring %u\n", nr_pfns * (PAGE_SIZE / 1024), nr_cpus,
+	       nr_cpus > 1 ? "s" : "", VO(cpu, ring)());
 	boot_check_options();
 	if (boot_option("panic", test, sizeof(test)))
 		panic("asked for by panic=%s on the command line", test);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Multiboot 1: copies the loader's information into boot_info, trusting none of its lengths (specification 0.6.96, 3.3). */
+/*
+ * Multiboot 1 (specification 0.6.96, 3.3): copies the loader's information into boot_info,
+ * and trusts no length in it.
+ */
 #include "boot/boot.h"
 #include "layout.h"
 
@@ -7,7 +10,8 @@
 enum { HAS_MEMORY = 1, HAS_CMDLINE = 4, HAS_MODULES = 8, HAS_MMAP = 64 };
 
 struct multiboot_info {
-	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4], mmap_length, mmap_addr;
+	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4],
+		mmap_length, mmap_addr;
 };
 
 struct multiboot_module {
@@ -15,14 +19,14 @@ struct multiboot_module {
 };
 
 struct multiboot_range {
-	uint32_t size; /* of what follows */
+	uint32_t size; /* bytes that follow */
 	uint64_t base, bytes;
 	uint32_t type;
 } __attribute__((packed));
 
 struct boot_info boot_info;
 
-/* The boot directory maps machine memory from KERNEL_BASE on. */
+/* In the boot directory machine memory begins at KERNEL_BASE. */
 static const void *at(uint32_t machine) { return (const void *)(KERNEL_BASE + machine); }
 
 static void add_range(uint64_t base, uint64_t bytes, uint32_t type)
@@ -34,7 +38,7 @@ static void add_range(uint64_t base, uint64_t bytes, uint32_t type)
 
 static void parse_ranges(const struct multiboot_info *info)
 {
-	if (!(info->flags & HAS_MMAP)) { /* loaders without a map: below 640 KiB, and from 1 MiB on */
+	if (!(info->flags & HAS_MMAP)) { /* then two sizes in KiB: from 0, and from 1 MiB on */
 		add_range(0, (uint64_t)info->mem_lower << 10, 1);
 		add_range(1 << 20, (uint64_t)info->mem_upper << 10, 1);
 		return;
@@ -49,7 +53,8 @@ static void parse_ranges(const struct multiboot_info *info)
 static void parse_modules(const struct multiboot_info *info)
 {
 	const struct multiboot_module *m = at(info->mods_addr);
-	for (unsigned i = 0; (info->flags & HAS_MODULES) && i < MIN(info->mods_count, (uint32_t)MAX_MODULES); i++) {
+	unsigned n = info->flags & HAS_MODULES ? MIN(info->mods_count, (uint32_t)MAX_MODULES) : 0;
+	for (unsigned i = 0; i < n; i++) {
 		struct boot_module *to = &boot_info.modules[boot_info.nr_modules];
 		if (m[i].end <= m[i].start || m[i].start & ~PAGE_MASK)
 			continue;
@@ -65,7 +70,8 @@ void boot_parse(uint32_t magic, uint32_t machine)
 {
 	const struct multiboot_info *info = at(machine);
 	if (magic != MULTIBOOT_BOOTED)
-		panic("boot: not started by a Multiboot 1 loader (EAX is %#x); use GRUB's `multiboot` or QEMU's -kernel", magic);
+		panic("boot: not started by a Multiboot 1 loader (EAX is %#x); "
+		      "use GRUB's `multiboot` or QEMU's -kernel", magic);
 	if (!(info->flags & (HAS_MEMORY | HAS_MMAP)))
 		panic("boot: the loader passed no memory map");
 	if ((info->flags & HAS_CMDLINE) && info->cmdline)
@@ -75,8 +81,10 @@ void boot_parse(uint32_t magic, uint32_t machine)
 }
 
 /*
- * Copies one word without its quotes; a backslash takes the next character as it is. GRUB hands a word with spaces
- * over in quotes, with a backslash before each quote and backslash in it. Result: where the next one begins.
+ * Copy one word of the command line without its quotes; the character after a backslash is
+ * copied without its meaning. GRUB passes a word with spaces in quotes, and puts a
+ * backslash before each quote and backslash in the word. Result: where the rest of the line
+ * begins.
  */
 static const char *next_word(const char *s, char *word, size_t size)
 {
@@ -119,11 +127,14 @@ void boot_check_options(void)
 	for (const char *s = boot_info.cmdline; *s;) {
 		s = next_word(s, word, sizeof(word));
 		char *end = strchr(word, '=');
-		bool ok = !end; /* the kernel's own name, from QEMU */
-		for (unsigned i = 0; i < ARRAY_SIZE(known) && !ok; i++)
-			ok = strlen(known[i]) == (size_t)(end - word) && strncmp(word, known[i], (size_t)(end - word)) == 0;
+		bool ok = !end; /* no option: QEMU passes the kernel's own name */
+		for (unsigned i = 0; i < ARRAY_SIZE(known) && !ok; i++) {
+			size_t length = (size_t)(end - word);
+			ok = strlen(known[i]) == length && strncmp(word, known[i], length) == 0;
+		}
 		if (!ok)
-			printk("boot: unknown option `%s` ignored; known are mode=, p2m=, panic=, root=, run=\n", word);
+			printk("boot: unknown option `%s` ignored; "
+			       "known are mode=, p2m=, panic=, root=, run=\n", word);
 	}
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The other processors: started one after the other through the trampoline, each on its own idle task's stack. */
+/*
+ * The other processors: they are started one after the other through the trampoline
+ * (trampoline.S), each on the stack of its own idle task.
+ */
 #include "boot/boot.h"
 #include "dev/dev.h"
 #include "mm/vm.h"
@@ -9,20 +12,24 @@
 
 extern char trampoline_start[], trampoline_end[];
 
-uint32_t smp_stack, smp_directory; /* for the processor being started: stack, CR3 (trampoline.S) */
-static unsigned starting; /* index of the processor being started; whoever takes it decides: that one, or the time-out */
+uint32_t smp_stack, smp_directory; /* stack and CR3 of the processor being started (trampoline.S) */
+/*
+ * Index of the processor being started. It takes the index when it comes up; smp_start()
+ * takes it back when the time is over. A processor that reads 0 is too late.
+ */
+static unsigned starting;
 
-/* The boot directory still maps machine memory when this is called. */
 void smp_place_trampoline(void)
 {
-	memcpy((void *)(KERNEL_BASE + TRAMPOLINE), trampoline_start, (size_t)(trampoline_end - trampoline_start));
+	size_t bytes = (size_t)(trampoline_end - trampoline_start);
+	memcpy((void *)(KERNEL_BASE + TRAMPOLINE), trampoline_start, bytes);
 }
 
 void smp_cpu_main(void)
 {
 	unsigned cpu = __atomic_exchange_n(&starting, 0, __ATOMIC_ACQ_REL);
-	if (cpu == 0)
-		native_vo.cpu.halt(); /* too late: the machine goes on without it, perhaps in virtual mode */
+	if (cpu == 0) /* too late: the others go on without it, perhaps in virtual mode */
+		native_vo.cpu.halt();
 	sched_init_cpu(cpu);
 	VO(cpu, init)(cpu);
 	VO(irq, init)(cpu);
@@ -46,11 +53,14 @@ void smp_start(void)
 		uint64_t end = VO(time, now)() + START_TIMEOUT_NS;
 		while (__atomic_load_n(&nr_cpus, __ATOMIC_ACQUIRE) == cpu) {
 			__asm__ volatile("pause");
-			if (VO(time, now)() < end || __atomic_exchange_n(&starting, 0, __ATOMIC_ACQ_REL) == 0)
-				continue; /* there is time, or it is on its way */
-			printk("smp: processor with APIC id %u does not answer; going on without it and those after it\n",
+			if (VO(time, now)() < end)
+				continue;
+			if (__atomic_exchange_n(&starting, 0, __ATOMIC_ACQ_REL) == 0)
+				continue; /* it has taken its index, and will count itself soon */
+			printk("smp: processor with APIC id %u does not answer; "
+			       "going on without it and those after it\n",
 			       topology.apic_id[i]);
-			return; /* its stack stays: it may yet come up, and halt */
+			return; /* its stack is not freed: it may still come up, and halts then */
 		}
 	}
 }

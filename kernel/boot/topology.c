@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Processors and interrupt controllers: from ACPI's MADT (ACPI 6.4, 5.2.12), else from the MP table (MultiProcessor
- * Specification 1.4, 4), else what every PC has. Firmware tables are input: lengths and sums are checked.
+ * Finds processors and interrupt controllers: in ACPI's MADT (ACPI 6.4, 5.2.12), else in
+ * the MP table (MultiProcessor Specification 1.4, 4); else it assumes what every PC has.
+ * Firmware tables are input: lengths and sums are checked.
  */
 #include "dev/dev.h"
 
-#define LOW_BYTES 0x100000u /* the first MiB, where pointers to the tables are */
+#define LOW_BYTES 0x100000u /* the first MiB, in which the pointers to the tables are */
 #define TABLE_BYTES_MAX 0x10000u
-#define RSDT_BYTES_MAX 1024u /* what is mapped stays mapped: a wrong table must not use up the room */
+#define RSDT_BYTES_MAX 1024u /* each entry costs a mapping, which stays */
 
 struct topology topology;
-static const uint8_t *low;
+static const uint8_t *low; /* the first MiB, mapped */
 
 static bool sum_ok(const void *p, uint32_t bytes)
 {
@@ -20,35 +21,42 @@ static bool sum_ok(const void *p, uint32_t bytes)
 	return sum == 0;
 }
 
-static uint32_t get32(const uint8_t *p) { return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24; }
 static uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
+static uint32_t get32(const uint8_t *p) { return get16(p) | (uint32_t)get16(p + 2) << 16; }
 
 static const uint8_t *scan(uint32_t from, uint32_t to, const char *signature, uint32_t bytes)
 {
-	for (uint32_t at = from & ~15u; at + bytes <= to; at += 16)
-		if (memcmp(low + at, signature, strlen(signature)) == 0 && sum_ok(low + at, bytes))
-			return low + at;
+	for (uint32_t at = from & ~15u; at + bytes <= to; at += 16) {
+		const uint8_t *p = low + at;
+		if (memcmp(p, signature, strlen(signature)) == 0 && sum_ok(p, bytes))
+			return p;
+	}
 	return NULL;
 }
 
-/* Where firmware puts its pointers: the extended BIOS data area and the BIOS itself. */
+/* Look where firmware puts its pointers: in the extended BIOS data area and in the BIOS itself. */
 static const uint8_t *find_pointer(const char *signature, uint32_t bytes)
 {
 	uint32_t ebda = (uint32_t)get16(low + 0x40E) << 4;
-	const uint8_t *p = ebda >= 0x400 && ebda < 0xA0000 ? scan(ebda, MIN(ebda + 1024, 0xA0000u), signature, bytes) : NULL;
+	const uint8_t *p = NULL;
+	if (ebda >= 0x400 && ebda < 0xA0000)
+		p = scan(ebda, MIN(ebda + 1024, 0xA0000u), signature, bytes);
 	return p ? p : scan(0xE0000, LOW_BYTES, signature, bytes);
 }
 
 static void add_cpu(uint8_t apic_id)
 {
 	for (unsigned i = 0; i < topology.nr_cpus; i++)
-		if (topology.apic_id[i] == apic_id) /* the boot processor, or named twice */
+		if (topology.apic_id[i] == apic_id) /* the boot processor, or listed twice */
 			return;
 	if (topology.nr_cpus < ARRAY_SIZE(topology.apic_id))
 		topology.apic_id[topology.nr_cpus++] = apic_id;
 }
 
-/* Polarity and trigger as MADT and MP table code them: 3 is low or level; ISA's own are high, edge. */
+/*
+ * flags: polarity and trigger, as MADT and MP table encode them. 3 means active low, and
+ * level; all other values mean what ISA has: active high, and edge.
+ */
 static void add_override(unsigned line, unsigned pin, unsigned flags)
 {
 	if (line < NR_IRQ && pin < 256) {
@@ -60,7 +68,7 @@ static void add_override(unsigned line, unsigned pin, unsigned flags)
 
 /* --- ACPI --- */
 
-/* Map a table whole, if it is what the signature says. */
+/* Map a whole table, if its signature, length and sum are right; else NULL. */
 static const uint8_t *map_table(uint32_t machine, const char *signature)
 {
 	const uint8_t *head = map_machine(machine, 36, 0);
@@ -75,8 +83,10 @@ void topology_parse_madt(const uint8_t *madt)
 {
 	uint32_t bytes = get32(madt + 4);
 	topology.lapic = get32(madt + 36);
-	for (uint32_t at = 44; at + 2 <= bytes && madt[at + 1] >= 2 && at + madt[at + 1] <= bytes; at += madt[at + 1]) {
+	for (uint32_t at = 44; at + 2 <= bytes; at += madt[at + 1]) {
 		const uint8_t *e = madt + at;
+		if (e[1] < 2 || at + e[1] > bytes)
+			break;
 		if (e[0] == 0 && e[1] >= 8 && get32(e + 4) & 1)
 			add_cpu(e[3]);
 		else if (e[0] == 1 && e[1] >= 12 && get32(e + 8) == 0)
@@ -88,7 +98,8 @@ void topology_parse_madt(const uint8_t *madt)
 
 static bool find_acpi(void)
 {
-	const uint8_t *rsdp = find_pointer("RSD PTR ", 20), *rsdt = rsdp ? map_table(get32(rsdp + 16), "RSDT") : NULL;
+	const uint8_t *rsdp = find_pointer("RSD PTR ", 20);
+	const uint8_t *rsdt = rsdp ? map_table(get32(rsdp + 16), "RSDT") : NULL;
 	uint32_t bytes = rsdt ? MIN(get32(rsdt + 4), RSDT_BYTES_MAX) : 0;
 	for (uint32_t at = 36; at + 4 <= bytes; at += 4) {
 		const uint8_t *madt = map_table(get32(rsdt + at), "APIC");
@@ -139,10 +150,12 @@ void topology_find(void)
 {
 	uint32_t eax = 1, ebx, ecx, edx;
 	__asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
-	topology = (struct topology){ .nr_cpus = 1, .apic_id = { (uint8_t)(ebx >> 24) }, .lapic = 0xFEE00000, .ioapic = 0xFEC00000 };
+	topology = (struct topology){ .nr_cpus = 1, .apic_id = { (uint8_t)(ebx >> 24) },
+				      .lapic = 0xFEE00000, .ioapic = 0xFEC00000 };
 	for (unsigned line = 0; line < NR_IRQ; line++)
 		topology.isa[line].pin = (uint8_t)(line == 0 ? 2 : line);
 	low = map_machine(0, LOW_BYTES, 0);
 	if (!find_acpi() && !find_mp())
-		printk("topology: no ACPI and no MP table; one processor and the usual addresses are taken\n");
+		printk("topology: no ACPI and no MP table; "
+		       "one processor and the usual addresses are taken\n");
 }

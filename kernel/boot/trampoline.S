@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where the other processors start (SDM vol. 3, 9.4.4): real mode, at TRAMPOLINE, to which smp.c copies this code.
- *   1. Protected mode by a small descriptor table of our own.
- *   2. Paging by the boot directory, which maps this page at its machine address and the kernel above.
- *   3. Up in the kernel's image, which both directories map alike: the kernel's directory, then smp_cpu_main() on the stack
- *      that smp.c left in smp_stack.
+ * Where the other processors start (SDM vol. 3, 9.4.4): in real mode, at TRAMPOLINE, to which smp.c
+ * copies this code.
+ *   1. Enter protected mode, with a small descriptor table that is part of the code.
+ *   2. Turn paging on with the boot directory, which maps this page at its machine address, and the
+ *      kernel at KERNEL_BASE.
+ *   3. In the kernel's image, which both directories map alike: load the kernel's directory, and
+ *      call smp_cpu_main() on the stack that smp.c left in smp_stack.
  */
 #include "x86.h"
 #include "layout.h"
@@ -39,7 +41,7 @@ protected:
 	movl $(boot_directory - KERNEL_BASE), %eax
 	movl %eax, %cr3
 	movl %cr0, %eax
-	andl $~0x60000000, %eax /* caches on: CD, NW */
+	andl $~0x60000000, %eax /* CD, NW off: caches on */
 	orl $(CR0_PG | CR0_WP), %eax
 	movl %eax, %cr0
 

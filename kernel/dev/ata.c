@@ -1,32 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The first disk of the primary ATA channel: PIO, 28-bit addresses (ATA/ATAPI-6, 9.5 and 9.6). The status is polled, letting
- * others run meanwhile: a teaching kernel's disk is small and its image in the host's memory.
+ * The first disk of the primary ATA channel: PIO, 28-bit addresses (ATA/ATAPI-6, 9.5 and
+ * 9.6). The status is polled, and other tasks run meanwhile. That is enough: a teaching
+ * kernel's disk is small, and its image lies in the host's memory.
  */
 #include "dev/dev.h"
 #include "proc/task.h"
 
-enum { BASE = 0x1F0, DATA = 0, COUNT = 2, LBA0 = 3, LBA1 = 4, LBA2 = 5, DEVICE = 6, COMMAND = 7, STATUS = 7, CONTROL = 0x3F6 };
+enum { BASE = 0x1F0, DATA = 0, COUNT = 2, LBA0 = 3, LBA1 = 4, LBA2 = 5, DEVICE = 6 };
+enum { COMMAND = 7, STATUS = 7, CONTROL = 0x3F6 };
 enum { BUSY = 0x80, DRQ = 0x08, FAULT = 0x20, ERROR = 0x01 };
 enum { IDENTIFY = 0xEC, READ = 0x20, WRITE = 0x30, FLUSH = 0xE7, NO_INTERRUPTS = 2, LBA = 0xE0 };
 #define TIMEOUT_NS 5000000000ull
 #define QUICK_NS 50000000ull
-#define SECTORS_MAX 128u /* a command's */
+#define SECTORS_MAX 128u /* of a command */
 
-static struct mutex lock;
+static struct mutex lock; /* one command at a time */
 static struct blockdev disk;
 
 static uint8_t in(unsigned reg) { return VO(io, in8)((uint16_t)(BASE + reg)); }
-static void out(unsigned reg, uint32_t value) { VO(io, out8)((uint16_t)(BASE + reg), (uint8_t)value); }
+static void out(unsigned reg, uint32_t value)
+{
+	VO(io, out8)((uint16_t)(BASE + reg), (uint8_t)value);
+}
 
-/* Until the disk is not busy and, if wanted, has or takes data. Result: 0, -EIO. */
+/*
+ * Wait until the disk is not busy, and all status bits in `wanted` are set. timeout: ns.
+ * Lets other tasks run if it takes long. Result: 0, -EIO.
+ */
 static int wait_for(uint8_t wanted, uint64_t timeout)
 {
 	uint64_t end = VO(time, now)() + timeout;
 	for (unsigned polls = 0;; polls++) {
 		uint8_t status = in(STATUS);
 		if (status == 0xFF)
-			return -EIO; /* nobody drives the bus */
+			return -EIO; /* no disk drives the bus */
 		if (!(status & BUSY)) {
 			if (status & (FAULT | ERROR))
 				return -EIO;
@@ -40,6 +48,7 @@ static int wait_for(uint8_t wanted, uint64_t timeout)
 	}
 }
 
+/* Start a command for n sectors. Result: 0; -EIO if the disk stays busy. The lock is held. */
 static int command(uint8_t code, uint32_t sector, uint32_t n)
 {
 	if (wait_for(0, TIMEOUT_NS) && in(STATUS) & BUSY)
@@ -51,7 +60,7 @@ static int command(uint8_t code, uint32_t sector, uint32_t n)
 	out(LBA2, sector >> 16);
 	out(COMMAND, code);
 	for (int i = 0; i < 4; i++)
-		VO(io, in8)(CONTROL); /* 400 ns until the status counts */
+		VO(io, in8)(CONTROL); /* 400 ns pass before the status is valid */
 	return 0;
 }
 
@@ -115,9 +124,9 @@ struct blockdev *ata_init(void)
 		return NULL;
 	out(COMMAND, IDENTIFY);
 	if (in(STATUS) == 0 || wait_for(DRQ, QUICK_NS) || in(LBA1) || in(LBA2))
-		return NULL; /* none, or no hard disk */
+		return NULL; /* no device, or no ATA disk */
 	VO(io, in16_block)(BASE + DATA, id, 256);
-	disk = (struct blockdev){ .name = "ata", .sectors = id[60] | (uint32_t)id[61] << 16, .read = ata_read, .write = ata_write,
-				  .flush = ata_flush };
+	disk = (struct blockdev){ .name = "ata", .sectors = id[60] | (uint32_t)id[61] << 16,
+				  .read = ata_read, .write = ata_write, .flush = ata_flush };
 	return disk.sectors ? &disk : NULL;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Devices: block devices, consoles, the machine's topology. Drivers reach ports through the VO only. */
+/*
+ * Devices: block devices, the consoles and the terminal over them, the machine's
+ * topology, interrupt lines. Drivers reach ports through the VO only.
+ */
 #ifndef DEV_DEV_H
 #define DEV_DEV_H
 
@@ -11,58 +14,107 @@
 struct blockdev {
 	const char *name;
 	uint32_t sectors;
-	/* Move n sectors; buf is a kernel address. Process context, may sleep. 0, -EIO, -EINVAL beyond the end. */
+	/*
+	 * Move n sectors between the device and buf, a kernel address. Result: 0, -EIO;
+	 * -EINVAL if the range ends after the last sector. Context: process, may sleep.
+	 */
 	int (*read)(struct blockdev *d, uint32_t sector, uint32_t n, void *buf);
 	int (*write)(struct blockdev *d, uint32_t sector, uint32_t n, const void *buf);
-	int (*flush)(struct blockdev *d); /* make writes durable; NULL if they are */
+	/* Make all writes so far durable: 0, -EIO. NULL if each write is durable at once. */
+	int (*flush)(struct blockdev *d);
 };
 
-/* A RAM disk over a boot module at machine address [machine, machine + bytes): its frames keep their place in the
-   machine but may have any pfns, so it works frame by frame. Context: boot. */
+/*
+ * ramdisk_init - a RAM disk over the boot module at machine address [machine, machine +
+ * bytes). The module's frames are neighbours in the machine but may have any pfns, so the
+ * disk is read and written frame by frame. Result: the disk. Context: boot.
+ */
 struct blockdev *ramdisk_init(uint32_t machine, uint32_t bytes);
-/* The first ATA disk on the primary channel (ports 0x1F0, PIO, LBA28, polled), or NULL if there is none. Context: process. */
+/*
+ * ata_init - the first ATA disk of the primary channel (ports 0x1F0-0x1F7, PIO, LBA28,
+ * polled). Result: the disk, or NULL if there is none. Context: process, once.
+ */
 struct blockdev *ata_init(void);
 
-/* COM1, 115200 8N1; output polled with a bound, input by interrupt 4 into tty_input. */
-void serial_init(void);       /* early: output works */
-void serial_putc(char c);
+/* --- serial.c: COM1, 115200 baud, 8N1; output polled with a bound, input by interrupt 4 --- */
+/* Make output work, and let input interrupt. Context: boot, the first device. */
+void serial_init(void);
+void serial_putc(char c); /* console_lock held, or panicking */
+/* Pass what came in to tty_input(). Interrupts off. */
 void serial_interrupt(void);
-/* VGA text, 80 x 25, machine address 0xB8000: newline, carriage return, backspace, tab, scrolling, cursor. */
+
+/* --- vga.c: text screen, 80 x 25, at machine address 0xB8000 --- */
+/* Map and clear the screen; before, vga_putc() does nothing. Context: boot, map_machine() works. */
 void vga_init(void);
+/*
+ * Knows newline, carriage return, backspace, tab; scrolls; moves the cursor. console_lock
+ * held, or panicking.
+ */
 void vga_putc(char c);
-/* PS/2 keyboard, scan code set 1, US layout: shift, control, caps lock; arrows as ESC [ A..D. Interrupt 1. */
+
+/* --- keyboard.c: PS/2, scan code set 1, US layout; shift, control, caps lock; ESC sequences --- */
+/* Throw away what was typed to the firmware. Context: boot. */
 void keyboard_init(void);
+/* Interrupt 1: pass the keys' characters to tty_input(). Interrupts off. */
 void keyboard_interrupt(void);
 
-/* Both consoles. Any context; used by printk and by tty. */
-void console_putc(char c);
+/* --- tty.c: the terminal over serial line, screen and keyboard --- */
+/*
+ * console_write - show `bytes` characters on the serial line and on the screen, not mixed
+ * with other texts. Takes console_lock unless a panic is under way. Context: any.
+ */
+void console_write(const char *text, uint32_t bytes);
 
-/* The terminal over both consoles: line editing (backspace, Ctrl-U, Ctrl-W), Ctrl-D end of input, Ctrl-C kills the
-   foreground group; raw mode gives each key at once. */
-void tty_init(void); /* unmasks lines 1 and 4 */
-void tty_input(char c);  /* from interrupt handlers */
-int tty_read(void *buf, uint32_t bytes, bool user);        /* bytes, 0 at Ctrl-D, -EINTR, -EFAULT */
-int tty_write(const void *buf, uint32_t bytes, bool user); /* bytes, -EFAULT */
+/* Install the handlers of lines 1 (keyboard) and 4 (COM1). Context: boot, interrupts off. */
+void tty_init(void);
+/*
+ * tty_input - a character came from a device. The line is edited (backspace, Ctrl-U,
+ * Ctrl-W) and echoed; Ctrl-D is the end of input; Ctrl-C kills the foreground group. In
+ * raw mode each character can be read at once. Context: interrupt handlers.
+ */
+void tty_input(char c);
+/*
+ * tty_read - wait for input, and give at most a line of it. tty_write - show text. user:
+ * buf is a user address, else a kernel address. Result: bytes done, 0 at Ctrl-D
+ * (tty_read); -EINTR (tty_read), -EFAULT. Context: process, may sleep.
+ */
+int tty_read(void *buf, uint32_t bytes, bool user);
+int tty_write(const void *buf, uint32_t bytes, bool user);
+/* System call tty_foreground: 0, -EINVAL. Context: process. */
 int tty_set_foreground(int pgid);
+/* System call tty_raw: 0. Context: process. */
 int tty_set_raw(bool raw);
-int kmsg_show(char *buf, size_t size); /* /proc/kmsg: the kernel log's last part */
 
-/* boot/topology.c: what the firmware's ACPI tables (MADT), else its MP table, say of the interrupt controllers and
-   processors; else the PC's usual values. Context: boot, memory maps work. */
+/* --- boot/topology.c --- */
 struct topology {
-	unsigned nr_cpus;
-	uint8_t apic_id[8];   /* [0] is the boot processor's */
+	unsigned nr_cpus;       /* found, at most 8 */
+	uint8_t apic_id[8];     /* [0] is the boot processor's */
 	uint32_t lapic, ioapic; /* machine addresses */
-	struct { uint8_t pin; bool low, level; } isa[16]; /* IOAPIC pin and trigger of each ISA line */
+	struct {
+		uint8_t pin;     /* of the IOAPIC */
+		bool low, level; /* active low; level triggered */
+	} isa[16]; /* by ISA line */
 };
 extern struct topology topology;
+/*
+ * topology_find - fill `topology` from the firmware's ACPI tables (MADT), else from its
+ * MP table, else with the PC's usual values. Context: boot, map_machine() works.
+ */
 void topology_find(void);
-/* The parts that read tables whose sums are right, for host tests. */
+/* The parts that read a table whose sum is right: for host tests. */
 void topology_parse_madt(const uint8_t *madt);
 void topology_parse_mp(const uint8_t *mp);
 
-/* trap/irq.c: handlers of ISA lines. Called with interrupts off. */
-void irq_install(unsigned line, void (*handler)(void)); /* and unmask it */
-int irq_show(char *buf, size_t size);                   /* /proc/interrupts */
+/* --- trap/irq.c --- */
+/*
+ * Let handler run, with interrupts off, at each interrupt of an ISA line; unmask the
+ * line. Context: boot.
+ */
+void irq_install(unsigned line, void (*handler)(void));
+/*
+ * /proc/interrupts: a line for each vector that came: number, count of each CPU, name. As
+ * snprintf().
+ */
+int irq_show(char *buf, size_t size);
 
 #endif

@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* PS/2 keyboard: scan codes of set 1, as the controller translates them, to characters and escape sequences. */
+/*
+ * PS/2 keyboard: scan codes of set 1, to which the controller translates, become characters
+ * and escape sequences. The tables are indexed by scan code, US layout.
+ */
 #include "dev/dev.h"
 
 enum { DATA = 0x60, STATUS = 0x64, STATUS_FULL = 1 };
-enum { EXTENDED = 0xE0, RELEASE = 0x80, LEFT_SHIFT = 0x2A, RIGHT_SHIFT = 0x36, CONTROL = 0x1D, CAPS_LOCK = 0x3A };
+enum { EXTENDED = 0xE0, RELEASE = 0x80 };
+enum { LEFT_SHIFT = 0x2A, RIGHT_SHIFT = 0x36, CONTROL = 0x1D, CAPS_LOCK = 0x3A };
 
-static const char plain[0x40] = "\0\0331234567890-=\b\tqwertyuiop[]\n\0asdfghjkl;'`\0\\zxcvbnm,./\0*\0 ";
-static const char shifted[0x40] = "\0\033!@#$%^&*()_+\b\tQWERTYUIOP{}\n\0ASDFGHJKL:\"~\0|ZXCVBNM<>?\0*\0 ";
+static const char plain[0x40] =
+	"\0\0331234567890-=\b\tqwertyuiop[]\n\0asdfghjkl;'`\0\\zxcvbnm,./\0*\0 ";
+static const char shifted[0x40] =
+	"\0\033!@#$%^&*()_+\b\tQWERTYUIOP{}\n\0ASDFGHJKL:\"~\0|ZXCVBNM<>?\0*\0 ";
 static const struct { uint8_t code; char sequence[5]; } extended[] = {
 	{ 0x48, "\033[A" }, { 0x50, "\033[B" }, { 0x4D, "\033[C" }, { 0x4B, "\033[D" },
 	{ 0x47, "\033[H" }, { 0x4F, "\033[F" }, { 0x53, "\033[3~" }, { 0x1C, "\n" }, { 0x35, "/" },
 };
-static bool shift, control, caps, prefix;
+static bool shift, control, caps; /* held, held, switched on */
+static bool prefix;               /* the last byte was EXTENDED */
 
 static void key(uint8_t code)
 {

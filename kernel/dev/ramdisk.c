@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The RAM disk: a boot module, whose frames are neighbours in the machine but not in the kernel's numbering. */
+/*
+ * The RAM disk: a boot module. Its frames are neighbours in the machine, but their pfns may
+ * not be.
+ */
 #include "dev/dev.h"
 
 static struct { struct blockdev dev; uint32_t machine; } disk;
 
-/* Move bytes between buf and the module, frame by frame. */
+/* Copy n sectors between buf and the module, frame by frame. */
 static int move(uint32_t sector, uint32_t n, char *buf, bool write)
 {
 	if (sector > disk.dev.sectors || n > disk.dev.sectors - sector)
@@ -33,6 +36,7 @@ static int ram_write(struct blockdev *d, uint32_t sector, uint32_t n, const void
 struct blockdev *ramdisk_init(uint32_t machine, uint32_t bytes)
 {
 	disk.machine = machine;
-	disk.dev = (struct blockdev){ .name = "ram", .sectors = bytes / SECTOR, .read = ram_read, .write = ram_write };
+	disk.dev = (struct blockdev){ .name = "ram", .sectors = bytes / SECTOR,
+				      .read = ram_read, .write = ram_write };
 	return &disk.dev;
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* COM1 (16550A): output polled, because a line of text is shorter than the trouble; input by interrupt. */
+/*
+ * COM1 (16550A). Output is polled, so that it works in every context, a panic included.
+ * Input comes by interrupt.
+ */
 #include "dev/dev.h"
 
 enum { COM1 = 0x3F8, DATA = 0, IER = 1, FCR = 2, LCR = 3, MCR = 4, LSR = 5, SCRATCH = 7 };
 enum { LSR_READY = 1, LSR_EMPTY = 0x20, LCR_DLAB = 0x80, LCR_8N1 = 3 };
-#define POLLS 100000
+#define POLLS 100000 /* then the character is sent anyway */
 
 static bool present;
 
@@ -23,8 +26,8 @@ void serial_init(void)
 	out(1, 0);
 	out(LCR, LCR_8N1);
 	out(FCR, 0x07); /* FIFOs on and empty, interrupt at the first character */
-	out(MCR, 0x0B); /* DTR, RTS, and OUT2, which lets the interrupt through on a PC */
-	out(IER, 1);
+	out(MCR, 0x0B); /* DTR, RTS; OUT2 connects the interrupt line on a PC */
+	out(IER, 1);    /* interrupt when a character has come */
 }
 
 void serial_putc(char c)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The terminal over both consoles. A line is edited here until Enter, and only then can be read; in raw mode each key can.
- * Input comes from interrupt handlers, so the lock is taken with interrupts off.
+ * The terminal over both consoles (serial line; screen and keyboard). A line is edited
+ * here and can be read after Enter; in raw mode each character can be read at once. Input
+ * comes from interrupt handlers, so the locks are taken with interrupts off. Order: lock,
+ * then console_lock.
  */
 #include "dev/dev.h"
 #include "mm/vm.h"
@@ -11,25 +13,30 @@
 #define CONTROL(c) ((c) & 0x1F)
 enum { CHUNK = 128, ERASE = 0x7F, ESCAPE = 0x1B };
 
-extern unsigned panicking; /* printk.c */
-
-static struct spinlock lock, console_lock;
+static struct spinlock console_lock; /* guards the output devices */
+static struct spinlock lock;         /* guards what follows, but not foreground */
 static struct wait_queue readers;
-static char input[INPUT_BYTES];
-static uint32_t read_at, line_at, write_at; /* counted on; [read_at, line_at) can be read, [line_at, write_at) is edited */
+static char input[INPUT_BYTES]; /* a ring */
+/*
+ * Positions in it, only counted up: [read_at, line_at) can be read, [line_at, write_at) is
+ * edited.
+ */
+static uint32_t read_at, line_at, write_at;
 static bool raw;
-static int foreground;
-static enum { NORMAL, ESCAPED, SEQUENCE } skipping; /* an escape sequence in a line: not for us */
+static int foreground; /* the group that Ctrl-C kills, 0 if none */
+/* Inside an escape sequence, which line editing passes over. */
+static enum { NORMAL, ESCAPED, SEQUENCE } skipping;
 
-/* printk and the terminal have a lock each, so the devices need one of their own. */
-void console_putc(char c)
+void console_write(const char *text, uint32_t bytes)
 {
 	bool alone = panicking;
 	uint32_t flags = alone ? 0 : spin_lock_irq(&console_lock);
-	if (c == '\n')
-		serial_putc('\r');
-	serial_putc(c);
-	vga_putc(c);
+	for (uint32_t i = 0; i < bytes; i++) {
+		if (text[i] == '\n')
+			serial_putc('\r');
+		serial_putc(text[i]);
+		vga_putc(text[i]);
+	}
 	if (!alone)
 		spin_unlock_irq(&console_lock, flags);
 }
@@ -37,9 +44,7 @@ void console_putc(char c)
 static void erase_one(void)
 {
 	write_at--;
-	console_putc('\b');
-	console_putc(' ');
-	console_putc('\b');
+	console_write("\b \b", 3);
 }
 
 static void store(char c)
@@ -89,12 +94,13 @@ static void edit(char c)
 			store(CONTROL('D')); /* read as the end of input */
 		end_line();
 	} else if (c == '\n') {
-		console_putc('\n');
-		store('\n');
-		end_line();
-	} else if ((uint8_t)c >= ' ' && write_at - read_at < INPUT_BYTES - 1) { /* room stays for the newline */
+		console_write(&c, 1);
 		store(c);
-		console_putc(c);
+		end_line();
+	} else if ((uint8_t)c >= ' ' && write_at - read_at < INPUT_BYTES - 1) {
+		/* One place stays free for the newline. */
+		store(c);
+		console_write(&c, 1);
 	}
 }
 
@@ -109,9 +115,7 @@ void tty_input(char c)
 		end_line();
 	} else if (c == CONTROL('C')) {
 		victims = foreground;
-		console_putc('^');
-		console_putc('C');
-		console_putc('\n');
+		console_write("^C\n", 3);
 		write_at = line_at;
 	} else {
 		edit(c);
@@ -121,17 +125,18 @@ void tty_input(char c)
 		task_kill_group(victims);
 }
 
-/* What can be read now, at most bytes, up to the end of a line; *end says whether Ctrl-D came. With the lock held. */
-static uint32_t take(char *to, uint32_t bytes, bool *end)
+/*
+ * Take what can be read now: at most `bytes`, up to the end of a line or Ctrl-D. The lock
+ * is held.
+ */
+static uint32_t take(char *to, uint32_t bytes)
 {
 	uint32_t n = 0;
-	*end = false;
 	while (n < bytes && read_at != line_at) {
 		char c = input[read_at++ % INPUT_BYTES];
 		if (!raw && c == CONTROL('D')) {
-			if (n)
-				read_at--; /* behind text without a newline: the next read ends the input */
-			*end = true;
+			if (n) /* the text before Ctrl-D comes first; the next read gives 0 */
+				read_at--;
 			break;
 		}
 		to[n++] = c;
@@ -144,7 +149,6 @@ static uint32_t take(char *to, uint32_t bytes, bool *end)
 int tty_read(void *buf, uint32_t bytes, bool user)
 {
 	char line[CHUNK];
-	bool end = false;
 	int error = 0;
 	uint32_t n = 0, flags;
 	if (bytes == 0)
@@ -153,7 +157,7 @@ int tty_read(void *buf, uint32_t bytes, bool user)
 	while (!error && read_at == line_at)
 		error = wait_on(&readers, &lock);
 	if (!error)
-		n = take(line, MIN(bytes, (uint32_t)CHUNK), &end);
+		n = take(line, MIN(bytes, (uint32_t)CHUNK));
 	spin_unlock_irq(&lock, flags);
 	if (error)
 		return error;
@@ -173,10 +177,7 @@ int tty_write(const void *buf, uint32_t bytes, bool user)
 			memcpy(chunk, (const char *)buf + done, some);
 		else if (copy_from_user(chunk, (const char *)buf + done, some))
 			return done ? (int)done : -EFAULT;
-		uint32_t flags = spin_lock_irq(&lock);
-		for (uint32_t i = 0; i < some; i++)
-			console_putc(chunk[i]);
-		spin_unlock_irq(&lock, flags);
+		console_write(chunk, some);
 	}
 	return (int)bytes;
 }

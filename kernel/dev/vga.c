@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* The VGA's text screen, 80 x 25. Its memory is slow to read, so a copy in RAM is scrolled and written out. */
+/*
+ * The VGA's text screen, 80 x 25. Its memory is slow to read, so a copy in RAM is scrolled,
+ * and then written to the screen.
+ */
 #include "dev/dev.h"
 
-enum { COLUMNS = 80, ROWS = 25, CELLS = COLUMNS * ROWS, BUFFER = 0xB8000, CRTC = 0x3D4, CURSOR_HIGH = 14, CURSOR_LOW = 15 };
+enum { COLUMNS = 80, ROWS = 25, CELLS = COLUMNS * ROWS, BUFFER = 0xB8000 };
+enum { CRTC = 0x3D4, CURSOR_HIGH = 14, CURSOR_LOW = 15 };
 #define BLANK 0x0720 /* a space, light grey on black */
 
 static volatile uint16_t *screen;
 static uint16_t copy[CELLS];
-static unsigned at;
+static unsigned at; /* the cursor's cell */
 
 static void set(unsigned cell, uint16_t value) { screen[cell] = copy[cell] = value; }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The block cache: a hash table to find blocks, a list by last use to evict them. */
+/*
+ * The block cache: a hash table finds blocks, a list in the order of last use says what to
+ * evict.
+ */
 #include "fs/bcache.h"
 #include "proc/task.h"
 
@@ -18,7 +21,10 @@ void bcache_leave(struct bcache *c)
 		mutex_unlock(&c->lock);
 }
 
-static struct block **bucket(struct bcache *c, uint32_t number) { return &c->buckets[number % BCACHE_BUCKETS]; }
+static struct block **bucket(struct bcache *c, uint32_t number)
+{
+	return &c->buckets[number % BCACHE_BUCKETS];
+}
 
 static void list_remove(struct bcache *c, struct block *b)
 {
@@ -81,14 +87,17 @@ static void discard(struct bcache *c, struct block *b)
 	kfree(b);
 }
 
-/* Evict the least recently used blocks until there is room for one more; changed ones are written first. */
+/*
+ * Evict the least recently used blocks until there is room for one more; changed ones are
+ * written first.
+ */
 static void make_room(struct bcache *c)
 {
 	for (struct block *b = c->oldest, *next; b && c->count >= c->limit; b = next) {
 		next = b->newer;
 		if (b->uses)
 			continue;
-		b->uses++; /* the device may sleep */
+		b->uses++; /* the device may sleep: hold it */
 		int error = write_back(c, b);
 		next = b->newer;
 		if (--b->uses == 0 && !error)
@@ -111,7 +120,7 @@ static struct block *find(struct bcache *c, uint32_t number)
 	return b;
 }
 
-/* A new entry, in use, its data not set. */
+/* A new block, held, its data not set; NULL if memory is out. */
 static struct block *insert(struct bcache *c, uint32_t number)
 {
 	if (c->count >= c->limit)
@@ -122,7 +131,8 @@ static struct block *insert(struct bcache *c, uint32_t number)
 		kfree(b);
 		return NULL;
 	}
-	*b = (struct block){ .number = number, .uses = 1, .data = data, .hash_next = *bucket(c, number) };
+	*b = (struct block){ .number = number, .uses = 1, .data = data,
+			     .hash_next = *bucket(c, number) };
 	*bucket(c, number) = b;
 	list_add(c, b);
 	c->count++;
@@ -207,8 +217,11 @@ int bcache_sync(struct bcache *c)
 	return data ? data : meta ? meta : flush;
 }
 
-/* Memory is short: give back blocks that nobody uses; changed ones are written first. Waits for the lock, whose holder never
-   waits for a lock that a caller may have, and for the device; not with preemption off. */
+/*
+ * Memory is short: free blocks that are not held; changed ones are written first. Waits for
+ * the lock and for the device, unless preemption is off. The lock's owner never waits for a
+ * lock that a caller of frame_alloc() may hold.
+ */
 static uint32_t shrink(uint32_t wanted)
 {
 	struct bcache *c = active;
@@ -223,7 +236,7 @@ static uint32_t shrink(uint32_t wanted)
 		next = b->newer;
 		if (b->uses || (b->dirty && !may_sleep))
 			continue;
-		b->uses++; /* the device may sleep */
+		b->uses++; /* the device may sleep: hold it */
 		int error = write_back(c, b);
 		next = b->newer;
 		if (--b->uses == 0 && !error) {
@@ -238,7 +251,8 @@ static uint32_t shrink(uint32_t wanted)
 
 void bcache_init(struct bcache *c, struct blockdev *dev, uint32_t block_bytes)
 {
-	*c = (struct bcache){ .dev = dev, .block_bytes = block_bytes, .limit = MAX(nr_pfns / 4, 64u) };
+	*c = (struct bcache){ .dev = dev, .block_bytes = block_bytes,
+			      .limit = MAX(nr_pfns / 4, 64u) };
 	active = c;
 	frame_shrinker = shrink;
 }

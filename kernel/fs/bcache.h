@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The block cache: blocks of a file system in memory, written back later. One mutex guards the cache and the file system
- * on it; its owner may enter again, because copying to a program's memory can fault in a page of the same file system.
- * A block is held (`uses`) from get to put and is not evicted meanwhile. 4 KiB blocks lie in whole frames, which can be
- * mapped into programs; bcache_change then gives the cache a frame of its own, and the mappers keep what they have.
+ * The block cache: blocks of a file system in memory, written to the device later. One
+ * mutex guards the cache and the file system in it. Its owner may enter again: an access to
+ * a program's memory can fault in a page from the same file system. A block is held
+ * (`uses`) from get to put, and a held block is not evicted. A block of 4 KiB fills a
+ * frame, which can be mapped into programs, too. Before such a block is changed,
+ * bcache_change() gives the cache a frame of its own: what was mapped does not change.
  */
 #ifndef FS_BCACHE_H
 #define FS_BCACHE_H
@@ -14,9 +16,10 @@
 
 struct block {
 	struct block *hash_next, *newer, *older; /* newer, older: by last use */
-	uint32_t number;
-	uint16_t uses;
-	bool dirty, meta; /* meta: written after the data that it refers to */
+	uint32_t number; /* on the disk, in blocks */
+	uint16_t uses;   /* gets without put: not evicted while > 0 */
+	bool dirty;      /* to be written back */
+	bool meta;       /* written after the data that it refers to */
 	char *data;
 };
 
@@ -24,33 +27,43 @@ struct bcache {
 	struct blockdev *dev;
 	uint32_t block_bytes;
 	struct mutex lock;
-	unsigned depth; /* how often the owner entered */
+	unsigned depth; /* how often the owner has entered */
 	struct block *buckets[BCACHE_BUCKETS], *newest, *oldest;
-	uint32_t count, limit, dirty;
+	uint32_t count, limit, dirty; /* blocks: now, aimed at, to be written back */
 };
 
-/* Use c for dev from now on, for blocks of so many bytes (1024, 2048, 4096). The one cache that bcache_flush works on. */
+/*
+ * Make c an empty cache of dev, for blocks of block_bytes (1024, 2048, 4096), and the cache
+ * that bcache_flush() and frame_shrinker work on. Context: boot.
+ */
 void bcache_init(struct bcache *c, struct blockdev *dev, uint32_t block_bytes);
-/* Forget everything, changed or not: for a mount that failed. */
+/* Free all blocks without writing: for a mount that failed. */
 void bcache_drop(struct bcache *c);
+/*
+ * Take and release the cache's mutex; calls of one task nest. Context: process, no spin
+ * lock held.
+ */
 void bcache_enter(struct bcache *c);
 void bcache_leave(struct bcache *c);
 
-/* All below: with the cache entered. Errors: -EIO, -ENOMEM. */
-/* The block's content. */
+/*
+ * The next six are called between enter and leave, and may sleep. Result: 0, -EIO, -ENOMEM.
+ * bcache_get - hold a block, read from the device if it is not in the cache.
+ */
 int bcache_get(struct bcache *c, uint32_t number, struct block **out);
-/* The block without reading it: the caller fills it all. */
+/* Hold a block whose old content does not matter: the caller fills it all. */
 int bcache_new(struct bcache *c, uint32_t number, struct block **out);
 void bcache_put(struct block *b);
-/* Must precede a change of the data: marks it for writing back. */
+/* Call before a change of b->data, which may move: marks the block for writing back. */
 int bcache_change(struct bcache *c, struct block *b, bool meta);
-/* The block is free now: what is in the cache need not be written. */
+/* The block is free on the disk now: do not write it back. */
 void bcache_forget(struct bcache *c, uint32_t number);
-/* Write all changed blocks: data, then what refers to it; make the device keep them. */
+/* Write all changed blocks, first data, then what refers to it; make the writes durable. */
 int bcache_sync(struct bcache *c);
 
-/* Any process context. */
-void bcache_flush(void);      /* sync, if anything changed */
-uint32_t bcache_frames(void); /* memory in use, in frames */
+/* Enter, and sync if anything has changed; an error is printed. Context: process, may sleep. */
+void bcache_flush(void);
+/* Memory in use, in frames. Context: any; a moment's value. */
+uint32_t bcache_frames(void);
 
 #endif

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* The system calls on descriptors. A pipe's calls take the short way: no position, no lock. */
+/* The system calls on descriptors. A pipe has no position, so its calls take no position's lock. */
 #include "fs/file.h"
 #include "fs/path.h"
 #include "mm/vm.h"
 #include "proc/task.h"
 
-#define IO_BYTES_MAX 0x7FFFF000u /* one call moves no more: its result is an int */
+#define IO_BYTES_MAX 0x7FFFF000u /* of one call: its result is an int */
 
 static bool readable(const struct file *f) { return (f->flags & O_ACCMODE) != O_WRONLY; }
 static bool writable(const struct file *f) { return (f->flags & O_ACCMODE) != O_RDONLY; }
 
 /* --- read, write, position --- */
 
-/* Whether the position had to be locked: not for a file of one process only, as none can get it meanwhile. */
+/*
+ * Lock f's position if others could move it. A file with one reference belongs to the current
+ * process alone, and no other task can get it meanwhile. Result: for position_unlock().
+ */
 static bool position_lock(struct file *f)
 {
 	bool shared = __atomic_load_n(&f->refs, __ATOMIC_ACQUIRE) > 1;
@@ -37,7 +40,7 @@ int sys_read(uint32_t fd, uint32_t buf, uint32_t bytes)
 		return pipe_read(f->pipe, (void *)buf, bytes);
 	if (!f->vn->ops->read)
 		return is_dir(f->vn) ? -EISDIR : -EINVAL;
-	if ((f->vn->mode & S_IFMT) == S_IFCHR) /* no position; may wait for long */
+	if ((f->vn->mode & S_IFMT) == S_IFCHR) /* has no position, and may wait for long */
 		return f->vn->ops->read(f->vn, 0, (void *)buf, bytes, true);
 	bool shared = position_lock(f);
 	int n = f->vn->ops->read(f->vn, f->pos, (void *)buf, bytes, true);
@@ -48,7 +51,11 @@ int sys_read(uint32_t fd, uint32_t buf, uint32_t bytes)
 
 int sys_write(uint32_t fd, uint32_t buf, uint32_t bytes)
 {
-	static struct mutex appending; /* the end stays the end between looking and writing, however often the file is open */
+	/*
+	 * Between reading a file's size and writing there, no other O_APPEND write changes
+	 * the size.
+	 */
+	static struct mutex appending;
 	struct file *f = file_of((int)fd);
 	if (!f || !writable(f))
 		return -EBADF;
@@ -82,7 +89,8 @@ int sys_lseek(uint32_t fd, uint32_t offset, uint32_t whence)
 	if (whence > SEEK_END)
 		return -EINVAL;
 	bool shared = position_lock(f);
-	int64_t from = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? f->pos : f->vn->size, to = from + (int32_t)offset;
+	int64_t from = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? f->pos : f->vn->size;
+	int64_t to = from + (int32_t)offset;
 	int result = to < 0 || to > (int64_t)FILE_BYTES_MAX ? -EINVAL : (int)to;
 	if (result >= 0)
 		f->pos = (uint32_t)result;
@@ -139,7 +147,8 @@ int sys_dup2(uint32_t fd, uint32_t to)
 int sys_pipe(uint32_t fds)
 {
 	struct pipe *p = pipe_create();
-	struct file *r = p ? file_create(O_RDONLY, NULL, p) : NULL, *w = r ? file_create(O_WRONLY, NULL, p) : NULL;
+	struct file *r = p ? file_create(O_RDONLY, NULL, p) : NULL;
+	struct file *w = r ? file_create(O_WRONLY, NULL, p) : NULL;
 	int fd[2] = { -1, -1 }, error = w ? 0 : -ENOMEM;
 	if (!error && ((fd[0] = file_install(r)) < 0 || (fd[1] = file_install(w)) < 0))
 		error = -EMFILE;
@@ -181,13 +190,18 @@ int sys_fstat(uint32_t fd, uint32_t to)
 	return copy_to_user((void *)to, &st, sizeof(st));
 }
 
-struct getdents { /* collects records in a kernel buffer: the file system is locked meanwhile */
+/*
+ * Records are collected in a kernel buffer, and copied after readdir() has unlocked the
+ * file system.
+ */
+struct getdents {
 	struct dirent_sink sink;
 	char *buf;
 	uint32_t used, size;
 };
 
-static bool emit(struct dirent_sink *sink, const char *name, unsigned length, uint32_t ino, unsigned d_type)
+static bool emit(struct dirent_sink *sink, const char *name, unsigned length, uint32_t ino,
+		 unsigned d_type)
 {
 	struct getdents *g = container_of(sink, struct getdents, sink);
 	uint32_t need = ROUND_UP((uint32_t)sizeof(struct dirent) + length + 1, 4u);
@@ -210,14 +224,16 @@ int sys_getdents(uint32_t fd, uint32_t buf, uint32_t bytes)
 		return -EBADF;
 	if (!f->vn || !is_dir(f->vn))
 		return -ENOTDIR;
-	struct getdents g = { .sink = { emit }, .size = MIN(bytes, (uint32_t)PAGE_SIZE), .buf = kmalloc(PAGE_SIZE) };
+	struct getdents g = { .sink = { emit }, .size = MIN(bytes, (uint32_t)PAGE_SIZE),
+			      .buf = kmalloc(PAGE_SIZE) };
 	if (!g.buf)
 		return -ENOMEM;
 	bool shared = position_lock(f);
 	uint32_t cookie = f->pos;
 	int error = f->vn->ops->readdir(f->vn, &cookie, &g.sink);
-	if (!error && g.used == 0 && cookie == f->pos && bytes < sizeof(struct dirent) + NAME_MAX + 1 && cookie < f->vn->size)
-		error = -EINVAL; /* not even one entry fits */
+	if (!error && g.used == 0 && cookie == f->pos && cookie < f->vn->size &&
+	    bytes < sizeof(struct dirent) + NAME_MAX + 1)
+		error = -EINVAL; /* the buffer is too small for the next entry */
 	if (!error && copy_to_user((void *)buf, g.buf, g.used))
 		error = -EFAULT;
 	if (!error)

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside of the ext2 file system: the disk's structures (as Linux's documentation of ext2 and e2fsprogs define them) and
- * what the parts, ext2_*.c, offer each other. Everything runs with the block cache entered, which is the file system's
- * one lock. No number from the disk is used before it is checked: damage gives -EUCLEAN.
+ * The inside of the ext2 file system: the disk's structures, as Linux's documentation of
+ * ext2 and e2fsprogs define them, and what the files ext2_*.c offer each other. All
+ * functions here but the vnode operations are called with the block cache entered: its
+ * mutex is the file system's only lock. No number from the disk is used before it is
+ * checked; damage gives -EUCLEAN. Results are 0 or a negative errno value where nothing
+ * else is said. Context: process, may sleep.
  */
 #ifndef FS_EXT2_H
 #define FS_EXT2_H
@@ -10,14 +13,18 @@
 #include "fs/bcache.h"
 #include "fs/vnode.h"
 
-enum { EXT2_MAGIC = 0xEF53, EXT2_ROOT = 2, EXT2_DIRECT = 12, EXT2_POINTERS = 15, EXT2_LINKS_MAX = 32000, EXT2_GROUPS_MAX = 512 };
+enum {
+	EXT2_MAGIC = 0xEF53, EXT2_ROOT = 2, EXT2_DIRECT = 12, EXT2_POINTERS = 15,
+	EXT2_LINKS_MAX = 32000, EXT2_GROUPS_MAX = 512,
+};
 #define EXT2_INCOMPAT_FILETYPE 0x2u
 #define EXT2_RO_COMPAT_KNOWN 0x3u /* sparse_super, large_file */
 #define EXT2_SIZE_MAX 0x7FFFFFFFu
 
 struct ext2_super {
-	uint32_t inodes_count, blocks_count, reserved_blocks, free_blocks, free_inodes, first_data_block, log_block_size,
-		log_frag_size, blocks_per_group, frags_per_group, inodes_per_group, mtime, wtime;
+	uint32_t inodes_count, blocks_count, reserved_blocks, free_blocks, free_inodes,
+		first_data_block, log_block_size, log_frag_size, blocks_per_group,
+		frags_per_group, inodes_per_group, mtime, wtime;
 	uint16_t mounts, max_mounts, magic, state, errors, minor;
 	uint32_t last_check, check_interval, creator, revision;
 	uint16_t def_uid, def_gid;
@@ -38,7 +45,8 @@ struct ext2_disk_inode {
 	uint16_t mode, uid;
 	uint32_t size, atime, ctime, mtime, dtime;
 	uint16_t gid, links;
-	uint32_t blocks /* of 512 bytes */, flags, osd1, block[EXT2_POINTERS], generation, file_acl, size_high, faddr, osd2[3];
+	uint32_t blocks /* of 512 bytes */, flags, osd1, block[EXT2_POINTERS], generation, file_acl,
+		size_high, faddr, osd2[3];
 };
 _Static_assert(sizeof(struct ext2_disk_inode) == 128, "inode layout");
 
@@ -51,13 +59,15 @@ struct ext2_dirent {
 
 struct ext2 {
 	struct bcache cache;
-	struct block *super_block;         /* held while mounted */
-	struct ext2_super *super;          /* in it */
-	struct block *desc_blocks[16];     /* held: the group descriptors */
-	uint32_t block_bytes, nr_groups, inode_bytes, first_inode, time_offset;
-	uint32_t block_hint, inode_hint;   /* nothing free below */
-	bool has_types;
-	struct ext2_inode *inodes[64], *idle_newest, *idle_oldest; /* in memory; idle: not referred to */
+	struct block *super_block;       /* held while mounted */
+	struct ext2_super *super;        /* in super_block */
+	struct block *desc_blocks[16];   /* the group descriptors, held while mounted */
+	uint32_t block_bytes, nr_groups, inode_bytes, first_inode;
+	uint32_t time_offset;            /* seconds to add to the time since boot */
+	uint32_t block_hint, inode_hint; /* nothing is free below */
+	bool has_types;                  /* directory entries tell file types */
+	struct ext2_inode *inodes[64];   /* in memory, hashed by number */
+	struct ext2_inode *idle_newest, *idle_oldest; /* those without a reference */
 	unsigned nr_idle;
 };
 
@@ -68,46 +78,75 @@ struct ext2_inode {
 };
 
 static inline struct ext2 *fs_of(const struct vnode *vn) { return vn->fs; }
-static inline struct ext2_inode *inode_of(struct vnode *vn) { return container_of(vn, struct ext2_inode, vn); }
+static inline struct ext2_inode *inode_of(struct vnode *vn)
+{
+	return container_of(vn, struct ext2_inode, vn);
+}
 
 /* --- ext2_super.c --- */
-struct ext2_group_desc *ext2_desc(struct ext2 *fs, uint32_t group); /* changes need ext2_desc_changed */
+/* A group's descriptor. After a change the caller calls ext2_desc_changed(). */
+struct ext2_group_desc *ext2_desc(struct ext2 *fs, uint32_t group);
 void ext2_desc_changed(struct ext2 *fs, uint32_t group);
+/* Call after a change of *fs->super. */
 void ext2_super_changed(struct ext2 *fs);
-uint32_t ext2_time(const struct ext2 *fs); /* seconds: the image's last change plus time since boot */
+/* The time now, in seconds: the image's last change plus the time since boot. */
+uint32_t ext2_time(const struct ext2 *fs);
 
 /* --- ext2_alloc.c --- */
-/* A free block near goal, or a free inode, now taken. -ENOSPC, -EUCLEAN, -EIO, -ENOMEM. */
+/*
+ * Take a free block, at goal or soon after it if possible; or a free inode. *out is its
+ * number. Result: 0, -ENOSPC, -EUCLEAN, -EIO, -ENOMEM.
+ */
 int ext2_block_alloc(struct ext2 *fs, uint32_t goal, uint32_t *out);
-void ext2_block_free(struct ext2 *fs, uint32_t number); /* damage is reported in the log */
 int ext2_inode_alloc(struct ext2 *fs, bool dir, uint32_t *out);
+/*
+ * Mark a block or inode free. What was free already is damage: it is printed, and nothing
+ * changes.
+ */
+void ext2_block_free(struct ext2 *fs, uint32_t number);
 void ext2_inode_free(struct ext2 *fs, uint32_t ino, bool dir);
-/* Whether a pointer may refer to this block: in range and none of the file system's own. */
+/* Whether a file may use this block: it is in range, and not the file system's own. */
 bool ext2_block_ok(struct ext2 *fs, uint32_t number);
 
 /* --- ext2_inode.c --- */
-int ext2_inode_get(struct ext2 *fs, uint32_t ino, struct vnode **out); /* a reference */
-int ext2_inode_new(struct ext2 *fs, uint16_t mode, struct vnode **out); /* fresh, with one link */
-int ext2_inode_write(struct ext2_inode *ip);                            /* to its table block in the cache */
-void ext2_release(struct vnode *vn);
+/* The vnode of an inode that has links: *out gets a reference. */
+int ext2_inode_get(struct ext2 *fs, uint32_t ino, struct vnode **out);
+/* Allocate an inode with one link, and no blocks: *out gets a reference. */
+int ext2_inode_new(struct ext2 *fs, uint16_t mode, struct vnode **out);
+/* Copy ip->disk to the inode's table block in the cache. */
+int ext2_inode_write(struct ext2_inode *ip);
+void ext2_release(struct vnode *vn); /* vnode operation */
 
 /* --- ext2_map.c --- */
-/* The block that holds page or block `index` of a file; 0 for a hole. create: allocate it, *fresh tells if. */
+/*
+ * Find block `index` of a file: *number is its number on the disk, 0 for a hole. create: a
+ * hole is filled, and *fresh (if not NULL) says whether it was. Result: 0, -EFBIG,
+ * -EUCLEAN; what ext2_block_alloc() says.
+ */
 int ext2_map(struct ext2_inode *ip, uint32_t index, bool create, uint32_t *number, bool *fresh);
-/* Free all blocks with an index of at least from. */
+/* Free all blocks of a file whose index is at least `from`. The caller writes the inode. */
 void ext2_cut(struct ext2_inode *ip, uint32_t from);
 
 /* --- ext2_dir.c --- */
-struct ext2_place { struct block *block; struct ext2_dirent *entry, *before; }; /* put the block when done */
-int ext2_dir_find(struct ext2_inode *dir, const char *name, unsigned length, struct ext2_place *out); /* -ENOENT */
-int ext2_dir_add(struct ext2_inode *dir, const char *name, unsigned length, uint32_t ino, uint16_t mode);
-int ext2_dir_remove(struct ext2_inode *dir, struct ext2_place *at); /* puts the block */
-int ext2_dir_set(struct ext2_inode *dir, struct ext2_place *at, uint32_t ino, uint16_t mode); /* puts the block */
-int ext2_dir_init(struct ext2_inode *dir, uint32_t parent); /* "." and ".." of a new one */
-int ext2_dir_empty(struct ext2_inode *dir); /* 0, -ENOTEMPTY, other errors */
+/* Where an entry is. `before` is the entry before it in the block, or NULL. The block is held. */
+struct ext2_place { struct block *block; struct ext2_dirent *entry, *before; };
+/* Find a name. After 0 the caller puts out->block. -ENOENT. */
+int ext2_dir_find(struct ext2_inode *dir, const char *name, unsigned length,
+		  struct ext2_place *out);
+/* Add an entry; the caller has checked that the name is not there. */
+int ext2_dir_add(struct ext2_inode *dir, const char *name, unsigned length, uint32_t ino,
+		 uint16_t mode);
+/* Remove an entry, or let it refer to another inode. Both put at->block. */
+int ext2_dir_remove(struct ext2_inode *dir, struct ext2_place *at);
+int ext2_dir_set(struct ext2_inode *dir, struct ext2_place *at, uint32_t ino, uint16_t mode);
+/* Give a new directory its entries "." and "..". */
+int ext2_dir_init(struct ext2_inode *dir, uint32_t parent);
+/* Result: 0 if there are no entries but "." and "..", -ENOTEMPTY, other errors. */
+int ext2_dir_empty(struct ext2_inode *dir);
+/* As the vnode operation, with the cache entered. */
 int ext2_readdir(struct vnode *vn, uint32_t *cookie, struct dirent_sink *sink);
 
-/* --- ext2_file.c --- */
+/* --- ext2_file.c: vnode operations --- */
 int ext2_read(struct vnode *vn, uint32_t offset, void *buf, uint32_t bytes, bool user);
 int ext2_write(struct vnode *vn, uint32_t offset, const void *buf, uint32_t bytes, bool user);
 int ext2_truncate(struct vnode *vn, uint32_t size);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Free blocks and inodes: bitmaps searched word by word from a hint below which nothing is free. */
+/*
+ * Allocation of blocks and inodes: bitmaps are searched word by word, from a hint below
+ * which nothing is free.
+ */
 #include "fs/ext2.h"
 
-/* The first zero bit in [from, end), or end. Whole words of ones are passed over. */
+/* The first zero bit in [from, end), or end. */
 static uint32_t find_zero(const uint32_t *bits, uint32_t from, uint32_t end)
 {
 	while (from < end) {
@@ -29,10 +32,11 @@ bool ext2_block_ok(struct ext2 *fs, uint32_t number)
 		return false;
 	const struct ext2_group_desc *d = ext2_desc(fs, group_of(fs, number));
 	uint32_t table_blocks = DIV_UP(s->inodes_per_group * fs->inode_bytes, fs->block_bytes);
-	return number != d->block_bitmap && number != d->inode_bitmap && number - d->inode_table >= table_blocks;
+	return number != d->block_bitmap && number != d->inode_bitmap &&
+	       number - d->inode_table >= table_blocks;
 }
 
-/* Take the first free bit at or behind `from` of a group's bitmap. Result: 0; -ENOSPC if there is none; other errors. */
+/* Set the first zero bit in [from, end) of the bitmap in a block. -ENOSPC if there is none. */
 static int take_bit(struct ext2 *fs, uint32_t bitmap, uint32_t from, uint32_t end, uint32_t *out)
 {
 	struct block *b;
@@ -55,14 +59,15 @@ static bool clear_bit(struct ext2 *fs, uint32_t bitmap, uint32_t bit)
 	if (bcache_get(&fs->cache, bitmap, &b))
 		return false;
 	uint32_t mask = 1u << (bit % 32);
-	bool was = ((uint32_t *)b->data)[bit / 32] & mask && bcache_change(&fs->cache, b, true) == 0;
+	bool was = ((uint32_t *)b->data)[bit / 32] & mask &&
+		   bcache_change(&fs->cache, b, true) == 0;
 	if (was)
 		((uint32_t *)b->data)[bit / 32] &= ~mask;
 	bcache_put(b);
 	return was;
 }
 
-/* One pass over the groups, from a block on. */
+/* Take the first free block at `from` or after it. */
 static int block_search(struct ext2 *fs, uint32_t from, uint32_t *out)
 {
 	const struct ext2_super *s = fs->super;
@@ -72,7 +77,8 @@ static int block_search(struct ext2 *fs, uint32_t from, uint32_t *out)
 		uint32_t first = s->first_data_block + g * s->blocks_per_group;
 		if (d->free_blocks == 0)
 			continue;
-		int error = take_bit(fs, d->block_bitmap, bit, MIN(s->blocks_per_group, s->blocks_count - first), out);
+		uint32_t end = MIN(s->blocks_per_group, s->blocks_count - first);
+		int error = take_bit(fs, d->block_bitmap, bit, end, out);
 		if (error == -ENOSPC)
 			continue;
 		if (error)
@@ -101,19 +107,19 @@ int ext2_block_alloc(struct ext2 *fs, uint32_t goal, uint32_t *out)
 	if (ext2_block_ok(fs, *out))
 		return 0;
 	printk("ext2: the bitmap calls block %u free\n", *out);
-	return -EUCLEAN; /* it stays taken */
+	return -EUCLEAN; /* the block stays taken */
 }
 
 void ext2_block_free(struct ext2 *fs, uint32_t number)
 {
 	uint32_t g = group_of(fs, number);
-	struct ext2_group_desc *d;
-	if (!ext2_block_ok(fs, number) || !(d = ext2_desc(fs, g), clear_bit(fs, d->block_bitmap, number - fs->super->first_data_block -
-									       g * fs->super->blocks_per_group))) {
+	uint32_t bit = (number - fs->super->first_data_block) % fs->super->blocks_per_group;
+	if (!ext2_block_ok(fs, number) ||
+	    !clear_bit(fs, ext2_desc(fs, g)->block_bitmap, bit)) {
 		printk("ext2: block %u was free already or never in use\n", number);
 		return;
 	}
-	d->free_blocks++;
+	ext2_desc(fs, g)->free_blocks++;
 	fs->super->free_blocks++;
 	fs->block_hint = MIN(fs->block_hint, number);
 	ext2_desc_changed(fs, g);
@@ -123,7 +129,8 @@ void ext2_block_free(struct ext2 *fs, uint32_t number)
 
 int ext2_inode_alloc(struct ext2 *fs, bool dir, uint32_t *out)
 {
-	uint32_t per_group = fs->super->inodes_per_group, from = MAX(fs->inode_hint, fs->first_inode - 1), bit = from % per_group;
+	uint32_t per_group = fs->super->inodes_per_group;
+	uint32_t from = MAX(fs->inode_hint, fs->first_inode - 1), bit = from % per_group;
 	for (uint32_t g = from / per_group; g < fs->nr_groups; g++, bit = 0) {
 		struct ext2_group_desc *d = ext2_desc(fs, g);
 		if (d->free_inodes == 0)
@@ -147,7 +154,8 @@ int ext2_inode_alloc(struct ext2 *fs, bool dir, uint32_t *out)
 
 void ext2_inode_free(struct ext2 *fs, uint32_t ino, bool dir)
 {
-	uint32_t g = (ino - 1) / fs->super->inodes_per_group, bit = (ino - 1) % fs->super->inodes_per_group;
+	uint32_t per_group = fs->super->inodes_per_group;
+	uint32_t g = (ino - 1) / per_group, bit = (ino - 1) % per_group;
 	struct ext2_group_desc *d = ext2_desc(fs, g);
 	if (!clear_bit(fs, d->inode_bitmap, bit)) {
 		printk("ext2: inode %u was free already\n", ino);

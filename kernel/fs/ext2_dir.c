@@ -1,27 +1,36 @@
 /* SPDX-License-Identifier: MIT */
-/* Directories: blocks full of entries, each with the length to the next one. An entry never crosses a block. */
+/*
+ * Directories: each block is full of entries, and each entry has the number of bytes to the
+ * next one. No entry crosses a block's end.
+ */
 #include "fs/ext2.h"
 
 enum { ENTRY_HEAD = 8 };
 
 static uint32_t needed(unsigned length) { return (ENTRY_HEAD + length + 3) & ~3u; }
 
-/* File type as entries store it: index S_IFMT >> 12. */
+/* The file type that an entry stores, by mode >> 12. */
 static uint8_t type_of(const struct ext2 *fs, uint16_t mode)
 {
-	static const uint8_t types[16] = { [1] = 5, [2] = 3, [4] = 2, [6] = 4, [8] = 1, [10] = 7, [12] = 6 };
+	static const uint8_t types[16] = {
+		[1] = 5, [2] = 3, [4] = 2, [6] = 4, [8] = 1, [10] = 7, [12] = 6,
+	};
 	return fs->has_types ? types[mode >> 12] : 0;
 }
 
-static struct ext2_dirent *entry_at(const struct block *b, uint32_t offset) { return (struct ext2_dirent *)(b->data + offset); }
+static struct ext2_dirent *entry_at(const struct block *b, uint32_t offset)
+{
+	return (struct ext2_dirent *)(b->data + offset);
+}
 
 static bool entry_ok(const struct ext2 *fs, const struct ext2_dirent *e, uint32_t offset)
 {
-	return fs->block_bytes - offset >= ENTRY_HEAD && e->rec_len >= ENTRY_HEAD && e->rec_len % 4 == 0 &&
-	       e->rec_len <= fs->block_bytes - offset && (!e->ino || needed(e->name_len) <= e->rec_len);
+	return fs->block_bytes - offset >= ENTRY_HEAD && e->rec_len >= ENTRY_HEAD &&
+	       e->rec_len % 4 == 0 && e->rec_len <= fs->block_bytes - offset &&
+	       (!e->ino || needed(e->name_len) <= e->rec_len);
 }
 
-/* The directory's block with this index; a hole is damage. */
+/* Hold the directory's block with this index; a hole is damage. */
 static int dir_block(struct ext2_inode *dir, uint32_t index, struct block **b)
 {
 	uint32_t number;
@@ -36,7 +45,8 @@ static bool same(const struct ext2_dirent *e, const char *name, unsigned length)
 	return e->name_len == length && e->ino && memcmp(e->name, name, length) == 0;
 }
 
-int ext2_dir_find(struct ext2_inode *dir, const char *name, unsigned length, struct ext2_place *out)
+int ext2_dir_find(struct ext2_inode *dir, const char *name, unsigned length,
+		  struct ext2_place *out)
 {
 	const struct ext2 *fs = dir->vn.fs;
 	for (uint32_t i = 0; i < dir->vn.size / fs->block_bytes; i++) {
@@ -61,7 +71,8 @@ int ext2_dir_find(struct ext2_inode *dir, const char *name, unsigned length, str
 	return -ENOENT;
 }
 
-static void fill(const struct ext2 *fs, struct ext2_dirent *e, const char *name, unsigned length, uint32_t ino, uint16_t mode)
+static void fill(const struct ext2 *fs, struct ext2_dirent *e, const char *name, unsigned length,
+		 uint32_t ino, uint16_t mode)
 {
 	e->ino = ino;
 	e->name_len = (uint8_t)length;
@@ -75,8 +86,12 @@ static int touch(struct ext2_inode *dir)
 	return ext2_inode_write(dir);
 }
 
-/* Put the new entry into the room behind, or instead of, an entry of this block. -ENOSPC: there is none. */
-static int add_in_block(struct ext2 *fs, struct block *b, const char *name, unsigned length, uint32_t ino, uint16_t mode)
+/*
+ * Put a new entry into the unused bytes after an entry of this block, or into a free entry.
+ * -ENOSPC.
+ */
+static int add_in_block(struct ext2 *fs, struct block *b, const char *name, unsigned length,
+			uint32_t ino, uint16_t mode)
 {
 	struct ext2_dirent *e;
 	for (uint32_t at = 0; at < fs->block_bytes; at += e->rec_len) {
@@ -102,7 +117,7 @@ static int add_in_block(struct ext2 *fs, struct block *b, const char *name, unsi
 	return -ENOSPC;
 }
 
-/* A new block at the directory's end that is one free entry. */
+/* Add a block, which is one free entry, at the directory's end; *out is held. */
 static int extend(struct ext2_inode *dir, struct block **out)
 {
 	struct ext2 *fs = dir->vn.fs;
@@ -123,7 +138,8 @@ static int extend(struct ext2_inode *dir, struct block **out)
 	return 0;
 }
 
-int ext2_dir_add(struct ext2_inode *dir, const char *name, unsigned length, uint32_t ino, uint16_t mode)
+int ext2_dir_add(struct ext2_inode *dir, const char *name, unsigned length, uint32_t ino,
+		 uint16_t mode)
 {
 	struct ext2 *fs = dir->vn.fs;
 	struct block *b;
@@ -150,8 +166,9 @@ int ext2_dir_remove(struct ext2_inode *dir, struct ext2_place *at)
 	int error = bcache_change(&fs->cache, at->block, true);
 	if (!error) {
 		struct ext2_dirent *e = entry_at(at->block, offset);
+		struct ext2_dirent *joined = entry_at(at->block, before);
 		if (at->before)
-			entry_at(at->block, before)->rec_len = (uint16_t)(entry_at(at->block, before)->rec_len + e->rec_len);
+			joined->rec_len = (uint16_t)(joined->rec_len + e->rec_len);
 		else
 			e->ino = 0;
 	}
@@ -200,11 +217,12 @@ int ext2_readdir(struct vnode *vn, uint32_t *cookie, struct dirent_sink *sink)
 				bcache_put(b);
 				break;
 			}
-			if (first + at < *cookie) /* entries before may have been joined meanwhile */
+			if (first + at < *cookie) /* the entry at *cookie may have been joined */
 				continue;
 			if (e->ino) {
 				static const uint8_t types[8] = { 0, 8, 4, 2, 6, 1, 12, 10 };
-				more = sink->emit(sink, e->name, e->name_len, e->ino, fs->has_types ? types[e->file_type & 7] : 0);
+				more = sink->emit(sink, e->name, e->name_len, e->ino,
+						  fs->has_types ? types[e->file_type & 7] : 0);
 			}
 			if (more)
 				*cookie = first + at + e->rec_len;
@@ -212,7 +230,7 @@ int ext2_readdir(struct vnode *vn, uint32_t *cookie, struct dirent_sink *sink)
 		if (error)
 			return error;
 		bcache_put(b);
-		if (more) /* also if the entry at the cookie was joined with the one before */
+		if (more) /* sets *cookie also if it was inside the last entry */
 			*cookie = first + fs->block_bytes;
 	}
 	return 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * File contents. While bytes are copied from or to a program, its pages may be faulted in from this file system: the
- * owner of the lock enters again (bcache_enter), and the block at hand stays because it is held.
+ * File contents. While bytes are copied from or to a program, a page of the program may be
+ * faulted in from this same file system. So the owner of the lock may enter again
+ * (bcache_enter); and the block that is being copied is held, so that it stays.
  */
 #include "fs/ext2.h"
 #include "mm/vm.h"
@@ -31,7 +32,8 @@ int ext2_read(struct vnode *vn, uint32_t offset, void *buf, uint32_t bytes, bool
 	bcache_enter(&fs->cache);
 	bytes = offset < vn->size ? MIN(bytes, vn->size - offset) : 0;
 	while (done < bytes && !error) {
-		uint32_t at = offset + done, into = at % fs->block_bytes, some = MIN(bytes - done, fs->block_bytes - into), number;
+		uint32_t at = offset + done, into = at % fs->block_bytes, number;
+		uint32_t some = MIN(bytes - done, fs->block_bytes - into);
 		struct block *b = NULL;
 		error = ext2_map(inode_of(vn), at / fs->block_bytes, false, &number, NULL);
 		if (!error && number)
@@ -47,25 +49,30 @@ int ext2_read(struct vnode *vn, uint32_t offset, void *buf, uint32_t bytes, bool
 	return done ? (int)done : error;
 }
 
-/* One block's part of a write. The size grows with it, so that an error leaves no block behind the end. */
+/*
+ * Write bytes of one block. The file's size grows with each block, so that an error leaves
+ * no block after the file's end.
+ */
 static int write_part(struct vnode *vn, uint32_t at, const void *from, uint32_t bytes, bool user)
 {
 	struct ext2 *fs = fs_of(vn);
 	struct ext2_inode *ip = inode_of(vn);
 	uint32_t into = at % fs->block_bytes, number;
 	struct block *b;
-	bool fresh;
+	bool fresh = false;
 	int error = ext2_map(ip, at / fs->block_bytes, true, &number, &fresh);
+	bool whole = fresh || bytes == fs->block_bytes; /* the old content does not matter */
 	if (!error)
-		error = fresh || bytes == fs->block_bytes ? bcache_new(&fs->cache, number, &b) : bcache_get(&fs->cache, number, &b);
+		error = whole ? bcache_new(&fs->cache, number, &b)
+			      : bcache_get(&fs->cache, number, &b);
 	if (!error) {
 		error = bcache_change(&fs->cache, b, false);
 		if (!error && fresh && bytes < fs->block_bytes) {
 			memset(b->data, 0, into);
 			memset(b->data + into + bytes, 0, fs->block_bytes - into - bytes);
 		}
-		if (!error && (error = copy_in(b->data + into, from, bytes, user)) && (fresh || bytes == fs->block_bytes))
-			memset(b->data + into, 0, bytes); /* else it would show what the memory held before */
+		if (!error && (error = copy_in(b->data + into, from, bytes, user)) && whole)
+			memset(b->data + into, 0, bytes); /* else old memory would show */
 		bcache_put(b);
 	}
 	if (!error && at + bytes > vn->size)
@@ -85,7 +92,8 @@ int ext2_write(struct vnode *vn, uint32_t offset, const void *buf, uint32_t byte
 	bytes = MIN(bytes, EXT2_SIZE_MAX - offset);
 	bcache_enter(&fs->cache);
 	while (done < bytes && !error) {
-		uint32_t at = offset + done, some = MIN(bytes - done, fs->block_bytes - at % fs->block_bytes);
+		uint32_t at = offset + done;
+		uint32_t some = MIN(bytes - done, fs->block_bytes - at % fs->block_bytes);
 		error = write_part(vn, at, (const char *)buf + done, some, user);
 		done += error ? 0 : some;
 	}
@@ -98,7 +106,10 @@ int ext2_write(struct vnode *vn, uint32_t offset, const void *buf, uint32_t byte
 	return done ? (int)done : error;
 }
 
-/* Zeros behind the new end in its block, so that growing again shows zeros. */
+/*
+ * Clear the last block after the new end, so that the file shows zeros there when it grows
+ * again.
+ */
 static int clear_tail(struct vnode *vn, uint32_t size)
 {
 	struct ext2 *fs = fs_of(vn);
@@ -133,7 +144,7 @@ int ext2_truncate(struct vnode *vn, uint32_t size)
 	return error;
 }
 
-/* A page put together from smaller blocks, or from none. */
+/* Make a page from smaller blocks, or from none. */
 static int assemble(struct vnode *vn, uint32_t index, pfn_t *out)
 {
 	pfn_t pfn = frame_alloc_user();

@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* Inodes in memory: one vnode each, found by number, kept for a while when nobody refers to it. */
+/*
+ * Inodes in memory: each has one vnode, which is found by the inode's number. Up to
+ * IDLE_MAX vnodes without a reference are kept for later.
+ */
 #include "fs/ext2.h"
 
 #define IDLE_MAX 64
 
-static struct ext2_inode **bucket(struct ext2 *fs, uint32_t ino) { return &fs->inodes[ino % ARRAY_SIZE(fs->inodes)]; }
+static struct ext2_inode **bucket(struct ext2 *fs, uint32_t ino)
+{
+	return &fs->inodes[ino % ARRAY_SIZE(fs->inodes)];
+}
 
-/* The block of the inode table that ino is in, and where. */
+/* Hold the block of the inode table with ino in it; *at is the inode there. */
 static int locate(struct ext2 *fs, uint32_t ino, struct block **b, struct ext2_disk_inode **at)
 {
 	uint32_t per_group = fs->super->inodes_per_group, index = (ino - 1) % per_group;
 	uint32_t byte = index * fs->inode_bytes;
-	int error = bcache_get(&fs->cache, ext2_desc(fs, (ino - 1) / per_group)->inode_table + byte / fs->block_bytes, b);
+	uint32_t table = ext2_desc(fs, (ino - 1) / per_group)->inode_table;
+	int error = bcache_get(&fs->cache, table + byte / fs->block_bytes, b);
 	if (!error)
 		*at = (struct ext2_disk_inode *)((*b)->data + byte % fs->block_bytes);
 	return error;
@@ -27,7 +34,7 @@ int ext2_inode_write(struct ext2_inode *ip)
 		return error;
 	error = bcache_change(&fs->cache, b, true);
 	if (!error) {
-		locate(fs, ip->vn.ino, &b, &at); /* the block may have moved */
+		locate(fs, ip->vn.ino, &b, &at); /* bcache_change() may have moved the data */
 		bcache_put(b);
 		*at = ip->disk;
 	}
@@ -57,7 +64,8 @@ static struct ext2_inode *insert(struct ext2 *fs, uint32_t ino, const struct ext
 	if (!ip)
 		return NULL;
 	*ip = (struct ext2_inode){
-		.vn = { .ops = &ext2_ops, .refs = 1, .ino = ino, .mode = disk->mode, .size = disk->size, .fs = fs },
+		.vn = { .ops = &ext2_ops, .refs = 1, .ino = ino, .mode = disk->mode,
+			.size = disk->size, .fs = fs },
 		.disk = *disk,
 		.hash_next = *bucket(fs, ino),
 	};
@@ -68,8 +76,9 @@ static struct ext2_inode *insert(struct ext2 *fs, uint32_t ino, const struct ext
 static bool inode_ok(const struct ext2 *fs, const struct ext2_disk_inode *d)
 {
 	unsigned type = d->mode & S_IFMT;
-	if (d->links == 0 || (type != S_IFREG && type != S_IFDIR && type != S_IFLNK && type != S_IFCHR && type != S_IFIFO &&
-			      type != 0x6000 && type != 0xC000))
+	if (d->links == 0 ||
+	    (type != S_IFREG && type != S_IFDIR && type != S_IFLNK && type != S_IFCHR &&
+	     type != S_IFIFO && type != 0x6000 && type != 0xC000)) /* block device, socket */
 		return false;
 	if (type == S_IFDIR && (d->size == 0 || d->size % fs->block_bytes))
 		return false;
@@ -80,7 +89,8 @@ int ext2_inode_get(struct ext2 *fs, uint32_t ino, struct vnode **out)
 {
 	struct ext2_disk_inode *disk;
 	struct block *b;
-	if (ino == 0 || ino > fs->super->inodes_count || (ino != EXT2_ROOT && ino < fs->first_inode))
+	if (ino == 0 || ino > fs->super->inodes_count ||
+	    (ino != EXT2_ROOT && ino < fs->first_inode))
 		return -EUCLEAN;
 	for (struct ext2_inode *ip = *bucket(fs, ino); ip; ip = ip->hash_next)
 		if (ip->vn.ino == ino) {
@@ -107,7 +117,8 @@ int ext2_inode_new(struct ext2 *fs, uint16_t mode, struct vnode **out)
 	int error = ext2_inode_alloc(fs, dir, &ino);
 	if (error)
 		return error;
-	struct ext2_disk_inode disk = { .mode = mode, .links = 1, .atime = now, .ctime = now, .mtime = now };
+	struct ext2_disk_inode disk = { .mode = mode, .links = 1, .atime = now, .ctime = now,
+					.mtime = now };
 	struct ext2_inode *ip = insert(fs, ino, &disk);
 	error = ip ? ext2_inode_write(ip) : -ENOMEM;
 	if (error) {
@@ -120,7 +131,7 @@ int ext2_inode_new(struct ext2 *fs, uint16_t mode, struct vnode **out)
 	return 0;
 }
 
-/* The file has no name and no user any more. */
+/* Free the inode and the blocks of a file that has neither a link nor a reference. */
 static void erase(struct ext2 *fs, struct ext2_inode *ip)
 {
 	bool dir = (ip->disk.mode & S_IFMT) == S_IFDIR;

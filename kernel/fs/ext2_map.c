@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a block's index in a file to its number on the disk: 12 direct pointers, then trees of one, two and three levels of
- * pointer blocks. A new pointer block is written into its parent only when it is ready.
+ * From a block's index in a file to its number on the disk. The inode has 12 direct
+ * pointers, and one each to a tree of pointer blocks with one, two and three levels. A new
+ * pointer block is filled before its parent refers to it.
  */
 #include "fs/ext2.h"
 
 static uint32_t per_block(const struct ext2 *fs) { return fs->block_bytes / sizeof(uint32_t); }
 
-/* Which tree (0: direct) an index is in, the pointer's place in the inode, and the index within the tree. -EFBIG beyond. */
+/*
+ * Find the pointer in the inode under which an index lies: *slot is its place, *within the
+ * index in its tree. Result: the tree's levels, 0 for a direct pointer; -EFBIG.
+ */
 static int find_tree(const struct ext2 *fs, uint32_t index, unsigned *slot, uint32_t *within)
 {
 	if (index < EXT2_DIRECT) {
 		*slot = index;
 		return 0;
 	}
-	uint64_t span = per_block(fs), left = index - EXT2_DIRECT;
+	uint32_t span = per_block(fs), left = index - EXT2_DIRECT; /* three levels: at most 2^30 */
 	for (int levels = 1; levels <= 3; levels++, span *= per_block(fs)) {
 		if (left < span) {
 			*slot = EXT2_DIRECT + (unsigned)levels - 1;
-			*within = (uint32_t)left;
+			*within = left;
 			return levels;
 		}
 		left -= span;
@@ -26,7 +30,7 @@ static int find_tree(const struct ext2 *fs, uint32_t index, unsigned *slot, uint
 	return -EFBIG;
 }
 
-/* Indices covered by one pointer of a tree block at `levels` above the data; a tree of three levels may exceed 32 bits. */
+/* Indices under one pointer of a pointer block that is `levels` above the data. */
 static uint32_t span_of(const struct ext2 *fs, int levels)
 {
 	uint32_t span = 1;
@@ -35,6 +39,7 @@ static uint32_t span_of(const struct ext2 *fs, int levels)
 	return span;
 }
 
+/* Allocate a block of a file; pointers: a pointer block, which is cleared. */
 static int allocate(struct ext2_inode *ip, uint32_t goal, bool pointers, uint32_t *out)
 {
 	struct ext2 *fs = ip->vn.fs;
@@ -56,8 +61,12 @@ static int allocate(struct ext2_inode *ip, uint32_t goal, bool pointers, uint32_
 	return error;
 }
 
-/* Follow, or make, the pointer at *at. b: the block that it lies in, NULL for the inode. */
-static int follow(struct ext2_inode *ip, struct block *b, uint32_t place, uint32_t goal, bool create, bool pointers, uint32_t *out)
+/*
+ * Read pointer number `place` of block b, or of the inode if b is NULL. create: if it is 0,
+ * allocate a block for it, near goal; pointers: a pointer block.
+ */
+static int follow(struct ext2_inode *ip, struct block *b, uint32_t place, uint32_t goal,
+		  bool create, bool pointers, uint32_t *out)
 {
 	struct ext2 *fs = ip->vn.fs;
 	uint32_t number = b ? ((uint32_t *)b->data)[place] : ip->disk.block[place];
@@ -92,7 +101,8 @@ int ext2_map(struct ext2_inode *ip, uint32_t index, bool create, uint32_t *numbe
 		if (error)
 			break;
 		within %= span;
-		goal = place > 0 && ((uint32_t *)b->data)[place - 1] ? ((uint32_t *)b->data)[place - 1] + 1 : parent + 1;
+		uint32_t neighbour = place > 0 ? ((uint32_t *)b->data)[place - 1] : 0;
+		goal = (neighbour ? neighbour : parent) + 1;
 		error = follow(ip, b, place, goal, create, levels > 1, number);
 		bcache_put(b);
 	}
@@ -112,7 +122,11 @@ static void free_block(struct ext2_inode *ip, uint32_t number)
 	ip->disk.blocks -= MIN(ip->disk.blocks, fs->block_bytes / SECTOR);
 }
 
-/* Free what lies at index `from` and above below this pointer. Result: whether nothing is left there. */
+/*
+ * Free the blocks under the pointer `number` whose index in this tree is at least `from`,
+ * and the pointer blocks that are empty then. Result: whether nothing is left under the
+ * pointer.
+ */
 static bool cut_tree(struct ext2_inode *ip, uint32_t number, int levels, uint32_t from)
 {
 	struct ext2 *fs = ip->vn.fs;
@@ -120,13 +134,16 @@ static bool cut_tree(struct ext2_inode *ip, uint32_t number, int levels, uint32_
 	bool empty = true;
 	if (levels > 0) {
 		if (!ext2_block_ok(fs, number) || bcache_get(&fs->cache, number, &b))
-			return true; /* damaged: what it refers to is lost */
+			return true; /* damage: the blocks under it are lost */
 		uint32_t span = span_of(fs, levels);
 		for (uint32_t i = 0; i < per_block(fs); i++) {
-			uint32_t below = i < from / span ? span : i == from / span ? from % span : 0, child = ((uint32_t *)b->data)[i];
+			uint32_t child = ((uint32_t *)b->data)[i];
+			uint32_t below = i < from / span    ? span
+					 : i == from / span ? from % span : 0;
 			if (!child)
 				continue;
-			((uint32_t *)b->data)[i] = 0; /* first: a damaged tree may lead here again */
+			/* Cleared first: in a damaged tree the child may lead back here. */
+			((uint32_t *)b->data)[i] = 0;
 			if (below < span && cut_tree(ip, child, levels - 1, below)) {
 				if (from)
 					bcache_change(&fs->cache, b, true);
@@ -147,8 +164,10 @@ void ext2_cut(struct ext2_inode *ip, uint32_t from)
 {
 	struct ext2 *fs = ip->vn.fs;
 	uint32_t first = EXT2_DIRECT, type = ip->disk.mode & S_IFMT;
-	if (type != S_IFREG && type != S_IFDIR && !(type == S_IFLNK && ip->disk.size >= sizeof(ip->disk.block)))
-		return; /* devices and short symbolic links have other things there */
+	bool has_blocks = type == S_IFREG || type == S_IFDIR ||
+			  (type == S_IFLNK && ip->disk.size >= sizeof(ip->disk.block));
+	if (!has_blocks) /* devices and short symbolic links keep other data in block[] */
+		return;
 	for (uint32_t i = from; i < EXT2_DIRECT; i++)
 		if (ip->disk.block[i]) {
 			free_block(ip, ip->disk.block[i]);
@@ -157,9 +176,9 @@ void ext2_cut(struct ext2_inode *ip, uint32_t from)
 	for (int levels = 1; levels <= 3; levels++) {
 		uint32_t *slot = &ip->disk.block[EXT2_DIRECT + levels - 1];
 		uint32_t within = from > first ? from - first : 0;
-		uint64_t span = (uint64_t)span_of(fs, levels) * per_block(fs);
+		uint32_t span = span_of(fs, levels + 1);
 		if (*slot && within < span && cut_tree(ip, *slot, levels, within))
 			*slot = 0;
-		first += (uint32_t)MIN(span, 0xFFFFFFFFull - first);
+		first += span;
 	}
 }

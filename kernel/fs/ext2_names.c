@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Operations on names: each takes what it needs first, and changes the directory last, so that a failure leaves nothing. */
+/*
+ * The vnode operations on names. Each first takes what it needs, and changes the directory
+ * last, so that a failure leaves no trace.
+ */
 #include "fs/ext2.h"
 
 static bool is_dir(const struct vnode *vn) { return (vn->mode & S_IFMT) == S_IFDIR; }
@@ -11,8 +14,12 @@ static int set_links(struct ext2_inode *ip, int change)
 	return ext2_inode_write(ip);
 }
 
-/* The vnode that a name refers to, and, if wanted, where the entry is. */
-static int find(struct vnode *dir, const char *name, unsigned length, struct vnode **out, struct ext2_place *place)
+/*
+ * Find the vnode that a name refers to; place, if not NULL, is where the entry is, its
+ * block held.
+ */
+static int find(struct vnode *dir, const char *name, unsigned length, struct vnode **out,
+		struct ext2_place *place)
 {
 	struct ext2_place at;
 	int error = is_dir(dir) ? ext2_dir_find(inode_of(dir), name, length, &at) : -ENOTDIR;
@@ -34,7 +41,7 @@ static int lookup(struct vnode *dir, const char *name, unsigned length, struct v
 	return error;
 }
 
-/* 0 if the name is free in a directory that still exists. */
+/* Result: 0 if the name is free, and the directory has not been removed. */
 static int must_be_free(struct vnode *dir, const char *name, unsigned length)
 {
 	struct ext2_place at;
@@ -81,7 +88,8 @@ static int mkdir(struct vnode *dir, const char *name, unsigned length)
 		error = -EMLINK;
 	if (!error && !(error = ext2_inode_new(fs, S_IFDIR | 0755, &vn))) {
 		error = ext2_dir_init(inode_of(vn), dir->ino);
-		error = error ? error : ext2_dir_add(inode_of(dir), name, length, vn->ino, vn->mode);
+		if (!error)
+			error = ext2_dir_add(inode_of(dir), name, length, vn->ino, vn->mode);
 		if (error) {
 			drop_new(vn);
 		} else {
@@ -105,7 +113,9 @@ static int link(struct vnode *dir, const char *name, unsigned length, struct vno
 		error = -ENOENT;
 	else if (!error && inode_of(target)->disk.links >= EXT2_LINKS_MAX)
 		error = -EMLINK;
-	if (!error && !(error = ext2_dir_add(inode_of(dir), name, length, target->ino, target->mode)))
+	if (!error)
+		error = ext2_dir_add(inode_of(dir), name, length, target->ino, target->mode);
+	if (!error)
 		error = set_links(inode_of(target), 1);
 	bcache_leave(&fs->cache);
 	return error;
@@ -137,7 +147,8 @@ static int rmdir(struct vnode *dir, const char *name, unsigned length)
 	bcache_enter(&fs_of(dir)->cache);
 	int error = find(dir, name, length, &vn, &at);
 	if (!error) {
-		error = !is_dir(vn) ? -ENOTDIR : vn->ino == EXT2_ROOT ? -EBUSY : ext2_dir_empty(inode_of(vn));
+		error = !is_dir(vn)		 ? -ENOTDIR
+			: vn->ino == EXT2_ROOT ? -EBUSY : ext2_dir_empty(inode_of(vn));
 		if (error)
 			bcache_put(at.block);
 		else if (!(error = ext2_dir_remove(inode_of(dir), &at))) {
@@ -153,7 +164,10 @@ static int rmdir(struct vnode *dir, const char *name, unsigned length)
 
 /* --- rename --- */
 
-/* Whether `dir` is `top` or lies below it: up by "..", at most as often as there are inodes. */
+/*
+ * Whether `dir` is `top` or lies below it: go up by "..", at most as often as there are
+ * inodes. Result: 1, 0, or an error.
+ */
 static int lies_below(struct vnode *dir, const struct vnode *top)
 {
 	struct ext2 *fs = fs_of(dir);
@@ -193,9 +207,9 @@ static int set_parent(struct vnode *vn, struct vnode *from, struct vnode *to)
 	return error;
 }
 
-/* The new name first, then the old one away: the file has a name at every moment. */
-static int move(struct vnode *from, const char *name, unsigned length, struct vnode *to, const char *new_name, unsigned new_length,
-		struct vnode *vn, struct vnode *old)
+/* Make the new name, then remove the old one: the file has a name at every moment. */
+static int move(struct vnode *from, const char *name, unsigned length, struct vnode *to,
+		const char *new_name, unsigned new_length, struct vnode *vn, struct vnode *old)
 {
 	struct ext2_place at;
 	int error;
@@ -219,18 +233,24 @@ static int move(struct vnode *from, const char *name, unsigned length, struct vn
 	return error;
 }
 
-static int rename(struct vnode *from, const char *name, unsigned length, struct vnode *to, const char *new_name, unsigned new_length)
+static int rename(struct vnode *from, const char *name, unsigned length, struct vnode *to,
+		  const char *new_name, unsigned new_length)
 {
 	struct vnode *vn, *old = NULL;
 	bcache_enter(&fs_of(from)->cache);
 	int error = find(from, name, length, &vn, NULL);
 	if (!error) {
-		error = !is_dir(to) ? -ENOTDIR : inode_of(to)->disk.links == 0 ? -ENOENT : find(to, new_name, new_length, &old, NULL);
+		error = !is_dir(to)			? -ENOTDIR
+			: inode_of(to)->disk.links == 0 ? -ENOENT
+			: find(to, new_name, new_length, &old, NULL);
 		error = error == -ENOENT && inode_of(to)->disk.links ? 0 : error;
 		if (!error && old != vn) {
-			int below = is_dir(vn) ? lies_below(to, vn) : 0;
-			error = below < 0 ? below : below ? -EINVAL : old ? may_replace(vn, old) : 0;
-			error = error ? error : move(from, name, length, to, new_name, new_length, vn, old);
+			error = is_dir(vn) ? lies_below(to, vn) : 0;
+			error = error > 0 ? -EINVAL : error;
+			if (!error && old)
+				error = may_replace(vn, old);
+			if (!error)
+				error = move(from, name, length, to, new_name, new_length, vn, old);
 		}
 		vnode_put(old);
 		vnode_put(vn);
@@ -252,8 +272,9 @@ static int readdir(struct vnode *dir, uint32_t *cookie, struct dirent_sink *sink
 static int stat(struct vnode *vn, struct stat *st)
 {
 	const struct ext2_disk_inode *d = &inode_of(vn)->disk;
-	*st = (struct stat){ .st_dev = 1, .st_ino = vn->ino, .st_mode = d->mode, .st_nlink = d->links, .st_size = vn->size,
-			     .st_blocks = d->blocks, .st_mtime = d->mtime };
+	*st = (struct stat){ .st_dev = 1, .st_ino = vn->ino, .st_mode = d->mode,
+			     .st_nlink = d->links, .st_size = vn->size, .st_blocks = d->blocks,
+			     .st_mtime = d->mtime };
 	return 0;
 }
 
@@ -266,23 +287,33 @@ static int sync(struct vnode *vn)
 	return error;
 }
 
+/* Contents are a regular file's. */
+static int must_be_file(const struct vnode *vn)
+{
+	return is_dir(vn) ? -EISDIR : (vn->mode & S_IFMT) != S_IFREG ? -EINVAL : 0;
+}
+
 static int read(struct vnode *vn, uint32_t offset, void *buf, uint32_t bytes, bool user)
 {
-	return is_dir(vn) ? -EISDIR : (vn->mode & S_IFMT) != S_IFREG ? -EINVAL : ext2_read(vn, offset, buf, bytes, user);
+	int error = must_be_file(vn);
+	return error ? error : ext2_read(vn, offset, buf, bytes, user);
 }
 
 static int write(struct vnode *vn, uint32_t offset, const void *buf, uint32_t bytes, bool user)
 {
-	return is_dir(vn) ? -EISDIR : (vn->mode & S_IFMT) != S_IFREG ? -EINVAL : ext2_write(vn, offset, buf, bytes, user);
+	int error = must_be_file(vn);
+	return error ? error : ext2_write(vn, offset, buf, bytes, user);
 }
 
 static int truncate(struct vnode *vn, uint32_t size)
 {
-	return is_dir(vn) ? -EISDIR : (vn->mode & S_IFMT) != S_IFREG ? -EINVAL : ext2_truncate(vn, size);
+	int error = must_be_file(vn);
+	return error ? error : ext2_truncate(vn, size);
 }
 
 const struct vnode_ops ext2_ops = {
-	.lookup = lookup, .create = create, .mkdir = mkdir, .link = link, .unlink = unlink, .rmdir = rmdir, .rename = rename,
-	.readdir = readdir, .read = read, .write = write, .truncate = truncate, .page = ext2_page, .stat = stat, .sync = sync,
+	.lookup = lookup, .create = create, .mkdir = mkdir, .link = link, .unlink = unlink,
+	.rmdir = rmdir, .rename = rename, .readdir = readdir, .read = read, .write = write,
+	.truncate = truncate, .page = ext2_page, .stat = stat, .sync = sync,
 	.release = ext2_release,
 };

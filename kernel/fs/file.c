@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Descriptors: small numbers for open files; each process has its own table, forked ones share the files. */
+/* The tables of descriptors, one a process, and the reference counts of the open files in them. */
 #include "fs/file.h"
 #include "mm/frame.h"
 #include "proc/task.h"

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Open files: what a descriptor refers to, shared by dup and fork. A file is a vnode with a position, or a pipe's end. */
+/*
+ * Open files. A descriptor is a small number in the table of one process; it refers to an
+ * open file, which dup and fork share. An open file is a vnode with a position, or one end
+ * of a pipe.
+ */
 #ifndef FS_FILE_H
 #define FS_FILE_H
 
@@ -8,7 +12,8 @@
 struct pipe;
 struct task;
 
-struct cwd { /* a current directory: never changed, only replaced */
+/* A current directory, shared by fork. Never changed: chdir replaces it. */
+struct cwd {
 	uint32_t refs; /* atomic */
 	struct vnode *vn;
 	char path[]; /* absolute, normalized */
@@ -17,54 +22,80 @@ struct cwd { /* a current directory: never changed, only replaced */
 struct file {
 	uint32_t refs; /* atomic */
 	int flags;     /* O_ACCMODE, O_APPEND */
-	struct vnode *vn; /* or NULL: */
-	struct pipe *pipe;
+	struct vnode *vn;  /* NULL for a pipe */
+	struct pipe *pipe; /* NULL for a vnode */
 	uint32_t pos;
-	struct mutex lock; /* of pos */
+	struct mutex lock; /* guards pos if refs > 1 */
 };
 
-/* The file behind a descriptor of the current process, not a new reference (one task uses the table); NULL if none. */
+/* --- file.c. Context: process, may sleep, no spin lock held --- */
+/*
+ * The current process's open file for fd, or NULL. No new reference: no other task changes
+ * the table.
+ */
 struct file *file_of(int fd);
 struct file *file_get(struct file *f);
-void file_put(struct file *f); /* the last one closes */
-/* A new open file that takes over the reference to vn, or the pipe's end; NULL if memory is out. */
+/* Drop a reference; the last one closes the file. */
+void file_put(struct file *f);
+/*
+ * Make an open file with one reference. It takes over the caller's reference to vn, or an
+ * end of the pipe. NULL if memory is out: the caller keeps both.
+ */
 struct file *file_create(int flags, struct vnode *vn, struct pipe *pipe);
-int file_install(struct file *f); /* takes over f: lowest free descriptor of the current process, or -EMFILE and f stays the caller's */
-void cwd_put(struct cwd *c);      /* NULL is allowed */
+/*
+ * Give f the lowest free descriptor of the current process, which takes over the caller's
+ * reference. Result: the descriptor; -EMFILE: the caller keeps the reference.
+ */
+int file_install(struct file *f);
+/* Drop a reference to a current directory. NULL is allowed. */
+void cwd_put(struct cwd *c);
 
-/* fork and exit */
-void files_fork(struct task *child); /* the current process's descriptors, cwd */
+/* fork: give the child the current process's open files and current directory. */
+void files_fork(struct task *child);
+/* exit: drop those of t. */
 void files_close(struct task *t);
-/* Open /dev/console as descriptors 0, 1, 2 of the current process, cwd "/". For the first process. 0, -errno. */
+/* Open /dev/console as descriptors 0, 1 and 2 of the first process, the current one. 0, -errno. */
 int files_init_console(void);
-uint32_t files_open(void); /* in the whole system, for tests and /proc/files */
+/* Number of open files in the whole system (/proc/files): tests find leaks by it. Context: any. */
+uint32_t files_open(void);
 
-/* pipe.c. buf is a user address. Results: bytes, 0 at the end, -EPIPE, -EINTR, -EFAULT. */
-struct pipe *pipe_create(void); /* one reader, one writer; NULL if memory is out */
+/* --- pipe.c. Context: process, may sleep, no spin lock held --- */
+/* A pipe with both ends open; NULL if memory is out. */
+struct pipe *pipe_create(void);
+/*
+ * Move bytes between a pipe and the user address buf; waits until at least one byte can be
+ * read, and until all are written. Result: bytes done, 0 at the end (all writers closed);
+ * -EPIPE (no reader), -EINTR, -EFAULT.
+ */
 int pipe_read(struct pipe *p, void *buf, uint32_t bytes);
 int pipe_write(struct pipe *p, const void *buf, uint32_t bytes);
+/* Close one end, whose last user is the caller; the second close frees the pipe. */
 void pipe_close(struct pipe *p, bool writer);
 
-/* System calls on files: arguments as in syscalls.def, pointers are user addresses (calls.c; those on paths: name_calls.c). */
+/*
+ * --- calls.c, name_calls.c: system calls on descriptors, and on paths ---
+ * Arguments and results as in syscalls.def; pointers are user addresses.
+ */
 int sys_read(uint32_t fd, uint32_t buf, uint32_t bytes);
 int sys_write(uint32_t fd, uint32_t buf, uint32_t bytes);
-int sys_open(uint32_t path, uint32_t flags, uint32_t mode);
 int sys_close(uint32_t fd);
+int sys_lseek(uint32_t fd, uint32_t offset, uint32_t whence);
+int sys_dup(uint32_t fd);
+int sys_dup2(uint32_t fd, uint32_t to);
+int sys_pipe(uint32_t fds);
+int sys_fstat(uint32_t fd, uint32_t st);
+int sys_getdents(uint32_t fd, uint32_t buf, uint32_t bytes);
+int sys_ftruncate(uint32_t fd, uint32_t bytes);
+int sys_sync(void);
+
+int sys_open(uint32_t path, uint32_t flags, uint32_t mode);
 int sys_link(uint32_t from, uint32_t to);
 int sys_unlink(uint32_t path);
 int sys_rename(uint32_t from, uint32_t to);
 int sys_chdir(uint32_t path);
 int sys_mkdir(uint32_t path, uint32_t mode);
 int sys_rmdir(uint32_t path);
-int sys_lseek(uint32_t fd, uint32_t offset, uint32_t whence);
-int sys_dup(uint32_t fd);
-int sys_dup2(uint32_t fd, uint32_t to);
-int sys_pipe(uint32_t fds);
 int sys_stat(uint32_t path, uint32_t st);
-int sys_fstat(uint32_t fd, uint32_t st);
-int sys_getdents(uint32_t fd, uint32_t buf, uint32_t bytes);
 int sys_getcwd(uint32_t buf, uint32_t bytes);
-int sys_ftruncate(uint32_t fd, uint32_t bytes);
-int sys_sync(void);
 
 #endif

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The system calls on paths. A path is copied from the program once; what a failing call took is given back. */
+/*
+ * The system calls on paths. A path is copied from the program once, so that it cannot
+ * change while it is walked. A call that fails gives back all that it took.
+ */
 #include "fs/file.h"
 #include "fs/path.h"
 #include "mm/vm.h"
 #include "proc/task.h"
 
-/* A kernel copy of a path, freed with kfree. */
+/* Copy a path from user memory; the caller frees *out with kfree(). */
 static int path_copy(uint32_t path, char **out)
 {
 	*out = kmalloc(PATH_MAX);
@@ -18,7 +21,7 @@ static int path_copy(uint32_t path, char **out)
 	return length;
 }
 
-/* Copy and walk to the last component: *end and *copy are the caller's to give back, if the result is 0. */
+/* Copy a path and walk it up to its last component. After 0 the caller calls path_finish(). */
 static int path_begin(uint32_t path, char **copy, struct path_end *end)
 {
 	int error = path_copy(path, copy);
@@ -49,7 +52,7 @@ static int path_vnode(uint32_t path, struct vnode **out)
 
 /* --- open --- */
 
-/* The vnode to open: found, or made with O_CREAT. */
+/* Find the vnode to open; with O_CREAT, make it if there is none. *out gets a reference. */
 static int open_vnode(const struct path_end *end, uint32_t flags, struct vnode **out)
 {
 	int error = path_last(end, out);
@@ -61,8 +64,12 @@ static int open_vnode(const struct path_end *end, uint32_t flags, struct vnode *
 		return error;
 	if (end->slash || flags & O_DIRECTORY)
 		return -EISDIR;
-	error = end->dir->ops->create ? end->dir->ops->create(end->dir, end->name, end->length, out) : -EPERM;
-	return error == -EEXIST && !(flags & O_EXCL) ? path_last(end, out) : error; /* another one was faster */
+	error = -EPERM;
+	if (end->dir->ops->create)
+		error = end->dir->ops->create(end->dir, end->name, end->length, out);
+	if (error == -EEXIST && !(flags & O_EXCL)) /* another process has made it meanwhile */
+		error = path_last(end, out);
+	return error;
 }
 
 static int check_open(struct vnode *vn, uint32_t flags)
@@ -71,7 +78,8 @@ static int check_open(struct vnode *vn, uint32_t flags)
 		return -EISDIR;
 	if (flags & O_DIRECTORY && !is_dir(vn))
 		return -ENOTDIR;
-	if (flags & O_TRUNC && (flags & O_ACCMODE) != O_RDONLY && (vn->mode & S_IFMT) == S_IFREG && vn->ops->truncate)
+	if (flags & O_TRUNC && (flags & O_ACCMODE) != O_RDONLY && (vn->mode & S_IFMT) == S_IFREG &&
+	    vn->ops->truncate)
 		return vn->size ? vn->ops->truncate(vn, 0) : 0;
 	return 0;
 }
@@ -82,10 +90,10 @@ int sys_open(uint32_t path, uint32_t flags, uint32_t mode)
 	struct path_end end;
 	struct vnode *vn;
 	char *copy;
-	(void)mode; /* one user: everything is allowed */
+	(void)mode; /* there is one user, who may do everything */
 	if (flags & ~known || (flags & O_ACCMODE) == O_ACCMODE)
 		return -EINVAL;
-	/* The descriptor first, so that no file is made in vain. */
+	/* First the descriptor: a file that could not be opened must not be made. */
 	struct file *f = file_create((int)(flags & (O_ACCMODE | O_APPEND)), NULL, NULL);
 	if (!f)
 		return -ENOMEM;
@@ -116,9 +124,12 @@ int sys_mkdir(uint32_t path, uint32_t mode)
 	int error = path_begin(path, &copy, &end);
 	if (error)
 		return error;
-	error = !end.plain || path_is_mount(&end) ? -EEXIST
-	      : !end.dir->ops->mkdir		  ? -EPERM
-						  : end.dir->ops->mkdir(end.dir, end.name, end.length);
+	if (!end.plain || path_is_mount(&end))
+		error = -EEXIST;
+	else if (!end.dir->ops->mkdir)
+		error = -EPERM;
+	else
+		error = end.dir->ops->mkdir(end.dir, end.name, end.length);
 	path_finish(copy, &end);
 	return error;
 }
@@ -130,10 +141,14 @@ int sys_rmdir(uint32_t path)
 	int error = path_begin(path, &copy, &end);
 	if (error)
 		return error;
-	error = path_is_mount(&end) || !end.length ? -EBUSY
-	      : !end.plain			   ? -EINVAL
-	      : !end.dir->ops->rmdir		   ? -EPERM
-						   : end.dir->ops->rmdir(end.dir, end.name, end.length);
+	if (path_is_mount(&end) || !end.length)
+		error = -EBUSY;
+	else if (!end.plain)
+		error = -EINVAL;
+	else if (!end.dir->ops->rmdir)
+		error = -EPERM;
+	else
+		error = end.dir->ops->rmdir(end.dir, end.name, end.length);
 	path_finish(copy, &end);
 	return error;
 }
@@ -146,20 +161,23 @@ int sys_unlink(uint32_t path)
 	if (error)
 		return error;
 	if (!end.plain || end.slash || path_is_mount(&end)) {
-		struct vnode *vn; /* a directory, a file with a slash behind it, or nothing */
+		struct vnode *vn; /* no file can be meant: say why */
 		error = path_last(&end, &vn);
 		if (!error)
 			vnode_put(vn);
 		error = error ? error : -EISDIR;
 	} else {
-		error = end.dir->ops->unlink ? end.dir->ops->unlink(end.dir, end.name, end.length) : -EPERM;
+		error = -EPERM;
+		if (end.dir->ops->unlink)
+			error = end.dir->ops->unlink(end.dir, end.name, end.length);
 	}
 	path_finish(copy, &end);
 	return error;
 }
 
-/* link and rename: two paths, of which the second one names what is made. */
-static int two_paths(uint32_t from, uint32_t to, int (*act)(const struct path_end *, const struct path_end *))
+/* link and rename: `from` exists, `to` is the new name. */
+static int two_paths(uint32_t from, uint32_t to,
+		     int (*act)(const struct path_end *, const struct path_end *))
 {
 	struct path_end a, b;
 	char *copy_a, *copy_b;
@@ -168,9 +186,10 @@ static int two_paths(uint32_t from, uint32_t to, int (*act)(const struct path_en
 		return error;
 	error = path_begin(to, &copy_b, &b);
 	if (!error) {
-		error = path_is_mount(&a) || path_is_mount(&b)	 ? -EBUSY
-		      : !path_same_fs(a.dir, b.dir)		 ? -EXDEV
-								 : act(&a, &b);
+		if (path_is_mount(&a) || path_is_mount(&b))
+			error = -EBUSY;
+		else
+			error = path_same_fs(a.dir, b.dir) ? act(&a, &b) : -EXDEV;
 		path_finish(copy_b, &b);
 	}
 	path_finish(copy_a, &a);
@@ -183,11 +202,16 @@ static int do_link(const struct path_end *from, const struct path_end *to)
 	int error = path_last(from, &target);
 	if (error)
 		return error;
-	error = is_dir(target)	      ? -EPERM
-	      : !to->plain	      ? -EEXIST
-	      : to->slash	      ? -ENOENT
-	      : !to->dir->ops->link   ? -EPERM
-				      : to->dir->ops->link(to->dir, to->name, to->length, target);
+	if (is_dir(target))
+		error = -EPERM;
+	else if (!to->plain)
+		error = -EEXIST;
+	else if (to->slash)
+		error = -ENOENT;
+	else if (!to->dir->ops->link)
+		error = -EPERM;
+	else
+		error = to->dir->ops->link(to->dir, to->name, to->length, target);
 	vnode_put(target);
 	return error;
 }
@@ -198,7 +222,7 @@ static int do_rename(const struct path_end *from, const struct path_end *to)
 		return -EBUSY;
 	if (!from->dir->ops->rename)
 		return -EPERM;
-	if (from->slash || to->slash) { /* only directories may be called so */
+	if (from->slash || to->slash) { /* a slash at the end is for directories only */
 		struct vnode *vn;
 		int error = from->dir->ops->lookup(from->dir, from->name, from->length, &vn);
 		if (error)
@@ -208,7 +232,8 @@ static int do_rename(const struct path_end *from, const struct path_end *to)
 		if (!dir)
 			return -ENOTDIR;
 	}
-	return from->dir->ops->rename(from->dir, from->name, from->length, to->dir, to->name, to->length);
+	return from->dir->ops->rename(from->dir, from->name, from->length, to->dir, to->name,
+				      to->length);
 }
 
 int sys_link(uint32_t from, uint32_t to) { return two_paths(from, to, do_link); }
@@ -231,7 +256,9 @@ int sys_chdir(uint32_t path)
 	if (!error) {
 		uint32_t length = path_normalize(full, t->cwd ? t->cwd->path : "/", copy);
 		struct cwd *c = length < PATH_MAX ? kmalloc(sizeof(*c) + length + 1) : NULL;
-		error = !is_dir(vn) ? -ENOTDIR : length >= PATH_MAX ? -ENAMETOOLONG : !c ? -ENOMEM : 0;
+		error = !is_dir(vn)	     ? -ENOTDIR
+			: length >= PATH_MAX ? -ENAMETOOLONG
+			: !c		     ? -ENOMEM : 0;
 		if (error) {
 			vnode_put(vn);
 			kfree(c);

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Path resolution, for the files of this directory: a path is walked to its last component, which the caller then uses. */
+/*
+ * Path resolution, for the files of this folder. A path is walked up to its last component;
+ * the caller then looks this component up, makes it or removes it. Context: process, may
+ * sleep.
+ */
 #ifndef FS_PATH_H
 #define FS_PATH_H
 
@@ -11,25 +15,32 @@ struct path_end {
 	struct vnode *dir; /* a directory, with a reference that the caller puts */
 	const char *name;  /* last component, in the path given */
 	unsigned length;   /* of name; 0 if the path is only slashes */
-	bool slash;        /* slashes follow: it must be a directory */
-	bool plain;        /* a name that can be made or removed: not empty, "." or ".." */
+	bool slash;        /* slashes follow: name must be a directory's */
+	bool plain;        /* name can be made or removed: not empty, not "." or ".." */
 };
 
-/* Walk path up to its last component. Result: 0, -ENOENT (also for ""), -ENOTDIR, -ENAMETOOLONG, the file system's. */
+/*
+ * Walk path up to its last component. Result: 0; -ENOENT (also for ""), -ENOTDIR,
+ * -ENAMETOOLONG, or the file system's error, with nothing for the caller to put.
+ */
 int path_parent(const char *path, struct path_end *end);
-/* The vnode that the last component names, with a reference. -ENOTDIR if a slash follows what is no directory. */
+/*
+ * Look the last component up: *out gets a reference. Result: 0; -ENOTDIR if a slash follows
+ * and it is no directory; the file system's error.
+ */
 int path_last(const struct path_end *end, struct vnode **out);
-/* Whether the last component is a mount point, which stays. */
+/* Whether the last component is a mount point, which no call may remove or replace. */
 bool path_is_mount(const struct path_end *end);
 /* Whether two directories are on the same file system. */
 bool path_same_fs(const struct vnode *a, const struct vnode *b);
 /*
- * path_normalize - the absolute path that `path` is, seen from the normalized absolute path `from`, without ".",
- * ".." and double slashes. out has room for both and two bytes more. Result: its length.
+ * path_normalize - make `path`, seen from the normalized absolute path `from`, absolute and
+ * free of ".", ".." and double slashes. out: room for both and two bytes more. Result: the
+ * new path's length.
  */
 uint32_t path_normalize(char *out, const char *from, const char *path);
 
-/* The stat of a vnode to a user address: 0, -EFAULT, the file system's. */
+/* Copy the stat of vn to a user address. 0, -EFAULT, the file system's error (calls.c). */
 int vnode_stat_user(struct vnode *vn, uint32_t to);
 
 static inline bool is_dir(const struct vnode *vn) { return (vn->mode & S_IFMT) == S_IFDIR; }

@@ -1,31 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pipes: a ring of bytes in which each end owns its own position, so that a reader and a writer work at the same time
- * without a lock. Several tasks at one end take turns by its `busy` word: the bytes go straight from and to user
- * memory, which may fault and sleep, so no spin lock may be held then. The spin lock guards sleeping and waking only.
+ * Pipes: a ring of bytes in which each end owns its own position, so that a reader and a
+ * writer work at the same time without a lock. Several tasks at one end take turns by its
+ * `busy` word. No spin lock would do: the bytes go straight from and to user memory, and an
+ * access there may fault and sleep. The spin lock guards only sleeping and waking.
  *
- * No waking is lost: who finds the pipe not ready first says so in `waiting`, then looks once more before it sleeps; who
- * moves a position looks at `waiting` afterwards. Both do it with a locked instruction between, so at least one of
- * them sees what the other did. `waiting` is the least number of bytes that a sleeper needs: a writer is not woken for
- * each byte that somebody reads.
+ * No wake-up is lost. A task that finds the pipe not ready writes its need into `waiting`,
+ * and looks at the positions again before it sleeps. A task that has moved a position looks
+ * at `waiting` afterwards. Each has a locked instruction between its write and its read, so
+ * at least one of the two sees what the other wrote.
  */
 #include "fs/file.h"
 #include "mm/frame.h"
 #include "mm/vm.h"
 
-#define PIPE_ORDER 4     /* 64 KiB: few context switches on bulk data; one frame when memory is scattered */
-#define PIPE_ATOMIC 4096 /* writes up to this size are not mixed with others */
+#define PIPE_ORDER 4     /* 64 KiB: few context switches on bulk data */
+#define PIPE_ATOMIC 4096 /* bytes of a write that are not mixed with other writes */
 
 struct pipe_end {
-	uint32_t pos;     /* bytes that went through here, modulo 2^32: changed by the holder of busy */
-	uint32_t busy;    /* a task is copying here */
-	uint32_t waiting; /* bytes that the least demanding sleeper needs, 0 if none sleeps */
+	uint32_t pos;     /* bytes that have passed here, modulo 2^32 */
+	uint32_t busy;    /* a task copies at this end; it alone changes pos */
+	uint32_t waiting; /* the sleepers' least need, in bytes: less wakes none; 0: none sleeps */
 	uint32_t open;
-	struct wait_queue queue;
+	struct wait_queue queue; /* under the pipe's lock */
 };
 
 struct pipe {
-	struct pipe_end ends[2]; /* reader's, writer's: index with `writer` */
+	struct pipe_end ends[2]; /* the reader's, the writer's: index with `writer` */
 	char *data;
 	uint32_t size; /* a power of two */
 	unsigned order;
@@ -34,7 +35,10 @@ struct pipe {
 
 static inline uint32_t load(const uint32_t *at) { return __atomic_load_n(at, __ATOMIC_ACQUIRE); }
 
-/* Bytes that this end could move now. Exact or too small for the holder of busy; a guess for others. */
+/*
+ * Bytes that this end could move now. Exact or too small for the task that set busy; else a
+ * guess.
+ */
 static inline uint32_t room(const struct pipe *p, bool writer)
 {
 	uint32_t used = load(&p->ends[true].pos) - load(&p->ends[false].pos);
@@ -52,7 +56,8 @@ static int wait_ready(struct pipe *p, bool writer, uint32_t need)
 	int error = 0;
 	spin_lock(&p->lock);
 	while (!error) {
-		__atomic_exchange_n(&self->waiting, self->waiting ? MIN(self->waiting, need) : need, __ATOMIC_SEQ_CST);
+		uint32_t least = self->waiting ? MIN(self->waiting, need) : need;
+		__atomic_exchange_n(&self->waiting, least, __ATOMIC_SEQ_CST);
 		if (!load(&self->busy) && ready(p, writer, need))
 			break;
 		error = wait_on(&self->queue, &p->lock);
@@ -69,14 +74,15 @@ static void wake(struct pipe *p)
 	for (unsigned i = 0; i < 2; i++) {
 		struct pipe_end *e = &p->ends[i];
 		if (e->waiting && ready(p, i, e->waiting)) {
-			__atomic_store_n(&e->waiting, 0, __ATOMIC_RELAXED); /* who sleeps again says so again */
+			/* A task that goes back to sleep writes its need again. */
+			__atomic_store_n(&e->waiting, 0, __ATOMIC_RELAXED);
 			wake_all(&e->queue);
 		}
 	}
 	spin_unlock(&p->lock);
 }
 
-/* Give back the end, having moved so many bytes. */
+/* Count the bytes that were moved, clear busy, and wake the sleepers that can go on now. */
 static inline void leave(struct pipe *p, bool writer, uint32_t moved)
 {
 	struct pipe_end *self = &p->ends[writer];
@@ -86,15 +92,20 @@ static inline void leave(struct pipe *p, bool writer, uint32_t moved)
 		wake(p);
 }
 
-/* Become the one task that works at this end, with `need` bytes ready or the other end closed. Result: 0, -EINTR. */
+/* Set busy at this end, once `need` bytes are ready or the other end is closed. 0, -EINTR. */
 static inline int claim(struct pipe *p, bool writer, uint32_t need)
 {
 	struct pipe_end *self = &p->ends[writer];
 	for (;;) {
-		if (ready(p, writer, need) && !__atomic_exchange_n(&self->busy, 1, __ATOMIC_SEQ_CST)) {
+		if (ready(p, writer, need) &&
+		    !__atomic_exchange_n(&self->busy, 1, __ATOMIC_SEQ_CST)) {
 			if (likely(ready(p, writer, need)))
 				return 0;
-			leave(p, writer, 0); /* another one was faster; who needs less may have gone to sleep over our busy */
+			/*
+			 * Another task took the bytes. One that needs less may sleep
+			 * because of our busy.
+			 */
+			leave(p, writer, 0);
 		}
 		int error = wait_ready(p, writer, need);
 		if (error)
@@ -110,7 +121,7 @@ int pipe_read(struct pipe *p, void *buf, uint32_t bytes)
 	if (error)
 		return error;
 	uint32_t n = room(p, false), at = p->ends[false].pos & (p->size - 1), first;
-	n = MIN(n, bytes); /* room() may grow meanwhile: asked once */
+	n = MIN(n, bytes); /* not MIN(room(), bytes), which would read it twice */
 	first = MIN(n, p->size - at);
 	error = copy_to_user(buf, p->data + at, first);
 	if (n > first && !error)
@@ -131,7 +142,9 @@ int pipe_write(struct pipe *p, const void *buf, uint32_t bytes)
 		uint32_t n = room(p, true), at = p->ends[true].pos & (p->size - 1), first;
 		n = MIN(n, bytes - done);
 		first = MIN(n, p->size - at);
-		error = load(&p->ends[false].open) ? copy_from_user(p->data + at, from, first) : -EPIPE;
+		error = -EPIPE;
+		if (load(&p->ends[false].open))
+			error = copy_from_user(p->data + at, from, first);
 		if (n > first && !error)
 			error = copy_from_user(p->data, from + first, n - first);
 		leave(p, true, error ? 0 : n);
@@ -146,7 +159,7 @@ struct pipe *pipe_create(void)
 	if (!p)
 		return NULL;
 	pfn_t pfn = frame_alloc(p->order = PIPE_ORDER);
-	if (pfn == NO_FRAME)
+	if (pfn == NO_FRAME) /* memory is scattered: one frame will do */
 		pfn = frame_alloc(p->order = 0);
 	if (pfn == NO_FRAME) {
 		kfree(p);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Path resolution over vnode operations. The root file system is on a disk; the synthetic trees lie over directories of
- * its root, so a mount point is recognised by its name in the root, before the disk is asked. A path is copied
- * once, by the system call; components are passed on as pointer and length.
+ * Path resolution over vnode operations. The root file system is on a disk; the pseudo file
+ * systems are mounted over directories of its root. So a mount point is recognised by its
+ * name in the root directory, before the disk is asked. The system call copies a path once;
+ * components of the copy are passed on as pointer and length.
  */
 #include "fs/file.h"
 #include "fs/path.h"
@@ -18,14 +19,18 @@ void vnode_put(struct vnode *vn)
 {
 	uint32_t refs = vn ? __atomic_load_n(&vn->refs, __ATOMIC_RELAXED) : 0;
 	while (refs > 1)
-		if (__atomic_compare_exchange_n(&vn->refs, &refs, refs - 1, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		if (__atomic_compare_exchange_n(&vn->refs, &refs, refs - 1, true, __ATOMIC_RELEASE,
+						__ATOMIC_RELAXED))
 			return;
 	if (vn)
 		vn->ops->release(vn);
 }
 
 static bool is_dot(const char *name, unsigned length) { return length == 1 && name[0] == '.'; }
-static bool is_dotdot(const char *name, unsigned length) { return length == 2 && name[0] == '.' && name[1] == '.'; }
+static bool is_dotdot(const char *name, unsigned length)
+{
+	return length == 2 && name[0] == '.' && name[1] == '.';
+}
 
 /* What is mounted over this entry of the root directory, or NULL. */
 static struct vnode *mounted(const char *name, unsigned length)
@@ -36,7 +41,7 @@ static struct vnode *mounted(const char *name, unsigned length)
 	return NULL;
 }
 
-/* The mounted tree whose root is dir (these trees are flat), or NULL: dir is on the disk. */
+/* The mount whose root is dir, or NULL: then dir is on the disk, for what is mounted is flat. */
 static const struct mount *mount_of(const struct vnode *dir)
 {
 	for (struct mount *m = mounts; m < mounts + ARRAY_SIZE(mounts); m++)
@@ -45,7 +50,7 @@ static const struct mount *mount_of(const struct vnode *dir)
 	return NULL;
 }
 
-/* One step from a directory: *out gets a reference. */
+/* Go from a directory to one of its entries, "." or "..": *out gets a reference. */
 static int step(struct vnode *dir, const char *name, unsigned length, struct vnode **out)
 {
 	*out = NULL;
@@ -61,7 +66,7 @@ static int step(struct vnode *dir, const char *name, unsigned length, struct vno
 	return 0;
 }
 
-/* Set *end to the component at path, of a directory whose reference passes to *end. */
+/* Set *end to the component of dir with which path begins. The reference to dir passes to *end. */
 static void component(struct path_end *end, struct vnode *dir, const char *path)
 {
 	while (*path == '/')
@@ -69,7 +74,8 @@ static void component(struct path_end *end, struct vnode *dir, const char *path)
 	const char *name = path;
 	while (*path && *path != '/')
 		path++;
-	*end = (struct path_end){ .dir = dir, .name = name, .length = (unsigned)(path - name), .slash = *path };
+	*end = (struct path_end){ .dir = dir, .name = name, .length = (unsigned)(path - name),
+				  .slash = *path };
 }
 
 int path_parent(const char *path, struct path_end *end)
@@ -94,7 +100,8 @@ int path_parent(const char *path, struct path_end *end)
 		if (!error)
 			component(end, dir, rest);
 	}
-	end->plain = !error && end->length && !is_dot(end->name, end->length) && !is_dotdot(end->name, end->length);
+	end->plain = !error && end->length && !is_dot(end->name, end->length) &&
+		     !is_dotdot(end->name, end->length);
 	return error;
 }
 
@@ -119,13 +126,19 @@ int vfs_lookup(const char *path, struct vnode **out)
 	return error;
 }
 
-bool path_is_mount(const struct path_end *end) { return end->dir == root && mounted(end->name, end->length); }
+bool path_is_mount(const struct path_end *end)
+{
+	return end->dir == root && mounted(end->name, end->length);
+}
 
-bool path_same_fs(const struct vnode *a, const struct vnode *b) { return mount_of(a) == mount_of(b); }
+bool path_same_fs(const struct vnode *a, const struct vnode *b)
+{
+	return mount_of(a) == mount_of(b);
+}
 
 uint32_t path_normalize(char *out, const char *from, const char *path)
 {
-	uint32_t n = 0; /* the root is the empty text until the end */
+	uint32_t n = 0; /* characters in out; the root is the empty text at first */
 	if (*path != '/' && from[1])
 		n = (uint32_t)strlcpy(out, from, PATH_MAX);
 	while (*path) {

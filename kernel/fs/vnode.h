@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The file-system interface: a vnode is a file, directory or device in memory, with the operations of its file
- * system. vfs.c resolves paths over it; ext2.c, synth.c (proc and dev) implement it.
+ * The file-system interface: a vnode is a file, directory or device in memory, with the
+ * operations of its file system. Two file systems implement it, ext2_*.c and pseudofs.c
+ * (/proc and /dev); vfs.c resolves paths over them.
  */
 #ifndef FS_VNODE_H
 #define FS_VNODE_H
@@ -12,72 +13,111 @@
 struct vnode;
 struct blockdev;
 
-struct dirent_sink { /* readdir calls emit for each entry; emit returns false when the reader has enough */
-	bool (*emit)(struct dirent_sink *s, const char *name, unsigned length, uint32_t ino, unsigned d_type);
+/* Where readdir() puts each entry. emit() returns false when the reader has enough. */
+struct dirent_sink {
+	bool (*emit)(struct dirent_sink *s, const char *name, unsigned length, uint32_t ino,
+		     unsigned d_type);
 };
 
 /*
- * All in process context, may sleep, no spin lock held; results 0 or negative errno unless said otherwise. Names are single
- * components, not "." or "..", of 1..NAME_MAX bytes (length given, not terminated). An operation that a file system lacks is
- * NULL (-EPERM, for read and write -EINVAL).
+ * Operations on a vnode, of which the caller has a reference. Result: 0 or a negative errno
+ * value, where nothing else is said. A name is one component of 1..NAME_MAX bytes, not "."
+ * or "..", given by its length without NUL. An operation that a file system lacks is NULL.
+ * Context: process, may sleep, no spin lock held.
  */
 struct vnode_ops {
-	/* Find name in a directory: *out gets a reference. -ENOENT. ".." is asked here too. */
+	/* Find name, here also "..", in a directory: *out gets a reference. -ENOENT. */
 	int (*lookup)(struct vnode *dir, const char *name, unsigned length, struct vnode **out);
-	int (*create)(struct vnode *dir, const char *name, unsigned length, struct vnode **out); /* regular file; -EEXIST */
+	/* Make a regular file: *out gets a reference. -EEXIST. */
+	int (*create)(struct vnode *dir, const char *name, unsigned length, struct vnode **out);
+	/* Make a directory. -EEXIST, -EMLINK. */
 	int (*mkdir)(struct vnode *dir, const char *name, unsigned length);
+	/* Give target, no directory, one more name. -EEXIST, -EPERM, -EMLINK. */
 	int (*link)(struct vnode *dir, const char *name, unsigned length, struct vnode *target);
-	int (*unlink)(struct vnode *dir, const char *name, unsigned length); /* -EISDIR for a directory */
-	int (*rmdir)(struct vnode *dir, const char *name, unsigned length);  /* -ENOTDIR, -ENOTEMPTY */
-	int (*rename)(struct vnode *from, const char *name, unsigned length, struct vnode *to, const char *new_name, unsigned new_length);
-	/* Directory entries from *cookie (0 at first) on, "." and ".." included; *cookie moves on past those emitted. */
+	/* Remove a name, or an empty directory. -ENOENT, -EISDIR (unlink), -ENOTDIR, -ENOTEMPTY. */
+	int (*unlink)(struct vnode *dir, const char *name, unsigned length);
+	int (*rmdir)(struct vnode *dir, const char *name, unsigned length);
+	/*
+	 * Move what name is in `from` to new_name in `to`; replaces a file or an empty
+	 * directory.
+	 */
+	int (*rename)(struct vnode *from, const char *name, unsigned length, struct vnode *to,
+		      const char *new_name, unsigned new_length);
+	/*
+	 * Emit entries from *cookie (first 0) on, also "." and ".."; *cookie passes those
+	 * emitted.
+	 */
 	int (*readdir)(struct vnode *dir, uint32_t *cookie, struct dirent_sink *sink);
-	/* buf is a kernel address or, with user set, a user address. Result: bytes done, 0 at the end of the file. */
+	/*
+	 * Move bytes from or to a file, beginning at offset. buf is a kernel address or,
+	 * with user set, a user address. Result: bytes done; 0 at the end of the file
+	 * (read).
+	 */
 	int (*read)(struct vnode *vn, uint32_t offset, void *buf, uint32_t bytes, bool user);
 	int (*write)(struct vnode *vn, uint32_t offset, const void *buf, uint32_t bytes, bool user);
 	int (*truncate)(struct vnode *vn, uint32_t size);
-	/* The frame with page index of the file, zeros past its end, for private mapping: a reference that the caller puts.
-	   It may be the cache's own frame: never written by the caller. */
+	/*
+	 * The file's page `index` for a private mapping: *out is a frame with a reference
+	 * for the caller. It has zeros after the file's end. It may be the block cache's
+	 * own: never write it.
+	 */
 	int (*page)(struct vnode *vn, uint32_t index, pfn_t *out);
 	int (*stat)(struct vnode *vn, struct stat *st);
-	int (*sync)(struct vnode *vn); /* the whole file system that vn is on */
-	/* Drop a reference that seems to be the last one, under the lock that lookup takes new ones under. Frees vn if it was; and
-	   the file, if it has no name any more. */
+	/* Write all changes of the file system that vn is on to its disk. */
+	int (*sync)(struct vnode *vn);
+	/*
+	 * Drop a reference that may be the last one, under the lock that lookup holds when
+	 * it gives out new ones. After the last one vn can be freed; so is the file, if it
+	 * has no name.
+	 */
 	void (*release)(struct vnode *vn);
 };
 
 struct vnode {
 	const struct vnode_ops *ops;
-	uint32_t refs;  /* atomic; vnode_get, vnode_put */
+	uint32_t refs; /* atomic; vnode_get, vnode_put */
 	uint32_t ino;
-	uint16_t mode;  /* S_IFMT bits and permissions */
-	uint32_t size;  /* bytes */
-	void *fs;       /* of the file system */
+	uint16_t mode; /* S_IFMT bits and permissions */
+	uint32_t size; /* bytes; of a pseudo directory: entries */
+	void *fs;      /* the file system's own */
 };
 
+/* One more reference; the caller has one, or holds the file system's lock. Context: any. */
 static inline struct vnode *vnode_get(struct vnode *vn)
 {
 	__atomic_fetch_add(&vn->refs, 1, __ATOMIC_RELAXED);
 	return vn;
 }
-/* Drops a reference; the last one calls release. NULL is allowed. Context: process, no spin lock. */
+/*
+ * Drop a reference; the last one calls release(). NULL is allowed. Context: process, no
+ * spin lock.
+ */
 void vnode_put(struct vnode *vn);
 
-/* --- vfs.c --- */
-/* Mount: root, then synthetic file systems over /proc and /dev (directories that must exist in the root). 0, -errno. */
+/* --- vfs.c. Context: process, may sleep, no spin lock held --- */
+/*
+ * Mount ext2 from `root`, and the pseudo file systems over its directories /proc and /dev.
+ * Result: 0, -ENOENT or -ENOTDIR if one is missing, or what ext2_mount() says. Once, at
+ * boot.
+ */
 int vfs_init(struct blockdev *root);
-/* Resolve a path (absolute, or from the current process's directory): *out gets a reference. */
+/* Resolve a path, absolute or from the current directory: *out gets a reference. 0, -errno. */
 int vfs_lookup(const char *path, struct vnode **out);
-/* Read or write the whole range [offset, offset+bytes) of kernel memory. Result: bytes done, -errno. */
+/* Read [offset, offset + bytes) to kernel memory; less at the file's end. Bytes done, -errno. */
 int vnode_read(struct vnode *vn, uint32_t offset, void *buf, uint32_t bytes);
+/* Write all changes to the disk. 0, -errno. */
 int vfs_sync(void);
 
-/* --- ext2.c --- */
-struct blockdev;
-/* Mount an ext2 file system: *root gets its root directory. -EINVAL: no ext2, or features not supported; -EUCLEAN: damaged. */
+/* --- ext2_super.c --- */
+/*
+ * Mount the file system on dev: *root gets a reference to its root directory. Result: 0;
+ * -EINVAL: no ext2, or features that are not supported; -EUCLEAN: damaged; -EIO, -ENOMEM.
+ * Context: as vfs_init.
+ */
 int ext2_mount(struct blockdev *dev, struct vnode **root);
 
-/* --- synth.c: files made of functions --- */
-struct vnode *synth_root(const char *which); /* "proc" or "dev": a reference to its root directory */
+/* --- pseudofs.c --- */
+/* Make the tree "proc" or "dev". Result: a reference to its root directory. Once each, at boot. */
+struct vnode *synth_root(const char *which);
 
 #endif

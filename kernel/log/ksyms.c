@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Back traces with names: the second link adds a table of all text symbols, sorted by address (tools/ksyms). */
-#include "proc/task.h"
+/*
+ * Names for addresses, for back traces. The kernel is linked twice: tools/ksyms makes a
+ * table of all text symbols from the first link, sorted by address, and the second link
+ * includes it.
+ */
+#include "log/log.h"
 
 extern const uint32_t ksyms_count;
 extern const struct ksym { uint32_t address; const char *name; } ksyms[];
@@ -15,25 +19,11 @@ const char *ksym_find(uint32_t address, uint32_t *offset)
 		else
 			high = middle;
 	}
-	if (low == high || address < ksyms[low].address || low == ksyms_count - 1) { /* the last one marks the end */
+	bool is_end = low == ksyms_count - 1; /* the last entry marks the end of the text */
+	if (low == high || address < ksyms[low].address || is_end) {
 		*offset = 0;
 		return "?";
 	}
 	*offset = address - ksyms[low].address;
 	return ksyms[low].name;
-}
-
-/* Frames lie on the current stack, each above the one before: anything else ends the walk. */
-void backtrace(uint32_t ebp)
-{
-	uint32_t low = (uint32_t)current(), high = low + TASK_STACK_BYTES;
-	while (ebp >= low && ebp <= high - 8 && ebp % 4 == 0) {
-		const uint32_t *frame = (const uint32_t *)ebp;
-		uint32_t offset;
-		const char *name = ksym_find(frame[1], &offset);
-		printk("  %08x %s+%#x\n", frame[1], name, offset);
-		if (frame[0] <= ebp)
-			break;
-		ebp = frame[0];
-	}
 }

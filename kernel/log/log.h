@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What every kernel file may use: the library, the kernel log, and the end of a run that failed. */
+/*
+ * The kernel log, and how a run ends that failed. Every kernel file may print, so the
+ * files of this folder depend on lib only: they reach the console through a pointer that
+ * kmain() sets.
+ */
 #ifndef LOG_LOG_H
 #define LOG_LOG_H
 
@@ -8,27 +12,48 @@
 #include "x86.h"
 
 /*
- * printk - print to the kernel log (kept for /proc/kmsg) and to both consoles.
- * fmt: %d %i %u %x %X %p %c %s %%, with 0, -, #, width and precision (also *), l, ll and z. Any context.
+ * printk - print to the kernel log (kept for /proc/kmsg) and to the console: at most 255
+ * characters, fmt as for snprintf(). Takes no lock, but log_console may. Context: any.
  */
 void printk(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * panic - a broken invariant, named by the message: print cause, CPU, ring, registers, back trace with symbols, stop all
- * CPUs and end the emulator with status PANIC_STATUS. Any context. Never returns.
- * panic_begin, panic_end: the same in two steps, for who prints other registers between them than those of the caller.
+ * log_console - shows `bytes` characters of text; any context. kmain() sets it before the
+ * first text is printed. While it is NULL a text is only kept.
+ */
+extern void (*log_console)(const char *text, uint32_t bytes);
+
+/*
+ * kmsg_show - /proc/kmsg: the last LOG_BYTES characters of the log. A text that another
+ * task is printing meanwhile may be incomplete. Result: as snprintf(). Context: any.
+ */
+int kmsg_show(char *buf, size_t size);
+
+/*
+ * ksym_find - the function that holds a kernel text address. Result: its name, and in
+ * *offset the bytes from its start; "?" and 0 if there is none. Context: any.
+ */
+const char *ksym_find(uint32_t address, uint32_t *offset);
+
+/*
+ * panic - end the run, because the invariant that the message names is broken
+ * (trap/panic.c). Stops the other CPUs; prints cause, CPU, ring, registers and a back
+ * trace with symbols; ends the emulator with status PANIC_STATUS. Never returns. Context:
+ * any.
  */
 void panic(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
-void panic_begin(void);
-void panic_end(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
-#define ASSERT(x) do { if (unlikely(!(x))) panic("%s:%d: %s does not hold", __FILE__, __LINE__, #x); } while (0)
+extern unsigned panicking; /* 0, or 1 + the CPU that panics: a lock may be held by a stopped CPU */
 
-/* What VO(cpu, shutdown) is given: isa-debug-exit turns status s into QEMU's exit status 2s + 1. */
+#define ASSERT(x) \
+	do { \
+		if (unlikely(!(x))) \
+			panic("%s:%d: %s does not hold", __FILE__, __LINE__, #x); \
+	} while (0)
+
+/*
+ * Argument of VO(cpu, shutdown): isa-debug-exit turns status s into QEMU's exit status 2s
+ * + 1.
+ */
 enum { PANIC_STATUS = 0x0F, OK_STATUS = 0x10 };
-
-/* Symbols: name of the function that holds a kernel text address, offset in it; "?" if none (log/ksyms.c). */
-const char *ksym_find(uint32_t address, uint32_t *offset);
-/* Print the call chain that starts at frame pointer ebp. */
-void backtrace(uint32_t ebp);
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* ISA interrupt lines: who handles each, and how often everything came (/proc/interrupts). */
+/*
+ * The handlers of the ISA interrupt lines, and how many interrupts of each vector every
+ * CPU has had (/proc/interrupts).
+ */
 #include "dev/dev.h"
 #include "trap/trap.h"
 
@@ -23,8 +26,9 @@ void irq_count(unsigned vector) { counts[this_cpu()][vector]++; }
 static const char *name_of(unsigned vector)
 {
 	static const struct { unsigned vector; const char *name; } names[] = {
-		{ VEC_IRQ + 1, "keyboard" }, { VEC_IRQ + 4, "serial" }, { VEC_TIMER, "timer" },
-		{ VEC_RESCHED, "reschedule" }, { VEC_SWITCH, "switch" }, { VEC_SPURIOUS, "spurious" },
+		{ VEC_IRQ + 1, "keyboard" }, { VEC_IRQ + 4, "serial" },
+		{ VEC_TIMER, "timer" },      { VEC_RESCHED, "reschedule" },
+		{ VEC_SWITCH, "switch" },    { VEC_SPURIOUS, "spurious" },
 	};
 	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
 		if (names[i].vector == vector)
@@ -43,7 +47,8 @@ int irq_show(char *buf, size_t size)
 			continue;
 		n += (size_t)snprintf(buf + MIN(n, size), size - MIN(n, size), "%02x", v);
 		for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
-			n += (size_t)snprintf(buf + MIN(n, size), size - MIN(n, size), " %u", counts[cpu][v]);
+			n += (size_t)snprintf(buf + MIN(n, size), size - MIN(n, size), " %u",
+					      counts[cpu][v]);
 		n += (size_t)snprintf(buf + MIN(n, size), size - MIN(n, size), " %s\n", name_of(v));
 	}
 	return (int)n;

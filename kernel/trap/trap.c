@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Dispatch of exceptions and interrupts: a program's faults go to user_fault, the kernel's own end in a panic. */
+/*
+ * Dispatch of exceptions and interrupts. A program's fault goes to user_fault(). A fault
+ * of the kernel ends in a panic, unless it hit a user address inside one of the user
+ * copies (mm/usercopy.c).
+ */
 #include "trap/trap.h"
 #include "mm/vm.h"
 #include "switch/switch.h"
@@ -14,17 +18,18 @@ void trap_panic(const struct trap_frame *regs, uint32_t address)
 	bool user = from_user(regs);
 	uint32_t offset;
 	const char *name = ksym_find(regs->eip, &offset);
-	panic_begin(); /* first: the fault may have hit printk, which holds its lock */
-	printk("eax %08x ebx %08x ecx %08x edx %08x\nesi %08x edi %08x ebp %08x esp %08x\n", regs->eax, regs->ebx, regs->ecx,
-	       regs->edx, regs->esi, regs->edi, regs->ebp, user ? regs->esp : (uint32_t)&regs->esp);
-	printk("eip %08x cs %04x eflags %08x ds %04x es %04x address %08x\n", regs->eip, regs->cs, regs->eflags, regs->ds,
-	       regs->es, address);
+	panic_begin(); /* first: the fault may have hit the console, which holds its lock */
+	printk("eax %08x ebx %08x ecx %08x edx %08x\nesi %08x edi %08x ebp %08x esp %08x\n",
+	       regs->eax, regs->ebx, regs->ecx, regs->edx, regs->esi, regs->edi, regs->ebp,
+	       user ? regs->esp : (uint32_t)&regs->esp);
+	printk("eip %08x cs %04x eflags %08x ds %04x es %04x address %08x\n", regs->eip, regs->cs,
+	       regs->eflags, regs->ds, regs->es, address);
 	backtrace(regs->ebp);
-	panic_end("exception %u, error %#x, in %s at %s+%#x", regs->vector, regs->error, user ? "a program" : "the kernel", name,
-	      offset);
+	panic_end("exception %u, error %#x, in %s at %s+%#x", regs->vector, regs->error,
+		  user ? "a program" : "the kernel", name, offset);
 }
 
-/* A user address that the kernel touched for a program is bad: go on behind the copy. */
+/* If the fault hit a user copy, go on where the copy returns its error (mm/usercopy.c). */
 static bool fix_up(struct trap_frame *regs)
 {
 	for (const struct fixup *f = fixups_start; f < fixups_end; f++)
@@ -42,11 +47,13 @@ static void page_fault(struct trap_frame *regs)
 	if (regs->eflags & EFLAGS_IF)
 		VO(irq, enable)();
 	bool may_sleep = t->preempt == 0 && regs->eflags & EFLAGS_IF;
-	int error = t->mm && address < USER_END && may_sleep ? mm_fault(t->mm, address, regs->error) : -EFAULT;
+	int error = -EFAULT;
+	if (t->mm && address < USER_END && may_sleep)
+		error = mm_fault(t->mm, address, regs->error);
 	if (error == 0)
 		return;
 	if (error == -ENOMEM && from_user(regs) && t == task_first())
-		sleep_ms(10); /* nothing goes on without init: it tries again until there is memory */
+		sleep_ms(10); /* init must not die: it retries until there is memory */
 	else if (from_user(regs))
 		user_fault(regs, address);
 	else if (address >= USER_END || !fix_up(regs))
@@ -74,7 +81,7 @@ static void interrupt(unsigned vector)
 void trap_handle(struct trap_frame *regs)
 {
 	unsigned vector = regs->vector;
-	if (!from_user(regs)) {
+	if (!from_user(regs)) { /* chained, so that a mode switch finds the CS in it (entry.S) */
 		regs->outer = (uint32_t)current()->trap_frames;
 		current()->trap_frames = regs;
 	}

@@ -1,18 +1,45 @@
 /* SPDX-License-Identifier: MIT */
-/* Traps and interrupts after the entry code has saved the registers. */
+/*
+ * Traps and interrupts after the entry code (entry.S) has saved the registers; and
+ * panics.
+ */
 #ifndef TRAP_TRAP_H
 #define TRAP_TRAP_H
 
 #include "proc/task.h"
 
-/* Everything but system calls comes here. Interrupts off; they are back on for what may sleep. */
+/* --- trap.c --- */
+/*
+ * Handle every exception and interrupt; system calls do not come here. Called by the
+ * entry code with interrupts off. Interrupts go on again where a handler may sleep: for
+ * page faults of code that ran with interrupts on, and for a program's other faults.
+ */
 void trap_handle(struct trap_frame *regs);
-/* Print cause and registers and end. Any context. */
+/*
+ * Panic because of the exception in regs. address: what CR2 held for a page fault, else
+ * 0. Context: any.
+ */
 void trap_panic(const struct trap_frame *regs, uint32_t address) __attribute__((noreturn));
 
-/* irq.c */
-void irq_handle(unsigned line);   /* run an ISA line's handler */
-void irq_count(unsigned vector);  /* for /proc/interrupts */
+/* --- panic.c: panic() in two steps, for callers that print other registers than their own --- */
+/*
+ * Turn interrupts off and stop the other CPUs; printing takes no lock from here on. If
+ * another CPU has panicked, this one stops for ever; if this CPU has, the run ends at
+ * once. Context: any.
+ */
+void panic_begin(void);
+/* Print the cause and the caller's back trace, and end the run. After panic_begin(). */
+void panic_end(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+/*
+ * Print the call chain that begins at frame pointer ebp, as far as it lies on the current
+ * stack.
+ */
+void backtrace(uint32_t ebp);
 
+/* --- irq.c. Interrupts off --- */
+/* Run the handler of an ISA line, if it has one. */
+void irq_handle(unsigned line);
+/* Count an interrupt of this CPU for /proc/interrupts. */
+void irq_count(unsigned vector);
 
 #endif
