@@ -6,6 +6,7 @@
  * readable.
  */
 #include "emulators.h"
+#include "offsets.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -16,8 +17,6 @@
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
-
-#define SHUTDOWN_INDEX 6 /* of cpu.shutdown in struct vo (kernel/vo/vo.h) */
 
 static void write_configuration(struct machine *m, const char *path, const char *tty)
 {
@@ -49,7 +48,7 @@ static uint32_t end_address(unsigned end)
 	if (end == END_VMM)
 		return vmm_symbol("end_run");
 	uint32_t vo = symbol(end == END_VIRTUAL ? "virtual_vo" : "native_vo");
-	return symbol_file_word(vo + 4 * SHUTDOWN_INDEX);
+	return symbol_file_word(vo + VO_CPU_SHUTDOWN);
 }
 
 /*

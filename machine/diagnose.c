@@ -248,6 +248,7 @@ char *diagnosis_so_far(void)
 
 char *diagnose(const struct test *t)
 {
+	static const char proves_nothing[] = " (that of success: which proves nothing)";
 	struct machine *m = machines;
 	if (!m)
 		return NULL;
@@ -266,7 +267,6 @@ char *diagnose(const struct test *t)
 		print_triple_fault(out, t);
 	else
 		fprintf(out, "the machine ended by itself, with status %d, before the check was "
-			"done%s", m->exit_status,
-			m->exit_status == EXIT_OK ? " (that of success: which proves nothing)" : "");
+			"done%s", m->exit_status, m->exit_status == EXIT_OK ? proves_nothing : "");
 	return diagnosis_so_far();
 }

@@ -4,13 +4,14 @@
  * V5, V6), and the VMM's frame table against a recount of our own (V7).
  */
 #include "invariants.h"
+#include "offsets.h"
 #include "vmm_abi.h"
 
 #define LIMIT (VMM_BASE - 1)
 #define CR0_NEEDED (CR0_PG | CR0_WP | CR0_PE)
 enum { IDT_LIMIT = 8 * 256 - 1 };
-/* Selectors that ring 1 has: those of native mode with RPL 1. And the VMM's own (vmm/vmm.h). */
-enum { SEL_RING1_CODE = SEL_KCODE | 1, SEL_RING1_DATA = SEL_KDATA | 1, SEL_VMM_CODE = 0x38 };
+/* In ring 1 the kernel has the selectors of native mode with RPL 1. */
+enum { SEL_RING1_CODE = SEL_KCODE | 1, SEL_RING1_DATA = SEL_KDATA | 1 };
 
 /* --- descriptors and gates (SDM vol. 3, 3.4.5, 6.11) --- */
 
@@ -135,56 +136,36 @@ void check_cpu_virtual(struct machine *m, unsigned i, const struct cpu_state *c)
 
 /* --- V7: the frame table, counted again --- */
 
-struct frame { uint32_t home, generation, use, next; };
-enum { WRITABLE, TABLE, DIRECTORY }; /* types of frames (vmm/frames.c) */
-
-static unsigned type_of(const struct frame *f) { return f->use >> 28; }
-static uint32_t count_of(const struct frame *f) { return f->use & 0xFFFFFFF; }
-/* Writable mappings in the shared tables of the kernel's half. */
-static uint32_t base_of(const struct frame *f) { return f->home >> 4 & 0xFF; }
-
-static uint32_t vmm_word(struct machine *m, uint32_t cr3, const char *name)
-{
-	uint32_t word;
-	virtual_read(m, cr3, vmm_symbol(name), &word, 4);
-	return word;
-}
-
-/* Add what one page table or directory refers to. */
-static void count_entries(struct machine *m, uint32_t mfn, unsigned type, uint32_t nr_mfns,
+/* Add to each frame's count what one page table or directory refers to. */
+static void count_entries(struct machine *m, uint32_t mfn, enum frame_type type, uint32_t nr_mfns,
 			  uint32_t *count)
 {
-	uint32_t entries[1024];
+	uint32_t entries[1024], needed = type == FRAME_TABLE ? PTE_P | PTE_W : PTE_P;
 	physical_read(m, mfn << PAGE_SHIFT, entries, sizeof(entries));
-	for (unsigned i = 0; i < (type == TABLE ? 1024 : KERNEL_SLOT); i++) {
-		uint32_t entry = entries[i];
-		bool counts = type == DIRECTORY || entry & PTE_W;
-		if (entry & PTE_P && entry >> PAGE_SHIFT < nr_mfns && counts)
-			count[entry >> PAGE_SHIFT]++;
-	}
+	for (unsigned i = 0; i < (type == FRAME_TABLE ? 1024 : KERNEL_SLOT); i++)
+		if ((entries[i] & needed) == needed && entries[i] >> PAGE_SHIFT < nr_mfns)
+			count[entries[i] >> PAGE_SHIFT]++;
 }
 
 void check_frame_table(struct machine *m)
 {
 	struct cpu_state cpus[CPUS_MAX];
 	unsigned n = machine_state(m, cpus);
-	uint32_t cr3 = cpus[0].cr3, nr = kernel_word(m, "nr_mfns");
-	uint32_t generation = vmm_word(m, cr3, "generation");
+	uint32_t nr = kernel_word(m, "nr_mfns");
 	CHECK(nr <= ALL_FRAMES, "nr_mfns is %u", nr);
-	struct frame *frames = malloc(nr * sizeof(*frames));
+	struct frame_state *frames = frame_table_read(m, cpus[0].cr3, nr);
 	uint32_t *count = calloc(ALL_FRAMES, sizeof(*count));
-	virtual_read(m, cr3, vmm_word(m, cr3, "frames"), frames, nr * sizeof(*frames));
 	for (unsigned i = 0; i < n; i++)
 		count[cpus[i].cr3 >> PAGE_SHIFT]++;
 	for (uint32_t mfn = 0; mfn < nr; mfn++)
-		if (frames[mfn].generation == generation && type_of(&frames[mfn]) != WRITABLE)
-			count_entries(m, mfn, type_of(&frames[mfn]), nr, count);
+		if (frames[mfn].validity == FRAME_CURRENT && frames[mfn].type != FRAME_WRITABLE)
+			count_entries(m, mfn, frames[mfn].type, nr, count);
 	for (uint32_t mfn = 0; mfn < nr; mfn++) {
-		const struct frame *f = &frames[mfn];
-		uint32_t wanted = count[mfn] + (type_of(f) == WRITABLE ? base_of(f) : 0);
-		CHECK(f->generation != generation || count_of(f) == wanted,
-		      "frame %#x: type %u, count %u, but there are %u (V7)", mfn, type_of(f),
-		      count_of(f), wanted);
+		const struct frame_state *f = &frames[mfn];
+		uint32_t base = f->type == FRAME_WRITABLE ? f->shared_mappings : 0;
+		CHECK(f->validity != FRAME_CURRENT || f->count == count[mfn] + base,
+		      "frame %#x: type %u, count %u, but there are %u (V7)", mfn, f->type, f->count,
+		      count[mfn] + base);
 	}
 	free(frames), free(count);
 }

@@ -4,10 +4,14 @@
  * functions for both emulators.
  */
 #include "emulators.h"
+#include "offsets.h"
 #include "x86.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+_Static_assert(EXIT_PANIC == 2 * PANIC_STATUS + 1 && EXIT_OK == 2 * OK_STATUS + 1,
+	       "isa-debug-exit makes exit status 2 * n + 1 of the kernel's status n");
 
 struct machine *machines;
 unsigned machine_budget;

@@ -71,7 +71,7 @@ struct machine {
 extern struct machine *machines;
 
 /* QEMU's exit status after a panic and after shutdown(0); after shutdown(s): EXIT_OK + 2 * s. */
-enum { EXIT_PANIC = 2 * 0x0F + 1, EXIT_OK = 2 * 0x10 + 1 }; /* PANIC_STATUS, OK_STATUS */
+enum { EXIT_PANIC = 2 * 0x0F + 1, EXIT_OK = 2 * 0x10 + 1 };
 
 /* Start a machine. Its options are copied, but not the strings that they name. */
 struct machine *machine_start(const struct machine_options *o);
@@ -234,6 +234,20 @@ struct walk {
 struct walk page_walk(struct machine *m, uint32_t cr3, uint32_t address);
 /* Read memory at a virtual address. Gives up FAILED where nothing is mapped. */
 void virtual_read(struct machine *m, uint32_t cr3, uint32_t address, void *buf, size_t bytes);
+
+/* --- the VMM's frame table (frame_table.c, vmm/mem/frames.h); the machine is stopped --- */
+
+enum frame_type { FRAME_WRITABLE, FRAME_TABLE, FRAME_DIRECTORY, FRAME_SHARED };
+struct frame_state {
+	unsigned owner;           /* domain's id; 0: no domain */
+	unsigned shared_mappings; /* writable mappings in the kernel's own page tables */
+	/* Whether type and count are valid: not since an earlier attachment, now, or always. */
+	enum { FRAME_OLD, FRAME_CURRENT, FRAME_FIXED } validity;
+	enum frame_type type;
+	uint32_t count;
+};
+/* Read the entries of n frames, as types are valid for domain 0. Result: to be freed. */
+struct frame_state *frame_table_read(struct machine *m, uint32_t cr3, uint32_t n);
 
 /* --- root file systems (root.c) --- */
 

@@ -5,8 +5,8 @@
  * programs. The frames are judged by p2m and m2p, which are checked first.
  */
 #include "invariants.h"
+#include "offsets.h"
 
-#define NO_FRAME 0xFFFFFFFFu
 enum { LAPIC = 0xFEE00, IOAPIC = 0xFEC00, VGA = 0xB8 }; /* frames, of the machines we start */
 
 /* --- p2m and m2p --- */

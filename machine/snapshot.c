@@ -4,9 +4,10 @@
  * descriptor tables, interrupt controllers, the VO, and all mappings of the kernel's half.
  */
 #include "judge.h"
+#include "offsets.h"
 #include "x86.h"
 
-enum { FIRST_SLOT = KERNEL_BASE >> 22, END_SLOT = VMM_BASE >> 22, VO_WORDS_MAX = 64 };
+enum { FIRST_SLOT = KERNEL_BASE >> 22, END_SLOT = VMM_BASE >> 22 };
 /* The flags that no instruction of the idle loop changes. */
 #define KEPT_EFLAGS \
 	(EFLAGS_TF | EFLAGS_IF | EFLAGS_DF | EFLAGS_IOPL | EFLAGS_NT | EFLAGS_AC)
@@ -48,7 +49,7 @@ static void print_words(FILE *f, const char *what, const uint32_t *words, unsign
 static void print_state(FILE *f, struct machine *m)
 {
 	struct cpu_state cpus[CPUS_MAX];
-	uint32_t vo[VO_WORDS_MAX], bytes = symbol_bytes("vo"), tss[sizeof(struct tss) / 4];
+	uint32_t vo[VO_BYTES / 4], tss[sizeof(struct tss) / 4];
 	for (unsigned i = 0, n = machine_state(m, cpus); i < n; i++) {
 		const struct cpu_state *c = &cpus[i];
 		uint32_t registers[] = { c->ebp, c->esp, c->eip, c->eflags & KEPT_EFLAGS, c->cr3 };
@@ -57,9 +58,8 @@ static void print_state(FILE *f, struct machine *m)
 		virtual_read(m, c->cr3, c->tr.base, tss, sizeof(tss));
 		print_words(f, "tss", tss, sizeof(tss) / 4);
 	}
-	CHECK(bytes > 0 && bytes <= sizeof(vo), "the VO has %u bytes", bytes);
-	physical_read(m, symbol("vo") - KERNEL_BASE, vo, bytes);
-	print_words(f, "vo", vo, bytes / 4);
+	physical_read(m, symbol("vo") - KERNEL_BASE, vo, sizeof(vo));
+	print_words(f, "vo", vo, VO_BYTES / 4);
 }
 
 /* Read the page tables of the kernel's half, without accessed and dirty bits. */

@@ -4,12 +4,10 @@
  * patch (RFC 7396) against the state before.
  */
 #include "viewer.h"
+#include "offsets.h"
 #include "vmm_abi.h"
 #include <stdlib.h>
 #include <string.h>
-
-/* A task lies at the low end of its kernel stack (TASK_STACK_BYTES of kernel/proc/task.h). */
-#define STACK_MASK (~8191u)
 
 static const char *const phases[] = {
 	"request", "gather", "quiesce", "account", "protect", "install", "translate", "commit",
@@ -115,7 +113,8 @@ uint32_t recording_step(struct recording *r, const char *direction, unsigned pha
 	machine_state(r->m, cpus);
 	const char *before = json_string_value(json_object_get(r->last, "direction"));
 	if (!before || strcmp(before, direction) != 0) {
-		r->task = cpus[0].esp & STACK_MASK;
+		/* A task lies at the low end of its kernel stack. */
+		r->task = cpus[0].esp & ~(TASK_STACK_BYTES - 1u);
 		r->start = count;
 	}
 	json_t *state = state_read(r->m, &r->caches, &cpus[0], r->task);

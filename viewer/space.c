@@ -21,13 +21,14 @@ const char *const frame_types[] = {
 	"not the kernel's", "VMM's", "memory", "memory, counted", "page table", "directory",
 	"shared table", NULL,
 };
-enum type { FOREIGN, OWN, UNTOUCHED, COUNTED, TABLE, DIRECTORY, SHARED, TYPE_STEP = 8 };
+enum shown_type { FOREIGN, OWN, UNTOUCHED, COUNTED, TABLE, DIRECTORY, SHARED, TYPE_STEP = 8 };
 
-static struct vmm_boot vmm_boot(struct machine *m, uint32_t cr3)
+/* What the VMM knows of the machine. */
+static struct vmm_machine read_vmm_machine(struct machine *m, uint32_t cr3)
 {
-	struct vmm_boot boot;
-	virtual_read(m, cr3, vmm_symbol("boot"), &boot, sizeof(boot));
-	return boot;
+	struct vmm_machine result;
+	virtual_read(m, cr3, vmm_symbol("machine"), &result, sizeof(result));
+	return result;
 }
 
 /* --- the address space --- */
@@ -100,7 +101,7 @@ static json_t *runs_json(const uint32_t *words, size_t n)
 json_t *space_map(struct machine *m, struct cached *cache, uint32_t cr3)
 {
 	struct view v = {
-		.m = m, .block_bytes = vmm_boot(m, cr3).block_bytes,
+		.m = m, .block_bytes = read_vmm_machine(m, cr3).block_bytes,
 		.text = symbol("image_start"), .readonly = symbol("readonly_end"),
 		.image_end = symbol("image_end"), .nr_mfns = kernel_word(m, "nr_mfns"),
 	};
@@ -119,30 +120,21 @@ json_t *space_map(struct machine *m, struct cached *cache, uint32_t cr3)
 	return json;
 }
 
-/* --- the frame table (vmm/frames.c) --- */
-
-struct frame { uint32_t home, generation, use, next; };
-_Static_assert(sizeof(struct frame) == VMM_FRAME_BYTES, "the VMM's struct frame");
-enum { OWNED = 1, BASE_SHIFT = 4, BASE_MASK = 0xFF, TYPE_SHIFT = 28 };
-
-static uint32_t vmm_word(struct machine *m, uint32_t cr3, const char *name)
-{
-	uint32_t word;
-	virtual_read(m, cr3, vmm_symbol(name), &word, 4);
-	return word;
-}
+/* --- the frame table --- */
 
 /*
- * Type and count as one number. An entry of an older generation has no valid type: it is plain
- * memory, and its count is the number of its mappings in the shared tables.
+ * Type and count as one number. A type from an earlier attachment is no longer valid: the frame is
+ * plain memory, and its count is the number of its mappings in the kernel's own tables.
  */
-static uint32_t frame_value(const struct frame *f, uint32_t generation)
+static uint32_t frame_value(const struct frame_state *f)
 {
-	static const enum type types[] = { COUNTED, TABLE, DIRECTORY, SHARED };
-	uint32_t count = f->use & ~(0xFu << TYPE_SHIFT), shared = f->home >> BASE_SHIFT & BASE_MASK;
-	if (f->generation == generation || f->generation == UINT32_MAX)
-		return types[f->use >> TYPE_SHIFT & 3] + TYPE_STEP * count;
-	return f->home & OWNED ? UNTOUCHED + TYPE_STEP * shared : FOREIGN;
+	static const enum shown_type types[] = {
+		[FRAME_WRITABLE] = COUNTED, [FRAME_TABLE] = TABLE, [FRAME_DIRECTORY] = DIRECTORY,
+		[FRAME_SHARED] = SHARED,
+	};
+	if (f->validity != FRAME_OLD)
+		return types[f->type & 3] + TYPE_STEP * f->count;
+	return f->owner ? UNTOUCHED + TYPE_STEP * f->shared_mappings : FOREIGN;
 }
 
 static json_t *rows_json(const uint32_t *values, size_t n)
@@ -161,15 +153,13 @@ static json_t *rows_json(const uint32_t *values, size_t n)
 
 json_t *space_frames(struct machine *m, struct cached *cache, uint32_t cr3)
 {
-	struct vmm_boot boot = vmm_boot(m, cr3);
-	uint32_t first = boot.block >> PAGE_SHIFT, own = boot.block_bytes >> PAGE_SHIFT;
-	uint32_t generation = vmm_word(m, cr3, "generation");
-	uint32_t *values = malloc(boot.nr_mfns * sizeof(*values));
-	struct frame *frames = malloc(boot.nr_mfns * sizeof(*frames));
-	virtual_read(m, cr3, vmm_word(m, cr3, "frames"), frames, boot.nr_mfns * sizeof(*frames));
-	for (uint32_t mfn = 0; mfn < boot.nr_mfns; mfn++)
-		values[mfn] = mfn - first < own ? OWN : frame_value(&frames[mfn], generation);
-	json_t *json = cached(cache, values, boot.nr_mfns, rows_json);
+	struct vmm_machine v = read_vmm_machine(m, cr3);
+	uint32_t first = v.block >> PAGE_SHIFT, own = v.block_bytes >> PAGE_SHIFT;
+	uint32_t *values = malloc(v.nr_mfns * sizeof(*values));
+	struct frame_state *frames = frame_table_read(m, cr3, v.nr_mfns);
+	for (uint32_t mfn = 0; mfn < v.nr_mfns; mfn++)
+		values[mfn] = mfn - first < own ? OWN : frame_value(&frames[mfn]);
+	json_t *json = cached(cache, values, v.nr_mfns, rows_json);
 	free(values), free(frames);
 	return json;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* One moment of a machine as JSON: bare numbers, whose meaning decode.js knows. */
 #include "viewer.h"
+#include "offsets.h"
 #include "vmm_abi.h"
 #include "x86.h"
 #include <string.h>
 
-enum { IDT_VECTORS = 256, VO_WORDS = 33 /* operations of struct vo */, SAVED_MAX = 16 };
+enum { IDT_VECTORS = 256, SAVED_MAX = 16 };
 
 static json_t *number(uint32_t n)
 {
@@ -98,7 +99,7 @@ static const char *vo_in_use(struct machine *m)
 	static const struct { const char *name, *table; } all[] = {
 		{ "native", "native_vo" }, { "virtual", "virtual_vo" },
 	};
-	uint32_t vo[VO_WORDS], table[VO_WORDS];
+	uint32_t vo[VO_BYTES / 4], table[VO_BYTES / 4];
 	physical_read(m, symbol("vo") - KERNEL_BASE, vo, sizeof(vo));
 	for (unsigned i = 0; i < 2; i++) {
 		physical_read(m, symbol(all[i].table) - KERNEL_BASE, table, sizeof(table));
@@ -111,16 +112,17 @@ static const char *vo_in_use(struct machine *m)
 /* Trap frames of the task's interrupted kernel code, which phase translate changes. */
 static json_t *trap_frames(struct machine *m, uint32_t cr3, uint32_t task)
 {
-	enum { TASK_FRAMES = 2, OUTER = 7, EIP = 14, CS = 15, EFLAGS = 16, WORDS = 17 };
-	uint32_t at, frame[WORDS];
+	/* A frame from the CPU's own ring ends below ESP. */
+	uint32_t at, frame[TRAP_FRAME_ESP / 4];
 	json_t *array = json_array();
 	if (!task)
 		return array;
-	virtual_read(m, cr3, task + 4 * TASK_FRAMES, &at, 4);
-	for (unsigned n = 0; at && n < SAVED_MAX; at = frame[OUTER], n++) {
+	virtual_read(m, cr3, task + TASK_TRAP_FRAMES, &at, 4);
+	for (unsigned n = 0; at && n < SAVED_MAX; at = frame[TRAP_FRAME_OUTER / 4], n++) {
 		virtual_read(m, cr3, at, frame, sizeof(frame));
-		json_array_append_new(array, json_pack("[o,o,o,o]", number(at), number(frame[EIP]),
-						       number(frame[CS]), number(frame[EFLAGS])));
+		json_array_append_new(array, json_pack(
+			"[o,o,o,o]", number(at), number(frame[TRAP_FRAME_EIP / 4]),
+			number(frame[TRAP_FRAME_CS / 4]), number(frame[TRAP_FRAME_EFLAGS / 4])));
 	}
 	return array;
 }

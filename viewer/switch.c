@@ -31,8 +31,8 @@ static const struct stop kernel_stops[] = {
 static const struct stop vmm_stops[] = {
 	{ "frames_forget", NO_PHASE }, { "frames_account", NO_PHASE },
 	{ "frames_protect", NO_PHASE }, { "cpu_install", NO_PHASE },
-	{ "irq_reinject", NO_PHASE }, { "cpu_restore", NO_PHASE }, { "panic", NO_PHASE },
-	{ NULL, 0 },
+	{ "irq_reinject", NO_PHASE }, { "cpu_restore", NO_PHASE },
+	{ "vmm_panic", NO_PHASE }, { NULL, 0 },
 };
 
 struct place { uint32_t address; const char *name; int phase; };
@@ -118,7 +118,7 @@ static void add_return(struct machine *m)
 	uint32_t back;
 	gdb_read(m, gdb_register(m, GDB_ESP), &back, sizeof(back));
 	if (!place_at(back))
-		add_place(back, "enter", NO_PHASE);
+		add_place(back, "vmm_call_handle", NO_PHASE);
 }
 
 /* A switch that is being recorded. */
@@ -172,8 +172,8 @@ static void record_call(struct progress *p, const struct switches *s, double end
 		const char *name = stop ? p->last : eip == back ? p->way->caller : NULL;
 		if (name || (s->instructions && eip != before))
 			recording_step(p->r, p->direction, p->phase, name);
-		if (stop && strcmp(p->last, "panic") == 0)
-			give_up(FAILED, "panic() is called");
+		if (stop && strstr(p->last, "panic"))
+			give_up(FAILED, "%s() is called", p->last);
 	}
 	if (eip == back && gdb_register(p->m, GDB_EAX) != 0)
 		give_up(FAILED, "%s failed with error %d", p->direction,
