@@ -1,28 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Why a check failed, read from the machine as it was left: a panic or an empty exercise, the VMM's report, a triple fault with the
- * traps that led to it, a hang and where. It names lines of the student's own files where it can. Nothing here makes a verdict.
+ * Why a check failed, read from the state in which it left the machine: a panic or an empty
+ * exercise, the VMM's report, a triple fault with the traps before it, or a hang and its place. It
+ * names lines of the student's own files where it can. Nothing here changes the verdict.
  */
 #include "judge.h"
+#include "x86.h"
 #include <ctype.h>
 #include <signal.h>
 
-enum { MAX_FRAMES = 24, MAX_TRAPS = 5, TRACE_SECONDS = 60 };
+enum { MAX_CALLS = 24, MAX_TRAPS = 5, TRACE_SECONDS = 60 };
 
-/* "function (file:line)" is in one of the student's files. */
+/* Whether "function (file:line)" is in one of the student's files. */
 static bool students(const char *where)
 {
 	const char *open = strchr(where, '('), *colon = strrchr(where, ':');
 	if (!judge_files || !open || !colon)
 		return false;
 	size_t n = (size_t)(colon - open - 1);
-	for (const char *line = judge_files; *line; line += strcspn(line, "\n"), line += *line == '\n')
-		if (strcspn(line, "\n") == n && strncmp(line, open + 1, n) == 0)
+	for (const char *line = judge_files; *line;) {
+		size_t length = strcspn(line, "\n");
+		if (length == n && strncmp(line, open + 1, n) == 0)
 			return true;
+		line += length + (line[length] == '\n');
+	}
 	return false;
 }
 
-/* Where it is, and the first caller that lies in the student's files. addresses: of an instruction, then those behind calls. */
+/*
+ * Print the place of an instruction and its first caller in the student's files.
+ * addresses: the instruction's, then the return addresses of the calls that led there.
+ */
 static void print_where(FILE *f, const char *label, const uint32_t *addresses, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
@@ -37,26 +45,35 @@ static void print_where(FILE *f, const char *label, const uint32_t *addresses, u
 	}
 }
 
-/* The addresses of a back trace on the serial line: lines that begin with "eip XXXXXXXX", or spaces and an address. */
+/* The address in a line of a back trace, which begins "eip", "  called from" or "  XXXXXXXX ". */
+static bool trace_address(const char *line, uint32_t *a)
+{
+	if (sscanf(line, "eip %8x", a) == 1 || sscanf(line, "  called from %8x", a) == 1)
+		return true;
+	return strncmp(line, "  ", 2) == 0 && isxdigit((unsigned char)line[2]) &&
+	       sscanf(line, "  %8x ", a) == 1;
+}
+
+/* Read the back traces that follow in the serial log. Result: how many addresses they have. */
 static unsigned trace_addresses(const char *log, uint32_t *addresses)
 {
 	unsigned n = 0;
-	for (const char *line = log; line && n < MAX_FRAMES; line = strchr(line, '\n')) {
+	for (const char *line = log; line && n < MAX_CALLS; line = strchr(line, '\n')) {
 		line += *line == '\n';
-		uint32_t a;
-		if (sscanf(line, "eip %8x", &a) == 1 || sscanf(line, "  called from %8x", &a) == 1 ||
-		    (strncmp(line, "  ", 2) == 0 && isxdigit((unsigned char)line[2]) && sscanf(line, "  %8x ", &a) == 1))
-			addresses[n++] = a;
+		if (trace_address(line, &addresses[n]))
+			n++;
 		if (!*line)
 			break;
 	}
 	return n;
 }
 
-/* The first of the messages that end a run, with its own line. */
+/* Where the first message of those that end a run begins in the log; NULL if there is none. */
 static const char *last_words(const struct machine *m)
 {
-	static const char *const words[] = { "kernel panic: ", "vmm: failed: ", "vmm: the kernel broke a rule: " };
+	static const char *const words[] = {
+		"kernel panic: ", "vmm: failed: ", "vmm: the kernel broke a rule: ",
+	};
 	const char *first = NULL;
 	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		const char *at = strstr(m->log, words[i]);
@@ -66,7 +83,10 @@ static const char *last_words(const struct machine *m)
 	return first;
 }
 
-/* The registers and callers of an exception, which a panic shows first; NULL if it was none. */
+/*
+ * The registers and callers of the exception that caused a panic, which stand above its message;
+ * NULL if it was no exception.
+ */
 static const char *exception_trace(const char *log, const char *message)
 {
 	const char *last = NULL;
@@ -78,9 +98,9 @@ static const char *exception_trace(const char *log, const char *message)
 
 static void print_message(FILE *f, const char *log, const char *message)
 {
-	const char *line = message + strcspn(message, ":") + 2; /* behind "kernel panic: " */
+	const char *line = message + strcspn(message, ":") + 2; /* after "kernel panic: " */
 	const char *exception = exception_trace(log, message);
-	uint32_t addresses[MAX_FRAMES];
+	uint32_t addresses[MAX_CALLS];
 	unsigned lab, exercise;
 	int length = (int)strcspn(message, "\n");
 	if (strncmp(message, "vmm: failed: ", 13) == 0)
@@ -90,27 +110,32 @@ static void print_message(FILE *f, const char *log, const char *message)
 	else
 		fprintf(f, "%.*s", length, message);
 	unsigned n = trace_addresses(exception ? exception : message, addresses);
+	/* A back trace of panic() itself begins with a return address: that of its call. */
 	if (n > 0 && *message == 'k' && !exception)
-		addresses[0]--; /* of the call of panic() */
+		addresses[0]--;
 	print_where(f, "at: ", addresses, n);
 }
 
-/* --- triple fault: the same run once more, with QEMU's log of traps --- */
+/* --- a triple fault: the test runs once more, with QEMU's log of traps --- */
 
 static const char *trap_name(unsigned vector)
 {
-	static const char *const names[] = { "#DE divide error", "#DB debug", "NMI", "#BP breakpoint", "#OF overflow", "#BR bounds",
-		"#UD invalid opcode", "#NM no FPU", "#DF double fault", "", "#TS invalid TSS", "#NP segment not present",
-		"#SS stack fault", "#GP general protection", "#PF page fault" };
+	static const char *const names[] = {
+		"#DE divide error", "#DB debug", "NMI", "#BP breakpoint", "#OF overflow",
+		"#BR bounds", "#UD invalid opcode", "#NM no FPU", "#DF double fault", "",
+		"#TS invalid TSS", "#NP segment not present", "#SS stack fault",
+		"#GP general protection", "#PF page fault",
+	};
 	return vector < sizeof(names) / sizeof(names[0]) ? names[vector] : "interrupt";
 }
 
 struct trap { unsigned vector, error, cpl; uint32_t pc, cr2; };
 
-/* "     3: v=0e e=0002 i=0 cpl=0 IP=0008:c0101234 pc=c0101234 SP=0010:c0120ffc CR2=fc000000" */
+/* QEMU's "     3: v=0e e=0002 i=0 cpl=0 IP=0008:c0101234 pc=c0101234 SP=... CR2=fc000000" */
 static bool parse_trap(const char *line, struct trap *t)
 {
-	const char *v = strstr(line, ": v="), *pc = strstr(line, " pc="), *cr2 = strstr(line, " CR2=");
+	const char *v = strstr(line, ": v="), *pc = strstr(line, " pc=");
+	const char *cr2 = strstr(line, " CR2=");
 	*t = (struct trap){ 0 };
 	if (!v || !pc || sscanf(v, ": v=%x e=%x i=%*u cpl=%u", &t->vector, &t->error, &t->cpl) != 3)
 		return false;
@@ -120,6 +145,7 @@ static bool parse_trap(const char *line, struct trap *t)
 	return true;
 }
 
+/* Print the last traps of the log before the triple fault, the latest first. */
 static void print_traps(FILE *f, const char *path)
 {
 	struct trap traps[MAX_TRAPS], t;
@@ -134,10 +160,11 @@ static void print_traps(FILE *f, const char *path)
 	if (log)
 		fclose(log);
 	unsigned count = n < MAX_TRAPS ? n : MAX_TRAPS;
-	for (unsigned i = 0; i < count; i++) { /* latest first */
+	for (unsigned i = 0; i < count; i++) {
 		t = traps[(n - 1 - i) % MAX_TRAPS];
-		fprintf(f, "\n%s: %s, error code %#x, ring %u", i ? "before it" : "last trap", trap_name(t.vector), t.error, t.cpl);
-		if (t.vector == 14)
+		fprintf(f, "\n%s: %s, error code %#x, ring %u", i ? "before it" : "last trap",
+			trap_name(t.vector), t.error, t.cpl);
+		if (t.vector == VEC_PF)
 			fprintf(f, ", address %#x", t.cr2);
 		print_where(f, "    at ", &t.pc, 1);
 	}
@@ -165,33 +192,46 @@ static void print_triple_fault(FILE *f, const struct test *t)
 
 /* --- a machine that still runs --- */
 
+/* Follow a chain of frame pointers. Result: how many addresses there are, EIP and all callers. */
+static unsigned read_calls(struct machine *m, const struct cpu_state *c,
+			   uint32_t addresses[MAX_CALLS])
+{
+	unsigned n = 1;
+	uint32_t ebp = c->ebp, pair[2]; /* the caller's EBP, the return address */
+	addresses[0] = c->eip;
+	while (c->cpl < 3 && n < MAX_CALLS && ebp >= KERNEL_BASE &&
+	       ebp % PAGE_SIZE <= PAGE_SIZE - sizeof(pair)) {
+		struct walk w = page_walk(m, c->cr3, ebp);
+		if (!w.present || w.machine > m->ram_bytes - sizeof(pair))
+			break;
+		physical_read(m, w.machine, pair, sizeof(pair));
+		if (pair[0] <= ebp)
+			break;
+		addresses[n++] = pair[1];
+		ebp = pair[0];
+	}
+	return n;
+}
+
+/* Stop the machine and print where each CPU is. */
 static void print_hang(FILE *f, struct machine *m)
 {
 	struct cpu_state cpus[CPUS_MAX];
-	enum { IF = 1 << 9 };
 	machine_stop(m);
 	unsigned n = machine_state(m, cpus);
 	bool booted = strstr(m->log, "Cinnabar: ") != NULL;
 	fprintf(f, "%sthe machine hangs", booted ? "" : "no boot: ");
 	for (unsigned i = 0; i < n; i++) {
 		const struct cpu_state *c = &cpus[i];
-		uint32_t frames[MAX_FRAMES] = { c->eip }, ebp = c->ebp;
-		unsigned count = 1;
-		fprintf(f, "\ncpu %u, ring %u%s", i, c->cpl, !c->halted ? "" : c->eflags & IF ? ", halted" : ", halted with interrupts off");
-		while (c->cpl < 3 && count < MAX_FRAMES && ebp >= KERNEL_BASE && ebp % 4096 <= 4096 - 8) {
-			uint32_t frame[2];
-			struct walk w = page_walk(m, c->cr3, ebp);
-			if (!w.present || w.machine > m->ram_bytes - sizeof(frame))
-				break;
-			physical_read(m, w.machine, frame, sizeof(frame));
-			if (frame[0] <= ebp)
-				break;
-			frames[count++] = frame[1];
-			ebp = frame[0];
-		}
-		print_where(f, "    at ", frames, count);
+		uint32_t addresses[MAX_CALLS];
+		const char *halted = c->eflags & EFLAGS_IF ? ", halted" :
+							     ", halted with interrupts off";
+		fprintf(f, "\ncpu %u, ring %u%s", i, c->cpl, c->halted ? halted : "");
+		print_where(f, "    at ", addresses, read_calls(m, c, addresses));
 	}
 }
+
+/* --- the diagnosis: written to memory, so that one that gives up leaves what it has --- */
 
 static FILE *out;
 static char *text;
@@ -208,11 +248,12 @@ char *diagnosis_so_far(void)
 
 char *diagnose(const struct test *t)
 {
+	static const char proves_nothing[] = " (that of success: which proves nothing)";
 	struct machine *m = machines;
 	if (!m)
 		return NULL;
 	if (m->pid && !m->o.bochs)
-		free(qmp_if_there(m, "query-status", NULL)); /* notices an end that just came */
+		free(qmp_if_there(m, "query-status", NULL)); /* notices an end of this moment */
 	machine_pump(m);
 	const char *message = last_words(m);
 	if (!message && (m->o.bochs || (!m->late && m->pid)))
@@ -225,7 +266,7 @@ char *diagnose(const struct test *t)
 	else if (m->exit_status == 0)
 		print_triple_fault(out, t);
 	else
-		fprintf(out, "the machine ended by itself, with status %d, before the check was done%s", m->exit_status,
-			m->exit_status == EXIT_OK ? " (that of success: which proves nothing)" : "");
+		fprintf(out, "the machine ended by itself, with status %d, before the check was "
+			"done%s", m->exit_status, m->exit_status == EXIT_OK ? proves_nothing : "");
 	return diagnosis_so_far();
 }

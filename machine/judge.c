@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs tests (judge.h): starts a process for each, some at a time, collects their verdicts, writes them as JUnit XML. */
+/*
+ * Runs tests (judge.h): starts a process for each, several at a time, and collects their verdicts.
+ * A verdict goes up a pipe: the outcome as a digit, then the reason.
+ */
 #include "judge.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -13,12 +16,16 @@
 enum { REASON_BYTES = 16384 };
 
 static const struct judge *judge;
-static const struct test *current; /* in a test's process */
-static int report_fd = -1;
+
+/* In a test's process: */
+static const struct test *current;
+static int report_fd = -1;     /* the pipe; -1: not in a test */
 static bool diagnosing;
-static char undiagnosed[1000]; /* the verdict, should time run out during its diagnosis */
+static char undiagnosed[1000]; /* the verdict, in case time runs out during the diagnosis */
 static jmp_buf diagnosis_failed;
-const char *work_dir, *build_dir = "build", *kernel_file = "build/cinnabar", *vmm_file = "build/vmm", *judge_files;
+
+const char *work_dir, *build_dir = "build";
+const char *kernel_file = "build/cinnabar", *vmm_file = "build/vmm", *judge_files;
 const char *judge_context;
 const char *const outcome_words[4] = { "ok  ", "FAIL", "skip", "ERR " };
 unsigned judge_seed = 2026;
@@ -38,7 +45,10 @@ static void write_all(int fd, const char *text, size_t size)
 		text += n, size -= (size_t)n;
 }
 
-/* The cause first, then what the test saw of it. Give-ups of the diagnosis itself end the diagnosis. */
+/*
+ * Print the cause, then what the test saw of it. If the diagnosis gives up, it ends, and what it
+ * has written counts.
+ */
 static void print_reason(FILE *f, enum outcome outcome, const char *why)
 {
 	char *volatile cause = NULL;
@@ -59,7 +69,6 @@ static void print_reason(FILE *f, enum outcome outcome, const char *why)
 		machine_describe(m, f);
 }
 
-/* Up the pipe goes the outcome as a digit, and the reason. */
 void give_up(enum outcome outcome, const char *why, ...)
 {
 	char *text, *report;
@@ -68,7 +77,8 @@ void give_up(enum outcome outcome, const char *why, ...)
 	if (diagnosing)
 		longjmp(diagnosis_failed, 1);
 	va_start(ap, why);
-	if (vasprintf(&text, why, ap) < 0 || (judge_context && asprintf(&text, "%s: %s", judge_context, text) < 0))
+	if (vasprintf(&text, why, ap) < 0 ||
+	    (judge_context && asprintf(&text, "%s: %s", judge_context, text) < 0))
 		text = "no memory";
 	va_end(ap);
 	if (report_fd < 0) {
@@ -88,8 +98,9 @@ void give_up(enum outcome outcome, const char *why, ...)
 }
 
 /*
- * The test's own limit: a verdict with the serial log's tail. If it is stuck deeper, the judge ends it a little later. Where a
- * budget decides, time says nothing about the guest.
+ * SIGALRM: the test has used up its time. It still gives its verdict, with the end of the serial
+ * log; a test that is stuck in this, too, is killed by the judge a little later. With a budget of
+ * instructions, time says nothing about the guest, and the test is BROKEN.
  */
 static void time_over(int sig)
 {
@@ -101,11 +112,12 @@ static void time_over(int sig)
 	give_up(machine_budget ? BROKEN : FAILED, "not done within its time limit");
 }
 
-/* In the test's process. */
+/* Run the test, in its process, and end. fd: the pipe. */
 static void child(struct result *r, int fd)
 {
 	enum { INHERITED = 64 };
-	for (int other = 3; other < INHERITED; other++) /* results of others, say: a test has its own pipe only */
+	/* A test has only its own pipe: other descriptors are, for example, other tests' pipes. */
+	for (int other = 3; other < INHERITED; other++)
 		if (other != fd)
 			close(other);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -145,8 +157,8 @@ static void start(struct result *r, unsigned index)
 	snprintf(r->dir, sizeof(r->dir), "%s/%u", judge->base_dir, index);
 	if (mkdir(r->dir, 0700) < 0 || pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
 		give_up(BROKEN, "%s: %s", r->dir, strerror(errno));
-	r->start = now();
-	r->outcome = BROKEN; /* if it ends without a verdict: no guest can do that */
+	r->start = clock_seconds();
+	r->outcome = BROKEN; /* unless a verdict comes: no guest can suppress that */
 	fflush(stdout);
 	r->pid = fork();
 	if (r->pid == 0) {
@@ -185,12 +197,22 @@ void judge_remove_dir(const char *dir)
 	process_wait(pid, 30);
 }
 
+static char *reason_without_verdict(const struct result *r, int status)
+{
+	char *reason;
+	int n = r->timed_out ?
+		asprintf(&reason, "not done within %u s, nor the seconds after", r->test.seconds) :
+		asprintf(&reason, "ended without a verdict, wait status %#x", status);
+	return n < 0 ? "no memory" : reason;
+}
+
+/* A test's process has ended with this wait status. */
 static void finish(struct result *r, int status)
 {
 	collect(r);
 	close(r->pipe);
-	kill(-r->pid, SIGKILL); /* what the test left behind, in its own process group */
-	r->seconds = now() - r->start;
+	kill(-r->pid, SIGKILL); /* what remains of the test's process group */
+	r->seconds = clock_seconds() - r->start;
 	r->done = true;
 	r->pid = 0;
 	if (r->reason_bytes > 0 && r->reason[0] >= '0' && r->reason[0] <= '3') {
@@ -198,17 +220,20 @@ static void finish(struct result *r, int status)
 		memmove(r->reason, r->reason + 1, r->reason_bytes);
 	} else {
 		free(r->reason);
-		r->reason = NULL;
-		if ((r->timed_out ? asprintf(&r->reason, "not done within %u s, nor the seconds after", r->test.seconds)
-				  : asprintf(&r->reason, "ended without a verdict, wait status %#x", status)) < 0)
-			r->reason = "no memory";
+		r->reason = reason_without_verdict(r, status);
 	}
 	judge_remove_dir(r->dir);
 }
 
 static bool interrupted(void) { return judge->interrupted && *judge->interrupted; }
 
-/* Result: how many of them have ended. */
+/* A test gets its time and 20 s more, in which it can give its verdict by itself. */
+static bool overdue(const struct result *r)
+{
+	return clock_seconds() - r->start > r->test.seconds * machine_patience + 20;
+}
+
+/* Collect what running tests report. Result: how many of them have ended. */
 static unsigned poll_running(struct result *results, unsigned n, unsigned done)
 {
 	unsigned ended = 0;
@@ -220,7 +245,7 @@ static unsigned poll_running(struct result *results, unsigned n, unsigned done)
 		if (waitpid(r->pid, &status, WNOHANG) == r->pid) {
 			finish(r, status);
 			judge->report(r, done + ++ended, n);
-		} else if (!r->timed_out && (interrupted() || now() - r->start > r->test.seconds * machine_patience + 20)) {
+		} else if (!r->timed_out && (interrupted() || overdue(r))) {
 			r->timed_out = true;
 			kill(r->pid, SIGKILL);
 		}
@@ -240,43 +265,4 @@ unsigned judge_all(const struct judge *j, struct result *results, unsigned n)
 		else
 			done += poll_running(results, n, done);
 	return done;
-}
-
-static void xml_text(FILE *f, const char *s)
-{
-	for (; *s; s++)
-		if (strchr("<>&\"", *s))
-			fprintf(f, "&#%d;", *s);
-		else if (*s >= ' ' || *s == '\n' || *s == '\t')
-			fputc(*s, f);
-		else if ((unsigned char)*s >= 128) /* whatever a guest wrote */
-			fputc('?', f);
-}
-
-void judge_write_junit(const char *path, const char *suite, const struct result *results, unsigned n, double seconds)
-{
-	static const char *const elements[] = { NULL, "failure", "skipped", "error" };
-	unsigned count[4] = { 0 }, done = 0;
-	FILE *f = fopen(path, "w");
-	if (!f)
-		give_up(BROKEN, "%s: %s", path, strerror(errno));
-	for (const struct result *r = results; r < results + n; r++)
-		count[r->outcome] += r->done, done += r->done;
-	fprintf(f, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-	fprintf(f, "<testsuite name=\"%s\" tests=\"%u\" failures=\"%u\" errors=\"%u\" skipped=\"%u\" time=\"%.1f\">\n", suite, done,
-		count[FAILED], count[BROKEN], count[SKIPPED], seconds);
-	for (const struct result *r = results; r < results + n; r++) {
-		const char *element = elements[r->outcome];
-		if (!r->done)
-			continue;
-		fprintf(f, "<testcase classname=\"%s\" name=\"%s\" time=\"%.1f\">", suite, r->test.name, r->seconds);
-		if (element) {
-			fprintf(f, "<%s>", element);
-			xml_text(f, r->reason);
-			fprintf(f, "</%s>", element);
-		}
-		fprintf(f, "</testcase>\n");
-	}
-	fprintf(f, "</testsuite>\n");
-	fclose(f);
 }

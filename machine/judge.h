@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Judging machines: a test is a short function that starts a machine, brings it into a state and looks at it from
- * outside. Tests of this project and checks of the labs have the same form; each runs in a process of its own, with its
- * own directory and time limit, some at a time. A test ends by returning (passed) or by give_up(), which sends outcome and
- * reason up a pipe; whatever else ends it is an error, and no verdict.
+ * Judging machines. A test is a short function that starts a machine, brings it into a state and
+ * looks at it from outside; a lab's check has the same form. Each test runs in a process of its
+ * own, with its own directory and time limit; several run at a time. A test that returns has
+ * passed. Otherwise it calls give_up(), which sends outcome and reason up a pipe. A test that
+ * ends in any other way is an error (BROKEN), and no verdict.
  */
 #ifndef JUDGE_H
 #define JUDGE_H
@@ -13,119 +14,162 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A test, or a lab's check. machine: what it is to start, if it uses that. */
+/* A test, or a lab's check. */
 struct test {
 	const char *name;
 	void (*run)(const struct test *t);
-	unsigned seconds; /* limit for the whole test */
-	struct machine_options machine;
-	const char *text; /* command, expected message, or whatever run() makes of it */
+	unsigned seconds;               /* limit for the whole test */
+	struct machine_options machine; /* to start, if run() uses it */
+	const char *text;               /* parameters of run() */
 	unsigned number;
-	/* checks only */
-	unsigned points, exercise; /* exercise k of the lab, whose hole has this number */
-	const char *title, *see;   /* what is checked; where to read: handout section, manual */
-	const char *stop_at;       /* symbol where a debugger should stop: the function of the exercise */
+	/* Checks only: */
+	unsigned points;
+	unsigned exercise;              /* k of the hole "LAB n TODO k" */
+	const char *title;              /* what is checked */
+	const char *see;                /* where to read: section of the handout, the manual */
+	const char *stop_at;            /* function of the exercise, where a debugger stops */
 };
 
-/* What chance decides in the checks comes from the run's seed, which reports name. */
+/* Whatever a check leaves to chance comes from this number, which reports name. */
 extern unsigned judge_seed;
-/* The k-th order of machine frames of this run: "shuffle:N", for machine_options.p2m. */
+/* Result: "shuffle:N", the k-th order of machine frames of this run, for p2m=. Never freed. */
 const char *judge_shuffle(unsigned k);
 
-/* What a test does just now; stands before the reason if it gives up. NULL: nothing. */
+/* What the test is doing: stands before the reason if it gives up; NULL: nothing. */
 extern const char *judge_context;
-/* Not x: FAILED with this reason. */
+/* Give up FAILED with this reason unless x. */
 #define CHECK(x, ...) do { if (!(x)) give_up(FAILED, __VA_ARGS__); } while (0)
+
+/* --- why a test failed (diagnose.c) --- */
+
+/* The files that a student works in, one a line, or NULL: a diagnosis names their lines first. */
+extern const char *judge_files;
+/*
+ * Read the cause from the state of the machine started last. It may give up.
+ * Result: the cause, or NULL if the check's own words must do.
+ */
+char *diagnose(const struct test *t);
+/* Result: what a diagnosis that gave up had written by then, or NULL. */
+char *diagnosis_so_far(void);
 
 /* --- running (judge.c) --- */
 
-/* Files whose lines a diagnosis names before others, one a line: those that a student works in; or NULL. */
-extern const char *judge_files;
-/* Why it failed, as far as the latest machine's state tells; NULL if the check's own words must do. (diagnose.c) */
-char *diagnose(const struct test *t);
-char *diagnosis_so_far(void); /* of one that gave up */
-/* What give_up() does outside of a test; it must not return. Default: the reason to standard error, and exit status 1. */
+/*
+ * What give_up() calls outside of a test; it must not return. NULL, the default: print the
+ * reason to standard error and exit with status 1.
+ */
 extern void (*judge_outside)(enum outcome outcome, const char *why);
-/* Run a test here, without a verdict, for a debugger or to trace it. dir: its work_dir. */
+/*
+ * Run a test in this process, without a verdict: for a debugger, or to log its traps.
+ * dir: its work_dir.
+ */
 void judge_alone(const struct test *t, const char *dir) __attribute__((noreturn));
 
 struct result {
 	struct test test;
-	pid_t pid; /* while it runs */
+	pid_t pid; /* 0 unless it runs */
 	int pipe;
 	double start, seconds;
 	bool done, timed_out;
 	enum outcome outcome;
 	char dir[300];
-	char *reason;  /* unless PASSED */
+	char *reason; /* NULL if it passed */
 	size_t reason_bytes;
 };
 
-/* How the judge does it. */
 struct judge {
-	unsigned jobs;         /* at a time */
-	const char *base_dir;  /* each test gets a directory below it */
-	const char *again;     /* the command that repeats a test, without its name; or NULL */
-	void (*report)(const struct result *r, unsigned done, unsigned all); /* after each */
-	volatile const int *interrupted; /* becomes not 0: end what runs, start no more */
+	unsigned jobs;        /* tests at a time */
+	const char *base_dir; /* has a directory for each test that runs */
+	const char *again;    /* command that repeats a test, without its name; or NULL */
+	void (*report)(const struct result *r, unsigned done, unsigned all); /* after each test */
+	volatile const int *interrupted; /* not 0: end all that run, start no more; or NULL */
 };
-/* Run all. Result: how many were done. */
+/* Run all tests. results: their `test` is filled in. Result: how many are done. */
 unsigned judge_all(const struct judge *j, struct result *results, unsigned n);
-/* Write results as JUnit XML. suite: the name of it all. */
-void judge_write_junit(const char *path, const char *suite, const struct result *results, unsigned n, double seconds);
-/* A new private directory in TMPDIR. Result: its path, for the caller to remove. */
+/* Write results as JUnit XML. suite: name of all together; seconds: how long they took. */
+void judge_write_junit(const char *path, const char *suite, const struct result *results,
+		       unsigned n, double seconds);
+/* Make a private directory in TMPDIR. Result: its path, for judge_remove_dir(). */
 char *judge_make_dir(void);
 void judge_remove_dir(const char *dir);
-/* "ok", "FAIL", "skip", "ERR" */
+/* "ok", "FAIL", "skip", "ERR", by outcome. */
 extern const char *const outcome_words[4];
 
-/* --- steps (session.c) --- */
+/* --- steps that tests share (session.c) --- */
 
 #define PROMPT "$ "
-/* Start, wait for the prompt. */
+/* Start a machine and wait for the shell's prompt. */
 struct machine *start_to_prompt(const struct machine_options *o);
-/* Type a command at the prompt and wait for the next one. */
+/* Type a command at the prompt; wait at most so many seconds for the next prompt. */
 void command(struct machine *m, const char *text, double seconds);
-/* Sync and end a machine that is at its prompt, and check its file system. */
+/* At the prompt: sync, check all CPUs and the root file system, and end the machine. */
 void end_at_prompt(struct machine *m);
-/* Start with run="command", wait for the end, want the exit status (QEMU's), check the file system if want is EXIT_OK. */
-struct machine *run_command(const struct machine_options *o, const char *text, int want, double seconds);
+/*
+ * Start a machine with run="command", wait for its end, and compare its exit status with want.
+ * After EXIT_OK its root file system is checked. Result: the machine, which has ended.
+ */
+struct machine *run_command(const struct machine_options *o, const char *text, int want,
+			    double seconds);
 
-/* --- invariants, of a stopped machine (invariants.c, invariants_virtual.c) --- */
+/* --- invariants of a stopped machine (invariants*.c); numbers as in docs/testing.md --- */
 
-/* N1 or V1 to V6, and in both modes p2m, m2p and all mappings. */
+/* Check N1, or V1 to V6; and in both modes p2m, m2p and all mappings of loaded directories. */
 void check_mode(struct machine *m, bool virtual_mode);
 void check_native(struct machine *m);
-void check_cpu_virtual(struct machine *m, unsigned i, const struct cpu_state *c); /* V1, V2, V5, V6 */
-void check_frame_table(struct machine *m); /* V7. No CPU may be in the VMM */
-void check_whole(struct machine *m); /* V1 to V6, and V7 if no CPU is within the VMM */
-/* Everything that must be as before after a pair of switches (N2): what we can read of it, as text. */
-char *fingerprint(struct machine *m, char *text, size_t size);
-/* A sum over the image of the VMM, which in native mode nothing may touch (N3). */
-uint32_t dormant_sum(struct machine *m);
-/* Arrays by mfn are so long: whatever a guest has in a page table or CR3 is an index. */
+/* Check V1, V2, V5, V6 of one CPU. */
+void check_cpu_virtual(struct machine *m, unsigned cpu, const struct cpu_state *c);
+/* Check V7. No CPU is in the VMM. */
+void check_frame_table(struct machine *m);
+/* Check V1 to V6, and V7 if no CPU is in the VMM. */
+void check_whole(struct machine *m);
+/* Array length by mfn: whatever frame number a guest has in a page table or CR3 is an index. */
 enum { ALL_FRAMES = 1 << 20 };
-/* A kernel array of n words by the name of its pointer, the rest up to ALL_FRAMES all ones. Result: for the caller to free. */
+/*
+ * Read a kernel array. name: its pointer's; n: words to read; the other words up to ALL_FRAMES
+ * are all ones. Result: the array, to be freed.
+ */
 uint32_t *read_array(struct machine *m, uint32_t cr3, const char *name, uint32_t n);
 
-/* --- before and after (snapshot.c) --- */
+/* --- before and after switches, of a stopped machine (fingerprint.c) --- */
 
-/* Stop it when all its CPUs are idle: then registers are the same each time. Bochs does not tell: wait. */
+/*
+ * Write what an attach and a detach must leave unchanged (N2) into text, size bytes: control
+ * registers, descriptor tables, the kernel's text, interrupt controllers. Result: text.
+ */
+char *fingerprint(struct machine *m, char *text, size_t size);
+/* Result: a sum over the VMM's image, which nothing may touch in native mode (N3). */
+uint32_t dormant_sum(struct machine *m);
+
+/* --- before and after a failed switch (snapshot.c) --- */
+
+/*
+ * Stop the machine when all its CPUs are idle: their registers are then equal each time. Bochs
+ * does not show what is halted: there it waits for a while.
+ */
 void stop_idle(struct machine *m);
 struct snapshot;
-/* Of the idle machine, which then goes on. */
+/* Take a snapshot of the idle machine, which then runs on. */
 struct snapshot *snapshot_take(struct machine *m);
-/* FAILED unless the machine, idle again, is as it was before (which is freed). */
+/* Wait until the machine is idle; FAILED unless it is as it was before. Frees before. */
 void snapshot_compare(struct snapshot *before, struct machine *m);
 
-/* QEMU's virtual time. Between two calls it is exact to the microsecond; the guest has no part in it. One machine a process. */
+/* --- time (moment.c), QEMU only --- */
+
+/*
+ * Result: QEMU's virtual time in nanoseconds from some origin, in which the guest has no part;
+ * exact to a microsecond between two calls. One machine in a process.
+ */
 uint64_t virtual_ns(struct machine *m);
-/* Time, the kernel's count of ticks, and the local APIC's; of a stopped machine with one CPU. */
+/* Virtual time, ticks that the kernel counted, and its local APIC timer's period and rest (ns). */
 struct moment { uint64_t ns; uint32_t ticks, period, left; };
+/* Read these of a stopped machine with one CPU. */
 struct moment moment(struct machine *m);
-/* The kernel must have counted the ticks that came between the two; at either end one may be on its way. */
+/*
+ * FAILED unless the kernel counted all ticks between two moments (V8). At either of them one
+ * tick may be on its way.
+ */
 void check_ticks(const struct moment *a, const struct moment *b);
-/* The number behind a label in what QEMU shows. */
+/* Result: the number after a label in what QEMU shows. */
 unsigned number_in(const char *text, const char *label, int base);
 
 #endif

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory from outside: physical by the shared file or Bochs's debugger, virtual by our own walk over the page tables. */
-#include "machine.h"
+/*
+ * Memory from outside. Physical memory is read in the file that QEMU shares, or by Bochs's
+ * debugger; virtual addresses by our own walk over the page tables.
+ */
+#include "emulators.h"
+#include "x86.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { P = 1, W = 2, U = 4, PS = 0x80, PAGE = 4096 };
-
-/* "0x00100000 <bogus+ 0>:	0x12345678	0x..." */
+/* Bochs prints "0x00100000 <bogus+ 0>:	0x12345678	0x..." */
 static void bochs_words(struct machine *m, uint32_t address, uint32_t *words, size_t n)
 {
 	char *text = bochs_command(m, "xp /%zuwx 0x%x", n, address), *at = text;
 	for (size_t i = 0; i < n; i++) {
 		char *tab = strstr(at, "\t0x");
 		if (!tab)
-			give_up(BROKEN, "Bochs shows no memory at %#x", (unsigned)(address + 4 * i));
+			give_up(BROKEN, "Bochs shows no memory at %#x",
+				(unsigned)(address + 4 * i));
 		words[i] = (uint32_t)strtoul(tab + 1, &at, 16);
 	}
 	free(text);
@@ -29,7 +32,8 @@ void physical_read(struct machine *m, uint32_t address, void *buf, size_t bytes)
 	}
 	uint32_t words[1024];
 	while (bytes > 0) {
-		size_t offset = address & 3, part = sizeof(words) - 4 < bytes ? sizeof(words) - 4 : bytes;
+		size_t offset = address & 3;
+		size_t part = bytes < sizeof(words) - 4 ? bytes : sizeof(words) - 4;
 		bochs_words(m, address & ~3u, words, (offset + part + 3) / 4);
 		memcpy(buf, (char *)words + offset, part);
 		address += (uint32_t)part, buf = (char *)buf + part, bytes -= part;
@@ -63,26 +67,27 @@ uint32_t kernel_word(struct machine *m, const char *name)
 
 struct walk page_walk(struct machine *m, uint32_t cr3, uint32_t address)
 {
-	struct walk w = { .pde = physical_word(m, (cr3 & ~0xFFFu) + (address >> 22) * 4) };
-	if (!(w.pde & P))
+	uint32_t index = address >> PAGE_SHIFT & 1023;
+	struct walk w = { .pde = physical_word(m, (cr3 & PAGE_MASK) + (address >> 22) * 4) };
+	if (!(w.pde & PTE_P))
 		return w;
-	if (w.pde & PS) {
+	if (w.pde & PTE_PS) {
 		w.pte = w.pde;
 		w.machine = (w.pde & 0xFFC00000) | (address & 0x3FFFFF);
 	} else {
-		w.pte = physical_word(m, (w.pde & ~0xFFFu) + ((address >> 12) & 1023) * 4);
-		w.machine = (w.pte & ~0xFFFu) | (address & 0xFFF);
+		w.pte = physical_word(m, (w.pde & PAGE_MASK) + index * 4);
+		w.machine = (w.pte & PAGE_MASK) | (address & ~PAGE_MASK);
 	}
-	w.present = w.pte & P;
-	w.user = w.pde & w.pte & U;
-	w.writable = w.pde & w.pte & W;
+	w.present = w.pte & PTE_P;
+	w.user = w.pde & w.pte & PTE_U;
+	w.writable = w.pde & w.pte & PTE_W;
 	return w;
 }
 
 void virtual_read(struct machine *m, uint32_t cr3, uint32_t address, void *buf, size_t bytes)
 {
 	while (bytes > 0) {
-		size_t part = PAGE - address % PAGE < bytes ? PAGE - address % PAGE : bytes;
+		size_t rest = PAGE_SIZE - address % PAGE_SIZE, part = rest < bytes ? rest : bytes;
 		struct walk w = page_walk(m, cr3, address);
 		if (!w.present)
 			give_up(FAILED, "nothing is mapped at %#x (CR3 %#x)", address, cr3);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Child processes that cannot outlive us: each asks the system to be killed when its parent ends. */
-#include "machine.h"
+/*
+ * Child processes that cannot outlive this process: each asks the system to be killed when its
+ * parent ends.
+ */
+#include "process.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -12,7 +15,7 @@
 #include <unistd.h>
 #include <fcntl.h>
 
-double now(void)
+double clock_seconds(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
@@ -31,7 +34,8 @@ void arg(struct arguments *a, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
-	if (a->n + 1 >= sizeof(a->v) / sizeof(a->v[0]) || vasprintf(&a->v[a->n++], fmt, ap) < 0)
+	bool room = a->n + 1 < sizeof(a->v) / sizeof(a->v[0]);
+	if (!room || vasprintf(&a->v[a->n++], fmt, ap) < 0)
 		give_up(BROKEN, "no memory for arguments");
 	va_end(ap);
 }
@@ -44,7 +48,7 @@ pid_t process_start(char *const argv[], int in, int out, int err)
 	if (pid > 0)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent) /* it ended before prctl */
+	if (getppid() != parent) /* the parent ended before prctl() */
 		_exit(127);
 	if (in >= 0)
 		dup2(in, 0);
@@ -59,10 +63,10 @@ pid_t process_start(char *const argv[], int in, int out, int err)
 
 int process_wait(pid_t pid, double seconds)
 {
-	double end = now() + seconds;
+	double end = clock_seconds() + seconds;
 	int status;
 	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (now() > end)
+		if (clock_seconds() > end)
 			return -1;
 		usleep(2000);
 	}
@@ -75,6 +79,7 @@ void process_kill(pid_t pid)
 	waitpid(pid, NULL, 0);
 }
 
+/* shell(), of a command that is complete. Output that does not fit is read and dropped. */
 static int run(char *output, size_t size, double seconds, char *command)
 {
 	char discard[4096];
@@ -83,15 +88,17 @@ static int run(char *output, size_t size, double seconds, char *command)
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		give_up(BROKEN, "no descriptors: %s", strerror(errno));
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	/* `timeout` in a process group of its own ends what the command started, too */
+	/* `timeout` makes a process group, and ends what the command started, too. */
 	char limit[32];
 	snprintf(limit, sizeof(limit), "%.0f", seconds);
-	pid_t pid = process_start((char *[]){ "timeout", "-k", "2", limit, "sh", "-c", command, NULL }, null, fds[1], fds[1]);
+	char *argv[] = { "timeout", "-k", "2", limit, "sh", "-c", command, NULL };
+	pid_t pid = process_start(argv, null, fds[1], fds[1]);
 	close(fds[1]);
 	close(null);
 	for (ssize_t got = 1; got > 0;) {
 		bool room = n + 1 < size;
-		got = read(fds[0], room ? output + n : discard, room ? size - 1 - n : sizeof(discard));
+		size_t bytes = room ? size - 1 - n : sizeof(discard);
+		got = read(fds[0], room ? output + n : discard, bytes);
 		if (room && got > 0)
 			n += (size_t)got;
 	}

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* QEMU's machine protocol: one JSON object a line; events come between and are passed over. */
-#include "machine.h"
+/*
+ * QEMU's machine protocol: one JSON object a line. Answers come in the order of the commands;
+ * events that come between them are skipped.
+ */
+#include "emulators.h"
 #include <jansson.h>
 #include <errno.h>
 #include <poll.h>
@@ -10,12 +13,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* One object from QEMU, within the time. */
+/* The next answer; NULL if none comes in time, or QEMU closes the socket. */
 static json_t *receive(struct machine *m, double seconds)
 {
 	char *line = malloc(1 << 16);
 	size_t n = 0, size = 1 << 16;
-	for (double end = now() + seconds; now() < end;) {
+	for (double end = clock_seconds() + seconds; clock_seconds() < end;) {
 		struct pollfd p = { .fd = m->qmp, .events = POLLIN };
 		if (n + 1 >= size)
 			line = realloc(line, size *= 2);
@@ -45,7 +48,8 @@ static json_t *receive(struct machine *m, double seconds)
 static json_t *ask(struct machine *m, const char *command, const char *arguments)
 {
 	char *text;
-	if (asprintf(&text, "{\"execute\":\"%s\"%s%s}\n", command, arguments ? ",\"arguments\":" : "", arguments ? arguments : "") < 0)
+	if (asprintf(&text, "{\"execute\":\"%s\"%s%s}\n", command,
+		     arguments ? ",\"arguments\":" : "", arguments ? arguments : "") < 0)
 		give_up(BROKEN, "no memory");
 	bool sent = send(m->qmp, text, strlen(text), MSG_NOSIGNAL) >= 0;
 	free(text);
@@ -55,10 +59,9 @@ static json_t *ask(struct machine *m, const char *command, const char *arguments
 char *qmp_if_there(struct machine *m, const char *command, const char *arguments)
 {
 	json_t *answer = ask(m, command, arguments), *value = json_object_get(answer, "return");
-	if (!answer) { /* its end comes a moment after that of its sockets */
-		for (double limit = machine_limit(5); !machine_ended(m); usleep(2000))
-			if (now() > limit)
-				give_up(BROKEN, "QMP %s: QEMU does not answer", command);
+	if (!answer) {
+		if (!machine_ends(m, 5 * machine_patience))
+			give_up(BROKEN, "QMP %s: QEMU does not answer", command);
 		return NULL;
 	}
 	if (!value)
@@ -118,7 +121,8 @@ void qmp_keys(struct machine *m, const char *const *keys, unsigned n)
 {
 	json_t *list = json_array();
 	for (unsigned i = 0; i < n; i++)
-		json_array_append_new(list, json_pack("{s:s,s:s}", "type", "qcode", "data", keys[i]));
+		json_array_append_new(list, json_pack("{s:s,s:s}", "type", "qcode",
+						      "data", keys[i]));
 	json_t *arguments = json_pack("{s:o}", "keys", list);
 	char *text = json_dumps(arguments, 0);
 	free(qmp(m, "send-key", text));

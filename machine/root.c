@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Root file systems from outside: e2fsck has the last word on every image a machine wrote to. */
+/* Root file systems from outside: e2fsck judges every image that a machine wrote to. */
 #include "machine.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -15,19 +15,23 @@ const char *root_copy(const char *name)
 void root_check_file(const char *path)
 {
 	char text[1500];
-	int status = shell(text, sizeof(text), 60, "PATH=$PATH:/usr/sbin:/sbin e2fsck -fn %s 2>&1", path);
-	if (status < 0 || status >= 124) /* 127: it is missing; 124, 137: its time was over, or it was killed */
+	int status = shell(text, sizeof(text), 60,
+			   "PATH=$PATH:/usr/sbin:/sbin e2fsck -fn %s 2>&1", path);
+	/* 127: e2fsck is missing; 124, 137: its time was over, or it was killed. */
+	if (status < 0 || status >= 124)
 		give_up(BROKEN, "e2fsck ended with status %d: %s", status, text);
 	if (status != 0)
-		give_up(FAILED, "e2fsck -fn finds errors (status %d) in the root file system:\n%s", status, text);
+		give_up(FAILED, "e2fsck -fn finds errors (status %d) in the root file system:\n%s",
+			status, text);
 }
 
-/* The RAM disk keeps its place in the machine's memory; the kernel's variables say where that is. */
+/* Write the RAM disk into a file. Kernel variables tell where it is in the machine's memory. */
 static void save_ram_disk(struct machine *m, const char *path)
 {
 	uint32_t at = kernel_word(m, "rootfs_machine"), bytes = kernel_word(m, "rootfs_bytes");
 	if (at == 0 || bytes == 0 || bytes > 256u << 20)
-		give_up(FAILED, "rootfs_machine %#x, rootfs_bytes %#x: that is no RAM disk", at, bytes);
+		give_up(FAILED, "rootfs_machine %#x, rootfs_bytes %#x: that is no RAM disk", at,
+			bytes);
 	void *copy = malloc(bytes);
 	FILE *f = fopen(path, "w");
 	if (!copy || !f)
@@ -44,5 +48,4 @@ void root_check(struct machine *m)
 	if (!path)
 		save_ram_disk(m, path = work_path("ramdisk.ext2"));
 	root_check_file(path);
-	m->root_checked = true;
 }

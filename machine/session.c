@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The steps that most judgements begin and end with: boot to the prompt, type a command, end with a clean file system. */
+/*
+ * The steps with which most tests begin and end: boot to the prompt, type a command, end with a
+ * clean file system.
+ */
 #include "judge.h"
 
 enum { BOOT_SECONDS = 60 };
@@ -23,21 +26,25 @@ void end_at_prompt(struct machine *m)
 {
 	command(m, "sync", 60);
 	machine_stop(m);
-	CHECK(kernel_word(m, "nr_cpus") == m->o.cpus, "%u of %u CPUs are up", kernel_word(m, "nr_cpus"), m->o.cpus);
+	CHECK(kernel_word(m, "nr_cpus") == m->o.cpus, "%u of %u CPUs are up",
+	      kernel_word(m, "nr_cpus"), m->o.cpus);
 	root_check(m);
 	machine_quit(m);
 }
 
-struct machine *run_command(const struct machine_options *options, const char *text, int want, double seconds)
+struct machine *run_command(const struct machine_options *options, const char *text, int want,
+			    double seconds)
 {
 	struct machine_options o = *options;
 	char words[900];
-	snprintf(words, sizeof(words), "%s%srun=\"%s\"", o.cmdline ? o.cmdline : "", o.cmdline ? " " : "", text);
+	snprintf(words, sizeof(words), "%s%srun=\"%s\"", o.cmdline ? o.cmdline : "",
+		 o.cmdline ? " " : "", text);
 	o.cmdline = words;
 	struct machine *m = machine_start(&o);
 	int status = machine_wait(m, seconds);
-	CHECK(status == want, "the machine ended with status %d instead of %d (%d: success, %d: panic)", status, want, EXIT_OK,
-	      EXIT_PANIC);
+	CHECK(status == want,
+	      "the machine ended with status %d instead of %d (%d: success, %d: panic)", status,
+	      want, EXIT_OK, EXIT_PANIC);
 	if (want == EXIT_OK)
 		root_check(m);
 	machine_quit(m);

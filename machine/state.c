@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The CPUs' registers, as the emulators' monitors print them. */
-#include "machine.h"
+/* The CPUs' registers, read from what the emulators' monitors print. */
+#include "emulators.h"
 #include <stdlib.h>
 #include <string.h>
 
+/* The hexadecimal number after a label. */
 static uint32_t number_after(const char *text, const char *label)
 {
 	const char *at = strstr(text, label);
@@ -12,7 +13,7 @@ static uint32_t number_after(const char *text, const char *label)
 	return (uint32_t)strtoull(at + strlen(label), NULL, 16);
 }
 
-/* "CS =0008 00000000 ffffffff 00cf9a00", "GDT=     00001000 00000037" */
+/* QEMU: "CS =0008 00000000 ffffffff 00cf9a00", "GDT=     00001000 00000037" */
 static struct segment qemu_segment(const char *text, const char *label)
 {
 	struct segment s = { 0 };
@@ -30,20 +31,26 @@ static struct segment qemu_segment(const char *text, const char *label)
 static void qemu_state(const char *t, struct cpu_state *c)
 {
 	*c = (struct cpu_state){
-		.eax = number_after(t, "EAX="), .ebx = number_after(t, "EBX="), .ecx = number_after(t, "ECX="),
-		.edx = number_after(t, "EDX="), .esi = number_after(t, "ESI="), .edi = number_after(t, "EDI="),
-		.ebp = number_after(t, "EBP="), .esp = number_after(t, "ESP="), .eip = number_after(t, "EIP="),
-		.eflags = number_after(t, "EFL="), .cpl = number_after(t, "CPL="), .halted = number_after(t, "HLT="),
-		.cr0 = number_after(t, "CR0="), .cr2 = number_after(t, "CR2="), .cr3 = number_after(t, "CR3="),
-		.cr4 = number_after(t, "CR4="),
-		.es = qemu_segment(t, "\nES ="), .cs = qemu_segment(t, "\nCS ="), .ss = qemu_segment(t, "\nSS ="),
-		.ds = qemu_segment(t, "\nDS ="), .fs = qemu_segment(t, "\nFS ="), .gs = qemu_segment(t, "\nGS ="),
-		.ldt = qemu_segment(t, "\nLDT="), .tr = qemu_segment(t, "\nTR ="), .gdt = qemu_segment(t, "GDT="),
-		.idt = qemu_segment(t, "IDT="),
+		.eax = number_after(t, "EAX="), .ebx = number_after(t, "EBX="),
+		.ecx = number_after(t, "ECX="), .edx = number_after(t, "EDX="),
+		.esi = number_after(t, "ESI="), .edi = number_after(t, "EDI="),
+		.ebp = number_after(t, "EBP="), .esp = number_after(t, "ESP="),
+		.eip = number_after(t, "EIP="), .eflags = number_after(t, "EFL="),
+		.cr0 = number_after(t, "CR0="), .cr2 = number_after(t, "CR2="),
+		.cr3 = number_after(t, "CR3="), .cr4 = number_after(t, "CR4="),
+		.cpl = number_after(t, "CPL="), .halted = number_after(t, "HLT="),
+		.es = qemu_segment(t, "\nES ="), .cs = qemu_segment(t, "\nCS ="),
+		.ss = qemu_segment(t, "\nSS ="), .ds = qemu_segment(t, "\nDS ="),
+		.fs = qemu_segment(t, "\nFS ="), .gs = qemu_segment(t, "\nGS ="),
+		.ldt = qemu_segment(t, "\nLDT="), .tr = qemu_segment(t, "\nTR ="),
+		.gdt = qemu_segment(t, "GDT="), .idt = qemu_segment(t, "IDT="),
 	};
 }
 
-/* "cs:0x0008, dh=0x00cf9b00, dl=0x0000ffff, valid=1" (halves of the descriptor), "gdtr:base=0x..., limit=0x37" */
+/*
+ * Bochs: "cs:0x0008, dh=0x00cf9b00, dl=0x0000ffff, valid=1", where dh and dl are the halves of
+ * the descriptor; "gdtr:base=0x..., limit=0x37".
+ */
 static struct segment bochs_segment(const char *text, const char *label)
 {
 	struct segment s = { 0 };
@@ -69,20 +76,23 @@ static void bochs_state(struct machine *m, unsigned cpu, struct cpu_state *c)
 {
 	if (m->o.cpus > 1)
 		free(bochs_command(m, "set $cpu = %u", cpu));
-	char *r = bochs_command(m, "r"), *s = bochs_command(m, "sreg"), *k = bochs_command(m, "creg");
+	char *r = bochs_command(m, "r"), *s = bochs_command(m, "sreg");
+	char *k = bochs_command(m, "creg");
 	const char *eflags = strstr(r, "eflags");
 	*c = (struct cpu_state){
 		.eax = number_after(r, "rax: 00000000_"), .ebx = number_after(r, "rbx: 00000000_"),
 		.ecx = number_after(r, "rcx: 00000000_"), .edx = number_after(r, "rdx: 00000000_"),
 		.esi = number_after(r, "rsi: 00000000_"), .edi = number_after(r, "rdi: 00000000_"),
 		.ebp = number_after(r, "rbp: 00000000_"), .esp = number_after(r, "rsp: 00000000_"),
-		.eip = number_after(r, "rip: 00000000_"), .eflags = number_after(eflags ? eflags : r, "eflags "),
-		.cr0 = number_after(k, "CR0="), .cr2 = number_after(k, "laddr="), .cr3 = number_after(k, "CR3="),
-		.cr4 = number_after(k, "CR4="),
-		.es = bochs_segment(s, "\nes:"), .cs = bochs_segment(s, "\ncs:"), .ss = bochs_segment(s, "\nss:"),
-		.ds = bochs_segment(s, "\nds:"), .fs = bochs_segment(s, "\nfs:"), .gs = bochs_segment(s, "\ngs:"),
-		.ldt = bochs_segment(s, "\nldtr:"), .tr = bochs_segment(s, "\ntr:"), .gdt = bochs_segment(s, "gdtr:base"),
-		.idt = bochs_segment(s, "idtr:base"),
+		.eip = number_after(r, "rip: 00000000_"),
+		.eflags = number_after(eflags ? eflags : r, "eflags "),
+		.cr0 = number_after(k, "CR0="), .cr2 = number_after(k, "laddr="),
+		.cr3 = number_after(k, "CR3="), .cr4 = number_after(k, "CR4="),
+		.es = bochs_segment(s, "\nes:"), .cs = bochs_segment(s, "\ncs:"),
+		.ss = bochs_segment(s, "\nss:"), .ds = bochs_segment(s, "\nds:"),
+		.fs = bochs_segment(s, "\nfs:"), .gs = bochs_segment(s, "\ngs:"),
+		.ldt = bochs_segment(s, "\nldtr:"), .tr = bochs_segment(s, "\ntr:"),
+		.gdt = bochs_segment(s, "gdtr:base"), .idt = bochs_segment(s, "idtr:base"),
 	};
 	c->cpl = c->cs.selector & 3;
 	free(r), free(s), free(k);

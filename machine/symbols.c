@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Symbols and contents of the kernel's ELF file, so that verdicts use no address that the guest prints. */
+/*
+ * Symbols and contents of the ELF files of kernel, VMM and attack programs. So verdicts use no
+ * address that the guest prints.
+ */
 #include "machine.h"
 #include <fcntl.h>
 #include <gelf.h>
@@ -11,7 +14,9 @@ static Elf *open_elf(const char *file)
 {
 	Elf *elf = NULL;
 	int fd = open(file, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || elf_version(EV_CURRENT) == EV_NONE || !(elf = elf_begin(fd, ELF_C_READ, NULL)))
+	if (fd >= 0 && elf_version(EV_CURRENT) != EV_NONE)
+		elf = elf_begin(fd, ELF_C_READ, NULL);
+	if (!elf)
 		give_up(BROKEN, "%s: not there, or no ELF file; run make first", file);
 	return elf;
 }
@@ -19,7 +24,7 @@ static Elf *open_elf(const char *file)
 static Elf *kernel(void)
 {
 	static Elf *elf;
-	static const char *file; /* a test may change to another kernel */
+	static const char *file; /* a test may boot another kernel later */
 	if (file != kernel_file)
 		elf = open_elf(file = kernel_file);
 	return elf;
@@ -39,7 +44,7 @@ static Elf *attacks(void)
 	return elf ? elf : (elf = open_elf(path));
 }
 
-/* Result: how many symbols have this name, and the last of them. */
+/* Find the symbols of a name. Result: their number; *result: the last of them. */
 static unsigned find(Elf *elf, const char *name, GElf_Sym *result)
 {
 	unsigned found = 0;
@@ -52,7 +57,8 @@ static unsigned find(Elf *elf, const char *name, GElf_Sym *result)
 		for (size_t i = 0; i < header.sh_size / header.sh_entsize; i++) {
 			GElf_Sym symbol;
 			gelf_getsym(data, (int)i, &symbol);
-			if (symbol.st_shndx == SHN_UNDEF || strcmp(elf_strptr(elf, header.sh_link, symbol.st_name), name) != 0)
+			const char *its_name = elf_strptr(elf, header.sh_link, symbol.st_name);
+			if (symbol.st_shndx == SHN_UNDEF || strcmp(its_name, name) != 0)
 				continue;
 			*result = symbol;
 			found++;
@@ -61,13 +67,17 @@ static unsigned find(Elf *elf, const char *name, GElf_Sym *result)
 	return found;
 }
 
-/* The only one: where a student's file has a name of ours, none is believed. */
+/*
+ * The only symbol of a name. If a student's file defines the name a second time, neither can be
+ * trusted. where: the ELF file, for the reason.
+ */
 static GElf_Sym only(Elf *elf, const char *where, const char *name)
 {
 	GElf_Sym s;
 	unsigned n = find(elf, name, &s);
 	if (n != 1)
-		give_up(FAILED, n ? "%s has more than one symbol %s: rename yours" : "%s has no symbol %s", where, name);
+		give_up(FAILED, n ? "%s has more than one symbol %s: rename yours" :
+			"%s has no symbol %s", where, name);
 	return s;
 }
 
@@ -77,11 +87,22 @@ bool symbol_exists(const char *name)
 	return find(kernel(), name, &s);
 }
 
-uint32_t symbol(const char *name) { return (uint32_t)only(kernel(), "the kernel", name).st_value; }
-uint32_t symbol_bytes(const char *name) { return (uint32_t)only(kernel(), "the kernel", name).st_size; }
-uint32_t vmm_symbol(const char *name) { return (uint32_t)only(vmm(), "the VMM", name).st_value; }
+uint32_t symbol(const char *name)
+{
+	return (uint32_t)only(kernel(), "the kernel", name).st_value;
+}
 
-/* "/where/it/was/built/kernel/mm/vm.c:12": from the part on that is here. */
+uint32_t symbol_bytes(const char *name)
+{
+	return (uint32_t)only(kernel(), "the kernel", name).st_size;
+}
+
+uint32_t vmm_symbol(const char *name)
+{
+	return (uint32_t)only(vmm(), "the VMM", name).st_value;
+}
+
+/* "/where/it/was/built/kernel/mm/vm.c:12" becomes "kernel/mm/vm.c:12", if that file is here. */
 static const char *below_here(const char *line)
 {
 	for (const char *slash = line; (slash = strchr(slash, '/')); slash++) {
@@ -101,7 +122,8 @@ char *symbol_where(uint32_t address)
 	shell(text, sizeof(text), 10, "addr2line -f -e %s %#x", file, address);
 	char *line = strchr(text, '\n');
 	if (!line || *text == '?') {
-		if (asprintf(&where, "%#x, which is code of neither kernel nor VMM (a jump to nowhere, or what a check has planted)", address) < 0)
+		if (asprintf(&where, "%#x, which is code of neither kernel nor VMM (a jump to "
+			     "nowhere, or what a check has planted)", address) < 0)
 			give_up(BROKEN, "no memory");
 		return where;
 	}
@@ -120,6 +142,7 @@ uint32_t attack_symbol(const char *name)
 	return (uint32_t)s.st_value;
 }
 
+/* The word that an ELF file loads at an address. Result: whether it loads one there. */
 static bool file_word(Elf *elf, uint32_t address, uint32_t *word)
 {
 	size_t n = 0;

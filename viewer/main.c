@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* make trace: records mode switches from outside (switch.c) and writes a page. */
+/* The program of `make trace`: records mode switches from outside (switch.c) and writes a page. */
 #include "judge.h"
-#include "trace.h"
+#include "viewer.h"
 #include <errno.h>
 
 static const char *out = "build/trace.html";
-static struct switches options = { .attach = true, .detach = true, .until = NR_PHASES, .seconds = 600 };
+static struct switches options = {
+	.attach = true, .detach = true, .until = NR_PHASES, .seconds = 600,
+};
 
+/* The test to run, for judge_all(): it gives up as any test does. */
 static void record(const struct test *test)
 {
 	(void)test;
@@ -15,9 +18,9 @@ static void record(const struct test *test)
 		 options.attach && options.detach ? " and " : "", options.detach ? "detach" : "",
 		 options.instructions ? "instruction by instruction" : "phase by phase");
 	struct machine *m = switches_start(&options);
-	struct trace *t = trace_begin(m, title);
-	switches_record(m, t, &options);
-	json_t *json = trace_end(t);
+	struct recording *r = recording_begin(m, title);
+	switches_record(m, r, &options);
+	json_t *json = recording_end(r);
 	FILE *f = fopen(out, "w");
 	if (!f)
 		give_up(BROKEN, "%s: %s", out, strerror(errno));
@@ -38,27 +41,42 @@ static void report(const struct result *r, unsigned done, unsigned all)
 
 static int usage(void)
 {
-	fputs("usage: trace [OUT=file.html] [STEPS=phases|instructions] [DIRECTION=attach|detach|both]\n", stderr);
+	fputs("usage: trace [OUT=file.html] [STEPS=phases|instructions] "
+	      "[DIRECTION=attach|detach|both]\n", stderr);
 	return 2;
+}
+
+/* Result: whether the argument is known. */
+static bool read_option(const char *text)
+{
+	if (strncmp(text, "OUT=", 4) == 0 && text[4])
+		out = text + 4;
+	else if (strcmp(text, "STEPS=phases") == 0)
+		options.instructions = false;
+	else if (strcmp(text, "STEPS=instructions") == 0)
+		options.instructions = true;
+	else if (strcmp(text, "DIRECTION=attach") == 0)
+		options.attach = true, options.detach = false;
+	else if (strcmp(text, "DIRECTION=detach") == 0)
+		options.attach = false, options.detach = true;
+	else if (strcmp(text, "DIRECTION=both") == 0)
+		options.attach = options.detach = true;
+	else
+		return false;
+	return true;
 }
 
 int main(int argc, char **argv)
 {
-	for (int i = 1; i < argc; i++) {
-		const char *value = strchr(argv[i], '=');
-		if (strncmp(argv[i], "OUT=", 4) == 0 && value[1])
-			out = value + 1;
-		else if (strcmp(argv[i], "STEPS=phases") == 0 || strcmp(argv[i], "STEPS=instructions") == 0)
-			options.instructions = value[1] == 'i';
-		else if (strcmp(argv[i], "DIRECTION=attach") == 0 || strcmp(argv[i], "DIRECTION=detach") == 0 ||
-			 strcmp(argv[i], "DIRECTION=both") == 0)
-			options.attach = value[1] != 'd', options.detach = value[1] != 'a';
-		else
+	for (int i = 1; i < argc; i++)
+		if (!read_option(argv[i]))
 			return usage();
-	}
 	struct result result = { .test = { .name = "trace", .run = record, .seconds = 600 } };
 	char *base_dir = judge_make_dir();
-	judge_all(&(struct judge){ .jobs = 1, .base_dir = base_dir, .again = "build/", .report = report }, &result, 1);
+	struct judge judge = {
+		.jobs = 1, .base_dir = base_dir, .again = "build/", .report = report,
+	};
+	judge_all(&judge, &result, 1);
 	judge_remove_dir(base_dir);
 	return result.outcome != PASSED;
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* What the sources say of code addresses: asked of addr2line and objdump once a recording, for all addresses together. */
-#include "trace.h"
+/*
+ * What the sources say of code addresses. addr2line and objdump are asked once a recording, for
+ * all addresses together.
+ */
+#include "viewer.h"
 #include "vmm_abi.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { CONTEXT = 7, LINE_BYTES = 4096 }; /* lines of source before and behind each place */
+enum { CONTEXT = 7, LINE_BYTES = 4096 }; /* CONTEXT: lines of source above and below each place */
 
 static FILE *open_or_give_up(const char *path, const char *how)
 {
@@ -28,7 +31,10 @@ static json_t *place(json_t *places, uint32_t address)
 	return p;
 }
 
-/* "DIRECTORY/kernel/switch/switch.c:70 (discriminator 3)"; paths from the project's root. */
+/*
+ * Add file and line from addr2line's "DIRECTORY/kernel/switch/switch.c:70 (discriminator 3)". The
+ * path is kept from the project's root on.
+ */
 static void add_line(json_t *place, char *text)
 {
 	static char root[LINE_BYTES];
@@ -39,11 +45,15 @@ static void add_line(json_t *place, char *text)
 		return;
 	*colon = '\0';
 	size_t n = strlen(root);
-	json_object_set_new(place, "file", json_string(strncmp(text, root, n) == 0 && text[n] == '/' ? text + n + 1 : text));
+	const char *file = strncmp(text, root, n) == 0 && text[n] == '/' ? text + n + 1 : text;
+	json_object_set_new(place, "file", json_string(file));
 	json_object_set_new(place, "line", json_integer(atoi(colon + 1)));
 }
 
-/* The answer to an address is its own line, then pairs of lines: function, file and line; the innermost first. */
+/*
+ * addr2line answers with the address, then with pairs of lines: a function, and its file and line.
+ * The innermost function comes first, the one that the others were inlined into comes last.
+ */
 static void read_lines(json_t *places, const char *path)
 {
 	char function[LINE_BYTES], line[LINE_BYTES];
@@ -59,13 +69,13 @@ static void read_lines(json_t *places, const char *path)
 			break;
 		if (!json_object_get(p, "function"))
 			json_object_set_new(p, "function", json_string(function));
-		json_object_set_new(p, "within", json_string(function)); /* the last one is the outermost */
+		json_object_set_new(p, "within", json_string(function)); /* the last pair remains */
 		add_line(p, line);
 	}
 	fclose(f);
 }
 
-/* "c0111740:	push   %ebp" */
+/* objdump prints "c0111740:	push   %ebp". */
 static void read_instructions(json_t *places, const char *path)
 {
 	char line[LINE_BYTES], key[24];
@@ -84,6 +94,7 @@ static void read_instructions(json_t *places, const char *path)
 	fclose(f);
 }
 
+/* Add what is known of n addresses of one ELF file. */
 static void ask(json_t *places, const char *elf, const uint32_t *addresses, size_t n)
 {
 	const char *in = work_path("addresses"), *out = work_path("places");
@@ -97,13 +108,16 @@ static void ask(json_t *places, const char *elf, const uint32_t *addresses, size
 	read_instructions(places, out);
 }
 
-/* The lines of a file that a place is near. wanted: object of line numbers. */
+/*
+ * Some lines of a source file. wanted: an object whose keys are line numbers. The path comes from
+ * the ELF file, which may be a student's: only files below this directory are read.
+ */
 static json_t *excerpt(const char *path, json_t *wanted)
 {
 	char text[LINE_BYTES], key[24];
 	json_t *lines = json_object();
 	bool here = *path != '/' && !strstr(path, "..");
-	FILE *f = here ? fopen(path, "r") : NULL; /* the file names it, and may be anybody's */
+	FILE *f = here ? fopen(path, "r") : NULL;
 	for (unsigned n = 1; f && fgets(text, sizeof(text), f); n++) {
 		snprintf(key, sizeof(key), "%u", n);
 		text[strcspn(text, "\n")] = '\0';
@@ -115,6 +129,7 @@ static json_t *excerpt(const char *path, json_t *wanted)
 	return lines;
 }
 
+/* The lines around all places, by file. */
 static json_t *excerpts(json_t *places)
 {
 	json_t *wanted = json_object(), *sources = json_object(), *p, *lines;
@@ -138,14 +153,14 @@ static json_t *excerpts(json_t *places)
 	return sources;
 }
 
-void sources_add(json_t *trace, const uint32_t *addresses, size_t n)
+void sources_add(json_t *recording, const uint32_t *addresses, size_t n)
 {
-	size_t kernel = 0; /* so many lie below the VMM */
+	size_t kernel = 0; /* addresses below the VMM */
 	json_t *places = json_object();
 	while (kernel < n && addresses[kernel] < VMM_BASE)
 		kernel++;
 	ask(places, kernel_file, addresses, kernel);
 	ask(places, vmm_file, addresses + kernel, n - kernel);
-	json_object_set_new(trace, "places", places);
-	json_object_set_new(trace, "sources", excerpts(places));
+	json_object_set_new(recording, "places", places);
+	json_object_set_new(recording, "sources", excerpts(places));
 }

@@ -1,38 +1,52 @@
 /* SPDX-License-Identifier: MIT */
-/* One moment of a machine as JSON: numbers as they are; what they mean is the viewer's affair. */
-#include "trace.h"
+/* One moment of a machine as JSON: bare numbers, whose meaning decode.js knows. */
+#include "viewer.h"
+#include "offsets.h"
 #include "vmm_abi.h"
 #include "x86.h"
 #include <string.h>
 
-enum { IDT_VECTORS = 256, VO_WORDS = 33 /* operations of struct vo */, SAVED_MAX = 16 };
+enum { IDT_VECTORS = 256, SAVED_MAX = 16 };
+
+static json_t *number(uint32_t n)
+{
+	return json_integer(n);
+}
+
+static json_t *pair(uint32_t a, uint32_t b)
+{
+	return json_pack("[o,o]", number(a), number(b));
+}
+
+/* --- the CPU --- */
 
 static json_t *registers(const struct cpu_state *c)
 {
 	const struct { const char *name; uint32_t value; } all[] = {
-		{ "eax", c->eax }, { "ebx", c->ebx }, { "ecx", c->ecx }, { "edx", c->edx }, { "esi", c->esi }, { "edi", c->edi },
-		{ "ebp", c->ebp }, { "esp", c->esp }, { "eip", c->eip }, { "eflags", c->eflags }, { "cr0", c->cr0 },
-		{ "cr2", c->cr2 }, { "cr3", c->cr3 }, { "cr4", c->cr4 },
+		{ "eax", c->eax }, { "ebx", c->ebx }, { "ecx", c->ecx }, { "edx", c->edx },
+		{ "esi", c->esi }, { "edi", c->edi }, { "ebp", c->ebp }, { "esp", c->esp },
+		{ "eip", c->eip }, { "eflags", c->eflags },
+		{ "cr0", c->cr0 }, { "cr2", c->cr2 }, { "cr3", c->cr3 }, { "cr4", c->cr4 },
 	};
 	json_t *object = json_object();
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		json_object_set_new(object, all[i].name, json_integer(all[i].value));
+		json_object_set_new(object, all[i].name, number(all[i].value));
 	return object;
 }
 
 static json_t *segments(const struct cpu_state *c)
 {
 	const struct { const char *name; const struct segment *s; } all[] = {
-		{ "cs", &c->cs }, { "ss", &c->ss }, { "ds", &c->ds }, { "es", &c->es }, { "fs", &c->fs }, { "gs", &c->gs },
-		{ "tr", &c->tr }, { "ldtr", &c->ldt },
+		{ "cs", &c->cs }, { "ss", &c->ss }, { "ds", &c->ds }, { "es", &c->es },
+		{ "fs", &c->fs }, { "gs", &c->gs }, { "tr", &c->tr }, { "ldtr", &c->ldt },
 	};
 	json_t *object = json_object();
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		json_object_set_new(object, all[i].name, json_integer(all[i].s->selector));
+		json_object_set_new(object, all[i].name, number(all[i].s->selector));
 	return object;
 }
 
-/* Eight bytes each, as two words; entries that are 0 are left out. */
+/* Entries of eight bytes, each as two words; entries that are 0 are left out. */
 static json_t *descriptors(const uint32_t *words, size_t n)
 {
 	json_t *object = json_object();
@@ -41,32 +55,32 @@ static json_t *descriptors(const uint32_t *words, size_t n)
 		if (!words[2 * i] && !words[2 * i + 1])
 			continue;
 		snprintf(key, sizeof(key), "%zu", i);
-		json_object_set_new(object, key, json_pack("[I,I]", (json_int_t)words[2 * i], (json_int_t)words[2 * i + 1]));
+		json_object_set_new(object, key, pair(words[2 * i], words[2 * i + 1]));
 	}
 	return object;
 }
 
 static json_t *table(struct machine *m, struct cached *cache, uint32_t cr3, const struct segment *t)
 {
-	uint32_t words[2 * IDT_VECTORS], bytes = t->limit + 1 < sizeof(words) ? (t->limit + 1) & ~7u : sizeof(words);
+	uint32_t words[2 * IDT_VECTORS], bytes = sizeof(words);
+	if (t->limit + 1 < bytes)
+		bytes = (t->limit + 1) & ~7u;
 	virtual_read(m, cr3, t->base, words, bytes);
 	return cached(cache, words, bytes / 4, descriptors);
-}
-
-static json_t *pointer(const struct segment *t)
-{
-	return json_pack("[I,I]", (json_int_t)t->base, (json_int_t)t->limit);
 }
 
 static json_t *tss(struct machine *m, const struct cpu_state *c)
 {
 	struct tss t;
 	virtual_read(m, c->cr3, c->tr.base, &t, sizeof(t));
-	return json_pack("{s:I,s:i,s:I,s:i,s:I,s:i,s:i}", "base", (json_int_t)c->tr.base, "ss0", t.ss0,
-			 "esp0", (json_int_t)t.esp0, "ss1", t.ss1, "esp1", (json_int_t)t.esp1, "link", t.link, "iomap", t.iomap);
+	return json_pack("{s:o,s:i,s:o,s:i,s:o,s:i,s:i}", "base", number(c->tr.base),
+			 "ss0", t.ss0, "esp0", number(t.esp0), "ss1", t.ss1, "esp1", number(t.esp1),
+			 "link", t.link, "iomap", t.iomap);
 }
 
-/* The page that kernel and VMM share, as far as it is CPU 0's. */
+/* --- kernel and VMM --- */
+
+/* CPU 0's part of the page that kernel and VMM share. */
 static json_t *events(struct machine *m)
 {
 	static const char *const names[] = VMM_EXIT_NAMES;
@@ -74,49 +88,58 @@ static json_t *events(struct machine *m)
 	json_t *exits = json_object();
 	physical_read(m, symbol("vmm_shared") - KERNEL_BASE, &s, sizeof(s));
 	for (unsigned i = 0; i < NR_EXITS; i++)
-		json_object_set_new(exits, names[i], json_integer(s.exits[i]));
-	return json_pack("{s:I,s:I,s:I,s:o}", "vif", (json_int_t)s.vif, "pending", (json_int_t)s.pending, "address",
-			 (json_int_t)s.address, "exits", exits);
+		json_object_set_new(exits, names[i], number(s.exits[i]));
+	return json_pack("{s:o,s:o,s:o,s:o}", "vif", number(s.vif), "pending", number(s.pending),
+			 "address", number(s.address), "exits", exits);
 }
 
-/* Which table `vo` is a copy of; "exchanging" while it is neither. */
+/* The table that `vo` is a copy of; "exchanging" while it equals neither. */
 static const char *vo_in_use(struct machine *m)
 {
-	static const char *const names[] = { "native", "virtual" }, *const tables[] = { "native_vo", "virtual_vo" };
-	uint32_t now[VO_WORDS], table[VO_WORDS];
-	physical_read(m, symbol("vo") - KERNEL_BASE, now, sizeof(now));
+	static const struct { const char *name, *table; } all[] = {
+		{ "native", "native_vo" }, { "virtual", "virtual_vo" },
+	};
+	uint32_t vo[VO_BYTES / 4], table[VO_BYTES / 4];
+	physical_read(m, symbol("vo") - KERNEL_BASE, vo, sizeof(vo));
 	for (unsigned i = 0; i < 2; i++) {
-		physical_read(m, symbol(tables[i]) - KERNEL_BASE, table, sizeof(table));
-		if (memcmp(now, table, sizeof(now)) == 0)
-			return names[i];
+		physical_read(m, symbol(all[i].table) - KERNEL_BASE, table, sizeof(table));
+		if (memcmp(vo, table, sizeof(vo)) == 0)
+			return all[i].name;
 	}
 	return "exchanging";
 }
 
-/* Frames of interrupted kernel code, from the task's chain: what `translate` fixes up (struct trap_frame, struct task). */
-static json_t *saved_frames(struct machine *m, uint32_t cr3, uint32_t task)
+/* Trap frames of the task's interrupted kernel code, which phase translate changes. */
+static json_t *trap_frames(struct machine *m, uint32_t cr3, uint32_t task)
 {
-	enum { TASK_FRAMES = 2, OUTER = 7, EIP = 14, CS = 15, EFLAGS = 16, WORDS = 17 };
-	uint32_t at, frame[WORDS];
+	/* A frame from the CPU's own ring ends below ESP. */
+	uint32_t at, frame[TRAP_FRAME_ESP / 4];
 	json_t *array = json_array();
 	if (!task)
 		return array;
-	virtual_read(m, cr3, task + 4 * TASK_FRAMES, &at, 4);
-	for (unsigned n = 0; at && n < SAVED_MAX; at = frame[OUTER], n++) {
+	virtual_read(m, cr3, task + TASK_TRAP_FRAMES, &at, 4);
+	for (unsigned n = 0; at && n < SAVED_MAX; at = frame[TRAP_FRAME_OUTER / 4], n++) {
 		virtual_read(m, cr3, at, frame, sizeof(frame));
-		json_array_append_new(array, json_pack("[I,I,I,I]", (json_int_t)at, (json_int_t)frame[EIP], (json_int_t)frame[CS],
-						       (json_int_t)frame[EFLAGS]));
+		json_array_append_new(array, json_pack(
+			"[o,o,o,o]", number(at), number(frame[TRAP_FRAME_EIP / 4]),
+			number(frame[TRAP_FRAME_CS / 4]), number(frame[TRAP_FRAME_EFLAGS / 4])));
 	}
 	return array;
 }
 
-json_t *state_read(struct machine *m, struct caches *caches, const struct cpu_state *c, uint32_t task)
+json_t *state_read(struct machine *m, struct caches *caches, const struct cpu_state *c,
+		   uint32_t task)
 {
 	const char *mode = c->gdt.base >= VMM_BASE ? "virtual" : "native";
 	return json_pack("{s:i,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
-			 "ring", c->cpl, "mode", mode, "vo", vo_in_use(m), "regs", registers(c), "segments", segments(c),
-			 "gdtr", pointer(&c->gdt), "gdt", table(m, &caches->gdt, c->cr3, &c->gdt),
-			 "idtr", pointer(&c->idt), "idt", table(m, &caches->idt, c->cr3, &c->idt),
-			 "tss", tss(m, c), "events", events(m), "saved", saved_frames(m, c->cr3, task),
-			 "map", space_map(m, &caches->map, c->cr3), "frames", space_frames(m, &caches->frames, c->cr3));
+			 "ring", c->cpl, "mode", mode, "vo", vo_in_use(m),
+			 "regs", registers(c), "segments", segments(c),
+			 "gdtr", pair(c->gdt.base, c->gdt.limit),
+			 "gdt", table(m, &caches->gdt, c->cr3, &c->gdt),
+			 "idtr", pair(c->idt.base, c->idt.limit),
+			 "idt", table(m, &caches->idt, c->cr3, &c->idt),
+			 "tss", tss(m, c), "events", events(m),
+			 "saved", trap_frames(m, c->cr3, task),
+			 "map", space_map(m, &caches->map, c->cr3),
+			 "frames", space_frames(m, &caches->frames, c->cr3));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The viewer's files, as strings for page.c: so the program needs no other file. */
+/* The viewer's files, as strings for page.c: so a program that writes pages needs no other file. */
 	.section .rodata
 	.globl viewer_html, viewer_css, decode_js, draw_js, viewer_js
 viewer_html: .incbin "viewer/viewer.html"

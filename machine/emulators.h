@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside of the library: what machine.c asks of the two emulators, QEMU (qemu.c, qmp.c, gdb.c)
+ * and Bochs (bochs.c). Callers outside use machine.h, which hides which one they have.
+ */
+#ifndef EMULATORS_H
+#define EMULATORS_H
+
+#include "machine.h"
+
+/* --- both --- */
+
+/* Result: the kernel command line of m, valid until the next call. */
+const char *machine_cmdline(const struct machine *m);
+/*
+ * Wait for the end of a machine whose connections have closed, which happens a moment before its
+ * process ends. Gives up BROKEN if a signal ended it. Result: whether it ended within so many
+ * seconds.
+ */
+bool machine_ends(struct machine *m, double seconds);
+/* Make an ISO with kernel, VMM, root image and command line of m. Result: its path. */
+const char *machine_make_iso(const struct machine *m);
+
+/* --- QEMU --- */
+
+/* Start QEMU for m, with memory, serial line and QMP connected; it runs unless m is paused. */
+void qemu_start(struct machine *m);
+/* Connect to QEMU's machine protocol on a socket. */
+void qmp_connect(struct machine *m, const char *path);
+/* Read and drop the stub's report of a stop that QMP caused. The machine is stopped. */
+void gdb_settle(struct machine *m);
+
+/* --- Bochs --- */
+
+/* Start Bochs for m, with the serial line connected; it runs unless m is paused. */
+void bochs_start(struct machine *m);
+/* Send the debugger a command. Result: its answer, to be freed. The machine is stopped. */
+char *bochs_command(struct machine *m, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Interrupt the machine, unless it is stopped: its debugger has it then. */
+void bochs_stop(struct machine *m);
+/* Result: whether the debugger has the machine, for example because it is in its shutdown. */
+bool bochs_stopped(struct machine *m);
+/* As machine_wait(). */
+int bochs_wait(struct machine *m, double seconds);
+/* Let it run. Result: whether it stopped by itself within so many seconds. */
+bool bochs_run(struct machine *m, double seconds);
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Starting QEMU. It starts halted; serial line, QMP and memory are connected before the first
+ * instruction, so that nothing is missed. The machine's memory is a file that this process maps,
+ * too: reading it costs nothing, stops nothing, and works after the machine's end.
+ */
+#include "emulators.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The arguments that also start this machine by hand. */
+static void qemu_arguments(struct machine *m, struct arguments *a)
+{
+	const struct machine_options *o = &m->o;
+	arg(a, "qemu-system-i386"), arg(a, "-m"), arg(a, "%u", o->mem);
+	arg(a, "-smp"), arg(a, "cpus=%u,cores=1,threads=1,sockets=%u", o->cpus, o->cpus);
+	if (o->counted || (o->cpus == 1 && !o->free_running)) {
+		arg(a, "-icount"), arg(a, machine_debugged ? "shift=0" : "shift=0,sleep=off");
+		arg(a, "-rtc"), arg(a, "clock=vm");
+	}
+	if (o->iso || o->iso_file) {
+		arg(a, "-cdrom"), arg(a, "%s", o->iso_file ? o->iso_file : machine_make_iso(m));
+	} else {
+		arg(a, "-kernel"), arg(a, "%s", kernel_file);
+		arg(a, "-append"), arg(a, "%s", machine_cmdline(m));
+		if (!o->modules)
+			arg(a, "-initrd"), arg(a, "%s vmm,%s/rootfs.ext2 rootfs", vmm_file,
+					       build_dir);
+		else if (*o->modules)
+			arg(a, "-initrd"), arg(a, "%s", o->modules);
+	}
+	if (o->disk)
+		arg(a, "-drive"), arg(a, "file=%s,format=raw,if=ide,index=0,media=disk", o->disk);
+	arg(a, "-display"), arg(a, "none"), arg(a, "-no-reboot"), arg(a, "-net"), arg(a, "none");
+	arg(a, "-device"), arg(a, "isa-debug-exit,iobase=0xf4,iosize=4");
+}
+
+/* The arguments as one command line for a shell, and one more. Result: to be freed. */
+static char *join(const struct arguments *a, const char *last)
+{
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	for (unsigned i = 0; i < a->n; i++)
+		fprintf(f, strpbrk(a->v[i], " \"$;&") || !*a->v[i] ? "'%s' " : "%s ", a->v[i]);
+	fputs(last, f);
+	fclose(f);
+	return text;
+}
+
+/* A path whose name tells the machines of one test apart. */
+static const char *own_path(const struct machine *m, const char *name)
+{
+	unsigned n = 0;
+	char text[64];
+	for (const struct machine *other = m->next; other; other = other->next)
+		n++;
+	snprintf(text, sizeof(text), "%u.%s", n, name);
+	return work_path(text);
+}
+
+/* --- the serial line: two named pipes --- */
+
+/*
+ * Make both pipes and open the one that QEMU writes. A pipe keeps 64 KiB that nobody has read
+ * yet. A socket keeps only some 300 bytes if they come one by one; QEMU drops the rest.
+ */
+static void make_serial(struct machine *m, const char *path)
+{
+	char name[4096];
+	for (unsigned in = 0; in < 2; in++) {
+		snprintf(name, sizeof(name), "%s.%s", path, in ? "in" : "out");
+		if (mkfifo(name, 0600) < 0)
+			give_up(BROKEN, "%s: %s", name, strerror(errno));
+		if (!in)
+			m->serial = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	}
+}
+
+static void give_up_ended(const struct machine *m) __attribute__((noreturn));
+static void give_up_ended(const struct machine *m)
+{
+	char text[600] = "";
+	shell(text, sizeof(text), 5, "tail -c 500 %s", work_path("qemu.err"));
+	give_up(BROKEN, "QEMU ended at once with status %d: %s", m->exit_status, text);
+}
+
+/* Open the pipe that QEMU reads. That fails until QEMU has opened its own end. */
+static void open_serial_in(struct machine *m, const char *path)
+{
+	char name[4096];
+	snprintf(name, sizeof(name), "%s.in", path);
+	for (double limit = machine_limit(20);; usleep(2000)) {
+		m->serial_in = open(name, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+		if (m->serial_in >= 0)
+			return;
+		if (machine_ended(m))
+			give_up_ended(m);
+		if (clock_seconds() > limit)
+			give_up(BROKEN, "QEMU does not open %s", name);
+	}
+}
+
+/* --- memory --- */
+
+static void map_memory(struct machine *m, const char *path)
+{
+	m->ram_bytes = (size_t)m->o.mem << 20;
+	int ram = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (ram < 0 || ftruncate(ram, (off_t)m->ram_bytes) < 0)
+		give_up(BROKEN, "memory file: %s", strerror(errno));
+	m->ram = mmap(NULL, m->ram_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ram, 0);
+	if (m->ram == MAP_FAILED)
+		give_up(BROKEN, "memory file: %s", strerror(errno));
+	close(ram);
+}
+
+/* The arguments that connect the machine to this process. */
+static void connection_arguments(struct machine *m, struct arguments *a)
+{
+	arg(a, "-S"), arg(a, "-machine"), arg(a, "pc,memory-backend=ram");
+	arg(a, "-object");
+	arg(a, "memory-backend-file,id=ram,size=%uM,mem-path=%s,share=on", m->o.mem,
+	    own_path(m, "ram"));
+	arg(a, "-serial"), arg(a, "pipe:%s", own_path(m, "serial"));
+	arg(a, "-qmp"), arg(a, "unix:%s,server=on,wait=off", own_path(m, "qmp"));
+	arg(a, "-gdb"), arg(a, "unix:%s,server=on,wait=off", own_path(m, "gdb"));
+	if (machine_traced) {
+		arg(a, "-d"), arg(a, "int,cpu_reset");
+		arg(a, "-D"), arg(a, "%s", work_path("traps"));
+	}
+}
+
+void qemu_start(struct machine *m)
+{
+	struct arguments a = { .n = 0 };
+	qemu_arguments(m, &a);
+	m->by_hand = join(&a, "-serial mon:stdio");
+	map_memory(m, own_path(m, "ram"));
+	make_serial(m, own_path(m, "serial"));
+	connection_arguments(m, &a);
+	int err = open(work_path("qemu.err"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	m->pid = process_start(a.v, -1, err, err);
+	close(err);
+	for (unsigned i = 0; i < a.n; i++)
+		free(a.v[i]);
+	open_serial_in(m, own_path(m, "serial"));
+	qmp_connect(m, own_path(m, "qmp"));
+	m->gdb = -1;
+	if (!m->o.paused && !machine_debugged)
+		machine_continue(m);
+}
