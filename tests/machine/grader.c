@@ -11,7 +11,8 @@ static int listening_port(void)
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof(a);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&a, size) < 0 || listen(fd, 4) < 0 || getsockname(fd, (struct sockaddr *)&a, &size) < 0)
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, size) < 0 || listen(fd, 4) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&a, &size) < 0)
 		give_up(BROKEN, "no port to listen on: %s", strerror(errno));
 	return ntohs(a.sin_port);
 }
@@ -26,14 +27,16 @@ static void forms(const struct test *t)
 		"cd %s/.. && cp -r reference M\u00fcller && python3 -m zipfile -c %s M\u00fcller" };
 	const char *dir = reference("reference"), *file = work_path("submission");
 	(void)t;
-	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED, "a directory");
+	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED,
+		     "a directory");
 	CHECK(score() > 0, "the reference in a directory gets no points:\n%s", said);
 	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		char *command;
 		if (asprintf(&command, commands[i], dir, file, file, file) < 0)
 			give_up(BROKEN, "no memory");
 		shell_must(20, "%s", command);
-		check_status(run_grade("--submission %s --only %s", file, one_check()), GRADED, command);
+		check_status(run_grade("--submission %s --only %s", file, one_check()), GRADED,
+			     command);
 		CHECK(score() > 0, "%s: no points:\n%s", command, said);
 	}
 }
@@ -66,7 +69,8 @@ static void archives(const struct test *t)
 		if (asprintf(&command, cases[i].command, file, file) < 0)
 			give_up(BROKEN, "no memory");
 		shell_must(30, "cd %s && { %s; }", work_dir, command);
-		check_status(run_grade("--submission %s --only %s", file, one_check()), REFUSED, command);
+		check_status(run_grade("--submission %s --only %s", file, one_check()), REFUSED,
+			     command);
 		check_said("refused: ");
 		check_said(cases[i].message);
 		CHECK(score() == -1, "%s: it has a score", command);
@@ -78,12 +82,19 @@ static void whitelist(const struct test *t)
 {
 	const char *dir = reference("more");
 	(void)t;
-	shell_must(10, "cd %s && mkdir -p kernel/boot labs/" LAB " grader tools && echo '#error arrived' >kernel/boot/main.c && "
-		   "printf 'all:\\n\\tfalse\\n' >Makefile && echo exit 1 >tools/ksyms && echo '#error' >labs/" LAB "/checks.c", dir);
-	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED, "more files than wanted");
+	shell_must(
+		10,
+		"cd %s && mkdir -p kernel/boot labs/" LAB
+		" grader tools && echo '#error arrived' >kernel/boot/main.c && "
+		"printf 'all:\\n\\tfalse\\n' >Makefile && echo exit 1 >tools/ksyms && echo '#error' >labs/" LAB
+		"/checks.c",
+		dir);
+	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED,
+		     "more files than wanted");
 	CHECK(score() > 0, "a file arrived that is not the lab's:\n%s", said);
 	shell_must(10, "rm %s/kernel/mm/p2m.c", dir);
-	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED, "a file is missing");
+	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED,
+		     "a file is missing");
 	check_said("kernel/mm/p2m.c is not in the submission");
 	check_said("empty exercise");
 }
@@ -93,12 +104,16 @@ static void some_checks(const struct test *t)
 {
 	const char *dir = reference("some"), *page = work_path("some.html");
 	(void)t;
-	check_status(run_grade("--submission %s --only 'walk, identity' --html %s", dir, page), GRADED, "two checks");
-	CHECK(json_array_size(json_object_get(report(), "tests")) == 2 && score() == 12 && score() == max_score(),
+	check_status(run_grade("--submission %s --only 'walk, identity' --html %s", dir, page),
+		     GRADED, "two checks");
+	CHECK(json_array_size(json_object_get(report(), "tests")) == 2 && score() == 12 &&
+		      score() == max_score(),
 	      "walk and identity give %d of %d points:\n%s", score(), max_score(), said);
 	check_said("12 of 12 points");
-	shell_must(10, "grep 'identity:.*exercise 1<' %s && grep 'walk:.*exercise 3<' %s", page, page);
-	check_status(run_grade("--submission %s --only 'identity wlak'", dir), REFUSED, "a name that is none");
+	shell_must(10, "grep 'identity:.*exercise 1<' %s && grep 'walk:.*exercise 3<' %s", page,
+		   page);
+	check_status(run_grade("--submission %s --only 'identity wlak'", dir), REFUSED,
+		     "a name that is none");
 	check_said("has no check wlak;");
 	check_status(run_grade("--submission %s --only ', '", dir), REFUSED, "no name");
 }
@@ -145,25 +160,38 @@ static void sandboxed(const struct test *t)
 	char setting[400];
 	struct sandbox s = { .tree = tree, .cpu_seconds = 3, .megabytes = 512, .file_megabytes = 64, .output = -1 };
 	need_sandbox();
-	int port = listening_port(), log = open(work_path("log"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int port = listening_port(),
+	    log = open(work_path("log"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	(void)t;
 	s.output = log;
-	shell_must(10, "mkdir -p %s/tree %s && echo all: >%s/Makefile && echo all: >%s/tree/Makefile", tree, outside, tree, tree);
-	snprintf(setting, sizeof(setting), "HOST=%d PORT=%d OUTSIDE=%s; ", (int)getpid(), port, outside);
+	shell_must(10,
+		   "mkdir -p %s/tree %s && echo all: >%s/Makefile && echo all: >%s/tree/Makefile",
+		   tree, outside, tree, tree);
+	snprintf(setting, sizeof(setting), "HOST=%d PORT=%d OUTSIDE=%s; ", (int)getpid(), port,
+		 outside);
 	for (unsigned writable = 0; writable < 2; writable++)
 		for (unsigned i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++) {
 			char *script;
 			if (asprintf(&script, "%s%s", setting, forbidden[i]) < 0)
 				give_up(BROKEN, "no memory");
 			s.writable = writable;
-			int status = process_wait(sandbox_start(&s, (char *[]){ "bash", "-c", script, NULL }), 20);
+			int status = process_wait(
+				sandbox_start(&s, (char *[]){ "bash", "-c", script, NULL }), 20);
 			bool allowed = writable && i < 2; /* the tree, while it is built */
-			CHECK((status == 0) == allowed, "in the sandbox, `%s` ends with status %d", forbidden[i], status);
+			CHECK((status == 0) == allowed, "in the sandbox, `%s` ends with status %d",
+			      forbidden[i], status);
 		}
 	s.writable = false;
-	CHECK(process_wait(sandbox_start(&s, (char *[]){ "bash", "-c", "cat Makefile && echo x >/tmp/new && gcc --version", NULL }), 20) == 0,
+	CHECK(process_wait(
+		      sandbox_start(&s,
+				    (char *[]){ "bash", "-c",
+						"cat Makefile && echo x >/tmp/new && gcc --version",
+						NULL }),
+		      20) == 0,
 	      "what is needed does not work in the sandbox");
-	CHECK(process_wait(sandbox_start(&s, (char *[]){ "bash", "-c", "while :; do :; done", NULL }), 60) > 0,
+	CHECK(process_wait(
+		      sandbox_start(&s, (char *[]){ "bash", "-c", "while :; do :; done", NULL }),
+		      60) > 0,
 	      "no limit of CPU time in the sandbox");
 	close(log);
 }
@@ -197,12 +225,15 @@ static void forged(const struct test *t)
 {
 #define SAY "printk(\"Cinnabar: 65536 KiB, 1 CPU, ring 0\\nall tests passed\\nscore: 100\\n$ $ $ \");"
 #define END(status) "__asm__ volatile(\"outl %0, %1\" : : \"a\"(" #status "), \"Nd\"((unsigned short)0xF4)); for (;;) ;"
-	static const char *const codes[] = { SAY END(0x10), SAY END(0x44), SAY "__asm__ volatile(\"cli; hlt\"); for (;;) ;" };
+	static const char *const codes[] = { SAY END(0x10), SAY END(0x44),
+					     SAY "__asm__ volatile(\"cli; hlt\"); for (;;) ;" };
 	for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
 		bool whole = t->number; /* in Bochs all three hang, and only the clock tells */
-		check_status(run_grade("--submission %s %s%s", with_code("forged", codes[i]), whole ? "" : "--only ", whole ? "" : one_check()),
+		check_status(run_grade("--submission %s %s%s", with_code("forged", codes[i]),
+				       whole ? "" : "--only ", whole ? "" : one_check()),
 			     GRADED, codes[i]);
-		CHECK(score() == 0 && !strstr(said, "does not build"), "a forged run gets %d points:\n%s", score(), said);
+		CHECK(score() == 0 && !strstr(said, "does not build"),
+		      "a forged run gets %d points:\n%s", score(), said);
 	}
 #undef SAY
 #undef END
@@ -220,19 +251,27 @@ static void causes(const struct test *t)
 	};
 	(void)t;
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		check_status(run_grade("--submission %s --only %s", with_code("cause", cases[i].code), one_check()), GRADED, cases[i].code);
+		check_status(run_grade("--submission %s --only %s",
+				       with_code("cause", cases[i].code), one_check()),
+			     GRADED, cases[i].code);
 		CHECK(score() == 0, "%s: %d points", cases[i].code, score());
 		check_said(cases[i].message);
 		check_said("kernel/mm/p2m.c:");
 	}
 	/* an exception: where it came, not where it was reported */
 	const char *dir = reference("fault");
-	shell_must(10, "sed -i '/LAB 1 TODO 5 BEGIN/a *(volatile int *)0xF0000000u = 1;' %s/kernel/mm/vm.c", dir);
+	shell_must(
+		10,
+		"sed -i '/LAB 1 TODO 5 BEGIN/a *(volatile int *)0xF0000000u = 1;' %s/kernel/mm/vm.c",
+		dir);
 	check_status(run_grade("--submission %s --only program", dir), GRADED, "an exception");
 	check_said("at: drop_pages (kernel/mm/vm.c:");
 	/* a name of the kernel's: which of the two the check would look at is not the student's to choose */
-	shell_must(10, "echo '__attribute__((used)) static void kmain(void) { }' >>%s/kernel/mm/p2m.c", dir = reference("clash"));
-	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED, "a name that is there already");
+	shell_must(10,
+		   "echo '__attribute__((used)) static void kmain(void) { }' >>%s/kernel/mm/p2m.c",
+		   dir = reference("clash"));
+	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED,
+		     "a name that is there already");
 	check_said("more than one symbol kmain");
 }
 

@@ -93,7 +93,12 @@ uint32_t pte_machine(const struct victim *v, unsigned page);
 /* A word of the CPU's struct vmm_shared. */
 uint32_t shared_word(struct victim *v, unsigned offset);
 void set_shared_word(struct victim *v, unsigned offset, uint32_t value);
-enum { SHARED_VIF = 0, SHARED_PENDING = 4, SHARED_ADDRESS = 8, SHARED_EXITS = 12 };
+enum {
+	SHARED_VIF = offsetof(struct vmm_shared, vif),
+	SHARED_PENDING = offsetof(struct vmm_shared, pending),
+	SHARED_ADDRESS = offsetof(struct vmm_shared, address),
+	SHARED_EXITS = offsetof(struct vmm_shared, exits),
+};
 
 /* --- attacks (isolation.c) --- */
 

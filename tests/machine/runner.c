@@ -21,6 +21,7 @@ static const struct test *const ordinary[] = {
 	hostile_tests,
 	disk_tests,
 	gdb_tests,
+	gdb_look_tests,
 	gdb_tool_tests,
 	document_tests,
 	grader_tests,

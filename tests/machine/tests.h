@@ -8,7 +8,8 @@
 /* A list ends with a test that has no name. */
 typedef const struct test test_list[];
 extern test_list boot_tests, native_tests, program_tests, switch_tests, rollback_tests, sweep_tests;
-extern test_list isolation_tests, hostile_tests, disk_tests, gdb_tests, gdb_tool_tests;
+extern test_list isolation_tests, hostile_tests, disk_tests;
+extern test_list gdb_tests, gdb_look_tests, gdb_tool_tests;
 extern test_list document_tests, grader_tests, grader_run_tests, sensitive_tests;
 extern test_list trace_tests, trace_report_tests;
 /* With --soak only. */
