@@ -20,13 +20,14 @@ attack stack_undefined
 	ud2
 
 	/*
-	 * 25, 30: EDI is the address of struct vmm_shared. Wait with the virtual IF 0 until an
-	 * event is pending; enable events, by STI or as the kernel does; spin.
+	 * 25, 30: EDI is the address of the virtual IF, ESI that of the pending events. Wait with
+	 * the virtual IF 0 until an event is pending; enable events, by STI or as the kernel does;
+	 * spin.
 	 */
 attack wait_pending
 	movl $0, (%edi)
 	int $HYPERCALL_VECTOR /* HC_SEND, or one that does nothing */
-1:	testl $(1 << EVENT_TIMER | 1 << EVENT_RESCHED), 4(%edi)
+1:	testl $(1 << EVENT_TIMER | 1 << EVENT_RESCHED), (%esi)
 	jz 1b
 	done
 attack enable_sti

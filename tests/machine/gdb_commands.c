@@ -165,7 +165,7 @@ static void symbols(const struct test *t)
 	    "info symbol $eip\nbacktrace 1\nlist");
 	want("[virtual mode, ring 0 (VMM), CPU 0, pid");
 	want("hypercall_entry in section .text of");
-	want("hypercall_entry () at vmm/entry.S");
+	want("hypercall_entry () at vmm/entry/entry.S");
 	machine_quit(m);
 }
 

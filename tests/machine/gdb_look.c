@@ -4,6 +4,7 @@
  * reads from outside: each answer must have the numbers that we find in the machine.
  */
 #include "gdb_ask.h"
+#include "offsets.h"
 #include "vmm_abi.h"
 #include "x86.h"
 
@@ -90,7 +91,7 @@ static void check_vmm_tables(bool virtual_mode)
 	want("IDT at %#010x, limit 0x7ff: the VMM's\n", vmm_symbol("vmm_idt"));
 	want("\n0x80  system call  DPL 3  trap gate      -> ring 1  syscall_entry\n");
 	answer("cb tss vmm");
-	want("ring 0 stack  0x0040:");
+	want("ring 0 stack  %#06x:", SEL_VMM_DATA);
 }
 
 /* --- memory --- */
@@ -115,7 +116,7 @@ static void check_walk(struct machine *m, const struct cpu_state *c, uint32_t ad
 	     inner);
 	uint32_t nr = kernel_word(m, "nr_mfns"), mfn = w.machine >> PAGE_SHIFT;
 	uint32_t *m2p = read_array(m, c->cr3, "m2p", nr);
-	if (m2p[mfn] != 0xFFFFFFFF)
+	if (m2p[mfn] != NO_FRAME)
 		want("mfn %#x, pfn %#x, ", mfn, m2p[mfn]);
 	else
 		want("mfn %#x, no pfn", mfn);
@@ -134,20 +135,34 @@ static void check_walks(struct machine *m, const struct cpu_state *c)
 	}
 }
 
-/* As many frames of each type as the VMM's frame table has. */
+static uint32_t word_of(const uint8_t *bytes, unsigned offset)
+{
+	uint32_t word;
+	memcpy(&word, bytes + offset, sizeof(word));
+	return word;
+}
+
+/* As many frames of each type as the VMM's frame table has for the domain. */
 static void check_frames(struct machine *m, const struct cpu_state *c)
 {
-	struct { uint32_t home, generation, use, next; } f;
-	uint32_t at, generation, count[4] = { 0 };
-	static const char *const names[] = { "writable", "table", "directory", "shared" };
+	static const char *const names[] = {
+		[WRITABLE] = "writable", [TABLE] = "table", [DIRECTORY] = "directory",
+		[SHARED] = "shared",
+	};
+	uint32_t at, generation, nr = kernel_word(m, "nr_mfns"), count[4] = { 0 };
+	uint8_t id, *frames = malloc(nr * FRAME_ENTRY_BYTES);
+	virtual_read(m, c->cr3, vmm_symbol("domain0") + DOMAIN_ID, &id, sizeof(id));
+	virtual_read(m, c->cr3, vmm_symbol("domain0") + DOMAIN_GENERATION, &generation, 4);
 	virtual_read(m, c->cr3, vmm_symbol("frames"), &at, 4);
-	virtual_read(m, c->cr3, vmm_symbol("generation"), &generation, 4);
-	for (uint32_t mfn = 0; mfn < kernel_word(m, "nr_mfns"); mfn++) {
-		virtual_read(m, c->cr3, at + mfn * sizeof(f), &f, sizeof(f));
-		bool typed = f.generation == generation || f.generation == 0xFFFFFFFF;
-		if (f.home & 1)
-			count[typed ? f.use >> 28 : 0]++;
+	virtual_read(m, c->cr3, at, frames, nr * FRAME_ENTRY_BYTES);
+	for (uint32_t mfn = 0; mfn < nr; mfn++) {
+		const uint8_t *f = frames + mfn * FRAME_ENTRY_BYTES;
+		uint32_t given = word_of(f, FRAME_ENTRY_GENERATION);
+		bool typed = given == generation || given == FOR_EVER;
+		if (f[FRAME_ENTRY_OWNER] == id)
+			count[typed ? word_of(f, FRAME_ENTRY_USE) >> TYPE_SHIFT : WRITABLE]++;
 	}
+	free(frames);
 	answer("cb frames");
 	for (unsigned i = 0; i < 4; i++)
 		want("\n%-10s %6u\n", names[i], count[i]);
@@ -159,10 +174,10 @@ static void check_kernel(struct machine *m, const struct cpu_state *c, bool virt
 {
 	const char *mode = virtual_mode ? "virtual" : "native";
 	struct vmm_shared shared;
-	uint32_t used[7];
-	virtual_read(m, c->cr3, symbol("vo"), used, sizeof(used));
-	CHECK(used[6] == symbol(virtual_mode ? "virtual_cpu_shutdown" : "native_cpu_shutdown"),
-	      "cpu.shutdown is not where it is thought to be");
+	uint32_t used;
+	virtual_read(m, c->cr3, symbol("vo") + VO_CPU_SHUTDOWN, &used, sizeof(used));
+	CHECK(used == symbol(virtual_mode ? "virtual_cpu_shutdown" : "native_cpu_shutdown"),
+	      "the VO in use is not the %s one", mode);
 	answer("cb vo");
 	want("VO in use: %s\n", mode);
 	want("cpu.shutdown         %s_cpu_shutdown\n", mode);
@@ -224,7 +239,7 @@ static void look(const struct test *t)
 		uint32_t esp0;
 		virtual_read(m, c[1].cr3, c[1].tr.base + offsetof(struct tss, esp0), &esp0, 4);
 		ask("thread 2\ncb tss");
-		want("ring 0 stack  %#06x:%#010x", is_virtual ? 0x40 : SEL_KDATA, esp0);
+		want("ring 0 stack  %#06x:%#010x", is_virtual ? SEL_VMM_DATA : SEL_KDATA, esp0);
 	}
 	machine_quit(m);
 }

@@ -10,6 +10,7 @@
  * This file runs one attack; isolation_victim.c prepares the machine.
  */
 #include "isolation.h"
+#include "offsets.h"
 
 enum { SECONDS = 20, RETRIES = 8, STACK_TOP = PAGE_SIZE - 256 };
 
@@ -78,9 +79,23 @@ uint32_t free_slot(struct victim *v)
 /* At its first instruction, trap_handle(frame) has its argument above the return address. */
 static void read_trap(struct victim *v, const struct cpu_state *c)
 {
-	uint32_t frame;
-	virtual_read(v->m, c->cr3, c->esp + 4, &frame, 4);
-	virtual_read(v->m, c->cr3, frame, &v->trap, sizeof(v->trap));
+	uint32_t at, frame[TRAP_FRAME_BYTES / 4];
+	virtual_read(v->m, c->cr3, c->esp + 4, &at, 4);
+	virtual_read(v->m, c->cr3, at, frame, sizeof(frame));
+	v->trap = (struct trap){
+		.edi = frame[TRAP_FRAME_EDI / 4],
+		.esi = frame[TRAP_FRAME_ESI / 4],
+		.ebp = frame[TRAP_FRAME_EBP / 4],
+		.ebx = frame[TRAP_FRAME_EBX / 4],
+		.edx = frame[TRAP_FRAME_EDX / 4],
+		.ecx = frame[TRAP_FRAME_ECX / 4],
+		.eax = frame[TRAP_FRAME_EAX / 4],
+		.vector = frame[TRAP_FRAME_VECTOR / 4],
+		.error = frame[TRAP_FRAME_ERROR / 4],
+		.eip = frame[TRAP_FRAME_EIP / 4],
+		.cs = frame[TRAP_FRAME_CS / 4],
+		.eflags = frame[TRAP_FRAME_EFLAGS / 4],
+	};
 	v->address = shared_word(v, SHARED_ADDRESS);
 }
 

@@ -31,11 +31,10 @@ enum { POOL_PAGES = 512, POOL_PAGES_LEAST = 16 };
 /* Pages of the pool. */
 enum { CODE_PAGE, STACK_PAGE, ENTRY_PAGE, USER_STACK_PAGE, DATA_PAGE, FREE_PAGE };
 
-struct trap { /* struct trap_frame of kernel/proc/task.h */
-	uint32_t gs, fs, es, ds;
-	uint32_t edi, esi, ebp, outer, ebx, edx, ecx, eax;
+struct trap { /* what tests read of the kernel's struct trap_frame */
+	uint32_t edi, esi, ebp, ebx, edx, ecx, eax;
 	uint32_t vector, error;
-	uint32_t eip, cs, eflags, esp, ss;
+	uint32_t eip, cs, eflags;
 };
 
 struct victim {

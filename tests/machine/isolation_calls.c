@@ -54,6 +54,9 @@ void fpu(struct victim *v)
 
 /* --- events --- */
 
+/* Where the kernel has a word of the CPU's struct vmm_shared. */
+static uint32_t address_of(unsigned offset) { return symbol("vmm_shared") + offset; }
+
 /* Move pending events to v->eaten, for the end of the test; the virtual IF becomes 0. */
 static void keep_pending(struct victim *v)
 {
@@ -81,7 +84,7 @@ static void send_to_self(struct victim *v)
 {
 	keep_pending(v);
 	EXPECT_RETURN(v, "wait_pending", .eax = HC_SEND, .ecx = VEC_RESCHED,
-		      .edi = symbol("vmm_shared"));
+		      .edi = address_of(SHARED_VIF), .esi = address_of(SHARED_PENDING));
 	uint32_t pending = shared_word(v, SHARED_PENDING);
 	CHECK(pending & 1u << EVENT_RESCHED, "an event sent to this CPU is not pending (%#x)",
 	      pending);
@@ -95,7 +98,7 @@ static void send_to_self(struct victim *v)
  */
 static void enable(struct victim *v, const char *label)
 {
-	struct entry e = { .eax = HC_EVENTS, .edi = symbol("vmm_shared") };
+	struct entry e = { .eax = HC_EVENTS, .edi = address_of(SHARED_VIF) };
 	for (int i = 0; i < 8; i++) {
 		send_to_self(v);
 		CHECK(attack_at(v, place(v, label, false), &e), "%s ended the machine", label);
@@ -109,7 +112,7 @@ static void enable(struct victim *v, const char *label)
 /* Enable events while only these bits are pending: none comes but, at most, the timer's tick. */
 static void enable_none(struct victim *v, uint32_t pending)
 {
-	struct entry e = { .eax = HC_EVENTS, .edi = symbol("vmm_shared") };
+	struct entry e = { .eax = HC_EVENTS, .edi = address_of(SHARED_VIF) };
 	for (int i = 0; i < 8; i++) {
 		keep_pending(v);
 		set_shared_word(v, SHARED_PENDING, pending);
@@ -127,7 +130,7 @@ static void enable_none(struct victim *v, uint32_t pending)
 /* Two events are pending: the lower number comes, the other stays pending. */
 static void enable_two(struct victim *v)
 {
-	struct entry e = { .eax = HC_EVENTS, .edi = symbol("vmm_shared") };
+	struct entry e = { .eax = HC_EVENTS, .edi = address_of(SHARED_VIF) };
 	set_shared_word(v, SHARED_PENDING, 1u << EVENT_RESCHED | 1u << 1);
 	CHECK(attack_at(v, place(v, "enable_hypercall", false), &e), "HC_EVENTS ended the machine");
 	want_event(v, VEC_IRQ + 1, 1u << EVENT_RESCHED, "the first of two events");
@@ -151,7 +154,8 @@ static void spin_in_ring1(struct victim *v)
 {
 	unsigned at = SHARED_EXITS + 4 * EXIT_INTERRUPT;
 	uint32_t interrupts = shared_word(v, at);
-	EXPECT_RETURN(v, "wait_pending", .eax = NR_HYPERCALLS, .edi = symbol("vmm_shared"));
+	EXPECT_RETURN(v, "wait_pending", .eax = NR_HYPERCALLS, .edi = address_of(SHARED_VIF),
+		      .esi = address_of(SHARED_PENDING));
 	CHECK(shared_word(v, at) != interrupts, "the VMM counted no interrupt");
 	keep_pending(v);
 }

@@ -5,8 +5,10 @@
  * by its own shell.
  */
 #include "isolation.h"
+#include "offsets.h"
 
-enum { SECONDS = 20, TASK_STACK_BYTES = 8192, FREE_ENTRIES = 16 };
+enum { SECONDS = 20, FREE_ENTRIES = 16 };
+enum { FREE_KIND = 1 }; /* FRAME_FREE of kernel/mm/frame_table.h */
 
 static uint32_t task_stack_top(const struct victim *v)
 {
@@ -18,16 +20,12 @@ static uint32_t task_stack_top(const struct victim *v)
 /* The pool: the highest free block of at least that many pages. Result: whether there is one. */
 static bool find_block(struct victim *v, uint32_t cr3, unsigned pages)
 {
-	struct { /* struct frame of kernel/mm/frame_table.h */
-		uint32_t refs, next, prev, objects;
-		uint16_t in_use;
-		uint8_t order, kind;
-	} f;
+	uint8_t f[FRAME_BYTES]; /* struct frame of kernel/mm/frame_table.h */
 	uint32_t table = kernel_word(v->m, "frame_table");
 	v->pages = pages;
 	for (v->pfn = kernel_word(v->m, "nr_pfns") & -pages; v->pfn -= pages;) {
-		virtual_read(v->m, cr3, table + v->pfn * sizeof(f), &f, sizeof(f));
-		if (f.kind == 1 && 1u << f.order >= pages)
+		virtual_read(v->m, cr3, table + v->pfn * FRAME_BYTES, f, sizeof(f));
+		if (f[FRAME_KIND] == FREE_KIND && 1u << f[FRAME_ORDER] >= pages)
 			return true;
 	}
 	return false;
@@ -48,8 +46,8 @@ static void find_pool(struct victim *v)
 static void find_user_window(struct victim *v)
 {
 	uint32_t table[1024], esp, from, n = 0;
-	/* the CPU pushed SS and ESP when the program called the kernel */
-	virtual_read(v->m, v->start.cr3, task_stack_top(v) - 8, &esp, 4);
+	uint32_t frame = task_stack_top(v) - TRAP_FRAME_BYTES; /* of the program's system call */
+	virtual_read(v->m, v->start.cr3, frame + TRAP_FRAME_ESP, &esp, 4);
 	struct walk w = page_walk(v->m, v->start.cr3, esp);
 	CHECK(w.present, "no user stack at %#x", esp);
 	v->table = w.pde >> PAGE_SHIFT;

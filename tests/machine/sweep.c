@@ -5,6 +5,7 @@
  * kernel's records tell in which phase one fell.
  */
 #include "rollback.h"
+#include "offsets.h"
 
 static const char *const phases[NR_PHASES] = {
 	"request", "gather", "quiesce", "account", "protect", "install", "translate", "commit",
@@ -62,19 +63,25 @@ static void sweep(const struct test *t)
 
 /* --- where a tick falls --- */
 
-/* struct switch_record of kernel/switch/record.h */
-struct record {
-	uint32_t attach, error, failed, fail, retries, cpus, pinned;
-	uint32_t start[2], at[2];
+struct record { /* what this test reads of the kernel's struct switch_record */
+	bool attach;
+	int32_t error;
+	uint64_t start; /* by the time-stamp counter, as the ticks of each phase */
 	uint32_t ticks[NR_PHASES];
 };
-_Static_assert(sizeof(struct record) == 80, "as the kernel has it");
 
-static void read_record(struct machine *m, uint32_t number, struct record *r)
+static struct record read_record(struct machine *m, uint32_t number)
 {
-	uint32_t kept = symbol_bytes("history") / (uint32_t)sizeof(*r);
-	uint32_t at = symbol("history") - KERNEL_BASE + number % kept * (uint32_t)sizeof(*r);
-	physical_read(m, at, r, sizeof(*r));
+	uint8_t bytes[SWITCH_RECORD_BYTES];
+	struct record r;
+	uint32_t kept = symbol_bytes("history") / SWITCH_RECORD_BYTES;
+	uint32_t at = symbol("history") + number % kept * SWITCH_RECORD_BYTES;
+	physical_read(m, at - KERNEL_BASE, bytes, sizeof(bytes));
+	r.attach = bytes[SWITCH_RECORD_ATTACH];
+	memcpy(&r.error, bytes + SWITCH_RECORD_ERROR, sizeof(r.error));
+	memcpy(&r.start, bytes + SWITCH_RECORD_START, sizeof(r.start));
+	memcpy(r.ticks, bytes + SWITCH_RECORD_TICKS, sizeof(r.ticks));
+	return r;
 }
 
 /*
@@ -93,17 +100,12 @@ static uint64_t pair_at(struct machine *m, uint32_t k, uint32_t *period, struct 
 	stop_idle(m);
 	uint32_t n = kernel_word(m, "nr_switches");
 	for (unsigned i = 0; i < 2; i++) {
-		read_record(m, n - 6 + 3 * i, &records[i]);
-		CHECK((records[i].attach & 1) == !i && !records[i].error,
+		records[i] = read_record(m, n - 6 + 3 * i);
+		CHECK(records[i].attach == !i && !records[i].error,
 		      "a switch is not recorded, or failed");
 	}
 	machine_continue(m);
 	return first;
-}
-
-static uint64_t start_of(const struct record *r)
-{
-	return (uint64_t)r->start[1] << 32 | r->start[0];
 }
 
 static uint32_t total(const struct record *r)
@@ -117,7 +119,7 @@ static uint32_t total(const struct record *r)
 /* The phase in which a tick came; NR_PHASES: none came. first: the time of one tick. */
 static unsigned phase_at(const struct record *r, uint64_t first, uint32_t period)
 {
-	uint64_t begin = start_of(r);
+	uint64_t begin = r->start;
 	for (unsigned p = 0; p < NR_PHASES; begin += r->ticks[p++])
 		if ((begin + r->ticks[p] - first) / period != (begin - first) / period)
 			return p;
@@ -132,7 +134,8 @@ static unsigned phase_at(const struct record *r, uint64_t first, uint32_t period
 static void tick_within(struct machine *m, unsigned phase, uint32_t k, const struct record *quiet)
 {
 	struct record now[2];
-	uint32_t period, attach = quiet->attach & 1;
+	uint32_t period;
+	bool attach = quiet->attach;
 	const char *direction = attach ? "attach" : "detach";
 	uint64_t first = pair_at(m, k, &period, now);
 	unsigned found = phase_at(&now[!attach], first, period);
@@ -158,7 +161,7 @@ static void sweep_phases(const struct test *t)
 	for (unsigned i = 0; i < 2; i++) {
 		CHECK(phase_at(&quiet[i], first, period) == NR_PHASES,
 		      "a switch takes over %u instructions", after);
-		uint64_t start = start_of(&quiet[i]);
+		uint64_t start = quiet[i].start;
 		uint64_t tick = first + ((start - first) / period + 1) * period;
 		/* instructions from the write to the record's start */
 		uint32_t k = after - (uint32_t)(tick - start);

@@ -10,7 +10,9 @@ typedef const struct test test_list[];
 extern test_list boot_tests, native_tests, program_tests, switch_tests, rollback_tests, sweep_tests;
 extern test_list isolation_tests, hostile_tests, disk_tests;
 extern test_list gdb_tests, gdb_look_tests, gdb_tool_tests;
-extern test_list document_tests, grader_tests, grader_run_tests, sensitive_tests;
+extern test_list grader_submission_tests, grader_tests, grader_environment_tests;
+extern test_list grader_run_tests;
+extern test_list document_tests, sensitive_tests;
 extern test_list trace_tests, trace_report_tests;
 /* With --soak only. */
 extern test_list boot_soak_tests, soak_tests, switch_soak_tests, sweep_soak_tests;
