@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sensitive instructions that are not privileged (docs/machine.md), one at a time; part of attacks.S. Each leaves
- * what it found in ECX, and in EDX whether it found something. EDI is the address of all this code.
+ * The sensitive instructions that are not privileged (docs/machine.md), one at a time; part of
+ * attacks.S. Each leaves its result in ECX; in EDX whether it succeeded. EDI is the address of
+ * `launch`, the first byte of all this code.
  */
 	.macro sensitive name instruction:vararg
 attack sensitive_\name

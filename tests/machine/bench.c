@@ -15,7 +15,8 @@ static json_t *parse_rows(const char *log, const char *mark)
 	long long value;
 	log = strstr(log, mark);
 	CHECK(log, "the output has no line \"%s\"", mark);
-	for (const char *line = strchr(log, '\n'); line && strncmp(line, "\nmode ", 6) != 0; line = strchr(line + 1, '\n'))
+	for (const char *line = strchr(log, '\n'); line && strncmp(line, "\nmode ", 6) != 0;
+	     line = strchr(line + 1, '\n'))
 		if (sscanf(line, "\nbench %63s %lld", name, &value) == 2)
 			json_object_set_new(rows, name, json_integer(value));
 	return rows;
@@ -23,7 +24,8 @@ static json_t *parse_rows(const char *log, const char *mark)
 
 static double reference(json_t *references, const char *row, const char *column)
 {
-	return json_number_value(json_object_get(json_object_get(json_object_get(references, "rows"), row), column));
+	return json_number_value(
+		json_object_get(json_object_get(json_object_get(references, "rows"), row), column));
 }
 
 /* 0 stands for a value that does not exist. */
@@ -39,16 +41,19 @@ static void print_table(json_t *native, json_t *virtual, json_t *fixed, json_t *
 {
 	const char *row, *column;
 	json_t *value, *unused, *columns = json_object_get(references, "columns");
-	printf("\n%-20s %10s %10s %10s %8s %8s %8s %8s", "instructions", "static", "native", "virtual", "VO", "ratio", "Xen's",
-	       "/ linux");
+	printf("\n%-20s %10s %10s %10s %8s %8s %8s %8s", "instructions", "static", "native",
+	       "virtual", "VO", "ratio", "Xen's", "/ linux");
 	json_object_foreach(columns, column, unused)
 		printf(" %12s", column);
 	putchar('\n');
 	json_object_foreach(native, row, value) {
-		double mine = json_number_value(value), above = json_number_value(json_object_get(virtual, row));
-		double linux_i386 = reference(references, row, "linux_i386"), amd64 = reference(references, row, "linux_amd64");
+		double mine = json_number_value(value),
+		       above = json_number_value(json_object_get(virtual, row));
+		double linux_i386 = reference(references, row, "linux_i386"),
+		       amd64 = reference(references, row, "linux_amd64");
 		double bound = json_number_value(json_object_get(fixed, row));
-		printf("%-20s %10.0f %10.0f %10.0f %8.3f %8.2f ", row, bound, mine, above, mine / bound, above / mine);
+		printf("%-20s %10.0f %10.0f %10.0f %8.3f %8.2f ", row, bound, mine, above,
+		       mine / bound, above / mine);
 		print_or_dash(8, 2, amd64 > 0 ? reference(references, row, "xen_pv") / amd64 : 0);
 		putchar(' ');
 		print_or_dash(8, 2, linux_i386 > 0 ? mine / linux_i386 : 0);
@@ -88,16 +93,19 @@ void bench(const struct test *t)
 	json_t *references = json_load_file(REFERENCES, 0, &error);
 	if (!references)
 		give_up(BROKEN, "%s: %s", REFERENCES, error.text);
-	struct machine *m = run_command(&t->machine, "echo mode native && bench && echo virtual > /proc/mode && echo mode virtual && bench", EXIT_OK,
-					SECONDS);
-	json_t *native = parse_rows(m->log, "mode native"), *virtual = parse_rows(m->log, "mode virtual");
+	struct machine *m = run_command(
+		&t->machine,
+		"echo mode native && bench && echo virtual > /proc/mode && echo mode virtual && bench",
+		EXIT_OK, SECONDS);
+	json_t *native = parse_rows(m->log, "mode native"),
+	       *virtual = parse_rows(m->log, "mode virtual");
 	json_t *fixed = bench_static(t);
 	print_table(native, virtual, fixed, references);
 	fflush(stdout);
 	char path[300];
 	snprintf(path, sizeof(path), "%s/bench.json", build_dir);
-	json_t *result = json_pack("{s:s,s:O,s:O,s:O,s:O}", "unit", "instructions", "static", fixed, "native", native, "virtual",
-				   virtual, "references", references);
+	json_t *result = json_pack("{s:s,s:O,s:O,s:O,s:O}", "unit", "instructions", "static", fixed,
+				   "native", native, "virtual", virtual, "references", references);
 	if (json_dump_file(result, path, JSON_INDENT(2)) < 0)
 		give_up(BROKEN, "%s: %s", path, strerror(errno));
 	check_complete(native, references);

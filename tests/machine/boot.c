@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Booting in every way, what it costs, the two consoles, panics. */
+/* Booting in every way and its cost, the two consoles, panics. */
 #include "tests.h"
 
 enum { BOOT_SECONDS = 60, BOOT_INSTRUCTIONS_MAX = 100000000 };
@@ -8,11 +8,12 @@ static void boot(const struct test *t)
 {
 	struct machine *m = start_to_prompt(&t->machine);
 	command(m, "echo first > /tmp/f; cat /tmp/f; echo second", 20);
-	CHECK(strstr(m->log, "\nfirst\nsecond\n"), "the shell does not run two commands of one line");
+	CHECK(strstr(m->log, "\nfirst\nsecond\n"),
+	      "the shell does not run two commands of one line");
 	end_at_prompt(m);
 }
 
-/* The ISO as `make iso` made it. */
+/* The ISO that `make iso` made. */
 static void boot_built_iso(const struct test *t)
 {
 	struct machine_options o = t->machine;
@@ -23,7 +24,10 @@ static void boot_built_iso(const struct test *t)
 	end_at_prompt(start_to_prompt(&o));
 }
 
-/* Instructions until the shell reads its first line: exact, by a breakpoint and QEMU's instruction counter. */
+/*
+ * Instructions until the shell reads its first line: exact, by a breakpoint and QEMU's instruction
+ * counter.
+ */
 static void boot_cost(const struct test *t)
 {
 	struct machine *m = machine_start(&t->machine);
@@ -32,13 +36,13 @@ static void boot_cost(const struct test *t)
 	CHECK(gdb_run(m, BOOT_SECONDS), "no program read the console within %d s", BOOT_SECONDS);
 	machine_expect(m, PROMPT, 10);
 	uint64_t n = qmp_instructions(m);
-	CHECK(n > 1000 && n < BOOT_INSTRUCTIONS_MAX, "boot took %llu instructions, more than %d", (unsigned long long)n,
-	      BOOT_INSTRUCTIONS_MAX);
+	CHECK(n > 1000 && n < BOOT_INSTRUCTIONS_MAX, "boot took %llu instructions, more than %d",
+	      (unsigned long long)n, BOOT_INSTRUCTIONS_MAX);
 	printf("prompt after %llu instructions\n", (unsigned long long)n);
 	fflush(stdout);
 }
 
-/* The best of three, since other work on the host only ever adds time. */
+/* number: seconds at most. The best of three counts: other work on the host only adds time. */
 static void boot_time(const struct test *t)
 {
 	double best = 1e9;
@@ -51,14 +55,17 @@ static void boot_time(const struct test *t)
 	CHECK(best < t->number, "boot took %.1f s of wall time, more than %u", best, t->number);
 }
 
+/* The command line has panic=test: the report must name the cause, the ring and its caller. */
 static void panic_ends(const struct test *t)
 {
 	struct machine *m = machine_start(&t->machine);
 	int status = machine_wait(m, BOOT_SECONDS);
-	CHECK(status == EXIT_PANIC, "a panic ended with status %d instead of %d", status, EXIT_PANIC);
+	CHECK(status == EXIT_PANIC, "a panic ended with status %d instead of %d", status,
+	      EXIT_PANIC);
 	CHECK(strstr(m->log, "kernel panic: "), "the panic does not name its cause");
 	CHECK(strstr(m->log, "ring 0"), "the panic does not tell the ring");
-	CHECK(strstr(m->log, "kmain"), "the panic's back trace does not name kmain, through which every boot goes");
+	CHECK(strstr(m->log, "kmain"),
+	      "the panic's back trace does not name kmain, through which every boot goes");
 }
 
 static void press(struct machine *m, const char *key)
@@ -86,7 +93,7 @@ static void control_c(const struct test *t)
 {
 	struct machine *m = start_to_prompt(&t->machine);
 	static const char *const keys[] = { "ctrl", "c" };
-	machine_send(m, "cat\n"); /* waits for input for ever */
+	machine_send(m, "cat\n"); /* waits for input */
 	machine_expect(m, "\n", 10);
 	usleep(300000);
 	qmp_keys(m, keys, 2);
@@ -94,18 +101,20 @@ static void control_c(const struct test *t)
 	machine_send(m, "sleep 1000\n");
 	machine_expect(m, "\n", 10);
 	usleep(300000);
-	machine_send(m, "\003"); /* the same on the serial line */
+	machine_send(m, "\003"); /* Ctrl-C, on the serial line */
 	machine_expect(m, PROMPT, 10);
 	command(m, "echo alive", 10);
 	CHECK(strstr(m->log, "\nalive\n"), "the shell does not go on after Ctrl-C");
 	end_at_prompt(m);
 }
 
+/* text: commands. Two runs with counted instructions print the same. */
 static void deterministic(const struct test *t)
 {
 	struct machine *first = run_command(&t->machine, t->text, EXIT_OK, 60);
 	struct machine *second = run_command(&t->machine, t->text, EXIT_OK, 60);
-	CHECK(strcmp(first->log, second->log) == 0, "two runs with -icount printed different things");
+	CHECK(strcmp(first->log, second->log) == 0,
+	      "two runs with -icount printed different things");
 }
 
 #define ROW(n, f, s, ...) { .name = n, .run = f, .seconds = s, .machine = { __VA_ARGS__ } }
@@ -121,7 +130,8 @@ const struct test boot_tests[] = {
 	ROW("boot-instructions", boot_cost, 90, .paused = true),
 	ROW("panic", panic_ends, 60, .cmdline = "panic=test"),
 	ROW("panic-smp4", panic_ends, 60, .cmdline = "panic=test", .cpus = 4),
-	ROW("panic-bochs", panic_ends, 120, .bochs = true, .cmdline = "panic=test", .p2m = "shuffle:6"),
+	ROW("panic-bochs", panic_ends, 120, .bochs = true, .cmdline = "panic=test",
+	    .p2m = "shuffle:6"),
 	ROW("panic-bochs-smp2", panic_ends, 120, .bochs = true, .cmdline = "panic=test", .cpus = 2),
 	ROW("keyboard", keyboard, 90, .free_running = true),
 	ROW("control-c", control_c, 90, .free_running = true),
@@ -130,8 +140,9 @@ const struct test boot_tests[] = {
 	{ 0 },
 };
 
-/* Wall time is the host's affair: not among the tests that decide. */
+/* Wall time depends on the host, so it is not among the tests that decide. */
 const struct test boot_soak_tests[] = {
-	{ .name = "soak-boot-time", .run = boot_time, .seconds = 90, .machine = { .free_running = true }, .number = 1 },
+	{ .name = "soak-boot-time", .run = boot_time, .seconds = 90, .number = 1,
+	  .machine = { .free_running = true } },
 	{ 0 },
 };

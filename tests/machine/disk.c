@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The root on an ATA disk: what was synced is on the image, also when the machine is killed in the middle of writing. */
+/*
+ * The root file system on an ATA disk: what was synced is on the image, also if the machine is
+ * killed in the middle of writing.
+ */
 #include "tests.h"
 
 #define TOOLS "PATH=$PATH:/usr/sbin:/sbin; "
@@ -12,16 +15,20 @@ static struct machine *start_disk(const struct test *t, const char *path)
 	return start_to_prompt(&o);
 }
 
-/* Two files of an image, compared outside. */
+/* Two files of an image must be the same and not empty; read by debugfs, not by our kernel. */
 static void compare(const char *path, const char *a, const char *b)
 {
 	char text[800];
 	const char *from = work_path("a"), *with = work_path("b");
-	int status = shell(text, sizeof(text), 30, TOOLS "debugfs -R 'dump %s %s' %s 2>&1; debugfs -R 'dump %s %s' %s 2>&1; "
-			   "test -s %s && cmp %s %s", a, from, path, b, with, path, from, from, with);
+	int status = shell(text, sizeof(text), 30,
+			   TOOLS "debugfs -R 'dump %s %s' %s 2>&1; "
+			   "debugfs -R 'dump %s %s' %s 2>&1; "
+			   "test -s %s && cmp %s %s",
+			   a, from, path, b, with, path, from, from, with);
 	CHECK(status == 0, "%s and %s differ in the image: %s", a, b, text);
 }
 
+/* Files that one boot wrote are there for the next, and for the host's tools. */
 static void disk(const struct test *t)
 {
 	const char *path = root_copy("disk.ext2");
@@ -35,6 +42,10 @@ static void disk(const struct test *t)
 	end_at_prompt(m);
 }
 
+/*
+ * The machine is killed at a random moment (number: the seed) after a sync. e2fsck repairs the
+ * image, and what was synced is there.
+ */
 static void killed(const struct test *t)
 {
 	const char *path = root_copy("disk.ext2");
@@ -42,8 +53,10 @@ static void killed(const struct test *t)
 	struct machine *m = start_disk(t, path);
 	command(m, "cp /bin/usertests /tmp/kept; echo names > /tmp/second; sync", 60);
 	srand(t->number);
-	machine_send(m, "cp /bin/usertests /tmp/a; sync; rm /tmp/a; cp /bin/sh /tmp/b; sync; cp /bin/usertests /tmp/c; mv /tmp/b /tmp/e; "
-			"sync; rm /tmp/c /tmp/e; mkdir /tmp/dir; sync; cp /bin/usertests /tmp/dir/f; sync; rm /tmp/dir/f; sync\n");
+	machine_send(m, "cp /bin/usertests /tmp/a; sync; rm /tmp/a; cp /bin/sh /tmp/b; sync; "
+			"cp /bin/usertests /tmp/c; mv /tmp/b /tmp/e; sync; rm /tmp/c /tmp/e; "
+			"mkdir /tmp/dir; sync; cp /bin/usertests /tmp/dir/f; sync; "
+			"rm /tmp/dir/f; sync\n");
 	usleep((useconds_t)(rand() % 800000));
 	machine_quit(m); /* SIGKILL */
 	int status = shell(text, sizeof(text), 60, TOOLS "e2fsck -fy %s 2>&1", path);
@@ -56,10 +69,13 @@ static void killed(const struct test *t)
 	compare(path, "/bin/usertests", "/tmp/kept");
 }
 
-#define KILLED(n) { .name = "disk-killed" #n, .run = killed, .seconds = 200, .number = n, .machine = { .free_running = true } }
+#define KILLED(n) \
+	{ .name = "disk-killed" #n, .run = killed, .seconds = 200, .number = n, \
+	  .machine = { .free_running = true } }
 const struct test disk_tests[] = {
 	{ .name = "disk", .run = disk, .seconds = 150 },
-	{ .name = "disk-smp4", .run = disk, .seconds = 150, .machine = { .cpus = 4, .p2m = "shuffle:4" } },
+	{ .name = "disk-smp4", .run = disk, .seconds = 150,
+	  .machine = { .cpus = 4, .p2m = "shuffle:4" } },
 	KILLED(1), KILLED(2), KILLED(3), KILLED(4), KILLED(5),
 	{ 0 },
 };

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Documentation is executed: in README.md and docs/, each block that begins with ```sh follows a line <!-- test -->, and is run,
- * line by line, from the project's root, where each line must end with status 0; or a line <!-- no test: REASON -->.
+ * Documentation is executed. In README.md and docs/ each block that begins with ```sh follows one
+ * of two lines. <!-- test --> means that its lines are run, one by one, in the project's root, and
+ * that each must end with status 0; a line that ends with a backslash goes on in the next.
+ * <!-- no test: REASON --> says why the block is not run.
  */
 #include "tests.h"
 #include <glob.h>
@@ -19,25 +21,41 @@ static void run_line(const char *path, unsigned number, const char *line, double
 {
 	static char text[4000];
 	int status = shell(text, sizeof(text), seconds, "%s", line);
-	CHECK(status == 0, "%s:%u: `%s` ended with status %d:\n%s", path, number, line, status, text);
+	CHECK(status == 0, "%s:%u: `%s` ended with status %d:\n%s", path, number, line, status,
+	      text);
 }
 
-/* Result: how many commands were run. */
+/* The next line; in a block with those that continue it. number: of the last line read. */
+static bool read_line(FILE *f, bool block, char *line, size_t size, unsigned *number)
+{
+	size_t n = 0;
+	while (n + 1 < size && fgets(line + n, (int)(size - n), f)) {
+		n += strcspn(line + n, "\n");
+		line[n] = '\0';
+		++*number;
+		if (!block || n == 0 || line[n - 1] != '\\')
+			return true;
+		line[--n] = '\0';
+	}
+	return n > 0;
+}
+
+/* Run the marked blocks of a file. Result: how many commands were run. */
 static unsigned run_file(const char *path, double seconds)
 {
-	char line[1000];
+	char line[4000];
 	unsigned commands = 0, number = 0;
 	bool inside = false, run = false;
 	enum mark mark = NO_MARK;
 	FILE *f = fopen(path, "r");
 	if (!f)
 		give_up(BROKEN, "%s cannot be read", path);
-	while (fgets(line, sizeof(line), f)) {
-		line[strcspn(line, "\n")] = '\0';
-		number++;
+	while (read_line(f, inside, line, sizeof(line), &number)) {
 		if (strncmp(line, "```", 3) == 0) {
 			bool shell_block = !inside && strcmp(line, "```sh") == 0;
-			CHECK(!shell_block || mark != NO_MARK, "%s:%u: this block of commands is neither tested nor says why", path, number);
+			CHECK(!shell_block || mark != NO_MARK,
+			      "%s:%u: this block of commands is neither tested nor says why", path,
+			      number);
 			inside = !inside;
 			run = shell_block && mark == RUN;
 			mark = NO_MARK;
@@ -53,7 +71,7 @@ static unsigned run_file(const char *path, double seconds)
 	return commands;
 }
 
-/* text: pattern of files' names. */
+/* text: a pattern of file names. */
 static void documents(const struct test *t)
 {
 	glob_t files;
@@ -64,7 +82,7 @@ static void documents(const struct test *t)
 	CHECK(commands > 0, "no command in %s is marked with <!-- test -->", t->text);
 }
 
-/* A command on the host that must succeed. */
+/* text: a command on this host that must succeed. */
 static void host_command(const struct test *t)
 {
 	char text[6000];
@@ -72,14 +90,15 @@ static void host_command(const struct test *t)
 	CHECK(status == 0, "`%s` ended with status %d:\n%s", t->text, status, text);
 }
 
-/* `make check` passes, and its own self-test shows that it finds a planted instruction. */
 const struct test document_tests[] = {
 	{ .name = "documents-readme", .run = documents, .seconds = 200, .text = "README.md" },
 	{ .name = "documents-a-h", .run = documents, .seconds = 300, .text = "docs/[a-h]*.md" },
 	{ .name = "documents-i-z", .run = documents, .seconds = 300, .text = "docs/[i-z]*.md" },
-	{ .name = "make-docs", .run = host_command, .seconds = 60, .text = "make docs && tests/docs/site build/docs" },
+	{ .name = "make-docs", .run = host_command, .seconds = 60,
+	  .text = "make docs && tests/docs/site build/docs" },
 	{ .name = "make-demo", .run = host_command, .seconds = 200, .text = "make demo" },
-	{ .name = "make-help", .run = host_command, .seconds = 30, .text = "make help | grep -q demo" },
+	{ .name = "make-help", .run = host_command, .seconds = 30,
+	  .text = "make help | grep -q demo" },
 	{ .name = "make-doctor", .run = host_command, .seconds = 60, .text = "make doctor" },
 	{ .name = "make-size", .run = host_command, .seconds = 60, .text = "make size" },
 	{ .name = "make-check", .run = host_command, .seconds = 120, .text = "make check" },

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What starts debuggers: make gdb, replay, log and debug-bochs, driven by commands instead of a person, and what VS Code's C/C++ extension
- * does with .vscode/launch.json.
+ * What starts debuggers: make gdb, replay, log and debug-bochs, driven by commands instead of a
+ * person; and what VS Code's C/C++ extension does with .vscode/launch.json.
  */
 #include "tests.h"
 #include "vmm_abi.h"
+#include "x86.h"
 #include <fcntl.h>
 #include <jansson.h>
 #include <poll.h>
@@ -12,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#define SYSCALL_VECTOR 0x80 /* as in include/abi.h, whose names are those of the host's headers */
 
 static char text[100000]; /* what was said last */
 
@@ -20,14 +22,16 @@ static void want(const char *wanted)
 	CHECK(strstr(text, wanted), "\"%s\" was not said, but\n%.3000s", wanted, text);
 }
 
-/* A tool of the project with GDB commands; stdout and stderr are in text. */
+/* Run a tool of the project with GDB commands; what it says on stdout and stderr goes to text. */
 static void tool(const char *command, const char *commands, double seconds)
 {
 	FILE *f = fopen(work_path("script"), "w");
 	fprintf(f, "%s\n", commands);
 	fclose(f);
-	int status = shell(text, sizeof(text), seconds, "%s -batch -x %s 2>&1", command, work_path("script"));
-	CHECK(status == 0, "`%s` with\n%s\nended with status %d and said:\n%.3000s", command, commands, status, text);
+	int status = shell(text, sizeof(text), seconds, "%s -batch -x %s 2>&1", command,
+			   work_path("script"));
+	CHECK(status == 0, "`%s` with\n%s\nended with status %d and said:\n%.3000s", command,
+	      commands, status, text);
 }
 
 /* The value that GDB printed for $n. */
@@ -37,21 +41,29 @@ static unsigned value(unsigned n)
 	unsigned v = 0;
 	snprintf(label, sizeof(label), "$%u = 0x", n);
 	const char *at = strstr(text, label);
-	CHECK(at && sscanf(at + strlen(label), "%x", &v) == 1, "GDB printed no $%u:\n%.3000s", n, text);
+	CHECK(at && sscanf(at + strlen(label), "%x", &v) == 1, "GDB printed no $%u:\n%.3000s", n,
+	      text);
 	return v;
 }
 
-/* Forwards over the descent to ring 1 and back again: the same EIP, ring and instruction count of each step. */
+/*
+ * Forwards over two instructions and the descent to ring 1, and backwards again: EIP, ESP and ring
+ * are those from before.
+ */
 static void replay(const struct test *t)
 {
-	tool("tools/replay", "cb phase install attach\ncontinue\nstepi\np/x $eip\np/x $esp\nstepi\nreverse-stepi\np/x $eip\np/x $esp\n"
-	     "cb next-ring\np/x $cs\nreverse-continue\np/x $cs\np/x $eip", t->seconds);
-	CHECK(value(1) == value(3) && value(2) == value(4), "reverse-stepi came to %#x, not %#x", value(3), value(1));
-	CHECK(value(5) == 9 && value(6) == 8 && value(7) == symbol("install"), "back over the descent: CS %#x, %#x, EIP %#x", value(5),
-	      value(6), value(7));
+	tool("tools/replay",
+	     "cb phase install attach\ncontinue\nstepi\np/x $eip\np/x $esp\n"
+	     "stepi\nreverse-stepi\np/x $eip\np/x $esp\n"
+	     "cb next-ring\np/x $cs\nreverse-continue\np/x $cs\np/x $eip",
+	     t->seconds);
+	CHECK(value(1) == value(3) && value(2) == value(4), "reverse-stepi came to %#x, not %#x",
+	      value(3), value(1));
+	CHECK(value(5) == 9 && value(6) == 8 && value(7) == symbol("install"),
+	      "back over the descent: CS %#x, %#x, EIP %#x", value(5), value(6), value(7));
 }
 
-/* make gdb goes to the kernel's first function, also on more CPUs, and ends QEMU when GDB ends. */
+/* make gdb stops in the kernel's first C function, with two CPUs, and says where each CPU is. */
 static void debug(const struct test *t)
 {
 	tool("SMP=2 tools/debug", "continue\ncb where", t->seconds);
@@ -61,14 +73,18 @@ static void debug(const struct test *t)
 	want("serial line:");
 }
 
-/* A terminal that is closed while the machine runs: GDB and QEMU end, and no temporary folder is left. */
+/*
+ * The terminal is closed while the machine runs: GDB and QEMU end, and no temporary folder is left.
+ */
 static void hang_up(const struct test *t)
 {
-	char *const argv[] = { "tools/debug", "-ex", "continue", "-ex", "continue", NULL }, tmp[300];
+	char *const argv[] = { "tools/debug", "-ex", "continue", "-ex", "continue", NULL };
+	char tmp[300];
 	int terminal;
 	snprintf(tmp, sizeof(tmp), "%s", work_path("tmp"));
 	CHECK(mkdir(tmp, 0700) == 0, "%s: %m", tmp);
-	pid_t pid = forkpty(&terminal, NULL, NULL, &(struct winsize){ .ws_row = 40, .ws_col = 100 });
+	pid_t pid = forkpty(&terminal, NULL, NULL,
+			    &(struct winsize){ .ws_row = 40, .ws_col = 100 });
 	if (pid == 0) {
 		setenv("TMPDIR", tmp, 1);
 		setenv("TERM", "xterm", 1);
@@ -76,17 +92,22 @@ static void hang_up(const struct test *t)
 		_exit(127);
 	}
 	CHECK(pid > 0, "no terminal: %m");
-	do { /* until the shell in the machine waits: GDB waits for the machine then */
+	do { /* until the machine's shell waits for input: then GDB waits for the machine */
 		struct pollfd p = { .fd = terminal, .events = POLLIN };
-		CHECK(poll(&p, 1, 50) <= 0 || read(terminal, text, sizeof(text)) > 0, "tools/debug ended");
+		CHECK(poll(&p, 1, 50) <= 0 || read(terminal, text, sizeof(text)) > 0,
+		      "tools/debug ended");
 	} while (shell(text, sizeof(text), 5, "grep -qs 'cinnabar:/' %s/*/serial", tmp) != 0);
 	close(terminal);
-	for (double end = now() + t->seconds / 2; waitpid(pid, NULL, WNOHANG) == 0; poll(NULL, 0, 10))
+	for (double end = now() + t->seconds / 2; waitpid(pid, NULL, WNOHANG) == 0;
+	     poll(NULL, 0, 10))
 		CHECK(now() < end, "tools/debug does not end with its terminal");
 	CHECK(rmdir(tmp) == 0, "left behind in %s: %m", tmp);
 }
 
-/* One line a trap: as many hypercalls as the VMM counted, from ring 1 to 0; system calls to ring 0, then to ring 1, then to 0 again. */
+/*
+ * One line for each trap. There are as many hypercalls as the VMM counted, from ring 1 to 0. System
+ * calls lead to ring 0 in native mode and to ring 1 in virtual mode.
+ */
 static void trap_log(const struct test *t)
 {
 	char line[400];
@@ -98,41 +119,58 @@ static void trap_log(const struct test *t)
 		char name[32], error[16], to, where[200], handler[64];
 		if (*line == '#')
 			continue;
-		CHECK(sscanf(line, "%u\t%x\t%31s\t%15s\t%u>%c\t%199[^\t]\t%63s", &n, &vector, name, error, &from, &to, where, handler) == 8 &&
-		      n == number++, "trap-log: line %u is %s", number, line);
-		CHECK(vector != HYPERCALL_VECTOR || (from == 1 && to == '0' && strcmp(handler, "vmm:hypercall_entry") == 0), "trap-log: %s", line);
-		CHECK(vector != 14 || (strcmp(name, "#PF") == 0 && strstr(where, "CR2=") && *error != '-'), "trap-log: %s", line);
+		CHECK(sscanf(line, "%u\t%x\t%31s\t%15s\t%u>%c\t%199[^\t]\t%63s", &n, &vector, name,
+			     error, &from, &to, where, handler) == 8 && n == number++,
+		      "trap-log: line %u is %s", number, line);
+		CHECK(vector != HYPERCALL_VECTOR ||
+		      (from == 1 && to == '0' && strcmp(handler, "vmm:hypercall_entry") == 0),
+		      "trap-log: %s", line);
+		CHECK(vector != VEC_PF ||
+		      (strcmp(name, "#PF") == 0 && strstr(where, "CR2=") && *error != '-'),
+		      "trap-log: %s", line);
 		hypercalls += vector == HYPERCALL_VECTOR;
-		if (vector == 0x80)
-			CHECK(from == 3 && (to == '0' || to == '1') && ++calls[to - '0'] && strcmp(handler, "syscall_entry") == 0,
-			      "trap-log: %s", line);
+		if (vector == SYSCALL_VECTOR)
+			CHECK(from == 3 && (to == '0' || to == '1') && ++calls[to - '0'] &&
+			      strcmp(handler, "syscall_entry") == 0, "trap-log: %s", line);
 	}
 	fclose(f);
-	struct machine *m = run_command(&(struct machine_options){ 0 }, "echo virtual > /proc/mode; cat /proc/mode; echo native > /proc/mode",
-					EXIT_OK, 60); /* the same run, instruction by instruction */
-	uint32_t counted = physical_word(m, symbol("vmm_shared") - KERNEL_BASE + 4 * (3 + EXIT_HYPERCALL));
-	CHECK(hypercalls == counted, "%u lines with hypercalls, but the VMM counted %u", hypercalls, counted);
-	CHECK(calls[0] > 0 && calls[1] > 0, "system calls: %u to ring 0, %u to ring 1", calls[0], calls[1]);
+	/* the run of tools/log once more: it is the same, instruction by instruction */
+	struct machine *m = run_command(&(struct machine_options){ 0 },
+					"echo virtual > /proc/mode; cat /proc/mode; "
+					"echo native > /proc/mode", EXIT_OK, 60);
+	struct vmm_shared shared;
+	physical_read(m, symbol("vmm_shared") - KERNEL_BASE, &shared, sizeof(shared));
+	uint32_t counted = shared.exits[EXIT_HYPERCALL];
+	CHECK(hypercalls == counted, "%u lines with hypercalls, but the VMM counted %u", hypercalls,
+	      counted);
+	CHECK(calls[0] > 0 && calls[1] > 0, "system calls: %u to ring 0, %u to ring 1", calls[0],
+	      calls[1]);
 }
 
-/* What QEMU logs of a triple fault: the chain stands before it, complete. */
+/* QEMU's log of a triple fault: the traps that led to it are all decoded before it. */
 static void triple_fault(const struct test *t)
 {
-	shell(text, sizeof(text), t->seconds, "printf '%%s\n' "
-	      "'     0: v=0e e=0007 i=0 cpl=3 IP=001b:08049416 pc=08049416 SP=0023:bffff388 CR2=0805926c' "
-	      "'     1: v=08 e=0000 i=0 cpl=3 IP=001b:08049416 pc=08049416 SP=0023:bffff388 env->regs[R_EAX]=ffffff00' "
+	shell(text, sizeof(text), t->seconds,
+	      "printf '%%s\n' "
+	      "'     0: v=0e e=0007 i=0 cpl=3 IP=001b:08049416 pc=08049416 SP=0023:bffff388 "
+	      "CR2=0805926c' "
+	      "'     1: v=08 e=0000 i=0 cpl=3 IP=001b:08049416 pc=08049416 SP=0023:bffff388 "
+	      "env->regs[R_EAX]=ffffff00' "
 	      "'Triple fault' | tools/trap-log build 2>&1");
 	CHECK(strcmp(text, "0\t0e\t#PF\t0007\t3>?\tuser:08049416 CR2=0805926c\t-\n"
-	      "1\t08\t#DF\t0000\t3>?\tuser:08049416\t-\n# Triple fault\n") == 0, "trap-log: %s", text);
+			   "1\t08\t#DF\t0000\t3>?\tuser:08049416\t-\n# Triple fault\n") == 0,
+	      "trap-log: %s", text);
 }
 
 /* Bochs's debugger knows the symbols of kernel and VMM. */
 static void bochs(const struct test *t)
 {
 	char commands[200] = "lb \"kmain\"\nc\nlb \"vmm:hypercall_entry\"\nq\n";
-	int status = shell(text, sizeof(text), t->seconds, "printf '%s' | DEBUGGER=1 tools/bochs 2>&1", commands);
+	int status = shell(text, sizeof(text), t->seconds,
+			   "printf '%s' | DEBUGGER=1 tools/bochs 2>&1", commands);
 	char *symbols = strstr(text, "(kmain+0)");
-	CHECK(symbols && strstr(text, "Breakpoint 1"), "Bochs's debugger: status %d, %.3000s", status, text);
+	CHECK(symbols && strstr(text, "Breakpoint 1"), "Bochs's debugger: status %d, %.3000s",
+	      status, text);
 	CHECK(!strstr(symbols, "symbol"), "Bochs's debugger: %.2000s", symbols);
 }
 
@@ -140,14 +178,15 @@ static void bochs(const struct test *t)
 
 static int to_gdb, from_gdb;
 
-/* Send a command, as the extension's adapter does, and wait until a line of the answer has this. All that came is in text. */
+/* Send a command, as the extension's adapter does, and read into text until this has come. */
 static void adapter(const char *command, const char *until)
 {
 	size_t n = 0;
 	dprintf(to_gdb, "%s\n", command);
 	for (double end = now() + 30; now() < end && n + 1 < sizeof(text);) {
 		struct pollfd p = { .fd = from_gdb, .events = POLLIN };
-		ssize_t got = poll(&p, 1, 50) > 0 ? read(from_gdb, text + n, sizeof(text) - 1 - n) : 0;
+		ssize_t got = poll(&p, 1, 50) > 0 ? read(from_gdb, text + n, sizeof(text) - 1 - n)
+						  : 0;
 		n += got > 0 ? (size_t)got : 0;
 		text[n] = '\0';
 		const char *at = strstr(text, until);
@@ -161,26 +200,31 @@ static void adapter(const char *command, const char *until)
 /* A setting of the launch configuration, with ${workspaceFolder} filled in. */
 static char *setting(const json_t *in, const char *name)
 {
-	const char *value = json_string_value(json_object_get(in, name)), *at = value ? strstr(value, "${workspaceFolder}") : NULL;
+	static const char variable[] = "${workspaceFolder}";
+	const char *value = json_string_value(json_object_get(in, name));
+	const char *at = value ? strstr(value, variable) : NULL;
 	char *filled, dir[300];
 	CHECK(value && getcwd(dir, sizeof(dir)), "launch.json has no %s", name);
-	if (asprintf(&filled, "%.*s%s%s", at ? (int)(at - value) : 0, value, at ? dir : "", at ? at + strlen("${workspaceFolder}") : value) < 0)
+	if (asprintf(&filled, "%.*s%s%s", at ? (int)(at - value) : 0, value, at ? dir : "",
+		     at ? at + strlen(variable) : value) < 0)
 		give_up(BROKEN, "no memory");
 	return filled;
 }
 
-/* The adapter's commands in its order; only the address is our machine's and not localhost:1234. */
+/* The adapter's commands in its order; only the address is our machine's, not localhost:1234. */
 static void vscode(const struct test *t)
 {
 	json_error_t error;
-	json_t *file = json_load_file(".vscode/launch.json", 0, &error), *tasks = json_load_file(".vscode/tasks.json", 0, &error), *step;
+	json_t *file = json_load_file(".vscode/launch.json", 0, &error),
+	       *tasks = json_load_file(".vscode/tasks.json", 0, &error), *step;
 	CHECK(file && tasks, ".vscode: %s", error.text);
 	const json_t *launch = json_array_get(json_object_get(file, "configurations"), 0);
 	struct machine_options o = t->machine;
 	size_t i;
 	char line[400];
 	int in[2], out[2];
-	CHECK(strcmp(setting(launch, "type"), "cppdbg") == 0 && strcmp(setting(launch, "miDebuggerServerAddress"), "localhost:1234") == 0,
+	CHECK(strcmp(setting(launch, "type"), "cppdbg") == 0 &&
+		      strcmp(setting(launch, "miDebuggerServerAddress"), "localhost:1234") == 0,
 	      "launch.json is not for the C/C++ extension and a server");
 	snprintf(line, sizeof(line), "\"%s\"", setting(launch, "preLaunchTask"));
 	CHECK(strstr(json_dumps(tasks, 0), line), "tasks.json has no task %s", line);
@@ -189,7 +233,9 @@ static void vscode(const struct test *t)
 	machine_start(&o);
 	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0)
 		give_up(BROKEN, "no pipes");
-	process_start((char *[]){ setting(launch, "miDebuggerPath"), "-q", "-nx", "--interpreter=mi", NULL }, in[0], out[1], out[1]);
+	char *const gdb[] = { setting(launch, "miDebuggerPath"), "-q", "-nx", "--interpreter=mi",
+			      NULL };
+	process_start(gdb, in[0], out[1], out[1]);
 	to_gdb = in[1], from_gdb = out[0];
 	adapter("-gdb-set mi-async off", "^done");
 	json_array_foreach(json_object_get(launch, "setupCommands"), i, step)
@@ -213,9 +259,15 @@ static void vscode(const struct test *t)
 	want("func=\"commit\"");
 }
 
-#define ROW(n, f, s) { .name = "gdb-" n, .run = f, .seconds = s, .machine = { .free_running = true } }
+#define ROW(n, f, s) \
+	{ .name = "gdb-" n, .run = f, .seconds = s, .machine = { .free_running = true } }
 const struct test gdb_tool_tests[] = {
-	ROW("replay", replay, 60), ROW("debug", debug, 60), ROW("hang-up", hang_up, 40), ROW("trap-log", trap_log, 60),
-	ROW("triple-fault", triple_fault, 20), ROW("bochs", bochs, 120), ROW("vscode", vscode, 60),
+	ROW("replay", replay, 60),
+	ROW("debug", debug, 60),
+	ROW("hang-up", hang_up, 40),
+	ROW("trap-log", trap_log, 60),
+	ROW("triple-fault", triple_fault, 20),
+	ROW("bochs", bochs, 120),
+	ROW("vscode", vscode, 60),
 	{ 0 },
 };

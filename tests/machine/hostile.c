@@ -16,9 +16,11 @@ enum { BLOCK = 4096, FLIPS = 40, SECONDS = 60 };
 static void check_end(struct machine *m, int status)
 {
 	if (status == EXIT_PANIC)
-		CHECK(strstr(m->log, "kernel panic: boot: "), "a damaged file system made the kernel panic");
+		CHECK(strstr(m->log, "kernel panic: boot: "),
+		      "a damaged file system made the kernel panic");
 	else
-		CHECK(status >= EXIT_OK && status % 2 == 1, "the machine ended with status %d", status);
+		CHECK(status >= EXIT_OK && status % 2 == 1, "the machine ended with status %d",
+		      status);
 }
 
 static void walk_image(const char *path)
@@ -79,7 +81,9 @@ static void refused(const struct test *t)
 {
 	struct machine *m = machine_start(&t->machine);
 	int status = machine_wait(m, SECONDS);
-	CHECK(status == EXIT_PANIC, "the machine ended with status %d, not with a panic in boot (%d)", status, EXIT_PANIC);
+	CHECK(status == EXIT_PANIC,
+	      "the machine ended with status %d, not with a panic in boot (%d)", status,
+	      EXIT_PANIC);
 	const char *cause = strstr(m->log, "kernel panic: boot: ");
 	CHECK(cause && strstr(cause, t->text), "the panic does not say \"%s\"", t->text);
 }
@@ -90,7 +94,8 @@ static void refused_module(const struct test *t)
 	struct test with = *t;
 	char modules[600];
 	const char *path = work_path("noise");
-	shell_must(10, "head -c %u %s > %s", t->number, strstr(t->name, "zero") ? "/dev/zero" : kernel_file, path);
+	shell_must(10, "head -c %u %s > %s", t->number,
+		   strstr(t->name, "zero") ? "/dev/zero" : kernel_file, path);
 	snprintf(modules, sizeof(modules), "%s %s", path, t->machine.modules);
 	with.machine.modules = modules;
 	refused(&with);
@@ -114,8 +119,9 @@ static void little_memory(const struct test *t)
 		return;
 	}
 	CHECK(m->pid == 0, "neither a prompt nor an end within %d s", SECONDS);
-	CHECK(m->exit_status == EXIT_PANIC && strstr(m->log, "memory"), "%u MiB: the machine ended with status %d and no clear message",
-	      o.mem, m->exit_status);
+	CHECK(m->exit_status == EXIT_PANIC && strstr(m->log, "memory"),
+	      "%u MiB: the machine ended with status %d and no clear message", o.mem,
+	      m->exit_status);
 }
 
 /* Fill the image from outside but for a few blocks, then write inside: an error each, and a clean file system. */
@@ -123,8 +129,11 @@ static void disk_full(const struct test *t)
 {
 	struct machine_options o = t->machine;
 	const char *path = root_copy("full.ext2"), *filler = work_path("filler");
-	shell_must(30, "PATH=$PATH:/usr/sbin:/sbin; n=$(dumpe2fs -h %s 2>/dev/null | sed -n 's/^Free blocks: *//p'); "
-		   "head -c $(((n - 16) * 4096)) /dev/zero | tr '\\0' 'x' > %s && debugfs -w -R 'write %s /filler' %s", path, filler, filler, path);
+	shell_must(
+		30,
+		"PATH=$PATH:/usr/sbin:/sbin; n=$(dumpe2fs -h %s 2>/dev/null | sed -n 's/^Free blocks: *//p'); "
+		"head -c $(((n - 16) * 4096)) /dev/zero | tr '\\0' 'x' > %s && debugfs -w -R 'write %s /filler' %s",
+		path, filler, filler, path);
 	root_check_file(path);
 	o.modules = "", o.disk = path;
 	struct machine *m = start_to_prompt(&o);
@@ -134,7 +143,8 @@ static void disk_full(const struct test *t)
 		command(m, text, SECONDS);
 	}
 	command(m, "mkdir /tmp/dir", SECONDS);
-	CHECK(strstr(m->log, "space") || strstr(m->log, "28"), "no error told that the disk is full");
+	CHECK(strstr(m->log, "space") || strstr(m->log, "28"),
+	      "no error told that the disk is full");
 	command(m, "rm /filler; echo room > /tmp/after; cat /tmp/after", SECONDS);
 	CHECK(strstr(m->log, "\nroom\n"), "no file can be written after room was made");
 	end_at_prompt(m);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The isolation tests' tools (isolation.c): a machine in virtual mode, stopped in the kernel, whose CPU executes
- * attacks.
+ * The tools of the isolation tests: a machine in virtual mode is stopped in its kernel, and the
+ * debugger lets its CPU execute attacks, one at a time.
  *
- * Attacks and what they work on lie in a block of frames that the kernel's allocator has free: page 0 has the code,
- * page 1 the stack of ring 1, page 2 that of entries from ring 3, the others are for experiments. Virtual IF is 0
- * meanwhile, so the kernel executes nothing else; each attack ends by a trap, whose frame is read, and the next one
- * begins there.
+ * The attacks and the memory they work on lie in a pool: a block of frames that the kernel's
+ * allocator holds as free. Page 0 of the pool has the code, page 1 the stack of ring 1, page 2 the
+ * stack for entries from ring 3; the others are for experiments. The virtual IF is 0 meanwhile, so
+ * no event makes the kernel execute anything else. Each attack ends by a trap to the kernel; the
+ * test reads the trap frame, and the next attack starts at that stop.
  */
 #ifndef ISOLATION_H
 #define ISOLATION_H
@@ -16,93 +17,174 @@
 #include "x86.h"
 #include <errno.h> /* the kernel has the same numbers */
 
-#define SYSCALL_VECTOR 0x80 /* include/abi.h, which has names of the host in it */
-enum { STOPPED_STATUS = 2 * VMM_STOPPED_STATUS + 1, FAULT_STATUS = 2 * VMM_FAULT_STATUS + 1 };
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+/* As in include/abi.h, which cannot be included: its names are those of the host's headers. */
+#define SYSCALL_VECTOR 0x80
+/* Exit statuses of QEMU when the VMM ends the run. */
+enum {
+	STOPPED_STATUS = 2 * VMM_STOPPED_STATUS + 1, /* the kernel broke a rule */
+	FAULT_STATUS = 2 * VMM_FAULT_STATUS + 1,     /* the VMM itself failed */
+};
+/* Exceptions that include/x86.h does not name. */
+enum { VEC_INVALID_TSS = 10, VEC_STACK = 12 };
 enum { POOL_PAGES = 512, POOL_PAGES_LEAST = 16 };
-enum { CODE_PAGE, STACK_PAGE, ENTRY_PAGE, USER_STACK_PAGE, DATA_PAGE, FREE_PAGE }; /* of the pool */
+/* Pages of the pool. */
+enum { CODE_PAGE, STACK_PAGE, ENTRY_PAGE, USER_STACK_PAGE, DATA_PAGE, FREE_PAGE };
 
-struct trap { /* struct trap_frame of kernel/proc/task.h */
-	uint32_t gs, fs, es, ds, edi, esi, ebp, outer, ebx, edx, ecx, eax, vector, error, eip, cs, eflags, esp, ss;
+struct trap { /* what tests read of the kernel's struct trap_frame */
+	uint32_t edi, esi, ebp, ebx, edx, ecx, eax;
+	uint32_t vector, error;
+	uint32_t eip, cs, eflags;
 };
 
 struct victim {
 	struct machine *m;
-	struct cpu_state start;   /* when it was stopped */
-	uint32_t pfn, pages;      /* of the pool; the list of hypercalls is in its upper half */
-	uint32_t directory, table; /* mfn; table: a page table of user space with free entries */
-	uint32_t user;            /* address of the first of them: pool page n can be mapped at user + n * 4096 */
-	uint32_t shared;          /* machine address of the CPU's struct vmm_shared */
-	uint32_t eaten;           /* events that were delivered to an attack */
-	struct trap trap;         /* how the last attack ended */
-	uint32_t address;         /* of its page fault */
+	struct cpu_state start; /* at the first stop */
+	uint32_t pfn, pages;    /* the pool; lists of hypercalls lie in its upper half */
+	uint32_t directory;     /* mfn of the loaded page directory */
+	uint32_t table;         /* mfn of a page table of user space that has free entries */
+	uint32_t user;          /* the first free address there: page n can be at user + n * 4096 */
+	uint32_t shared;        /* machine address of the CPU's struct vmm_shared */
+	uint32_t eaten;         /* events that were delivered to an attack, as bits */
+	struct trap trap;       /* how the last attack ended */
+	uint32_t address;       /* the fault address, if it ended by a page fault (virtual mode) */
 };
 
 /* Registers for an attack; 0 where not named. */
-struct entry { uint32_t eax, ebx, ecx, edx, esi, edi, ebp, flags; bool ring3; };
+struct entry {
+	uint32_t eax, ebx, ecx, edx, esi, edi, ebp, flags;
+	bool ring3;
+};
 
+/* --- a machine to attack (isolation_victim.c) --- */
+
+/* Start a machine, attach the VMM, and stop in a system call of the shell. */
 struct victim *victim_start(const struct machine_options *o);
-/* The same in native mode, for comparison: attack_at() runs in ring 0, interrupts off. The caller sets the breakpoint at trap_handle. */
+/*
+ * The same in native mode, for comparison: attack_at() then runs in ring 0 with interrupts off.
+ * The caller sets the breakpoint at trap_handle. There are no user addresses.
+ */
 struct victim *native_start(const struct machine_options *o);
-/* Everything as before, checked (V1 to V7); back to the prompt, where a command works; end. */
+/*
+ * Undo what victim_start() changed, check V1 to V7, let the shell go on to its prompt, run a
+ * command there, and end the machine.
+ */
 void victim_end(struct victim *v);
-/* The end of a machine that an attack has stopped, with this rule in the VMM's report. */
+/* The VMM must have ended the machine, and its report must contain this rule. */
 void victim_stopped(struct victim *v, const char *rule);
+/* Check the invariants V1 to V7 now. */
+void check_victim(struct victim *v);
+/* SKIPPED if this emulator lets a read beyond a segment limit pass, although V5 holds. */
+void skip_without_limits(struct victim *v);
 
-/* Where a label is for ring 1, or ring 3. */
+/* --- the memory that attacks use (isolation.c) --- */
+
+/* Where a label of tests/isolation is for ring 1, or for ring 3. */
 uint32_t place(const struct victim *v, const char *label, bool ring3);
-uint32_t pool_address(const struct victim *v, unsigned page); /* direct map */
+uint32_t pool_address(const struct victim *v, unsigned page); /* in the direct map */
 uint32_t pool_mfn(struct victim *v, unsigned page);
 void pool_write(struct victim *v, unsigned page, unsigned offset, const void *data, size_t bytes);
 void pool_clear(struct victim *v, unsigned page);
-
-/* Run until it traps to the kernel. Result: false if the machine ended instead, by an end of the VMM's. */
-bool attack_at(struct victim *v, uint32_t eip, const struct entry *e);
-#define ATTACK(v, label, ...) attack(v, label, &(struct entry){ __VA_ARGS__ })
-bool attack(struct victim *v, const char *label, const struct entry *e);
-bool returned(const struct victim *v); /* the last attack came to its end */
-/* The last attack must have ended so. what: for the message. */
-void want_return(const struct victim *v, const char *what);
-void event_eaten(struct victim *v); /* if the last trap was one: back to the pending ones at the end */
-void want_trap(const struct victim *v, unsigned vector, uint32_t error, const char *what);
-/* Run and expect #GP(error), or what else. */
-#define EXPECT_TRAP(v, label, vector, error, ...) do { \
-	CHECK(ATTACK(v, label, __VA_ARGS__), "%s ended the machine (status %d)", label, (v)->m->exit_status); \
-	want_trap(v, vector, error, label); } while (0)
-#define EXPECT_RETURN(v, label, ...) do { \
-	CHECK(ATTACK(v, label, __VA_ARGS__), "%s ended the machine (status %d)", label, (v)->m->exit_status); \
-	want_return(v, label); } while (0)
-/* A hypercall, or one of a list of them. */
-struct call { uint32_t number, ebx, ecx, edx, esi; int32_t result; };
-void want_result(struct victim *v, int result, const struct call *c);
-int hypercall(struct victim *v, uint32_t number, uint32_t ebx, uint32_t ecx, uint32_t edx, uint32_t esi);
-#define REFUSED(v, error, ...) want_result(v, error, &(struct call){ __VA_ARGS__, 0 })
-#define ALLOWED(v, ...) REFUSED(v, 0, __VA_ARGS__)
-/* A list of hypercalls, run at one go (n <= 1000 in QEMU). Results are stored in it. */
-void hypercalls(struct victim *v, struct call *calls, unsigned n);
-void write_calls(struct victim *v, const struct call *calls, unsigned n); /* for stale_store: they are at call_list() */
-uint32_t call_list(const struct victim *v);
-
-/* Map a pool page at its user address, flags without PTE_P; 0: unmap. */
+/* Map a pool page at its user address; flags without PTE_P. 0: unmap it. */
 void map_user(struct victim *v, unsigned page, uint32_t flags);
-uint32_t pte_machine(const struct victim *v, unsigned page); /* machine address of that entry */
+/* Machine address of the page-table entry for a pool page's user address. */
+uint32_t pte_machine(const struct victim *v, unsigned page);
+/* A word of the CPU's struct vmm_shared. */
 uint32_t shared_word(struct victim *v, unsigned offset);
 void set_shared_word(struct victim *v, unsigned offset, uint32_t value);
-enum { SHARED_VIF = 0, SHARED_PENDING = 4, SHARED_ADDRESS = 8, SHARED_EXITS = 12 };
+enum {
+	SHARED_VIF = offsetof(struct vmm_shared, vif),
+	SHARED_PENDING = offsetof(struct vmm_shared, pending),
+	SHARED_ADDRESS = offsetof(struct vmm_shared, address),
+	SHARED_EXITS = offsetof(struct vmm_shared, exits),
+};
 
-/* Invariants V1 to V7, now; and the VMM's own recount. */
-void check_victim(struct victim *v);
-/* Whether the emulator checks segment limits: an access beyond one that V5 has found right. */
-void skip_without_limits(struct victim *v);
+/* --- attacks (isolation.c) --- */
 
-/* Attacks that share a machine; isolation_*.c. */
+/* Run from eip until the kernel gets a trap. Result: false if the VMM ended the machine instead. */
+bool attack_at(struct victim *v, uint32_t eip, const struct entry *e);
+/* The same from a label. In ring 3 events can come first: they are kept, and it runs again. */
+bool attack(struct victim *v, const char *label, const struct entry *e);
+#define ATTACK(v, label, ...) attack(v, label, &(struct entry){ __VA_ARGS__ })
+/* If the last trap was an event: make it pending again when the test ends. */
+void event_eaten(struct victim *v);
+/* Whether the last attack executed its last instruction. */
+bool returned(const struct victim *v);
+/* FAILED unless it did; or unless it ended by this trap. what: names the attack in the message. */
+void want_return(const struct victim *v, const char *what);
+void want_trap(const struct victim *v, unsigned vector, uint32_t error, const char *what);
+/* Run an attack and expect that it ends by this trap; or that it returns. */
+#define EXPECT_TRAP(v, label, vector, error, ...) \
+	do { \
+		CHECK(ATTACK(v, label, __VA_ARGS__), "%s ended the machine (status %d)", label, \
+		      (v)->m->exit_status); \
+		want_trap(v, vector, error, label); \
+	} while (0)
+#define EXPECT_RETURN(v, label, ...) \
+	do { \
+		CHECK(ATTACK(v, label, __VA_ARGS__), "%s ended the machine (status %d)", label, \
+		      (v)->m->exit_status); \
+		want_return(v, label); \
+	} while (0)
+
+/* --- hypercalls from ring 1 (isolation.c) --- */
+
+struct call {
+	uint32_t number, ebx, ecx, edx, esi;
+	int32_t result; /* filled in by hypercalls() */
+};
+/* One hypercall. Result: its own. */
+int hypercall(struct victim *v, uint32_t number, uint32_t ebx, uint32_t ecx, uint32_t edx,
+	      uint32_t esi);
+/* One hypercall, which must have this result. */
+void want_result(struct victim *v, int result, const struct call *c);
+#define REFUSED(v, error, ...) want_result(v, error, &(struct call){ __VA_ARGS__, 0 })
+#define ALLOWED(v, ...) REFUSED(v, 0, __VA_ARGS__)
+/*
+ * Run a list of n hypercalls in one attack and store their results in it. The list must fit in half
+ * of the pool: 43690 calls in a pool of POOL_PAGES, 1365 in one of POOL_PAGES_LEAST.
+ */
+void hypercalls(struct victim *v, struct call *calls, unsigned n);
+/* Only write the list, to call_list(); for attacks that run it themselves. */
+void write_calls(struct victim *v, const struct call *calls, unsigned n);
+uint32_t call_list(const struct victim *v);
+
+/* --- groups of attacks; those of one test run on the same machine, one after the other --- */
+
 typedef void part(struct victim *v);
 /* isolation_cpu.c */
-part privileged, flags, ports, interrupts, selectors, sysenter, nulls, null_accesses, limits, user_limits;
+part privileged, flags, ports, interrupts;
+/* isolation_segments.c */
+part selectors, sysenter, nulls, null_accesses, limits, user_limits;
 /* isolation_calls.c */
 part debug_traps, icebp, fpu, events, arguments;
 /* isolation_memory.c */
-part references, directories, frame_numbers, entry_bits, stale, stale_global, access_matrix;
+part references, directories, frame_numbers, entry_bits;
+/* isolation_tlb.c */
+part stale, stale_global, access_matrix;
 /* isolation_random.c */
 part random_references, random_references_soak, fuzz_calls, fuzz_calls_soak;
+
+/* --- whole tests (isolation_fatal.c) --- */
+
+/* Each attack of a row must end its machine. t->number: the first row; t->text: how many. */
+void stopped(const struct test *t);
+void bad_entry_stack(const struct test *t);
+void old_breakpoint(const struct test *t);
+
+/* --- entries of page tables --- */
+
+static inline uint32_t entry(uint32_t mfn, uint32_t flags)
+{
+	return mfn << PAGE_SHIFT | flags | PTE_P;
+}
+/* A slot of the page directory that has no table: user addresses 0xA0000000 to 0xA03FFFFF. */
+enum { FREE_SLOT = 0x280 };
+static inline uint32_t slot_machine(uint32_t directory, unsigned slot)
+{
+	return (directory << PAGE_SHIFT) + slot * 4;
+}
+/* Machine address of the loaded directory's FREE_SLOT. FAILED if the program uses it. */
+uint32_t free_slot(struct victim *v);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Attacks by traps, events and arguments of hypercalls (rules 24 to 36). */
+/* Attacks by debug traps, events and arguments of hypercalls (rules 13, 24 to 27 and 29 to 36). */
 #include "isolation.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+/* --- debug traps --- */
 
 /*
- * 27, 29: single step through the hypercall's gate, also when MOV SS holds the trap back until the gate is taken
- * (XSA-260): the VMM is not stepped, and the trap comes behind it.
+ * 27, 29: single step through the hypercall's gate, also when MOV SS delays the trap until the gate
+ * is taken (XSA-260). The VMM must not be stepped; the trap comes after the hypercall.
  */
 void debug_traps(struct victim *v)
 {
@@ -15,13 +15,15 @@ void debug_traps(struct victim *v)
 		CHECK(ATTACK(v, ways[i], .eax = NR_HYPERCALLS), "%s ended the machine", ways[i]);
 		want_trap(v, VEC_DB, 0, ways[i]);
 		CHECK((v->trap.cs & 3) == 1 && v->trap.eax == (uint32_t)-ENOSYS,
-		      "%s: the step trap came at %#x:%#x, EAX %#x", ways[i], v->trap.cs, v->trap.eip, v->trap.eax);
+		      "%s: the step trap came at %#x:%#x, EAX %#x", ways[i], v->trap.cs,
+		      v->trap.eip, v->trap.eax);
 	}
 	EXPECT_TRAP(v, "step_hypercall", VEC_GP, HYPERCALL_VECTOR * 8 + 2, .ring3 = true);
-	EXPECT_TRAP(v, "read_at", VEC_DB, 0, .ebx = place(v, "launch", true), .flags = EFLAGS_TF, .ring3 = true);
+	EXPECT_TRAP(v, "read_at", VEC_DB, 0, .ebx = place(v, "launch", true), .flags = EFLAGS_TF,
+		    .ring3 = true);
 }
 
-/* 27: ICEBP is #DB without looking at the gate's DPL. */
+/* 27: ICEBP raises #DB whatever the gate's DPL is. */
 void icebp(struct victim *v)
 {
 	for (int ring3 = 0; ring3 < 2; ring3++) {
@@ -29,15 +31,20 @@ void icebp(struct victim *v)
 		if (v->trap.vector == VEC_UD && !v->m->o.bochs)
 			give_up(SKIPPED, "this emulator does not know ICEBP: it is #UD");
 		want_trap(v, VEC_DB, 0, "ICEBP");
-		CHECK(v->trap.eip == place(v, "icebp_end", ring3), "ICEBP trapped at %#x", v->trap.eip);
+		CHECK(v->trap.eip == place(v, "icebp_end", ring3), "ICEBP trapped at %#x",
+		      v->trap.eip);
 	}
 }
 
-/* 26: who owns the FPU is told by CR0.TS alone, which the kernel has by hypercall; #NM goes to the kernel in ring 1. */
+/*
+ * 26: CR0.TS alone tells who owns the FPU. The kernel sets and clears it by hypercall, and gets #NM
+ * in ring 1.
+ */
 void fpu(struct victim *v)
 {
 	for (int ring3 = 0; ring3 < 2; ring3++) {
-		uint32_t at = ring3 ? v->user + USER_STACK_PAGE * PAGE_SIZE : pool_address(v, DATA_PAGE);
+		uint32_t at = ring3 ? v->user + USER_STACK_PAGE * PAGE_SIZE
+				    : pool_address(v, DATA_PAGE);
 		ALLOWED(v, HC_FPU_TRAP, 1, 0, 0, 0);
 		EXPECT_TRAP(v, "fpu", VEC_NM, 0, .ebx = at, .ring3 = ring3);
 		ALLOWED(v, HC_FPU_TRAP, 0, 0, 0, 0);
@@ -47,6 +54,10 @@ void fpu(struct victim *v)
 
 /* --- events --- */
 
+/* Where the kernel has a word of the CPU's struct vmm_shared. */
+static uint32_t address_of(unsigned offset) { return symbol("vmm_shared") + offset; }
+
+/* Move pending events to v->eaten, for the end of the test; the virtual IF becomes 0. */
 static void keep_pending(struct victim *v)
 {
 	v->eaten |= shared_word(v, SHARED_PENDING) & ((1u << NR_EVENTS) - 1);
@@ -54,32 +65,40 @@ static void keep_pending(struct victim *v)
 	set_shared_word(v, SHARED_VIF, 0);
 }
 
+/* The last attack was interrupted by this event; `left` are the events still pending. */
 static void want_event(struct victim *v, unsigned vector, uint32_t left, const char *what)
 {
-	CHECK(v->trap.vector == vector, "%s: vector %u instead of event %#x", what, v->trap.vector, vector);
-	CHECK(v->trap.eflags & EFLAGS_IF, "%s: the interrupted code's virtual IF is 0 in the frame", what);
+	uint32_t pending = shared_word(v, SHARED_PENDING);
+	CHECK(v->trap.vector == vector, "%s: vector %u instead of event %#x", what, v->trap.vector,
+	      vector);
+	CHECK(v->trap.eflags & EFLAGS_IF,
+	      "%s: the interrupted code's virtual IF is 0 in the frame", what);
 	CHECK(shared_word(v, SHARED_VIF) == 0, "%s: the handler runs with virtual IF 1", what);
-	CHECK((shared_word(v, SHARED_PENDING) & (1u << EVENT_RESCHED | 0xFFFF)) == left, "%s: pending events are %#x",
-	      what, shared_word(v, SHARED_PENDING));
+	/* not the timer's, which comes at any time */
+	CHECK((pending & (1u << EVENT_RESCHED | 0xFFFF)) == left, "%s: pending events are %#x",
+	      what, pending);
 }
 
+/* Send this CPU an event, and leave only that one pending. */
 static void send_to_self(struct victim *v)
 {
 	keep_pending(v);
-	EXPECT_RETURN(v, "wait_pending", .eax = HC_SEND, .ecx = VEC_RESCHED, .edi = symbol("vmm_shared"));
+	EXPECT_RETURN(v, "wait_pending", .eax = HC_SEND, .ecx = VEC_RESCHED,
+		      .edi = address_of(SHARED_VIF), .esi = address_of(SHARED_PENDING));
 	uint32_t pending = shared_word(v, SHARED_PENDING);
-	CHECK(pending & 1u << EVENT_RESCHED, "an event sent to this CPU is not pending (%#x)", pending);
+	CHECK(pending & 1u << EVENT_RESCHED, "an event sent to this CPU is not pending (%#x)",
+	      pending);
 	set_shared_word(v, SHARED_PENDING, 1u << EVENT_RESCHED);
 	v->eaten |= pending & ~(1u << EVENT_RESCHED);
 }
 
 /*
- * Enable events while one, sent by this CPU to itself, is pending. A tick that comes first is kept, and all is done
- * again.
+ * Enable events while the one that this CPU sent to itself is pending: it comes now. If a tick
+ * comes before it, keep that one and do everything again.
  */
 static void enable(struct victim *v, const char *label)
 {
-	struct entry e = { .eax = HC_EVENTS, .edi = symbol("vmm_shared") };
+	struct entry e = { .eax = HC_EVENTS, .edi = address_of(SHARED_VIF) };
 	for (int i = 0; i < 8; i++) {
 		send_to_self(v);
 		CHECK(attack_at(v, place(v, label, false), &e), "%s ended the machine", label);
@@ -90,14 +109,15 @@ static void enable(struct victim *v, const char *label)
 	want_event(v, VEC_RESCHED, 0, label);
 }
 
-/* Enable events while none is pending but these bits: at most the timer's tick comes. */
+/* Enable events while only these bits are pending: none comes but, at most, the timer's tick. */
 static void enable_none(struct victim *v, uint32_t pending)
 {
-	struct entry e = { .eax = HC_EVENTS, .edi = symbol("vmm_shared") };
+	struct entry e = { .eax = HC_EVENTS, .edi = address_of(SHARED_VIF) };
 	for (int i = 0; i < 8; i++) {
 		keep_pending(v);
 		set_shared_word(v, SHARED_PENDING, pending);
-		CHECK(attack_at(v, place(v, "enable_hypercall", false), &e), "HC_EVENTS ended the machine");
+		CHECK(attack_at(v, place(v, "enable_hypercall", false), &e),
+		      "HC_EVENTS ended the machine");
 		if (v->trap.vector != VEC_TIMER)
 			break;
 		event_eaten(v);
@@ -107,113 +127,149 @@ static void enable_none(struct victim *v, uint32_t pending)
 	keep_pending(v);
 }
 
+/* Two events are pending: the lower number comes, the other stays pending. */
+static void enable_two(struct victim *v)
+{
+	struct entry e = { .eax = HC_EVENTS, .edi = address_of(SHARED_VIF) };
+	set_shared_word(v, SHARED_PENDING, 1u << EVENT_RESCHED | 1u << 1);
+	CHECK(attack_at(v, place(v, "enable_hypercall", false), &e), "HC_EVENTS ended the machine");
+	want_event(v, VEC_IRQ + 1, 1u << EVENT_RESCHED, "the first of two events");
+}
+
+/* A program that spins with an event pending is interrupted, by it or by the timer. */
+static void event_in_ring3(struct victim *v)
+{
+	CHECK(attack_at(v, place(v, "spin", true), &(struct entry){ .ring3 = true }),
+	      "an event in ring 3 ended the machine");
+	CHECK((v->trap.cs & 3) == 3 && v->trap.eip == place(v, "spin", true),
+	      "the event came at %#x", v->trap.eip);
+	CHECK(v->trap.vector == VEC_RESCHED || v->trap.vector == VEC_TIMER, "vector %u in ring 3",
+	      v->trap.vector);
+	event_eaten(v);
+	keep_pending(v);
+}
+
+/* A kernel that spins with the virtual IF 0 does not keep the VMM from taking the timer's tick. */
+static void spin_in_ring1(struct victim *v)
+{
+	unsigned at = SHARED_EXITS + 4 * EXIT_INTERRUPT;
+	uint32_t interrupts = shared_word(v, at);
+	EXPECT_RETURN(v, "wait_pending", .eax = NR_HYPERCALLS, .edi = address_of(SHARED_VIF),
+		      .esi = address_of(SHARED_PENDING));
+	CHECK(shared_word(v, at) != interrupts, "the VMM counted no interrupt");
+	keep_pending(v);
+}
+
 /*
- * 25, 30: enabling with an event pending delivers it now, once; in ring 3 it always comes; a kernel that spins is
- * interrupted.
+ * 25, 30: enabling events while one is pending delivers it at once, and once; in ring 3 events
+ * always come; a kernel that spins is interrupted by the VMM.
  */
 void events(struct victim *v)
 {
-	uint32_t shared = symbol("vmm_shared");
 	enable(v, "enable_sti");
-	CHECK(v->trap.eip == place(v, "enable_sti", false) + 1, "the event came at %#x, not behind STI", v->trap.eip);
+	CHECK(v->trap.eip == place(v, "enable_sti", false) + 1,
+	      "the event came at %#x, not after STI", v->trap.eip);
 	enable(v, "enable_hypercall");
-	enable_none(v, 0); /* exactly once */
+	enable_none(v, 0); /* the event came exactly once */
 	set_shared_word(v, SHARED_PENDING, 1u << EVENT_RESCHED);
-	EXPECT_RETURN(v, "hypercall", .eax = HC_EVENTS); /* virtual IF 0: not now */
-	enable_none(v, ~((1u << NR_EVENTS) - 1));        /* what the kernel writes there is not to be trusted */
-	set_shared_word(v, SHARED_PENDING, 1u << EVENT_RESCHED | 1u << 1); /* two of them: one after the other */
-	struct entry e = { .eax = HC_EVENTS, .edi = shared };
-	CHECK(attack_at(v, place(v, "enable_hypercall", false), &e), "HC_EVENTS ended the machine");
-	want_event(v, VEC_IRQ + 1, 1u << EVENT_RESCHED, "the first of two events");
-	CHECK(attack_at(v, place(v, "spin", true), &(struct entry){ .ring3 = true }),
-	      "an event in ring 3 ended the machine");
-	CHECK((v->trap.cs & 3) == 3 && v->trap.eip == place(v, "spin", true), "the event came at %#x", v->trap.eip);
-	CHECK(v->trap.vector == VEC_RESCHED || v->trap.vector == VEC_TIMER, "vector %u in ring 3", v->trap.vector);
-	event_eaten(v);
-	keep_pending(v);
-	uint32_t interrupts = shared_word(v, SHARED_EXITS + 4 * EXIT_INTERRUPT);
-	EXPECT_RETURN(v, "wait_pending", .eax = NR_HYPERCALLS, .edi = shared); /* until the timer's tick */
-	CHECK(shared_word(v, SHARED_EXITS + 4 * EXIT_INTERRUPT) != interrupts, "the VMM counted no interrupt");
-	keep_pending(v);
+	EXPECT_RETURN(v, "hypercall", .eax = HC_EVENTS); /* not now: the virtual IF is 0 */
+	enable_none(v, ~((1u << NR_EVENTS) - 1)); /* bits that are no events are ignored */
+	enable_two(v);
+	event_in_ring3(v);
+	spin_in_ring1(v);
 }
 
 /* --- arguments --- */
 
-/*
- * 32 to 34: lists of updates have no resumable form, so: lengths, places and addresses beyond the end change nothing.
- */
+/* 32 to 34: HC_UPDATE is not resumable, so a bad length, place or address changes nothing. */
 static void update_arguments(struct victim *v)
 {
-	static const uint32_t lengths[] = { 0, VMM_UPDATE_MAX + 1, 1024, 0x40000001, 0x80000001, 0xFFFFFFFF };
-	const uint32_t addresses[] = { 0,         v->user,    KERNEL_BASE - 4,      VMM_BASE - 4,
-				       VMM_BASE, 0xFFFFFFFC, 0xF8000000 - PAGE_SIZE };
-	uint32_t at = pte_machine(v, FREE_PAGE), data = pool_address(v, DATA_PAGE), value[3], entries[3];
-	uint32_t plain = pool_mfn(v, FREE_PAGE) << PAGE_SHIFT | PTE_P;
+	static const uint32_t lengths[] = {
+		0, VMM_UPDATE_MAX + 1, 1024, 0x40000001, 0x80000001, 0xFFFFFFFF,
+	};
+	const uint32_t addresses[] = {
+		0, v->user, KERNEL_BASE - 4, VMM_BASE - 4, VMM_BASE, 0xFFFFFFFC,
+		KERNEL_MAP_BASE - PAGE_SIZE,
+	};
+	uint32_t at = pte_machine(v, FREE_PAGE), data = pool_address(v, DATA_PAGE);
+	uint32_t plain = entry(pool_mfn(v, FREE_PAGE), 0), value[3], entries[3];
 	for (unsigned i = 0; i < COUNT(lengths); i++)
 		REFUSED(v, -EINVAL, HC_UPDATE, at, lengths[i], data, 0);
 	for (unsigned i = 0; i < COUNT(addresses); i++)
 		REFUSED(v, -EFAULT, HC_UPDATE, at, 2, addresses[i], 0);
 	for (unsigned low = 1; low < 4; low++)
 		REFUSED(v, -EINVAL, HC_UPDATE, at + low, 1, 0, 0);
-	REFUSED(v, -EINVAL, HC_UPDATE, (v->table << PAGE_SHIFT) + 4092, 2, data, 0);
-	REFUSED(v, -EINVAL, HC_UPDATE, (v->directory << PAGE_SHIFT) + 767 * 4, 2, data, 0);
-	value[0] = value[2] = plain, value[1] = v->table << PAGE_SHIFT | PTE_P | PTE_W;
+	REFUSED(v, -EINVAL, HC_UPDATE, slot_machine(v->table, 1023), 2, data, 0);
+	REFUSED(v, -EINVAL, HC_UPDATE, slot_machine(v->directory, 767), 2, data, 0);
+	/* the second of three values is bad: the first is undone */
+	value[0] = value[2] = plain, value[1] = entry(v->table, PTE_W);
 	pool_write(v, DATA_PAGE, 0, value, sizeof(value));
-	REFUSED(v, -EBUSY, HC_UPDATE, at, 3, data, 0); /* the second is bad: the first is undone */
+	REFUSED(v, -EBUSY, HC_UPDATE, at, 3, data, 0);
 	physical_read(v->m, at, entries, sizeof(entries));
-	CHECK(!entries[0] && !entries[1] && !entries[2], "a refused batch left %#x %#x %#x", entries[0], entries[1],
-	      entries[2]);
-	value[1] = 0x0FFFF000 | PTE_P | PTE_W;
+	CHECK(!entries[0] && !entries[1] && !entries[2], "a refused batch left %#x %#x %#x",
+	      entries[0], entries[1], entries[2]);
+	value[1] = entry(0x0FFFF, PTE_W);
 	pool_write(v, DATA_PAGE, 0, value, sizeof(value));
 	REFUSED(v, -EPERM, HC_UPDATE, at, 3, data, 0);
 }
 
-/* 24: where entries from ring 3 push. */
+/* 24: stacks for entries from ring 3 that cannot be right. The one in use stays. */
 static void stack_arguments(struct victim *v)
 {
 	static const uint32_t stacks[] = {
-		4,          0x1000,     KERNEL_BASE, KERNEL_BASE + 124, VMM_BASE + 4, VMM_BASE + 4096,
-		0xFFFFFFFC, 0xC0200001, 0xC0200002
+		4, 0x1000, KERNEL_BASE, KERNEL_BASE + 124, VMM_BASE + 4, VMM_BASE + 4096,
+		0xFFFFFFFC, 0xC0200001, 0xC0200002,
 	};
 	for (unsigned i = 0; i < COUNT(stacks); i++)
 		REFUSED(v, -EINVAL, HC_LOAD, 0, stacks[i], 0, 0);
-	EXPECT_RETURN(v, "done", .ring3 = true); /* the right one is still in use */
+	EXPECT_RETURN(v, "done", .ring3 = true);
+}
+
+/* 13: the buffer of an input is a page table: the VMM must not write there for the kernel. */
+static void input_to_table(struct victim *v)
+{
+	uint32_t pfn, table[4], after[4], m2p = kernel_word(v->m, "m2p");
+	virtual_read(v->m, v->start.cr3, m2p + 4 * v->table, &pfn, 4);
+	physical_read(v->m, v->table << PAGE_SHIFT, table, sizeof(table));
+	REFUSED(v, -EFAULT, HC_IO, 0x1F0, KERNEL_BASE + (pfn << PAGE_SHIFT), VMM_IO_IN_BLOCK, 8);
+	physical_read(v->m, v->table << PAGE_SHIFT, after, sizeof(after));
+	CHECK(memcmp(table, after, sizeof(table)) == 0,
+	      "the VMM wrote to a page table for the kernel");
 }
 
 static void block_arguments(struct victim *v)
 {
 	static const uint32_t lengths[] = { 1, 3, 258, 0x8000, 0x80000000, 0xFFFFFFFE };
+	uint32_t data = pool_address(v, DATA_PAGE);
 	const uint32_t buffers[] = {
-		0, v->user, VMM_BASE - 2, VMM_BASE, 0xFFFFFFFC, KERNEL_BASE - 2, pool_address(v, DATA_PAGE) + 1
+		0, v->user, VMM_BASE - 2, VMM_BASE, 0xFFFFFFFC, KERNEL_BASE - 2, data + 1,
 	};
 	for (uint32_t kind = VMM_IO_IN_BLOCK; kind <= VMM_IO_OUT_BLOCK; kind++) {
 		for (unsigned i = 0; i < COUNT(lengths); i++)
-			REFUSED(v, -EINVAL, HC_IO, 0x1F0, pool_address(v, DATA_PAGE), kind, lengths[i]);
+			REFUSED(v, -EINVAL, HC_IO, 0x1F0, data, kind, lengths[i]);
 		for (unsigned i = 0; i < COUNT(buffers); i++)
 			REFUSED(v, -EINVAL, HC_IO, 0x1F0, buffers[i], kind, 2);
-		REFUSED(v, -EFAULT, HC_IO, 0x1F0, 0xF8000000 - PAGE_SIZE, kind, 2);
+		REFUSED(v, -EFAULT, HC_IO, 0x1F0, KERNEL_MAP_BASE - PAGE_SIZE, kind, 2);
 	}
-	uint32_t pfn, table[4], after[4], m2p = kernel_word(v->m, "m2p");
-	virtual_read(v->m, v->start.cr3, m2p + 4 * v->table, &pfn, 4);
-	physical_read(v->m, v->table << PAGE_SHIFT, table, sizeof(table));
-	/* 13: a page table as buffer */
-	REFUSED(v, -EFAULT, HC_IO, 0x1F0, KERNEL_BASE + (pfn << PAGE_SHIFT), VMM_IO_IN_BLOCK, 8);
-	physical_read(v->m, v->table << PAGE_SHIFT, after, sizeof(after));
-	CHECK(memcmp(table, after, sizeof(table)) == 0, "the VMM wrote to a page table for the kernel");
+	input_to_table(v);
 }
 
 /*
- * 31 to 36: operations that there are not, and arguments out of range. Event ports are only these: lines, vectors,
- * CPUs.
+ * 31 to 36: operations that do not exist, and arguments out of range: of events (lines, vectors and
+ * CPUs are all there is), ticks, detach, exit statuses, updates, stacks, blocks.
  */
 void arguments(struct victim *v)
 {
-	static const uint32_t numbers[] = { NR_HYPERCALLS, NR_HYPERCALLS + 1, 0x80000000, 0x40000000, 0xFFFFFFFF };
+	static const uint32_t numbers[] = {
+		NR_HYPERCALLS, NR_HYPERCALLS + 1, 0x80000000, 0x40000000, 0xFFFFFFFF,
+	};
 	static const uint32_t vectors[] = {
-		0, 2, 8, VEC_IRQ, VEC_IRQ + 15, 0x82, 0xF3, 0xFF, 0x100, 0x1F0, 0xFFFFFFFF
+		0, 2, 8, VEC_IRQ, VEC_IRQ + 15, 0x82, 0xF3, 0xFF, 0x100, 0x1F0, 0xFFFFFFFF,
 	};
 	static const uint32_t lines[] = { 16, 17, 255, 0x80000000, 0xFFFFFFFF };
-	static const uint32_t statuses[] = { VMM_FAULT_STATUS, VMM_STOPPED_STATUS, 0x80, 0x10D, 0xFFFFFFFF };
+	static const uint32_t statuses[] = {
+		VMM_FAULT_STATUS, VMM_STOPPED_STATUS, 0x80, 0x10D, 0xFFFFFFFF,
+	};
 	for (unsigned i = 0; i < COUNT(numbers); i++)
 		REFUSED(v, -ENOSYS, numbers[i], 0, 0, 0, 0);
 	for (unsigned i = 0; i < COUNT(vectors); i++)

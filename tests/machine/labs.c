@@ -16,7 +16,9 @@ static const char *submission(const char *lab, const char *diff)
 	const char *from = diff && !*diff ? work_path("handout") : ".";
 	if (diff && !*diff)
 		shell_must(60, "QUIET=1 tools/handout %s %s", lab, from);
-	shell_must(60, "mkdir -p %s && cd %s && cp --parents $(grep -rlE 'LAB %d TODO' kernel vmm) %s", dir, from, atoi(lab), dir);
+	shell_must(60,
+		   "mkdir -p %s && cd %s && cp --parents $(grep -rlE 'LAB %d TODO' kernel vmm) %s",
+		   dir, from, atoi(lab), dir);
 	if (diff && *diff)
 		shell_must(10, "patch -s -p1 -d %s <labs/%s/wrong/%s.diff", dir, lab, diff);
 	return dir;
@@ -27,8 +29,9 @@ static json_t *grade(const char *lab, const char *dir, unsigned seed)
 	const char *report = work_path("report.json");
 	char text[8000];
 	json_error_t error;
-	int status = shell(text, sizeof(text), GRADE_SECONDS, "build/grader grade --lab %s --submission %s --seed %u --json %s 2>&1", lab,
-			   dir, seed, report);
+	int status = shell(text, sizeof(text), GRADE_SECONDS,
+			   "build/grader grade --lab %s --submission %s --seed %u --json %s 2>&1",
+			   lab, dir, seed, report);
 	CHECK(status == 0, "the grader ended with status %d:\n%s", status, text);
 	json_t *json = json_load_file(report, 0, &error);
 	CHECK(json, "%s: %s", report, error.text);
@@ -44,18 +47,23 @@ static char *failed_checks(const json_t *report, char *buf, size_t size)
 	json_array_foreach(json_object_get(report, "tests"), i, test)
 		if (strcmp(json_string_value(json_object_get(test, "status")), "passed") != 0) {
 			const char *name = json_string_value(json_object_get(test, "name")); /* and its title */
-			at += (size_t)snprintf(buf + at, size - at, "%.*s ", (int)strcspn(name, ":"), name);
+			at += (size_t)snprintf(buf + at, size - at, "%.*s ",
+					       (int)strcspn(name, ":"), name);
 		}
 	return buf;
 }
 
-static double score(const json_t *report) { return json_number_value(json_object_get(report, "score")); }
+static double score(const json_t *report)
+{
+	return json_number_value(json_object_get(report, "score"));
+}
 
 static void reference(const struct test *t)
 {
 	char names[2000];
 	json_t *report = grade(t->text, submission(t->text, NULL), 1 + t->number);
-	CHECK(score(report) == 100, "the reference gets %g points; it fails %s", score(report), failed_checks(report, names, sizeof(names)));
+	CHECK(score(report) == 100, "the reference gets %g points; it fails %s", score(report),
+	      failed_checks(report, names, sizeof(names)));
 }
 
 static void handout(const struct test *t)
@@ -64,7 +72,8 @@ static void handout(const struct test *t)
 	json_t *report = grade(t->text, submission(t->text, ""), 1);
 	char *text = json_dumps(report, 0);
 	CHECK(score(report) == 0, "the handout as given gets %g points", score(report));
-	shell(count, sizeof(count), 10, "grep -rhoE 'LAB %d TODO [0-9]+ BEGIN' kernel vmm | sort -u | wc -l", atoi(t->text));
+	shell(count, sizeof(count), 10,
+	      "grep -rhoE 'LAB %d TODO [0-9]+ BEGIN' kernel vmm | sort -u | wc -l", atoi(t->text));
 	CHECK(atoi(count) >= 5, "lab %s has only %s exercises", t->text, count);
 	for (int k = 1; k <= atoi(count); k++)
 		sprintf(wanted + strlen(wanted), " %d", k);
@@ -75,7 +84,8 @@ static void handout(const struct test *t)
 static const char *promised(const char *lab, const char *diff, const char *name)
 {
 	static char value[500];
-	shell(value, sizeof(value), 10, "sed -n 's/^# %s: *//p' labs/%s/wrong/%s.diff | tr -d '\\n'", name, lab, diff);
+	shell(value, sizeof(value), 10,
+	      "sed -n 's/^# %s: *//p' labs/%s/wrong/%s.diff | tr -d '\\n'", name, lab, diff);
 	return value;
 }
 
@@ -86,9 +96,11 @@ static void wrong(const struct test *t)
 	snprintf(lab, sizeof(lab), "%.*s", (int)(diff - t->text - 1), t->text);
 	json_t *report = grade(lab, submission(lab, diff), 1 + t->number);
 	snprintf(wanted, sizeof(wanted), "%s ", promised(lab, diff, "Fails"));
-	CHECK(strcmp(failed_checks(report, failed, sizeof(failed)), wanted) == 0, "%s fails: %sbut should fail: %s", t->text, failed, wanted);
+	CHECK(strcmp(failed_checks(report, failed, sizeof(failed)), wanted) == 0,
+	      "%s fails: %sbut should fail: %s", t->text, failed, wanted);
 	double points = atof(promised(lab, diff, "Score"));
-	CHECK(score(report) == points, "%s gets %g points instead of %g", t->text, score(report), points);
+	CHECK(score(report) == points, "%s gets %g points instead of %g", t->text, score(report),
+	      points);
 	const char *says = promised(lab, diff, "Says");
 	char *text = json_dumps(report, 0);
 	CHECK(strstr(text, says), "the report of %s does not say '%s':\n%s", t->text, says, text);
@@ -98,10 +110,14 @@ static void wrong(const struct test *t)
 static void covered(const struct test *t)
 {
 	char text[2000];
-	shell_must(10, "build/grader list | awk '/^[^ ]/ { on = $1 == \"%s:\" } on && $2 == \"exercise\" { print $4 }' >%s", t->text,
-		   work_path("checks"));
-	CHECK(shell(text, sizeof(text), 10, "cat %s", work_path("checks")) == 0 && *text, "'grader list' names no check of %s", t->text);
-	shell(text, sizeof(text), 10, "while read -r c; do grep -qE \"^# Fails: (.* )?$c( |$)\" labs/%s/wrong/*.diff || echo $c; done <%s",
+	shell_must(
+		10,
+		"build/grader list | awk '/^[^ ]/ { on = $1 == \"%s:\" } on && $2 == \"exercise\" { print $4 }' >%s",
+		t->text, work_path("checks"));
+	CHECK(shell(text, sizeof(text), 10, "cat %s", work_path("checks")) == 0 && *text,
+	      "'grader list' names no check of %s", t->text);
+	shell(text, sizeof(text), 10,
+	      "while read -r c; do grep -qE \"^# Fails: (.* )?$c( |$)\" labs/%s/wrong/*.diff || echo $c; done <%s",
 	      t->text, work_path("checks"));
 	CHECK(!*text, "no wrong submission fails these:\n%s", text);
 }
@@ -117,7 +133,9 @@ static void debugs(const struct test *t)
 {
 	char names[2000], text[8000];
 	unsigned i = 0, tried = 0;
-	shell(names, sizeof(names), 10, "build/grader list | awk '/^[^ ]/ { on = $1 == \"%s:\" } on && $2 == \"exercise\" { print $4 }'", t->text);
+	shell(names, sizeof(names), 10,
+	      "build/grader list | awk '/^[^ ]/ { on = $1 == \"%s:\" } on && $2 == \"exercise\" { print $4 }'",
+	      t->text);
 	for (char *name = strtok(names, "\n"); name; name = strtok(NULL, "\n")) {
 		bool bochs = false;
 		for (unsigned k = 0; k < NR_IN_BOCHS; k++)
@@ -140,11 +158,16 @@ static void debugs_in_bochs(const struct test *t)
 {
 	static char text[30000];
 	const char *tree = work_path("tree");
-	shell_must(30, "mkdir %s && tar -c --exclude=./.git --exclude=./build/handout . | tar -xC %s", tree, tree);
+	shell_must(30,
+		   "mkdir %s && tar -c --exclude=./.git --exclude=./build/handout . | tar -xC %s",
+		   tree, tree);
 	for (unsigned k = t->number; k < NR_IN_BOCHS; k++) {
-		shell(text, sizeof(text), 100, "echo q | env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C %s debug TEST=%s 2>&1",
+		shell(text, sizeof(text), 100,
+		      "echo q | env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C %s debug TEST=%s 2>&1",
 		      tree, in_bochs[k].check);
-		CHECK(strstr(text, in_bochs[k].place), "make debug TEST=%s does not stop at %s:\n%s", in_bochs[k].check, in_bochs[k].place, text);
+		CHECK(strstr(text, in_bochs[k].place),
+		      "make debug TEST=%s does not stop at %s:\n%s", in_bochs[k].check,
+		      in_bochs[k].place, text);
 	}
 }
 
@@ -169,7 +192,8 @@ static unsigned add_wrong(struct test *list, unsigned n, const char *lab, bool a
 			continue;
 		*dot = '\0';
 		for (unsigned seed = 0; seed < (all ? 2 : 1); seed++)
-			if ((all || k % each == 3) && asprintf(&name, "lab-%s-%s-%u", lab, names[i]->d_name, seed + 1) > 0 &&
+			if ((all || k % each == 3) &&
+			    asprintf(&name, "lab-%s-%s-%u", lab, names[i]->d_name, seed + 1) > 0 &&
 			    asprintf(&text, "%s/%s", lab, names[i]->d_name) > 0)
 				list[n++] = (struct test){ .name = name, .run = wrong, .seconds = GRADE_SECONDS, .text = text, .number = seed };
 		k++;
@@ -190,13 +214,19 @@ const struct test *lab_tests(bool soak)
 	list[n++] = (struct test){ .name = soak ? "labs-debug-bochs-all" : "labs-debug-bochs", .run = debugs_in_bochs, .seconds = GRADE_SECONDS,
 				   .number = soak ? 0 : NR_IN_BOCHS - 1 };
 	for (unsigned i = 0; i < LABS; i++) {
-		if (asprintf((char **)&list[n].name, soak ? "lab-%s-debug-all" : "lab-%s-debug", lab_names[i]) > 0)
-			list[n].run = debugs, list[n].seconds = GRADE_SECONDS, list[n].number = soak ? 1 : 7, list[n++].text = lab_names[i];
-		if (soak && asprintf((char **)&list[n].name, "lab-%s-reference-2", lab_names[i]) > 0)
-			list[n].run = reference, list[n].seconds = GRADE_SECONDS, list[n].number = 1, list[n++].text = lab_names[i];
+		if (asprintf((char **)&list[n].name, soak ? "lab-%s-debug-all" : "lab-%s-debug",
+			     lab_names[i]) > 0)
+			list[n].run = debugs, list[n].seconds = GRADE_SECONDS,
+			list[n].number = soak ? 1 : 7, list[n++].text = lab_names[i];
+		if (soak &&
+		    asprintf((char **)&list[n].name, "lab-%s-reference-2", lab_names[i]) > 0)
+			list[n].run = reference, list[n].seconds = GRADE_SECONDS,
+			list[n].number = 1, list[n++].text = lab_names[i];
 		for (unsigned k = 0; k < sizeof(parts) / sizeof(parts[0]) && !soak; k++)
-			if (asprintf((char **)&list[n].name, "lab-%s-%s", lab_names[i], parts[k].name) > 0)
-				list[n].run = parts[k].run, list[n].seconds = GRADE_SECONDS, list[n++].text = lab_names[i];
+			if (asprintf((char **)&list[n].name, "lab-%s-%s", lab_names[i],
+				     parts[k].name) > 0)
+				list[n].run = parts[k].run, list[n].seconds = GRADE_SECONDS,
+				list[n++].text = lab_names[i];
 		n = add_wrong(list, n, lab_names[i], soak);
 	}
 	return list;

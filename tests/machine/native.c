@@ -10,7 +10,9 @@ static void native(const struct test *t)
 	machine_continue(m);
 	srand(t->number);
 	for (int i = 0; i < (m->o.bochs ? 2 : 8); i++) { /* moments while programs start, run, and end */
-		machine_send(m, "ls -l /bin | grep s | wc; cat /proc/tasks; echo done > /tmp/x; rm /tmp/x\n");
+		machine_send(
+			m,
+			"ls -l /bin | grep s | wc; cat /proc/tasks; echo done > /tmp/x; rm /tmp/x\n");
 		usleep((useconds_t)(rand() % 60000));
 		machine_stop(m);
 		check_native(m);
@@ -40,9 +42,11 @@ static uint32_t *translation_of(const struct test *t, const char *p2m, uint32_t 
 static void seeds(const struct test *t)
 {
 	uint32_t n[3];
-	uint32_t *a = translation_of(t, "shuffle:1", &n[0]), *b = translation_of(t, "shuffle:1", &n[1]);
+	uint32_t *a = translation_of(t, "shuffle:1", &n[0]),
+		 *b = translation_of(t, "shuffle:1", &n[1]);
 	uint32_t *c = translation_of(t, "shuffle:0x2", &n[2]), same = 0;
-	CHECK(n[0] == n[1] && memcmp(a, b, n[0] * sizeof(*a)) == 0, "p2m=shuffle:1 gave two different orders");
+	CHECK(n[0] == n[1] && memcmp(a, b, n[0] * sizeof(*a)) == 0,
+	      "p2m=shuffle:1 gave two different orders");
 	for (uint32_t i = 0; i < n[0] && i < n[2]; i++)
 		same += a[i] == c[i];
 	CHECK(same < n[0] / 4, "seeds 1 and 2 agree on %u of %u frames", same, n[0]);

@@ -39,9 +39,10 @@ static void suite(const struct test *t)
 	struct machine *m = machine_start(&o);
 	int status = machine_wait(m, t->seconds);
 	unsigned passed = collect_failures(m->log, failures, sizeof(failures));
-	CHECK(status == EXIT_OK, "the machine ended with status %d (%d: success, %d: panic)\n%s", status, EXIT_OK, EXIT_PANIC,
-	      failures);
-	CHECK(strcmp(t->text, "usertests") != 0 || passed >= TESTS_MIN, "only %u tests were run", passed);
+	CHECK(status == EXIT_OK, "the machine ended with status %d (%d: success, %d: panic)\n%s",
+	      status, EXIT_OK, EXIT_PANIC, failures);
+	CHECK(strcmp(t->text, "usertests") != 0 || passed >= TESTS_MIN, "only %u tests were run",
+	      passed);
 	root_check(m);
 }
 

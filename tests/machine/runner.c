@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The test runner: which tests there are, which are wanted, and how their results are shown. */
+/* The test runner: which tests there are, which are wanted, how their results are shown. */
 #include "tests.h"
 #include "grader.h"
 #include <dirent.h>
@@ -9,29 +9,35 @@
 
 enum { MAX_TESTS = 400, MAX_JOBS = 16 };
 
+/* What a run without --soak does, and one with it; the labs' tests come on top (lab_tests). */
 static const struct test *const ordinary[] = {
 	boot_tests,
 	native_tests,
 	program_tests,
 	switch_tests,
 	rollback_tests,
+	sweep_tests,
 	isolation_tests,
 	hostile_tests,
 	disk_tests,
 	gdb_tests,
+	gdb_look_tests,
 	gdb_tool_tests,
 	document_tests,
+	grader_submission_tests,
 	grader_tests,
+	grader_environment_tests,
 	grader_run_tests,
 	sensitive_tests,
-	trace_tests, trace_report_tests,
+	trace_tests,
+	trace_report_tests,
 	NULL,
 };
 static const struct test *const campaigns[] = {
 	boot_soak_tests,
 	soak_tests,
 	switch_soak_tests,
-	rollback_soak_tests,
+	sweep_soak_tests,
 	isolation_soak_tests,
 	grader_soak_tests,
 	grader_run_soak_tests,
@@ -55,7 +61,7 @@ static void add_tests(const struct test *t)
 		add_test(t);
 }
 
-/* A host unit test: a program that passes by exit status 0. */
+/* A unit test: a program for this host, which passes if its exit status is 0. */
 static void run_unit(const struct test *t)
 {
 	char text[8192];
@@ -63,6 +69,7 @@ static void run_unit(const struct test *t)
 	CHECK(status == 0, "%s ended with status %d:\n%s", t->text, status, text);
 }
 
+/* Each program test_NAME in dir is the test unit-NAME. */
 static void add_units(const char *dir)
 {
 	struct dirent **names;
@@ -70,11 +77,13 @@ static void add_units(const char *dir)
 	for (int i = 0; i < n; i++) {
 		char *path, *name;
 		struct stat s;
-		if (strncmp(names[i]->d_name, "test_", 5) != 0 || asprintf(&path, "%s/%s", dir, names[i]->d_name) < 0 ||
+		if (strncmp(names[i]->d_name, "test_", 5) != 0 ||
+		    asprintf(&path, "%s/%s", dir, names[i]->d_name) < 0 ||
 		    asprintf(&name, "unit-%s", names[i]->d_name + 5) < 0)
 			continue;
 		if (stat(path, &s) == 0 && S_ISREG(s.st_mode) && (s.st_mode & S_IXUSR))
-			add_test(&(struct test){ .name = name, .run = run_unit, .seconds = 60, .text = path });
+			add_test(&(struct test){ .name = name, .run = run_unit, .seconds = 60,
+						 .text = path });
 	}
 	if (n < 0)
 		give_up(BROKEN, "%s: %s", dir, strerror(errno));
@@ -82,7 +91,8 @@ static void add_units(const char *dir)
 
 static void print_result(const struct result *r, unsigned done, unsigned all)
 {
-	printf("[%3u/%u] %s %s (%.1f s)\n", done, all, outcome_words[r->outcome], r->test.name, r->seconds);
+	printf("[%3u/%u] %s %s (%.1f s)\n", done, all, outcome_words[r->outcome], r->test.name,
+	       r->seconds);
 	if (r->outcome != PASSED)
 		for (const char *s = r->reason; *s;) { /* indented */
 			size_t n = strcspn(s, "\n");
@@ -92,7 +102,10 @@ static void print_result(const struct result *r, unsigned done, unsigned all)
 	fflush(stdout);
 }
 
-/* The failures once more, where whoever looks at the end of a log sees them. */
+/*
+ * Print the failures once more, at the end of the log, and the counts; write build/tests.xml.
+ * Result: the program's exit status.
+ */
 static int summarize(unsigned done, double seconds)
 {
 	unsigned count[4] = { 0 };
@@ -100,19 +113,21 @@ static int summarize(unsigned done, double seconds)
 	for (const struct result *r = results; r < results + nr_results; r++) {
 		count[r->outcome] += r->done;
 		if (r->done && (r->outcome == FAILED || r->outcome == BROKEN))
-			printf("%s %s: %.*s\n", outcome_words[r->outcome], r->test.name, (int)strcspn(r->reason, "\n"), r->reason);
+			printf("%s %s: %.*s\n", outcome_words[r->outcome], r->test.name,
+			       (int)strcspn(r->reason, "\n"), r->reason);
 	}
 	snprintf(path, sizeof(path), "%s/tests.xml", build_dir);
 	judge_write_junit(path, "cinnabar", results, nr_results, seconds);
-	printf("%u tests in %.0f s, %u skipped, %u with an error of the environment (counted as failed)\n", done, seconds,
-	       count[SKIPPED], count[BROKEN]);
+	printf("%u tests in %.0f s, %u skipped, "
+	       "%u with an error of the environment (counted as failed)\n",
+	       done, seconds, count[SKIPPED], count[BROKEN]);
 	if (stopping)
 		printf("interrupted: %u tests did not run\n", nr_results - done);
 	printf("%u passed, %u failed\n", count[PASSED], count[FAILED] + count[BROKEN]);
 	return count[FAILED] + count[BROKEN] > 0 || stopping;
 }
 
-/* Keep only tests that an argument names, or whose prefix it is with a * at its end. */
+/* Keep only tests that are named; a name that ends with * is a prefix. */
 static void select_tests(char **names, int n)
 {
 	unsigned kept = 0;
@@ -120,7 +135,8 @@ static void select_tests(char **names, int n)
 		for (int k = 0; k < n; k++) {
 			size_t length = strlen(names[k]);
 			bool prefix = length > 0 && names[k][length - 1] == '*';
-			if (strncmp(results[i].test.name, names[k], prefix ? length - 1 : length + 1) == 0) {
+			if (strncmp(results[i].test.name, names[k],
+				    prefix ? length - 1 : length + 1) == 0) {
 				results[kept++] = results[i];
 				break;
 			}
@@ -133,70 +149,110 @@ static void interrupt(int sig)
 	stopping = sig;
 }
 
+/* --- the command line --- */
+
+/* What is shown instead of judged: --demo and so on. */
+static const struct test shows[] = {
+	{ .name = "bench", .run = bench, .seconds = 600 },
+	{ .name = "bench-switch", .run = bench_switch, .seconds = 600 },
+	{ .name = "demo", .run = demo, .seconds = 200,
+	  .machine = { .cpus = 2, .p2m = "shuffle:2026" } },
+};
+
+struct choices {
+	bool list, soak;
+	unsigned jobs;
+	const char *unit; /* directory of the unit tests, or NULL */
+	const struct test *show;
+};
+
+static const struct test *show_of(const char *option)
+{
+	for (unsigned k = 0; k < sizeof(shows) / sizeof(shows[0]); k++)
+		if (strncmp(option, "--", 2) == 0 && strcmp(option + 2, shows[k].name) == 0)
+			return &shows[k];
+	return NULL;
+}
+
+/* Result: the index of the first name; 0 if an option is wrong. */
+static int read_options(int argc, char **argv, struct choices *c)
+{
+	int i = 1;
+	for (; i < argc && argv[i][0] == '-'; i++) {
+		if (strcmp(argv[i], "-l") == 0)
+			c->list = true;
+		else if (strcmp(argv[i], "-j") == 0 && i + 1 < argc)
+			c->jobs = (unsigned)atoi(argv[++i]);
+		else if (strcmp(argv[i], "--unit") == 0 && i + 1 < argc)
+			c->unit = argv[++i];
+		else if (strcmp(argv[i], "--soak") == 0)
+			c->soak = true;
+		else if (!(c->show = show_of(argv[i])))
+			return 0;
+	}
+	return c->jobs < 1 || c->jobs > MAX_JOBS ? 0 : i;
+}
+
 static int usage(const char *program)
 {
-	fprintf(stderr, "usage: %s [-l] [-j JOBS] [--unit DIR] [--soak | --bench | --bench-switch | --demo] [NAME | PREFIX*]...\n", program);
+	fprintf(stderr,
+		"usage: %s [-l] [-j JOBS] [--unit DIR] "
+		"[--soak | --bench | --bench-switch | --demo] [NAME | PREFIX*]...\n",
+		program);
 	return 2;
+}
+
+static void collect_tests(const struct choices *c)
+{
+	if (c->show) {
+		add_test(c->show);
+		return;
+	}
+	if (c->unit && !c->soak)
+		add_units(c->unit);
+	for (const struct test *const *list = c->soak ? campaigns : ordinary; *list; list++)
+		add_tests(*list);
+	add_tests(lab_tests(c->soak));
+}
+
+static int list_tests(void)
+{
+	for (unsigned k = 0; k < nr_results; k++)
+		puts(results[k].test.name);
+	return 0;
+}
+
+static int run_tests(unsigned jobs)
+{
+	struct sigaction stop = { .sa_handler = interrupt };
+	char *base_dir = judge_make_dir(), why[300];
+	/* some containers allow no sandbox; the rest of the grader can be tested all the same */
+	if (!sandbox_works(why, sizeof(why)))
+		setenv("GRADER_NO_SANDBOX", "1", 1);
+	sigaction(SIGINT, &stop, NULL);
+	sigaction(SIGTERM, &stop, NULL);
+	sigaction(SIGHUP, &stop, NULL);
+	struct judge judge = { jobs, base_dir, "build/tests/run", print_result, &stopping };
+	double start = now();
+	unsigned done = judge_all(&judge, results, nr_results);
+	judge_remove_dir(base_dir);
+	return summarize(done, now() - start);
 }
 
 int main(int argc, char **argv)
 {
-	static const struct test shows[] = {
-		{ .name = "bench", .run = bench, .seconds = 600 },
-		{ .name = "bench-switch", .run = bench_switch, .seconds = 600 },
-		{ .name = "demo", .run = demo, .seconds = 200, .machine = { .cpus = 2, .p2m = "shuffle:2026" } },
-	};
-	const struct test *show = NULL;
-	bool list = false, soak = false;
-	const char *unit = NULL;
-	unsigned jobs = 2;
-	int i = 1;
-	for (; i < argc && argv[i][0] == '-'; i++) {
-		if (strcmp(argv[i], "-l") == 0)
-			list = true;
-		else if (strcmp(argv[i], "-j") == 0 && i + 1 < argc)
-			jobs = (unsigned)atoi(argv[++i]);
-		else if (strcmp(argv[i], "--unit") == 0 && i + 1 < argc)
-			unit = argv[++i];
-		else if (strcmp(argv[i], "--soak") == 0)
-			soak = true;
-		else {
-			for (unsigned k = 0; k < 3; k++)
-				if (strncmp(argv[i], "--", 2) == 0 && strcmp(argv[i] + 2, shows[k].name) == 0)
-					show = &shows[k];
-			if (!show)
-				return usage(argv[0]);
-		}
-	}
-	if (jobs < 1 || jobs > MAX_JOBS)
+	struct choices c = { .jobs = 2 };
+	int names = read_options(argc, argv, &c);
+	if (!names)
 		return usage(argv[0]);
-	if (show) {
-		add_test(show);
-	} else {
-		if (unit && !soak)
-			add_units(unit);
-		for (const struct test *const *list = soak ? campaigns : ordinary; *list; list++)
-			add_tests(*list);
-		add_tests(lab_tests(soak));
-	}
-	if (i < argc)
-		select_tests(argv + i, argc - i);
-	if (list) {
-		for (unsigned k = 0; k < nr_results; k++)
-			puts(results[k].test.name);
-		return 0;
-	}
+	collect_tests(&c);
+	if (names < argc)
+		select_tests(argv + names, argc - names);
+	if (c.list)
+		return list_tests();
 	if (nr_results == 0) {
 		fprintf(stderr, "no test has such a name; -l lists them\n");
 		return 2;
 	}
-	char *base_dir = judge_make_dir(), why[300];
-	if (!sandbox_works(why, sizeof(why))) /* in some containers: the rest of the grader can be tested all the same */
-		setenv("GRADER_NO_SANDBOX", "1", 1);
-	struct sigaction stop = { .sa_handler = interrupt };
-	sigaction(SIGINT, &stop, NULL), sigaction(SIGTERM, &stop, NULL), sigaction(SIGHUP, &stop, NULL);
-	double start_time = now();
-	unsigned done = judge_all(&(struct judge){ jobs, base_dir, "build/tests/run", print_result, &stopping }, results, nr_results);
-	judge_remove_dir(base_dir);
-	return summarize(done, now() - start_time);
+	return run_tests(c.jobs);
 }

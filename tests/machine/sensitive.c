@@ -5,7 +5,6 @@
  */
 #include "isolation.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define PAGE "docs/machine.md"
 enum { CELL = 48, RINGS = 3 };
 
@@ -25,7 +24,9 @@ static const struct instruction { const char *label, *text; enum kind kind; } in
 };
 typedef char table[COUNT(instructions)][RINGS][CELL];
 
-static const char *const exceptions[] = { [10] = "#TS", [12] = "#SS", [VEC_GP] = "#GP", [VEC_UD] = "#UD" };
+static const char *const exceptions[] = {
+	[10] = "#TS", [12] = "#SS", [VEC_GP] = "#GP", [VEC_UD] = "#UD"
+};
 
 /* What an instruction did, in words. */
 static void describe(const struct victim *v, enum kind kind, char cell[CELL])
@@ -59,10 +60,13 @@ static void run_all(struct victim *v, unsigned ring, table cells)
 	for (unsigned i = 0; i < COUNT(instructions); i++) {
 		char label[32];
 		snprintf(label, sizeof(label), "sensitive_%s", instructions[i].label);
-		struct entry e = { .edi = place(v, "launch", ring3) - attack_symbol("attack_launch"), .ring3 = ring3 };
+		struct entry e = { .edi = place(v, "launch", ring3) -
+					  attack_symbol("attack_launch"),
+				   .ring3 = ring3 };
 		unsigned tries = 0;
 		do
-			CHECK(tries++ < 8 && attack_at(v, place(v, label, ring3), &e), "%s in ring %u", label, ring);
+			CHECK(tries++ < 8 && attack_at(v, place(v, label, ring3), &e),
+			      "%s in ring %u", label, ring);
 		while (v->trap.vector == VEC_TIMER);
 		describe(v, instructions[i].kind, cells[i][ring == 3 ? 2 : ring]);
 	}
@@ -82,12 +86,17 @@ static void experiment(const struct machine_options *o, table cells)
 
 static void write_table(char *text, size_t size, table cells)
 {
-	size_t n = (size_t)snprintf(text, size, "| instruction | ring 0, native | ring 1, on the VMM | ring 3, on the VMM | in ring 1 |\n"
-					      "|---|---|---|---|---|\n");
+	size_t n = (size_t)snprintf(
+		text, size,
+		"| instruction | ring 0, native | ring 1, on the VMM | ring 3, on the VMM | in ring 1 |\n"
+		"|---|---|---|---|---|\n");
 	for (unsigned i = 0; i < COUNT(instructions); i++) {
-		const char *verdict = cells[i][1][0] == '*' ? "traps" : strcmp(cells[i][0], cells[i][1]) ? "differs, silently" : "same";
-		n += (size_t)snprintf(text + n, size - n, "| %s | %s | %s | %s | %s |\n", instructions[i].text, cells[i][0], cells[i][1],
-				      cells[i][2], verdict);
+		const char *verdict = cells[i][1][0] == '*'		 ? "traps"
+				      : strcmp(cells[i][0], cells[i][1]) ? "differs, silently"
+									 : "same";
+		n += (size_t)snprintf(text + n, size - n, "| %s | %s | %s | %s | %s |\n",
+				      instructions[i].text, cells[i][0], cells[i][1], cells[i][2],
+				      verdict);
 	}
 }
 
@@ -100,12 +109,14 @@ static void sensitive(const struct test *t)
 	o.bochs = true;
 	experiment(&o, bochs);
 	for (unsigned i = 0; i < COUNT(instructions) * RINGS; i++)
-		CHECK(strcmp(qemu[i / RINGS][i % RINGS], bochs[i / RINGS][i % RINGS]) == 0, "%s: %s in QEMU, %s in Bochs",
-		      instructions[i / RINGS].text, qemu[i / RINGS][i % RINGS], bochs[i / RINGS][i % RINGS]);
+		CHECK(strcmp(qemu[i / RINGS][i % RINGS], bochs[i / RINGS][i % RINGS]) == 0,
+		      "%s: %s in QEMU, %s in Bochs", instructions[i / RINGS].text,
+		      qemu[i / RINGS][i % RINGS], bochs[i / RINGS][i % RINGS]);
 	write_table(text, sizeof(text), qemu);
 	FILE *f = fopen(PAGE, "r");
 	page[f ? fread(page, 1, sizeof(page) - 1, f) : 0] = '\0';
-	CHECK(strstr(page, text), PAGE " has another table than what the instructions did:\n%s", text);
+	CHECK(strstr(page, text), PAGE " has another table than what the instructions did:\n%s",
+	      text);
 	fclose(f);
 }
 

@@ -31,7 +31,8 @@ static bool parse_cost(const char *line, struct cost *c)
 			return false;
 		at += used;
 	}
-	return sscanf(line + at, " %u %u %u", &c->retries, &c->cpus, &c->pinned) == 3 && strstr(line + at, "ok");
+	return sscanf(line + at, " %u %u %u", &c->retries, &c->cpus, &c->pinned) == 3 &&
+	       strstr(line + at, "ok");
 }
 
 /* The cheapest switch of each direction in a log: others were cut by interrupts. */
@@ -78,7 +79,8 @@ static void results_of(const char *log, char *text, size_t size)
 		snprintf(wanted, sizeof(wanted), "\nwork %s: ", names[i]);
 		const char *line = strstr(log, wanted);
 		CHECK(line, "the program `work %s` printed no result", names[i]);
-		n += (size_t)snprintf(text + n, size - n, "    %.*s\n", (int)strcspn(line + 6, "\r\n"), line + 6);
+		n += (size_t)snprintf(text + n, size - n, "    %.*s\n",
+				      (int)strcspn(line + 6, "\r\n"), line + 6);
 	}
 }
 
@@ -91,8 +93,9 @@ static void look(struct machine *m, struct sample *s)
 	for (unsigned i = 0; i < n; i++) {
 		cpus[i].gdt.base >= VMM_BASE ? s->virtual++ : s->native++;
 		if (i == 0)
-			printf("    CPU 0: ring %u, %s mode (GDT at %08x, IDT at %08x, EIP %08x)\n", cpus[0].cpl,
-			       cpus[0].gdt.base >= VMM_BASE ? "virtual" : "native ", cpus[0].gdt.base, cpus[0].idt.base, cpus[0].eip);
+			printf("    CPU 0: ring %u, %s mode (GDT at %08x, IDT at %08x, EIP %08x)\n",
+			       cpus[0].cpl, cpus[0].gdt.base >= VMM_BASE ? "virtual" : "native ",
+			       cpus[0].gdt.base, cpus[0].idt.base, cpus[0].eip);
 		s->ring[cpus[i].cpl]++;
 	}
 	fflush(stdout);
@@ -129,13 +132,14 @@ void demo(const struct test *t)
 	printf("%s\n", amid);
 	find_costs(m->log, best);
 	const char *said = strstr(m->log, "\nswitched ");
-	printf("%.*s; the cheapest of the last, in ticks of the time-stamp counter:\n", (int)strcspn(said + 1, "\r\n"), said + 1);
+	printf("%.*s; the cheapest of the last, in ticks of the time-stamp counter:\n",
+	       (int)strcspn(said + 1, "\r\n"), said + 1);
 	printf("    %-12s %18s %18s\n", "phase", "attach (to ring 1)", "detach (to ring 0)");
 	for (unsigned p = 0; p < NR_PHASES; p++)
 		printf("    %-12s %18u %18u\n", phase_names[p], best[1].phase[p], best[0].phase[p]);
 	printf("    %-12s %18u %18u\n", "total", best[1].total, best[0].total);
-	printf("    looked at %u times: native %u, virtual %u; ring 0 %u, ring 1 %u, ring 3 %u (each CPU counts)\n", s.native + s.virtual,
-	       s.native, s.virtual, s.ring[0], s.ring[1], s.ring[3]);
+	printf("    looked at %u times: native %u, virtual %u; ring 0 %u, ring 1 %u, ring 3 %u (each CPU counts)\n",
+	       s.native + s.virtual, s.native, s.virtual, s.ring[0], s.ring[1], s.ring[3]);
 	CHECK(strcmp(alone, amid) == 0, "a program's result differs from its run without switches");
 	puts("\ndemo: every program's result equals its run without switches; the file system is clean (e2fsck).");
 	puts("demo: try it yourself with `make run`, then: cat /proc/mode; echo virtual > /proc/mode; cat /proc/mode");
@@ -161,13 +165,14 @@ static void measure(json_t *all, unsigned mem, unsigned processes, unsigned cpus
 	struct machine *m = run_command(&o, command, EXIT_OK, 120);
 	find_costs(m->log, best);
 	for (unsigned attach = 2; attach-- > 0;) {
-		snprintf(what, sizeof(what), "%s %3u MiB %3u processes %u CPU%s", attach ? "attach" : "detach", mem, processes, cpus,
-			 cpus > 1 ? "s" : "");
+		snprintf(what, sizeof(what), "%s %3u MiB %3u processes %u CPU%s",
+			 attach ? "attach" : "detach", mem, processes, cpus, cpus > 1 ? "s" : "");
 		print_costs(what, &best[attach]);
 	}
 	fflush(stdout);
-	json_array_append_new(all, json_pack("{s:i,s:i,s:i,s:o,s:o}", "mib", mem, "processes", processes, "cpus", cpus, "attach",
-					     cost_json(&best[1]), "detach", cost_json(&best[0])));
+	json_array_append_new(all, json_pack("{s:i,s:i,s:i,s:o,s:o}", "mib", mem, "processes",
+					     processes, "cpus", cpus, "attach", cost_json(&best[1]),
+					     "detach", cost_json(&best[0])));
 }
 
 void bench_switch(const struct test *t)

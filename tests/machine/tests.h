@@ -1,20 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-/* The lists of the machine tests, one a file, for the runner. */
+/* What the runner runs: the lists of the machine tests, one for each file. */
 #ifndef TESTS_H
 #define TESTS_H
 
 #include "judge.h"
 
-/* The end of a list has no name. soak: with --soak only. */
-extern const struct test boot_tests[], native_tests[], program_tests[], hostile_tests[], disk_tests[], document_tests[];
-extern const struct test boot_soak_tests[], soak_tests[], switch_tests[], switch_soak_tests[], rollback_tests[], rollback_soak_tests[];
-extern const struct test isolation_tests[], isolation_soak_tests[], grader_tests[], grader_soak_tests[];
-extern const struct test grader_run_tests[], grader_run_soak_tests[];
-extern const struct test trace_tests[], trace_report_tests[];
-extern const struct test sensitive_tests[];
-extern const struct test gdb_tests[], gdb_tool_tests[];
-const struct test *lab_tests(bool soak); /* labs.c: as many as there are wrong submissions */
-void need_browser(void); /* trace.c: install what drives it */
-void bench(const struct test *t), bench_switch(const struct test *t), demo(const struct test *t); /* --bench and so on */
+/* A list ends with a test that has no name. */
+typedef const struct test test_list[];
+extern test_list boot_tests, native_tests, program_tests, switch_tests, rollback_tests, sweep_tests;
+extern test_list isolation_tests, hostile_tests, disk_tests;
+extern test_list gdb_tests, gdb_look_tests, gdb_tool_tests;
+extern test_list grader_submission_tests, grader_tests, grader_environment_tests;
+extern test_list grader_run_tests;
+extern test_list document_tests, sensitive_tests;
+extern test_list trace_tests, trace_report_tests;
+/* With --soak only. */
+extern test_list boot_soak_tests, soak_tests, switch_soak_tests, sweep_soak_tests;
+extern test_list isolation_soak_tests, grader_soak_tests, grader_run_soak_tests;
+/* As many as there are wrong submissions (labs.c). */
+const struct test *lab_tests(bool soak);
+
+/* --bench, --bench-switch, --demo: shown, not judged (bench.c, show.c). */
+void bench(const struct test *t);
+void bench_switch(const struct test *t);
+void demo(const struct test *t);
+
+/* SKIPPED unless what drives the browser is installed, or can be (trace.c). */
+void need_browser(void);
 
 #endif

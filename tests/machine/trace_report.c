@@ -23,11 +23,15 @@ static json_t *grade(const struct mistake *w, const char *dir, const char *optio
 	char text[8000];
 	json_t *test;
 	size_t i;
-	int status = shell(text, sizeof(text), 170, "build/grader grade --lab " LAB " --submission %s --only %s --json %s %s 2>&1", dir, w->check,
-			   work_path("report.json"), options);
+	int status = shell(text, sizeof(text), 170,
+			   "build/grader grade --lab " LAB
+			   " --submission %s --only %s --json %s %s 2>&1",
+			   dir, w->check, work_path("report.json"), options);
 	CHECK(status == 0, "the grader ended with status %d:\n%s", status, text);
-	json_t *report = json_load_file(work_path("report.json"), 0, NULL), *extra = json_object_get(report, "extra_data");
-	json_object_del(report, "execution_time"), json_object_del(extra, "seconds"), json_object_del(extra, "build_seconds");
+	json_t *report = json_load_file(work_path("report.json"), 0, NULL),
+	       *extra = json_object_get(report, "extra_data");
+	json_object_del(report, "execution_time"), json_object_del(extra, "seconds"),
+		json_object_del(extra, "build_seconds");
 	json_array_foreach(json_object_get(report, "tests"), i, test)
 		json_object_del(json_object_get(test, "extra_data"), "seconds");
 	return report;
@@ -42,13 +46,19 @@ static void in_report(const struct test *t)
 	if (asprintf(&html, "--html %s", page) < 0)
 		give_up(BROKEN, "no memory");
 	need_browser();
-	shell_must(10, "mkdir -p %s && cp --parents $(grep -rl 'LAB 2 TODO' kernel vmm) %s && sed -i 's|%s|%s|' %s/vmm/cpu.c && "
-		   "! cmp -s vmm/cpu.c %s/vmm/cpu.c", dir, dir, w->from, w->to, dir, dir);
+	shell_must(
+		10,
+		"mkdir -p %s && cp --parents $(grep -rl 'LAB 2 TODO' kernel vmm) %s && sed -i 's|%s|%s|' %s/vmm/cpu.c && "
+		"! cmp -s vmm/cpu.c %s/vmm/cpu.c",
+		dir, dir, w->from, w->to, dir, dir);
 	json_t *with = grade(w, dir, html), *without = grade(w, dir, "");
 	CHECK(json_equal(with, without) && json_integer_value(json_object_get(with, "score")) == 0,
-	      "with a recording the grading is\n%s\nwithout one\n%s", json_dumps(with, JSON_INDENT(1)), json_dumps(without, JSON_INDENT(1)));
-	int status = shell(text, sizeof(text), 120, "NODE_PATH=%s/browser/node_modules node tests/browser/report.js %s %s/%s.png '%s' '%s' 2>&1",
-			   build_dir, page, build_dir, t->name, w->status, w->difference);
+	      "with a recording the grading is\n%s\nwithout one\n%s",
+	      json_dumps(with, JSON_INDENT(1)), json_dumps(without, JSON_INDENT(1)));
+	int status = shell(
+		text, sizeof(text), 120,
+		"NODE_PATH=%s/browser/node_modules node tests/browser/report.js %s %s/%s.png '%s' '%s' 2>&1",
+		build_dir, page, build_dir, t->name, w->status, w->difference);
 	CHECK(status == 0, "tests/browser/report.js ended with status %d:\n%s", status, text);
 }
 

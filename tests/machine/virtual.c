@@ -12,7 +12,9 @@ static void invariants(const struct test *t)
 	machine_continue(m);
 	srand(t->number);
 	for (int i = 0; i < (m->o.bochs ? 2 : 10); i++) {
-		machine_send(m, "ls -l /bin | grep s | wc; cat /proc/tasks; echo done > /tmp/x; rm /tmp/x\n");
+		machine_send(
+			m,
+			"ls -l /bin | grep s | wc; cat /proc/tasks; echo done > /tmp/x; rm /tmp/x\n");
 		usleep((useconds_t)(rand() % 60000));
 		machine_stop(m);
 		check_whole(m);
@@ -33,7 +35,8 @@ static void invariants(const struct test *t)
 static void from_boot(const struct test *t)
 {
 	struct machine *m = start_to_prompt(&t->machine);
-	CHECK(strstr(m->log, "unknown option `mood=native` ignored"), "nobody complains about mood=native");
+	CHECK(strstr(m->log, "unknown option `mood=native` ignored"),
+	      "nobody complains about mood=native");
 	machine_stop(m);
 	check_whole(m);
 	machine_continue(m);
@@ -57,7 +60,8 @@ static void pairs(const struct test *t)
 	snprintf(line, sizeof(line), "switcher %u 0 stress 4r 3 && echo all well", t->number);
 	command(m, line, t->seconds - 20);
 	const char *said = strstr(m->log, "\nswitched ");
-	CHECK(said && sscanf(said, "\nswitched %u", &times) == 1 && times >= 2 * t->number && strstr(said, "\nall well"),
+	CHECK(said && sscanf(said, "\nswitched %u", &times) == 1 && times >= 2 * t->number &&
+		      strstr(said, "\nall well"),
 	      "the switcher or its load failed");
 	machine_stop(m);
 	check_native(m);
@@ -78,7 +82,8 @@ static void suite(const struct test *t)
 	char line[200];
 	snprintf(line, sizeof(line), "%s", t->text);
 	struct machine *m = run_command(&t->machine, line, EXIT_OK, t->seconds - 5);
-	CHECK(!strstr(t->text, "usertests") || strstr(m->log, "passed, 0 failed"), "usertests did not finish");
+	CHECK(!strstr(t->text, "usertests") || strstr(m->log, "passed, 0 failed"),
+	      "usertests did not finish");
 }
 
 #define VIRTUALLY "echo virtual > /proc/mode && "

@@ -176,7 +176,9 @@ static int disk_write(struct blockdev *d, uint32_t sector, uint32_t n, const voi
 	return (void)d, disk_io(sector, n, NULL, buf);
 }
 static int disk_flush(struct blockdev *d) { return (void)d, fails(true) ? -EIO : 0; }
-static struct blockdev device = { .name = "test", .read = disk_read, .write = disk_write, .flush = disk_flush };
+static struct blockdev device = {
+	.name = "test", .read = disk_read, .write = disk_write, .flush = disk_flush
+};
 
 static char image_path[] = "/tmp/cinnabar-ext2-XXXXXX";
 
@@ -191,7 +193,8 @@ static void run(const char *format, uint32_t block_bytes, uint32_t kib)
 /* A new file system of so many KiB in several groups. */
 static void make_disk(uint32_t block_bytes, uint32_t kib)
 {
-	run("PATH=$PATH:/usr/sbin:/sbin mke2fs -q -F -t ext2 -b %2$u -g 512 -N 192 -m 0 %1$s %3$uk", block_bytes, kib);
+	run("PATH=$PATH:/usr/sbin:/sbin mke2fs -q -F -t ext2 -b %2$u -g 512 -N 192 -m 0 %1$s %3$uk",
+	    block_bytes, kib);
 	disk_bytes = kib * 1024;
 	device.sectors = disk_bytes / SECTOR;
 	disk = realloc(disk, disk_bytes);
@@ -205,7 +208,8 @@ static void check_disk(void)
 {
 	FILE *f = fopen(image_path, "w");
 	CHECK(f && fwrite(disk, 1, disk_bytes, f) == disk_bytes && fclose(f) == 0);
-	run("PATH=$PATH:/usr/sbin:/sbin e2fsck -fn %1$s >%1$s.log 2>&1 || { cat %1$s.log; exit 1; }", 0, 0);
+	run("PATH=$PATH:/usr/sbin:/sbin e2fsck -fn %1$s >%1$s.log 2>&1 || { cat %1$s.log; exit 1; }",
+	    0, 0);
 }
 
 static struct vnode *root;
@@ -231,11 +235,14 @@ static int unmount_disk(void)
 			fs->inodes[i] = ip->hash_next;
 		}
 	for (struct block *b = fs->cache.oldest; b; b = b->newer)
-		CHECK(b->uses == (b == fs->super_block || b->number - fs->super->first_data_block - 1 <
-				  DIV_UP(fs->nr_groups * sizeof(struct ext2_group_desc), fs->block_bytes)));
+		CHECK(b->uses == (b == fs->super_block ||
+				  b->number - fs->super->first_data_block - 1 <
+					  DIV_UP(fs->nr_groups * sizeof(struct ext2_group_desc),
+						 fs->block_bytes)));
 	bcache_drop(&fs->cache);
 	frame_shrinker = NULL;
-	CHECK(!fs->cache.lock.owner && fs->cache.count == 0 && fs->cache.dirty == 0 && objects == 0);
+	CHECK(!fs->cache.lock.owner && fs->cache.count == 0 && fs->cache.dirty == 0 &&
+	      objects == 0);
 	for (pfn_t pfn = 0; pfn < ARENA_FRAMES; pfn++)
 		CHECK(refs[pfn] == 0);
 	root = NULL;
@@ -246,9 +253,9 @@ static int host_setup(void **state)
 {
 	int fd = mkstemp(image_path);
 	(void)state;
-	if (fd < 0 ||
-	    mmap((void *)(uintptr_t)KERNEL_BASE, ARENA_FRAMES * PAGE_SIZE, 3,
-		 HOST_PRIVATE | HOST_ANONYMOUS | HOST_FIXED_NOREPLACE, -1, 0) != (void *)(uintptr_t)KERNEL_BASE)
+	if (fd < 0 || mmap((void *)(uintptr_t)KERNEL_BASE, ARENA_FRAMES * PAGE_SIZE, 3,
+			   HOST_PRIVATE | HOST_ANONYMOUS | HOST_FIXED_NOREPLACE, -1,
+			   0) != (void *)(uintptr_t)KERNEL_BASE)
 		return -1;
 	ASAN_POISON_MEMORY_REGION((void *)(uintptr_t)KERNEL_BASE, ARENA_FRAMES * PAGE_SIZE);
 	alarm(60); /* a hang */

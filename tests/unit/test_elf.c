@@ -28,7 +28,10 @@ static struct file good(void)
 	};
 }
 
-static int parse(const struct file *f, struct elf_image *image) { return elf_parse(f, sizeof(*f), FILE_BYTES, LIMIT, image); }
+static int parse(const struct file *f, struct elf_image *image)
+{
+	return elf_parse(f, sizeof(*f), FILE_BYTES, LIMIT, image);
+}
 
 static void good_file(void **state)
 {
@@ -103,7 +106,8 @@ static void random_changes(void **state)
 			continue;
 		for (unsigned s = 0; s < i.n; s++) {
 			const struct elf_segment *g = &i.segments[s];
-			assert_true(g->start >= USER_BASE && g->bytes > 0 && g->bytes <= LIMIT - g->start);
+			assert_true(g->start >= USER_BASE && g->bytes > 0 &&
+				    g->bytes <= LIMIT - g->start);
 			assert_true(g->file_bytes <= g->bytes && g->offset <= FILE_BYTES);
 			assert_true(g->file_bytes <= FILE_BYTES - g->offset);
 			for (unsigned o = 0; o < s; o++)

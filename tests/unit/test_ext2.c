@@ -55,7 +55,9 @@ static int new_node(bool dir, int parent)
 {
 	for (int n = 0; n < NODES; n++)
 		if (!nodes[n].used) {
-			nodes[n] = (struct node){ .used = true, .dir = dir, .parent = parent, .links = 1 };
+			nodes[n] = (struct node){
+				.used = true, .dir = dir, .parent = parent, .links = 1
+			};
 			nodes[n].data = dir ? NULL : calloc(1, CONTENT);
 			return n;
 		}
@@ -78,7 +80,10 @@ static bool is_empty(int n)
 	return true;
 }
 
-static bool nearly_full(void) { return filesystem.super->free_blocks < 8 || filesystem.super->free_inodes == 0; }
+static bool nearly_full(void)
+{
+	return filesystem.super->free_blocks < 8 || filesystem.super->free_inodes == 0;
+}
 
 /* Whether an operation that the model allows or refuses (want) did that; without room, it may be refused for that. */
 static bool agrees(int got, int want, const char *what)
@@ -110,18 +115,23 @@ static void model_reset(void)
 static void make_entry(int d, int name, unsigned kind) /* 0 file, 1 directory, 2 link */
 {
 	struct vnode *dir = open_node(d), *vn = NULL;
-	int target = kind == 2 ? random_node(below(20) == 0) : -1, want = nodes[d].entries[name] ? -EEXIST : 0, n;
+	int target = kind == 2 ? random_node(below(20) == 0) : -1,
+	    want = nodes[d].entries[name] ? -EEXIST : 0, n;
 	if (kind == 2) {
 		if (target != 0 && nodes[target].links == 0 && !nodes[target].handle) {
 			vnode_put(dir);
 			return;
 		}
 		vn = open_node(target);
-		want = nodes[target].dir ? -EPERM : want ? want : nodes[target].links == 0 ? -ENOENT : 0;
+		want = nodes[target].dir	  ? -EPERM
+		       : want			  ? want
+		       : nodes[target].links == 0 ? -ENOENT
+						  : 0;
 		if (agrees(dir->ops->link(dir, NAME(name), vn), want, "link"))
 			nodes[d].entries[name] = target + 1, nodes[target].links++;
 	} else if ((n = new_node(kind, d)) >= 0) {
-		int got = kind ? dir->ops->mkdir(dir, NAME(name)) : dir->ops->create(dir, NAME(name), &vn);
+		int got = kind ? dir->ops->mkdir(dir, NAME(name))
+			       : dir->ops->create(dir, NAME(name), &vn);
 		if (agrees(got, want, kind ? "mkdir" : "create"))
 			nodes[d].entries[name] = n + 1;
 		else
@@ -275,7 +285,8 @@ static void operation(void)
 
 struct listing { struct dirent_sink sink; int left; bool seen[NAMES]; const struct node *dir; };
 
-static bool emit(struct dirent_sink *sink, const char *name, unsigned length, uint32_t ino, unsigned type)
+static bool emit(struct dirent_sink *sink, const char *name, unsigned length, uint32_t ino,
+		 unsigned type)
 {
 	struct listing *l = container_of(sink, struct listing, sink);
 	(void)ino;

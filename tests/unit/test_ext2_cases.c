@@ -15,7 +15,8 @@ static void take_all(struct vnode *vn, int want)
 		done = vn->ops->write(vn, at, buf, sizeof(buf), false);
 	CHECK(done >= 0 || done == want);
 	uint32_t blocks = inode_of(vn)->disk.blocks;
-	CHECK(vn->ops->write(vn, vn->size + 100000, buf, 1, false) == want && inode_of(vn)->disk.blocks == blocks);
+	CHECK(vn->ops->write(vn, vn->size + 100000, buf, 1, false) == want &&
+	      inode_of(vn)->disk.blocks == blocks);
 }
 
 /* No block left, then no inode left: each operation says so and changes nothing; what is removed makes room. */
@@ -28,7 +29,8 @@ static void test_full(void **state)
 		char name[12];
 		make_disk(block_bytes, 2048);
 		CHECK(mount_disk() == 0);
-		CHECK(root->ops->create(root, "big", 3, &big) == 0 && root->ops->create(root, "late", 4, &vn) == 0);
+		CHECK(root->ops->create(root, "big", 3, &big) == 0 &&
+		      root->ops->create(root, "late", 4, &vn) == 0);
 		take_all(big, -ENOSPC);
 		uint32_t all = filesystem.super->free_blocks;
 		while (filesystem.super->free_blocks == all)
@@ -38,20 +40,24 @@ static void test_full(void **state)
 			      vn->ops->truncate(vn, vn->size + block_bytes - 4) == 0);
 		uint32_t far = (12 + block_bytes / 4) * block_bytes; /* needs three */
 		CHECK(vn->ops->write(vn, far, "more", 4, false) == -ENOSPC);
-		CHECK(filesystem.super->free_blocks == 1 && inode_of(vn)->disk.blocks * 512 == vn->size);
+		CHECK(filesystem.super->free_blocks == 1 &&
+		      inode_of(vn)->disk.blocks * 512 == vn->size);
 		vnode_put(vn);
 		CHECK(filesystem.super->free_blocks < 4); /* what another pointer block would have needed */
 		while (filesystem.super->free_blocks)
-			CHECK(root->ops->mkdir(root, name, (unsigned)sprintf(name, "dir%d", made++)) == 0);
+			CHECK(root->ops->mkdir(root, name,
+					       (unsigned)sprintf(name, "dir%d", made++)) == 0);
 		CHECK(root->ops->mkdir(root, "dir", 3) == -ENOSPC);
 		CHECK(root->ops->lookup(root, "dir", 3, &vn) == -ENOENT);
 		CHECK(big->ops->truncate(big, big->size - 100 * block_bytes) == 0);
 		while (!error) {
-			error = root->ops->create(root, name, (unsigned)sprintf(name, "%d", made++), &vn);
+			error = root->ops->create(root, name, (unsigned)sprintf(name, "%d", made++),
+						  &vn);
 			if (!error)
 				vnode_put(vn);
 		}
-		CHECK(error == -ENOSPC && filesystem.super->free_inodes == 0 && filesystem.super->free_blocks > 0);
+		CHECK(error == -ENOSPC && filesystem.super->free_inodes == 0 &&
+		      filesystem.super->free_blocks > 0);
 		CHECK(root->ops->mkdir(root, "dir", 3) == -ENOSPC);
 		vnode_put(big);
 		CHECK(unmount_disk() == 0);
@@ -68,7 +74,8 @@ static void test_sparse(void **state)
 {
 	(void)state;
 	for (uint32_t block_bytes = 1024; block_bytes <= 4096; block_bytes *= 2) {
-		uint64_t n = block_bytes / 4, borders[] = { 12, 12 + n, 12 + n + n * n, 12 + n + 2 * n * n + n + 1 };
+		uint64_t n = block_bytes / 4,
+			 borders[] = { 12, 12 + n, 12 + n + n * n, 12 + n + 2 * n * n + n + 1 };
 		uint32_t places[ARRAY_SIZE(borders) + 1], count = 0;
 		struct vnode *vn;
 		char buf[4];
@@ -94,8 +101,10 @@ static void test_sparse(void **state)
 				CHECK(vn->ops->read(vn, places[i] - 4, buf, 4, false) == 4 &&
 				      memcmp(buf, "\0\0\0", 4) == 0);
 			}
-			CHECK(vn->ops->truncate(vn, last + 1) == 0 && vn->ops->truncate(vn, last + 4) == 0);
-			CHECK(vn->ops->read(vn, last, buf, 4, false) == 4 && memcmp(buf, "d\0\0", 4) == 0);
+			CHECK(vn->ops->truncate(vn, last + 1) == 0 &&
+			      vn->ops->truncate(vn, last + 4) == 0);
+			CHECK(vn->ops->read(vn, last, buf, 4, false) == 4 &&
+			      memcmp(buf, "d\0\0", 4) == 0);
 			CHECK(vn->ops->truncate(vn, last) == 0);
 			vnode_put(vn);
 			CHECK(unmount_disk() == 0);
@@ -119,7 +128,8 @@ static const char *name_of(unsigned i)
 	return text;
 }
 
-static bool emit(struct dirent_sink *sink, const char *name, unsigned length, uint32_t ino, unsigned type)
+static bool emit(struct dirent_sink *sink, const char *name, unsigned length, uint32_t ino,
+		 unsigned type)
 {
 	struct listing *l = container_of(sink, struct listing, sink);
 	(void)ino, (void)type;
@@ -143,7 +153,8 @@ static void test_list_while_removing(void **state)
 		at_random(s);
 		CHECK(mount_disk() == 0);
 		for (unsigned i = 0; i < ENTRIES; i++) {
-			CHECK(root->ops->create(root, name_of(i), (unsigned)strlen(name_of(i)), &vn) == 0);
+			CHECK(root->ops->create(root, name_of(i), (unsigned)strlen(name_of(i)),
+						&vn) == 0);
 			vnode_put(vn);
 		}
 		for (uint32_t cookie = 0, rounds = 0; cookie < root->size; rounds++) {
@@ -152,14 +163,16 @@ static void test_list_while_removing(void **state)
 			CHECK(root->ops->readdir(root, &cookie, &l.sink) == 0);
 			for (unsigned i = 0; i < ENTRIES; i++) /* also the one to come next */
 				if (!removed[i] && below(8) == 0) {
-					CHECK(root->ops->unlink(root, name_of(i), (unsigned)strlen(name_of(i))) == 0);
+					CHECK(root->ops->unlink(root, name_of(i),
+								(unsigned)strlen(name_of(i))) == 0);
 					removed[i] = true;
 				}
 		}
 		for (unsigned i = 0; i < ENTRIES; i++) {
 			CHECK(l.seen[i] == 1 || (l.seen[i] == 0 && removed[i]));
 			if (!removed[i])
-				CHECK(root->ops->unlink(root, name_of(i), (unsigned)strlen(name_of(i))) == 0);
+				CHECK(root->ops->unlink(root, name_of(i),
+							(unsigned)strlen(name_of(i))) == 0);
 		}
 		CHECK(unmount_disk() == 0);
 	}
@@ -188,8 +201,8 @@ static void test_pointers(void **state)
 		};
 		CHECK(bcache_get(&filesystem.cache, inode_of(vn)->disk.block[12], &b) == 0);
 		for (unsigned i = 0; i < ARRAY_SIZE(bad) * 2; i++) {
-			uint32_t *at = i % 2 ? (uint32_t *)b->data : &inode_of(vn)->disk.block[0], was = *at,
-				 place = i % 2 ? 12 * block_bytes : 0;
+			uint32_t *at = i % 2 ? (uint32_t *)b->data : &inode_of(vn)->disk.block[0],
+				 was = *at, place = i % 2 ? 12 * block_bytes : 0;
 			char buf[4];
 			*at = bad[i / 2];
 			CHECK(vn->ops->read(vn, place, buf, 4, false) == -EUCLEAN);
@@ -214,7 +227,8 @@ static void test_entry_beyond(void **state)
 	(void)state;
 	make_disk(1024, 1024);
 	memset(name, 'n', sizeof(name));
-	CHECK(mount_disk() == 0 && bcache_get(&filesystem.cache, inode_of(root)->disk.block[0], &b) == 0);
+	CHECK(mount_disk() == 0 &&
+	      bcache_get(&filesystem.cache, inode_of(root)->disk.block[0], &b) == 0);
 	while (at + entry_at(b, at)->rec_len < 1024)
 		at += entry_at(b, at)->rec_len;
 	entry_at(b, at)->rec_len = (uint16_t)(1012 - at);
@@ -239,8 +253,10 @@ static void test_tree_in_itself(void **state)
 			log_lines = 0;
 			CHECK(mount_disk() == 0);
 			CHECK(root->ops->create(root, "f", 1, &vn) == 0);
-			uint32_t n = block_bytes / 4, index = MIN(12 + n + (way ? n * n : 0), 400000);
-			CHECK(vn->ops->write(vn, (index + 200) * block_bytes, "data", 4, false) == 4);
+			uint32_t n = block_bytes / 4,
+				 index = MIN(12 + n + (way ? n * n : 0), 400000);
+			CHECK(vn->ops->write(vn, (index + 200) * block_bytes, "data", 4, false) ==
+			      4);
 			uint32_t top = inode_of(vn)->disk.block[14] ? inode_of(vn)->disk.block[14]
 								    : inode_of(vn)->disk.block[13];
 			struct block *b;

@@ -42,7 +42,8 @@ static const char *some_name(void)
 
 #define NAME(text) text, (unsigned)strlen(text)
 
-static bool count_entry(struct dirent_sink *sink, const char *name, unsigned length, uint32_t ino, unsigned type)
+static bool count_entry(struct dirent_sink *sink, const char *name, unsigned length, uint32_t ino,
+			unsigned type)
 {
 	(void)sink, (void)ino, (void)type;
 	for (unsigned i = 0; i < length; i++)
@@ -179,16 +180,19 @@ static char *block_of(char *image, uint32_t number)
 static struct ext2_disk_inode *inode_in(char *image, uint32_t ino)
 {
 	const struct ext2_super *s = super_of(base);
-	uint32_t bytes = 1024u << s->log_block_size, within = (ino - 1) % s->inodes_per_group * s->inode_size;
+	uint32_t bytes = 1024u << s->log_block_size,
+		 within = (ino - 1) % s->inodes_per_group * s->inode_size;
 	const struct ext2_group_desc *d = (void *)block_of(base, s->first_data_block + 1);
-	return (void *)(block_of(image, d[(ino - 1) / s->inodes_per_group].inode_table + within / bytes) +
+	return (void *)(block_of(image,
+				 d[(ino - 1) / s->inodes_per_group].inode_table + within / bytes) +
 			within % bytes);
 }
 
 /* Somewhere in the metadata: its kind first, for all kinds are to have their share. */
 static uint32_t *some_place(void)
 {
-	uint32_t bytes = 1024u << super_of(base)->log_block_size, first = super_of(base)->first_data_block;
+	uint32_t bytes = 1024u << super_of(base)->log_block_size,
+		 first = super_of(base)->first_data_block;
 	uint32_t ino = EXT2_ROOT;
 	while (below(6) && !inode_in(base, ino = 1 + below(super_of(base)->inodes_count))->links)
 		;

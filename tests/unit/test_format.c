@@ -99,14 +99,16 @@ static void make(struct conversion *c, const char *flags, const char *length_and
 		strcpy(precision, ".*");
 	else if (c->precision >= 0)
 		sprintf(precision, c->precision ? ".%d" : ".", c->precision);
-	sprintf(c->f, "<%s%%%s%s%s%s>", below(2) ? "" : "text ", some, width, precision, length_and_letter);
+	sprintf(c->f, "<%s%%%s%s%s%s>", below(2) ? "" : "text ", some, width, precision,
+		length_and_letter);
 }
 
-static void same(const char *f, const char *theirs, int want, const char *ours, int got, size_t size)
+static void same(const char *f, const char *theirs, int want, const char *ours, int got,
+		 size_t size)
 {
 	if (want != got || (size && strcmp(theirs, ours)))
-		fail_msg("seed %u: \"%s\" into %zu bytes gives %d \"%s\", not %d \"%s\"", SEED, f, size, got,
-			 size ? ours : "", want, size ? theirs : "");
+		fail_msg("seed %u: \"%s\" into %zu bytes gives %d \"%s\", not %d \"%s\"", SEED, f,
+			 size, got, size ? ours : "", want, size ? theirs : "");
 }
 
 #define BOTH(f, size, ...) do { \
@@ -165,7 +167,8 @@ static void test_texts(void **state)
 		free(text);
 	}
 	BOTH("%p %20p %-20p|", 100, (void *)4096, (void *)0xC0000000, (void *)&random_state);
-	BOTH("%s %c %-6d|%08X %.3s %lld%%", 100, "several", 'c', -12, 0xBEEFu, "abcdef", (long long)INT64_MIN);
+	BOTH("%s %c %-6d|%08X %.3s %lld%%", 100, "several", 'c', -12, 0xBEEFu, "abcdef",
+	     (long long)INT64_MIN);
 }
 
 /* Texts of any length, and such that %.*s must not read past: no NUL follows. */
@@ -215,7 +218,8 @@ static void test_memory(void **state)
 	char *ours = malloc(BYTES), *theirs = malloc(BYTES);
 	(void)state;
 	for (int round = 0; round < 50000; round++) {
-		uint32_t from = below(BYTES + 1), to = below(BYTES + 1), n = below(BYTES + 1 - MAX(from, to));
+		uint32_t from = below(BYTES + 1), to = below(BYTES + 1),
+			 n = below(BYTES + 1 - MAX(from, to));
 		for (int i = 0; i < BYTES; i++)
 			ours[i] = theirs[i] = (char)random32();
 		memmove(theirs + to, theirs + from, n);
@@ -223,7 +227,8 @@ static void test_memory(void **state)
 		if (memcmp(ours, theirs, BYTES))
 			fail_msg("seed %u: memmove of %u bytes from %u to %u", SEED, n, from, to);
 		ours[below(BYTES)] ^= (char)(1 << below(8)); /* one difference, perhaps not in what is compared */
-		if (sign(our_memcmp(ours + from, theirs + from, n)) != sign(memcmp(ours + from, theirs + from, n)))
+		if (sign(our_memcmp(ours + from, theirs + from, n)) !=
+		    sign(memcmp(ours + from, theirs + from, n)))
 			fail_msg("seed %u: memcmp of %u bytes at %u", SEED, n, from);
 		int byte = (int)random32();
 		memset(theirs + to, byte, n), memcpy(ours, theirs, BYTES);

@@ -57,7 +57,12 @@ static void at_random(uint32_t from)
 
 /* --- the model --- */
 
-static struct thing { char *at; uint32_t bytes, mark, gets; unsigned order; bool object; } live[LIVE];
+static struct thing {
+	char *at;
+	uint32_t bytes, mark, gets;
+	unsigned order;
+	bool object;
+} live[LIVE];
 static uint32_t nr_live, next_mark, frames_owned;
 static uint32_t owner[FRAMES * GRANULES]; /* marks; 0: free */
 
@@ -160,7 +165,8 @@ static void operation(void)
 		if (t && !t->object && t->order == 0)
 			frame_get(virt_to_pfn(t->at)), t->gets++;
 	} else if (what < 75) {
-		CHECK(take_object(below(4) ? below(200) : below(PAGE_SIZE + 1), what & 1) || frames_free() == 0);
+		CHECK(take_object(below(4) ? below(200) : below(PAGE_SIZE + 1), what & 1) ||
+		      frames_free() == 0);
 	} else if (what < 80) {
 		uint32_t before = frames_free();
 		CHECK(take_block(0, true) == (before > FRAME_LOW_WATER));
@@ -177,7 +183,8 @@ static int machine(void **state)
 {
 	(void)state;
 	if (mmap((void *)(uintptr_t)KERNEL_BASE, (size_t)FRAMES * PAGE_SIZE, 3,
-		 HOST_PRIVATE | HOST_ANONYMOUS | HOST_FIXED_NOREPLACE, -1, 0) != (void *)(uintptr_t)KERNEL_BASE)
+		 HOST_PRIVATE | HOST_ANONYMOUS | HOST_FIXED_NOREPLACE, -1,
+		 0) != (void *)(uintptr_t)KERNEL_BASE)
 		return -1;
 	frame_table = calloc(FRAMES, sizeof(*frame_table));
 	for (pfn_t pfn = RESERVED; pfn < FRAMES; pfn++)

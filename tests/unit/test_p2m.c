@@ -149,7 +149,9 @@ static void more_memory_than_pfns(void **state)
 	(void)state;
 	for (uint32_t seed = 0; seed < 3; seed++) {
 		allocate(1000, HIGHEST);
-		assert_int_equal(p2m_build(usable, N(usable), reserved, N(reserved), fixed, N(fixed), (struct p2m_order){ seed > 0, seed }), 0);
+		assert_int_equal(p2m_build(usable, N(usable), reserved, N(reserved), fixed,
+					   N(fixed), (struct p2m_order){ seed > 0, seed }),
+				 0);
 		check_bijection();
 		check_fixed();
 	}
@@ -157,12 +159,15 @@ static void more_memory_than_pfns(void **state)
 
 static void bad_fixed(void **state)
 {
-	static const struct frame_range in_hole = { 170, 180 }, in_reserved = { 8, 9 }, too_high = { 1900, 1901 }, twice = { 1499, 1501 };
+	static const struct frame_range in_hole = { 170, 180 }, in_reserved = { 8, 9 },
+					too_high = { 1900, 1901 }, twice = { 1499, 1501 };
 	const struct frame_range *const bad[] = { &in_hole, &in_reserved, &too_high, &twice };
 	(void)state;
 	for (unsigned i = 0; i < N(bad); i++) {
 		allocate(p2m_count(usable, N(usable), reserved, N(reserved), HIGHEST), HIGHEST);
-		assert_int_equal(p2m_build(usable, N(usable), reserved, N(reserved), bad[i], 1, (struct p2m_order){ 0 }), -EINVAL);
+		assert_int_equal(p2m_build(usable, N(usable), reserved, N(reserved), bad[i], 1,
+					   (struct p2m_order){ 0 }),
+				 -EINVAL);
 	}
 }
 
@@ -180,7 +185,9 @@ static void random_maps(void **state)
 		if (frames == 0)
 			continue;
 		allocate(frames, mfns);
-		assert_int_equal(p2m_build(r, N(r), hole, N(hole), NULL, 0, (struct p2m_order){ round % 2, (uint32_t)round }), 0);
+		assert_int_equal(p2m_build(r, N(r), hole, N(hole), NULL, 0,
+					   (struct p2m_order){ round % 2, (uint32_t)round }),
+				 0);
 		for (pfn_t pfn = 0; pfn < nr_pfns; pfn++) {
 			assert_true(p2m[pfn] < nr_mfns);
 			assert_int_equal(m2p[p2m[pfn]], pfn);

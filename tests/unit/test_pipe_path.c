@@ -87,7 +87,10 @@ size_t strlcpy(char *to, const char *from, size_t size)
 }
 
 static char *const bad = (char *)16;
-int copy_from_user(void *to, const void *from, size_t n) { return from == bad ? -EFAULT : (memcpy(to, from, n), 0); }
+int copy_from_user(void *to, const void *from, size_t n)
+{
+	return from == bad ? -EFAULT : (memcpy(to, from, n), 0);
+}
 static void (*during_copy)(void); /* once */
 int copy_to_user(void *to, const void *from, size_t n)
 {
@@ -104,8 +107,9 @@ static int pipe_setup(void **state)
 {
 	(void)state;
 	alarm(60); /* a lost waking */
-	return mmap((void *)(uintptr_t)KERNEL_BASE, ARENA, 3, HOST_PRIVATE | HOST_ANONYMOUS | HOST_FIXED_NOREPLACE, -1, 0) !=
-	       (void *)(uintptr_t)KERNEL_BASE;
+	return mmap((void *)(uintptr_t)KERNEL_BASE, ARENA, 3,
+		    HOST_PRIVATE | HOST_ANONYMOUS | HOST_FIXED_NOREPLACE, -1,
+		    0) != (void *)(uintptr_t)KERNEL_BASE;
 }
 
 static void test_pipe_ends(void **state)
@@ -154,7 +158,9 @@ static void *writer_main(void *arg)
 	char buf[PIPE_ATOMIC];
 	uint32_t seed = f->seed;
 	for (uint32_t i = 0; i < f->records; i++) {
-		struct record r = { sizeof(r) + (seed = seed * 1103515245 + 12345) % (PIPE_ATOMIC - sizeof(r)), f->writer, i };
+		struct record r = { sizeof(r) + (seed = seed * 1103515245 + 12345) %
+							(PIPE_ATOMIC - sizeof(r)),
+				    f->writer, i };
 		memset(buf, (int)(f->writer + i), r.bytes);
 		memcpy(buf, &r, sizeof(r));
 		if (pipe_write(f->p, buf, r.bytes) != (int)r.bytes)
@@ -185,7 +191,8 @@ static void test_pipe_records(void **state)
 		uint32_t next[WRITERS] = { 0 };
 		for (uint32_t i = 0; i < WRITERS; i++) {
 			flows[i] = (struct flow){ p, i, RECORDS, i + 1 };
-			assert_int_equal(pthread_create(&threads[i], NULL, writer_main, &flows[i]), 0);
+			assert_int_equal(pthread_create(&threads[i], NULL, writer_main, &flows[i]),
+					 0);
 		}
 		for (unsigned n = 0; n < WRITERS * RECORDS; n++) {
 			static char body[PIPE_ATOMIC];
@@ -318,7 +325,10 @@ static int tree_lookup(struct vnode *dir, const char *name, unsigned length, str
 	return -ENOENT;
 }
 
-static void tree_release(struct vnode *vn) { fail_msg("%s lost a reference", container_of(vn, struct node, vn)->name); }
+static void tree_release(struct vnode *vn)
+{
+	fail_msg("%s lost a reference", container_of(vn, struct node, vn)->name);
+}
 static const struct vnode_ops tree_ops = { .lookup = tree_lookup, .release = tree_release };
 
 int ext2_mount(struct blockdev *disk, struct vnode **out)
@@ -327,13 +337,18 @@ int ext2_mount(struct blockdev *disk, struct vnode **out)
 	*out = vnode_get(&tree[0].vn);
 	return 0;
 }
-struct vnode *synth_root(const char *which) { return vnode_get(&tree[strcmp(which, "proc") ? 8 : 6].vn); }
+struct vnode *synth_root(const char *which)
+{
+	return vnode_get(&tree[strcmp(which, "proc") ? 8 : 6].vn);
+}
 
 static int path_setup(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(tree); i++)
-		tree[i].vn = (struct vnode){ .ops = &tree_ops, .refs = 1, .mode = tree[i].dir ? S_IFDIR : S_IFREG };
+		tree[i].vn = (struct vnode){ .ops = &tree_ops,
+					     .refs = 1,
+					     .mode = tree[i].dir ? S_IFDIR : S_IFREG };
 	return vfs_init(NULL);
 }
 

@@ -41,7 +41,8 @@ void *map_machine(uint32_t at, uint32_t bytes, uint32_t flags)
 {
 	(void)flags;
 	CHECK(nr_maps < MAPS_MAX);
-	uint8_t *copy = at == 0 && bytes == LOW_BYTES ? low_copy : (maps[nr_maps++] = malloc(bytes));
+	uint8_t *copy = at == 0 && bytes == LOW_BYTES ? low_copy
+						      : (maps[nr_maps++] = malloc(bytes));
 	uint32_t there = at < MACHINE_BYTES ? MIN(bytes, MACHINE_BYTES - at) : 0;
 	memcpy(copy, machine + (there ? at : 0), there);
 	memset(copy + there, 0xFF, bytes - there);
@@ -67,7 +68,8 @@ static void find(void)
 
 static void put32(uint8_t *p, uint32_t v)
 {
-	p[0] = (uint8_t)v, p[1] = (uint8_t)(v >> 8), p[2] = (uint8_t)(v >> 16), p[3] = (uint8_t)(v >> 24);
+	p[0] = (uint8_t)v, p[1] = (uint8_t)(v >> 8), p[2] = (uint8_t)(v >> 16),
+	p[3] = (uint8_t)(v >> 24);
 }
 static void put16(uint8_t *p, uint32_t v) { p[0] = (uint8_t)v, p[1] = (uint8_t)(v >> 8); }
 
@@ -79,7 +81,13 @@ static void make_sum(uint8_t *p, uint32_t n, uint32_t sum)
 		p[sum] = (uint8_t)(p[sum] - (i == sum ? 0 : p[i]));
 }
 
-enum { RSDT = LOW_BYTES, OTHER = RSDT + 0x100, MADT = RSDT + 0x200, MP = RSDT + 0x1000, EBDA = 0x9FC00 };
+enum {
+	RSDT = LOW_BYTES,
+	OTHER = RSDT + 0x100,
+	MADT = RSDT + 0x200,
+	MP = RSDT + 0x1000,
+	EBDA = 0x9FC00
+};
 
 static uint32_t length; /* of the table in the making */
 static void add(uint32_t table, const uint8_t *bytes, uint32_t n)
@@ -113,8 +121,8 @@ static void make_madt(void)
 	sdt(MADT, "APIC");
 }
 
-static void make_pointer(uint32_t at, const char *signature, uint32_t bytes, uint32_t place, uint32_t table,
-			 uint32_t sum)
+static void make_pointer(uint32_t at, const char *signature, uint32_t bytes, uint32_t place,
+			 uint32_t table, uint32_t sum)
 {
 	memcpy(machine + at, signature, strlen(signature));
 	put32(machine + at + place, table);
@@ -135,7 +143,8 @@ static void make_mp(uint32_t pointer)
 {
 	length = 44;
 	ADD(MP, 0, topology.apic_id[0], 0x14, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-	ADD(MP, 0, (uint8_t)(topology.apic_id[0] + 5), 0x14, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+	ADD(MP, 0, (uint8_t)(topology.apic_id[0] + 5), 0x14, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	    0, 0, 0, 0);
 	ADD(MP, 1, 0, 'I', 'S', 'A', ' ', ' ', ' ');
 	ADD(MP, 2, 2, 0x11, 1, 0, 0x30, 0xC0, 0xFE);
 	ADD(MP, 3, 0, 0xF, 0, 0, 11, 2, 17);
@@ -159,25 +168,31 @@ static void nothing(void)
 
 static void check_plain(void)
 {
-	CHECK(log_lines == 1 && topology.nr_cpus == 1 && topology.lapic == 0xFEE00000 && topology.ioapic == 0xFEC00000);
+	CHECK(log_lines == 1 && topology.nr_cpus == 1 && topology.lapic == 0xFEE00000 &&
+	      topology.ioapic == 0xFEC00000);
 	for (unsigned i = 0; i < 16; i++)
-		CHECK(topology.isa[i].pin == (i ? i : 2) && !topology.isa[i].low && !topology.isa[i].level);
+		CHECK(topology.isa[i].pin == (i ? i : 2) && !topology.isa[i].low &&
+		      !topology.isa[i].level);
 }
 
 static void check_madt(void)
 {
-	CHECK(log_lines == 0 && topology.nr_cpus == 3 && topology.lapic == 0xFEE01000 && topology.ioapic == 0xFEC01000);
+	CHECK(log_lines == 0 && topology.nr_cpus == 3 && topology.lapic == 0xFEE01000 &&
+	      topology.ioapic == 0xFEC01000);
 	CHECK(topology.apic_id[1] == (uint8_t)(topology.apic_id[0] + 2) &&
 	      topology.apic_id[2] == (uint8_t)(topology.apic_id[0] + 3));
-	CHECK(topology.isa[0].pin == 2 && topology.isa[9].pin == 20 && topology.isa[9].low && topology.isa[9].level);
+	CHECK(topology.isa[0].pin == 2 && topology.isa[9].pin == 20 && topology.isa[9].low &&
+	      topology.isa[9].level);
 	CHECK(topology.isa[1].pin == 1 && !topology.isa[1].low && !topology.isa[1].level);
 }
 
 static void check_mp(void)
 {
-	CHECK(log_lines == 0 && topology.nr_cpus == 2 && topology.lapic == 0xFEE02000 && topology.ioapic == 0xFEC03000);
+	CHECK(log_lines == 0 && topology.nr_cpus == 2 && topology.lapic == 0xFEE02000 &&
+	      topology.ioapic == 0xFEC03000);
 	CHECK(topology.apic_id[1] == (uint8_t)(topology.apic_id[0] + 5));
-	CHECK(topology.isa[11].pin == 17 && topology.isa[11].low && topology.isa[11].level && topology.isa[0].pin == 2);
+	CHECK(topology.isa[11].pin == 17 && topology.isa[11].low && topology.isa[11].level &&
+	      topology.isa[0].pin == 2);
 }
 
 static void test_good(void **state)
@@ -227,7 +242,8 @@ static void test_lengths(void **state)
 	}
 	for (uint32_t n = 0; n < 256; n++) { /* of an entry: 0 must not be walked for ever */
 		nothing(), make_acpi(EBDA);
-		machine[MADT + 44 + 1] = (uint8_t)n, make_sum(machine + MADT, get32(machine + MADT + 4), 9), find();
+		machine[MADT + 44 + 1] = (uint8_t)n,
+				    make_sum(machine + MADT, get32(machine + MADT + 4), 9), find();
 		nothing(), make_mp(EBDA);
 		put16(machine + MP + 34, n * 257), make_sum(machine + MP, length, 7), find();
 	}
@@ -268,13 +284,16 @@ static void test_mutated(void **state)
 		for (uint32_t n = 1 + below(6); n > 0; n--) {
 			unsigned p = below(ARRAY_SIZE(parts));
 			uint32_t at = parts[p].at + below(parts[p].bytes ? parts[p].bytes : 140);
-			machine[at] = (uint8_t)(below(3) ? random32() : below(2) ? 0 : machine[at] ^ 1u << below(8));
+			machine[at] = (uint8_t)(below(3)   ? random32()
+						: below(2) ? 0
+							   : machine[at] ^ 1u << below(8));
 		}
 		for (unsigned p = 0; p < ARRAY_SIZE(parts); p++) {
 			uint32_t bytes = parts[p].at == MADT ? get32(machine + MADT + 4)
 					 : parts[p].at == MP ? get16(machine + MP + 4)
 							     : parts[p].bytes;
-			if (below(8) && bytes > parts[p].sum && bytes <= MACHINE_BYTES - parts[p].at)
+			if (below(8) && bytes > parts[p].sum &&
+			    bytes <= MACHINE_BYTES - parts[p].at)
 				make_sum(machine + parts[p].at, bytes, parts[p].sum);
 		}
 		find();

@@ -51,7 +51,10 @@ void vo_batch_end(void) { assert_int_equal(--open_batches, 0); }
 void panic(const char *fmt, ...) { fail_msg("panic: %s", fmt); abort(); }
 uint32_t strtou(const char *s, const char **end) { return (uint32_t)strtoul(s, (char **)end, 0); }
 static void set_pte(pte_t *at, pte_t value) { *at = value; }
-static void set_ptes(pte_t *at, const pte_t *values, unsigned n) { memcpy(at, values, n * sizeof(*at)); }
+static void set_ptes(pte_t *at, const pte_t *values, unsigned n)
+{
+	memcpy(at, values, n * sizeof(*at));
+}
 static void nothing(mfn_t m) { (void)m; }
 static void flush_page(uint32_t a) { (void)a; }
 static void flush_all(void) {}
@@ -110,7 +113,8 @@ static void check(unsigned s)
 		assert_int_equal(!!at, p->mapped && p->prot != PROT_NONE);
 		if (at)
 			assert_int_equal(*at, p->content);
-		assert_int_equal(!!walk(spaces[s].mm, address_of(i), true) && !(p->prot & PROT_WRITE), 0);
+		assert_int_equal(
+			!!walk(spaces[s].mm, address_of(i), true) && !(p->prot & PROT_WRITE), 0);
 	}
 }
 
@@ -119,7 +123,8 @@ static void random_step(unsigned s)
 	struct mm *mm = spaces[s].mm;
 	struct page *pages = spaces[s].pages;
 	unsigned from = (unsigned)rand() % PAGES, n = 1 + (unsigned)rand() % 12, free = 0, i;
-	static const int prots[] = { PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE };
+	static const int prots[] = { PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE,
+				     PROT_READ | PROT_WRITE };
 	int prot = prots[rand() % 4];
 	n = MIN(n, PAGES - from);
 	for (i = from; i < from + n; i++)
@@ -128,11 +133,14 @@ static void random_step(unsigned s)
 	case 0:
 	case 1: { /* map zeros or the file */
 		bool from_file = rand() % 3 == 0;
-		int32_t at = mm_map(mm, address_of(from), n * PAGE_SIZE - (uint32_t)(rand() % 4000), prot, from_file ? &file : NULL, 0,
+		int32_t at = mm_map(mm, address_of(from), n * PAGE_SIZE - (uint32_t)(rand() % 4000),
+				    prot, from_file ? &file : NULL, 0,
 				    MIN(n * PAGE_SIZE, file.size));
 		assert_int_equal(at, free == n ? (int32_t)address_of(from) : -EEXIST);
 		for (i = from; free == n && i < from + n; i++)
-			pages[i] = (struct page){ true, prot, from_file && i - from < 2 ? 0xF00D + i - from : 0 };
+			pages[i] = (struct page){ true, prot,
+						  from_file && i - from < 2 ? 0xF00D + i - from
+									    : 0 };
 		break;
 	}
 	case 2:
@@ -141,7 +149,8 @@ static void random_step(unsigned s)
 			pages[i].mapped = false;
 		break;
 	case 3:
-		assert_int_equal(mm_protect(mm, address_of(from), n * PAGE_SIZE, prot), free ? -ENOMEM : 0);
+		assert_int_equal(mm_protect(mm, address_of(from), n * PAGE_SIZE, prot),
+				 free ? -ENOMEM : 0);
 		for (i = from; !free && i < from + n; i++)
 			pages[i].prot = prot;
 		break;
@@ -169,8 +178,10 @@ static int machine(void **state)
 {
 	(void)state;
 	struct frame_range usable[] = { { 1, 150 }, { 300, 4000 } }, fixed[] = { { 16, 32 } };
-	assert_ptr_equal(mmap((void *)(uintptr_t)KERNEL_BASE, FRAMES * PAGE_SIZE, PROT_READ | PROT_WRITE,
-			      HOST_PRIVATE | HOST_ANONYMOUS | HOST_FIXED_NOREPLACE, -1, 0), (void *)(uintptr_t)KERNEL_BASE);
+	assert_ptr_equal(mmap((void *)(uintptr_t)KERNEL_BASE, FRAMES * PAGE_SIZE,
+			      PROT_READ | PROT_WRITE,
+			      HOST_PRIVATE | HOST_ANONYMOUS | HOST_FIXED_NOREPLACE, -1, 0),
+			 (void *)(uintptr_t)KERNEL_BASE);
 	nr_pfns = FRAMES, nr_mfns = 4000;
 	p2m = calloc(nr_pfns, sizeof(*p2m)), m2p = calloc(nr_mfns, sizeof(*m2p));
 	frame_table = calloc(nr_pfns, sizeof(*frame_table));
@@ -229,7 +240,8 @@ static void bad_arguments(void **state)
 	assert_int_equal(mm_map(mm, 0x1001, 1, PROT_READ, NULL, 0, 0), -EINVAL);
 	assert_int_equal(mm_map(mm, 0x1000, 1, 8, NULL, 0, 0), -EINVAL);
 	assert_int_equal(mm_map(mm, USER_END, 1, PROT_READ, NULL, 0, 0), -EINVAL);
-	assert_int_equal(mm_map(mm, USER_END - PAGE_SIZE, PAGE_SIZE + 1, PROT_READ, NULL, 0, 0), -EINVAL);
+	assert_int_equal(mm_map(mm, USER_END - PAGE_SIZE, PAGE_SIZE + 1, PROT_READ, NULL, 0, 0),
+			 -EINVAL);
 	assert_int_equal(mm_map(mm, 0, 0xFFFFFFFF, PROT_READ, NULL, 0, 0), -ENOMEM);
 	assert_int_equal(mm_map(mm, VMM_BASE, PAGE_SIZE, PROT_READ, NULL, 0, 0), -EINVAL);
 	assert_int_equal(mm_unmap(mm, 0, PAGE_SIZE), -EINVAL);

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* Attacks by traps: stacks, events, FPU, debug traps (rules 23, 25 to 30); part of attacks.S. */
+	/* 13, 23: exits while the stack, from EBX, is bad */
+attack stack_privileged
+	movl %ebx, %esp
+	hlt
+attack stack_emulated
+	movl %ebx, %esp
+	clts
+	hlt
+attack stack_fault
+	movl %ebx, %esp
+	movl 0, %eax
+attack stack_divide
+	movl %ebx, %esp
+	xorl %edx, %edx
+	divl %edx
+attack stack_undefined
+	movl %ebx, %esp
+	ud2
+
+	/*
+	 * 25, 30: EDI is the address of the virtual IF, ESI that of the pending events. Wait with
+	 * the virtual IF 0 until an event is pending; enable events, by STI or as the kernel does;
+	 * spin.
+	 */
+attack wait_pending
+	movl $0, (%edi)
+	int $HYPERCALL_VECTOR /* HC_SEND, or one that does nothing */
+1:	testl $(1 << EVENT_TIMER | 1 << EVENT_RESCHED), (%esi)
+	jz 1b
+	done
+attack enable_sti
+	sti
+	done
+attack enable_hypercall
+	movl $EFLAGS_IF, (%edi)
+	int $HYPERCALL_VECTOR
+	done
+attack spin
+	jmp attack_spin
+
+	/* 26: use the FPU; EBX is the address of a writable word */
+attack fpu
+	fnstcw (%ebx)
+	fninit
+	done
+	/* 27: single step through the hypercall's gate; ICEBP */
+attack step_hypercall
+	pushl $(EFLAGS_TF | EFLAGS_FIXED)
+	popfl
+	int $HYPERCALL_VECTOR
+attack step_hypercall_1
+	nop
+attack step_hypercall_2
+	done
+attack icebp
+	.byte 0xF1
+attack icebp_end
+	done
+	/*
+	 * 29: MOV SS delays the single-step trap by one instruction, here INT: the trap would come
+	 * at the first instruction of the gate's handler (XSA-260, CVE-2018-8897).
+	 */
+attack step_mov_ss
+	movl %ss, %ebx
+	pushl $(EFLAGS_TF | EFLAGS_FIXED)
+	popfl
+	movl %ebx, %ss
+	int $HYPERCALL_VECTOR
+	nop
+	done
+	/*
+	 * 28: in ring 0, before the VMM is attached: set a breakpoint at ECX, with DR7 from EBX,
+	 * and go on at EDX.
+	 */
+attack set_breakpoint
+	movl %ecx, %dr0
+	movl %ebx, %dr7
+	jmp *%edx

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a submission can be: every form in which students hand in is graded, and what is hostile or
+ * damaged is refused as a whole; only the lab's files arrive.
+ */
+#include "grading.h"
+
+/* The reference gets points in each of these forms. */
+static void forms(const struct test *t)
+{
+	static const char *const commands[] = {
+		"tar -C %s -cf %s .",
+		"tar -C %s/.. -czf %s reference",
+		"tar -C %s -cJf %s .",
+		"tar -C %s/.. --zstd -cf %s reference",
+		"cd %s && zip -qr %s.zip . && mv %s.zip %s",
+		"cd %s/.. && zip -qr %s.zip reference && mv %s.zip %s",
+		"cd %s/.. && cp -r reference M\u00fcller && python3 -m zipfile -c %s M\u00fcller",
+	};
+	const char *dir = reference("reference"), *file = work_path("submission");
+	(void)t;
+	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED,
+		     "a directory");
+	CHECK(score() > 0, "the reference in a directory gets no points:\n%s", said);
+	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		char *command;
+		if (asprintf(&command, commands[i], dir, file, file, file) < 0)
+			give_up(BROKEN, "no memory");
+		shell_must(20, "%s", command);
+		check_status(run_grade("--submission %s --only %s", file, one_check()), GRADED,
+			     command);
+		CHECK(score() > 0, "%s: no points:\n%s", command, said);
+	}
+}
+
+#define P2M "kernel/mm/p2m.c"
+/* Commands that make a bad submission, and words of the message that refuses it. */
+static const struct { const char *command, *message; } bad_archives[] = {
+	{ "cp -r good bad && tar -P -cf %s good $PWD/good/" P2M, "outside of itself" },
+	{ "mkdir -p d && cd d && tar -P -cf %s ../good/" P2M, "outside of itself" },
+	{ "cp -r good link && ln -sf /etc/passwd link/" P2M " && tar -cf %s link", "link" },
+	{ "cp -r good hard && ln -f hard/kernel/mm/vm.c hard/" P2M
+	  " && tar --sort=name -cf %s hard", "link" },
+	{ "cp -r good fifo && rm fifo/" P2M " && mkfifo fifo/" P2M " && tar -cf %s fifo",
+	  "device" },
+	{ "cp -r good bomb && truncate -s 300M bomb/zeros && tar -czf %s bomb",
+	  "unpacks to more than" },
+	{ "cp -r good big && head -c 400000 /dev/zero >>big/" P2M " && tar -cf %s big",
+	  "more than 256 KiB" },
+	{ "cp -r good twice && tar -cf %s good twice", "more than once" },
+	{ "tar -czf - good | head -c 3000 >%s", "damaged" },
+	{ "tar -cf - good | head -c 30000 >%s", "damaged" },
+	{ "zip -qr z.zip good && head -c 9000 z.zip >%s", "damaged" },
+	{ "head -c 5000 /dev/urandom >%s", "tar" },
+	{ ": >%s", "" },
+	{ "cp -r good linked && ln -sf /etc/passwd linked/" P2M
+	  " && rm -f %s && ln -s linked %s", "link" },
+	{ "mkdir moved && mv linked/kernel moved/ && ln -sfn moved/kernel linked/kernel"
+	  " && rm -f %s && ln -s linked %s", "link" },
+};
+
+/* Each is refused as a whole, with a message, and has no score. */
+static void archives(const struct test *t)
+{
+	const char *file = work_path("submission");
+	(void)t;
+	reference("good");
+	for (unsigned i = 0; i < sizeof(bad_archives) / sizeof(bad_archives[0]); i++) {
+		char *command;
+		if (asprintf(&command, bad_archives[i].command, file, file) < 0)
+			give_up(BROKEN, "no memory");
+		shell_must(30, "cd %s && { %s; }", work_dir, command);
+		check_status(run_grade("--submission %s --only %s", file, one_check()), REFUSED,
+			     command);
+		check_said("refused: ");
+		check_said(bad_archives[i].message);
+		CHECK(score() == -1, "%s: it has a score", command);
+	}
+}
+
+/* Files that are not the lab's do not arrive: these would break the build, or give points. */
+static void whitelist(const struct test *t)
+{
+	const char *dir = reference("more");
+	(void)t;
+	shell_must(10, "cd %s && mkdir -p kernel/boot labs/" LAB " grader tools && "
+		       "echo '#error arrived' >kernel/boot/main.c && "
+		       "printf 'all:\\n\\tfalse\\n' >Makefile && echo exit 1 >tools/ksyms && "
+		       "echo '#error' >labs/" LAB "/checks.c", dir);
+	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED,
+		     "more files than wanted");
+	CHECK(score() > 0, "a file arrived that is not the lab's:\n%s", said);
+	shell_must(10, "rm %s/" P2M, dir);
+	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED,
+		     "a file is missing");
+	check_said(P2M " is not in the submission");
+	check_said("empty exercise");
+}
+
+/* Only the checks that are asked for count; the page names the exercise of each. */
+static void some_checks(const struct test *t)
+{
+	const char *dir = reference("some"), *page = work_path("some.html");
+	(void)t;
+	check_status(run_grade("--submission %s --only 'walk, identity' --html %s", dir, page),
+		     GRADED, "two checks");
+	CHECK(json_array_size(json_object_get(report(), "tests")) == 2 && score() == 12 &&
+	      score() == max_score(), "walk and identity give %d of %d points:\n%s", score(),
+	      max_score(), said);
+	check_said("12 of 12 points");
+	shell_must(10, "grep 'identity:.*exercise 1<' %s && grep 'walk:.*exercise 3<' %s", page,
+		   page);
+	check_status(run_grade("--submission %s --only 'identity wlak'", dir), REFUSED,
+		     "a name that is none");
+	check_said("has no check wlak;");
+	check_status(run_grade("--submission %s --only ', '", dir), REFUSED, "no name");
+}
+
+const struct test grader_submission_tests[] = {
+	{ .name = "grader-forms", .run = forms, .seconds = 120 },
+	{ .name = "grader-archives", .run = archives, .seconds = 120 },
+	{ .name = "grader-whitelist", .run = whitelist, .seconds = 60 },
+	{ .name = "grader-some-checks", .run = some_checks, .seconds = 120 },
+	{ 0 },
+};

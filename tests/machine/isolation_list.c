@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The list of the isolation tests: each names the groups of attacks that one machine must survive.
+ * The numbers in the names are those of the rules in docs/isolation.md.
+ */
+#include "isolation.h"
+
+static const struct { const char *name; part *run; } parts[] = {
+#define PART(f) { #f, f }
+	PART(privileged), PART(flags), PART(ports), PART(interrupts), PART(selectors),
+	PART(sysenter), PART(nulls), PART(null_accesses), PART(limits), PART(user_limits),
+	PART(debug_traps), PART(icebp), PART(fpu), PART(events), PART(arguments),
+	PART(references), PART(frame_numbers), PART(entry_bits), PART(directories), PART(stale),
+	PART(stale_global), PART(access_matrix), PART(random_references),
+	PART(random_references_soak), PART(fuzz_calls), PART(fuzz_calls_soak),
+};
+
+static part *part_of(const char *name)
+{
+	for (unsigned i = 0; i < COUNT(parts); i++)
+		if (strcmp(parts[i].name, name) == 0)
+			return parts[i].run;
+	give_up(BROKEN, "no part %s", name);
+}
+
+/* text: parts that share a machine, which must survive them. */
+static void survive(const struct test *t)
+{
+	struct victim *v = victim_start(&t->machine);
+	char *text = strdup(t->text), *rest = text;
+	for (char *name; (name = strsep(&rest, " "));) {
+		part_of(name)(v);
+		check_victim(v);
+	}
+	victim_end(v);
+}
+
+/*
+ * Random hypercalls change what the kernel needs (ticks, masks, devices) and show programs what
+ * they should not see, so the kernel cannot go on. Only the CPU's invariants are checked here, the
+ * frame table by the part itself.
+ */
+static void fuzz(const struct test *t)
+{
+	struct victim *v = victim_start(&t->machine);
+	struct cpu_state cpus[CPUS_MAX];
+	part_of(t->text)(v);
+	machine_state(v->m, cpus);
+	check_cpu_virtual(v->m, 0, &cpus[0]);
+	machine_quit(v->m);
+}
+
+#define ROW(n, f, s, words, ...) \
+	{ .name = "isolation-" n, .run = f, .seconds = s, .text = words, __VA_ARGS__ }
+#define SURVIVE(n, parts) ROW(n, survive, 120, parts, )
+#define BOCHS(n, parts) ROW(n "-bochs", survive, 200, parts, .machine = { .bochs = true })
+#define STOPPED(n, first, count, ...) \
+	ROW(n, stopped, 200, count, .number = first, .machine = { __VA_ARGS__ })
+const struct test isolation_tests[] = {
+	SURVIVE("01-privileged", "privileged"),
+	SURVIVE("02-03-12-flags", "flags"),
+	SURVIVE("04-ports", "ports"),
+	SURVIVE("05-interrupts", "interrupts"),
+	SURVIVE("06-07-selectors", "selectors"),
+	SURVIVE("08-09-limits", "limits"),
+	SURVIVE("08-programs", "user_limits"),
+	SURVIVE("10-nulls", "nulls"),
+	SURVIVE("10-null-accesses", "null_accesses"),
+	SURVIVE("11-sysenter", "sysenter"),
+	STOPPED("13-stores", 0, "8", 0),
+	SURVIVE("14-17-references", "references"),
+	SURVIVE("16-stale", "stale"),
+	SURVIVE("17-directories", "directories"),
+	SURVIVE("18-random", "random_references"),
+	SURVIVE("19-frame-numbers", "frame_numbers"),
+	SURVIVE("20-entry-bits", "entry_bits"),
+	SURVIVE("21-stale-global", "stale_global"),
+	SURVIVE("22-access-matrix", "access_matrix"),
+	STOPPED("23-stacks", 8, "11", 0),
+	ROW("24-entry-stack", bad_entry_stack, 60, NULL, ),
+	SURVIVE("25-30-events", "events"),
+	SURVIVE("26-fpu", "fpu"),
+	SURVIVE("27-29-debug-traps", "debug_traps"),
+	SURVIVE("27-icebp", "icebp"),
+	ROW("28-old-breakpoint", old_breakpoint, 60, NULL, ),
+	ROW("31-fuzz", fuzz, 120, "fuzz_calls", ),
+	SURVIVE("32-36-arguments", "arguments"),
+	ROW("14-22-shuffle", survive, 120, "references stale directories access_matrix",
+	    .machine = { .p2m = "shuffle:4" }),
+	BOCHS("01-12", "privileged flags selectors sysenter nulls null_accesses"),
+	BOCHS("05-interrupts", "interrupts"),
+	BOCHS("08-09-limits", "limits user_limits"),
+	BOCHS("14-22-memory", "references stale stale_global directories access_matrix"),
+	BOCHS("25-30-events", "events fpu debug_traps icebp"),
+	STOPPED("13-stores-bochs", 0, "2", .bochs = true),
+	STOPPED("23-stacks-bochs", 16, "3", .bochs = true),
+	{ 0 },
+};
+
+const struct test isolation_soak_tests[] = {
+	{ .name = "soak-isolation-18-random", .run = survive, .seconds = 3600,
+	  .text = "random_references_soak" },
+	{ .name = "soak-isolation-31-fuzz", .run = fuzz, .seconds = 3600,
+	  .text = "fuzz_calls_soak" },
+	{ 0 },
+};
