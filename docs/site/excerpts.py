@@ -15,13 +15,14 @@ from docutils.parsers.rst import Directive
 from sphinx.directives.code import container_wrapper
 
 MARKER = re.compile(r"\bLAB \d+ TODO \d+ (BEGIN|END)\b")
+ATTRIBUTE = r"(?:__attribute__\(\(\w+\)\) )?"
 
 
 def definition(lines, name):
     """Index of the first line of name's definition; None if there is none."""
     word = re.escape(name)
     patterns = [
-        rf"[a-z][\w\s*]*\b{word}\(.*(?<!;)$",          # function; not a declaration
+        rf"[a-z][\w\s*]*{ATTRIBUTE}\b{word}\(.*(?<!;)$",  # function; not a declaration
         rf"(?:[\w\s]+ )?{word}(?:\[\w*\])? = \{{$",    # table
         rf"(?:typedef )?(?:struct|enum|union) {word} \{{",  # type
         rf"{word}:",                                   # assembly label
