@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# How Sphinx makes the handbook: pages are the Markdown files of docs/ and the labs' handouts, with the project's root as
-# their root, so that links are the same on the site and in the sources.
+# How Sphinx makes the handbook. Its pages are the Markdown files of docs/ and the labs' handouts.
+# Their root is the project's root, so a link works on the site and in the sources.
 import pathlib
 import sys
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-# Excerpts of the sources for the handbook, taken when it is built, so that they cannot drift. In a page
+# Excerpts of the sources for the handbook. They are taken when the handbook is built, so they are
+# always those of the sources. In a page
 #
 #     ```{source} kernel/switch/switch.c lead undo
 #     ```
 #
-# shows these functions, types, tables or assembly labels, each with the comment above it, under its file and line. A name that
-# is not there any more is an error.
+# shows these functions, types, tables or assembly labels. Each has its file and line as caption,
+# and the comment above it. A name that the file does not define is an error.
 import pathlib
 import re
 
@@ -14,13 +15,14 @@ from docutils.parsers.rst import Directive
 from sphinx.directives.code import container_wrapper
 
 MARKER = re.compile(r"\bLAB \d+ TODO \d+ (BEGIN|END)\b")
+ATTRIBUTE = r"(?:__attribute__\(\(\w+\)\) )?"
 
 
 def definition(lines, name):
     """Index of the first line of name's definition; None if there is none."""
     word = re.escape(name)
     patterns = [
-        rf"[a-z][\w\s*]*\b{word}\(.*(?<!;)$",          # function; not a declaration
+        rf"[a-z][\w\s*]*{ATTRIBUTE}\b{word}\(.*(?<!;)$",  # function; not a declaration
         rf"(?:[\w\s]+ )?{word}(?:\[\w*\])? = \{{$",    # table
         rf"(?:typedef )?(?:struct|enum|union) {word} \{{",  # type
         rf"{word}:",                                   # assembly label
@@ -35,7 +37,7 @@ def definition(lines, name):
 
 
 def comment_above(lines, i, assembly):
-    """Where the comment directly above line i begins; i if there is none."""
+    """The line where the comment directly above line i begins; i if there is none."""
     while assembly and re.match(r"\s*\.(globl|section|text|align)\b", lines[i - 1]):
         i -= 1
     if i and lines[i - 1].rstrip().endswith("*/"):
@@ -46,8 +48,8 @@ def comment_above(lines, i, assembly):
 
 
 def end_of(lines, i, assembly):
-    """Index behind the last line of what begins at line i."""
-    if assembly:  # up to an empty line that no local label follows
+    """The line after the last one of the definition that begins at line i."""
+    if assembly:  # up to an empty line, unless a local label follows it
         while i < len(lines) - 1 and (lines[i].strip() or re.match(r"\d:", lines[i + 1])):
             i += 1
         return i
@@ -75,16 +77,18 @@ class Source(Directive):
             lines = path.read_text().split("\n")
         except OSError as e:
             raise self.error(f"{self.arguments[0]}: {e.strerror}")
-        return [self.excerpt(lines, path.suffix, name) for name in self.arguments[1:]]
+        names = self.arguments[1:]
+        return [self.excerpt(lines, path.suffix, name) for name in names]
 
     def excerpt(self, lines, suffix, name):
         file, assembly = self.arguments[0], suffix == ".S"
         at = definition(lines, name)
         if at is None:
             raise self.error(f"{file} has no {name}")
-        first, behind = comment_above(lines, at, assembly), end_of(lines, at, assembly)
-        text = [line for line in lines[first:behind] if not MARKER.search(line)]
-        block = nodes.literal_block("\n".join(text), "\n".join(text), language="gas" if assembly else "c", force=True)
+        first, end = comment_above(lines, at, assembly), end_of(lines, at, assembly)
+        text = "\n".join(line for line in lines[first:end] if not MARKER.search(line))
+        language = "gas" if assembly else "c"
+        block = nodes.literal_block(text, text, language=language, force=True)
         return container_wrapper(self, block, f"{file}:{at + 1}  {name}")
 
 

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT
-# Debian builds the theme furo without the bundler of its authors. What that leaves undone is done here, in the finished site, which is
-# read from files: one script instead of modules (browsers load these from servers only), normalize.css beside it, and the dark colours for
-# a system that asks for them.
+# Completes the theme furo in the finished site. Debian builds furo without its authors' bundler,
+# and the site is read from files, not from a server. So three things are added here:
+#   * one script instead of modules, which browsers load from servers only;
+#   * normalize.css, which the style sheet would fetch from an absolute address;
+#   * the dark colours for a system that asks for them.
 import pathlib
 import re
 
 IMPORT_SCRIPT = 'import Gumshoe from "./gumshoe-patched.js";'
 IMPORT_STYLE = "@import url(/javascript/normalize.css/normalize.css);"
+NORMALIZE = pathlib.Path("/usr/share/javascript/normalize.css/normalize.css")
+DARK = '@media screen and (prefers-color-scheme: dark) { body[data-theme="auto"] %s }\n'
 
 
 def finished(app, error):
@@ -14,10 +18,11 @@ def finished(app, error):
     script, style = static / "scripts/furo.js", static / "styles/furo.css"
     if error or IMPORT_SCRIPT not in script.read_text():
         return
-    script.write_text((static / "scripts/gumshoe-patched.js").read_text() + script.read_text().replace(IMPORT_SCRIPT, ""))
-    text = style.read_text().replace(IMPORT_STYLE, pathlib.Path("/usr/share/javascript/normalize.css/normalize.css").read_text())
+    gumshoe = (static / "scripts/gumshoe-patched.js").read_text()
+    script.write_text(gumshoe + script.read_text().replace(IMPORT_SCRIPT, ""))
+    text = style.read_text().replace(IMPORT_STYLE, NORMALIZE.read_text())
     dark = re.search(r'body\[data-theme="dark"\] (\{[^}]*\})', text).group(1)
-    style.write_text(text + '@media screen and (prefers-color-scheme: dark) { body[data-theme="auto"] %s }\n' % dark)
+    style.write_text(text + DARK % dark)
 
 
 def setup(app):
