@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What only the shell itself can do: its directory, its end, its variables, its children. */
+/* Commands that change the shell itself: its directory, its variables, its end; and help. */
 #include "sh.h"
 
 static const char help[] =
