@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Commands that change the shell itself: its directory, its variables, its end; and help. */
+/* The built-in commands: the shell's own directory, variables, children, history, help and end. */
 #include "sh.h"
 
 static const char help[] =
