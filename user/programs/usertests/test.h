@@ -35,8 +35,6 @@ extern int big; /* -big: full sizes */
 void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 void skip(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
-#define STRING2(x) #x
-#define STRING(x) STRING2(x)
 #define check(cond) do { if (!(cond)) fail("%s:%d: %s", __FILE_NAME__, __LINE__, #cond); } while (0)
 /* For results of system calls: both values are reported. */
 #define check_is(expr, wanted)                                                            \
