@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading line by line, and directories entry by entry. */
+/* Reading a file line by line, and a directory entry by entry. */
 #include "user.h"
 
 int read_line(struct reader *r, char *line, uint32_t size)

@@ -25,7 +25,10 @@ void exit(int code)
 	sys_exit(error && !code ? 1 : code);
 }
 
-int on_fault(void (*handler)(struct fault_context *)) { return sys_on_fault(handler, fault_restorer); }
+int on_fault(void (*handler)(struct fault_context *))
+{
+	return sys_on_fault(handler, fault_restorer);
+}
 
 int write_all(int fd, const void *buf, uint32_t bytes)
 {
@@ -75,7 +78,10 @@ int dprintf(int fd, const char *format, ...)
 	return error ? error : n;
 }
 
-void complain(const char *what, int error) { dprintf(2, "%s: %s: %s\n", program_name, what, strerror(error)); }
+void complain(const char *what, int error)
+{
+	dprintf(2, "%s: %s: %s\n", program_name, what, strerror(error));
+}
 
 void usage(const char *text, bool wanted)
 {
@@ -97,18 +103,24 @@ const char *last_part(const char *path)
 const char *strerror(int error)
 {
 	static const struct { int error; const char *text; } texts[] = {
-		{ EPERM, "operation not permitted" }, { ENOENT, "no such file or directory" }, { ESRCH, "no such process" },
-		{ EINTR, "interrupted" }, { EIO, "input/output error" }, { E2BIG, "arguments too long" },
-		{ ENOEXEC, "not a program" }, { EBADF, "bad file descriptor" }, { ECHILD, "no child process" },
-		{ EAGAIN, "no more processes" }, { ENOMEM, "out of memory" }, { EACCES, "permission denied" },
-		{ EFAULT, "bad address" }, { EBUSY, "in use" }, { EEXIST, "exists already" }, { EXDEV, "on another file system" },
-		{ ENODEV, "no such device" }, { ENOTDIR, "not a directory" }, { EISDIR, "is a directory" },
-		{ EINVAL, "invalid argument" }, { ENFILE, "too many open files" }, { EMFILE, "too many open files" },
-		{ ENOTTY, "not a terminal" }, { EFBIG, "file too large" }, { ENOSPC, "no space left on the disk" },
-		{ ESPIPE, "cannot seek" }, { EROFS, "read-only file system" }, { EMLINK, "too many links" },
-		{ EPIPE, "nobody reads the pipe" }, { ERANGE, "result too large" }, { ENAMETOOLONG, "name too long" },
-		{ ENOSYS, "no such system call" }, { ENOTEMPTY, "directory not empty" }, { ELOOP, "too many links in path" },
-		{ ETIMEDOUT, "timed out" }, { EUCLEAN, "file system damaged" },
+		{ EPERM, "operation not permitted" }, { ENOENT, "no such file or directory" },
+		{ ESRCH, "no such process" }, { EINTR, "interrupted" },
+		{ EIO, "input/output error" }, { E2BIG, "arguments too long" },
+		{ ENOEXEC, "not a program" }, { EBADF, "bad file descriptor" },
+		{ ECHILD, "no child process" }, { EAGAIN, "no more processes" },
+		{ ENOMEM, "out of memory" }, { EACCES, "permission denied" },
+		{ EFAULT, "bad address" }, { EBUSY, "in use" }, { EEXIST, "exists already" },
+		{ EXDEV, "on another file system" }, { ENODEV, "no such device" },
+		{ ENOTDIR, "not a directory" }, { EISDIR, "is a directory" },
+		{ EINVAL, "invalid argument" }, { ENFILE, "too many open files" },
+		{ EMFILE, "too many open files" }, { ENOTTY, "not a terminal" },
+		{ EFBIG, "file too large" }, { ENOSPC, "no space left on the disk" },
+		{ ESPIPE, "cannot seek" }, { EROFS, "read-only file system" },
+		{ EMLINK, "too many links" }, { EPIPE, "nobody reads the pipe" },
+		{ ERANGE, "result too large" }, { ENAMETOOLONG, "name too long" },
+		{ ENOSYS, "no such system call" }, { ENOTEMPTY, "directory not empty" },
+		{ ELOOP, "too many links in path" }, { ETIMEDOUT, "timed out" },
+		{ EUCLEAN, "file system damaged" },
 	};
 	for (uint32_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if (texts[i].error == error || texts[i].error == -error)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * malloc: blocks in power-of-two classes, cut from 64 KiB pieces of anonymous memory; larger ones are mappings of their
- * own. The word before a block tells its class, or its size.
+ * malloc: a block belongs to a power-of-two class and is cut from a 64 KiB piece of anonymous
+ * memory; a block above 16 KiB is a mapping of its own. The head before a block holds its size.
  */
 #include "user.h"
 
 enum { MIN_SHIFT = 5, MAX_SHIFT = 14, CHUNK = 65536, HEAD = 16 };
 
-struct head { uint32_t size, pad[3]; }; /* size of all, head included */
+struct head { uint32_t size, pad[3]; }; /* size: of the block, head included */
 
 static struct free_block { struct free_block *next; } *free_lists[MAX_SHIFT + 1];
 static char *chunk;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a program begins, and its way into the kernel: one stub a system call, made from syscalls.def. C passes
- * arguments on the stack, the kernel wants them in EBX, ECX, EDX, ESI, EDI.
+ * Where a program begins, and how it enters the kernel: by one stub for each system call,
+ * generated from syscalls.def. C passes arguments on the stack; the kernel wants them in EBX, ECX,
+ * EDX, ESI and EDI.
  */
 #include "abi.h"
 
@@ -59,7 +60,7 @@ _start:
 #define SYSCALL(number, name, arguments) stub number, name, arguments;
 #include "syscalls.def"
 
-	/* What a fault handler returns to: ESP points to its argument, the context. */
+	/* A fault handler returns to here. ESP points to the handler's argument, the context. */
 	.section .text.fault_restorer, "ax"
 	.globl fault_restorer
 fault_restorer:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The programs' library: everything that a program includes. System calls return what the kernel returns, negative errno
- * values on error; there is no errno variable.
+ * The programs' library: the one header that a program includes. A system call returns what the
+ * kernel returns: a result, or a negative errno value. There is no errno variable.
  */
 #ifndef USER_H
 #define USER_H
@@ -12,8 +12,8 @@
 #include <stdint.h>
 #include "abi.h"
 
-/* --- system calls: contracts in syscalls.def --- */
-void exit(int code) __attribute__((noreturn)); /* prints what printf holds first */
+/* --- system calls: their contracts are in syscalls.def --- */
+void exit(int code) __attribute__((noreturn)); /* after a flush() */
 int fork(void);
 int read(int fd, void *buf, uint32_t bytes);
 int write(int fd, const void *buf, uint32_t bytes);
@@ -38,7 +38,7 @@ int stat(const char *path, struct stat *st);
 int fstat(int fd, struct stat *st);
 int getdents(int fd, void *buf, uint32_t bytes);
 int getcwd(char *buf, uint32_t bytes);
-void *mmap(void *address, uint32_t bytes, int prot, int fd, uint32_t offset); /* is_error() tells errors */
+void *mmap(void *address, uint32_t bytes, int prot, int fd, uint32_t offset);
 int munmap(void *address, uint32_t bytes);
 int mprotect(void *address, uint32_t bytes, int prot);
 int sleep(uint32_t ms);
@@ -53,9 +53,10 @@ int sync(void);
 int shutdown(int status);
 int ftruncate(int fd, uint32_t bytes);
 
+/* Whether a result of mmap() is an error. */
 static inline bool is_error(const void *result) { return (uint32_t)result > (uint32_t)-4096; }
 
-/* --- text and memory: the kernel's own (kernel/lib), as in C11 --- */
+/* --- text and memory, from lib/, which kernel and VMM use, too --- */
 void *memcpy(void *to, const void *from, size_t bytes);
 void *memmove(void *to, const void *from, size_t bytes);
 void *memset(void *to, int byte, size_t bytes);
@@ -72,39 +73,54 @@ int snprintf(char *buf, size_t size, const char *format, ...) __attribute__((for
 
 /* --- library --- */
 char *strstr(const char *s, const char *part);
-const char *strerror(int error); /* of a negative errno value, or a positive one */
-/* Print to standard output, written at each newline's end, when the buffer is full, and at exit. 0, or the write's error. */
+const char *strerror(int error); /* of an errno value, negative or positive */
+/*
+ * printf - print to standard output, through a buffer. The buffer is written when a text ends with
+ * a newline, when it is full, and at exit. A text is cut off after 1023 bytes.
+ * Result: 0, or the error of the write.
+ */
 int printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Write what printf() has buffered. Result: 0, or the error, which is also reported. */
 int flush(void);
-/* Print to a descriptor at once. Result: bytes written or an error. */
+/* Print to a descriptor at once, at most 1023 bytes. Result: bytes written, or an error. */
 int dprintf(int fd, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Write everything. 0, or the error. */
+/* Write all the bytes, by several calls if need be. Result: 0, or the error. */
 int write_all(int fd, const void *buf, uint32_t bytes);
-/* "program: what: reason" to standard error; error is a negative errno value. program_name is argv[0]'s last part. */
-extern const char *program_name;
+extern const char *program_name; /* the last part of argv[0] */
+/* Print "program: what: reason" to standard error. error: an errno value, for the reason. */
 void complain(const char *what, int error);
-/* Print the usage text to standard error, or to standard output for --help, and exit with 2 or 0. */
+/*
+ * usage - print how the program is called, and exit.
+ * wanted (by --help): to standard output, with status 0; else to standard error, with status 2.
+ */
 void usage(const char *text, bool wanted) __attribute__((noreturn));
 /* Whether argv[1] is --help. */
 bool help_wanted(int argc, char **argv);
 /* The path from its last name on: "c/" of "a/b/c/". */
 const char *last_part(const char *path);
 
-/* Memory: NULL if it is out. free(NULL) is allowed. */
+/* Memory. malloc and strdup: NULL if memory is out. free(NULL) is allowed. */
 void *malloc(size_t bytes);
 void free(void *p);
 char *strdup(const char *s);
 
-/* Lines from a descriptor. 1: a line, without its newline and NUL-terminated; 0: the end; negative: an error. */
+/* Takes lines from a descriptor; begins as { .fd = descriptor }. */
 struct reader { int fd; uint32_t at, end; char buf[512]; };
+/*
+ * read_line - the next line, without its newline, cut off after size - 1 bytes.
+ * Result: 1: a line; 0: the end; negative: an error.
+ */
 int read_line(struct reader *r, char *line, uint32_t size);
 
-/* Directory entries, one by one; NULL at the end, or on error (then error is not 0). */
+/* Takes directory entries one by one. */
 struct dir { int fd, error; uint32_t at, end; char buf[1024]; };
+/* Result: 0, or the error. */
 int dir_open(struct dir *d, const char *path);
+/* The next entry, valid until the next call; NULL at the end, or on an error: d->error is not 0. */
 struct dirent *dir_next(struct dir *d);
 void dir_close(struct dir *d);
 
+/* Time since boot, in nanoseconds. */
 uint64_t now_ns(void);
 uint64_t div_u64(uint64_t n, uint32_t by); /* the compiler's own helper is not linked */
 static inline uint64_t rdtsc(void)

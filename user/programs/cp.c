@@ -15,7 +15,8 @@ static int copy(const char *from, const char *to)
 		complain(to, EEXIST);
 		return 1;
 	}
-	int in = open(from, O_RDONLY), out = in < 0 ? in : open(to, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	int in = open(from, O_RDONLY);
+	int out = in < 0 ? in : open(to, O_WRONLY | O_CREAT | O_TRUNC, 0644);
 	const char *about = in < 0 ? from : to;
 	n = out;
 	while (n >= 0 && (n = read(in, buf, sizeof(buf))) > 0)

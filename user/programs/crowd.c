@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* crowd: run a command amid a number of sleeping processes, which are ended after it. Its status is ours. */
+/*
+ * crowd: run a command while a number of other processes sleep; they are killed when it ends.
+ * The exit status is the command's.
+ */
 #include "user.h"
 
 #define MAX 400
@@ -36,7 +39,7 @@ int main(int argc, char **argv)
 			break;
 		}
 	}
-	sleep(50); /* all of them have come to sleep */
+	sleep(50); /* until all of them sleep */
 	int status = started == n ? run(argv + 2) : 1;
 	while (started) {
 		kill(pids[--started]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* dmesg: the last part of the kernel log. */
+/* dmesg: print the kernel log, of which the kernel keeps the last part. */
 #include "user.h"
 
 int main(int argc, char **argv)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* echo: print the arguments with spaces between; -n leaves the newline out. */
+/* echo: print the arguments with spaces between them; -n leaves out the newline. */
 #include "user.h"
 
 int main(int argc, char **argv)

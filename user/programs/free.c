@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* free: memory in KiB, from /proc/meminfo. "cached" can be had back when it is needed. */
+/*
+ * free: print memory in KiB, from /proc/meminfo. The kernel takes "cached" memory back when it
+ * needs it.
+ */
 #include "user.h"
 
 int main(int argc, char **argv)

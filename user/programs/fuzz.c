@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz: random system calls with nasty arguments. Children make them, 100 each, and may come to any end; the
- * parent sees to it that they end, and that the machine has as many free frames, open files and processes afterwards as before.
- * A child's calls follow from the seed and its number alone, so a failure can be repeated.
+ * fuzz: random system calls with nasty arguments. Children make them, 100 each, and may end in any
+ * way. The parent makes sure that they end, and that afterwards no frame is missing and no file is
+ * still open. A child's calls follow from the seed and its number alone, so a failure can be
+ * repeated.
  *
  *	fuzz COUNT SEED [FIRST]     FIRST: index of the call to begin with, a multiple of 100
  */
@@ -11,7 +12,8 @@
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
 #define HOME "/tmp/fuzz"
 enum { PER_CHILD = 100, CHILD_MS = 3000, PAGE = 4096 };
-enum { SLACK = 16 }; /* frames that the kernel's caches may have grown by: 5 after 600,000 calls, 10 after 1,000,000 on 4 CPUs */
+/* Frames by which the kernel's caches may grow. Measured: 5 in 600,000 calls, 10 in 1,000,000. */
+enum { SLACK = 16 };
 
 enum {
 #define SYSCALL(number, name, arguments) CALL_##name = number,
@@ -27,8 +29,11 @@ static const uint8_t calls[] = {
 
 static uint32_t seed, area;
 static uint8_t buf[2 * PAGE];
-static char strings[][40] = {"a", "b", "d", "d/a", "d/b", ".", "..", "/", "", "a/b", "/tmp/fuzz/d/../a", "/bin/true", "/proc/tasks",
-	"/proc/meminfo", "/dev/console", "/proc", "/dev", "d/d", "./././a", "//tmp//fuzz//b", "a/", "nameless/b"};
+static char strings[][40] = {
+	"a", "b", "d", "d/a", "d/b", ".", "..", "/", "", "a/b", "/tmp/fuzz/d/../a", "/bin/true",
+	"/proc/tasks", "/proc/meminfo", "/dev/console", "/proc", "/dev", "d/d", "./././a",
+	"//tmp//fuzz//b", "a/", "nameless/b",
+};
 static char *arguments[] = {"x", "y", NULL};
 
 static uint32_t random(void)
@@ -42,18 +47,22 @@ static uint32_t pick(const uint32_t *v, int n) { return v[random() % (uint32_t)n
 
 static uint32_t number(void)
 {
-	static const uint32_t v[] = {0, 1, 2, 3, 4, 7, 8, 100, 511, 512, 4095, 4096, 4097, 8192, 65536, 1 << 20, 0x7FFFFFFF, 0x80000000,
-		0xBFFFF000, 0xC0000000, 0xFFFFF000, 0xFFFFFFFE, 0xFFFFFFFF};
+	static const uint32_t v[] = {
+		0, 1, 2, 3, 4, 7, 8, 100, 511, 512, 4095, 4096, 4097, 8192, 65536, 1 << 20,
+		0x7FFFFFFF, 0x80000000, 0xBFFFF000, 0xC0000000, 0xFFFFF000, 0xFFFFFFFE, 0xFFFFFFFF,
+	};
 	return random() % 4 ? pick(v, COUNT(v)) : random() >> random() % 32;
 }
 
 static uint32_t pointer(void)
 {
-	static const uint32_t v[] = {0, 1, 0xFFF, 0x1000, 0x20000000, 0x30000000, 0x40000000, 0xBFFFFFFC, 0xBFFFF000, 0xC0000000, 0xC0100000,
-		0xF8000000, 0xFBFFFFFF, 0xFC000000, 0xFFFFF000, 0xFFFFFFFF};
+	static const uint32_t v[] = {
+		0, 1, 0xFFF, 0x1000, 0x20000000, 0x30000000, 0x40000000, 0xBFFFFFFC, 0xBFFFF000,
+		0xC0000000, 0xC0100000, 0xF8000000, 0xFBFFFFFF, 0xFC000000, 0xFFFFF000, 0xFFFFFFFF,
+	};
 	switch (random() % 6) {
 	case 0: return pick(v, COUNT(v));
-	case 1: return area + random() % (6 * PAGE); /* the area has holes, see child() */
+	case 1: return area + random() % (6 * PAGE); /* has holes: see child() */
 	case 2: return (uint32_t)arguments;
 	case 3: return (uint32_t)buf + random() % sizeof(buf);
 	default: return (uint32_t)strings[random() % COUNT(strings)];
@@ -70,7 +79,7 @@ static uint32_t argument(void)
 	}
 }
 
-/* Calls that would stop the machine, or others' work, get arguments that cannot. */
+/* Calls that could stop the machine or disturb other processes get harmless arguments. */
 static uint32_t tame(uint32_t call, uint32_t first)
 {
 	switch (call) {
@@ -90,19 +99,27 @@ static void one_call(void)
 	for (int i = 0; i < COUNT(a); i++)
 		a[i] = argument();
 	if (nr == CALL_exit || (nr == CALL_fork && random() % 4))
-		return; /* rarely */
+		return; /* no exit, and few forks */
 	if (nr == CALL_open)
 		a[1] &= random();
-	if (nr == CALL_mmap && random() % 4)
-		a[1] %= 20 * PAGE, a[2] &= 7, a[3] = random() % 2 ? (uint32_t)-1 : a[3], a[4] &= ~4095u;
-	__asm__ volatile("int $0x80" : "=a"(result) : "a"(nr), "b"(tame(nr, a[0])), "c"(a[1]), "d"(a[2]), "S"(a[3]), "D"(a[4]) : "memory");
+	if (nr == CALL_mmap && random() % 4) {
+		a[1] %= 20 * PAGE;
+		a[2] &= 7;
+		a[3] = random() % 2 ? (uint32_t)-1 : a[3];
+		a[4] &= ~4095u;
+	}
+	__asm__ volatile("int $0x80"
+			 : "=a"(result)
+			 : "a"(nr), "b"(tame(nr, a[0])), "c"(a[1]), "d"(a[2]), "S"(a[3]), "D"(a[4])
+			 : "memory");
 	if (nr == CALL_fork && result == 0)
 		exit(0);
 }
 
+/* Descriptors 0 to 2 become a file: the child neither writes to the console nor waits for it. */
 static void silence(void)
 {
-	int in = open("b", O_RDWR | O_CREAT, 0644); /* nothing it writes is to reach the console, nor to wait for it */
+	int in = open("b", O_RDWR | O_CREAT, 0644);
 	for (int i = 0; i < 3; i++)
 		dup2(in, i);
 	close(in);
@@ -124,7 +141,10 @@ static void __attribute__((noreturn)) child(uint32_t index, uint32_t first_seed)
 	exit(0);
 }
 
-/* A child that waits for ever (an empty pipe of its own) is killed after a while. */
+/*
+ * Wait for a child, and kill it when it takes too long: it may wait for ever, for example for its
+ * own empty pipe.
+ */
 static void await(int pid)
 {
 	int status;
@@ -157,7 +177,9 @@ static uint32_t frames(void)
 
 static void scrub(void)
 {
-	static const char *const names[] = {"d/a", "d/b", "d/d/a", "d/d/b", "d/d", "d", "a/b", "a", "b", "x"};
+	static const char *const names[] = {
+		"d/a", "d/b", "d/d/a", "d/d/b", "d/d", "d", "a/b", "a", "b", "x",
+	};
 	for (int i = 0; i < COUNT(names); i++)
 		if (unlink(names[i]) < 0)
 			rmdir(names[i]);
@@ -166,12 +188,14 @@ static void scrub(void)
 static uint32_t loss(uint32_t frames_before, uint32_t files_before)
 {
 	for (int i = 0; i < 50; i++) { /* orphans need a moment to be reaped */
-		if (frames() + SLACK >= frames_before && proc_number("/proc/files", "") <= files_before)
+		if (frames() + SLACK >= frames_before &&
+		    proc_number("/proc/files", "") <= files_before)
 			return 0;
 		sleep(20);
 	}
 	uint32_t now = frames(), files = proc_number("/proc/files", "");
-	printf("fuzz: %d frames lost, %d files open too many\n", (int)(frames_before - now), (int)(files - files_before));
+	printf("fuzz: %d frames lost, %d files open too many\n", (int)(frames_before - now),
+	       (int)(files - files_before));
 	return 1;
 }
 
@@ -193,10 +217,11 @@ int main(int argc, char **argv)
 {
 	if (argc < 3)
 		usage("COUNT SEED [FIRST]", help_wanted(argc, argv));
-	uint32_t count = strtou(argv[1], NULL), first_seed = strtou(argv[2], NULL), at = argc > 3 ? strtou(argv[3], NULL) : 0;
+	uint32_t count = strtou(argv[1], NULL), first_seed = strtou(argv[2], NULL);
+	uint32_t at = argc > 3 ? strtou(argv[3], NULL) : 0;
 	printf("fuzz: %u calls, seed %u\n", count, first_seed);
 	for (uint32_t i = 0; i < 3; i++)
-		run_child(i, first_seed); /* caches reach their size, and this program its own */
+		run_child(i, first_seed); /* the caches, and this program, reach their size */
 	uint32_t frames_before = frames(), files_before = proc_number("/proc/files", "");
 	for (uint32_t done = 0; done < count; done += PER_CHILD) {
 		if (done % 10000 == 0)

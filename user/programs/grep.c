@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* grep: print the lines that contain a text; -v those that do not, -c only how many. */
+/* grep: print the lines that contain a text; -v: those that do not; -c: only their number. */
 #include "user.h"
 
 static bool invert, count_only;
 
-/* Result: how many lines were found, or an error. */
+/* Result: the number of lines found, or an error. */
 static int search(int fd, const char *text, const char *prefix)
 {
 	static char line[4096];
@@ -39,7 +39,8 @@ int main(int argc, char **argv)
 	if (i == argc)
 		found = search(0, text, "");
 	for (int first = i; i < argc; i++) {
-		int fd = open(argv[i], O_RDONLY), n = fd < 0 ? fd : search(fd, text, argc - first > 1 ? argv[i] : "");
+		const char *prefix = argc - first > 1 ? argv[i] : "";
+		int fd = open(argv[i], O_RDONLY), n = fd < 0 ? fd : search(fd, text, prefix);
 		if (n < 0)
 			complain(argv[i], n), failed = 2;
 		else

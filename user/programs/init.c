@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The first process: runs the command of the kernel's run= option and ends the machine with its status, or keeps a shell going. */
+/*
+ * init: the first process. With the kernel's option run=COMMAND it runs the command, then ends the
+ * machine with the command's status. Otherwise it keeps a shell running.
+ */
 #include "user.h"
 
-enum { STATUS_MAX = 111 }; /* what shutdown can tell the emulator */
+enum { STATUS_MAX = 111 }; /* a larger status is reported as this */
 
 static int start(const char *text)
 {

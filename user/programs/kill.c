@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* kill: end processes by their numbers, or groups by a minus before theirs. */
+/* kill: end processes by their numbers; a number after a minus is that of a process group. */
 #include "user.h"
 
 int main(int argc, char **argv)

@@ -1,8 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* ls: list directories in order of names; -l with type, links, size and number; -a with hidden names. */
+/*
+ * ls: list directories, sorted by name; -l: with type, links, size and inode number; -a: with
+ * hidden names.
+ */
 #include "user.h"
 
 static bool with_details, all;
+
+static char type_letter(uint32_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR: return 'd';
+	case S_IFCHR: return 'c';
+	default: return '-';
+	}
+}
 
 static void show(const char *name, const char *path)
 {
@@ -11,8 +23,8 @@ static void show(const char *name, const char *path)
 	if (error)
 		complain(path, error);
 	else if (with_details)
-		printf("%c %3u %8u %5u %s\n", (st.st_mode & S_IFMT) == S_IFDIR ? 'd' : (st.st_mode & S_IFMT) == S_IFCHR ? 'c' : '-',
-		       st.st_nlink, st.st_size, st.st_ino, name);
+		printf("%c %3u %8u %5u %s\n", type_letter(st.st_mode), st.st_nlink, st.st_size,
+		       st.st_ino, name);
 	else
 		printf("%s\n", name);
 }

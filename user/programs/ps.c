@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ps: the tasks that there are, from /proc/tasks; times in hundredths of a second. */
+/* ps: print the tasks, from /proc/tasks. Times are in hundredths of a second. */
 #include "user.h"
 
 int main(int argc, char **argv)
@@ -26,8 +26,8 @@ int main(int argc, char **argv)
 			*s++ = '\0';
 		}
 		if (n == 7)
-			printf("%5s %5s %5s %-8s %3s %5s %5s %s\n", field[0], field[1], field[2], field[3], field[4], field[5],
-			       field[6], field[7]);
+			printf("%5s %5s %5s %-8s %3s %5s %5s %s\n", field[0], field[1], field[2],
+			       field[3], field[4], field[5], field[6], field[7]);
 	}
 	if (got < 0)
 		complain("/proc/tasks", got);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* rm: remove files; -r directories with all that is in them; -f without a word about what is not there. */
+/*
+ * rm: remove files; -r: also directories with all that they hold; -f: without a complaint about
+ * names that do not exist.
+ */
 #include "user.h"
 
 static bool recursive, force;
@@ -11,7 +14,8 @@ static int remove(const char *path)
 	int error = stat(path, &st), status = 0;
 	if (error == -ENOENT && force)
 		return 0;
-	if (!error && recursive && (st.st_mode & S_IFMT) == S_IFDIR && (error = dir_open(&d, path)) == 0) {
+	if (!error && recursive && (st.st_mode & S_IFMT) == S_IFDIR &&
+	    (error = dir_open(&d, path)) == 0) {
 		char *below = malloc(PATH_MAX);
 		for (struct dirent *e; below && (e = dir_next(&d));)
 			if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* shutdown: write everything to the disk and end the machine, with a status for the emulator. */
+/*
+ * shutdown: write all changed blocks to the disk and end the machine, with a status for the
+ * emulator.
+ */
 #include "user.h"
 
 int main(int argc, char **argv)

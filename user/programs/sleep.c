@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sleep: wait for some seconds, which may have a fraction. */
+/* sleep: wait for a number of seconds, with or without a decimal fraction. */
 #include "user.h"
 
 int main(int argc, char **argv)

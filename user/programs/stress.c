@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stress: several processes at a time do random pieces of all kinds of work and verify every byte of it; the sequence
- * follows from the seed.
+ * stress: in each round several processes at a time do random pieces of all kinds of work, and
+ * verify every byte. What a round does follows from the seed.
  *
- *	stress SECONDS|ROUNDSr [SEED]     a number of seconds, or (with an r after it) of rounds
+ *	stress SECONDS|ROUNDSr [SEED]     for a number of seconds, or of rounds (with an r after it)
  */
 #include "user.h"
 
@@ -142,7 +142,8 @@ static void work_directory(uint32_t key)
 	good(mkdir(name, 0755), "mkdir");
 	for (int i = 0; i < 5; i++) {
 		snprintf(below, sizeof(below), "%s/%d", name, i);
-		good(close(good(open(below, O_WRONLY | O_CREAT | O_EXCL, 0644), "create in directory")), "close");
+		int fd = open(below, O_WRONLY | O_CREAT | O_EXCL, 0644);
+		good(close(good(fd, "create in directory")), "close");
 	}
 	if (rmdir(name) != -ENOTEMPTY)
 		wrong("rmdir of a full directory", 0);
@@ -192,7 +193,7 @@ static void (*const works[])(uint32_t) = {
 	work_fork, work_exec, work_pipe, work_file, work_directory, work_mmap, work_kill, work_file,
 };
 
-/* A worker of one round: its own sequence, from the round's seed and its number. */
+/* One worker of a round: its sequence follows from the round's seed and its own number. */
 static void worker(uint32_t round_seed, uint32_t me)
 {
 	seed = round_seed * 2654435761u + me + 1;
@@ -218,7 +219,8 @@ int main(int argc, char **argv)
 	const char *unit = "";
 	if (argc < 2)
 		usage("SECONDS|ROUNDSr [SEED]", help_wanted(argc, argv));
-	uint32_t limit = strtou(argv[1], &unit), first = argc > 2 ? strtou(argv[2], NULL) : 1, round = 0, failed = 0;
+	uint32_t limit = strtou(argv[1], &unit), first = argc > 2 ? strtou(argv[2], NULL) : 1;
+	uint32_t round = 0, failed = 0;
 	uint64_t until = now_ns() + (uint64_t)limit * 1000000000;
 	mkdir(HOME, 0755);
 	good(chdir(HOME), HOME);
@@ -228,7 +230,8 @@ int main(int argc, char **argv)
 	if (!failed)
 		good(rmdir(HOME), "rmdir of " HOME);
 	if (failed)
-		printf("stress: FAIL in round %u (seed %u): %u workers\n", round, first + round - 1, failed);
+		printf("stress: FAIL in round %u (seed %u): %u workers\n", round, first + round - 1,
+		       failed);
 	else
 		printf("stress: ok, %u rounds from seed %u\n", round, first);
 	return failed != 0;

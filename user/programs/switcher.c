@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* switcher: change the mode to and fro, also while another program runs, and count. The mode at the end is the first one. */
+/*
+ * switcher: switch to the other mode and back a number of times, also while another program runs,
+ * and count the switches. At the end the mode is the one of the beginning.
+ */
 #include "user.h"
 
 #define MODE "/proc/mode"
 
-static int mode_fd; /* opened once, so that programs that count open files see no change */
+static int mode_fd; /* opened once: a program that counts open files sees no change */
 
 static bool is_virtual(void)
 {
@@ -12,7 +15,7 @@ static bool is_virtual(void)
 	int got;
 	lseek(mode_fd, 0, SEEK_SET);
 	while ((got = read(mode_fd, &c, 1)) == -ENOMEM)
-		sleep(10); /* others may have it all for a moment */
+		sleep(10); /* other processes may have all memory for a moment */
 	if (got != 1)
 		complain(MODE, got), exit(1);
 	return c == 'v';
@@ -41,12 +44,15 @@ static int start(char **argv)
 
 int main(int argc, char **argv)
 {
-	static const char text[] = "PAIRS [MILLISECONDS [COMMAND...]]\n\nWith a command: it runs meanwhile, and the switching lasts at least"
-				   " until it ends; its status is ours.";
+	static const char text[] =
+		"PAIRS [MILLISECONDS [COMMAND...]]\n\n"
+		"With a command: it runs meanwhile, and the switching lasts at least"
+		" until it ends; its status is ours.";
 	const char *end = "x";
 	if (argc < 2 || help_wanted(argc, argv))
 		usage(text, argc > 1);
-	uint32_t pairs = strtou(argv[1], &end), ms = argc > 2 ? strtou(argv[2], NULL) : 0, done = 0, refused = 0;
+	uint32_t pairs = strtou(argv[1], &end), ms = argc > 2 ? strtou(argv[2], NULL) : 0;
+	uint32_t done = 0, refused = 0;
 	if (*end || end == argv[1])
 		usage(text, false);
 	mode_fd = open(MODE, O_RDWR);
@@ -61,8 +67,9 @@ int main(int argc, char **argv)
 		if (pid > 0 && waitpid(pid, &status, WNOHANG) == pid)
 			pid = 0;
 		error = change(wanted);
+		/* The VO was in use at each try, or the host gave a CPU no time for a second. */
 		if ((error == -EBUSY || error == -ETIMEDOUT) && refused++ < done + 10)
-			continue; /* the VO was in use at every try, or an emulator's host gave a CPU no time for a second */
+			continue;
 		if (error || is_virtual() != wanted) {
 			complain(wanted ? "virtual" : "native", error);
 			return 1;

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ticks: let the timer's tick fall at chosen instructions of a mode switch, and count that no tick is lost and none
- * comes twice. It needs a machine whose time-stamp counter counts instructions (QEMU's -icount) and one CPU.
+ * ticks: let the timer's tick fall at chosen instructions of a mode switch, and count the ticks:
+ * none may be lost, and none may come twice. The machine must have one CPU, and a time-stamp
+ * counter that counts instructions (QEMU's -icount).
  *
- * One tick is seen as a gap between two readings of the counter; from then on the time of each tick is known exactly.
+ * A tick shows as a gap between two readings of the counter. Two such ticks tell the period, and
+ * then the time of every tick is known exactly.
  */
 #include "user.h"
 
-#define GAP 60 /* at least, between two readings: a tick came */
-enum { SLED = 2048 };
+#define GAP 60       /* two readings that are further apart: a tick came between them */
+enum { SLED = 2048 }; /* NOPs in wait_until() */
 
 static int mode_fd, interrupts_fd;
-static uint64_t first; /* time of a tick */
+static uint64_t first; /* time of the first tick that was seen */
 static uint32_t first_count, period;
 static uint32_t longest[2], retried;
 
@@ -44,7 +46,10 @@ static uint64_t await_tick(void)
 	}
 }
 
-static uint32_t ticks_until(uint64_t t) { return first_count + (uint32_t)div_u64(t - first, period); }
+static uint32_t ticks_until(uint64_t t)
+{
+	return first_count + (uint32_t)div_u64(t - first, period);
+}
 
 static void learn_ticks(void)
 {
@@ -57,7 +62,7 @@ static void learn_ticks(void)
 	period = (uint32_t)div_u64(last - first + n / 2, n);
 }
 
-/* Return at exactly this time: a loop of two instructions a round, then as many NOPs as are left. */
+/* Return at exactly this time: a loop with two instructions a round, then one NOP for each left. */
 static void wait_until(uint64_t t)
 {
 	for (uint64_t left; (left = t - rdtsc()) >= SLED;) {
@@ -99,15 +104,16 @@ static void change(uint32_t k, bool to_virtual)
 	check(k, to_virtual);
 }
 
-/* A switch with a tick k instructions after the write's begin. */
+/* A switch with a tick k instructions after the start of the write. */
 static void aimed(uint32_t k, bool to_virtual)
 {
-	uint64_t tick = first + (uint64_t)(ticks_until(rdtsc() + k + 3 * SLED) - first_count + 1) * period;
+	uint32_t ticks = ticks_until(rdtsc() + k + 3 * SLED) - first_count + 1;
+	uint64_t tick = first + (uint64_t)ticks * period;
 	wait_until(tick - k);
 	change(k, to_virtual);
 }
 
-/* Behind each aimed one a pair with no tick near: in it shows what the aimed switch may have left behind. */
+/* After each aimed switch a pair with no tick near it: it shows what the aimed switch left over. */
 static void switches(uint32_t k)
 {
 	aimed(k, true);
@@ -119,9 +125,11 @@ static void switches(uint32_t k)
 int main(int argc, char **argv)
 {
 	if (argc != 4 || help_wanted(argc, argv))
-		usage("FROM TO STEP\n\nSwitch to virtual and to native mode with a tick FROM, FROM + STEP .. TO\n"
+		usage("FROM TO STEP\n\n"
+		      "Switch to virtual and to native mode with a tick FROM, FROM + STEP .. TO\n"
 		      "instructions after the write.", argc == 2);
-	uint32_t from = strtou(argv[1], NULL), to = strtou(argv[2], NULL), step = strtou(argv[3], NULL), n = 0;
+	uint32_t from = strtou(argv[1], NULL), to = strtou(argv[2], NULL);
+	uint32_t step = strtou(argv[3], NULL), n = 0;
 	mode_fd = open("/proc/mode", O_RDWR);
 	interrupts_fd = open("/proc/interrupts", O_RDONLY);
 	if (mode_fd < 0 || interrupts_fd < 0)
@@ -129,7 +137,8 @@ int main(int argc, char **argv)
 	learn_ticks();
 	for (uint32_t k = from; k <= to && step; k += step, n += 6)
 		switches(k);
-	printf("ticks: period %u, switches %u, ticks %u, longest %u %u, retried %u, first 0x%08x%08x\n", period, n,
-	       count() - first_count, longest[1], longest[0], retried, (uint32_t)(first >> 32), (uint32_t)first);
+	printf("ticks: period %u, switches %u, ticks %u, longest %u %u, retried %u, "
+	       "first 0x%08x%08x\n", period, n, count() - first_count, longest[1], longest[0],
+	       retried, (uint32_t)(first >> 32), (uint32_t)first);
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uptime: how long the machine runs, and in which mode. */
+/* uptime: print how long the machine has been running, and its mode. */
 #include "user.h"
 
 static void get(const char *path, char *text, uint32_t size)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * work: four programs that know their result: a pipeline with a checksum, a clock that must not go back, a tree of processes,
- * and files written and read again. All run at once, and each prints one line, the same every time.
+ * work: four jobs whose results are known: a pipeline with a checksum, a clock that must not go
+ * back, a tree of processes, and files that are written and read again. All run at once. Each
+ * prints one line, which is the same every time.
  */
 #include "user.h"
 
@@ -45,7 +46,7 @@ static void finish(int pid)
 	}
 }
 
-/* --- pipeline: source | every byte turned over | checksum --- */
+/* --- pipeline: source | all bits of every byte inverted | checksum --- */
 
 static void source(uint32_t n, int in, int out)
 {
@@ -89,7 +90,7 @@ static void pipeline(uint32_t n, int in, int out)
 	printf("work pipeline: %u bytes, sum %08x\n", bytes, sum);
 }
 
-/* --- clock: never back, and sleeping takes as long as asked at least --- */
+/* --- clock: it never goes back, and a sleep lasts at least as long as asked --- */
 
 static void watch_clock(uint32_t n, int in, int out)
 {
@@ -113,7 +114,7 @@ static void watch_clock(uint32_t n, int in, int out)
 	printf("work clock: %u readings, never back\n", 40 * n);
 }
 
-/* --- processes: each starts two, to a depth; every end is counted --- */
+/* --- processes: each starts two, down to a depth; the parents count all that end --- */
 
 static uint32_t tree(uint32_t depth)
 {
@@ -170,7 +171,9 @@ static void files(uint32_t n, int in, int out)
 
 int main(int argc, char **argv)
 {
-	static void (*const all[])(uint32_t, int, int) = { pipeline, watch_clock, processes, files };
+	static void (*const all[])(uint32_t, int, int) = {
+		pipeline, watch_clock, processes, files,
+	};
 	int pids[sizeof(all) / sizeof(all[0])];
 	if (argc > 2 || help_wanted(argc, argv))
 		usage("[AMOUNT]", argc == 2);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A row of the benchmark: what is measured, how often, and how it is made ready. */
+/* A row of the benchmark: what is measured, how often, and how the measurement is prepared. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -9,15 +9,18 @@
 #define PAGE 4096u
 
 struct row {
-	const char *name;             /* as in docs/data/references.json */
-	uint32_t n;                   /* operations in one measurement */
-	void (*run)(uint32_t n);      /* what is measured */
-	void (*overhead)(uint32_t n); /* NULL, or what is measured in the same way and taken off */
-	void (*prepare)(uint32_t n);  /* before each measurement, not measured; NULL: nothing to do */
-	void (*finish)(void);         /* after the row */
+	const char *name; /* as in docs/data/references.json */
+	uint32_t n;       /* operations in one measurement */
+	void (*run)(uint32_t n);
+	void (*overhead)(uint32_t n); /* measured, too, and subtracted; or NULL */
+	void (*prepare)(uint32_t n);  /* before each measurement; or NULL */
+	void (*finish)(void);         /* after the row; or NULL */
 };
 
-/* Every result in the benchmark must be good: else the row's figure would be that of an error path. */
+/*
+ * Every system call of the benchmark must succeed: otherwise the row's figure would be that of an
+ * error path.
+ */
 void need_at(int result, const char *file, int line);
 #define need(result) need_at((int)(result), __FILE_NAME__, __LINE__)
 

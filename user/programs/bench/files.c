@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows about files: creating and deleting one, empty or with 10 KiB in it; in a directory that holds nothing else. */
+/*
+ * Rows about files: creating and deleting a file, empty or with 10 KiB of content, in a directory
+ * that holds nothing else.
+ */
 #include "bench.h"
 
 enum { FILES = 32, BYTES = 10240 };
@@ -28,7 +31,7 @@ static void delete(uint32_t n)
 
 static void no_files(uint32_t n)
 {
-	mkdir("/tmp/bench", 0755); /* it may be there */
+	mkdir("/tmp/bench", 0755); /* may exist */
 	for (uint32_t i = 0; i < n; i++) {
 		snprintf(names[i], sizeof(names[i]), "/tmp/bench/%u", i);
 		unlink(names[i]);

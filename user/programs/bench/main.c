@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench: lmbench's rows, counted by the time-stamp counter. Under QEMU's -icount this counts instructions, and the
- * figures repeat exactly but for the timer's ticks; so the median of a few measurements is enough.
+ * bench: lmbench's rows, measured by the time-stamp counter. Under QEMU's -icount this counts
+ * instructions, and the figures repeat exactly, except for the timer's ticks. So the median of a
+ * few measurements is enough.
  *
  *	bench [ROW...]
  */
@@ -11,7 +12,7 @@ enum { REPETITIONS = 5 };
 
 void need_at(int result, const char *file, int line)
 {
-	if (result >= 0 || result < -4095) /* addresses are good, too */
+	if (result >= 0 || result < -4095) /* an address is no error */
 		return;
 	dprintf(2, "bench: %s:%d: %s\n", file, line, strerror(result));
 	exit(1);
@@ -28,7 +29,7 @@ static uint32_t median(uint32_t *v, int n)
 	return v[n / 2];
 }
 
-/* Per operation; the first measurement only warms up. */
+/* The cost of one operation. The first measurement only warms up. */
 static uint32_t measure(const struct row *row, void (*run)(uint32_t n))
 {
 	uint32_t cost[REPETITIONS];
@@ -46,7 +47,8 @@ static uint32_t measure(const struct row *row, void (*run)(uint32_t n))
 
 static void report(const struct row *row)
 {
-	uint32_t whole = measure(row, row->run), less = row->overhead ? measure(row, row->overhead) : 0;
+	uint32_t whole = measure(row, row->run);
+	uint32_t less = row->overhead ? measure(row, row->overhead) : 0;
 	if (row->finish)
 		row->finish();
 	printf("bench %s %u\n", row->name, whole > less ? whole - less : 0);

@@ -58,7 +58,8 @@ static void map_read_only(uint32_t n)
 static void protection_fault(uint32_t n)
 {
 	while (n--)
-		__asm__ volatile(".byte 0xC6, 0x00, 0x02" : : "a"(page) : "memory"); /* movb $2, (%eax): three bytes */
+		/* movb $2, (%eax): three bytes */
+		__asm__ volatile(".byte 0xC6, 0x00, 0x02" : : "a"(page) : "memory");
 }
 
 static void unmap_page(void)

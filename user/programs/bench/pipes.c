@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows about pipes. A context switch is measured as lmbench does: a token goes round a ring of processes, each of which
- * reads its working set once; one process alone that does the same pipe work and reading is taken off. The figure is
- * that of one hop.
+ * Rows about pipes. A context switch is measured as in lmbench: a token goes round a ring of
+ * processes, and each process that gets it reads its working set once. The cost for one process
+ * that does all the reading and pipe work alone is subtracted. The figure is the cost of one hop.
  */
 #include "bench.h"
 
@@ -13,7 +13,8 @@ static int ring_start[2], ring_end[2], alone[2], pids[RING_MAX], processes;
 static uint32_t words[WORDS_MAX], nr_words;
 static volatile uint32_t sum;
 
-static void __attribute__((noinline)) work(void) /* the same instructions wherever it is called */
+/* Read the working set: by the same instructions, wherever it is called. */
+static void __attribute__((noinline)) work(void)
 {
 	uint32_t s = 0;
 	for (uint32_t i = 0; i < nr_words; i++)
@@ -26,7 +27,7 @@ static void ring_process(int from, int to)
 {
 	char token;
 	for (uint32_t i = 0; i < nr_words; i++)
-		words[i] = i; /* pages of its own */
+		words[i] = i; /* the process gets pages of its own */
 	while (read(from, &token, 1) == 1) {
 		work();
 		need(write(to, &token, 1));
@@ -34,7 +35,10 @@ static void ring_process(int from, int to)
 	exit(0);
 }
 
-/* One more process, which reads from `from`. Result: where the next one reads; the last one writes to the ring's end. */
+/*
+ * Add process i, which reads from `from`. The last process writes to the ring's end.
+ * Result: the descriptor that the next process reads from.
+ */
 static int add_process(int i, int from)
 {
 	int next[2] = {-1, ring_end[1]};
@@ -73,7 +77,7 @@ static void make_ring(int n, uint32_t bytes)
 		from = add_process(i, from);
 }
 
-/* One pipe's end ends the next process, all the way round. */
+/* Close the first pipe: each process ends when its pipe ends, and so ends the next one's. */
 static void end_ring(void)
 {
 	close(alone[0]);
@@ -96,7 +100,7 @@ static void hops(uint32_t n)
 	}
 }
 
-/* The work of n hops without the switches. */
+/* The work of n hops without the context switches. */
 static void hops_alone(uint32_t n)
 {
 	char token = 't';
@@ -160,7 +164,7 @@ enum { STREAM = 256 * 1024, WRITE = 512, READ = 4096 };
 
 static char buf[READ];
 
-/* Reads, and answers each 256 KiB with one byte. */
+/* Read from one pipe, and answer each 256 KiB with one byte. */
 static void drain(void)
 {
 	int n, total = 0;

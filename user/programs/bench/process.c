@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows about processes: the empty system call, and starting and ending programs in growing steps. */
+/*
+ * Rows about processes: the empty system call; then fork with exit and wait, with an exec, and
+ * with a shell.
+ */
 #include "bench.h"
 
 static void null_call(uint32_t n)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What only the shell itself can do: its directory, its end, its variables, its children. */
+/* The built-in commands: the shell's own directory, variables, children, history, help and end. */
 #include "sh.h"
 
 static const char help[] =

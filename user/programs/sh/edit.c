@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* The line editor: keys one by one from the raw terminal; the line is redrawn from the cursor on after each change. */
+/*
+ * The line editor. Keys come one by one from the raw terminal; after each change the line is drawn
+ * again from the place of the change on.
+ */
 #include "sh.h"
 
 #define CONTROL(c) ((c) & 0x1F)
-enum { KEY_UP = 'A', KEY_DOWN = 'B', KEY_RIGHT = 'C', KEY_LEFT = 'D', KEY_END = 'F', KEY_HOME = 'H', KEY_DELETE = '~', ERASE = 0x7F };
+enum {
+	KEY_UP = 'A', KEY_DOWN = 'B', KEY_RIGHT = 'C', KEY_LEFT = 'D', KEY_END = 'F',
+	KEY_HOME = 'H', KEY_DELETE = '~', ERASE = 0x7F,
+};
 
 static char history[HISTORY_MAX][LINE_MAX];
 static int nr_history; /* lines ever entered */
@@ -16,7 +22,10 @@ static void cursor_back(uint32_t n)
 		printf("\b");
 }
 
-/* Print from position `from` on, blank what was behind the end, and put the cursor where it belongs. */
+/*
+ * Print the line from position `from` on, where the cursor is; print blanks over the rest of a
+ * longer old line; put the cursor where it belongs.
+ */
 static void redraw(uint32_t from, uint32_t old_length)
 {
 	uint32_t blanks = old_length > line.length ? old_length - line.length : 0;
@@ -80,10 +89,12 @@ static char read_key(void)
 	return read(0, &c, 1) == 1 ? c : CONTROL('D');
 }
 
-/* Esc [ LETTER, or Esc [ NUMBER ~ */
+/* The rest of a key that begins with Esc: Esc [ LETTER, or Esc [ NUMBER ~ */
 static void escape(int *shown)
 {
-	static const char numbered[] = { [1] = KEY_HOME, [3] = KEY_DELETE, [4] = KEY_END, [7] = KEY_HOME, [8] = KEY_END };
+	static const char numbered[] = {
+		[1] = KEY_HOME, [3] = KEY_DELETE, [4] = KEY_END, [7] = KEY_HOME, [8] = KEY_END,
+	};
 	uint32_t number = 0;
 	if (read_key() != '[')
 		return;
@@ -132,7 +143,8 @@ static void complete(void)
 		if (strncmp(e->d_name, line.text + slash, typed) != 0 || e->d_name[0] == '.')
 			continue;
 		if (!found[0])
-			snprintf(found, sizeof(found), "%s%c", e->d_name, e->d_type == S_IFDIR >> 12 ? '/' : ' ');
+			snprintf(found, sizeof(found), "%s%c", e->d_name,
+				 e->d_type == S_IFDIR >> 12 ? '/' : ' ');
 		while (found[same] && found[same] == e->d_name[same])
 			same++;
 		if (found[same] && e->d_name[same])
@@ -189,7 +201,7 @@ int edit_line(char *text, uint32_t size)
 	line.size = size;
 	line.length = line.at = 0;
 	text[0] = '\0';
-	tty_raw(1); /* before the prompt: what is typed at sight of it is ours to echo */
+	tty_raw(1); /* before the prompt: from then on this program echoes, not the kernel */
 	printf("cinnabar:%s$ ", path);
 	flush();
 	while (!end)

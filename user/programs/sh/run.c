@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Running a line:   line: list { (";" | "&") list }   list: pipeline { ("&&" | "||") pipeline }
- *                   pipeline: command { "|" command }   command: { word | "<" word | ">" word | ">>" word | "2>" word }
+ * Running a line.
+ *
+ *	line:      list { (";" | "&") list }
+ *	list:      pipeline { ("&&" | "||") pipeline }
+ *	pipeline:  command { "|" command }
+ *	command:   { word | "<" word | ">" word | ">>" word | "2>" word }
  */
 #include "sh.h"
 
@@ -11,9 +15,19 @@ bool interactive;
 int last_status, last_background;
 
 struct redirect { enum token token; const char *path; };
-struct command { int argc; char *argv[WORDS_MAX]; int nr_redirects; struct redirect redirects[WORDS_MAX / 2]; };
+struct command {
+	int argc;
+	char *argv[WORDS_MAX];
+	int nr_redirects;
+	struct redirect redirects[WORDS_MAX / 2];
+};
 
 /* --- one command --- */
+
+static bool is_redirection(enum token t)
+{
+	return t == LESS || t == GREATER || t == APPEND || t == ERRORS;
+}
 
 static void parse_command(struct word **at, struct command *c)
 {
@@ -22,7 +36,7 @@ static void parse_command(struct word **at, struct command *c)
 		struct word *w = *at;
 		if (w->token == WORD) {
 			c->argv[c->argc++] = w->text;
-		} else if (w->token == LESS || w->token == GREATER || w->token == APPEND || w->token == ERRORS) {
+		} else if (is_redirection(w->token)) {
 			c->redirects[c->nr_redirects++] = (struct redirect){ w->token, w[1].text };
 			++*at;
 		} else {
@@ -32,13 +46,20 @@ static void parse_command(struct word **at, struct command *c)
 	c->argv[c->argc] = NULL;
 }
 
+static int open_flags(enum token t)
+{
+	if (t == LESS)
+		return O_RDONLY;
+	return O_WRONLY | O_CREAT | (t == APPEND ? O_APPEND : O_TRUNC);
+}
+
+/* Open the files of a command's redirections. Result: 0, or 1 after a message. */
 static int redirect(const struct command *c)
 {
 	for (int i = 0; i < c->nr_redirects; i++) {
 		const struct redirect *r = &c->redirects[i];
 		int to = r->token == LESS ? 0 : r->token == ERRORS ? 2 : 1;
-		int flags = r->token == LESS ? O_RDONLY : O_WRONLY | O_CREAT | (r->token == APPEND ? O_APPEND : O_TRUNC);
-		int fd = open(r->path, flags, 0644);
+		int fd = open(r->path, open_flags(r->token), 0644);
 		if (fd < 0) {
 			complain(r->path, fd);
 			return 1;
@@ -65,20 +86,28 @@ static void execute(struct command *c)
 		interactive = false;
 		exit(fd < 0 ? 126 : run_file(fd, false));
 	}
-	dprintf(2, "sh: %s: %s\n", c->argv[0], error == -ENOENT ? "command not found" : strerror(error));
+	dprintf(2, "sh: %s: %s\n", c->argv[0],
+		error == -ENOENT ? "command not found" : strerror(error));
 	exit(error == -ENOENT ? 127 : 126);
 }
 
 static int status_of(int status)
 {
-	return WIFEXITED(status) ? WEXITSTATUS(status) : WIFKILLED(status) ? KILLED : 128 + WFAULT(status);
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	return WIFKILLED(status) ? KILLED : 128 + WFAULT(status);
 }
 
-/* Built-in commands run in the shell itself, with its descriptors put back afterwards. */
+/*
+ * Run a built-in command in the shell itself, and then restore its descriptors.
+ * Result: whether it was one.
+ */
 static bool run_here(struct command *c, int *status)
 {
 	int saved[3];
-	static const char *const names[] = { "cd", "exit", "history", "help", "wait", "pwd", "true", "false" };
+	static const char *const names[] = {
+		"cd", "exit", "history", "help", "wait", "pwd", "true", "false",
+	};
 	bool known = c->argc && strchr(c->argv[0], '=');
 	for (uint32_t i = 0; c->argc && i < sizeof(names) / sizeof(names[0]); i++)
 		known |= strcmp(names[i], c->argv[0]) == 0;
@@ -161,11 +190,11 @@ static int run_pipeline(struct word **at, bool background)
 
 /* --- lists --- */
 
-/* What is wrong with a line, or NULL. It is asked first: of a wrong line nothing is run. */
+/* What is wrong with a line, or NULL. It is asked first: nothing of a wrong line runs. */
 static const char *syntax_error(const struct word *w)
 {
 	for (bool command = false, joined = false;; w++) {
-		if (w->token >= LESS && w->token <= ERRORS && (++w)->token != WORD)
+		if (is_redirection(w->token) && (++w)->token != WORD)
 			return "a file name is missing";
 		if (w->token == WORD) {
 			command = true;
@@ -181,7 +210,7 @@ static const char *syntax_error(const struct word *w)
 	}
 }
 
-/* Whether Ctrl-C, most likely, ended this: then the rest of the line is not wanted, either. */
+/* Whether a command was killed, most likely by Ctrl-C: then the rest of the line does not run. */
 static bool stopped(int status) { return interactive && status == KILLED; }
 
 /* Whether the pipeline that starts here ends in "&". */
@@ -228,8 +257,8 @@ int run_line(const char *line)
 		if (stopped(last_status))
 			break;
 	}
-	while (waitpid(-1, &n, WNOHANG) > 0) /* what ended in the background */
-		;
+	while (waitpid(-1, &n, WNOHANG) > 0)
+		; /* background processes that have ended */
 	return last_status;
 }
 
@@ -240,7 +269,8 @@ int run_file(int fd, bool prompting)
 	int got;
 	reader = (struct reader){ .fd = fd };
 	for (;;) {
-		got = prompting ? edit_line(line, sizeof(line)) : read_line(&reader, line, sizeof(line));
+		got = prompting ? edit_line(line, sizeof(line)) :
+				  read_line(&reader, line, sizeof(line));
 		if (got <= 0)
 			break;
 		run_line(line);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Words: quotes '...' "..." and \, variables $NAME $? $! $$, comments, and the operators between commands. */
+/*
+ * Cutting a line into words: quotes '...' "..." and \, variables $NAME $? $! $$, comments, and the
+ * operators between commands.
+ */
 #include "sh.h"
 
 static struct { char name[32], value[224]; } variables[32];
@@ -8,7 +11,8 @@ const char *variable_get(const char *name)
 {
 	static char number[16];
 	if (strcmp(name, "?") == 0 || strcmp(name, "!") == 0 || strcmp(name, "$") == 0) {
-		snprintf(number, sizeof(number), "%d", *name == '?' ? last_status : *name == '!' ? last_background : getpid());
+		snprintf(number, sizeof(number), "%d",
+			 *name == '?' ? last_status : *name == '!' ? last_background : getpid());
 		return number;
 	}
 	for (uint32_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
@@ -19,22 +23,29 @@ const char *variable_get(const char *name)
 
 void variable_set(const char *name, uint32_t length, const char *value)
 {
-	for (uint32_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
-		if (!variables[i].name[0] || (strlen(variables[i].name) == length && strncmp(variables[i].name, name, length) == 0)) {
-			strlcpy(variables[i].name, name, length + 1 < 32 ? length + 1 : 32);
-			strlcpy(variables[i].value, value, sizeof(variables[i].value));
-			return;
-		}
+	for (uint32_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+		char *slot = variables[i].name;
+		if (*slot && (strlen(slot) != length || strncmp(slot, name, length) != 0))
+			continue;
+		strlcpy(slot, name, length + 1 < 32 ? length + 1 : 32);
+		strlcpy(variables[i].value, value, sizeof(variables[i].value));
+		return;
+	}
 	dprintf(2, "sh: too many variables\n");
 }
 
-static bool is_name(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
+static bool is_name(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_';
+}
 
 static enum token operator_at(const char **s)
 {
 	static const struct { const char *text; enum token token; } table[] = {
-		{ "2>", ERRORS }, { ">>", APPEND }, { "&&", AND }, { "||", OR }, { "|", PIPE }, { "<", LESS }, { ">", GREATER },
-		{ "&", BACKGROUND }, { ";", SEMICOLON }, { "\n", SEMICOLON },
+		{ "2>", ERRORS }, { ">>", APPEND }, { "&&", AND }, { "||", OR }, { "|", PIPE },
+		{ "<", LESS }, { ">", GREATER }, { "&", BACKGROUND }, { ";", SEMICOLON },
+		{ "\n", SEMICOLON },
 	};
 	for (uint32_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (strncmp(*s, table[i].text, strlen(table[i].text)) == 0) {
@@ -52,7 +63,7 @@ static void put(struct output *o, char c)
 		*o->at++ = c;
 }
 
-/* $NAME, ${NAME}, $?, $!, $$ */
+/* s: what follows a $: NAME, {NAME}, ?, ! or $. Result: what follows that. */
 static const char *put_variable(struct output *o, const char *s)
 {
 	char name[32];
@@ -97,8 +108,10 @@ int words_cut(const char *line, struct word *words, char *text, uint32_t size)
 	struct output o = { text, text + size - 1 };
 	int n = 0;
 	for (;;) {
-		while (*line == ' ' || *line == '\t' || (*line == '\n' && n && words[n - 1].token != WORD))
-			line++; /* a newline behind an operator means nothing */
+		/* A newline after an operator means nothing. */
+		while (*line == ' ' || *line == '\t' ||
+		       (*line == '\n' && n && words[n - 1].token != WORD))
+			line++;
 		if (!*line || *line == '#')
 			break;
 		if (n == WORDS_MAX - 1 || o.at == o.end) {

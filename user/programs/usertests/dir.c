@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Directories: deep ones, wide ones, their entries, and where a process is in them. */
+/* Directories: deep ones, wide ones, their entries, and a process's current directory. */
 #include "test.h"
 
 static char buf[PATH_MAX + 1], path[PATH_MAX + 1];
 
-/* mkdir and rmdir, and what they refuse. */
+/* What mkdir and rmdir do, and what they refuse. */
 TEST(dir_make_remove)
 {
 	struct stat st;
@@ -31,7 +31,7 @@ TEST(dir_make_remove)
 	check(rmdir("/proc") < 0);
 }
 
-/* A subdirectory is a link to its parent. */
+/* Each subdirectory counts as a link to its parent. */
 TEST(dir_link_counts)
 {
 	struct stat st;
@@ -49,7 +49,7 @@ TEST(dir_link_counts)
 
 enum { DEPTH = 50 };
 
-/* Fifty levels down and up again; getcwd knows the way. */
+/* Fifty levels down and up again; getcwd gives the whole path. */
 TEST(dir_deep)
 {
 	struct stat top, st;
@@ -72,7 +72,7 @@ TEST(dir_deep)
 	check_is(st.st_ino, top.st_ino);
 }
 
-/* When the path to the current directory would not fit, going deeper fails cleanly. */
+/* When the current directory's path would not fit, mkdir or chdir fails; getcwd still works. */
 TEST(dir_too_deep)
 {
 	int levels = 0;
@@ -86,14 +86,18 @@ TEST(dir_too_deep)
 	check_is(stat(buf, &st), 0);
 }
 
-/* List a directory that may hold files f0, f1, ... f(n-1): each must come once, and is marked as seen. Result: entries. */
+/*
+ * List a directory that may hold files f0, f1, ... f(n-1). Each may come once only, and is marked
+ * in `seen`. Result: number of entries.
+ */
 static int list(const char *dir, size_t bytes, uint8_t *seen, int n)
 {
 	int fd = check_ok(open(dir, O_RDONLY | O_DIRECTORY, 0)), got, entries = 0;
 	while ((got = check_ok(getdents(fd, buf, bytes))) > 0)
 		for (int at = 0; at < got; entries++) {
 			struct dirent *d = (struct dirent *)(buf + at);
-			check(d->d_reclen >= sizeof(*d) + 2 && d->d_reclen % 4 == 0 && at + d->d_reclen <= got);
+			check(d->d_reclen >= sizeof(*d) + 2 && d->d_reclen % 4 == 0);
+			check(at + d->d_reclen <= got);
 			check(d->d_ino != 0);
 			check(strlen(d->d_name) + sizeof(*d) < d->d_reclen);
 			at += d->d_reclen;
@@ -110,7 +114,7 @@ static int list(const char *dir, size_t bytes, uint8_t *seen, int n)
 	return entries;
 }
 
-/* Many entries: all listed once, whatever the buffer's size, and none left after they are deleted. */
+/* All of many entries are listed once, with any size of the buffer; none is left after unlink. */
 TEST(dir_many_entries)
 {
 	static uint8_t seen[600];
@@ -132,7 +136,7 @@ TEST(dir_many_entries)
 	check_is(rmdir("d"), 0);
 }
 
-/* A buffer too small for one entry is an error, not the end; files are no directories. */
+/* A buffer too small for one entry is an error, not the end; getdents refuses files. */
 TEST(dir_getdents_errors)
 {
 	int fd = check_ok(open(".", O_RDONLY, 0));
@@ -146,7 +150,7 @@ TEST(dir_getdents_errors)
 	check_is(getdents(fd, buf, sizeof(buf)), -ENOTDIR);
 }
 
-/* chdir to what is no directory fails and changes nothing. */
+/* chdir to something that is no directory fails and changes nothing. */
 TEST(dir_chdir_errors)
 {
 	make_file("f", 10, 1);
@@ -157,12 +161,13 @@ TEST(dir_chdir_errors)
 	check(!strcmp(buf, "/tmp/usertests"));
 }
 
-/* getcwd gives the normalized path, or ERANGE when it does not fit. */
+/* getcwd gives the normalized path, or ERANGE if it does not fit. */
 TEST(dir_getcwd)
 {
 	static const struct { const char *to, *is; } steps[] = {
-		{"/", "/"}, {"..", "/"}, {"tmp", "/tmp"}, {".", "/tmp"}, {"usertests//", "/tmp/usertests"},
-		{"../../bin/./..//proc", "/proc"}, {"..", "/"}, {"/dev/../bin", "/bin"},
+		{"/", "/"}, {"..", "/"}, {"tmp", "/tmp"}, {".", "/tmp"},
+		{"usertests//", "/tmp/usertests"}, {"../../bin/./..//proc", "/proc"}, {"..", "/"},
+		{"/dev/../bin", "/bin"},
 	};
 	for (int i = 0; i < COUNT(steps); i++) {
 		check_is(chdir(steps[i].to), 0);
@@ -175,7 +180,7 @@ TEST(dir_getcwd)
 	check_is(getcwd(buf, 5), 4);
 }
 
-/* The current directory may be removed; nothing can be made in it then, and one can leave. */
+/* The current directory may be removed: nothing can be made in it then, but chdir leaves it. */
 TEST(dir_remove_current)
 {
 	check_is(mkdir("d", 0755), 0);
@@ -187,7 +192,7 @@ TEST(dir_remove_current)
 	check(!exists("d"));
 }
 
-/* Directories of the kernel: listable, and every process sees itself. */
+/* The kernel's own directories, /proc and /dev, can be listed, and their files read. */
 TEST(dir_synthetic)
 {
 	static uint8_t none[1];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A full disk: ENOSPC to the writer, nothing lost, and all the room back afterwards. */
+/* A full disk: the writer gets ENOSPC, nothing is lost, and deleting gives all the room back. */
 #include "test.h"
 
 static uint8_t block[16 * PAGE];
@@ -13,13 +13,16 @@ static int fill_disk(const char *path)
 			skip("the disk is too large to be filled here");
 	}
 	check_is(n, -ENOSPC);
-	check_is(write(fd, block, PAGE), -ENOSPC); /* and it stays so */
+	check_is(write(fd, block, PAGE), -ENOSPC); /* the second time, too */
 	check_is(close(fd), 0);
 	check_is(size_of(path), total);
 	return total;
 }
 
-/* Filled to the last block: errors, old data intact; after the file is deleted as much fits again. */
+/*
+ * The disk is filled to its last block: writes fail, and old data is intact. When the large file
+ * is deleted there is room again; with -big: exactly as much as before.
+ */
 TEST(disk_full)
 {
 	make_file("old", 50000, 1);
@@ -43,7 +46,7 @@ TEST(disk_full)
 		check_is(fill_disk("large"), first);
 }
 
-/* Files without data: when the inodes are used up, ENOSPC; all can be deleted. */
+/* Empty files: when the inodes are used up open gives ENOSPC; all files can be deleted. */
 TEST(disk_no_inodes)
 {
 	char name[20];
@@ -65,7 +68,7 @@ TEST(disk_no_inodes)
 	check_file("f", 10, 1);
 }
 
-/* sync is harmless at any time, also from several processes. */
+/* sync does no harm at any time, also from several processes. */
 TEST(sync_any_time)
 {
 	int pids[3];

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Program files that lie: exec must refuse each, or run it, but never be led out of the program's own memory. */
+/*
+ * Program files that lie: exec must refuse such a file, or run it, but must never be led out of the
+ * program's own memory.
+ */
 #include "test.h"
 
 enum { HEADER = 52, PROGRAM_HEADER = 32, CODE = 128, FILE_BYTES = 160, LOAD = 0x08048000 };
@@ -12,7 +15,9 @@ struct image {
 		uint32_t version, entry, phoff, shoff, flags;
 		uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
 	} header;
-	struct program_header { uint32_t type, offset, vaddr, paddr, filesz, memsz, flags, align; } ph[2];
+	struct program_header {
+		uint32_t type, offset, vaddr, paddr, filesz, memsz, flags, align;
+	} ph[2];
 	uint8_t pad[CODE - HEADER - 2 * PROGRAM_HEADER];
 	uint8_t code[FILE_BYTES - CODE];
 };
@@ -22,7 +27,9 @@ static struct image image;
 
 static void good_image(void)
 {
-	static const uint8_t code[] = {0xBB, 7, 0, 0, 0, 0xB8, 1, 0, 0, 0, 0xCD, 0x80}; /* ebx = 7, eax = exit, int 0x80 */
+	static const uint8_t code[] = {
+		0xBB, 7, 0, 0, 0, 0xB8, 1, 0, 0, 0, 0xCD, 0x80, /* ebx = 7, eax = exit, int 0x80 */
+	};
 	memset(&image, 0, sizeof(image));
 	memcpy(image.header.ident, "\x7F" "ELF\1\1\1", 7);
 	image.header.type = 2;
@@ -61,14 +68,14 @@ static int outcome(void)
 
 #define check_refused() check_is(outcome(), REFUSED)
 
-/* The unchanged image runs: what is refused below is refused for the change. */
+/* The unchanged image runs. So the tests below are refused because of their change. */
 TEST(elf_good)
 {
 	good_image();
 	check_is(outcome(), RAN);
 }
 
-/* Cut at every byte of headers and code: refused as long as anything is missing. */
+/* A file that is cut off anywhere in its headers or its code is refused. */
 TEST(elf_truncated)
 {
 	good_image();
@@ -78,7 +85,10 @@ TEST(elf_truncated)
 	}
 }
 
-/* Each byte of the headers set to 0, 0xFF and its opposite: it may run, fail or fault, and the system goes on. */
+/*
+ * Each byte of the headers is set to 0, to 0xFF and, with -big, to its complement. The program may
+ * run, fail or fault, and the system goes on.
+ */
 TEST(elf_bytes)
 {
 	static const uint8_t values[] = {0, 0xFF};
@@ -95,7 +105,7 @@ TEST(elf_bytes)
 		}
 }
 
-/* Other kinds of files. */
+/* Other kinds of files are refused. */
 TEST(elf_wrong_kind)
 {
 	static const struct { uint8_t at, value; } wrong[] = {
@@ -110,10 +120,12 @@ TEST(elf_wrong_kind)
 	check_is(status_of(execute), REFUSED);
 }
 
-/* Program headers outside the file, or more of them than there are. */
+/* Program headers that lie outside the file are refused, and so is a wrong number of them. */
 TEST(elf_header_table)
 {
-	static const uint32_t offsets[] = {FILE_BYTES, FILE_BYTES - 4, 4096, 1 << 20, 0x7FFFFFFC, 0xFFFFFFE0, 0xFFFFFFFC, 53};
+	static const uint32_t offsets[] = {
+		FILE_BYTES, FILE_BYTES - 4, 4096, 1 << 20, 0x7FFFFFFC, 0xFFFFFFE0, 0xFFFFFFFC, 53,
+	};
 	for (int i = 0; i < COUNT(offsets); i++) {
 		good_image();
 		image.header.phoff = offsets[i];
@@ -123,18 +135,23 @@ TEST(elf_header_table)
 	image.header.phnum = 0xFFFF;
 	check_refused();
 	good_image();
-	image.header.phnum = 0; /* no entry point then */
+	image.header.phnum = 0; /* the entry point lies in no segment then */
 	check_refused();
 }
 
-/* Addresses and sizes in the kernel, in the VMM, over the stack, at the NULL page, and around the end of 32 bits. */
+/*
+ * Refused are addresses and sizes that reach into the kernel, the VMM, the stack or the NULL page,
+ * or past the end of 32 bits.
+ */
 TEST(elf_addresses)
 {
 	static const struct { uint32_t vaddr, memsz; } wrong[] = {
-		{0xC0000000, FILE_BYTES}, {0xBFFFF000, 0x2000}, {0xBFFFF000, 0x1000}, {0xFC000000, FILE_BYTES},
-		{0xFFFFF000, FILE_BYTES}, {0xFFFFF000, 0x1000}, {0xFFFFF000, 0x2000}, {0, FILE_BYTES}, {0, 0x10000},
-		{LOAD, 0xC0000000}, {LOAD, 0xC0000000 - LOAD}, {LOAD, 0xFFFFFFFF}, {LOAD, 0xFFFFFFFF - LOAD}, {LOAD, (uint32_t)-LOAD},
-		{0x1000, 0xBFFFF000}, {0x80000000, 0x80000000}, {0xBFFC0000, 0x1000}, {0xBFFC0000, FILE_BYTES},
+		{0xC0000000, FILE_BYTES}, {0xBFFFF000, 0x2000}, {0xBFFFF000, 0x1000},
+		{0xFC000000, FILE_BYTES}, {0xFFFFF000, FILE_BYTES}, {0xFFFFF000, 0x1000},
+		{0xFFFFF000, 0x2000}, {0, FILE_BYTES}, {0, 0x10000}, {LOAD, 0xC0000000},
+		{LOAD, 0xC0000000 - LOAD}, {LOAD, 0xFFFFFFFF}, {LOAD, 0xFFFFFFFF - LOAD},
+		{LOAD, (uint32_t)-LOAD}, {0x1000, 0xBFFFF000}, {0x80000000, 0x80000000},
+		{0xBFFC0000, 0x1000}, {0xBFFC0000, FILE_BYTES},
 	};
 	for (int i = 0; i < COUNT(wrong); i++) {
 		good_image();
@@ -146,12 +163,16 @@ TEST(elf_addresses)
 	}
 }
 
-/* File parts beyond the file, larger than the memory, or not at the same place within a page. */
+/*
+ * Refused are segments whose content reaches beyond the file, is larger than their memory, or
+ * begins at another place within a page than their memory.
+ */
 TEST(elf_offsets)
 {
 	static const struct { uint32_t offset, filesz, memsz; } wrong[] = {
-		{0, FILE_BYTES + 1, FILE_BYTES + 1}, {0, FILE_BYTES, FILE_BYTES - 1}, {4096, FILE_BYTES, FILE_BYTES},
-		{0xFFFFF000, 0x1000, 0x1000}, {0xFFFFF000, 0x2000, 0x2000}, {0, 0xFFFFFFFF, 0xFFFFFFFF}, {1, 100, 100},
+		{0, FILE_BYTES + 1, FILE_BYTES + 1}, {0, FILE_BYTES, FILE_BYTES - 1},
+		{4096, FILE_BYTES, FILE_BYTES}, {0xFFFFF000, 0x1000, 0x1000},
+		{0xFFFFF000, 0x2000, 0x2000}, {0, 0xFFFFFFFF, 0xFFFFFFFF}, {1, 100, 100},
 		{4, 100, 100}, {0x80000000, FILE_BYTES, FILE_BYTES}, {0, 0x80000000, 0x80000000},
 	};
 	for (int i = 0; i < COUNT(wrong); i++) {
@@ -160,11 +181,12 @@ TEST(elf_offsets)
 		image.ph[0].filesz = wrong[i].filesz;
 		image.ph[0].memsz = wrong[i].memsz;
 		if (outcome() != REFUSED)
-			fail("offset 0x%x, %u of %u bytes were not refused", wrong[i].offset, wrong[i].filesz, wrong[i].memsz);
+			fail("offset 0x%x, %u of %u bytes were not refused", wrong[i].offset,
+			     wrong[i].filesz, wrong[i].memsz);
 	}
 }
 
-/* Two parts that overlap. */
+/* Two segments that overlap are refused. */
 TEST(elf_overlap)
 {
 	static const uint32_t at[] = {LOAD, LOAD - 4096, LOAD + 4096};
@@ -177,10 +199,12 @@ TEST(elf_overlap)
 	}
 }
 
-/* Entry points outside the program end it at once, if they are not refused. */
+/* An entry point outside the program is refused, or ends the program at once. */
 TEST(elf_entry)
 {
-	static const uint32_t at[] = {0, 0xC0100000, 0xFC000000, 0xFFFFFFFF, LOAD - 1, LOAD + 0x10000, 0xBFFFFFF0};
+	static const uint32_t at[] = {
+		0, 0xC0100000, 0xFC000000, 0xFFFFFFFF, LOAD - 1, LOAD + 0x10000, 0xBFFFFFF0,
+	};
 	for (int i = 0; i < COUNT(at); i++) {
 		good_image();
 		image.header.entry = at[i];
@@ -189,7 +213,7 @@ TEST(elf_entry)
 	}
 }
 
-/* A part much larger than memory: it may be mapped, for nothing is there until it is touched. */
+/* A segment may be much larger than memory: no page is there until it is touched. */
 TEST(elf_huge_bss)
 {
 	good_image();
@@ -198,13 +222,19 @@ TEST(elf_huge_bss)
 	check(status == RAN || WIFEXITED(status));
 }
 
-/* What follows the file part in memory is zero, from the very next byte, and can be written if the header says so. */
+/*
+ * The memory after a segment's file content is zero, from the very next byte on, and can be written
+ * if the header says so.
+ */
 TEST(elf_bss_is_zero)
 {
-	/* esi = end of the file part; ebx = all bytes up to the page's end, ORed, then XORed with 7; store it; exit */
+	/*
+	 * esi = end of the file content; ebx = OR of all bytes up to the page's end, XORed with 7;
+	 * store ebx; exit
+	 */
 	static const uint8_t code[] = {
-		0xBE, 0xA0, 0x80, 0x04, 0x08, 0x31, 0xDB, 0x0A, 0x1E, 0x46, 0xF7, 0xC6, 0xFF, 0x0F, 0, 0, 0x75, 0xF5,
-		0x83, 0xF3, 7, 0x89, 0x1E, 0xB8, 1, 0, 0, 0, 0xCD, 0x80,
+		0xBE, 0xA0, 0x80, 0x04, 0x08, 0x31, 0xDB, 0x0A, 0x1E, 0x46, 0xF7, 0xC6, 0xFF,
+		0x0F, 0, 0, 0x75, 0xF5, 0x83, 0xF3, 7, 0x89, 0x1E, 0xB8, 1, 0, 0, 0, 0xCD, 0x80,
 	};
 	good_image();
 	image.ph[0].memsz = 0x2000;

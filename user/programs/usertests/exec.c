@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* exec: the new program gets its arguments and open files, and nothing else of the old one. */
+/* exec: the new program gets its arguments and the open files, and nothing else of the old one. */
 #include "test.h"
 
 static char words[ARG_BYTES_MAX + 10000];
@@ -26,8 +26,8 @@ static int check_args(int argc, char **argv)
 }
 
 /*
- * What usertests does when a test executes it with a first argument "@...": it looks at itself as a new program, and
- * its exit status is 0 if all is well.
+ * What usertests does when a test executes it with a first argument "@...": as a new program it
+ * looks at its own state. Most modes exit with 0 if all is well.
  */
 int helper(int argc, char **argv)
 {
@@ -65,7 +65,7 @@ static int run_mode(const char *mode)
 	return run((char *const *)argv);
 }
 
-/* Many arguments of all lengths, the empty one too, arrive unchanged. */
+/* Many arguments of different lengths, empty ones too, arrive unchanged. */
 TEST(exec_arguments)
 {
 	static char *argv[203] = {SELF, "@args"};
@@ -78,7 +78,7 @@ TEST(exec_arguments)
 	check_is(run(argv), 0);
 }
 
-/* Arguments of ARG_BYTES_MAX bytes in all fit; more are E2BIG, and the caller goes on. */
+/* Arguments of ARG_BYTES_MAX bytes in all fit; more give E2BIG, and the caller goes on. */
 TEST(exec_argument_limits)
 {
 	static char *argv[] = {SELF, "@count", words, NULL, NULL};
@@ -134,7 +134,8 @@ static void set_odd_state(void)
 	uint16_t control = 0x27F;
 	char *argv[] = {SELF, "@state", NULL};
 	__asm__ volatile("fldcw %0; fldpi; fldpi" : : "m"(control));
-	__asm__ volatile("pushfl; orl %0, (%%esp); popfl; std" : : "i"(EFLAGS_AC | EFLAGS_NT) : "memory", "cc");
+	__asm__ volatile("pushfl; orl %0, (%%esp); popfl; std"
+			 : : "i"(EFLAGS_AC | EFLAGS_NT) : "memory", "cc");
 	raw_call(CALL_exec, (uint32_t)SELF, (uint32_t)argv, 0, 0, 0);
 	exit(98);
 }
@@ -145,7 +146,8 @@ TEST(exec_clean_state) { check_child(set_odd_state); }
 static void set_handler(void)
 {
 	char *argv[] = {SELF, "@fault", NULL};
-	raw_call(CALL_on_fault, (uint32_t)exec_errors, (uint32_t)exec_errors, 0, 0, 0); /* nonsense for the new program */
+	/* In the new program this address means nothing. */
+	raw_call(CALL_on_fault, (uint32_t)exec_errors, (uint32_t)exec_errors, 0, 0, 0);
 	exec(SELF, argv);
 }
 
@@ -165,18 +167,19 @@ TEST(exec_keeps_files)
 	check_is(c, 'x');
 }
 
-/* Again and again: nothing is left behind. */
+/* exec again and again leaves nothing over. */
 TEST(exec_many)
 {
 	for (int i = 0; i < 20; i++)
 		check_is(run_mode("@count"), WSTATUS_EXIT(2));
 }
 
-/* A program's file may be deleted and written while it runs: the pages are its own. */
+/* A program's file may be deleted while the program runs or starts. */
 TEST(exec_deleted_file)
 {
 	static char *argv[] = {"copy", "@count", "a", NULL};
-	int from = check_ok(open(SELF, O_RDONLY, 0)), to = check_ok(open("copy", O_WRONLY | O_CREAT, 0755)), n;
+	int from = check_ok(open(SELF, O_RDONLY, 0)), n;
+	int to = check_ok(open("copy", O_WRONLY | O_CREAT, 0755));
 	while ((n = check_ok(read(from, words, 8192))) > 0)
 		check_is(write(to, words, (size_t)n), n);
 	close(from);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Exceptions: whatever a program does in ring 3 that it may not, it alone ends, with the exception's vector as status. */
+/*
+ * Exceptions: a program that does something forbidden in ring 3 ends, with the exception's vector
+ * in its status, and nothing else is disturbed.
+ */
 #include "test.h"
 
 static uint32_t zero;
@@ -11,7 +14,8 @@ static const int32_t bounds[2] = {1, 2};
 #define INSTRUCTION(name, ...) static void name(void) { __asm__ volatile(__VA_ARGS__); }
 
 INSTRUCTION(do_divide, "xorl %%edx, %%edx; movl $1, %%eax; divl %0" : : "m"(zero) : "eax", "edx")
-INSTRUCTION(do_divide_overflow, "movl $-1, %%edx; movl $2, %%ecx; divl %%ecx" : : : "eax", "ecx", "edx")
+INSTRUCTION(do_divide_overflow, "movl $-1, %%edx; movl $2, %%ecx; divl %%ecx"
+	    : : : "eax", "ecx", "edx")
 INSTRUCTION(do_breakpoint, "int3")
 INSTRUCTION(do_into, "movl $0x7FFFFFFF, %%eax; addl $1, %%eax; into" : : : "eax")
 INSTRUCTION(do_bound, "movl $5, %%eax; bound %%eax, %0" : : "m"(bounds) : "eax")
@@ -23,7 +27,8 @@ INSTRUCTION(do_hlt, "hlt")
 INSTRUCTION(do_in, "inb $0x64, %%al" : : : "eax")
 INSTRUCTION(do_out, "xorl %%eax, %%eax; outb %%al, $0x20" : : : "eax")
 INSTRUCTION(do_out_exit, "movl $0xF4, %%edx; outb %%al, %%dx" : : : "edx")
-INSTRUCTION(do_ins, "movl $0x1F0, %%edx; movl %0, %%edi; insw" : : "r"(&zero) : "edx", "edi", "memory")
+INSTRUCTION(do_ins, "movl $0x1F0, %%edx; movl %0, %%edi; insw"
+	    : : "r"(&zero) : "edx", "edi", "memory")
 INSTRUCTION(do_lgdt, "lgdt %0" : : "m"(table))
 INSTRUCTION(do_lidt, "lidt %0" : : "m"(table))
 INSTRUCTION(do_lldt, "xorl %%eax, %%eax; lldt %%ax" : : : "eax")
@@ -51,35 +56,45 @@ INSTRUCTION(do_load_kernel_ds, "movl %0, %%eax; movw %%ax, %%ds" : : "i"(SEL_KDA
 INSTRUCTION(do_load_kernel_ss, "movl %0, %%eax; movw %%ax, %%ss" : : "i"(SEL_KDATA) : "eax")
 INSTRUCTION(do_load_null_ss, "xorl %%eax, %%eax; movw %%ax, %%ss" : : : "eax")
 INSTRUCTION(do_load_tss, "movl %0, %%eax; movw %%ax, %%es" : : "i"(SEL_TSS | 3) : "eax")
-INSTRUCTION(do_load_ldt, "movl $0x1F, %%eax; movw %%ax, %%fs" : : : "eax") /* of an LDT that is not there */
+/* 0x1F: a selector of an LDT, and there is no LDT. */
+INSTRUCTION(do_load_ldt, "movl $0x1F, %%eax; movw %%ax, %%fs" : : : "eax")
 INSTRUCTION(do_load_beyond, "movl $0xFFFB, %%eax; movw %%ax, %%gs" : : : "eax")
 INSTRUCTION(do_far_jump, "ljmp *%0" : : "m"(far_kernel))
 INSTRUCTION(do_far_task, "lcall %0, $0" : : "i"(SEL_TSS))
 INSTRUCTION(do_far_return, "pushl %0; pushl $0xC0100000; lret" : : "i"(SEL_KCODE))
 INSTRUCTION(do_iret_kernel, "pushl $2; pushl %0; pushl $0xC0100000; iretl" : : "i"(SEL_KCODE))
-INSTRUCTION(do_iret_task, "pushl $0x4002; popfl; iretl") /* NT set: a return to the TSS's back link */
+/* With NT set IRET goes to the task in the TSS's back link. */
+INSTRUCTION(do_iret_task, "pushl $0x4002; popfl; iretl")
 INSTRUCTION(do_read_kernel, "movl (%0), %%eax" : : "r"(kernel_at) : "eax")
 INSTRUCTION(do_write_kernel, "movl %%eax, (%0)" : : "r"(kernel_at))
 INSTRUCTION(do_jump_kernel, "jmp *%0" : : "r"(kernel_at))
 INSTRUCTION(do_trap_flag, "pushfl; orl $0x100, (%esp); popfl; nop; nop")
 INSTRUCTION(do_x87, "fninit; pushl $0x340; fldcw (%esp); fld1; pushl $0; fidivl (%esp); fwait")
-INSTRUCTION(do_long, ".fill 15, 1, 0x2E; .byte 0x90") /* sixteen bytes: longer than an instruction may be */
+/* Sixteen bytes: an instruction has at most fifteen. */
+INSTRUCTION(do_long, ".fill 15, 1, 0x2E; .byte 0x90")
 
 static const struct { const char *name; void (*run)(void); int vector; } faults[] = {
-	{"div by 0", do_divide, 0}, {"div overflow", do_divide_overflow, 0}, {"int3", do_breakpoint, 3}, {"into", do_into, 4},
-	{"bound", do_bound, 5}, {"ud2", do_ud2, 6}, {"lock nop", do_lock_bad, 6}, {"cli", do_cli, 13}, {"sti", do_sti, 13},
-	{"hlt", do_hlt, 13}, {"in", do_in, 13}, {"out", do_out, 13}, {"out 0xF4", do_out_exit, 13}, {"ins", do_ins, 13},
-	{"lgdt", do_lgdt, 13}, {"lidt", do_lidt, 13}, {"lldt", do_lldt, 13}, {"ltr", do_ltr, 13}, {"mov from cr0", do_read_cr0, 13},
-	{"mov to cr0", do_write_cr0, 13}, {"mov to cr3", do_write_cr3, 13}, {"mov to cr4", do_write_cr4, 13},
-	{"mov to dr7", do_debug_register, 13}, {"clts", do_clts, 13}, {"lmsw", do_lmsw, 13}, {"invlpg", do_invlpg, 13},
-	{"wbinvd", do_wbinvd, 13}, {"rdmsr", do_rdmsr, 13}, {"wrmsr", do_wrmsr, 13}, {"int 0xEF", do_int_timer, 13},
-	{"int 0x21", do_int_irq, 13}, {"int 0xF2", do_int_switch, 13}, {"int 14", do_int_pf, 13}, {"int 13", do_int_gp, 13},
-	{"int 8", do_int_df, 13}, {"int 2", do_int_nmi, 13}, {"int 0x81", do_int_unused, 13}, {"kernel ds", do_load_kernel_ds, 13},
-	{"kernel ss", do_load_kernel_ss, 13}, {"null ss", do_load_null_ss, 13}, {"tss in es", do_load_tss, 13},
-	{"ldt in fs", do_load_ldt, 13}, {"selector beyond the table", do_load_beyond, 13}, {"far jump", do_far_jump, 13},
-	{"far call to a task", do_far_task, 13}, {"far return", do_far_return, 13}, {"iret to ring 0", do_iret_kernel, 13},
-	{"trap flag", do_trap_flag, 1}, {"x87 error", do_x87, 16}, {"long instruction", do_long, 13},
-	{"read kernel", do_read_kernel, 14}, {"write kernel", do_write_kernel, 14}, {"jump to kernel", do_jump_kernel, 14},
+	{"div by 0", do_divide, 0}, {"div overflow", do_divide_overflow, 0},
+	{"int3", do_breakpoint, 3}, {"into", do_into, 4}, {"bound", do_bound, 5},
+	{"ud2", do_ud2, 6}, {"lock nop", do_lock_bad, 6}, {"cli", do_cli, 13},
+	{"sti", do_sti, 13}, {"hlt", do_hlt, 13}, {"in", do_in, 13}, {"out", do_out, 13},
+	{"out 0xF4", do_out_exit, 13}, {"ins", do_ins, 13}, {"lgdt", do_lgdt, 13},
+	{"lidt", do_lidt, 13}, {"lldt", do_lldt, 13}, {"ltr", do_ltr, 13},
+	{"mov from cr0", do_read_cr0, 13}, {"mov to cr0", do_write_cr0, 13},
+	{"mov to cr3", do_write_cr3, 13}, {"mov to cr4", do_write_cr4, 13},
+	{"mov to dr7", do_debug_register, 13}, {"clts", do_clts, 13}, {"lmsw", do_lmsw, 13},
+	{"invlpg", do_invlpg, 13}, {"wbinvd", do_wbinvd, 13}, {"rdmsr", do_rdmsr, 13},
+	{"wrmsr", do_wrmsr, 13}, {"int 0xEF", do_int_timer, 13}, {"int 0x21", do_int_irq, 13},
+	{"int 0xF2", do_int_switch, 13}, {"int 14", do_int_pf, 13}, {"int 13", do_int_gp, 13},
+	{"int 8", do_int_df, 13}, {"int 2", do_int_nmi, 13}, {"int 0x81", do_int_unused, 13},
+	{"kernel ds", do_load_kernel_ds, 13}, {"kernel ss", do_load_kernel_ss, 13},
+	{"null ss", do_load_null_ss, 13}, {"tss in es", do_load_tss, 13},
+	{"ldt in fs", do_load_ldt, 13}, {"selector beyond the table", do_load_beyond, 13},
+	{"far jump", do_far_jump, 13}, {"far call to a task", do_far_task, 13},
+	{"far return", do_far_return, 13}, {"iret to ring 0", do_iret_kernel, 13},
+	{"trap flag", do_trap_flag, 1}, {"x87 error", do_x87, 16},
+	{"long instruction", do_long, 13}, {"read kernel", do_read_kernel, 14},
+	{"write kernel", do_write_kernel, 14}, {"jump to kernel", do_jump_kernel, 14},
 };
 
 /* Each forbidden instruction ends its process with the right vector. */
@@ -88,22 +103,31 @@ TEST(fault_vectors)
 	for (int i = 0; i < COUNT(faults); i++) {
 		int status = status_of(faults[i].run);
 		if (status != WSTATUS_FAULT(faults[i].vector))
-			fail("%s: status 0x%x, not vector %d", faults[i].name, (uint32_t)status, faults[i].vector);
+			fail("%s: status 0x%x, not vector %d", faults[i].name, (uint32_t)status,
+			     faults[i].vector);
 	}
 }
 
-/* A return with NT set uses the back link of the TSS, which names no task: an exception of the program, not of the kernel. */
+/*
+ * An IRET with NT set uses the back link of the TSS, which names no task. The exception is the
+ * program's, not the kernel's.
+ */
 TEST(fault_nested_task)
 {
 	int status = status_of(do_iret_task);
 	check(status == WSTATUS_FAULT(10) || status == WSTATUS_FAULT(VEC_GP));
 }
 
-/* All of the kernel's range, and the VMM's, refuses reads, writes and jumps: by paging or by segment limits. */
+/*
+ * A program can neither read nor write in the kernel's range or the VMM's, nor jump there: paging
+ * or segment limits refuse it.
+ */
 TEST(fault_kernel_range)
 {
-	static const uint32_t at[] = {KERNEL_BASE, KERNEL_BASE + 0x100000, 0xF8000000, 0xFBFFF000, VMM_BASE,
-		VMM_BASE + 0x1000, 0xFFC00000, 0xFFFFF000, 0xFFFFFFFC};
+	static const uint32_t at[] = {
+		KERNEL_BASE, KERNEL_BASE + 0x100000, 0xF8000000, 0xFBFFF000, VMM_BASE,
+		VMM_BASE + 0x1000, 0xFFC00000, 0xFFFFF000, 0xFFFFFFFC,
+	};
 	static void (*const ways[])(void) = {do_read_kernel, do_write_kernel, do_jump_kernel};
 	for (int i = 0; i < COUNT(at); i++)
 		for (int way = 0; way < COUNT(ways); way++) {
@@ -121,10 +145,12 @@ INSTRUCTION(do_icebp, ".byte 0xF1")
 INSTRUCTION(do_rsm, ".byte 0x0F, 0xAA")
 INSTRUCTION(do_vmcall, ".byte 0x0F, 0x01, 0xC1")
 
-/* Other doors into ring 0 are closed; which exception says so depends on the processor. */
+/* Other instructions that lead into ring 0 fault; the exception depends on the processor. */
 TEST(fault_other_doors)
 {
-	static void (*const doors[])(void) = {do_sysenter, do_sysexit, do_syscall, do_icebp, do_rsm, do_vmcall};
+	static void (*const doors[])(void) = {
+		do_sysenter, do_sysexit, do_syscall, do_icebp, do_rsm, do_vmcall,
+	};
 	for (int i = 0; i < COUNT(doors); i++) {
 		int status = status_of(doors[i]);
 		if (!WIFFAULT(status))
@@ -137,11 +163,12 @@ static void misaligned(void)
 	static uint32_t words[3];
 	__asm__ volatile("pushfl; orl %0, (%%esp); popfl" : : "i"(EFLAGS_AC) : "cc");
 	*(volatile uint32_t *)((char *)words + 1) = 1;
-	raw_call(CALL_clock, (uint32_t)words + 1, 0, 0, 0, 0); /* the kernel's accesses are not checked */
+	/* The alignment of the kernel's own accesses is not checked. */
+	raw_call(CALL_clock, (uint32_t)words + 1, 0, 0, 0, 0);
 	__asm__ volatile("pushfl; andl %0, (%%esp); popfl" : : "i"(~EFLAGS_AC) : "cc");
 }
 
-/* Alignment checking is the program's own affair. */
+/* A program may turn alignment checking on: at most the program itself faults. */
 TEST(fault_alignment)
 {
 	int status = status_of(misaligned);
@@ -156,5 +183,5 @@ static void out_flags(void)
 	check_is(flags & (EFLAGS_IF | EFLAGS_IOPL), EFLAGS_IF);
 }
 
-/* popf cannot change IF and IOPL. */
+/* POPF in ring 3 cannot change IF and IOPL. */
 TEST(fault_popf) { check_child(out_flags); }

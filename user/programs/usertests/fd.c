@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Descriptors: the lowest free one is given, there are OPEN_MAX of them, and wrong ones are EBADF everywhere. */
+/*
+ * Descriptors: a call gives the lowest free one, there are OPEN_MAX of them, and a wrong one gives
+ * EBADF everywhere.
+ */
 #include "test.h"
 
 static char buf[64];
 
-/* Calls that take a descriptor refuse one that is not open. */
+/* Calls that take a descriptor refuse this one, which is not open. */
 static void check_bad(int fd)
 {
 	struct stat st;
@@ -19,10 +22,13 @@ static void check_bad(int fd)
 	check_is(ftruncate(fd, 0), -EBADF);
 }
 
-/* Closed, negative, too large, absurd: all EBADF. */
+/* Closed, negative and too large descriptors all give EBADF. */
 TEST(fd_bad)
 {
-	static const int bad[] = {OPEN_MAX, OPEN_MAX + 1, 1000, -1, -2, 0x7FFFFFFF, (int)0x80000000, (int)0xC0000000};
+	static const int bad[] = {
+		OPEN_MAX, OPEN_MAX + 1, 1000, -1, -2, 0x7FFFFFFF, (int)0x80000000,
+		(int)0xC0000000,
+	};
 	for (int i = 0; i < COUNT(bad); i++)
 		check_bad(bad[i]);
 	int fd = check_ok(dup(0));
@@ -30,7 +36,7 @@ TEST(fd_bad)
 	check_bad(fd);
 }
 
-/* open, dup and pipe give the lowest free descriptor. */
+/* open and dup give the lowest free descriptor. */
 TEST(fd_lowest)
 {
 	int a = check_ok(dup(0)), b = check_ok(dup(0)), c = check_ok(dup(0));
@@ -43,7 +49,7 @@ TEST(fd_lowest)
 	check_is(dup(c), b);
 }
 
-/* A dup shares the position; closing one leaves the other. */
+/* A dup shares the position; when one descriptor is closed the other stays open. */
 TEST(fd_dup_shares)
 {
 	make_file("f", 10, 0);
@@ -55,7 +61,7 @@ TEST(fd_dup_shares)
 	check_is(close(copy), 0);
 }
 
-/* dup2 takes the wanted descriptor, closing what was there; onto itself it changes nothing. */
+/* dup2 takes the wanted descriptor and closes what was there; onto itself it changes nothing. */
 TEST(fd_dup2)
 {
 	int p[2];
@@ -72,7 +78,7 @@ TEST(fd_dup2)
 	check_is(dup2(fd, OPEN_MAX - 2), OPEN_MAX - 2);
 }
 
-/* Descriptor OPEN_MAX is EMFILE; after a close there is one again. */
+/* When all descriptors are in use open and dup give EMFILE; after a close one is free again. */
 TEST(fd_exhausted)
 {
 	int fd, last = -1, n = 0;
@@ -97,7 +103,7 @@ TEST(fd_independent_positions)
 	check_is(read(a, buf, 60), 40);
 }
 
-/* open's access mode is kept to. */
+/* A descriptor only allows what open's access mode says. */
 TEST(fd_access_mode)
 {
 	make_file("f", 10, 0);

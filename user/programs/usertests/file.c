@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Regular files: what was written is read, at any position and size; links; files without a name. */
+/* Regular files: what was written is what is read, at any position and in any size. */
 #include "test.h"
 
 static uint8_t buf[4 * PAGE];
 
-/* Sizes around every border come back as written. */
+/* Files with sizes around every limit come back as they were written. */
 TEST(file_sizes)
 {
-	static const uint32_t sizes[] = {0, 1, 511, 512, 1023, 1024, 4095, 4096, 4097, 8192, 49152, 49153, 100000};
+	static const uint32_t sizes[] = {
+		0, 1, 511, 512, 1023, 1024, 4095, 4096, 4097, 8192, 49152, 49153, 100000,
+	};
 	for (int i = 0; i < COUNT(sizes); i++) {
 		make_file("f", sizes[i], (uint32_t)i);
 		check_file("f", sizes[i], (uint32_t)i);
@@ -15,7 +17,7 @@ TEST(file_sizes)
 	}
 }
 
-/* Pieces of odd sizes, written and read, make the same file. */
+/* A file that is written and read in pieces of odd sizes is the same. */
 TEST(file_odd_pieces)
 {
 	uint32_t seed = 3, at = 0;
@@ -29,13 +31,14 @@ TEST(file_odd_pieces)
 	}
 	memset(buf, 0, sizeof(buf));
 	check_is(lseek(fd, 0, SEEK_SET), 0);
-	for (at = 0; (n = check_ok(read(fd, buf + at, next_random(&seed) % 700 + 1))) > 0; at += (uint32_t)n)
-		;
+	at = 0;
+	while ((n = check_ok(read(fd, buf + at, next_random(&seed) % 700 + 1))) > 0)
+		at += (uint32_t)n;
 	check_is(at, sizeof(buf));
 	check_is(differs(buf, sizeof(buf), 9), -1);
 }
 
-/* The flags of open: missing, O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY, directories. */
+/* open: missing files, O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY, and directories. */
 TEST(file_open_flags)
 {
 	check_is(open("f", O_RDWR, 0), -ENOENT);
@@ -81,7 +84,7 @@ TEST(file_append)
 	check_is(size_of("f"), 13 + 4 * 25 * 7);
 }
 
-/* lseek moves by all three rules, may pass the end, and refuses what lies before the start. */
+/* lseek has three ways to count, may go past the end, and refuses a position before the start. */
 TEST(file_seek)
 {
 	make_file("f", 100, 0);
@@ -118,10 +121,12 @@ TEST(file_sparse)
 	check(all_zero(buf, 1000) && buf[1000] == 'x');
 }
 
-/* Positions that need direct, indirect and doubly indirect blocks, in any order, keep apart. */
+/* Data in direct, indirect and doubly indirect blocks, written in any order, stays separate. */
 TEST(file_indirect)
 {
-	static const uint32_t at[] = {5u << 20, 0, 44 << 10, 48 << 10, 4145152, 4243456, 4247552, 1 << 20, 9u << 20};
+	static const uint32_t at[] = {
+		5u << 20, 0, 44 << 10, 48 << 10, 4145152, 4243456, 4247552, 1 << 20, 9u << 20,
+	};
 	int fd = check_ok(open("f", O_RDWR | O_CREAT, 0644));
 	for (int i = 0; i < COUNT(at); i++) {
 		fill(buf, 3000, at[i]);
@@ -140,7 +145,7 @@ TEST(file_indirect)
 	check_is(st.st_blocks, 0);
 }
 
-/* A file that really fills its indirect blocks. */
+/* A file large enough to fill its indirect blocks. */
 TEST(file_large)
 {
 	uint32_t bytes = big ? 6 << 20 : 1 << 20;
@@ -148,7 +153,7 @@ TEST(file_large)
 	check_file("f", bytes, 1);
 }
 
-/* Beyond what a file can be, writes are EFBIG (or the disk is full), and nothing happens. */
+/* Writes and ftruncate beyond a file's largest size leave the file as it is. */
 TEST(file_too_large)
 {
 	static const uint32_t at[] = {0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFF000, 0xFFFFFFFF};
@@ -164,7 +169,7 @@ TEST(file_too_large)
 	check_file("f", 10, 1);
 }
 
-/* ftruncate cuts, and what it adds is zero, even where data was before. */
+/* ftruncate shortens a file; what it adds is zero, also where data was before. */
 TEST(file_truncate)
 {
 	make_file("f", 10000, 1);
@@ -183,7 +188,7 @@ TEST(file_truncate)
 	check_is(buf[0], 0);
 }
 
-/* An open file without a name lives until it is closed. */
+/* An open file without a name exists until it is closed. */
 TEST(file_unlinked_open)
 {
 	struct stat st;
@@ -193,111 +198,10 @@ TEST(file_unlinked_open)
 	check_is(open("f", O_RDONLY, 0), -ENOENT);
 	check_is(fstat(fd, &st), 0);
 	check_is(st.st_nlink, 0);
-	make_file("f", 100, 2); /* the same name, another file */
+	make_file("f", 100, 2); /* another file with that name */
 	check_is(read(fd, buf, sizeof(buf)), 5000);
 	check_is(differs(buf, 5000, 1), -1);
 	check_is(write(fd, buf, 5000), 5000);
 	check_is(close(fd), 0);
 	check_file("f", 100, 2);
-}
-
-/* Two names, one file; it is gone with the last. */
-TEST(file_links)
-{
-	struct stat a, b;
-	make_file("a", 100, 1);
-	check_is(link("a", "b"), 0);
-	check_is(stat("a", &a), 0);
-	check_is(stat("b", &b), 0);
-	check_is(a.st_ino, b.st_ino);
-	check_is(a.st_nlink, 2);
-	check_is(link("a", "b"), -EEXIST);
-	check_is(link("missing", "c"), -ENOENT);
-	check_is(link("a", "missing/c"), -ENOENT);
-	check(link(".", "c") < 0);
-	check_is(unlink("a"), 0);
-	check_file("b", 100, 1);
-	check_is(stat("b", &b), 0);
-	check_is(b.st_nlink, 1);
-	check_is(unlink("b"), 0);
-	check_is(unlink("b"), -ENOENT);
-}
-
-/* Names of NAME_MAX bytes work; longer names and paths are ENAMETOOLONG. */
-TEST(file_name_lengths)
-{
-	static char name[PATH_MAX + 10];
-	memset(name, 'n', sizeof(name) - 1);
-	name[NAME_MAX] = 0;
-	make_file(name, 10, 1);
-	check_file(name, 10, 1);
-	check_is(unlink(name), 0);
-	name[NAME_MAX] = 'n';
-	name[NAME_MAX + 1] = 0;
-	check_is(open(name, O_RDWR | O_CREAT, 0644), -ENAMETOOLONG);
-	check_is(mkdir(name, 0755), -ENAMETOOLONG);
-	name[NAME_MAX + 1] = 'n';
-	check_is(open(name, O_RDWR | O_CREAT, 0644), -ENAMETOOLONG);
-	memset(name, '/', PATH_MAX - 2); /* many slashes are one; the longest path that fits */
-	name[PATH_MAX - 2] = '.';
-	name[PATH_MAX - 1] = 0;
-	check(exists(name));
-}
-
-/* Every way to write a path leads to the same file. */
-TEST(file_paths)
-{
-	struct stat a, b;
-	static const char *const ways[] = {"./f", ".//f", "d/../f", "d/.././/f", "/tmp/usertests/f", "//tmp///usertests/f",
-		"/../tmp/usertests/f", "/tmp/usertests/d/.././f", "/./tmp/./usertests/./f"};
-	make_file("f", 10, 1);
-	check_is(mkdir("d", 0755), 0);
-	check_is(stat("f", &a), 0);
-	for (int i = 0; i < COUNT(ways); i++) {
-		if (stat(ways[i], &b) != 0 || a.st_ino != b.st_ino)
-			fail("%s is another file", ways[i]);
-	}
-	check_is(stat("f/.", &b), -ENOTDIR);
-	check_is(stat("missing/../f", &b), -ENOENT);
-	check_is(stat("f/../f", &b), -ENOTDIR);
-}
-
-/* Readers and writers of one file, and processes that create and delete one name, do no harm to each other. */
-TEST(file_races)
-{
-	int pids[4];
-	for (int i = 0; i < COUNT(pids); i++)
-		if ((pids[i] = check_ok(fork())) == 0) {
-			for (int n = 0; n < 25; n++) {
-				int fd = open("f", O_RDWR | (n & 1 ? O_CREAT : 0), 0644);
-				check(fd >= 0 || fd == -ENOENT);
-				if (fd >= 0) {
-					check_is(write(fd, buf, 100), 100);
-					check_is(close(fd), 0);
-				}
-				fd = unlink("f");
-				check(fd == 0 || fd == -ENOENT);
-			}
-			exit(0);
-		}
-	for (int i = 0; i < COUNT(pids); i++)
-		check_is(wait_for(pids[i]), 0);
-}
-
-/* The devices: null swallows and is empty, zero gives zeros, if they exist; the console is no file with a position. */
-TEST(file_devices)
-{
-	struct stat st;
-	check_is(stat("/dev/console", &st), 0);
-	check_is(st.st_mode & S_IFMT, S_IFCHR);
-	int fd = open("/dev/null", O_RDWR, 0);
-	if (fd >= 0) {
-		check_is(write(fd, buf, 100), 100);
-		check_is(read(fd, buf, 100), 0);
-		close(fd);
-	}
-	check(open("/dev/missing", O_RDWR | O_CREAT, 0) < 0);
-	check(unlink("/dev/console") < 0);
-	check(rename("/dev/console", "c") < 0);
-	check(link("/dev/console", "c") < 0);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* fork: two processes that share nothing they can write, as many as the system allows, and all gone afterwards. */
+/*
+ * fork: the two processes share no memory that they can write; there can be as many processes as
+ * the system allows, and all go again.
+ */
 #include "test.h"
 
 /* fork returns 0 in the child and the child's pid in the parent. */
@@ -28,7 +31,7 @@ static void write_everywhere(void)
 	check_is(differs(shared, sizeof(shared), 2), -1);
 }
 
-/* What a child writes its parent does not see. */
+/* A parent does not see what its child writes. */
 TEST(cow_child_writes)
 {
 	fill(shared, sizeof(shared), 1);
@@ -37,7 +40,7 @@ TEST(cow_child_writes)
 	check_is(initialised, 4711);
 }
 
-/* What the parent writes after fork its child does not see, in any order. */
+/* A child does not see what its parent writes after fork, nor the parent what the child writes. */
 TEST(cow_parent_writes)
 {
 	int go[2];
@@ -56,7 +59,7 @@ TEST(cow_parent_writes)
 	check_is(differs(shared, sizeof(shared), 3), -1);
 }
 
-/* Eight processes that share pages all keep their own. */
+/* Eight processes that share pages: each keeps what it writes itself. */
 TEST(cow_many)
 {
 	int pids[8];
@@ -77,7 +80,7 @@ TEST(cow_many)
 	check_is(differs(shared, sizeof(shared), 0), -1);
 }
 
-/* The kernel's own writes to a shared page (here: of read) are separated as well. */
+/* When the kernel writes to a shared page, here for read, the page is copied first, too. */
 TEST(cow_kernel_writes)
 {
 	make_file("f", sizeof(shared), 5);
@@ -128,7 +131,7 @@ TEST(fork_wide)
 	check_is(seen, COUNT(pids));
 }
 
-/* When no process is left, fork says so, and works again when the others are gone. */
+/* fork fails when there are too many processes, and works again when the others are gone. */
 TEST(fork_until_full)
 {
 	static int pids[1024];
@@ -173,7 +176,7 @@ TEST(fork_shares_position)
 	close(fd);
 }
 
-/* The current directory is inherited, and then each has its own. */
+/* A child inherits the current directory; then each process has its own. */
 TEST(fork_copies_directory)
 {
 	char before[PATH_MAX], after[PATH_MAX];

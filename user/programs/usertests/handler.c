@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Faults delivered to the program: it sees what happened, may repair it and go on, and cannot gain anything by it. */
+/*
+ * Faults that are delivered to the program: it sees what happened, may repair the cause and go on,
+ * and gains no privilege.
+ */
 #include "test.h"
 
-void restorer(void); /* calls fault_return with the handler's argument, which is on top of the stack after its return */
+/* A handler returns to here, with its argument on top of the stack: fault_return(argument). */
+void restorer(void);
 __asm__(".text\n"
 	"restorer: movl (%esp), %ebx\n"
 	"	movl $33, %eax\n"
@@ -26,7 +30,7 @@ static void skip_two(struct fault_context *c)
 	c->eip += 2;
 }
 
-/* The handler learns vector, place and registers; skipping the instruction goes on behind it. */
+/* The handler gets vector, place and registers; it skips the instruction; the program goes on. */
 TEST(handler_skips)
 {
 	uint32_t eax = 1, ebx = 2, ecx = 3, edx = 4, esi = 5, edi = 6;
@@ -34,7 +38,8 @@ TEST(handler_skips)
 	__asm__ volatile("ud2" : "+a"(eax), "+b"(ebx), "+c"(ecx), "+d"(edx), "+S"(esi), "+D"(edi));
 	check_is(faults, 1);
 	check_is(seen.vector, VEC_UD);
-	check(seen.eax == 1 && seen.ebx == 2 && seen.ecx == 3 && seen.edx == 4 && seen.esi == 5 && seen.edi == 6);
+	check(seen.eax == 1 && seen.ebx == 2 && seen.ecx == 3);
+	check(seen.edx == 4 && seen.esi == 5 && seen.edi == 6);
 	check(eax == 1 && ebx == 2 && ecx == 3 && edx == 4 && esi == 5 && edi == 6);
 	check_is(seen.eflags & (EFLAGS_IF | EFLAGS_IOPL), EFLAGS_IF);
 }
@@ -45,7 +50,7 @@ static void change_all(struct fault_context *c)
 	c->eip += 2;
 }
 
-/* What the handler writes into the context is in the registers afterwards. */
+/* What the handler writes into the context is in the registers when the program goes on. */
 TEST(handler_changes_registers)
 {
 	uint32_t eax = 1, ebx = 2, ecx = 3, edx = 4, esi = 5, edi = 6;
@@ -61,7 +66,7 @@ static void make_writable(struct fault_context *c)
 	check_is(mprotect((void *)page, PAGE, PROT_READ | PROT_WRITE), 0);
 }
 
-/* A page made writable by the handler: the write is repeated and succeeds. */
+/* The handler makes a page writable: the write is repeated and succeeds. */
 TEST(handler_repairs_page)
 {
 	page = map(0, PAGE, PROT_READ);
@@ -80,7 +85,7 @@ static void map_page(struct fault_context *c)
 	map(c->address & ~(PAGE - 1), PAGE, PROT_READ | PROT_WRITE);
 }
 
-/* Memory made as it is touched: a program can have its own demand paging. */
+/* The handler maps pages when they are touched: a program can do demand paging itself. */
 TEST(handler_maps_pages)
 {
 	catch(map_page);
@@ -98,7 +103,7 @@ static void nest(struct fault_context *c)
 	c->eip += 2;
 }
 
-/* Faults within the handler nest, each returning to its own place. */
+/* Faults in the handler nest, and each returns to its own place. */
 TEST(handler_nests)
 {
 	catch(nest);
@@ -112,7 +117,7 @@ static void fault_again(struct fault_context *c)
 	__asm__ volatile("ud2");
 }
 
-/* A handler that only faults uses its stack up, and that is the end. */
+/* A handler that always faults uses up the stack, and the process ends. */
 static void recurse_for_ever(void)
 {
 	catch(fault_again);
@@ -132,10 +137,12 @@ static void use_bad_handler(void)
 	__asm__ volatile("ud2");
 }
 
-/* A handler where no code is: the process ends. */
+/* A handler's address without code: the process ends. */
 TEST(handler_bad_address)
 {
-	static const uint32_t at[] = {1, 0x30000000, KERNEL_BASE, KERNEL_BASE + 0x100000, VMM_BASE, 0xFFFFFFFF};
+	static const uint32_t at[] = {
+		1, 0x30000000, KERNEL_BASE, KERNEL_BASE + 0x100000, VMM_BASE, 0xFFFFFFFF,
+	};
 	for (int i = 0; i < COUNT(at); i++) {
 		bad_handler = at[i];
 		int status = status_of(use_bad_handler);
@@ -158,11 +165,13 @@ static void use_bad_stack(void)
 	__asm__ volatile("movl %0, %%esp; ud2" : : "r"(bad_stack));
 }
 
-/* No stack to deliver to: the process ends, and nothing of the kernel's was written. */
+/* No stack for the delivery: the process ends, and nothing of the kernel's has been written. */
 TEST(handler_bad_stack)
 {
-	static const uint32_t at[] = {0, 4, 16, 64, 0x1000, 0x30000000, KERNEL_BASE + 16, KERNEL_BASE + 0x100000, VMM_BASE,
-		VMM_BASE + 64, 0xFFFFFFFF};
+	static const uint32_t at[] = {
+		0, 4, 16, 64, 0x1000, 0x30000000, KERNEL_BASE + 16, KERNEL_BASE + 0x100000,
+		VMM_BASE, VMM_BASE + 64, 0xFFFFFFFF,
+	};
 	for (int i = 0; i < COUNT(at); i++) {
 		bad_stack = at[i];
 		int status = status_of(use_bad_stack);
@@ -171,7 +180,7 @@ TEST(handler_bad_stack)
 	}
 }
 
-/* Without a handler again after on_fault(0). */
+/* After on_fault(NULL) there is no handler: a fault ends the process. */
 static void take_back(void)
 {
 	catch(exit_7);
@@ -180,7 +189,7 @@ static void take_back(void)
 }
 TEST(handler_removed) { check_fault(take_back, VEC_UD); }
 
-/* A child has its parent's handler. */
+/* A child inherits its parent's handler. */
 static void fault_once(void)
 {
 	__asm__ volatile("ud2");
@@ -206,13 +215,17 @@ static void fault_and_look(void)
 	uint32_t flags;
 	catch(set_flags);
 	__asm__ volatile("ud2; pushfl; popl %0; pushl $0x202; popfl; cld" : "=r"(flags) : : "cc");
-	check_is(flags & (EFLAGS_IF | EFLAGS_IOPL | 0x1A0000), EFLAGS_IF); /* VM, VIF and VIP neither */
+	const uint32_t vm_vif_vip = 0x1A0000;
+	check_is(flags & (EFLAGS_IF | EFLAGS_IOPL | vm_vif_vip), EFLAGS_IF);
 }
 
-/* No flag that is the kernel's comes through fault_return: IF, IOPL, VM, NT, VIF, VIP. */
+/* fault_return does not set flags that are the kernel's: IF, IOPL, VM, NT, VIF, VIP. */
 TEST(handler_hostile_flags)
 {
-	static const uint32_t flags[] = {0, 0x3000, 0x3200, 0x4000, 0x20000, 0x23202, 0x80000, 0x100000, 0x18F000, 0xFFFFFEFF};
+	static const uint32_t flags[] = {
+		0, 0x3000, 0x3200, 0x4000, 0x20000, 0x23202, 0x80000, 0x100000, 0x18F000,
+		0xFFFFFEFF,
+	};
 	catch(NULL);
 	for (int i = 0; i < COUNT(flags); i++) {
 		wanted_flags = flags[i];
@@ -228,7 +241,7 @@ static void set_place(struct fault_context *c)
 {
 	c->eip = wanted_eip;
 	c->esp = wanted_esp ? wanted_esp : c->esp;
-	raw_call(CALL_on_fault, 0, 0, 0, 0, 0); /* the next one ends it */
+	raw_call(CALL_on_fault, 0, 0, 0, 0, 0); /* the next fault ends the process */
 }
 
 static void fault_and_go(void)
@@ -238,12 +251,13 @@ static void fault_and_go(void)
 	exit(1);
 }
 
-/* Going on in the kernel, or nowhere, is one more fault. */
+/* A context that goes on in the kernel, or where nothing is, leads to the next fault. */
 TEST(handler_hostile_place)
 {
 	static const struct { uint32_t eip, esp; } places[] = {
-		{KERNEL_BASE, 0}, {KERNEL_BASE + 0x100000, 0}, {VMM_BASE, 0}, {0xFFFFFFFF, 0}, {0, 0}, {0x30000000, 0},
-		{KERNEL_BASE + 0x100000, KERNEL_BASE + 0x200000}, {0, 0xFFFFFFFF},
+		{KERNEL_BASE, 0}, {KERNEL_BASE + 0x100000, 0}, {VMM_BASE, 0}, {0xFFFFFFFF, 0},
+		{0, 0}, {0x30000000, 0}, {KERNEL_BASE + 0x100000, KERNEL_BASE + 0x200000},
+		{0, 0xFFFFFFFF},
 	};
 	for (int i = 0; i < COUNT(places); i++) {
 		wanted_eip = places[i].eip;
@@ -266,5 +280,5 @@ static void jump_by_context(void)
 	exit(1);
 }
 
-/* fault_return needs no fault before it: it is a jump, with the same limits. */
+/* fault_return also works without a fault before it: it is a jump within ring 3. */
 TEST(handler_return_without_fault) { check_is(status_of(jump_by_context), WSTATUS_EXIT(7)); }

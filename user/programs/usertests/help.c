@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What tests share: children, patterned data, files made of it, numbers out of /proc. */
+/* What tests share: children, patterned data, files of such data, numbers from /proc. */
 #include "test.h"
 
 int start(void (*fn)(void))
@@ -36,8 +36,11 @@ uint32_t next_random(uint32_t *seed)
 	return *seed = x;
 }
 
-/* Cheap, and different in every 256 bytes, page and seed. */
-static uint8_t byte_at(uint32_t i, uint32_t seed) { return (uint8_t)(i + (i >> 8) * 7 + (i >> 12) * 13 + seed * 31); }
+/* Byte i of the sequence for a seed: cheap, and it changes with each 256 bytes, page and seed. */
+static uint8_t byte_at(uint32_t i, uint32_t seed)
+{
+	return (uint8_t)(i + (i >> 8) * 7 + (i >> 12) * 13 + seed * 31);
+}
 
 void fill(void *buf, uint32_t bytes, uint32_t seed)
 {
@@ -119,7 +122,7 @@ uint64_t now_ms(void) { return div_u64(now_ns(), 1000000); }
 
 static char text[32768];
 
-/* 0, or the error. */
+/* Read a whole file into `text`. Result: 0, or the error. */
 static int try_read_text(const char *path)
 {
 	int fd = open(path, O_RDONLY, 0), length = 0, n = fd;

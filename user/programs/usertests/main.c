@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * usertests: the kernel's rules, proven from user space. Every test runs in its own child; before and after it the
- * machine is counted: free frames, open files, processes. What a test leaves behind is a failure of the kernel.
+ * usertests: the kernel's rules, proven from user space. Every test runs in a child of its own.
+ * Free frames, open files and processes are counted before and after it: what is missing or left
+ * over then is a failure of the kernel.
  *
  *	usertests [-l] [-big] [NAME...]
  */
 #include <stdarg.h>
 #include "test.h"
 
-extern const struct test __start_tests[], __stop_tests[]; /* the linker's: limits of the section "tests" */
+/* The linker's symbols: start and end of the section "tests". */
+extern const struct test __start_tests[], __stop_tests[];
 
 #define HOME "/tmp/usertests"
 #define TIME_LIMIT_MS 60000
@@ -24,7 +26,7 @@ static void __attribute__((noreturn)) give_up(int status, const char *format, va
 	char text[300];
 	vsnprintf(text, sizeof(text), format, ap);
 	if (write(REASON_FD, text, strlen(text)) < 0)
-		printf("usertests: %s\n", text); /* it is no test, but this program itself */
+		printf("usertests: %s\n", text); /* no test failed, but this program itself */
 	write(REASON_FD, "\n", 1);
 	exit(status);
 }
@@ -45,20 +47,26 @@ void skip(const char *format, ...)
 
 static struct counts count(void)
 {
-	sync(); /* a changed block cannot be given back, and would not count as free */
+	sync(); /* the frame of a changed block counts neither as free nor as cached */
+	uint32_t kib = proc_number("/proc/meminfo", "free");
+	kib += proc_number("/proc/meminfo", "cached");
 	return (struct counts){
-		.frames = (int)((proc_number("/proc/meminfo", "free") + proc_number("/proc/meminfo", "cached")) / 4),
+		.frames = (int)(kib / 4),
 		.files = (int)proc_number("/proc/files", ""),
 		.tasks = proc_tasks(),
 	};
 }
 
-/* Processes end a little after their parents hear of it, orphans when init reaps them: wait, but not for ever. */
+/*
+ * Count again until nothing is missing, but not for ever. A process gives its memory back shortly
+ * after its parent hears of its end; an orphan only when init reaps it.
+ */
 static struct counts count_settled(struct counts wanted)
 {
 	struct counts now = count();
 	for (int i = 0; i < 50; i++) {
-		if (now.frames >= wanted.frames && now.files <= wanted.files && now.tasks <= wanted.tasks)
+		if (now.frames >= wanted.frames && now.files <= wanted.files &&
+		    now.tasks <= wanted.tasks)
 			break;
 		sleep(20);
 		now = count();
@@ -66,12 +74,13 @@ static struct counts count_settled(struct counts wanted)
 	return now;
 }
 
-/* Empty a directory, as deep as it goes: what one test leaves must not matter to the next. */
+/* Delete all that a directory holds: what one test leaves must not matter to the next. */
 static void scrub(const char *path)
 {
 	static char buf[2048];
 	for (int again = 1; again;) {
-		int fd = open(path, O_RDONLY | O_DIRECTORY, 0), n = fd < 0 ? 0 : getdents(fd, buf, sizeof(buf));
+		int fd = open(path, O_RDONLY | O_DIRECTORY, 0);
+		int n = fd < 0 ? 0 : getdents(fd, buf, sizeof(buf));
 		close(fd);
 		again = 0;
 		for (int at = 0; at < n;) {
@@ -86,12 +95,13 @@ static void scrub(const char *path)
 			}
 			char below[NAME_MAX + 1];
 			snprintf(below, sizeof(below), "%s", d->d_name);
-			if (chdir(below) == 0) { /* step by step: the whole path may be too long for one call */
+			/* One step at a time: the whole path may be too long for one call. */
+			if (chdir(below) == 0) {
 				scrub(".");
 				chdir("..");
 				again = rmdir(below) == 0;
 			}
-			break; /* buf was used again below */
+			break; /* the inner scrub() has overwritten buf */
 		}
 		chdir(path);
 	}
@@ -119,7 +129,10 @@ static void run_child(const struct test *t)
 	exit(0);
 }
 
-/* The reason that the test wrote, into text; the newline sent first ends the reading when there is none. */
+/*
+ * Read the reason that the test wrote into text. A newline is written first: it ends the reading
+ * if the test wrote nothing.
+ */
 static void read_reason(char *text, int size)
 {
 	int n = 0;
@@ -135,18 +148,18 @@ static int await(int pid)
 {
 	int status = 0, result;
 	uint64_t limit = now_ms() + TIME_LIMIT_MS;
-	/* While a test has taken all memory even the page of `status` cannot be copied: EFAULT. */
+	/* EFAULT: a test has taken all memory, so that the page of `status` cannot be copied. */
 	for (; (result = waitpid(pid, &status, WNOHANG)) == 0 || result == -EFAULT; sleep(10))
 		if (now_ms() > limit) {
 			kill(-pid);
 			waitpid(pid, &status, 0);
 			return -1;
 		}
-	kill(-pid); /* whatever it left running */
+	kill(-pid); /* all that it left running */
 	return status;
 }
 
-/* Run once. Result: exit status 0, 1 or SKIP_STATUS; the reason in why. */
+/* Run a test once. Result: 0, 1 or SKIP_STATUS; the reason is in why. */
 static int run_once(const struct test *t, char *why, int size)
 {
 	clean_home();
@@ -172,9 +185,9 @@ static int run_once(const struct test *t, char *why, int size)
 }
 
 /*
- * Run with the counts around. Kernel caches may grow the first time, so only frames that go missing on each of
- * three runs are a leak; files and processes must not be more. Fewer there can be: with several processors what came
- * before may end late.
+ * Run a test and count before and after it. The kernel's caches may grow in the first run, so only
+ * frames that are missing after each of three runs are a leak. Files and processes must not be more
+ * than before. There may be fewer: with several CPUs, processes of an earlier test may end late.
  */
 static int run_counted(const struct test *t, char *why, int size)
 {
@@ -186,8 +199,9 @@ static int run_counted(const struct test *t, char *why, int size)
 		if (result != 0)
 			return result;
 		if (after.files > before.files || after.tasks > before.tasks) {
-			snprintf(why, (size_t)size, "%d files open, %d before; %d processes, %d before", after.files,
-				before.files, after.tasks, before.tasks);
+			snprintf(why, (size_t)size,
+				 "%d files open, %d before; %d processes, %d before", after.files,
+				 before.files, after.tasks, before.tasks);
 			return 1;
 		}
 		lost = before.frames - after.frames;
@@ -217,7 +231,8 @@ static int run_all(int n, char **names)
 		if (result == 0)
 			printf("ok %s\n", t->name);
 		else
-			printf("%s %s: %s\n", result == SKIP_STATUS ? "skip" : "FAIL", t->name, why);
+			printf("%s %s: %s\n", result == SKIP_STATUS ? "skip" : "FAIL", t->name,
+			       why);
 		passed += result == 0;
 		skipped += result == SKIP_STATUS;
 		failed += result != 0 && result != SKIP_STATUS;

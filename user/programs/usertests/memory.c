@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory that runs out: an error or the end of the one that asked too much, and everything is as before afterwards. */
+/*
+ * Memory that runs out: a call fails, or the process that wanted too much ends; afterwards all is
+ * as before. And the stack: how far it grows, and what happens without one.
+ */
 #include "test.h"
 
 static uint32_t total_pages(void) { return proc_number("/proc/meminfo", "total") / 4; }
@@ -10,17 +13,17 @@ static void limit_size(void)
 		skip("more than 156 MiB of memory: only with -big");
 }
 
-/* Touch pages until that fails; the process ends then, or gets there with all that it mapped. */
+/* Touch more pages than there are frames: the process ends before it comes to exit(1). */
 static void eat_memory(void)
 {
 	uint32_t bytes = (total_pages() + 1000) * PAGE;
 	uint8_t *p = map(0, bytes, PROT_READ | PROT_WRITE);
 	for (uint32_t at = 0; at < bytes; at += PAGE)
 		p[at] = 1;
-	exit(1); /* there cannot be so much */
+	exit(1);
 }
 
-/* The process that takes all memory ends; others go on, and all of it comes back. */
+/* A process that takes all memory ends; others go on, and all the memory comes back. */
 TEST(memory_full)
 {
 	limit_size();
@@ -39,9 +42,10 @@ static void scrape(void)
 	int go[2], pid, status;
 	check_is(pipe(go), 0);
 	pid = check_ok(fork());
-	if (pid == 0) { /* takes most of it, bit by bit: leaves about the last 200 pages */
+	if (pid == 0) { /* take memory bit by bit, until less than 1200 KiB are left */
 		char c = 1;
-		while (proc_number("/proc/meminfo", "free") + proc_number("/proc/meminfo", "cached") > 1200) {
+		while (proc_number("/proc/meminfo", "free") +
+		       proc_number("/proc/meminfo", "cached") > 1200) {
 			uint8_t *p = map(0, 64 * PAGE, PROT_READ | PROT_WRITE);
 			for (uint32_t at = 0; at < 64 * PAGE; at += PAGE)
 				p[at] = 1;
@@ -76,11 +80,14 @@ static void scrape(void)
 TEST(memory_scarce)
 {
 	limit_size();
-	int status = status_of(scrape); /* a page of its own may be what cannot be had */
+	int status = status_of(scrape); /* may miss a page of its own: a page fault */
 	check(status == 0 || status == WSTATUS_FAULT(VEC_PF));
 }
 
-/* fork of a large process when the copy does not fit: an error, or pages that fail later; never a wrong byte. */
+/*
+ * fork of a large process whose copy does not fit into memory: fork fails, or the child ends when
+ * memory is out; never does the parent see a wrong byte.
+ */
 static void fork_large(void)
 {
 	uint32_t pages = total_pages() * 6 / 10;
@@ -121,18 +128,19 @@ TEST(stack_grows) { check_child(use_stack); }
 
 static void overflow(void) { stack_user(1000); }
 
-/* Beyond it lies nothing: a page fault. */
+/* Below the stack nothing is mapped: a page fault. */
 TEST(stack_overflow) { check_fault(overflow, VEC_PF); }
 
 static void no_stack(void) { __asm__ volatile("movl %0, %%esp; pushl $1" : : "r"(8)); }
 static void kernel_stack(void) { __asm__ volatile("movl %0, %%esp; pushl $1" : : "r"(0xC0200000)); }
 static void system_call_without_stack(void)
 {
-	__asm__ volatile("movl $0xC0200000, %%esp; int $0x80; movl %%eax, %%ebx; movl %0, %%eax; xorl %%ebx, %%ebx; int $0x80"
+	__asm__ volatile("movl $0xC0200000, %%esp; int $0x80; movl %%eax, %%ebx\n"
+			 "movl %0, %%eax; xorl %%ebx, %%ebx; int $0x80"
 			 : : "i"(CALL_exit), "a"(CALL_getpid) : "ebx");
 }
 
-/* The stack pointer may point anywhere: pushes fault, system calls do not need it. */
+/* ESP may point anywhere: a push faults then, and a system call works without a stack. */
 TEST(stack_anywhere)
 {
 	int status = status_of(no_stack);

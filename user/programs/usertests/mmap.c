@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* mmap, munmap, mprotect: areas appear, split and go; pages come on first touch, zeroed or from a file. */
+/*
+ * mmap, munmap, mprotect: areas appear, split and go. A page comes when it is first touched, with
+ * zeros or with a file's content.
+ */
 #include "test.h"
 
 static volatile uint32_t touch_at;
@@ -20,7 +23,7 @@ static void check_no_write(uint32_t address)
 	check_fault(write_there, VEC_PF);
 }
 
-/* Fresh memory is zero, even where another's data was before. */
+/* Fresh memory is zero, also in frames that held other data before. */
 TEST(mmap_zeroed)
 {
 	for (int i = 0; i < 4; i++) {
@@ -31,7 +34,7 @@ TEST(mmap_zeroed)
 	}
 }
 
-/* Pages nobody touched cost nothing. */
+/* Pages that nobody has touched take no memory. */
 TEST(mmap_demand)
 {
 	uint32_t before = proc_number("/proc/meminfo", "free");
@@ -41,7 +44,7 @@ TEST(mmap_demand)
 	check_is(munmap(p, 512u << 20), 0);
 }
 
-/* Sizes are rounded up to pages; nothing lies behind the end. */
+/* Sizes are rounded up to whole pages; nothing is mapped after the last one. */
 TEST(mmap_rounding)
 {
 	uint8_t *p = map(0x20000000, 1, PROT_READ | PROT_WRITE);
@@ -52,19 +55,23 @@ TEST(mmap_rounding)
 	check_no_read((uint32_t)p);
 }
 
-/* Wrong addresses, sizes and rights are errors; occupied addresses are not given again. */
+/* Wrong addresses, sizes and rights are errors; so are addresses that are already mapped. */
 TEST(mmap_errors)
 {
 	static const struct { uint32_t at, bytes; int prot; } wrong[] = {
-		{0, 0, 3}, {0x20000001, PAGE, 3}, {0x20000FFF, PAGE, 3}, {0xC0000000, PAGE, 3}, {0xBFFFF000, 2 * PAGE, 3},
-		{0xFC000000, PAGE, 3}, {0xFFFFF000, PAGE, 3}, {0xFFFFF000, 2 * PAGE, 3}, {0x20000000, 0xC0000000, 3},
-		{0x20000000, 0xFFFFFFFF, 3}, {0, 0xFFFFFFFF, 3}, {0, 0xC0000000, 3}, {0, 0xFFFFF001, 3}, {0x20000000, PAGE, 8},
-		{0x20000000, PAGE, -1}, {0x1000, 0xBFFFF000, 3},
+		{0, 0, 3}, {0x20000001, PAGE, 3}, {0x20000FFF, PAGE, 3}, {0xC0000000, PAGE, 3},
+		{0xBFFFF000, 2 * PAGE, 3}, {0xFC000000, PAGE, 3}, {0xFFFFF000, PAGE, 3},
+		{0xFFFFF000, 2 * PAGE, 3}, {0x20000000, 0xC0000000, 3},
+		{0x20000000, 0xFFFFFFFF, 3}, {0, 0xFFFFFFFF, 3}, {0, 0xC0000000, 3},
+		{0, 0xFFFFF001, 3}, {0x20000000, PAGE, 8}, {0x20000000, PAGE, -1},
+		{0x1000, 0xBFFFF000, 3},
 	};
 	for (int i = 0; i < COUNT(wrong); i++) {
-		int error = raw_call(CALL_mmap, wrong[i].at, wrong[i].bytes, (uint32_t)wrong[i].prot, (uint32_t)-1, 0);
+		int error = raw_call(CALL_mmap, wrong[i].at, wrong[i].bytes,
+				     (uint32_t)wrong[i].prot, (uint32_t)-1, 0);
 		if (error >= 0 || error < -EUCLEAN)
-			fail("mmap of 0x%x bytes at 0x%x: 0x%x", wrong[i].bytes, wrong[i].at, (uint32_t)error);
+			fail("mmap of 0x%x bytes at 0x%x: 0x%x", wrong[i].bytes, wrong[i].at,
+			     (uint32_t)error);
 	}
 	uint32_t p = (uint32_t)map(0x20000000, 4 * PAGE, PROT_READ);
 	check_is(raw_call(CALL_mmap, p, PAGE, 3, (uint32_t)-1, 0), -EEXIST);
@@ -84,7 +91,7 @@ TEST(mmap_errors)
 	check(mprotect((void *)0xFFFFF000, 0xFFFFF000, PROT_READ) < 0);
 }
 
-/* The first page stays unmapped: NULL pointers fault. */
+/* The first page stays unmapped: a NULL pointer faults. */
 TEST(mmap_null_page)
 {
 	int at = raw_call(CALL_mmap, 0, PAGE, 3, (uint32_t)-1, 0); /* 0 means anywhere */
@@ -96,7 +103,7 @@ TEST(mmap_null_page)
 	check_fault(jump_there, VEC_PF);
 }
 
-/* A hole in the middle, then the ends: each part goes alone. */
+/* munmap in the middle of an area, then at its ends: the other parts stay. */
 TEST(munmap_splits)
 {
 	uint8_t *p = map(0x20000000, 8 * PAGE, PROT_READ | PROT_WRITE);
@@ -111,14 +118,14 @@ TEST(munmap_splits)
 	check(p[PAGE] == 1 && p[6 * PAGE] == 6);
 	check_no_read((uint32_t)p);
 	check_no_read((uint32_t)p + 7 * PAGE);
-	map((uint32_t)p + 3 * PAGE, 2 * PAGE, PROT_READ); /* the hole can be filled again, with zeros */
+	map((uint32_t)p + 3 * PAGE, 2 * PAGE, PROT_READ); /* the hole can be mapped again */
 	check_is(p[3 * PAGE], 0);
-	check_is(munmap(p, 8 * PAGE), 0); /* over holes and several areas at once */
+	check_is(munmap(p, 8 * PAGE), 0); /* holes and several areas in one call */
 	for (uint32_t i = 0; i < 8; i++)
 		check_no_read((uint32_t)p + i * PAGE);
 }
 
-/* Rights change page by page, and content stays. */
+/* Rights change page by page, and the content stays. */
 TEST(mprotect_splits)
 {
 	uint8_t *p = map(0x20000000, 6 * PAGE, PROT_READ | PROT_WRITE);
@@ -137,7 +144,7 @@ TEST(mprotect_splits)
 	check_is(p[3 * PAGE], 7);
 }
 
-/* Rights given to pages that are not there yet count when they come. */
+/* A page that is not there yet comes with the rights that it was given last. */
 TEST(mprotect_before_touch)
 {
 	uint8_t *p = map(0, 2 * PAGE, PROT_NONE);
@@ -150,7 +157,7 @@ TEST(mprotect_before_touch)
 	p[0] = 1;
 }
 
-/* After a range with a hole was refused, nothing has changed. */
+/* A range with a hole is refused, and nothing has changed. */
 TEST(mprotect_hole)
 {
 	uint8_t *p = map(0x20000000, 3 * PAGE, PROT_READ | PROT_WRITE);
@@ -159,7 +166,7 @@ TEST(mprotect_hole)
 	p[0] = p[2 * PAGE] = 1;
 }
 
-/* Rights are each process's own after fork; so are mappings. */
+/* After fork each process has its own mappings and rights. */
 TEST(mmap_after_fork)
 {
 	uint8_t *p = map(0, 2 * PAGE, PROT_READ | PROT_WRITE);
@@ -183,7 +190,7 @@ TEST(mmap_after_fork)
 	check_is(p[0], 2);
 }
 
-/* A file's pages, zeros behind its end, and private writes. */
+/* A mapping shows the file's content, then zeros; writes to it are private. */
 TEST(mmap_file)
 {
 	make_file("f", 3 * PAGE + 100, 1);
@@ -200,7 +207,7 @@ TEST(mmap_file)
 	check_is(p[3 * PAGE], 0xEE);
 }
 
-/* From an offset; in a read-only mapping the file cannot be written. */
+/* A mapping may begin at an offset in the file; through a read-only mapping nothing is written. */
 TEST(mmap_file_offset)
 {
 	static uint8_t whole[4 * PAGE];
@@ -212,23 +219,29 @@ TEST(mmap_file_offset)
 	check(!memcmp(p, whole + 2 * PAGE, 2 * PAGE));
 	check_no_write((uint32_t)p);
 	check_is(raw_call(CALL_mmap, 0, PAGE, PROT_READ, (uint32_t)fd, 100), -EINVAL);
-	p = (uint8_t *)raw_call(CALL_mmap, 0, 2 * PAGE, PROT_READ, (uint32_t)fd, 16 * PAGE); /* behind the end: zeros */
+	/* Past the file's end there are zeros. */
+	p = (uint8_t *)raw_call(CALL_mmap, 0, 2 * PAGE, PROT_READ, (uint32_t)fd, 16 * PAGE);
 	check((uint32_t)p < KERNEL_BASE);
 	check(all_zero(p, 2 * PAGE));
 }
 
-/* Only regular files can be mapped. */
+static int map_descriptor(int fd)
+{
+	return raw_call(CALL_mmap, 0, PAGE, PROT_READ, (uint32_t)fd, 0);
+}
+
+/* Only regular files that are open for reading can be mapped. */
 TEST(mmap_file_errors)
 {
 	int p[2];
 	check_is(pipe(p), 0);
-	check(raw_call(CALL_mmap, 0, PAGE, PROT_READ, (uint32_t)p[0], 0) < 0);
-	check(raw_call(CALL_mmap, 0, PAGE, PROT_READ, (uint32_t)check_ok(open(".", O_RDONLY, 0)), 0) < 0);
-	check(raw_call(CALL_mmap, 0, PAGE, PROT_READ, (uint32_t)check_ok(open("/dev/console", O_RDONLY, 0)), 0) < 0);
-	check(raw_call(CALL_mmap, 0, PAGE, PROT_READ, (uint32_t)check_ok(open("w", O_WRONLY | O_CREAT, 0644)), 0) < 0);
+	check(map_descriptor(p[0]) < 0);
+	check(map_descriptor(check_ok(open(".", O_RDONLY, 0))) < 0);
+	check(map_descriptor(check_ok(open("/dev/console", O_RDONLY, 0))) < 0);
+	check(map_descriptor(check_ok(open("w", O_WRONLY | O_CREAT, 0644))) < 0);
 }
 
-/* Many areas, made and removed in random order, stay apart. */
+/* Many areas that are made and removed in random order do not disturb each other. */
 TEST(mmap_many)
 {
 	enum { AREAS = 100 };
@@ -250,7 +263,7 @@ TEST(mmap_many)
 	}
 }
 
-/* The page just below the kernel belongs to the stack; the byte behind it does not. */
+/* The page just below KERNEL_BASE belongs to the stack; the byte at KERNEL_BASE does not. */
 TEST(mmap_end_of_user)
 {
 	check_is((int)*(volatile uint8_t *)(KERNEL_BASE - 1) >= 0, 1);

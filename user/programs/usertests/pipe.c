@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Pipes: every byte once and in order, full and empty, and what happens when one side goes. */
+/* Pipes: every byte once and in order; full and empty pipes; what happens when one end closes. */
 #include "test.h"
 
 static uint8_t out[64 * 1024], in[64 * 1024];
@@ -13,7 +13,7 @@ static void close_pipe(void)
 	close(p[1]);
 }
 
-/* Read until so many bytes or the end are there. */
+/* Read until all the bytes are there, or the end. Result: the number of bytes. */
 static int read_all(int fd, uint8_t *buf, int bytes)
 {
 	int got = 0, n;
@@ -22,10 +22,12 @@ static int read_all(int fd, uint8_t *buf, int bytes)
 	return got;
 }
 
-/* Blocks of every kind of size come out as they went in. */
+/* Blocks of all sizes come out as they went in. */
 TEST(pipe_sizes)
 {
-	static const int sizes[] = {1, 2, 3, 511, 512, 513, 4095, 4096, 4097, 5000, 8192, 10000, 65536};
+	static const int sizes[] = {
+		1, 2, 3, 511, 512, 513, 4095, 4096, 4097, 5000, 8192, 10000, 65536,
+	};
 	open_pipe();
 	for (int i = 0; i < COUNT(sizes); i++) {
 		fill(out, (uint32_t)sizes[i], (uint32_t)i);
@@ -41,7 +43,7 @@ TEST(pipe_sizes)
 	close_pipe();
 }
 
-/* Small pieces in one process: the buffer's end is passed many times. */
+/* Small pieces in one process: the pipe's ring buffer wraps many times. */
 TEST(pipe_wraps)
 {
 	uint32_t seed = 7, sum = 0;
@@ -58,7 +60,7 @@ TEST(pipe_wraps)
 	close_pipe();
 }
 
-/* Nothing is nothing. */
+/* Reading or writing zero bytes does nothing. */
 TEST(pipe_zero_bytes)
 {
 	open_pipe();
@@ -69,7 +71,7 @@ TEST(pipe_zero_bytes)
 	close_pipe();
 }
 
-/* A reader sees what is left, then the end, once no writer is left. */
+/* When the last writer has closed, a reader gets what is left, then the end. */
 TEST(pipe_end)
 {
 	open_pipe();
@@ -180,7 +182,7 @@ TEST(pipe_many_writers)
 	close(p[0]);
 }
 
-/* Many readers: the pieces add up. */
+/* Many readers: together they get all the bytes. */
 TEST(pipe_many_readers)
 {
 	int sum = 0, status;
@@ -191,7 +193,7 @@ TEST(pipe_many_readers)
 			close(p[1]);
 			while ((n = check_ok(read(p[0], in, 77))) > 0)
 				total += n;
-			exit(total / 128); /* the total itself does not fit into a status */
+			exit(total / 128); /* the total does not fit into a status */
 		}
 	memset(out, 1, sizeof(out));
 	check_is(write(p[1], out, 16384), 16384);
@@ -203,7 +205,7 @@ TEST(pipe_many_readers)
 	check(sum <= 16384 / 128 && sum >= 16384 / 128 - 4);
 }
 
-/* Each end goes one way; a pipe has no position, size or name. */
+/* Each end works in one direction only; a pipe has no position and no size. */
 TEST(pipe_wrong_use)
 {
 	struct stat st;
@@ -218,7 +220,7 @@ TEST(pipe_wrong_use)
 	close_pipe();
 }
 
-/* Without free descriptors pipe is EMFILE, and takes none. */
+/* Without two free descriptors pipe gives EMFILE, and takes none. */
 TEST(pipe_no_descriptors)
 {
 	int fds[OPEN_MAX], n = 0;
@@ -235,7 +237,7 @@ TEST(pipe_no_descriptors)
 	close_pipe();
 }
 
-/* Every process of a chain of pipes passes on what it gets. */
+/* A chain of processes, each passing on what it reads: the data arrives unchanged. */
 TEST(pipe_chain)
 {
 	enum { LENGTH = 8 };

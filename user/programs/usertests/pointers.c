@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Bad pointers: every pointer argument of every system call, with every kind of address that is none. */
+/* Bad pointers: every pointer argument of every system call, with every kind of bad address. */
 #include "test.h"
 
 /*
- * Arguments by letter: s path, v argv, r buffer that the kernel reads, w buffer that it writes, o structure that it
- * writes, c context that it reads; d descriptor of a file, D of a directory, n buffer's size, 0 zero, - any child.
+ * Arguments by letter. Pointers: s path, v argv, r buffer that the kernel reads, w buffer that the
+ * kernel writes, o structure that the kernel writes, c context that the kernel reads. Others: d
+ * descriptor of a file, D descriptor of a directory, n buffer's size, 0 zero, - any child.
  */
 static const struct { const char *name, *arguments; } signatures[] = {
-	{"exit", ""}, {"fork", ""}, {"read", "dwn"}, {"write", "drn"}, {"open", "s00"}, {"close", ""}, {"waitpid", "-o0"},
-	{"exec", "sv"}, {"link", "ss"}, {"unlink", "s"}, {"rename", "ss"}, {"chdir", "s"}, {"mkdir", "s0"}, {"rmdir", "s"},
-	{"lseek", ""}, {"getpid", ""}, {"getppid", ""}, {"kill", ""}, {"dup", ""}, {"dup2", ""}, {"pipe", "o"}, {"stat", "so"},
-	{"fstat", "do"}, {"getdents", "Dwn"}, {"getcwd", "wn"}, {"mmap", ""}, {"munmap", ""}, {"mprotect", ""}, {"sleep", ""},
-	{"yield", ""}, {"clock", "o"}, {"on_fault", ""}, {"fault_return", "c"}, {"setpgid", ""}, {"tty_foreground", ""},
+	{"exit", ""}, {"fork", ""}, {"read", "dwn"}, {"write", "drn"}, {"open", "s00"},
+	{"close", ""}, {"waitpid", "-o0"}, {"exec", "sv"}, {"link", "ss"}, {"unlink", "s"},
+	{"rename", "ss"}, {"chdir", "s"}, {"mkdir", "s0"}, {"rmdir", "s"}, {"lseek", ""},
+	{"getpid", ""}, {"getppid", ""}, {"kill", ""}, {"dup", ""}, {"dup2", ""}, {"pipe", "o"},
+	{"stat", "so"}, {"fstat", "do"}, {"getdents", "Dwn"}, {"getcwd", "wn"}, {"mmap", ""},
+	{"munmap", ""}, {"mprotect", ""}, {"sleep", ""}, {"yield", ""}, {"clock", "o"},
+	{"on_fault", ""}, {"fault_return", "c"}, {"setpgid", ""}, {"tty_foreground", ""},
 	{"tty_raw", ""}, {"sync", ""}, {"shutdown", ""}, {"ftruncate", ""},
 };
 
@@ -29,11 +32,16 @@ static const char *arguments_of(const char *name)
 	fail("%s has no line in the table of signatures", name);
 }
 
-/* A bad address; for letters in `not`, it is a good one or partly so. straddles: begins with bytes that are good. */
+/*
+ * Bad addresses. not: letters for which the address is good, or partly good; straddles: the first
+ * bytes there are good.
+ */
 static struct { uint32_t at; const char *not; int straddles; } bad[] = {
-	{0, "", 0}, {1, "", 0}, {0xFFE, "", 0}, {0x30000000, "", 0}, {KERNEL_BASE - 2, "s", 1}, {KERNEL_BASE, "", 0},
-	{KERNEL_BASE + 0x100000, "", 0}, {0xF8000000, "", 0}, {0xFBFFFFFF, "", 0}, {VMM_BASE, "", 0}, {0xFFFFFFFC, "", 0},
-	{0xFFFFFFFF, "", 0}, {0, "", 0} /* PROT_NONE */, {0, "rsvc", 0} /* read-only */, {0, "", 1} /* end of a mapping */,
+	{0, "", 0}, {1, "", 0}, {0xFFE, "", 0}, {0x30000000, "", 0}, {KERNEL_BASE - 2, "s", 1},
+	{KERNEL_BASE, "", 0}, {KERNEL_BASE + 0x100000, "", 0}, {0xF8000000, "", 0},
+	{0xFBFFFFFF, "", 0}, {VMM_BASE, "", 0}, {0xFFFFFFFC, "", 0}, {0xFFFFFFFF, "", 0},
+	{0, "", 0} /* PROT_NONE */, {0, "rsvc", 0} /* read-only */,
+	{0, "", 1} /* end of a mapping */,
 };
 enum { NONE_AT = 12, READ_ONLY_AT, END_AT };
 
@@ -86,11 +94,13 @@ static void try(int call, int argument, int kind)
 	int result = raw_call(calls[call].number, a[0], a[1], a[2], a[3], a[4]);
 	while (calls[call].number == CALL_waitpid && waitpid(-1, NULL, 0) > 0)
 		;
-	if (result != -EFAULT && !(bad[kind].straddles && result >= 0 && result <= 2 && strchr("rw", letters[argument])))
-		fail("%s with 0x%x as argument %d: %d", calls[call].name, a[argument], argument + 1, result);
+	bool partial = bad[kind].straddles && result >= 0 && result <= 2;
+	if (result != -EFAULT && !(partial && strchr("rw", letters[argument])))
+		fail("%s with 0x%x as argument %d: %d", calls[call].name, a[argument], argument + 1,
+		     result);
 }
 
-/* EFAULT, and the process goes on. */
+/* A bad pointer gives EFAULT, and the process goes on. */
 TEST(pointers_everywhere)
 {
 	make_bad_addresses();
@@ -102,13 +112,14 @@ TEST(pointers_everywhere)
 		check((int)strlen(letters) <= calls[call].arguments);
 		for (int argument = 0; letters[argument]; argument++)
 			for (int kind = 0; kind < COUNT(bad); kind++)
-				if (strchr("svrwoc", letters[argument]) && !strchr(bad[kind].not, letters[argument]))
+				if (strchr("svrwoc", letters[argument]) &&
+				    !strchr(bad[kind].not, letters[argument]))
 					try(call, argument, kind);
 	}
 	check(!exists("good2"));
 }
 
-/* Strings in argv are pointers as well. */
+/* The strings of argv are pointers, too: bad ones give EFAULT. */
 TEST(pointers_in_argv)
 {
 	make_bad_addresses();
@@ -122,10 +133,11 @@ TEST(pointers_in_argv)
 	check_is(exec("/bin/true", unterminated), -EFAULT);
 }
 
-/* The same for what reads and writes go through beside files: pipes, the console, files of the kernel. */
+/* Pipes, the console and files of /proc refuse bad pointers, too. */
 TEST(pointers_all_files)
 {
-	int p[2], proc = check_ok(open("/proc/meminfo", O_RDONLY, 0)), tty = check_ok(open("/dev/console", O_RDWR, 0));
+	int p[2], proc = check_ok(open("/proc/meminfo", O_RDONLY, 0));
+	int tty = check_ok(open("/dev/console", O_RDWR, 0));
 	make_bad_addresses();
 	check_is(pipe(p), 0);
 	check_is(write(p[1], "0123456789", 10), 10);
@@ -142,21 +154,25 @@ TEST(pointers_all_files)
 	check_ok(read(p[0], good_buffer, 1)); /* the pipe still works */
 }
 
-/* Lengths that reach over the end of all memory are errors, or stop where the data ends. */
+/* A length that reaches past all memory is an error, or the call stops where the data ends. */
 TEST(pointers_huge_lengths)
 {
-	static const uint32_t lengths[] = {0x7FFFFFFF, 0x80000000, 0xC0000000, 0xFFFFF000, 0xFFFFFFFF};
+	static const uint32_t lengths[] = {
+		0x7FFFFFFF, 0x80000000, 0xC0000000, 0xFFFFF000, 0xFFFFFFFF,
+	};
 	make_bad_addresses();
 	make_file("good", 1000, 1);
 	file = check_ok(open("good", O_RDWR, 0));
 	directory = check_ok(open(".", O_RDONLY, 0));
 	for (int i = 0; i < COUNT(lengths); i++) {
-		int n = raw_call(CALL_read, (uint32_t)file, (uint32_t)good_buffer, lengths[i], 0, 0);
+		int n;
+		n = raw_call(CALL_read, (uint32_t)file, (uint32_t)good_buffer, lengths[i], 0, 0);
 		check(n == -EFAULT || n == -EINVAL || (n >= 0 && n <= 1000));
 		lseek(file, 0, SEEK_SET);
 		n = raw_call(CALL_write, (uint32_t)file, bad[END_AT].at, lengths[i], 0, 0);
 		check(n == -EFAULT || n == -EINVAL || n == -EFBIG || (n >= 0 && n <= 2));
-		n = raw_call(CALL_getdents, (uint32_t)directory, (uint32_t)good_buffer, lengths[i], 0, 0);
+		n = raw_call(CALL_getdents, (uint32_t)directory, (uint32_t)good_buffer, lengths[i],
+			     0, 0);
 		check(n == -EFAULT || n == -EINVAL || (n >= 0 && n <= (int)sizeof(good_buffer)));
 		n = raw_call(CALL_getcwd, (uint32_t)good_buffer, lengths[i], 0, 0, 0);
 		check(n == -EFAULT || n == -EINVAL || n == (int)strlen("/tmp/usertests"));
@@ -176,7 +192,7 @@ TEST(pointers_zero_length)
 	check(n == 0 || n == -EFAULT);
 }
 
-/* A buffer over pages that are not there yet, and copy-on-write ones: the kernel brings them in. */
+/* A buffer may lie on pages that are not there yet: the kernel brings them in. */
 TEST(pointers_untouched_pages)
 {
 	make_file("good", 3 * PAGE, 1);
@@ -189,10 +205,13 @@ TEST(pointers_untouched_pages)
 	check_is(munmap(p, 4 * PAGE), 0);
 }
 
-/* Numbers that are no system call are ENOSYS. */
+/* A number that is no system call gives ENOSYS. */
 TEST(bad_call_numbers)
 {
-	static const uint32_t wrong[] = {0, 1000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0x80000010, 0x40000010, 0xC0000000, 0xFFFFFFFF};
+	static const uint32_t wrong[] = {
+		0, 1000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0x80000010, 0x40000010, 0xC0000000,
+		0xFFFFFFFF,
+	};
 	for (int i = 0; i < COUNT(wrong); i++)
 		check_is(raw_call(wrong[i], 1, 2, 3, 4, 5), -ENOSYS);
 	uint32_t last = calls[COUNT(calls) - 1].number;

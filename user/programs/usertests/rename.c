@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* rename: at every moment the file has a name, and directories stay a tree. */
+/* rename: the file has a name at every moment, and directories stay a tree. */
 #include "test.h"
 
-/* To a free name: the same file under the new one. */
+/* To a free name: the file is the same, its name is new. */
 TEST(rename_file)
 {
 	struct stat a, b;
@@ -16,7 +16,7 @@ TEST(rename_file)
 	check_file("b", 100, 1);
 }
 
-/* Over a file: the old one is gone, also while it is open. */
+/* Over a file: that file loses its name, but can still be read where it is open. */
 TEST(rename_replaces)
 {
 	char c;
@@ -42,7 +42,7 @@ TEST(rename_between_directories)
 	check_is(rmdir("d"), 0);
 }
 
-/* To itself, or to another name of the same file: no harm. */
+/* To its own name, or to another name of the same file: the file stays as it is. */
 TEST(rename_same_file)
 {
 	make_file("a", 100, 1);
@@ -53,7 +53,7 @@ TEST(rename_same_file)
 	check_file("b", 100, 1);
 }
 
-/* A directory moves with all in it; its ".." is the new parent, and link counts follow. */
+/* A directory moves with all that it holds; its ".." is the new parent, and link counts follow. */
 TEST(rename_directory)
 {
 	struct stat st, up;
@@ -72,7 +72,7 @@ TEST(rename_directory)
 	check_is(rmdir("p"), 0);
 }
 
-/* A directory cannot move into itself or below. */
+/* A directory cannot move into itself or into a directory below it. */
 TEST(rename_into_itself)
 {
 	check_is(mkdir("d", 0755), 0);
@@ -85,7 +85,7 @@ TEST(rename_into_itself)
 	check(exists("d/e"));
 }
 
-/* Files do not replace directories, nor the other way; full directories are not replaced. */
+/* Files do not replace directories, directories do not replace files or full directories. */
 TEST(rename_wrong_kinds)
 {
 	make_file("f", 10, 1);
@@ -100,7 +100,7 @@ TEST(rename_wrong_kinds)
 	check(exists("d"));
 }
 
-/* Missing files and directories are errors; nothing changes. */
+/* A missing file or directory is an error, and nothing changes. */
 TEST(rename_missing)
 {
 	make_file("f", 10, 1);
@@ -115,7 +115,7 @@ TEST(rename_missing)
 	check_file("f", 10, 1);
 }
 
-/* While one process renames over a file again and again, others always find it. */
+/* While one process renames over a file again and again, another always finds the name. */
 TEST(rename_is_atomic)
 {
 	make_file("f", 10, 1);

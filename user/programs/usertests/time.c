@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Time, turns and the terminal: clocks go forward, sleepers wake in order, nobody keeps the processor for himself. */
+/*
+ * Time, turns and the terminal: clocks go forward, sleepers wake in order, and no process keeps a
+ * CPU to itself.
+ */
 #include "test.h"
 
-/* With one processor an emulator counts time by instructions; with several it is its host's, who may be busy elsewhere. */
+/*
+ * Whether time follows the executed instructions, as in an emulator with one CPU. With several
+ * CPUs time is the host's, and the host may be busy with other work.
+ */
 static bool time_is_exact(void) { return proc_number("/proc/cpuinfo", "cpus") == 1; }
 
-/* The clock never goes back, whoever asks. */
+/* The clock never goes back, also when the process has left its CPU in between. */
 TEST(clock_monotonic)
 {
 	uint64_t last = 0, now;
@@ -33,7 +39,7 @@ TEST(sleep_length)
 	}
 }
 
-/* Shorter sleeps end first; where time is the host's, all end. */
+/* Shorter sleeps end first; if time is the host's, the order is not checked. */
 TEST(sleep_order)
 {
 	int p[2];
@@ -64,7 +70,7 @@ static void take_turns(void)
 		yield();
 }
 
-/* Programs that never give up the processor do not stop others. */
+/* Programs that never give up a CPU do not stop others. */
 TEST(preemption)
 {
 	int pids[3];
@@ -78,7 +84,7 @@ TEST(preemption)
 		end(pids[i]);
 }
 
-/* Spinning processes get about equal shares; where time is the host's, all end. */
+/* Spinning processes get about equal shares; if time is the host's, the shares are not compared. */
 TEST(fair_shares)
 {
 	int p[2];
@@ -102,7 +108,7 @@ TEST(fair_shares)
 		fail("one got %u turns, another %u", most, least);
 }
 
-/* setpgid: for oneself and children, not for strangers; kill by group follows it. */
+/* setpgid moves the caller or a child, but no other process; then the group can be killed. */
 TEST(groups)
 {
 	check_is(setpgid(0, 0), 0);
@@ -126,7 +132,7 @@ TEST(tty_errors)
 	check(shutdown(1000) < 0);
 }
 
-/* Every processor count: more busy processes than processors, all come to their end. */
+/* With more busy processes than CPUs, all come to their end. */
 TEST(many_workers)
 {
 	int pids[12], status;

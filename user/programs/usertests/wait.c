@@ -27,7 +27,7 @@ static void spin(void)
 
 static void sleep_long(void) { sleep(100000); }
 
-/* Without children, and for processes that are none of ours, waitpid is an error. */
+/* waitpid is an error without children, and for a process that is no child of the caller. */
 TEST(wait_no_child)
 {
 	int status;
@@ -73,7 +73,7 @@ TEST(kill_any_state)
 	sleep(10);
 	check_is(kill(pid), 0);
 	check_is(wait_for(pid), WSTATUS_KILLED);
-	pid = start(sleep_long); /* killed before it ever ran, likely */
+	pid = start(sleep_long); /* probably killed before it runs at all */
 	check_is(kill(pid), 0);
 	check_is(wait_for(pid), WSTATUS_KILLED);
 }
@@ -99,7 +99,7 @@ static void suicide(void)
 	exit(1);
 }
 
-/* One may kill oneself; nothing after it runs. */
+/* A process may kill itself; it does not run any further. */
 TEST(kill_self) { check_is(status_of(suicide), WSTATUS_KILLED); }
 
 /* Only living processes can be killed, and init cannot. */
@@ -123,7 +123,7 @@ TEST(kill_zombie)
 	check_is(wait_for(pid), WSTATUS_EXIT(0));
 }
 
-/* kill of a negative number ends all of a group, and nobody else. */
+/* kill of a negative number ends all processes of a group, and no others. */
 TEST(kill_group)
 {
 	int outside = start(sleep_long), leader = start(sleep_long), member = start(sleep_long);
@@ -170,7 +170,10 @@ static void leave_zombies(void)
 	sleep(20);
 }
 
-/* Zombies whose parent never waited go when it ends (the count of processes after the test proves it). */
+/*
+ * Zombies whose parent never waited disappear when the parent ends. The count of processes after
+ * the test proves it.
+ */
 TEST(zombies_of_the_dead)
 {
 	for (int i = 0; i < 4; i++)
