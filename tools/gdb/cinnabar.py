@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Cinnabar in GDB: `gdb -x tools/gdb/cinnabar.py` gives the commands `cb ...` (`help cb`), symbols of kernel and VMM, those of
-the program that runs at each stop, and a line with mode and ring at each stop. docs/debugging.md is the guide."""
+"""Cinnabar in GDB: `gdb -x tools/gdb/cinnabar.py` loads the symbols of kernel and VMM and
+defines the commands `cb ...` (`help cb`). Each stop prints a line with mode and ring, and
+loads the symbols of the program that runs. docs/debugging.md is the guide.
+"""
 import os
 import sys
 
@@ -11,7 +13,8 @@ from cb import machine  # noqa: E402
 
 
 class Cinnabar(gdb.Command):
-    """Look at a Cinnabar machine: mode, rings, phases of a switch, descriptor and page tables, tasks.
+    """Look at a Cinnabar machine: mode, rings, phases of a switch, descriptor and page
+    tables, tasks.
 
 Each command tells more by `help cb NAME`; docs/debugging.md has recipes."""
 
@@ -20,8 +23,9 @@ Each command tells more by `help cb NAME`; docs/debugging.md has recipes."""
 
 
 Cinnabar()
-for setting in ("architecture i386", "confirm off", "pagination off", "print pretty on", "height 0", "remotetimeout 20",
-                "breakpoint pending on", "disassemble-next-line auto", "history save off"):
+for setting in ("architecture i386", "confirm off", "pagination off", "print pretty on", "height 0",
+                "remotetimeout 20", "breakpoint pending on", "disassemble-next-line auto",
+                "history save off"):
     gdb.execute("set " + setting, to_string=True)
 machine.load_symbols()
 from cb import cpu, diff, kernel, paging, phases, stop, tables  # noqa: E402,F401

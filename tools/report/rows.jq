@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: MIT
-# What page, plots and docs/measurements.md share: the figures of report.json as rows, with the ratios between them.
+# The figures of report.json as rows, with the ratios between them: for the page, the
+# plots and docs/measurements.md.
 
-def phases: ["request", "gather", "quiesce", "account", "protect", "install", "translate", "commit", "resume"];
+def phases: ["request", "gather", "quiesce", "account", "protect", "install", "translate",
+	"commit", "resume"];
 
 def over($b): if . == null or $b == null or $b == 0 then null else . / $b end;
 
 # One object for each row of the benchmark.
 def operations:
-	. as $all | .native | keys_unsorted | map(. as $row | $all.references.rows[$row] as $other | {
-		row: $row, static: $all.static[$row], native: $all.native[$row], virtual: $all.virtual[$row],
+	. as $all | .native | keys_unsorted |
+	map(. as $row | $all.references.rows[$row] as $other | {
+		row: $row,
+		static: $all.static[$row],
+		native: $all.native[$row],
+		virtual: $all.virtual[$row],
 		price: ($all.native[$row] | over($all.static[$row])),
 		whole: ($all.virtual[$row] | over($all.static[$row])),
 		ratio: ($all.virtual[$row] | over($all.native[$row])),
@@ -16,13 +22,17 @@ def operations:
 		other: ($all.references.columns | with_entries(.value = $other[.key]))
 	});
 
-# The switch that the others are compared with, and those that differ from it in one thing alone.
+# The switch with which the others are compared, and those that differ from it in one
+# value alone.
 def usual: {mib: 64, processes: 32, cpus: 1};
 def one_switch: first(.switches[] | select(contains(usual)));
 def growth($by): [.switches[] | select(contains(usual | del(.[$by])))] | unique_by(.[$by]);
 
 # 5090 -> "5,090"; no figure -> "-".
-def thousands: if . == null then "-" else tostring | [match(".{1,3}(?=(.{3})*$)"; "g").string] | join(",") end;
+def thousands: if . == null then "-" else
+	tostring | [match(".{1,3}(?=(.{3})*$)"; "g").string] | join(",") end;
+# 1.5 | fixed(3) -> "1.500"
 def fixed($digits): if . == null then "-" else
-	(. * pow(10; $digits) | round | tostring) as $n | ("0" * ([$digits + 1 - ($n | length), 0] | max) // "") + $n |
+	(. * pow(10; $digits) | round | tostring) as $n |
+	("0" * ([$digits + 1 - ($n | length), 0] | max) // "") + $n |
 	.[:-$digits] + "." + .[-$digits:] end;

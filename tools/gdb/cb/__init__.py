@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The parts of the `cb` commands; ../cinnabar.py loads them."""
+"""The modules of the `cb` commands; ../cinnabar.py loads them."""

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The CPUs as QEMU's monitor shows them, with what GDB's stub leaves out: CPL, GDTR, IDTR, TR. And what follows from that: mode,
-current task, phase of a switch. `cb where` says it."""
+"""The CPUs as QEMU's monitor shows them, with registers that GDB's stub leaves out: CPL,
+GDTR, IDTR, TR. Mode, current task and phase of a switch follow from them; `cb where`
+prints these.
+"""
 import re
 
 import gdb
@@ -15,6 +17,8 @@ STACK_BYTES = machine.X86["PAGE_SIZE"] << TASK["STACK_ORDER"]
 
 
 class Cpu:
+    """One CPU: its registers, as attributes and in `registers`, from the monitor's text."""
+
     def __init__(self, index, text):
         self.index = index
         self.registers = {}
@@ -23,7 +27,7 @@ class Cpu:
             self.registers[name] = int(found.group(1), 16)
             setattr(self, name.lower(), self.registers[name])
         for name in SEGMENTS:  # "CS =0008 00000000 ffffffff 00cf9a00"
-            found = re.search(r"^%-3s=([0-9a-f]+) ([0-9a-f]+) ([0-9a-f]+) ([0-9a-f]+)" % name, text, re.M)
+            found = re.search("^%-3s=" % name + " ".join(["([0-9a-f]+)"] * 4), text, re.M)
             selector, base, limit, _ = (int(part, 16) for part in found.groups())
             self.registers[name] = selector
             setattr(self, name.lower(), (selector, base, limit))
@@ -40,17 +44,21 @@ class Cpu:
 
     @property
     def virtual(self):
-        """Whether the VMM's tables are loaded here."""
+        """Whether this CPU has the VMM's tables loaded."""
         return self.paging and self.idt[0] >= machine.VMM_BASE
 
     def task(self):
-        """The current task, or None: by the stack pointer in the kernel, else by the stack that the TSS names for it."""
+        """The current task, or None. A task stands at the low end of its kernel stack: in
+        the kernel that is where ESP points, else where the TSS says that the kernel is
+        entered."""
         if not self.paging:
             return None
-        inside = machine.KERNEL_BASE <= self.esp < machine.LAYOUT["KERNEL_MAP_BASE"]
-        esp = self.esp if inside else machine.word(self.tr[1] + (12 if self.virtual else 4)) - 1
+        esp = self.esp
+        if not machine.KERNEL_BASE <= esp < machine.LAYOUT["KERNEL_MAP_BASE"]:
+            tss = machine.at(self.tr[1], "struct tss")
+            esp = int(tss["esp1" if self.virtual else "esp0"]) - 1
         try:
-            task = gdb.Value(esp & ~(STACK_BYTES - 1)).cast(gdb.lookup_type("struct task").pointer()).dereference()
+            task = machine.at(esp & ~(STACK_BYTES - 1), "struct task")
             return task if int(task["guard"]) == TASK["GUARD"] else None
         except gdb.MemoryError:
             return None
@@ -60,11 +68,11 @@ def all_cpus():
     parts = re.split(r"^CPU#(\d+)\s*$", machine.monitor("info registers -a"), flags=re.M)[1:]
     if not parts:
         raise gdb.GdbError("the machine's monitor shows no registers: is this QEMU?")
-    return [Cpu(int(index), part) for index, part in zip(parts[::2], parts[1::2])]
+    return [Cpu(int(number), part) for number, part in zip(parts[::2], parts[1::2])]
 
 
 def index():
-    """Of the CPU that GDB looks at: QEMU's threads are its CPUs."""
+    """Index of the CPU that GDB looks at: to GDB, QEMU's CPUs are threads."""
     machine.connection()
     return gdb.selected_thread().ptid[1] - 1
 
@@ -81,21 +89,25 @@ def phase_names():
 
 
 def phase_here():
-    """Name of the phase whose function this frame is, or None."""
+    """Name of the phase whose function this frame is, or None. The compiler may have
+    inlined the function; GDB then still knows its name."""
     try:
-        function = gdb.newest_frame().function()  # of the caller that a phase was put into, GDB still says the phase's name
+        function = gdb.newest_frame().function()
     except gdb.error:
         return None
-    known = function and function.symtab.filename.endswith("kernel/switch/switch.c") and function.name in phase_names()
-    return function.name if known else None
+    if not function or not function.symtab.filename.endswith("kernel/switch/switch.c"):
+        return None
+    return function.name if function.name in phase_names() else None
 
 
 def phase():
-    """Where a switch is: 'account (attach)', or None. By the function, else by the first phase that has no time yet."""
-    now, record = machine.switch("rendezvous"), machine.switch("record")
+    """Where a switch is, as in 'account (attach)', or None. The function tells it or,
+    inside another function, the record: the first phase without a time has not ended
+    yet."""
+    rendezvous, record = machine.switch("rendezvous"), machine.switch("record")
     name = phase_here()
     if not name:
-        if int(now["result"]) <= 0:
+        if int(rendezvous["result"]) <= 0:
             return None
         ticks = [int(record["ticks"][i]) for i in range(len(phase_names()))]
         name = phase_names()[ticks.index(0) if 0 in ticks else -1]
@@ -105,7 +117,8 @@ def phase():
 
 
 def mode(cpu):
-    """In words. While a switch is between install and commit the CPU is ahead of the VO."""
+    """A CPU's mode in words. Between install and commit of a switch, CPU and VO have
+    different modes."""
     if not cpu.paging:
         return "boot"
     table = machine.kernel("vo")["cpu"]["ring"]
@@ -117,6 +130,7 @@ def mode(cpu):
 
 
 def summary(cpu):
+    """The line that each stop prints: mode, ring, CPU, task, phase."""
     text = "%s mode, ring %d" % (mode(cpu), cpu.cpl)
     if cpu.virtual and cpu.cpl == 0:
         text += " (VMM)"
@@ -124,7 +138,8 @@ def summary(cpu):
     if cpu.paging:
         task, at = cpu.task(), phase()
         if task is not None:
-            text += ", idle" if task["idle"] else ", pid %d %s" % (task["pid"], task["name"].string())
+            name = "pid %d %s" % (task["pid"], task["name"].string())
+            text += ", idle" if task["idle"] else ", " + name
         if at:
             text += ", phase " + at
     return text
@@ -133,16 +148,19 @@ def summary(cpu):
 class Where(Command):
     """Mode, ring, CPU, phase and process, of every CPU: cb where
 
-The mode is what the CPU has loaded: virtual if its IDT is the VMM's. The phase is that of a switch that is under way. The process is
-the one whose kernel stack is in use or, in a program and in the VMM, the one that the TSS names. `*` marks the CPU that GDB shows."""
+The mode is virtual if the CPU has loaded the VMM's IDT. The phase is that of a switch
+that is under way. The process is the one whose kernel stack is in use; in a program and
+in the VMM it is the one whose kernel stack the TSS names. `*` marks the CPU that GDB
+shows."""
 
     def run(self, words):
         self.no_words(words)
         for cpu in all_cpus():
             place = machine.symbol_at(cpu.eip)
             line = machine.line_at(cpu.eip)
-            print("%s %s%s" % ("*" if cpu.index == index() else " ", summary(cpu), ", halted" if cpu.halted else ""))
-            print("    at %#010x %s%s" % (cpu.eip, place, " (" + line + ")" if line else ""))
+            mark = "*" if cpu.index == index() else " "
+            print("%s %s%s" % (mark, summary(cpu), ", halted" if cpu.halted else ""))
+            print("    at %#010x %s%s" % (cpu.eip, place, " (%s)" % line if line else ""))
 
 
 Where()

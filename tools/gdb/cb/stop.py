@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""What happens at each stop: the symbols become those of the program that runs, a line tells mode and ring, and the state is kept
-for `cb diff`."""
+"""What happens at each stop: GDB gets the symbols of the program that runs, a line with
+mode and ring is printed, and the state is kept for `cb diff`.
+"""
 import os
 
 import gdb
 
 from . import cpu, diff, machine
 
-quiet = False  # a command is stepping: only its last stop counts
+quiet = False  # set while a command steps: only its last stop counts
 _program = None
 
 
 def follow(name):
-    """Load the symbols of this program; all programs are linked at the same addresses, so there is one at a time. Result: whether they are
-    new, and GDB has shown the stop without them."""
+    """Load the symbols of this program instead of the last one's: all programs are linked
+    at the same addresses. Result: whether they are new, so that GDB has printed the stop
+    without them."""
     global _program
     path = os.path.join(machine.BUILD, "symbols", name) if name else None
     if path and not os.path.exists(path):
@@ -29,19 +31,24 @@ def follow(name):
 
 
 def may_follow(event):
-    """New symbols move a breakpoint's places, and GDB 13 then complains at each command if the stop was at one with several places: so
-    behind such a stop they wait for the next one."""
-    return not any(len(getattr(point, "locations", ())) > 1 for point in getattr(event, "breakpoints", ()))
+    """Whether symbols may change after this stop. New symbols move a breakpoint's places.
+    If the stop was at a breakpoint with several places, GDB 13 would then complain at
+    each command; the symbols wait for the next stop."""
+    return not any(len(getattr(point, "locations", ())) > 1
+                   for point in getattr(event, "breakpoints", ()))
 
 
 def on_stop(event):
+    """GDB calls this after each stop; a step of another command does not count as one."""
     if quiet:
         return
     try:
         here = cpu.this()
         task = here.task()
-        new = may_follow(event) and follow(task["name"].string() if task is not None and int(task["mm"]) else None)
-        print("[%s%s]" % (cpu.summary(here), ", in " + machine.symbol_at(here.eip) if new and here.cpl == 3 else ""))
+        program = task["name"].string() if task is not None and int(task["mm"]) else None
+        new = may_follow(event) and follow(program)
+        place = ", in " + machine.symbol_at(here.eip) if new and here.cpl == 3 else ""
+        print("[%s%s]" % (cpu.summary(here), place))
         diff.keep(here)
     except (gdb.error, gdb.GdbError) as error:
         print("[cb: %s]" % error)
