@@ -51,7 +51,7 @@ static void end_interrupted(void)
 int wait_for(pid_t pid, double seconds)
 {
 	int status = -1;
-	for (double end = now() + seconds; status < 0 && !interrupted && now() < end;)
+	for (double end = clock_seconds() + seconds; status < 0 && !interrupted && clock_seconds() < end;)
 		status = process_wait(pid, 0.1);
 	if (status < 0) {
 		kill(-pid, SIGKILL);
@@ -272,7 +272,7 @@ int grade(const struct options *o)
 	struct taken *t = calloc(1, sizeof(*t));
 	struct sigaction stop = { .sa_handler = interrupt };
 	char *files[MAX_FILES], *text;
-	double start = now();
+	double start = clock_seconds();
 	bool own;
 	current = o;
 	judge_outside = end_without_grade;
@@ -305,7 +305,7 @@ int grade(const struct options *o)
 		fail_all(g);
 	else
 		judge(g, s, grade_path("judge.log"));
-	g->seconds = now() - start;
+	g->seconds = clock_seconds() - start;
 	recording_make(g, s, base, dir);
 	judge_remove_dir(dir);
 	return report(g);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The report as one HTML page that needs nothing else: a section for each check, the cause of a failure first. */
 #include "grader.h"
-#include "trace.h"
+#include "viewer.h"
 #include <errno.h>
 
 static const char style[] =

@@ -4,7 +4,7 @@
  * recording of the reference that came with the student tree. It shows where the two part; no points hang on it.
  */
 #include "grader.h"
-#include "trace.h"
+#include "viewer.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -28,7 +28,7 @@ static const struct switches *switches_of(const char *lab)
 /* --- inside: the machine --- */
 
 static struct machine *machine;
-static struct trace *trace;
+static struct recording *trace;
 
 /* The machine came no further: that is part of the picture. GDB's stub is gone a moment before the emulator is. */
 static void end_early(enum outcome outcome, const char *why)
@@ -40,9 +40,9 @@ static void end_early(enum outcome outcome, const char *why)
 	}
 	ending = true;
 	bool silent = strstr(why, "no answer"), ended = machine_ended(machine);
-	for (double end = now() + END_SECONDS; silent && !ended && now() < end; ended = machine_ended(machine))
+	for (double end = clock_seconds() + END_SECONDS; silent && !ended && clock_seconds() < end; ended = machine_ended(machine))
 		usleep(10000);
-	json_t *j = trace_end(trace);
+	json_t *j = recording_end(trace);
 	const char *end = ended ? "the machine ends, by a triple fault or by itself" : silent ? "the CPU halts for good" : why;
 	json_object_set_new(j, "end", report_text(end));
 	_exit(json_dumpfd(j, RESULTS_FD, JSON_COMPACT) < 0 ? ENVIRONMENT : GRADED);
@@ -51,10 +51,10 @@ static void end_early(enum outcome outcome, const char *why)
 static json_t *record(const struct switches *s, const char *title)
 {
 	machine = switches_start(s);
-	trace = trace_begin(machine, title);
+	trace = recording_begin(machine, title);
 	switches_record(machine, trace, s);
 	machine_quit(machine);
-	return trace_end(trace);
+	return recording_end(trace);
 }
 
 int recording_inner(int argc, char **argv)

@@ -117,7 +117,7 @@ static inline struct cpu *cpu_here(void)
 	return (struct cpu *)(esp & ~(uint32_t)(CPU_BYTES - 1));
 }
 
-static inline void hazard_set(struct cpu *c, uint32_t bit)
+static inline void hazard_raise(struct cpu *c, uint32_t bit)
 {
 	__atomic_fetch_or(&c->hazard, bit, __ATOMIC_RELEASE);
 }

@@ -101,7 +101,7 @@ static uint16_t mode_of(const struct pseudofs_entry *e)
 	return !e->show ? S_IFCHR | 0666 : e->write ? S_IFREG | 0644 : S_IFREG | 0444;
 }
 
-struct vnode *synth_root(const char *which)
+struct vnode *pseudofs_root(const char *which)
 {
 	static struct tree trees[2];
 	bool proc = strcmp(which, "proc") == 0;

@@ -187,7 +187,7 @@ int vfs_init(struct blockdev *disk)
 		if (!is_dir(under))
 			error = -ENOTDIR;
 		vnode_put(under);
-		m->root = synth_root(m->name);
+		m->root = pseudofs_root(m->name);
 	}
 	return error;
 }

@@ -222,10 +222,10 @@ static void virtual_io_out16_block(uint16_t port, const void *from, unsigned n)
 	hypercall(HC_IO, port, (uint32_t)from, VMM_IO_OUT_BLOCK, n);
 }
 
-/* Operations that others serve. */
-#define virtual_irq_leave virtual_irq_restore
-#define virtual_irq_init virtual_cpu_init
-#define virtual_time_now native_time_now
+/* Operations that another function serves. */
+static void virtual_irq_leave(uint32_t flags) __attribute__((alias("virtual_irq_restore")));
+static void virtual_irq_init(unsigned cpu) __attribute__((alias("virtual_cpu_init")));
+static uint64_t virtual_time_now(void) { return native_time_now(); }
 
 #define VIRTUAL(group, op) .group.op = virtual_##group##_##op,
 const struct vo virtual_vo = { VO_OPERATIONS(VIRTUAL) };

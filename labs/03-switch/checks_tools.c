@@ -100,7 +100,7 @@ unsigned lab3_run_to(struct machine *m, const char *function, const char *what)
 
 void lab3_want_none(struct machine *m, unsigned cpus, const char *what)
 {
-	int cpu = run_until(m, cpus, now() + 0.1); /* the longer, the surer; a right one is never caught */
+	int cpu = run_until(m, cpus, clock_seconds() + 0.1); /* the longer, the surer; a right one is never caught */
 	m->late = false;
 	if (cpu >= 0)
 		give_up(FAILED, "%s: CPU %d came to %#x", what, cpu, lab3_state(m, (unsigned)cpu).eip);

@@ -98,9 +98,9 @@ static void hang_up(const struct test *t)
 		      "tools/debug ended");
 	} while (shell(text, sizeof(text), 5, "grep -qs 'cinnabar:/' %s/*/serial", tmp) != 0);
 	close(terminal);
-	for (double end = now() + t->seconds / 2; waitpid(pid, NULL, WNOHANG) == 0;
+	for (double end = clock_seconds() + t->seconds / 2; waitpid(pid, NULL, WNOHANG) == 0;
 	     poll(NULL, 0, 10))
-		CHECK(now() < end, "tools/debug does not end with its terminal");
+		CHECK(clock_seconds() < end, "tools/debug does not end with its terminal");
 	CHECK(rmdir(tmp) == 0, "left behind in %s: %m", tmp);
 }
 
@@ -183,7 +183,7 @@ static void adapter(const char *command, const char *until)
 {
 	size_t n = 0;
 	dprintf(to_gdb, "%s\n", command);
-	for (double end = now() + 30; now() < end && n + 1 < sizeof(text);) {
+	for (double end = clock_seconds() + 30; clock_seconds() < end && n + 1 < sizeof(text);) {
 		struct pollfd p = { .fd = from_gdb, .events = POLLIN };
 		ssize_t got = poll(&p, 1, 50) > 0 ? read(from_gdb, text + n, sizeof(text) - 1 - n)
 						  : 0;

@@ -75,7 +75,7 @@ static void class_resumes(const struct test *t)
 	pid_t pid = process_start(argv, -1, -1, -1);
 	if (asprintf(&in, "%s/*.json", out) < 0)
 		give_up(BROKEN, "no memory");
-	for (double end = now() + SECONDS; count_files(in) < 2 && now() < end; usleep(10000))
+	for (double end = clock_seconds() + SECONDS; count_files(in) < 2 && clock_seconds() < end; usleep(10000))
 		;
 	kill(pid, SIGINT);
 	CHECK(process_wait(pid, 20) == 130, "an interrupted class does not say so by its status");

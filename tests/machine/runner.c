@@ -233,10 +233,10 @@ static int run_tests(unsigned jobs)
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGHUP, &stop, NULL);
 	struct judge judge = { jobs, base_dir, "build/tests/run", print_result, &stopping };
-	double start = now();
+	double start = clock_seconds();
 	unsigned done = judge_all(&judge, results, nr_results);
 	judge_remove_dir(base_dir);
-	return summarize(done, now() - start);
+	return summarize(done, clock_seconds() - start);
 }
 
 int main(int argc, char **argv)

@@ -337,7 +337,7 @@ int ext2_mount(struct blockdev *disk, struct vnode **out)
 	*out = vnode_get(&tree[0].vn);
 	return 0;
 }
-struct vnode *synth_root(const char *which)
+struct vnode *pseudofs_root(const char *which)
 {
 	return vnode_get(&tree[strcmp(which, "proc") ? 8 : 6].vn);
 }

@@ -26,6 +26,7 @@
 #define KERNEL_BASE 0x40000000u
 #pragma GCC diagnostic ignored "-Wint-to-pointer-cast" /* current(), not called here */
 #include "kernel/mm/vm.c"
+#include "kernel/mm/fault.c"
 #include "kernel/fs/vnode.h"
 
 #define FRAMES 2048u

@@ -25,7 +25,7 @@ static void page_fault_exit(struct cpu *c, struct regs *r)
 		stop_kernel(r, "a store to a page table", address);
 	}
 	s->address = address;
-	hazard_set(c, HAZARD_BOUNCE);
+	hazard_raise(c, HAZARD_BOUNCE);
 }
 
 /* --- privileged instructions that the kernel may still meet: its code was on the way when the mode switched --- */
@@ -87,9 +87,9 @@ static void protection_exit(struct cpu *c, struct regs *r)
 	if (length) {
 		s->exits[EXIT_EMULATED]++;
 		r->eip += length;
-		hazard_set(c, HAZARD_DELIVER);
+		hazard_raise(c, HAZARD_DELIVER);
 	} else {
-		hazard_set(c, HAZARD_BOUNCE);
+		hazard_raise(c, HAZARD_BOUNCE);
 	}
 }
 
@@ -117,7 +117,7 @@ void exit_handle(struct regs *r)
 		vmm_fault(r, "NMI or machine check");
 	} else {
 		c->current->shared->exits[EXIT_EXCEPTION]++;
-		hazard_set(c, HAZARD_BOUNCE);
+		hazard_raise(c, HAZARD_BOUNCE);
 	}
 }
 

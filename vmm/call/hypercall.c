@@ -82,7 +82,7 @@ static int hc_recount(struct cpu *c, struct regs *r)
 static int hc_events(struct cpu *c, struct regs *r)
 {
 	(void)r;
-	hazard_set(c, HAZARD_DELIVER);
+	hazard_raise(c, HAZARD_DELIVER);
 	return 0;
 }
 
@@ -95,7 +95,7 @@ static int hc_idle(struct cpu *c, struct regs *r)
 		__asm__ volatile("sti; hlt; cli" : : : "memory");
 		flush_serve(c);
 	}
-	hazard_set(c, HAZARD_DELIVER);
+	hazard_raise(c, HAZARD_DELIVER);
 	return 0;
 }
 
@@ -167,7 +167,7 @@ static int hc_detach(struct cpu *c, struct regs *r)
 		frames_protect(c, r->ebx == VMM_PROTECT);
 		vmm_unlock();
 		return 0;
-	case VMM_INSTALL: hazard_set(c, HAZARD_DETACH); return 0;
+	case VMM_INSTALL: hazard_raise(c, HAZARD_DETACH); return 0;
 	default: return -EINVAL;
 	}
 }

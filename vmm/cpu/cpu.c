@@ -11,19 +11,12 @@
 #define DR7_OFF 0x400         /* no breakpoint; bit 10 always reads 1 (SDM vol. 3, 17.2.4) */
 #define TSS_BUSY ((uint64_t)2 << 40)
 
-union cpu_stack { struct cpu cpu; char bytes[CPU_BYTES]; };
-union cpu_stack vmm_cpus[VMM_MAX_CPUS] __attribute__((aligned(CPU_BYTES)));
-_Static_assert(sizeof(struct cpu) <= CPU_BYTES - 4096, "leaves 4 KiB of stack");
-
 pte_t vmm_directory[1024] __attribute__((aligned(PAGE_SIZE)));
 uint64_t vmm_idt[256];
-struct vmm_machine machine;
 
 extern char vmm_double_fault_entry[];
 static char df_stacks[VMM_MAX_CPUS][DF_STACK_BYTES];
 static bool has_sysenter;
-
-struct cpu *cpu_of(unsigned index) { return &vmm_cpus[index].cpu; }
 
 /* A machine address of the VMM's own memory, which is mapped linearly. */
 static uint32_t machine_address(const void *own) { return machine.block + (uint32_t)own - VMM_BASE; }
@@ -59,7 +52,7 @@ static void fill_tables(struct cpu *c)
 }
 
 /* A double fault is a task switch: to its own stack, and to the VMM's directory (SDM vol. 3, 8.2.1). */
-static void fill_double_fault(struct cpu *c)
+static void fill_df_tss(struct cpu *c)
 {
 	c->df_tss = (struct tss){
 		.cr3 = machine_address(vmm_directory), .eip = (uint32_t)vmm_double_fault_entry,
@@ -77,7 +70,7 @@ void cpus_warm_up(void)
 	for (unsigned i = 0; i < machine.nr_cpus; i++) {
 		cpu_of(i)->index = i;
 		fill_tables(cpu_of(i));
-		fill_double_fault(cpu_of(i));
+		fill_df_tss(cpu_of(i));
 	}
 	uint32_t tables = machine.block + machine.block_bytes - VMM_TABLES * PAGE_SIZE;
 	for (unsigned i = 0; i < VMM_TABLES; i++)

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The processor: its tables, the lock, its TLB, its local APIC, copies from and to the kernel, reports. */
+/* The processor: its tables, the lock, its TLB, its local APIC, copies from and to the kernel's memory. */
 #ifndef VMM_CPU_H
 #define VMM_CPU_H
 
 #include "vmm/vmm.h"
+
+union cpu_stack { struct cpu cpu; char bytes[CPU_BYTES]; };
+extern union cpu_stack vmm_cpus[VMM_MAX_CPUS];
+/* The state of processor `index`. */
+static inline struct cpu *cpu_of(unsigned index) { return &vmm_cpus[index].cpu; }
 
 extern uint64_t vmm_idt[256];     /* one for all CPUs */
 extern pte_t vmm_directory[1024]; /* the VMM's part only: loaded when no domain's directory can be */
@@ -11,8 +16,6 @@ extern volatile uint32_t vmm_lock_word;
 
 /* cpu.c: descriptor tables */
 
-/* The state of processor `index`. Any context. */
-struct cpu *cpu_of(unsigned index);
 /* cpus_warm_up - fill GDT and TSS of each CPU, and the VMM's directory. Context: warm-up. */
 void cpus_warm_up(void);
 /*

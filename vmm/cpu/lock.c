@@ -49,7 +49,7 @@ void flush_everywhere(struct cpu *c)
 	c->current->shared->exits[EXIT_FLUSHED]++;
 	for (unsigned i = 0; i < machine.nr_cpus; i++)
 		if (has_entries(c, cpu_of(i))) {
-			hazard_set(cpu_of(i), HAZARD_FLUSH);
+			hazard_raise(cpu_of(i), HAZARD_FLUSH);
 			apic_send(i, VEC_FLUSH);
 		}
 	for (unsigned i = 0; i < machine.nr_cpus; i++)

@@ -56,7 +56,7 @@ void irq_arrived(struct cpu *c, unsigned vector)
 	if (vector == VEC_FLUSH) /* HAZARD_FLUSH is set already */
 		return;
 	s->pending |= 1u << event;
-	hazard_set(c, HAZARD_DELIVER);
+	hazard_raise(c, HAZARD_DELIVER);
 }
 
 int irq_send(struct cpu *c, unsigned cpu, unsigned vector)
