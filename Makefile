@@ -35,10 +35,12 @@ export SMP MEM CMDLINE DISK VMM ACCEL GUI
 B := build
 K := $(B)/$(if $(filter 1,$(DEBUG)),debug,$(if $(filter static,$(VO)),static,kernel))
 Q := $(if $(filter 1,$(V)),,@)
-say = $(if $(filter 1,$(V))$(findstring s,$(firstword -$(MAKEFLAGS))),,@printf '  %-6s %s\n' $(1) $(2);)
+SILENT := $(filter 1,$(V))$(findstring s,$(firstword -$(MAKEFLAGS)))
+say = $(if $(SILENT),,@printf '  %-6s %s\n' $(1) $(2);)
 
-# --- compilers: a cross compiler if there is one, else the host's with -m32, which needs no library for what we build ---
-CROSS := $(firstword $(foreach p,i686-elf- i686-linux-gnu-,$(if $(shell command -v $(p)gcc 2>/dev/null),$(p))))
+# --- compilers: a cross compiler if there is one, else the host's with -m32, without a library ---
+there = $(shell command -v $(1) 2>/dev/null)
+CROSS := $(firstword $(foreach p,i686-elf- i686-linux-gnu-,$(if $(call there,$(p)gcc),$(p))))
 CC32 ?= $(if $(CROSS),$(CROSS)gcc,gcc -m32)
 LD32 ?= $(CROSS)ld -m elf_i386
 NM32 ?= $(CROSS)nm
@@ -48,47 +50,62 @@ HOSTCC ?= gcc
 
 # Not empty in a lab's student tree, where empty exercises leave names unused.
 HANDOUT := $(wildcard labs/*/manifest)
-WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes $(if $(HANDOUT),-Wno-unused -Wno-unused-parameter) $(if $(filter 1,$(WERROR)),-Werror)
-FREESTANDING := -std=gnu11 -ffreestanding -O2 -g -fno-pic -fno-pie -fcf-protection=none -fno-stack-protector -fno-common \
-	-fno-asynchronous-unwind-tables -mno-sse -mno-mmx -march=pentium -mpreferred-stack-boundary=2 -MMD -MP
-KFLAGS := $(FREESTANDING) $(WARN) -mno-80387 -fno-omit-frame-pointer -Iinclude -Ikernel -I. -I$(K) -fmacro-prefix-map=kernel/= \
+ERROR := $(if $(filter 1,$(WERROR)),-Werror)
+WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes $(ERROR) \
+	$(if $(HANDOUT),-Wno-unused -Wno-unused-parameter)
+FREESTANDING := -std=gnu11 -ffreestanding -O2 -g -fno-pic -fno-pie -fcf-protection=none \
+	-fno-stack-protector -fno-common -fno-asynchronous-unwind-tables -mno-sse -mno-mmx \
+	-march=pentium -mpreferred-stack-boundary=2 -MMD -MP
+KFLAGS := $(FREESTANDING) $(WARN) -mno-80387 -fno-omit-frame-pointer -fmacro-prefix-map=kernel/= \
+	-Iinclude -Ikernel -I. -I$(K) \
 	$(if $(filter 1,$(DEBUG)),-DDEBUG) $(if $(filter static,$(VO)),-DVO_STATIC)
-UFLAGS := $(FREESTANDING) $(WARN) -fomit-frame-pointer -ffunction-sections -fdata-sections -Iinclude -Iuser/lib -I.
-HFLAGS := -std=gnu11 -g -O1 -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror) -MMD -MP
+UFLAGS := $(FREESTANDING) $(WARN) -fomit-frame-pointer -ffunction-sections -fdata-sections \
+	-Iinclude -Iuser/lib -I.
+HFLAGS := -std=gnu11 -g -O1 -Wall -Wextra $(ERROR) -MMD -MP \
+	-Imachine -Igrader -Iviewer -Ilabs/common -Iinclude -I. -I$(K)
 
-VSRC := $(sort $(wildcard vmm/*/*.c vmm/*/*.S)) lib/string.c lib/format.c
+LIB := $(sort $(wildcard lib/*.c))
+VSRC := $(sort $(wildcard vmm/*/*.c vmm/*/*.S)) $(LIB)
 VOBJ := $(VSRC:%=$(K)/vmm/%.o)
-VFLAGS = $(filter-out -fno-omit-frame-pointer,$(KFLAGS)) -fomit-frame-pointer -mregparm=3 -mtune=generic
+VFLAGS = $(filter-out -fno-omit-frame-pointer,$(KFLAGS)) -fomit-frame-pointer -mregparm=3 \
+	-mtune=generic
 KSRC := $(sort $(shell find kernel lib -name '*.c' -o -name '*.S'))
 KOBJ := $(KSRC:%=$(K)/%.o)
-ULIB := $(patsubst %,$(B)/user/%.o,$(sort $(wildcard user/lib/*.c user/lib/*.S)) lib/string.c lib/format.c)
-PROGRAMS := $(sort $(basename $(notdir $(wildcard user/programs/*.c labs/*/programs/*.c))) $(notdir $(patsubst %/,%,$(dir $(wildcard user/programs/*/*.c)))))
+ULIB := $(patsubst %,$(B)/user/%.o,$(sort $(wildcard user/lib/*.c user/lib/*.S)) $(LIB))
+# A program is a file, or a folder of files.
+PROGRAM_FOLDERS := $(patsubst %/,%,$(dir $(wildcard user/programs/*/*.c)))
+PROGRAMS := $(sort $(notdir $(basename $(wildcard user/programs/*.c labs/*/programs/*.c)) \
+	$(PROGRAM_FOLDERS)))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 LIBRARY := $(patsubst %,$(B)/host/%.o,$(wildcard machine/*.c))
-GRADER := $(patsubst %,$(B)/host/%.o,$(wildcard grader/*.c labs/*/checks*.c))
+GRADER := $(patsubst %,$(B)/host/%.o,$(wildcard grader/*.c labs/common/*.c labs/*/checks*.c))
 MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c) grader/sandbox.c)
 TRACE := $(patsubst %,$(B)/host/%.o,$(wildcard viewer/*.c viewer/*.S))
 RECORDER := $(filter-out $(B)/host/viewer/main.c.o,$(TRACE))
 
-.PHONY: all help whole handout grade gradescope setup demo test soak bench bench-switch trace run run-bochs iso doctor size check gdb debug \
+# What a lab's tree cannot do.
+WHOLE := demo test soak bench bench-switch report handout gradescope
+
+.PHONY: all help whole $(WHOLE) grade setup trace run run-bochs iso doctor size check gdb debug \
 	debug-bochs replay log clean kernel unit FORCE report docs
 all: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2 $(PROGRAMS:%=$(B)/symbols/%)
 
 help:
-	@sed -n 's/^#: //p' $(firstword $(MAKEFILE_LIST)) $(if $(HANDOUT),| grep -vE '^  (demo|test|soak|bench|bench-switch|report|handout|gradescope) ')
+	@sed -n 's/^#: \{0,1\}//p' $(firstword $(MAKEFILE_LIST)) \
+		$(if $(HANDOUT),$(foreach w,$(WHOLE),| grep -v '^  $(w) '))
 
-demo test soak bench bench-switch report handout gradescope: | whole
+$(WHOLE): | whole
 whole:
-	@$(if $(HANDOUT),echo "make: that needs the whole project; in a lab's tree try 'make help'" >&2; exit 1,:)
+	@$(if $(HANDOUT),echo "make: that needs the whole project; try 'make help'" >&2; exit 1,:)
 
 #: Cinnabar - make TARGET [NAME=value ...]
 #:
 #:   demo       install what is missing, build, boot in QEMU, change the mode while programs run
-#:   test       install what is missing, build, run all tests (unit, QEMU, Bochs): under 10 minutes
+#:   test       install what is missing, build, run all tests (unit, QEMU, Bochs)
 #:   soak       the long campaigns: fuzzing, crash sweeps
 #:   bench      count instructions of kernel operations; table and build/bench.json
 #:   bench-switch  what a mode switch costs, by phases, and how that grows
-#:   trace      record a mode switch from outside into one page, build/trace.html, to step through in a browser;
+#:   trace      record a mode switch from outside into one page, build/trace.html, to step through;
 #:              STEPS=phases|instructions DIRECTION=attach|detach|both OUT=file
 #:   report     the benchmarks as one page with plots, beside other systems: build/report/index.html
 #:   run        interactive shell on this terminal (Ctrl-A X ends QEMU); GUI=1 for the VGA window
@@ -99,19 +116,21 @@ whole:
 #:   debug-bochs  Bochs in its own debugger, with symbols
 #:   replay     record a run with a switch, and go through it in GDB forwards and backwards
 #:   log        each trap of a run with a switch, decoded; into build/traps.log
-#:   handout    LAB=NAME [OUT=DIR or OUT=NAME.tar.gz]: a lab's student tree, with its exercises empty
-#:   grade      LAB=NAME [SUBMISSION=PATH] [SEED=n] [ONLY="CHECK..."]: grade this tree, or a directory, tar or zip
+#:   handout    LAB=NAME [OUT=DIR or OUT=NAME.tar.gz]: a lab's student tree, its exercises empty
+#:   grade      LAB=NAME [SUBMISSION=PATH] [SEED=n] [ONLY="CHECK..."]: grade this tree, or a folder,
+#:              tar or zip
 #:   gradescope LAB=NAME: build/gradescope-NAME.zip, an autograder for Gradescope
 #:   docs       the handbook, as a site: build/docs/index.html
 #:   doctor     which tools are there, which are missing, and the fix
-#:   size       code lines against their budgets
-#:   check      static checks: sensitive instructions, licences, style, budgets
+#:   size       size of kernel and VMM in tokens against their budgets, and in lines
+#:   check      static checks: sensitive instructions, rooms, names, style, sizes
 #:   setup      install all that is missing
 #:   clean      remove build/
 #:
-#:   VO=static native operations bound at compile time (no mode switch), to measure what the VO costs
-#:   V=1 show commands      DEBUG=1 debug kernel (VO call counts, assertions)    WERROR=1 warnings are errors
-#:   SMP=n processors, 1-8  MEM=n MiB of memory      CMDLINE="p2m=shuffle:7"      kernel options (docs/running.md)
+#:   VO=static native operations bound at compile time (no mode switch): what does the VO cost?
+#:   V=1 show commands    DEBUG=1 debug kernel (VO call counts, assertions)
+#:   WERROR=1 warnings are errors    SMP=n processors, 1-8    MEM=n MiB of memory
+#:   CMDLINE="p2m=shuffle:7" kernel options (docs/running.md)
 #:   DISK=file ext2 image on an ATA disk as root     ACCEL=kvm use KVM
 #:   VMM=none  boot without the VMM: the mode stays native
 
@@ -176,17 +195,25 @@ handout:
 $(B)/files: FORCE
 	@mkdir -p $(B); git ls-files | cmp -s - $@ || git ls-files >$@
 
-# In an instructor's tree: written anew when any file of the project is newer, or came or went. What was built in it stays, and times are kept.
+# In an instructor's tree: written anew when any file of the project is newer, or came or went. What
+# was built in it stays, and times are kept.
 $(B)/handout/%/build/.made: $(if $(HANDOUT),,$(B)/files $(shell git ls-files 2>/dev/null))
-	@rm -rf $(B)/handout/$*.build && { mv $(@D) $(B)/handout/$*.build 2>/dev/null || mkdir -p $(B)/handout/$*.build; }
+	@rm -rf $(B)/handout/$*.build
+	@mv $(@D) $(B)/handout/$*.build 2>/dev/null || mkdir -p $(B)/handout/$*.build
 	@tools/handout $* >/dev/null && mv $(B)/handout/$*.build $(@D) && touch $@
 
+GRADE = $(B)/grader grade --lab '$(LAB)' --submission '$(SUBMISSION)' --seed '$(SEED)' \
+	$(if $(ONLY),--only '$(ONLY)') --json $(B)/grade.json --html $(B)/grade.html \
+	--junit $(B)/grade.xml
+
 grade gradescope:
-	@[ -n '$(LAB)' ] || { echo "make: which lab? make $@ LAB=NAME; NAME is one of: $(LABS)" >&2; exit 1; }
+	@[ -n '$(LAB)' ] || \
+		{ echo "make: which lab? make $@ LAB=NAME; NAME is one of: $(LABS)" >&2; exit 1; }
 	@tools/setup grade
-	@$(LOCKED) $(MAKE) --no-print-directory all $(B)/grader $(if $(HANDOUT),,$(B)/handout/$(LAB)/build/.made)
-	@$(ALONE) $(if $(filter grade,$@),$(B)/grader grade --lab '$(LAB)' --submission '$(SUBMISSION)' --seed '$(SEED)' $(if $(ONLY),--only '$(ONLY)') --json $(B)/grade.json \
-		--html $(B)/grade.html --junit $(B)/grade.xml && echo 'more: $(B)/grade.html',tools/gradescope '$(LAB)')
+	@$(LOCKED) $(MAKE) --no-print-directory all $(B)/grader \
+		$(if $(HANDOUT),,$(B)/handout/$(LAB)/build/.made)
+	@$(ALONE) $(if $(filter grade,$@),$(GRADE) && echo 'more: $(B)/grade.html', \
+		tools/gradescope '$(LAB)')
 
 docs:
 	@tools/setup docs
@@ -199,21 +226,23 @@ doctor:
 size:
 	@tools/size
 
-check: $(B)/cinnabar
+check: all $(if $(HANDOUT),,$(B)/grader $(B)/trace)
 	@KERNEL=$(K) OBJDUMP=$(OBJDUMP32) NM=$(NM32) CC32="$(CC32)" LD32="$(LD32)" tools/check
 
 clean:
 	rm -rf $(B)
 
-# --- kernel: linked twice, so that the second image holds the first one's symbols for back traces ---
+# --- kernel: linked twice; the second image holds the first one's symbols, for back traces ---
 kernel: $(K)/cinnabar $(K)/vmm.elf
 
 $(K)/cinnabar: $(KOBJ) $(K)/kernel/kernel.ld tools/ksyms
 	$(call say,LD,$@)
 	$(Q)tools/ksyms </dev/null >$(K)/ksyms0.S && $(CC32) -c $(K)/ksyms0.S -o $(K)/ksyms0.o
 	$(Q)$(LD32) -z noexecstack -T $(K)/kernel/kernel.ld -o $(K)/pass1 $(KOBJ) $(K)/ksyms0.o
-	$(Q)$(NM32) -n $(K)/pass1 | tools/ksyms >$(K)/ksyms.S && $(CC32) -c $(K)/ksyms.S -o $(K)/ksyms.o
-	$(Q)$(LD32) -z noexecstack -T $(K)/kernel/kernel.ld -Map=$(K)/cinnabar.map -o $@ $(KOBJ) $(K)/ksyms.o
+	$(Q)$(NM32) -n $(K)/pass1 | tools/ksyms >$(K)/ksyms.S
+	$(Q)$(CC32) -c $(K)/ksyms.S -o $(K)/ksyms.o
+	$(Q)$(LD32) -z noexecstack -T $(K)/kernel/kernel.ld -Map=$(K)/cinnabar.map -o $@ $(KOBJ) \
+		$(K)/ksyms.o
 
 # Compared by contents: after DEBUG=1 the debug kernel lies here, and is the newer file.
 $(B)/cinnabar: $(K)/cinnabar FORCE
@@ -223,13 +252,15 @@ $(B)/cinnabar: $(K)/cinnabar FORCE
 $(K)/offsets.h: include/offsets.c tools/offsets $(K)/flags
 	$(call say,GEN,$@)
 	$(Q)$(CC32) $(filter-out -Werror,$(KFLAGS)) -MT $@ -MF $@.d -S $< -o $(K)/offsets.s
-	$(Q)tools/offsets <$(K)/offsets.s >$@.new && { cmp -s $@.new $@ && rm $@.new && touch $@ || mv $@.new $@; }
+	$(Q)tools/offsets <$(K)/offsets.s >$@.new
+	$(Q)cmp -s $@.new $@ && rm $@.new && touch $@ || mv $@.new $@
 
 $(KOBJ) $(VOBJ) $(sort $(LIBRARY) $(GRADER) $(MACHINE) $(TRACE)): | $(K)/offsets.h
 
 # The address space stands in include/layout.h only: linker scripts take it from there.
 $(K)/%.ld: %.ld include/layout.h
-	$(Q)mkdir -p $(@D) && $(CC32) -E -P -undef -x assembler-with-cpp -D__ASSEMBLER__ -Iinclude $< -o $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC32) -E -P -undef -x assembler-with-cpp -D__ASSEMBLER__ -Iinclude $< -o $@
 
 # --- the VMM ---
 $(B)/vmm: $(K)/vmm.elf
@@ -257,8 +288,10 @@ $(K)/%.S.o: %.S $(K)/flags
 
 # Changed flags rebuild everything.
 $(K)/flags: FORCE
-	@type -P $(firstword $(CC32)) >/dev/null || { echo "make: $(firstword $(CC32)) is missing; run 'make setup'" >&2; exit 1; }
-	@mkdir -p $(@D); echo '$(CC32) $(KFLAGS) $(UFLAGS) $(VFLAGS)' | cmp -s - $@ || echo '$(CC32) $(KFLAGS) $(UFLAGS) $(VFLAGS)' >$@
+	@type -P $(firstword $(CC32)) >/dev/null || \
+		{ echo "make: $(firstword $(CC32)) is missing; run 'make setup'" >&2; exit 1; }
+	@mkdir -p $(@D); echo '$(CC32) $(KFLAGS) $(UFLAGS) $(VFLAGS)' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # --- programs and the root file system ---
 $(B)/user/%.c.o: %.c $(K)/flags
@@ -274,9 +307,13 @@ $(B)/user/lib.a: $(ULIB)
 	$(Q)rm -f $@ && $(AR32) rcs $@ $^
 
 define program
-$(B)/symbols/$(1): $(patsubst %,$(B)/user/%.o,$(wildcard user/programs/$(1).c labs/*/programs/$(1).c user/programs/$(1)/*.c user/programs/$(1)/*.S)) $(B)/user/lib.a user/user.ld
+$(B)/symbols/$(1): $(patsubst %,$(B)/user/%.o,$(wildcard user/programs/$(1).c \
+		labs/*/programs/$(1).c user/programs/$(1)/*.c user/programs/$(1)/*.S)) \
+		$(B)/user/lib.a user/user.ld
 	$$(call say,LD,$$@)
-	$$(Q)mkdir -p $$(@D) && $(LD32) -z noexecstack --gc-sections -T user/user.ld -o $$@ $$(filter %.o,$$^) $(B)/user/lib.a
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$(LD32) -z noexecstack --gc-sections -T user/user.ld -o $$@ $$(filter %.o,$$^) \
+		$(B)/user/lib.a
 $(B)/bin/$(1): $(B)/symbols/$(1)
 	$$(Q)mkdir -p $$(@D) && $(CROSS)strip -s -o $$@ $$<
 endef
@@ -293,18 +330,23 @@ $(B)/cinnabar.iso: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2 tools/iso FORCE
 # --- tests on the host ---
 unit: $(UNIT)
 
+# No header of the host programs: a unit test takes the kernel's.
+SANITIZED := $(filter-out -I%,$(HFLAGS)) -fsanitize=address,undefined -fno-sanitize-recover=all
+
 $(B)/unit/%: tests/unit/%.c
 	$(call say,HOSTCC,$@)
-	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all -Itests/unit -Iinclude -Ikernel -I. $< -o $@ -lcmocka
+	$(Q)mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(SANITIZED) -Itests/unit -Iinclude -Ikernel -I. $< -o $@ -lcmocka
 
 $(sort $(MACHINE) $(LIBRARY) $(GRADER) $(filter %.c.o,$(TRACE))): $(B)/host/%.c.o: %.c
 	$(call say,HOSTCC,$<)
-	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -Imachine -Igrader -Iviewer -Iinclude -I. -I$(K) -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -c $< -o $@
 
-# The attacks of the isolation tests: code that runs anywhere, linked at 0, from which the tests take it.
+# The attacks of the isolation tests: code that runs at any address, linked at 0.
 $(B)/attacks: $(wildcard tests/isolation/*.S)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC32) $(KFLAGS) -MF $@.d -c $< -o $@.o && $(LD32) -z noexecstack -Ttext 0 -e 0 -o $@ $@.o
+	$(Q)mkdir -p $(@D) && $(CC32) $(KFLAGS) -MF $@.d -c $< -o $@.o
+	$(Q)$(LD32) -z noexecstack -Ttext 0 -e 0 -o $@ $@.o
 
 $(B)/tests/run: $(MACHINE) $(LIBRARY) $(B)/attacks
 	$(call say,LD,$@)
@@ -314,26 +356,35 @@ $(B)/tests/run: $(MACHINE) $(LIBRARY) $(B)/attacks
 LABS := $(patsubst labs/%/checks.c,%,$(sort $(wildcard labs/*/checks.c)))
 
 $(B)/host/labs.c: FORCE # compared by contents: a lab may have gone
-	$(Q)mkdir -p $(@D) && { echo '#include "grader.h"'; for l in $(LABS); do echo "extern const struct test lab_$${l%%-*}_checks[];"; done; \
-		echo 'const struct lab all_labs[] = {'; for l in $(LABS); do echo "{ \"$$l\", lab_$${l%%-*}_checks },"; done; echo '{ 0 } };'; } >$@.new
+	$(Q)mkdir -p $(@D) && { echo '#include "grader.h"'; \
+		for l in $(LABS); do \
+			echo "extern const struct test lab_$${l%%-*}_checks[];"; done; \
+		echo 'const struct lab all_labs[] = {'; \
+		for l in $(LABS); do echo "{ \"$$l\", lab_$${l%%-*}_checks },"; done; \
+		echo '{ 0 } };'; } >$@.new
 	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 $(B)/host/labs.c.o: $(B)/host/labs.c
-	$(Q)$(HOSTCC) $(HFLAGS) -Imachine -Igrader -Iinclude -c $< -o $@
+	$(Q)$(HOSTCC) $(HFLAGS) -c $< -o $@
 
 $(B)/grader: $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER)
 	$(call say,LD,$@)
-	$(Q)$(HOSTCC) -o $@ $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER) -ljansson -lelf -larchive -lutil
+	$(Q)$(HOSTCC) -o $@ $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER) \
+		-ljansson -lelf -larchive -lutil
 
-# What a student's report shows beside the student's own machine: states of the reference's, no sources (tools/handout takes it).
-# The grader is built for it only if there is none: it may be the one that asks, and must not change while it runs.
-$(B)/reference/%.json: $(if $(wildcard $(B)/grader),,$(B)/grader) $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2
+# What a student's report shows beside the student's own machine: states of the reference's machine, no
+# sources (tools/handout takes it). If there is a grader already, it is not built anew: it may be the
+# one that asks, and must not change while it runs.
+FOR_REFERENCE := $(if $(wildcard $(B)/grader),,$(B)/grader)
+$(B)/reference/%.json: $(FOR_REFERENCE) $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2
 	$(call say,RECORD,$@)
-	$(Q)mkdir -p $(@D) && d=$$(mktemp -d) && trap "rm -rf $$d" EXIT && TMPDIR=$$d $(B)/grader reference $* >$$d/json && \
+	$(Q)mkdir -p $(@D) && d=$$(mktemp -d) && trap "rm -rf $$d" EXIT && \
+		TMPDIR=$$d $(B)/grader reference $* >$$d/json && \
 		mv $$d/json $@.$$$$ && mv $@.$$$$ $@
 
 # --- the recorder and its viewer ---
-$(B)/host/viewer/viewer.S.o: viewer/viewer.S $(addprefix viewer/,viewer.html viewer.css decode.js draw.js viewer.js)
+PAGE := $(addprefix viewer/,viewer.html viewer.css decode.js draw.js viewer.js)
+$(B)/host/viewer/viewer.S.o: viewer/viewer.S $(PAGE)
 	$(call say,HOSTAS,$<)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) -c $< -o $@
 
@@ -341,10 +392,13 @@ $(B)/trace: $(TRACE) $(LIBRARY)
 	$(call say,LD,$@)
 	$(Q)$(HOSTCC) -o $@ $(TRACE) $(LIBRARY) -ljansson -lelf -lutil
 
-# What drives the browser in a test (tests/machine/trace.c asks for it); the lock file has its checksum.
-$(B)/browser/node_modules/.package-lock.json: tests/browser/package.json tests/browser/package-lock.json
+# What drives the browser in a test (tests/machine/trace.c). The lock file has checksums.
+NPM := $(B)/browser/node_modules/.package-lock.json
+$(NPM): tests/browser/package.json tests/browser/package-lock.json
 	$(call say,NPM,$(@D))
-	$(Q)mkdir -p $(B)/browser && cp $^ $(B)/browser/ && cd $(B)/browser && npm ci --no-audit --no-fund --loglevel=error && touch $(@:$(B)/browser/%=%)
+	$(Q)mkdir -p $(B)/browser && cp $^ $(B)/browser/
+	$(Q)cd $(B)/browser && npm ci --no-audit --no-fund --loglevel=error && \
+		touch $(@:$(B)/browser/%=%)
 
 compile_commands.json: FORCE
 	@tools/compile-commands '$(CC32) $(KFLAGS)' '$(CC32) $(UFLAGS)' >$@
