@@ -1,105 +1,93 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the checks of this lab share. The kernel is not asked what it has done, it is used: the machine is stopped at a
- * function outside of the student's files, and the debugger calls the functions under test with inputs of its own,
- * watches where they pass, and judges memory afterwards by its own page walks.
+ * What the checks of lab 1 share, beside the harness. The machine is stopped at a function outside
+ * of the student's files. The checks call the functions under test with inputs of their own, watch
+ * which functions these call in turn, and judge memory afterwards by page walks of their own.
  */
 #ifndef LAB1_CHECKS_H
 #define LAB1_CHECKS_H
 
-#include "judge.h"
+#include "labs/common/harness.h"
+#include <errno.h> /* the kernel's error numbers are the same */
 
-enum { P = 1, W = 2, U = 4, A = 0x20, D = 0x40, PS = 0x80, G = 0x100, NO_FRAME = -1, PAGE = 4096 };
-enum { EPERM_ = 1, ENOMEM_ = 12, EBUSY_ = 16, EINVAL_ = 22 }; /* the kernel's error numbers */
+enum { P = PTE_P, W = PTE_W, U = PTE_U, A = PTE_A, D = PTE_D, PS = PTE_PS, G = PTE_G };
+enum { PAGE = PAGE_SIZE };
 enum { KERNEL_SLOT = KERNEL_BASE >> 22, VMM_SLOT = VMM_BASE >> 22 };
 
-/* A machine stopped in the kernel, where it waits while the debugger has functions called. */
-struct guest {
-	struct machine *m;
-	struct cpu_state at;       /* where it stands */
-	uint32_t nr_pfns, nr_mfns, *p2m, *m2p; /* after lab1_read_p2m() */
-	uint32_t stack, result;    /* of the latest call */
-	uint32_t watched[8];
-	unsigned nr_watched;
-};
+/* --- the machine (checks_guest.c) --- */
 
-/* Boot modules (machine_options.modules) of a machine without VMM: exercises 3 to 5 do not wait for it. */
-const char *lab1_without_vmm(void);
-/* Start a machine and let it run to a function; it must come there. */
-struct guest lab1_start(const struct machine_options *o, uint32_t address);
-void lab1_run_to(struct guest *g, uint32_t address);
-void lab1_read_p2m(struct guest *g);
-void lab1_learn_p2m(struct guest *g); /* the same, and it must be what the check can build on */
-
-/* Call a function of kernel (arguments on the stack) or VMM (the first three in registers). Result: its EAX. */
-enum { ARGUMENTS_MAX = 8 };
-uint32_t lab1_call(struct guest *g, uint32_t function, const uint32_t *arguments, unsigned n);
-#define ARGUMENTS(...) (const uint32_t[]){ __VA_ARGS__ }, sizeof((const uint32_t[]){ __VA_ARGS__ }) / 4
-#define CALL(g, name, ...) lab1_call(g, symbol(name), ARGUMENTS(__VA_ARGS__))
-#define VMM_CALL(g, name, ...) lab1_call(g, vmm_symbol(name), ARGUMENTS(__VA_ARGS__))
-/* A new frame of the kernel's. Result: its pfn. */
-uint32_t lab1_alloc(struct guest *g);
-/* The same in steps: begin, then next() until it says 0: the function has returned; else the breakpoint's address. */
-void lab1_begin(struct guest *g, uint32_t function, const uint32_t *arguments, unsigned n);
-uint32_t lab1_next(struct guest *g);
-uint32_t lab1_end(struct guest *g); /* result: EAX */
-void lab1_watch(struct guest *g, const char *const *names, unsigned n, bool set);
-uint32_t lab1_argument(struct guest *g, unsigned i); /* of the kernel's function whose first instruction is next */
-/* Return from that function at once. */
-void lab1_return(struct guest *g, uint32_t value);
-/* The kernel stores a word there. Result: whether the CPU let it, through whatever its TLB holds. */
-bool lab1_can_write(struct guest *g, uint32_t address);
-
-/* Kernel memory by address, through the page tables loaded now. */
-uint32_t lab1_word(struct guest *g, uint32_t address);
-void lab1_set_word(struct guest *g, uint32_t address, uint32_t value);
-uint32_t lab1_vmm_word(struct guest *g, const char *name);
-/* Entry for a page in the tables below a directory, and where it lies; 0 and 0 if there is no table. */
-uint32_t lab1_entry(struct guest *g, uint32_t directory, uint32_t address, uint32_t *at);
-/* Entry of pfn in the direct map: its home. */
-uint32_t lab1_home(struct guest *g, uint32_t pfn);
-bool lab1_in_text(uint32_t pfn); /* the kernel's text and constants, which are never writable */
-
-uint32_t lab1_random(void); /* from judge_seed, the same each run */
-uint32_t lab1_below(uint32_t n);
-
-/* --- address spaces, as kernel/mm/area.h lays them out --- */
-struct lab1_mm { uint32_t directory, areas, pages, slots[KERNEL_SLOT / 32]; };
-struct lab1_mm lab1_mm(struct guest *g, uint32_t mm);
-/* The kernel with its memory up but no VMM, in its first task, all machine frames shuffled. */
-struct guest lab1_start_kernel(void);
-/* Frames of the allocator and all caches: the same before and after, or something leaks. */
-uint32_t lab1_free_frames(struct guest *g);
-/* Neither the VO's use count nor the task's preemption count is left above zero. */
-void lab1_check_released(struct guest *g, const char *what);
-/* Every page of an address space, judged against p2m. when: for the message. */
-void lab1_check_mm(struct guest *g, uint32_t mm, const char *when);
-
-/* --- the VMM's frame table, as vmm/frames.c lays it out --- */
-enum { WRITABLE, TABLE, DIRECTORY, SHARED };
-struct lab1_frame { uint32_t home, generation, use, next; };
-enum { OWNED = 1, HOME_W = 2, BASE_SHIFT = 4, BASE_MASK = 0xFF };
-#define FOR_EVER 0xFFFFFFFFu
-#define COUNT(f) ((f).use & 0xFFFFFFF)
-#define TYPE(f) ((f).use >> 28)
-uint32_t lab1_new_frame(struct guest *g); /* of zeros. Result: its mfn */
-struct lab1_frame *lab1_frames(struct guest *g); /* nr_mfns of them, to be freed */
-const char *lab1_type(unsigned type);
 /*
- * Load a directory of the check's own, in a machine that warm-up has made ready and whose first program is not loaded yet: it does
- * not rest on exercises 3 to 5. Two page tables, each with a writable and a read-only page.
+ * For machine_options.modules: the root file system alone. Exercises 3 to 5 do not wait for the
+ * VMM's warm-up, which is built in exercises 6 to 8.
  */
-void lab1_load_directory(struct guest *g);
-struct guest lab1_start_account(void); /* such a machine, with that directory */
-int lab1_account(struct guest *g); /* forget, and account the loaded directory */
-/* Types and counts of all frames against an own recount. loads: how often g's directory is counted as loaded. */
-void lab1_check_counts(struct guest *g, unsigned loads, const char *when);
+const char *without_vmm(void);
+/* Start a machine, let it run to a function, and stop there. */
+struct guest start_at(const struct machine_options *o, uint32_t address);
+/* Let it run on to this address. It must come there. */
+void run_to(struct guest *g, uint32_t address);
+/* read_p2m(); p2m and m2p must be each other's inverse, or no other check can be made. */
+void learn_p2m(struct guest *g);
+/* A new frame of the kernel's. Result: its pfn. */
+uint32_t alloc_frame(struct guest *g);
+/* Whether the CPU lets the kernel store a word here, with the TLB as it is. */
+bool can_write(struct guest *g, uint32_t address);
+/*
+ * The entry for a page in the tables below a directory (machine address), and the entry's own
+ * machine address; both are 0 if there is no table.
+ */
+uint32_t table_entry(struct guest *g, uint32_t directory, uint32_t address, uint32_t *at);
+/* The entry for pfn in the direct map. */
+uint32_t home_entry(struct guest *g, uint32_t pfn);
+/* Whether pfn belongs to the kernel's text and constants, which are never writable. */
+bool in_text(uint32_t pfn);
 
-void lab1_identity(const struct test *t), lab1_holes(const struct test *t), lab1_shuffle(const struct test *t);
-void lab1_walk(const struct test *t), lab1_tables(const struct test *t), lab1_unmap(const struct test *t);
-void lab1_stale(const struct test *t), lab1_program(const struct test *t);
-void lab1_owners(const struct test *t), lab1_shared(const struct test *t);
-void lab1_entries(const struct test *t), lab1_directories(const struct test *t), lab1_aliases(const struct test *t);
-void lab1_live(const struct test *t), lab1_protect(const struct test *t), lab1_tlb(const struct test *t);
+/* --- address spaces (checks_vm.c) --- */
+
+/* struct mm of kernel/mm/area.h. directory: its virtual address. */
+struct mm_copy { uint32_t directory, pages, slots[KERNEL_SLOT / 32]; };
+struct mm_copy read_mm(struct guest *g, uint32_t mm);
+/* A kernel without VMM, in its first task, with its memory up and all frames shuffled. */
+struct guest start_kernel(void);
+/* Frames of the allocator and of all caches. If fewer are free afterwards, something leaks. */
+uint32_t free_frames(struct guest *g);
+/* Neither the VO's use count nor the task's preemption count is above zero. */
+void want_released(struct guest *g, const char *what);
+/* Every page of an address space agrees with p2m. when: for the message. */
+void want_mm(struct guest *g, uint32_t mm, const char *when);
+
+/* --- the VMM's frame table (checks_recount.c, checks_account.c) --- */
+
+/* struct frame_entry of vmm/mem/frames.h. */
+struct entry { uint32_t home, generation, type, count, owner, next; };
+/* The whole frame table: nr_mfns entries. Result: for the caller to free. */
+struct entry *read_frames(struct guest *g);
+struct entry read_frame(struct guest *g, uint32_t mfn);
+const char *type_name(unsigned type);
+/* The number of the VMM's attachment. */
+uint32_t vmm_generation(struct guest *g);
+/* A new frame of the kernel's, all zeros. Result: its mfn. */
+uint32_t new_frame(struct guest *g);
+/*
+ * Load a directory of the check's own. It has two page tables, each with a writable and a
+ * read-only page, so these checks do not rest on exercises 3 to 5. Warm-up is done, and the first
+ * program is not loaded yet.
+ */
+void load_own_directory(struct guest *g);
+struct guest start_account(void); /* a machine with such a directory */
+/* Forget all types, then account the loaded directory. Result: that of frames_account(). */
+int account(struct guest *g);
+/*
+ * Types and counts of all frames equal a recount. loads: how often the loaded directory is
+ * counted as loaded.
+ */
+void want_counts(struct guest *g, unsigned loads, const char *when);
+
+typedef void check(const struct test *t);
+check check_identity, check_holes, check_shuffle;    /* checks_p2m.c */
+check check_walk, check_tables, check_program;       /* checks_vm.c */
+check check_unmap, check_stale;                      /* checks_unmap.c */
+check check_owners, check_shared;                    /* checks_frames.c */
+check check_entries, check_directories, check_aliases; /* checks_account.c */
+check check_live, check_protect, check_tlb;          /* checks_live.c */
 
 #endif

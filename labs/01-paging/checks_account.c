@@ -1,76 +1,74 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exercises 9 to 11: the phase `account`, called again and again on page tables of the check's own, into which it has poked one
- * entry each time.
+ * Exercises 9 to 11: the phase `account`, called again and again on page tables of the check's own,
+ * of which one entry is another each time.
  */
 #include "checks.h"
 
-enum { LOADED = 32 }; /* struct vmm_loaded lies so far below the stack pointer */
+enum { BELOW_STACK = 32 }; /* struct vmm_loaded lies as many bytes below the stack pointer */
 
-uint32_t lab1_new_frame(struct guest *g)
+uint32_t new_frame(struct guest *g)
 {
 	static const uint32_t zeros[1024];
-	uint32_t mfn = g->p2m[lab1_alloc(g)];
+	uint32_t mfn = g->p2m[alloc_frame(g)];
 	physical_write(g->m, mfn << 12, zeros, sizeof(zeros));
 	return mfn;
 }
 
-void lab1_load_directory(struct guest *g)
+static void set_entry(struct guest *g, uint32_t at, uint32_t entry)
 {
-	static const uint32_t slots[] = { 0x20, KERNEL_SLOT - 1 };
-	lab1_learn_p2m(g);
-	uint32_t directory = lab1_new_frame(g), upper[1024 - KERNEL_SLOT];
-	physical_read(g->m, (g->at.cr3 & -PAGE) + 4 * KERNEL_SLOT, upper, sizeof(upper));
-	physical_write(g->m, (directory << 12) + 4 * KERNEL_SLOT, upper, sizeof(upper));
-	for (unsigned i = 0; i < 2; i++) {
-		uint32_t table = lab1_new_frame(g);
-		physical_write(g->m, (directory << 12) + 4 * slots[i], &(uint32_t){ table << 12 | P | W | U }, 4);
-		physical_write(g->m, (table << 12) + 40, &(uint32_t){ lab1_new_frame(g) << 12 | P | W | U }, 4);
-		physical_write(g->m, (table << 12) + 80, &(uint32_t){ lab1_new_frame(g) << 12 | P | U }, 4);
-	}
-	CALL(g, "native_mmu_load_directory", directory);
-	g->at.cr3 = directory << 12;
+	physical_write(g->m, at, &entry, 4);
 }
 
-struct guest lab1_start_account(void)
+void load_own_directory(struct guest *g)
 {
-	struct guest g = lab1_start(
-		&(struct machine_options){ .p2m = judge_shuffle(5), .mem = 32, .cmdline = "mode=virtual run=true" },
-		symbol("files_init_console"));
-	lab1_load_directory(&g);
+	static const uint32_t slots[] = { 0x20, KERNEL_SLOT - 1 };
+	learn_p2m(g);
+	uint32_t mfn = new_frame(g), directory = mfn << 12, upper[1024 - KERNEL_SLOT];
+	physical_read(g->m, (g->c.cr3 & -PAGE) + 4 * KERNEL_SLOT, upper, sizeof(upper));
+	physical_write(g->m, directory + 4 * KERNEL_SLOT, upper, sizeof(upper));
+	for (unsigned i = 0; i < LENGTH(slots); i++) {
+		uint32_t table = new_frame(g) << 12;
+		set_entry(g, directory + 4 * slots[i], table | P | W | U);
+		set_entry(g, table + 4 * 10, new_frame(g) << 12 | P | W | U);
+		set_entry(g, table + 4 * 20, new_frame(g) << 12 | P | U);
+	}
+	CALL(g, "native_mmu_load_directory", mfn);
+	g->c.cr3 = directory;
+}
+
+struct guest start_account(void)
+{
+	struct machine_options o = { .p2m = judge_shuffle(5), .mem = 32,
+				     .cmdline = "mode=virtual run=true" };
+	struct guest g = start_at(&o, symbol("files_init_console"));
+	load_own_directory(&g);
 	return g;
 }
 
-int lab1_account(struct guest *g)
+int account(struct guest *g)
 {
-	uint32_t loaded = g->at.esp - LOADED;
-	lab1_set_word(g, loaded, 1);
-	lab1_set_word(g, loaded + 4, g->at.cr3 >> 12);
-	VMM_CALL(g, "frames_forget");
+	uint32_t loaded = g->c.esp - BELOW_STACK; /* struct vmm_loaded: one directory, this one */
+	set_words(g, loaded, WORDS(1, g->c.cr3 >> 12));
+	VMM_CALL(g, "frames_forget", vmm_symbol("domain0"));
 	return (int)VMM_CALL(g, "frames_account", vmm_symbol("vmm_cpus"), loaded);
 }
 
-static struct lab1_frame frame_of(struct guest *g, uint32_t mfn)
-{
-	struct lab1_frame f;
-	virtual_read(g->m, g->at.cr3, lab1_vmm_word(g, "frames") + mfn * sizeof(f), &f, sizeof(f));
-	return f;
-}
-
-/* The user tables of the directory, in the order of their slots. */
+/* The user tables of the loaded directory, in the order of their slots. */
 struct tables { uint32_t n, slot[KERNEL_SLOT], mfn[KERNEL_SLOT]; };
 
 static struct tables find_tables(struct guest *g)
 {
 	struct tables t = { 0 };
 	for (uint32_t slot = 0; slot < KERNEL_SLOT; slot++) {
-		uint32_t pde = physical_word(g->m, (g->at.cr3 & -PAGE) + 4 * slot);
+		uint32_t pde = physical_word(g->m, (g->c.cr3 & -PAGE) + 4 * slot);
 		if (pde & P)
 			t.slot[t.n] = slot, t.mfn[t.n++] = pde >> 12;
 	}
 	return t;
 }
 
+/* Machine address of the first or last entry that is 0. */
 static uint32_t free_entry(struct guest *g, uint32_t table, bool last)
 {
 	uint32_t i = last ? 1023 : 0;
@@ -79,156 +77,200 @@ static uint32_t free_entry(struct guest *g, uint32_t table, bool last)
 	return (table << 12) + 4 * i;
 }
 
-/* Account with another word at a machine address; the result must be so, the counts right, and all well again afterwards. */
+/*
+ * Account with another word at a machine address. want: the result, where 0 stands for any that is
+ * no error. The counts must be right; then the old word is there again.
+ */
 static void try(struct guest *g, uint32_t at, uint32_t entry, int want, const char *what)
 {
 	uint32_t old = physical_word(g->m, at);
 	char when[200];
-	physical_write(g->m, at, &entry, 4);
-	int result = lab1_account(g);
+	set_entry(g, at, entry);
+	int result = account(g);
 	snprintf(when, sizeof(when), "%s (entry %#x at machine address %#x)", what, entry, at);
-	CHECK(want == 0 ? result > 0 : result == want, "%s: account gives %d, expected %s%d", when, result,
-	      want ? "" : "no error, above ", want);
-	lab1_check_counts(g, want == 0, when);
-	physical_write(g->m, at, &old, 4);
+	CHECK(want == 0 ? result > 0 : result == want, "%s: account gives %d, expected %s%d", when,
+	      result, want ? "" : "no error, above ", want);
+	want_counts(g, want == 0, when);
+	set_entry(g, at, old);
 }
 
-static void check_clean(struct guest *g)
+static void want_clean(struct guest *g)
 {
-	int result = lab1_account(g);
+	int result = account(g);
 	CHECK(result > 0, "account of good tables gives %d", result);
-	lab1_check_counts(g, 1, "account of good tables");
-	struct lab1_frame f = frame_of(g, g->at.cr3 >> 12);
-	CHECK(TYPE(f) == DIRECTORY && COUNT(f) == 1, "the loaded directory (frame %#x) is %s with count %u",
-	      g->at.cr3 >> 12, lab1_type(TYPE(f)), COUNT(f));
+	want_counts(g, 1, "account of good tables");
+	struct entry f = read_frame(g, g->c.cr3 >> 12);
+	CHECK(f.type == DIRECTORY && f.count == 1,
+	      "the loaded directory (frame %#x) is %s with count %u", g->c.cr3 >> 12,
+	      type_name(f.type), f.count);
 	struct tables t = find_tables(g);
 	for (unsigned i = 0; i < t.n; i++) {
-		f = frame_of(g, t.mfn[i]);
-		CHECK(TYPE(f) == TABLE && COUNT(f) == 1, "page table %#x (slot %#x) is %s with count %u", t.mfn[i],
-		      t.slot[i], lab1_type(TYPE(f)), COUNT(f));
+		f = read_frame(g, t.mfn[i]);
+		CHECK(f.type == TABLE && f.count == 1,
+		      "page table %#x (slot %#x) is %s with count %u", t.mfn[i], t.slot[i],
+		      type_name(f.type), f.count);
 	}
-	CHECK((unsigned)result == t.n + 1, "account counts %d frames: expected the directory and %u tables", result, t.n);
+	CHECK((unsigned)result == t.n + 1,
+	      "account counts %d frames: expected the directory and %u tables", result, t.n);
 }
 
 static uint32_t shared_table(struct guest *g)
 {
-	return physical_word(g->m, (g->at.cr3 & -PAGE) + 4 * (KERNEL_SLOT + 1)) >> 12;
+	return physical_word(g->m, (g->c.cr3 & -PAGE) + 4 * (KERNEL_SLOT + 1)) >> 12;
 }
 
-static uint32_t hole(const struct guest *g) /* a frame below nr_mfns that nobody owns */
+/* A frame below nr_mfns that nobody owns. */
+static uint32_t hole(const struct guest *g)
 {
 	uint32_t mfn = 0xA0;
-	CHECK(g->m2p[mfn] == (uint32_t)NO_FRAME, "frame %#x, below 1 MiB, belongs to the kernel", mfn);
+	CHECK(g->m2p[mfn] == NO_FRAME, "frame %#x, below 1 MiB, belongs to the kernel", mfn);
 	return mfn;
 }
 
-void lab1_entries(const struct test *t)
+/* The frame of a virtual address. */
+static uint32_t frame_at(struct guest *g, uint32_t address)
 {
-	struct guest g = lab1_start_account();
+	return page_walk(g->m, g->c.cr3, address).machine >> 12;
+}
+
+/* --- exercise 9 --- */
+
+void check_entries(const struct test *t)
+{
+	struct guest g = start_account();
 	struct tables tables = find_tables(&g);
-	uint32_t data = lab1_new_frame(&g), vmm = page_walk(g.m, g.at.cr3, VMM_BASE).machine >> 12;
+	uint32_t data = new_frame(&g), vmm = frame_at(&g, VMM_BASE);
+	uint32_t shared = shared_table(&g), directory = g.c.cr3 >> 12;
+	const uint32_t allowed = P | W | U | PTE_PWT | PTE_PCD | A | D | G | PTE_AVL;
+	const uint32_t absent = 0xFFF & ~(uint32_t)P;
 	const struct { uint32_t mfn, flags; int want; const char *what; } tries[] = {
 		{ data, P | W | U, 0, "a writable page" },
 		{ data, P | U, 0, "a read-only page" },
 		{ data, P | W, 0, "a page for the kernel alone" },
-		{ data, P | W | U | 0x18 | A | D | G | 0xE00, 0, "all flags that are allowed" },
-		{ vmm, 0xFFE, 0, "an entry that is not present, of a frame of the VMM's" },
-		{ 0xFFFFF, 0xFFE, 0, "an entry that is not present, of all ones" },
-		{ vmm, P | U, -EPERM_, "a read-only page of the VMM's" },
-		{ vmm + 1, P | W | U, -EPERM_, "a writable page of the VMM's" },
-		{ hole(&g), P | U, -EPERM_, "a frame in a hole of the memory map" },
-		{ g.nr_mfns, P | W, -EPERM_, "the first frame behind memory" },
-		{ 0xFEE00, P | W | 0x18, -EPERM_, "the local APIC" },
-		{ 0xFFFFF, P, -EPERM_, "the last frame that there is" },
-		{ data, P | U | 0x80, -EINVAL_, "a bit that no entry may have" },
+		{ data, allowed, 0, "all flags that are allowed" },
+		{ vmm, absent, 0, "an entry that is not present, of a frame of the VMM's" },
+		{ 0xFFFFF, absent, 0, "an entry that is not present, of all ones" },
+		{ vmm, P | U, -EPERM, "a read-only page of the VMM's" },
+		{ vmm + 1, P | W | U, -EPERM, "a writable page of the VMM's" },
+		{ hole(&g), P | U, -EPERM, "a frame in a hole of the memory map" },
+		{ g.nr_mfns, P | W, -EPERM, "the first frame above memory" },
+		{ 0xFEE00, P | W | PTE_PWT | PTE_PCD, -EPERM, "the local APIC" },
+		{ 0xFFFFF, P, -EPERM, "the last frame that there is" },
+		{ data, P | U | PS, -EINVAL, "a bit that no entry may have" },
 		{ tables.mfn[0], P | U, 0, "a read-only mapping of the page table itself" },
-		{ shared_table(&g), P, 0, "a read-only mapping of a table of the kernel's" },
-		{ shared_table(&g), P | W | U, -EBUSY_, "a writable mapping of a table of the kernel's" },
-		{ g.at.cr3 >> 12, P | W | U, -EBUSY_, "a writable mapping of the page directory" },
+		{ shared, P, 0, "a read-only mapping of a table of the kernel's" },
+		{ shared, P | W | U, -EBUSY, "a writable mapping of a table of the kernel's" },
+		{ directory, P | W | U, -EBUSY, "a writable mapping of the page directory" },
 	};
 	(void)t;
-	check_clean(&g);
-	for (unsigned i = 0; i < sizeof(tries) / sizeof(*tries); i++)
-		try(&g, free_entry(&g, tables.mfn[i % 2 ? 0 : tables.n - 1], i % 3 == 0),
-		    tries[i].mfn << 12 | tries[i].flags, tries[i].want, tries[i].what);
-	check_clean(&g);
+	want_clean(&g);
+	for (unsigned i = 0; i < LENGTH(tries); i++) {
+		uint32_t table = tables.mfn[i % 2 ? 0 : tables.n - 1];
+		try(&g, free_entry(&g, table, i % 3 == 0), tries[i].mfn << 12 | tries[i].flags,
+		    tries[i].want, tries[i].what);
+	}
+	want_clean(&g);
 }
 
-/* After an error nothing refers to the frames of this directory any more, but for tables that others could share. */
-static void check_released(struct guest *g, const char *what)
+/* --- exercise 10 --- */
+
+/*
+ * After an error nothing refers to the frames of the directory any more. (Tables that another
+ * directory could share may keep their type.)
+ */
+static void want_forgotten(struct guest *g, const char *what)
 {
-	struct lab1_frame f = frame_of(g, g->at.cr3 >> 12);
-	CHECK(TYPE(f) == WRITABLE, "%s: account failed, but the directory is still %s", what, lab1_type(TYPE(f)));
+	struct entry f = read_frame(g, g->c.cr3 >> 12);
+	CHECK(f.type == WRITABLE, "%s: account failed, but the directory is still %s", what,
+	      type_name(f.type));
 	struct tables t = find_tables(g);
 	for (unsigned i = 0; i < t.n; i++) {
-		f = frame_of(g, t.mfn[i]);
-		CHECK(f.generation != lab1_vmm_word(g, "generation") || TYPE(f) == WRITABLE || COUNT(f) == 0,
-		      "%s: account failed, but table %#x still counts %u directory entries", what, t.mfn[i], COUNT(f));
+		f = read_frame(g, t.mfn[i]);
+		CHECK(f.generation != vmm_generation(g) || f.type == WRITABLE || f.count == 0,
+		      "%s: account failed, but table %#x still counts %u directory entries", what,
+		      t.mfn[i], f.count);
 	}
 }
 
-void lab1_directories(const struct test *t)
+/* A new table, bad in its first or last entry, after or before a good one. */
+static void try_new_table(struct guest *g, uint32_t pde_at, uint32_t table, unsigned bad,
+			  uint32_t bad_entry, uint32_t good_entry)
 {
-	struct guest g = lab1_start_account();
+	static const char what[] = "a bad entry in the last table";
+	uint32_t good_at = (table << 12) + 4 * (1023 - bad);
+	set_entry(g, good_at, good_entry);
+	set_entry(g, pde_at, table << 12 | P | W | U);
+	try(g, (table << 12) + 4 * bad, bad_entry, -EPERM, what);
+	want_forgotten(g, what);
+	set_entry(g, good_at, 0);
+	set_entry(g, pde_at, 0);
+}
+
+void check_directories(const struct test *t)
+{
+	struct guest g = start_account();
 	struct tables tables = find_tables(&g);
-	uint32_t directory = g.at.cr3 & -PAGE, extra = lab1_new_frame(&g), data = lab1_new_frame(&g), last = tables.mfn[tables.n - 1];
-	uint32_t free_slot = KERNEL_SLOT - 5, vmm = page_walk(g.m, g.at.cr3, VMM_BASE).machine >> 12, at;
+	uint32_t directory = g.c.cr3 & -PAGE, extra = new_frame(&g), data = new_frame(&g);
+	uint32_t vmm = frame_at(&g, VMM_BASE), shared = shared_table(&g);
+	const uint32_t flags = P | W | U, slot = KERNEL_SLOT - 5; /* a free one */
 	const struct { uint32_t slot, pde; int want; const char *what; } tries[] = {
-		{ free_slot, extra << 12 | P | W | U, 0, "one more page table" },
-		{ free_slot, tables.mfn[0] << 12 | P | W | U, 0, "a page table in two slots" },
-		{ free_slot, vmm << 12 | P | W | U, -EPERM_, "a page table in a frame of the VMM's" },
-		{ free_slot, extra << 12 | P | W | U | PS, -EINVAL_, "a 4 MiB page" },
-		{ free_slot, directory | P | W | U, -EBUSY_, "the directory as its own page table" },
-		{ free_slot, shared_table(&g) << 12 | P | W | U, -EBUSY_, "a table of the kernel's in the user part" },
-		{ KERNEL_SLOT + 2, extra << 12 | P | W, -EPERM_, "another table in the kernel's part" },
-		{ 1023, 0, -EPERM_, "the VMM's last table left out" },
+		{ slot, extra << 12 | flags, 0, "one more page table" },
+		{ slot, tables.mfn[0] << 12 | flags, 0, "a page table in two slots" },
+		{ slot, vmm << 12 | flags, -EPERM, "a page table in a frame of the VMM's" },
+		{ slot, extra << 12 | flags | PS, -EINVAL, "a 4 MiB page" },
+		{ slot, directory | flags, -EBUSY, "the directory as its own page table" },
+		{ slot, shared << 12 | flags, -EBUSY, "a table of the kernel's in the user part" },
+		{ KERNEL_SLOT + 2, extra << 12 | P | W, -EPERM, "another table in the kernel's part" },
+		{ 1023, 0, -EPERM, "the VMM's last table left out" },
 	};
 	(void)t;
-	check_clean(&g);
-	for (unsigned i = 0; i < sizeof(tries) / sizeof(*tries); i++) {
+	want_clean(&g);
+	for (unsigned i = 0; i < LENGTH(tries); i++) {
 		try(&g, directory + 4 * tries[i].slot, tries[i].pde, tries[i].want, tries[i].what);
 		if (tries[i].want)
-			check_released(&g, tries[i].what);
+			want_forgotten(&g, tries[i].what);
 	}
-	/* a new table, bad in its first or last place, behind good entries */
-	for (unsigned entry = 0; entry < 1024; entry += 1023) {
-		physical_write(g.m, (extra << 12) + 4 * (1023 - entry), &(uint32_t){ data << 12 | P | W | U }, 4);
-		physical_write(g.m, directory + 4 * free_slot, &(uint32_t){ extra << 12 | P | W | U }, 4);
-		try(&g, (extra << 12) + 4 * entry, vmm << 12 | P, -EPERM_, "a bad entry in the last table");
-		check_released(&g, "a bad entry in the last table");
-		physical_write(g.m, (extra << 12) + 4 * (1023 - entry), &(uint32_t){ 0 }, 4);
-		physical_write(g.m, directory + 4 * free_slot, &(uint32_t){ 0 }, 4);
-	}
-	at = free_entry(&g, last, true);
-	try(&g, at, vmm << 12 | P, -EPERM_, "a bad entry in the stack's table");
-	check_clean(&g);
+	for (unsigned bad = 0; bad < 1024; bad += 1023)
+		try_new_table(&g, directory + 4 * slot, extra, bad, vmm << 12 | P, data << 12 | flags);
+	uint32_t last = tables.mfn[tables.n - 1];
+	try(&g, free_entry(&g, last, true), vmm << 12 | P, -EPERM, "a bad entry in the stack's table");
+	want_clean(&g);
 }
 
-void lab1_aliases(const struct test *t)
+/* --- exercise 11 --- */
+
+/* Text is mapped writable nowhere, so it could become a page table: its entries decide. */
+static void try_text(struct guest *g, uint32_t at)
 {
-	struct guest g = lab1_start_account();
+	uint32_t old = physical_word(g->m, at);
+	set_entry(g, at, frame_at(g, symbol("image_start")) << 12 | P | U);
+	int result = account(g);
+	CHECK(result == -EPERM || result == -EINVAL,
+	      "a page of the kernel's text as page table: account gives %d; no mapping of it is "
+	      "writable, so its entries should be looked at, and they are bad", result);
+	want_counts(g, 0, "a page of the kernel's text as page table");
+	set_entry(g, at, old);
+}
+
+void check_aliases(const struct test *t)
+{
+	struct guest g = start_account();
 	struct tables tables = find_tables(&g);
-	uint32_t directory = g.at.cr3 & -PAGE, first = tables.mfn[0], last = tables.mfn[tables.n - 1];
-	uint32_t shared_page = page_walk(g.m, g.at.cr3, symbol("vmm_shared")).machine >> 12;
-	uint32_t text = page_walk(g.m, g.at.cr3, symbol("image_start")).machine >> 12;
-	uint32_t slot = directory + 4 * (KERNEL_SLOT - 6);
+	uint32_t directory = g.c.cr3 & -PAGE, slot_at = directory + 4 * (KERNEL_SLOT - 6);
+	uint32_t first = tables.mfn[0], last = tables.mfn[tables.n - 1];
+	const uint32_t flags = P | W | U;
 	(void)t;
-	check_clean(&g);
-	try(&g, free_entry(&g, last, false), first << 12 | P | W | U, -EBUSY_,
+	want_clean(&g);
+	try(&g, free_entry(&g, last, false), first << 12 | flags, -EBUSY,
 	    "a writable mapping of a page table that was checked before");
-	try(&g, free_entry(&g, first, false), last << 12 | P | W | U, -EBUSY_,
+	try(&g, free_entry(&g, first, false), last << 12 | flags, -EBUSY,
 	    "a writable mapping of a page table that is checked later");
-	try(&g, free_entry(&g, first, true), first << 12 | P | W | U, -EBUSY_, "a page table that maps itself writable");
-	try(&g, free_entry(&g, first, true), last << 12 | P | U, 0, "a read-only mapping of another page table");
-	try(&g, slot, shared_page << 12 | P | W | U, -EBUSY_, "a page to which the VMM writes as page table");
-	uint32_t old = physical_word(g.m, slot);
-	physical_write(g.m, slot, &(uint32_t){ text << 12 | P | U }, 4); /* mapped writable nowhere: its entries decide */
-	int result = lab1_account(&g);
-	CHECK(result == -EPERM_ || result == -EINVAL_,
-	      "a page of the kernel's text as page table: account gives %d; no mapping of it is writable, "
-	      "so its entries should be looked at, and they are bad",
-	      result);
-	lab1_check_counts(&g, 0, "a page of the kernel's text as page table");
-	physical_write(g.m, slot, &old, 4);
-	check_clean(&g);
+	try(&g, free_entry(&g, first, true), first << 12 | flags, -EBUSY,
+	    "a page table that maps itself writable");
+	try(&g, free_entry(&g, first, true), last << 12 | P | U, 0,
+	    "a read-only mapping of another page table");
+	try(&g, slot_at, frame_at(&g, symbol("vmm_shared")) << 12 | flags, -EBUSY,
+	    "a page to which the VMM writes as page table");
+	try_text(&g, slot_at);
+	want_clean(&g);
 }

@@ -1,185 +1,250 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exercises 6, 11 and 12: page tables that must be writable nowhere, in memory and in the TLB. QEMU drops the whole TLB
- * with each load of CR3; Bochs, like a real processor, keeps global entries, so what a flush has left shows there.
+ * Exercises 6, 11 and 12: page tables must be writable nowhere, neither in memory nor through the
+ * TLB. QEMU drops the whole TLB with each load of CR3. Bochs, like a real processor, keeps global
+ * entries, so only there it shows what a flush has left.
  */
 #include "checks.h"
 
-enum { ATTACHED = 16, SLOT = 0x100, OTHER_SLOT = 0x101 }; /* of `attached` in struct cpu (vmm/vmm.h); free user slots */
+enum { SLOT = 0x100, OTHER_SLOT = 0x101, THIRD_SLOT = 0x102 }; /* free user slots */
 
-static uint32_t cpu0(void) { return vmm_symbol("vmm_cpus"); }
+static uint32_t cpu0(void)
+{
+	return vmm_symbol("vmm_cpus");
+}
 
-static uint32_t home_address(const struct guest *g, uint32_t mfn) { return KERNEL_BASE + g->m2p[mfn] * PAGE; }
+static void protect(struct guest *g, bool on)
+{
+	VMM_CALL(g, "frames_protect", cpu0(), on);
+}
 
+/* By mfn: whether it is a page table or directory now. */
 static bool *find_typed(struct guest *g)
 {
-	struct lab1_frame *frames = lab1_frames(g);
-	uint32_t generation = lab1_vmm_word(g, "generation");
+	struct entry *frames = read_frames(g);
+	uint32_t generation = vmm_generation(g);
 	bool *typed = calloc(ALL_FRAMES, sizeof(*typed));
-	for (uint32_t mfn = 0; mfn < g->nr_mfns; mfn++)
-		typed[mfn] = TYPE(frames[mfn]) == SHARED ||
-			     (TYPE(frames[mfn]) != WRITABLE && frames[mfn].generation == generation);
+	for (uint32_t mfn = 0; mfn < g->nr_mfns; mfn++) {
+		const struct entry *f = &frames[mfn];
+		bool now = f->type != WRITABLE && f->generation == generation;
+		typed[mfn] = f->type == SHARED || now;
+	}
 	free(frames);
 	return typed;
 }
 
-/* Own search: the tables that the CPU can reach are typed, and no entry of any table maps one writable. */
-static void scan(struct guest *g, const bool *typed)
+/* The tables that the CPU can reach are typed, and no entry of any table maps one writable. */
+static void want_read_only(struct guest *g, const bool *typed)
 {
 	uint32_t directory[1024], table[1024];
-	physical_read(g->m, g->at.cr3 & -PAGE, directory, sizeof(directory));
-	CHECK(typed[g->at.cr3 >> 12], "the loaded directory, frame %#x, has no type", g->at.cr3 >> 12);
+	physical_read(g->m, g->c.cr3 & -PAGE, directory, sizeof(directory));
+	CHECK(typed[g->c.cr3 >> 12], "the loaded directory, frame %#x, has no type", g->c.cr3 >> 12);
 	for (unsigned slot = 0; slot < VMM_SLOT; slot++) {
-		if (!(directory[slot] & P))
+		uint32_t pde = directory[slot];
+		if (!(pde & P))
 			continue;
-		CHECK(typed[directory[slot] >> 12], "slot %#x: page table %#x has no type", slot, directory[slot] >> 12);
-		physical_read(g->m, directory[slot] & -PAGE, table, sizeof(table));
-		for (unsigned i = 0; i < 1024; i++)
-			CHECK((table[i] & (P | W)) != (P | W) || table[i] >> 12 >= g->nr_mfns || !typed[table[i] >> 12],
-			      "address %#x: directory slot %#x is %#x, entry %#x is %#x: maps frame %#x, a page table "
-			      "or directory, writable (V3)",
-			      slot << 22 | i << 12, slot, directory[slot], i, table[i], table[i] >> 12);
+		CHECK(typed[pde >> 12], "slot %#x: page table %#x has no type", slot, pde >> 12);
+		physical_read(g->m, pde & -PAGE, table, sizeof(table));
+		for (unsigned i = 0; i < 1024; i++) {
+			uint32_t pte = table[i], mfn = pte >> 12;
+			CHECK((pte & (P | W)) != (P | W) || mfn >= g->nr_mfns || !typed[mfn],
+			      "address %#x: directory slot %#x is %#x, entry %#x is %#x: maps frame "
+			      "%#x, a page table or directory, writable (V3)",
+			      slot << 22 | i << 12, slot, pde, i, pte, mfn);
+		}
 	}
 }
 
-static void check_data(struct guest *g, const bool *typed, const char *when)
+static void want_data_writable(struct guest *g, const bool *typed, const char *when)
 {
 	for (uint32_t pfn = 0; pfn < g->nr_pfns; pfn++)
-		CHECK(typed[g->p2m[pfn]] || lab1_in_text(pfn) || lab1_home(g, pfn) & W,
-		      "%s: frame %#x (pfn %#x) is data, but read-only in the direct map", when, g->p2m[pfn], pfn);
+		CHECK(typed[g->p2m[pfn]] || in_text(pfn) || home_entry(g, pfn) & W,
+		      "%s: frame %#x (pfn %#x) is data, but read-only in the direct map", when,
+		      g->p2m[pfn], pfn);
 }
 
-void lab1_protect(const struct test *t)
+void check_protect(const struct test *t)
 {
-	struct guest g = lab1_start_account();
+	struct guest g = start_account();
 	(void)t;
-	CHECK(lab1_account(&g) > 0, "account of good tables fails");
-	VMM_CALL(&g, "frames_protect", cpu0(), 1);
+	CHECK(account(&g) > 0, "account of good tables fails");
+	protect(&g, true);
 	bool *typed = find_typed(&g);
-	scan(&g, typed);
-	check_data(&g, typed, "after protect");
-	lab1_check_counts(&g, 1, "after protect");
-	VMM_CALL(&g, "frames_protect", cpu0(), 0);
-	struct lab1_frame *frames = lab1_frames(&g);
+	want_read_only(&g, typed);
+	want_data_writable(&g, typed, "after protect");
+	want_counts(&g, 1, "after protect");
+	protect(&g, false);
+	struct entry *frames = read_frames(&g);
 	for (uint32_t mfn = 0; mfn < g.nr_mfns; mfn++)
-		typed[mfn] = TYPE(frames[mfn]) == SHARED;
-	check_data(&g, typed, "after protect was taken back");
+		typed[mfn] = frames[mfn].type == SHARED;
+	want_data_writable(&g, typed, "after protect was taken back");
 }
 
-/* A new table or directory, with the kernel's upper part, and a TLB that knows its home as writable. */
-static uint32_t new_table(struct guest *g, bool upper)
+/* --- tables that come to be while the VMM runs --- */
+
+/* An empty frame that the TLB knows as writable at its home. */
+static uint32_t new_writable(struct guest *g)
 {
-	uint32_t mfn = lab1_new_frame(g), words[1024 - KERNEL_SLOT], at = KERNEL_SLOT * 4;
-	if (upper) {
-		physical_read(g->m, (g->at.cr3 & -PAGE) + at, words, sizeof(words));
-		physical_write(g->m, (mfn << 12) + at, words, sizeof(words));
-	}
-	CHECK(lab1_can_write(g, home_address(g, mfn)), "the kernel cannot write to a free frame (%#x)", mfn);
+	uint32_t mfn = new_frame(g);
+	CHECK(can_write(g, home_address(g, mfn)), "the kernel cannot write to a free frame (%#x)", mfn);
+	return mfn;
+}
+
+/* The same as a directory: it has the kernel's upper part. */
+static uint32_t new_directory(struct guest *g)
+{
+	uint32_t mfn = new_frame(g), upper[1024 - KERNEL_SLOT], at = KERNEL_SLOT * 4;
+	physical_read(g->m, (g->c.cr3 & -PAGE) + at, upper, sizeof(upper));
+	physical_write(g->m, (mfn << 12) + at, upper, sizeof(upper));
+	CHECK(can_write(g, home_address(g, mfn)), "the kernel cannot write to a free frame (%#x)", mfn);
 	return mfn;
 }
 
 static void want_home(struct guest *g, uint32_t mfn, bool writable, const char *what)
 {
-	uint32_t home = lab1_home(g, g->m2p[mfn]);
-	CHECK(!(home & W) == !writable, "%s: its entry in the direct map is %#x: expected %s", what, home,
-	      writable ? "writable" : "read-only");
-	bool can = lab1_can_write(g, home_address(g, mfn));
-	CHECK(can == writable, "%s: its entry in the direct map is %#x, yet the kernel %s write to it at %#x: %s", what,
-	      home, can ? "can still" : "cannot", home_address(g, mfn),
+	uint32_t entry = home_entry(g, g->m2p[mfn]), address = home_address(g, mfn);
+	CHECK(!(entry & W) == !writable, "%s: its entry in the direct map is %#x: expected %s", what,
+	      entry, writable ? "writable" : "read-only");
+	bool can = can_write(g, address);
+	CHECK(can == writable,
+	      "%s: its entry in the direct map is %#x, yet the kernel %s write to it at %#x: %s", what,
+	      entry, can ? "can still" : "cannot", address,
 	      can ? "a stale TLB entry (exercise 11: which flush drops global entries?)" : "no flush");
 }
 
+/* Store a directory entry as the hypercall HC_UPDATE does. */
 static int update(struct guest *g, uint32_t directory, uint32_t slot, uint32_t pde)
 {
-	uint32_t values = g->at.esp - 16;
-	lab1_set_word(g, values, pde);
+	uint32_t values = g->c.esp - 16;
+	set_word(g, values, pde);
 	return (int)VMM_CALL(g, "frames_update", cpu0(), (directory << 12) + 4 * slot, values, 1);
 }
 
-/* Load a directory for the first time; whenever the TLB is flushed, what has become a table must be read-only already. */
+/* No page table or directory is writable at its home: the TLBs are being flushed. */
+static void want_no_way_back(struct guest *g)
+{
+	bool *typed = find_typed(g);
+	for (uint32_t mfn = 0; mfn < g->nr_mfns; mfn++) {
+		uint32_t entry = typed[mfn] ? home_entry(g, g->m2p[mfn]) : 0;
+		CHECK(!(entry & W),
+		      "frame %#x has become a page table or directory; now the TLBs are flushed, but "
+		      "its entry in the direct map is still %#x, so it can come back at once",
+		      mfn, entry);
+	}
+	free(typed);
+}
+
+/*
+ * Load a directory for the first time. Whenever the TLBs are flushed, what has become a table must
+ * be read-only already.
+ */
 static int load(struct guest *g, uint32_t directory)
 {
 	static const char *const names[] = { "flush_everywhere" };
 	if (g->m->o.bochs)
 		return (int)VMM_CALL(g, "frames_load", cpu0(), directory);
-	lab1_watch(g, names, 1, true);
-	lab1_begin(g, vmm_symbol("frames_load"), ARGUMENTS(cpu0(), directory));
-	while (lab1_next(g)) {
-		bool *typed = find_typed(g);
-		for (uint32_t mfn = 0; mfn < g->nr_mfns; mfn++)
-			CHECK(!typed[mfn] || !(lab1_home(g, g->m2p[mfn]) & W),
-			      "frame %#x has become a page table or directory; now the TLBs are flushed, "
-			      "but its entry in the direct map is still %#x, so it can come back at once",
-			      mfn, lab1_home(g, g->m2p[mfn]));
-		free(typed);
-	}
-	lab1_watch(g, names, 1, false);
-	return (int)lab1_end(g);
+	watch(g, names, 1, true);
+	call_begin(g, vmm_symbol("frames_load"), WORDS(cpu0(), directory));
+	while (call_next(g))
+		want_no_way_back(g);
+	watch(g, names, 1, false);
+	return (int)call_end(g);
+}
+
+/* Frames of this check. late: a page table that is entered later; bad: one with a bad entry. */
+struct cast { uint32_t directory, table, bad, data, late; };
+
+/*
+ * The kernel's functions are called soon after protect: the local APIC is not mapped any more, and
+ * a tick would be a fault.
+ */
+static struct cast choose_cast(struct guest *g)
+{
+	struct cast c = { .directory = new_directory(g), .table = new_writable(g),
+			  .bad = new_writable(g), .data = new_writable(g), .late = new_writable(g) };
+	uint32_t vmm = page_walk(g->m, g->c.cr3, VMM_BASE).machine >> 12;
+	physical_write(g->m, (c.directory << 12) + 4 * SLOT, &(uint32_t){ c.table << 12 | P | W | U }, 4);
+	physical_write(g->m, c.table << 12, &(uint32_t){ c.data << 12 | P | W | U }, 4);
+	physical_write(g->m, c.bad << 12, &(uint32_t){ vmm << 12 | P | U }, 4);
+	return c;
+}
+
+/* New tables in the loaded directory, good and bad, and one that goes again. */
+static void change_tables(struct guest *g, const struct cast *c)
+{
+	uint32_t text = page_walk(g->m, g->c.cr3, symbol("image_start")).machine >> 12;
+	uint32_t directory = c->directory, flags = P | W | U;
+
+	int result = update(g, directory, OTHER_SLOT, c->late << 12 | flags);
+	CHECK(result == 0, "a new page table in a loaded directory: %d", result);
+	want_home(g, c->late, false, "a new page table in a loaded directory");
+	result = update(g, directory, THIRD_SLOT, c->bad << 12 | flags);
+	CHECK(result == -EPERM, "a page table with a bad entry: %d", result);
+	want_home(g, c->bad, true, "a page table that was refused");
+	result = update(g, directory, THIRD_SLOT, c->data << 12 | flags);
+	CHECK(result == -EBUSY, "a page that is mapped writable, as page table: %d", result);
+	want_home(g, c->data, true, "a page that was refused as page table");
+	result = update(g, directory, THIRD_SLOT, text << 12 | P | U);
+	CHECK(result < 0, "a page of the kernel's text as page table: %d", result);
+	want_home(g, text, false, "a page of the kernel's text that was refused as page table");
+
+	result = update(g, directory, OTHER_SLOT, 0);
+	CHECK(result == 0, "taking a page table out of its directory: %d", result);
+	result = (int)VMM_CALL(g, "frames_release", cpu0(), c->late);
+	CHECK(result == 0, "releasing a page table: %d", result);
+	want_home(g, c->late, true, "a page table that was released");
+	protect(g, true); /* as when a detach is rolled back */
+	want_home(g, c->late, true, "a page table that was released, after protect");
 }
 
 /* As in virtual mode: tables and directories come to be while the machine runs. */
 static void live(struct guest *g)
 {
-	CHECK(lab1_account(g) > 0, "account of good tables fails");
-	VMM_CALL(g, "frames_protect", cpu0(), 1);
-	uint32_t directory = new_table(g, true), table = new_table(g, false), bad = new_table(g, false),
-		 data = new_table(g, false);
-	uint32_t text = page_walk(g->m, g->at.cr3, symbol("image_start")).machine >> 12;
-	uint32_t late = new_table(g, false), vmm = page_walk(g->m, g->at.cr3, VMM_BASE).machine >> 12;
-	physical_write(g->m, (directory << 12) + 4 * SLOT, &(uint32_t){ table << 12 | P | W | U }, 4);
-	physical_write(g->m, table << 12, &(uint32_t){ data << 12 | P | W | U }, 4);
-	physical_write(g->m, bad << 12, &(uint32_t){ vmm << 12 | P | U }, 4);
-	lab1_set_word(g, cpu0() + ATTACHED, 1);
-	int result = load(g, directory);
+	CHECK(account(g) > 0, "account of good tables fails");
+	protect(g, true);
+	struct cast c = choose_cast(g);
+	set_word(g, cpu0() + CPU_ATTACHED, 1);
+	int result = load(g, c.directory);
 	CHECK(result == 0, "loading a good directory gives %d", result);
-	g->at.cr3 = directory << 12;
-	want_home(g, directory, false, "a directory that was loaded");
-	want_home(g, table, false, "the page table of a directory that was loaded");
-	want_home(g, data, true, "a page of data in a directory that was loaded");
-	CHECK((result = update(g, directory, OTHER_SLOT, late << 12 | P | W | U)) == 0,
-	      "a new page table in a loaded directory: %d", result);
-	want_home(g, late, false, "a new page table in a loaded directory");
-	CHECK((result = update(g, directory, OTHER_SLOT + 1, bad << 12 | P | W | U)) == -EPERM_,
-	      "a page table with a bad entry: %d", result);
-	want_home(g, bad, true, "a page table that was refused");
-	CHECK((result = update(g, directory, OTHER_SLOT + 1, data << 12 | P | W | U)) == -EBUSY_,
-	      "a page that is mapped writable, as page table: %d", result);
-	want_home(g, data, true, "a page that was refused as page table");
-	CHECK((result = update(g, directory, OTHER_SLOT + 1, text << 12 | P | U)) < 0,
-	      "a page of the kernel's text as page table: %d", result);
-	want_home(g, text, false, "a page of the kernel's text that was refused as page table");
-	CHECK((result = update(g, directory, OTHER_SLOT, 0)) == 0, "taking a page table out of its directory: %d", result);
-	CHECK((result = (int)VMM_CALL(g, "frames_release", cpu0(), late)) == 0, "releasing a page table: %d", result);
-	want_home(g, late, true, "a page table that was released");
-	VMM_CALL(g, "frames_protect", cpu0(), 1); /* as when a detach is rolled back */
-	want_home(g, late, true, "a page table that was released, after protect");
-	want_home(g, table, false, "a page table, after protect");
+	g->c.cr3 = c.directory << 12;
+	want_home(g, c.directory, false, "a directory that was loaded");
+	want_home(g, c.table, false, "the page table of a directory that was loaded");
+	want_home(g, c.data, true, "a page of data in a directory that was loaded");
+	change_tables(g, &c);
+	want_home(g, c.table, false, "a page table, after protect");
 }
 
-void lab1_live(const struct test *t)
+void check_live(const struct test *t)
 {
-	struct guest g = lab1_start_account();
+	struct guest g = start_account();
 	(void)t;
 	live(&g);
-	lab1_check_counts(&g, 1, "after all that");
+	want_counts(&g, 1, "after all that");
 }
 
-/* In Bochs: the tables that warm-up has made read-only, then those of a machine that runs. */
-void lab1_tlb(const struct test *t)
+/*
+ * In Bochs: first the tables that warm-up has made read-only, then those that come to be while the
+ * machine runs.
+ */
+void check_tlb(const struct test *t)
 {
-	struct guest g = lab1_start(
-		&(struct machine_options){ .bochs = true, .mem = 32, .cmdline = "mode=virtual run=true" }, symbol("vmm_warm_up"));
-	uint32_t tables[] = { kernel_word(g.m, "direct_map"), kernel_word(g.m, "kernel_directory"),
-			      kernel_word(g.m, "kernel_map_tables") };
+	struct machine_options o = { .bochs = true, .mem = 32, .cmdline = "mode=virtual run=true" };
+	struct guest g = start_at(&o, symbol("vmm_warm_up"));
+	const struct { const char *what; uint32_t at; } tables[] = {
+		{ "page table", kernel_word(g.m, "direct_map") },
+		{ "directory", kernel_word(g.m, "kernel_directory") },
+		{ "page table", kernel_word(g.m, "kernel_map_tables") },
+	};
 	(void)t;
-	for (unsigned i = 0; i < 3; i++)
-		CHECK(lab1_can_write(&g, tables[i]), "the kernel cannot write to %#x before warm-up", tables[i]);
-	lab1_run_to(&g, symbol("files_init_console"));
-	for (unsigned i = 0; i < 3; i++)
-		CHECK(!lab1_can_write(&g, tables[i]),
-		      "after warm-up the kernel can still write to its %s at %#x, whose home %#x is read-only: a stale "
-		      "global TLB entry (exercise 8)",
-		      i == 1 ? "directory" : "page table", tables[i], page_walk(g.m, g.at.cr3, tables[i]).pte);
-	lab1_load_directory(&g);
+	for (unsigned i = 0; i < LENGTH(tables); i++)
+		CHECK(can_write(&g, tables[i].at), "the kernel cannot write to %#x before warm-up",
+		      tables[i].at);
+	run_to(&g, symbol("files_init_console"));
+	for (unsigned i = 0; i < LENGTH(tables); i++)
+		CHECK(!can_write(&g, tables[i].at),
+		      "after warm-up the kernel can still write to its %s at %#x, whose home %#x is "
+		      "read-only: a stale global TLB entry (exercise 8)", tables[i].what,
+		      tables[i].at, page_walk(g.m, g.c.cr3, tables[i].at).pte);
+	load_own_directory(&g);
 	live(&g);
 }

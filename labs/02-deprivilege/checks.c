@@ -1,53 +1,72 @@
 /* SPDX-License-Identifier: MIT */
-/* Lab 2's checks: what each is worth, where to read about it, where a debugger begins. */
+/* The checks of lab 2: what each is worth, where to read about it, where a debugger begins. */
 #include "checks.h"
 
-/* Million instructions, most of them before the attach: a machine that hangs is soon found out. */
+/*
+ * In million instructions, most of which are before the attach. A machine that hangs is soon found
+ * out.
+ */
 enum { BUDGET = 100, BUDGET_OF_PROGRAMS = 1500 };
 
-#define COMMON(k, n, function, p, manual) \
-	.name = n, .run = check_##function, .points = p, .exercise = k, .number = __COUNTER__, .seconds = 60, \
-	.see = "handout, exercise " #k "; " manual
-#define USERTESTS "usertests regs_system_call regs_preemption fault_vectors fault_other_doors fault_popf " \
-		  "fpu_preemption flags_nested_task handler_hostile_flags cow_kernel_writes fork_chain sleep_order"
+#define ROW(k, n, function, worth, manual) \
+	.exercise = k, .name = n, .run = check_##function, .points = worth, .number = __COUNTER__, \
+	.seconds = 60, .see = "handout, exercise " #k "; " manual
+
+#define USERTESTS \
+	"usertests regs_system_call regs_preemption fault_vectors fault_other_doors fault_popf " \
+	"fpu_preemption flags_nested_task handler_hostile_flags cow_kernel_writes fork_chain " \
+	"sleep_order"
 
 const struct test lab_02_checks[] = {
-	{ COMMON(1, "gdt", gdt, 9, "SDM vol. 3, 3.4.5, 8.2.2"), .stop_at = "cpus_warm_up",
-	  .title = "The GDT's entries: DPL, limit, type, accessed bit", .machine = { .budget = BUDGET } },
-	{ COMMON(1, "tss", tss, 5, "SDM vol. 3, 8.2.1; vol. 1, 19.5.2"), .stop_at = "cpus_warm_up",
-	  .title = "The TSS: stacks for rings 0 and 1, no I/O bitmap", .machine = { .budget = BUDGET } },
-	{ COMMON(2, "idt", idt, 9, "SDM vol. 3, 6.11, 6.12.1"), .stop_at = "traps_warm_up",
+	{ ROW(1, "gdt", gdt, 9, "SDM vol. 3, 3.4.5, 8.2.2"), .stop_at = "cpus_warm_up",
+	  .title = "The GDT's entries: DPL, limit, type, accessed bit",
+	  .machine = { .budget = BUDGET } },
+	{ ROW(1, "tss", tss, 5, "SDM vol. 3, 8.2.1; vol. 1, 19.5.2"), .stop_at = "cpus_warm_up",
+	  .title = "The TSS: stacks for rings 0 and 1, no I/O bitmap",
+	  .machine = { .budget = BUDGET } },
+	{ ROW(2, "idt", idt, 9, "SDM vol. 3, 6.11, 6.12.1"), .stop_at = "idt_warm_up",
 	  .title = "The IDT's gates: type, DPL, where they lead", .machine = { .budget = BUDGET } },
-	{ COMMON(3, "install", install, 8, "SDM vol. 3, 2.4, 8.2.4"), .stop_at = "cpu_install",
-	  .title = "What the CPU has loaded behind cpu_install()", .machine = { .budget = BUDGET } },
-	{ COMMON(3, "again", again, 5, "SDM vol. 3, 8.2.2, 18.2.4"), .stop_at = "cpu_install",
-	  .title = "The same with a busy TSS, an LDT, a breakpoint and SYSENTER in use", .machine = { .budget = BUDGET } },
-	{ COMMON(3, "flush", flush, 4, "SDM vol. 3, 4.10.4"), .stop_at = "cpu_install",
+
+	{ ROW(3, "install", install, 8, "SDM vol. 3, 2.4, 8.2.4"), .stop_at = "cpu_install",
+	  .title = "What the CPU has loaded after cpu_install()", .machine = { .budget = BUDGET } },
+	{ ROW(3, "again", again, 5, "SDM vol. 3, 8.2.2, 18.2.4"), .stop_at = "cpu_install",
+	  .title = "The same with a busy TSS, an LDT, a breakpoint and SYSENTER in use",
+	  .machine = { .budget = BUDGET } },
+	{ ROW(3, "flush", flush, 4, "SDM vol. 3, 4.10.4"), .stop_at = "cpu_install",
 	  .title = "No old TLB entry is left", .machine = { .budget = BUDGET } },
-	{ COMMON(4, "descent", descent, 11, "SDM vol. 3, 5.8; vol. 2, IRET"), .stop_at = "vmm_call",
+	{ ROW(4, "descent", descent, 11, "SDM vol. 3, 5.8; vol. 2, IRET"), .stop_at = "vmm_call",
 	  .title = "The first instruction in ring 1", .machine = { .budget = BUDGET } },
-	{ COMMON(4, "hardware", hardware, 6, "SDM vol. 3, 5.3, 5.4.1"), .stop_at = "vmm_call",
-	  .title = "Limits and segments on a CPU that checks them (Bochs)", .machine = { .bochs = true } },
-	{ COMMON(5, "save", save, 4, "vmm_abi.h"), .stop_at = "virtual_irq_save",
+	{ ROW(4, "hardware", hardware, 6, "SDM vol. 3, 5.3, 5.4.1"), .stop_at = "vmm_call",
+	  .title = "Limits and segments on a CPU that checks them (Bochs)",
+	  .machine = { .bochs = true } },
+
+	{ ROW(5, "save", save, 4, "vmm_abi.h"), .stop_at = "virtual_irq_save",
 	  .title = "irq.save: virtual IF before, and then 0", .machine = { .budget = BUDGET } },
-	{ COMMON(6, "restore", restore, 7, "vmm_abi.h"), .stop_at = "virtual_irq_restore",
-	  .title = "irq.restore: pending events are asked for, none is missed", .machine = { .budget = BUDGET } },
-	{ COMMON(7, "bounce-user", bounce_user, 6, "SDM vol. 3, 6.12.1, 6.13"), .stop_at = "bounce",
+	{ ROW(6, "restore", restore, 7, "vmm_abi.h"), .stop_at = "virtual_irq_restore",
+	  .title = "irq.restore: pending events are asked for, none is missed",
+	  .machine = { .budget = BUDGET } },
+
+	{ ROW(7, "bounce-user", bounce_user, 6, "SDM vol. 3, 6.12.1, 6.13"), .stop_at = "bounce",
 	  .title = "Faults of a program: stack, frame, flags", .machine = { .budget = BUDGET } },
-	{ COMMON(7, "bounce-kernel", bounce_kernel, 6, "SDM vol. 3, 6.12.1, 6.13"), .stop_at = "bounce",
+	{ ROW(7, "bounce-kernel", bounce_kernel, 6, "SDM vol. 3, 6.12.1, 6.13"), .stop_at = "bounce",
 	  .title = "Faults of the kernel, with virtual IF 0 and 1", .machine = { .budget = BUDGET } },
-	{ COMMON(7, "bounce-stack", bounce_stack, 3, "docs/vmm.md"), .stop_at = "bounce",
-	  .title = "A bad kernel stack stops the kernel, not the VMM", .machine = { .budget = BUDGET } },
-	{ COMMON(8, "deliver", deliver, 5, "vmm_abi.h"), .stop_at = "deliver",
+	{ ROW(7, "bounce-stack", bounce_stack, 3, "docs/vmm.md"), .stop_at = "bounce",
+	  .title = "A bad kernel stack stops the kernel, not the VMM",
+	  .machine = { .budget = BUDGET } },
+	{ ROW(8, "deliver", deliver, 5, "vmm_abi.h"), .stop_at = "event_deliver",
 	  .title = "Which event is delivered, and when none is", .machine = { .budget = BUDGET } },
-	{ COMMON(8, "pending", pending, 3, "vmm_abi.h"), .stop_at = "irq_arrived",
+	{ ROW(8, "pending", pending, 3, "vmm_abi.h"), .stop_at = "irq_arrived",
 	  .title = "Interrupts that come while virtual IF is 0", .machine = { .budget = BUDGET } },
-	/* What needs all of it. */
-	{ COMMON(2, "intruder", intruder, 5, "SDM vol. 3, 6.12.1.1"), .stop_at = "trap_handle", .text = "intruder",
-	  .title = "An attacking program gets nowhere", .machine = { .budget = BUDGET_OF_PROGRAMS } },
-	{ COMMON(8, "count", count, 2, "docs/vmm.md"), .stop_at = "deliver", .text = "work 8",
-	  .title = "Under load each interrupt is handled once", .machine = { .budget = BUDGET_OF_PROGRAMS } },
-	{ COMMON(8, "programs", programs, 2, "docs/vmm.md"), .stop_at = "deliver", .text = USERTESTS,
-	  .title = "Programs run, and the invariants hold at any moment", .machine = { .budget = BUDGET_OF_PROGRAMS } },
+
+	/* These need all of it. */
+	{ ROW(2, "intruder", intruder, 5, "SDM vol. 3, 6.12.1.1"), .stop_at = "exit_handle",
+	  .title = "An attacking program gets nowhere", .text = "intruder",
+	  .machine = { .budget = BUDGET_OF_PROGRAMS } },
+	{ ROW(8, "count", count, 2, "docs/vmm.md"), .stop_at = "event_deliver",
+	  .title = "Under load each interrupt is handled once", .text = "work 8",
+	  .machine = { .budget = BUDGET_OF_PROGRAMS } },
+	{ ROW(8, "programs", programs, 2, "docs/vmm.md"), .stop_at = "event_deliver",
+	  .title = "Programs run, and the invariants hold at any moment", .text = USERTESTS,
+	  .machine = { .budget = BUDGET_OF_PROGRAMS } },
 	{ 0 },
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Checks of detach: registers, tables and the TLB, and of the whole way there and back (N1 to N3). */
+/* Detach: registers, tables and the TLB; and the whole way there and back (N1 to N3). */
 #include "checks.h"
 
 #define DR7_MARK 0x700u /* LE and GE, which enable nothing; 0x400 is the rest value */
-enum { SYSENTER_MARK = SEL_KCODE, CODE_AT = 2048, MAX_RESTORE = 600 };
+enum { SYSENTER_MARK = SEL_KCODE, MAX_RESTORE = 600, TEXT_BYTES = 20000 };
 
 /* Registers that the kernel itself never changes. Ring 0; MSR 0x174 is SYSENTER_CS. */
 static const uint8_t set_marks[] = {
@@ -12,110 +12,131 @@ static const uint8_t set_marks[] = {
 	0x89, 0xF0,                   /* movl %esi, %eax */
 	0x31, 0xD2,                   /* xorl %edx, %edx */
 	0x0F, 0x30,                   /* wrmsr */
-	0xEB, 0xFE,                   /* jmp . */
 };
 static const uint8_t get_marks[] = {
 	0x0F, 0x21, 0xFB,             /* movl %dr7, %ebx */
 	0xB9, 0x74, 0x01, 0x00, 0x00, /* movl $0x174, %ecx */
 	0x0F, 0x32,                   /* rdmsr */
-	0xEB, 0xFE,                   /* jmp . */
 };
 
-/* At a system call of the shell's, in the native kernel: run this code, down on the task's stack. Result: registers at its end. */
-static struct cpu_state run_code(struct machine *m, const uint8_t *code, uint32_t bytes)
+/*
+ * Run this code in ring 0 of the native kernel, in a system call of the shell's. Result: the CPU at
+ * the code's end.
+ */
+static struct cpu_state run_code(struct guest *g, const uint8_t *code, size_t bytes)
 {
-	static const enum gdb_register names[] = { GDB_EAX, GDB_ECX, GDB_EDX, GDB_EBX, GDB_ESI, GDB_EIP };
-	static uint32_t at = CODE_AT;
-	machine_send(m, "echo $$\n");
-	lab3_run_to(m, "sys_getpid", "the shell asks for its number");
-	struct cpu_state c = lab3_state(m, 0), end;
-	uint32_t base = task_of(&c) + at, last = base + bytes - 2;
-	at += 64; /* QEMU keeps what it has translated: never twice at the same place */
-	for (uint32_t i = 0; i < bytes; i += 4) {
-		uint32_t word = 0;
-		memcpy(&word, code + i, bytes - i < 4 ? bytes - i : 4);
-		lab3_set_word(m, &c, base + i, word);
-	}
-	gdb_set_register(m, GDB_EBX, DR7_MARK);
-	gdb_set_register(m, GDB_ESI, SYSENTER_MARK);
-	gdb_set_register(m, GDB_EIP, base);
-	lab3_stop_at(m, last);
-	CHECK(lab3_run_cpus(m, 1, SECONDS) == 0, "code in ring 0 at %#x does not end", base);
-	lab3_pass(m, last);
-	end = lab3_state(m, 0);
-	const uint32_t values[] = { c.eax, c.ecx, c.edx, c.ebx, c.esi, c.eip };
-	for (unsigned i = 0; i < sizeof(values) / sizeof(values[0]); i++)
-		gdb_set_register(m, names[i], values[i]);
-	lab3_rest(m);
+	static const enum gdb_register names[] = { GDB_EAX, GDB_ECX, GDB_EDX, GDB_EBX, GDB_ESI };
+	machine_send(g->m, "echo $$\n");
+	reach(g, "sys_getpid", "the shell asks for its number");
+	const uint32_t before[] = { g->c.eax, g->c.ecx, g->c.edx, g->c.ebx, g->c.esi };
+	gdb_set_register(g->m, GDB_EBX, DR7_MARK);
+	gdb_set_register(g->m, GDB_ESI, SYSENTER_MARK);
+	run_here(g, code, bytes);
+	struct cpu_state end = g->c;
+	for (unsigned i = 0; i < LENGTH(names); i++)
+		gdb_set_register(g->m, names[i], before[i]);
+	rest(g);
 	return end;
 }
 
-/* cpu_restore(), instruction by instruction, to the kernel's first: CR4.PGE must be off in between (or all entries stay). */
-static void watch_restore(struct machine *m)
+/*
+ * Step through cpu_restore() to the kernel's first instruction. CR4.PGE must be off in between, or
+ * all TLB entries stay.
+ */
+static void watch_restore(struct guest *g)
 {
+	uint32_t address = vmm_symbol("cpu_restore");
 	bool flushed = false;
-	lab3_stop_at(m, vmm_symbol("cpu_restore"));
-	CHECK(lab3_run_cpus(m, 1, SECONDS) == 0, "the VMM's cpu_restore() was not reached by a detach");
-	lab3_pass(m, vmm_symbol("cpu_restore"));
-	for (unsigned i = 0; i < MAX_RESTORE; i++) {
-		gdb_run_cpus(m, 1, true, machine_limit(SECONDS));
-		struct cpu_state c = lab3_state(m, 0);
-		flushed |= !(c.cr4 & CR4_PGE);
-		if (c.eip >= VMM_BASE)
-			continue;
-		CHECK(c.cpl == 0 && c.cs.selector == SEL_KCODE, "behind cpu_restore() the kernel is in ring %u, CS %#x", c.cpl, c.cs.selector);
-		CHECK(flushed, "cpu_restore() leaves the TLB as it is: entries of virtual mode, global ones too, stay valid. QEMU forgives that");
-		return;
+	break_at(g, address);
+	CHECK(go_on(g, 1) == 0, "the VMM's cpu_restore() was not reached by a detach");
+	break_off(g, address);
+	for (unsigned i = 0; g->c.eip >= VMM_BASE; i++) {
+		if (i == MAX_RESTORE)
+			give_up(FAILED, "cpu_restore() does not end within %u instructions",
+				MAX_RESTORE);
+		step(g, 0);
+		look(g, 0);
+		flushed |= !(g->c.cr4 & CR4_PGE);
 	}
-	give_up(FAILED, "cpu_restore() does not end within %u instructions", MAX_RESTORE);
+	CHECK(g->c.cpl == 0 && g->c.cs.selector == SEL_KCODE,
+	      "after cpu_restore() the kernel is in ring %u, CS %#x", g->c.cpl, g->c.cs.selector);
+	CHECK(flushed,
+	      "cpu_restore() leaves the TLB as it is: entries of virtual mode, global ones too, stay "
+	      "valid. QEMU forgives that");
 }
 
-void lab3_detach(const struct test *t)
+static void want_same(const char *before, const char *after)
 {
-	static char before[20000], after[20000];
-	struct machine *m = lab3_start(t, 9);
-	run_code(m, set_marks, sizeof(set_marks));
-	fingerprint(m, before, sizeof(before));
-	lab3_switch_must(m, true);
-	uint32_t types = lab3_vmm_word(m, "generation");
-	lab3_ask(m, false);
-	watch_restore(m);
-	lab3_run_to(m, "commit", "the kernel is in ring 0 again");
-	CHECK(lab3_vmm_word(m, "generation") == types, "the VMM forgot its types before commit(): no way back");
-	lab3_rest(m);
-	CHECK(lab3_vmm_word(m, "generation") != types, "behind a detach the VMM still has the types of that attachment: VMM_FORGET is missing");
-	lab3_check_native(m);
-	fingerprint(m, after, sizeof(after));
 	CHECK(strcmp(before, after) == 0, "after attach and detach (N2)\n%swas\n%s", after, before);
-	uint32_t sum = dormant_sum(m);
-	struct cpu_state end = run_code(m, get_marks, sizeof(get_marks));
-	CHECK(end.ebx == DR7_MARK, "DR7 was %#x before attach and is %#x after detach", DR7_MARK, end.ebx);
-	CHECK(end.eax == SYSENTER_MARK, "SYSENTER_CS was %#x before attach and is %#x after detach", SYSENTER_MARK, end.eax);
-	machine_continue(m);
-	command(m, "ls /bin | wc; cat /proc/switch", 20);
-	stop_idle(m);
-	CHECK(dormant_sum(m) == sum, "the dormant VMM changed (N3)");
+}
+
+static void want_marks(struct guest *g)
+{
+	struct cpu_state end = run_code(g, get_marks, sizeof(get_marks));
+	CHECK(end.ebx == DR7_MARK, "DR7 was %#x before attach and is %#x after detach", DR7_MARK,
+	      end.ebx);
+	CHECK(end.eax == SYSENTER_MARK, "SYSENTER_CS was %#x before attach and is %#x after detach",
+	      SYSENTER_MARK, end.eax);
+}
+
+void check_detach(const struct test *t)
+{
+	static char before[TEXT_BYTES], after[TEXT_BYTES];
+	struct guest g = start(t, 9);
+	run_code(&g, set_marks, sizeof(set_marks));
+	fingerprint(g.m, before, sizeof(before));
+	must_switch(&g, true);
+	uint32_t attachments = nr_attachments(&g);
+	ask(&g, false);
+	watch_restore(&g);
+	reach(&g, "commit", "the kernel is in ring 0 again");
+	CHECK(nr_attachments(&g) == attachments,
+	      "the VMM forgot its types before commit(): no roll-back is possible");
+	rest(&g);
+	CHECK(nr_attachments(&g) != attachments,
+	      "after a detach the VMM still has the types of that attachment: VMM_FORGET is missing");
+	want_native(&g);
+	fingerprint(g.m, after, sizeof(after));
+	want_same(before, after);
+	uint32_t sum = dormant_sum(g.m);
+	want_marks(&g);
+	machine_continue(g.m);
+	command(g.m, "ls /bin | wc; cat /proc/switch", 20);
+	settle(&g);
+	CHECK(dormant_sum(g.m) == sum, "the dormant VMM changed (N3)");
 }
 
 /* --- the whole, there and back --- */
 
-static void there_and_back(struct machine *m)
+/* Change the mode and let some programs run. */
+static void use_mode(struct guest *g, const char *request)
 {
-	static char before[20000], after[20000];
-	fingerprint(m, before, sizeof(before));
-	machine_continue(m);
-	command(m, "echo virtual > /proc/mode", SECONDS);
-	command(m, "ls /bin | wc; cat /proc/tasks", 10);
-	stop_idle(m);
-	lab3_check_virtual(m);
-	machine_continue(m);
-	command(m, "echo native > /proc/mode", SECONDS);
-	command(m, "ls /bin | wc; cat /proc/tasks", 10);
-	stop_idle(m);
-	lab3_check_native(m);
-	fingerprint(m, after, sizeof(after));
-	CHECK(strcmp(before, after) == 0, "after attach and detach (N2)\n%swas\n%s", after, before);
+	machine_continue(g->m);
+	command(g->m, request, SECONDS);
+	command(g->m, "ls /bin | wc; cat /proc/tasks", 10);
+	settle(g);
 }
 
-void lab3_both_ways(const struct test *t) { there_and_back(lab3_start(t, 10)); }
-void lab3_bochs(const struct test *t) { there_and_back(lab3_start(t, 11)); }
+static void there_and_back(struct guest *g)
+{
+	static char before[TEXT_BYTES], after[TEXT_BYTES];
+	fingerprint(g->m, before, sizeof(before));
+	use_mode(g, "echo virtual > /proc/mode");
+	want_virtual(g);
+	use_mode(g, "echo native > /proc/mode");
+	want_native(g);
+	fingerprint(g->m, after, sizeof(after));
+	want_same(before, after);
+}
+
+void check_both_ways(const struct test *t)
+{
+	struct guest g = start(t, 10);
+	there_and_back(&g);
+}
+
+void check_bochs(const struct test *t)
+{
+	struct guest g = start(t, 11);
+	there_and_back(&g);
+}

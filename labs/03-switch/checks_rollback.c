@@ -1,99 +1,130 @@
 /* SPDX-License-Identifier: MIT */
-/* Checks of the way back from a switch that fails, and the finale: a thousand switches under load. */
+/* A switch that fails is rolled back; and the finale: a thousand switches under load. */
 #include "checks.h"
 
-static const char *const phases[] = { "gather", "quiesce", "account", "protect", "install", "translate" };
-enum { NR_PHASES = sizeof(phases) / sizeof(phases[0]) };
+static const char *const phases[] = {
+	"gather", "quiesce", "account", "protect", "install", "translate",
+};
+enum { PROTECT = 3 };
 
-/* Ask for a mode; it must fail so, and nothing may have changed. */
-static void fails(struct machine *m, bool to_virtual, int wanted, const char *why)
+/* Of the idle machine, which is stopped afterwards. */
+static struct snapshot *take_snapshot(struct guest *g)
 {
-	machine_continue(m);
-	struct snapshot *before = snapshot_take(m);
-	machine_stop(m);
-	int error = lab3_switch(m, to_virtual);
-	CHECK(error == wanted, "%s: the writer of /proc/mode gets %s, not %s", why, lab3_error(error), lab3_error(wanted));
-	judge_context = why;
-	to_virtual ? check_native(m) : check_whole(m); /* before anybody stumbles over what is left */
-	lab3_rest(m);
-	to_virtual ? check_native(m) : check_whole(m);
-	judge_context = NULL;
-	CHECK(lab3_vo_is(m, to_virtual ? "native_vo" : "virtual_vo"), "%s: the table in use is the wrong one", why);
-	CHECK(!to_virtual || lab3_vmm_word(m, "nr_listed") == 0, "%s: the VMM still has types of %u frames: VMM_FORGET is missing", why,
-	      lab3_vmm_word(m, "nr_listed"));
-	machine_continue(m);
-	snapshot_compare(before, m);
-	machine_stop(m);
+	machine_continue(g->m);
+	struct snapshot *s = snapshot_take(g->m);
+	machine_stop(g->m);
+	return s;
 }
 
-static void rehearse(struct machine *m, bool to_virtual, unsigned first)
+/* The machine is as it was, and stopped afterwards. */
+static void want_unchanged(struct guest *g, struct snapshot *before)
 {
-	for (unsigned p = first; p < NR_PHASES; p++) {
+	machine_continue(g->m);
+	snapshot_compare(before, g->m);
+	machine_stop(g->m);
+}
+
+static void want_old_mode(struct guest *g, bool to_virtual)
+{
+	if (to_virtual)
+		check_native(g->m);
+	else
+		check_whole(g->m);
+}
+
+/* Ask for a mode. This must fail with an error, and nothing may have changed. */
+static void want_failure(struct guest *g, bool to_virtual, int wanted, const char *why)
+{
+	struct snapshot *before = take_snapshot(g);
+	int error = switch_once(g, to_virtual);
+	CHECK(error == wanted, "%s: the writer of /proc/mode gets %s, not %s", why, error_text(error),
+	      error_text(wanted));
+	judge_context = why;
+	want_old_mode(g, to_virtual); /* before a program comes upon what is left */
+	rest(g);
+	want_old_mode(g, to_virtual);
+	judge_context = NULL;
+	CHECK(vo_is(g, to_virtual ? "native_vo" : "virtual_vo"), "%s: the table in use is the wrong one",
+	      why);
+	uint32_t typed = to_virtual ? nr_typed(g) : 0;
+	CHECK(typed == 0, "%s: the VMM still has types of %u frames: VMM_FORGET is missing", why, typed);
+	want_unchanged(g, before);
+}
+
+/* Let the kernel fail after each phase from `first` on (/proc/switch). */
+static void rehearse(struct guest *g, bool to_virtual, unsigned first)
+{
+	for (unsigned p = first; p < LENGTH(phases); p++) {
 		char text[100], why[100];
 		snprintf(text, sizeof(text), "echo fail %s > /proc/switch", phases[p]);
-		snprintf(why, sizeof(why), "a failure behind %s of %s", phases[p], to_virtual ? "attach" : "detach");
-		machine_continue(m);
-		command(m, text, SECONDS);
-		stop_idle(m);
-		fails(m, to_virtual, -EIO, why);
+		snprintf(why, sizeof(why), "a failure after %s of %s", phases[p],
+			 to_virtual ? "attach" : "detach");
+		machine_continue(g->m);
+		command(g->m, text, SECONDS);
+		settle(g);
+		want_failure(g, to_virtual, -EIO, why);
 	}
 }
 
-/* An entry of the shell's page table that shows the VMM's memory: account must refuse it. */
-static void bad_entry(struct machine *m)
+/* Machine address of a free entry in the first page table of the loaded directory. */
+static uint32_t free_entry(struct guest *g)
 {
-	machine_continue(m);
-	struct snapshot *before = snapshot_take(m);
-	machine_stop(m);
-	lab3_ask(m, true);
-	unsigned cpu = lab3_run_to(m, "account", "the VO is free");
-	struct cpu_state c = lab3_state(m, cpu);
-	uint32_t directory[1024], table[1024], at, entry = page_walk(m, c.cr3, VMM_BASE).machine | PTE_P | PTE_U, none = 0;
+	uint32_t directory[1024], table[1024];
 	unsigned slot = 0, i = 0;
-	physical_read(m, c.cr3 & ~0xFFFu, directory, sizeof(directory));
+	physical_read(g->m, g->c.cr3 & PAGE_MASK, directory, sizeof(directory));
 	while (slot < 1023 && !(directory[slot] & PTE_P))
 		slot++;
-	physical_read(m, directory[slot] & ~0xFFFu, table, sizeof(table));
+	physical_read(g->m, directory[slot] & PAGE_MASK, table, sizeof(table));
 	while (i < 1024 && table[i])
 		i++;
 	CHECK(i < 1024, "the first page table of the shell has no free entry");
-	at = (directory[slot] & ~0xFFFu) + 4 * i;
-	physical_write(m, at, &entry, 4);
-	int error = lab3_result(m, cpu);
-	CHECK(error == -EPERM, "account() returns %s", lab3_error(error));
-	physical_write(m, at, &none, 4);
-	lab3_rest(m);
-	check_native(m);
-	CHECK(lab3_vmm_word(m, "nr_listed") == 0, "account failed, and the VMM still has types of %u frames: VMM_FORGET is missing",
-	      lab3_vmm_word(m, "nr_listed"));
-	machine_continue(m);
-	snapshot_compare(before, m);
-	machine_stop(m);
+	return (directory[slot] & PAGE_MASK) + 4 * i;
 }
 
-void lab3_roll_back(const struct test *t)
+/* An entry of the shell's page table shows the VMM's memory: account must refuse it. */
+static void bad_entry(struct guest *g)
 {
-	struct machine *m = lab3_start(t, 12);
-	stop_idle(m);
-	bad_entry(m);
-	rehearse(m, true, 0);
-	lab3_switch_must(m, true);
-	check_whole(m);
-	rehearse(m, false, 0);
-	lab3_switch_must(m, false);
-	check_native(m);
+	struct snapshot *before = take_snapshot(g);
+	ask(g, true);
+	reach(g, "account", "the VO is free");
+	uint32_t at = free_entry(g), none = 0;
+	uint32_t entry = page_walk(g->m, g->c.cr3, VMM_BASE).machine | PTE_P | PTE_U;
+	physical_write(g->m, at, &entry, 4);
+	int error = result_of(g);
+	CHECK(error == -EPERM, "account() returns %s", error_text(error));
+	physical_write(g->m, at, &none, 4);
+	rest(g);
+	check_native(g->m);
+	uint32_t typed = nr_typed(g);
+	CHECK(typed == 0,
+	      "account failed, and the VMM still has types of %u frames: VMM_FORGET is missing", typed);
+	want_unchanged(g, before);
 }
 
-void lab3_roll_back_smp(const struct test *t)
+/* Failures in both directions, from phase `first` on. */
+static void rehearse_both(struct guest *g, unsigned first)
 {
-	struct machine *m = lab3_start(t, 13);
-	stop_idle(m);
-	rehearse(m, true, 3);
-	lab3_switch_must(m, true);
-	check_whole(m);
-	rehearse(m, false, 3);
-	lab3_switch_must(m, false);
-	check_native(m);
+	rehearse(g, true, first);
+	must_switch(g, true);
+	check_whole(g->m);
+	rehearse(g, false, first);
+	must_switch(g, false);
+	check_native(g->m);
+}
+
+void check_roll_back(const struct test *t)
+{
+	struct guest g = start(t, 12);
+	settle(&g);
+	bad_entry(&g);
+	rehearse_both(&g, 0);
+}
+
+void check_roll_back_smp(const struct test *t)
+{
+	struct guest g = start(t, 13);
+	settle(&g);
+	rehearse_both(&g, PROTECT);
 }
 
 /* --- the finale --- */
@@ -101,34 +132,49 @@ void lab3_roll_back_smp(const struct test *t)
 /* A file of the root file system that root_check() has saved. */
 static char *file_of(const char *path)
 {
-	char *text = calloc(1, 4096);
-	int status = shell(text, 4096, 20, "PATH=$PATH:/usr/sbin:/sbin debugfs -R 'cat %s' %s 2>&1", path, work_path("ramdisk.ext2"));
+	enum { BYTES = 4096 };
+	char *text = calloc(1, BYTES);
+	int status = shell(text, BYTES, 20, "PATH=$PATH:/usr/sbin:/sbin debugfs -R 'cat %s' %s 2>&1",
+			   path, work_path("ramdisk.ext2"));
 	if (status != 0)
 		give_up(BROKEN, "debugfs: status %d: %s", status, text);
 	return text;
 }
 
-/* The same programs, once in native mode and once while the mode changes all the time: the files must be the same. */
-void lab3_finale(const struct test *t)
+/* The programs' files are equal, but for the order of their lines: the faster one writes first. */
+static void want_same_output(void)
+{
+	char *before = file_of("/before"), *after = file_of("/after");
+	CHECK(strlen(before) > 100 && strstr(before, "well\n"),
+	      "the programs did not end well without switches:\n%s", before);
+	for (char *l = strtok(strdup(before), "\n"); l; l = strtok(NULL, "\n"))
+		CHECK(strstr(after, l), "under switches no program writes \"%s\":\n%s", l, after);
+}
+
+static void run(struct guest *g, const char *line, double seconds)
+{
+	machine_continue(g->m);
+	command(g->m, line, seconds);
+	settle(g);
+}
+
+/* The same programs, once in native mode and once while the mode changes all the time. */
+void check_finale(const struct test *t)
 {
 	char line[100];
-	struct machine *m = lab3_start(t, 14);
-	machine_continue(m);
-	command(m, "work 4 > /before && torn 20 && echo well >> /before", t->seconds);
-	stop_idle(m);
-	uint32_t switches = kernel_word(m, "nr_switches"), types = lab3_vmm_word(m, "generation");
-	machine_continue(m);
-	snprintf(line, sizeof(line), "switcher %u 0 work 4 > /after; switcher %u 0 torn 20 && echo well >> /after; sync", t->number / 2,
-		 t->number / 2);
-	command(m, line, t->seconds);
-	stop_idle(m);
-	switches = kernel_word(m, "nr_switches") - switches, types = lab3_vmm_word(m, "generation") - types;
-	CHECK(switches >= 2 * t->number && types >= t->number, "%u switches by the kernel's count, %u by the VMM's; %u are due", switches,
-	      types, 2 * t->number);
-	lab3_check_native(m);
-	root_check(m);
-	char *before = file_of("/before"), *after = file_of("/after");
-	CHECK(strlen(before) > 100 && strstr(before, "well\n"), "the programs did not end well without switches:\n%s", before);
-	for (char *l = strtok(strdup(before), "\n"); l; l = strtok(NULL, "\n")) /* whoever is ready first writes first */
-		CHECK(strstr(after, l), "under switches no program writes \"%s\":\n%s", l, after);
+	struct guest g = start(t, 14);
+	run(&g, "work 4 > /before && torn 20 && echo well >> /before", t->seconds);
+	uint32_t switches = kernel_word(g.m, "nr_switches"), attachments = nr_attachments(&g);
+	snprintf(line, sizeof(line),
+		 "switcher %u 0 work 4 > /after; switcher %u 0 torn 20 && echo well >> /after; sync",
+		 t->number / 2, t->number / 2);
+	run(&g, line, t->seconds);
+	switches = kernel_word(g.m, "nr_switches") - switches;
+	attachments = nr_attachments(&g) - attachments;
+	CHECK(switches >= 2 * t->number && attachments >= t->number,
+	      "%u switches by the kernel's count, %u by the VMM's; %u are due", switches, attachments,
+	      2 * t->number);
+	want_native(&g);
+	root_check(g.m);
+	want_same_output();
 }

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Running a machine from one breakpoint to the next, in QEMU or Bochs. With QEMU single CPUs can
+ * run while others are held.
+ */
+#include "harness.h"
+
+struct guest guest_start(const struct machine_options *o, double seconds)
+{
+	struct machine_options paused = *o;
+	paused.paused = true;
+	struct guest g = { .m = machine_start(&paused), .seconds = seconds };
+	if (!o->bochs)
+		gdb_connect(g.m);
+	return g;
+}
+
+struct cpu_state state_of(const struct guest *g, unsigned cpu)
+{
+	struct cpu_state cpus[CPUS_MAX];
+	machine_state(g->m, cpus);
+	return cpus[cpu];
+}
+
+void look(struct guest *g, unsigned cpu)
+{
+	g->cpu = cpu;
+	g->c = state_of(g, cpu);
+}
+
+/* --- breakpoints --- */
+
+/* Result: the index in g->breakpoints, or -1. */
+static int find_breakpoint(const struct guest *g, uint32_t address)
+{
+	for (unsigned i = 0; i < g->nr_breakpoints; i++)
+		if (g->breakpoints[i] == address)
+			return (int)i;
+	return -1;
+}
+
+void break_at(struct guest *g, uint32_t address)
+{
+	if (find_breakpoint(g, address) >= 0)
+		return;
+	if (g->nr_breakpoints == MAX_BREAKPOINTS)
+		give_up(BROKEN, "too many breakpoints");
+	debug_break(g->m, address, true);
+	g->breakpoints[g->nr_breakpoints++] = address;
+}
+
+void break_off(struct guest *g, uint32_t address)
+{
+	int i = find_breakpoint(g, address);
+	if (i < 0 || (g->m->o.bochs && i != (int)g->nr_breakpoints - 1))
+		return;
+	debug_break(g->m, address, false);
+	g->breakpoints[i] = g->breakpoints[--g->nr_breakpoints];
+}
+
+void watch(struct guest *g, const char *const *functions, unsigned n, bool on)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const char *name = functions[i];
+		uint32_t address = symbol_exists(name) ? symbol(name) : vmm_symbol(name);
+		if (on)
+			break_at(g, address);
+		else
+			break_off(g, address);
+	}
+}
+
+/* --- going on --- */
+
+void step(struct guest *g, unsigned cpu)
+{
+	if (gdb_run_cpus(g->m, 1u << cpu, true, machine_limit(g->seconds)) < 0)
+		give_up(FAILED, "CPU %u does not end a single instruction", cpu);
+}
+
+/*
+ * The CPU would stop again at once where it stands, at a breakpoint. QEMU ignores breakpoints
+ * while it executes a single instruction.
+ */
+static void step_off(struct guest *g, unsigned cpu)
+{
+	uint32_t eip = cpu == g->cpu ? g->c.eip : state_of(g, cpu).eip;
+	g->held &= ~(1u << cpu);
+	if (find_breakpoint(g, eip) >= 0)
+		step(g, cpu);
+}
+
+static int stopped(struct guest *g, int cpu)
+{
+	if (cpu < 0)
+		return -1;
+	g->held |= 1u << cpu;
+	look(g, (unsigned)cpu);
+	return cpu;
+}
+
+int run_until(struct guest *g, unsigned cpus, double limit)
+{
+	for (unsigned i = 0; i < g->m->o.cpus; i++)
+		if (g->held & cpus & 1u << i)
+			step_off(g, i);
+	return stopped(g, gdb_run_cpus(g->m, cpus, false, limit));
+}
+
+int run_cpus(struct guest *g, unsigned cpus)
+{
+	if (g->m->o.bochs)
+		return stopped(g, debug_run(g->m, g->seconds) ? 0 : -1);
+	return run_until(g, cpus, machine_limit(g->seconds));
+}
+
+int run_to_first(struct guest *g, const uint32_t *addresses, unsigned n)
+{
+	int first = -1;
+	for (unsigned i = 0; i < n; i++)
+		break_at(g, addresses[i]);
+	if (run_cpus(g, ALL_CPUS) < 0)
+		return -1;
+	for (unsigned i = n; i-- > 0;) {
+		if (g->c.eip == addresses[i])
+			first = (int)i;
+		break_off(g, addresses[i]);
+	}
+	return first;
+}
