@@ -372,9 +372,9 @@ $(B)/grader: $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER)
 	$(Q)$(HOSTCC) -o $@ $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER) \
 		-ljansson -lelf -larchive -lutil
 
-# What a student's report shows beside the student's own machine: states of the reference's machine, no
-# sources (tools/handout takes it). If there is a grader already, it is not built anew: it may be the
-# one that asks, and must not change while it runs.
+# What a student's report shows beside the student's own machine: states of the reference's machine,
+# no sources (tools/handout takes it). A grader that is there already is not built anew: it may be
+# the one that asks, and must not change while it runs.
 FOR_REFERENCE := $(if $(wildcard $(B)/grader),,$(B)/grader)
 $(B)/reference/%.json: $(FOR_REFERENCE) $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2
 	$(call say,RECORD,$@)
