@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The address space, the same in every page directory and in both modes (docs/vmm.md). For C, assembly
- * and linker scripts of kernel, VMM, programs, and of the programs that look from outside.
+ * The address space, the same in every page directory and in both modes (docs/vmm.md). For C,
+ * assembly and linker scripts of kernel, VMM, programs, and of the programs that look from
+ * outside.
  */
 #ifndef LAYOUT_H
 #define LAYOUT_H
@@ -9,8 +10,8 @@
 #define USER_BASE 0x00001000 /* the first page is never mapped: NULL faults */
 #define USER_END KERNEL_BASE
 
-/* The kernel: a direct map of pseudo-physical memory, with pfn n at KERNEL_BASE + n * PAGE_SIZE; then
-   mappings of machine frames (VGA, APICs, firmware tables). */
+/* The kernel: a direct map of pseudo-physical memory, with pfn n at KERNEL_BASE + n * PAGE_SIZE;
+   then mappings of machine frames (VGA, APICs, firmware tables). */
 #define KERNEL_BASE 0xC0000000
 #define KERNEL_MAP_BASE 0xF8000000
 #define KERNEL_MAP_END VMM_BASE
@@ -19,6 +20,6 @@
 #define VMM_BASE 0xFC000000 /* 64 MiB that belong to the VMM */
 
 #define KERNEL_LOAD 0x00100000 /* machine address of the kernel's image, which has pfn == mfn */
-#define TRAMPOLINE 0x8000      /* machine address where other processors start; its frame is reserved */
+#define TRAMPOLINE 0x8000      /* machine address where other processors start; reserved */
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The layouts of structures, for all that cannot read C: the entries in assembly, and the programs that
- * look at a machine from outside. The build compiles this file to assembly and makes offsets.h of it
- * (tools/offsets): FIELD(task, hazard) becomes TASK_HAZARD, SIZE(task) becomes TASK_BYTES.
+ * The layouts of structures, for all that cannot read C: the entries in assembly, and the
+ * programs that look at a machine from outside. The build compiles this file to assembly and
+ * makes offsets.h of it (tools/offsets): FIELD(task, hazard) becomes TASK_HAZARD, SIZE(task)
+ * becomes TASK_BYTES.
  */
 #include "mm/area.h"
 #include "mm/frame_table.h"

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What kernel and VMM agree on. Three ways lead into the VMM:
- *   VMM call    vmm_call() in the kernel, vmm_call_entry in the VMM: the kernel calls while it is native,
- *               in ring 0, for warm-up and for the steps of attach
- *   hypercall   `int HYPERCALL_VECTOR` from ring 1: number in EAX, arguments in EBX, ECX, EDX, ESI. The
- *               result comes back in EAX; it is a negative errno value on error, and then the call has
- *               changed nothing
- *   exit        a page fault, a general protection fault or an interrupt, which the VMM bounces or posts
- *               as an event
+ *   VMM call    vmm_call() in the kernel, vmm_call_entry in the VMM: the kernel calls while it is
+ *               native, in ring 0, for warm-up and for the steps of attach
+ *   hypercall   `int HYPERCALL_VECTOR` from ring 1: number in EAX, arguments in EBX, ECX, EDX,
+ *               ESI. The result comes back in EAX; it is a negative errno value on error, and
+ *               then the call has changed nothing
+ *   exit        a page fault, a general protection fault or an interrupt, which the VMM bounces
+ *               or posts as an event
  * and one page leads back: struct vmm_shared, which the kernel owns and both write.
  */
 #ifndef VMM_ABI_H
@@ -21,11 +21,12 @@
 #define VMM_MAX_CPUS 8
 
 /*
- * The VMM's 64 MiB at VMM_BASE: its block of machine memory, mapped linearly (image, frame table, page
- * tables), at most VMM_BLOCK_MAX bytes of it; then pages that show other memory; then windows.
+ * The VMM's 64 MiB at VMM_BASE: its block of machine memory, mapped linearly (image, frame
+ * table, page tables), at most VMM_BLOCK_MAX bytes of it; then pages that show other memory;
+ * then windows.
  */
 #define VMM_BLOCK_MAX 0x1FF0000
-#define VMM_FRAME_BYTES 16     /* an entry of the frame table, for each machine frame, after the image */
+#define VMM_FRAME_BYTES 16     /* of the frame table for each machine frame; it follows the image */
 #define VMM_TABLES 16          /* page tables for the 64 MiB, at the block's end */
 #define VMM_SHARED_PAGE 0x1FFD /* page numbers, counted from VMM_BASE */
 #define VMM_IOAPIC_PAGE 0x1FFE
@@ -36,8 +37,8 @@
 #define VMM_STOPPED_STATUS 0x0E /* the kernel broke a rule and was stopped */
 
 /*
- * VMM calls: vmm_call(op, cpu, argument). Result: 0 or a negative errno value; VMM_ACCOUNT: the number
- * of frames that have a type now. Context: ring 0, interrupts off.
+ * VMM calls: vmm_call(op, cpu, argument). Result: 0 or a negative errno value; VMM_ACCOUNT: the
+ * number of frames that have a type now. Context: ring 0, interrupts off.
  */
 #define VMM_WARM_UP 0   /* struct vmm_boot *: build and account all; attach needs no more memory */
 #define VMM_ACCOUNT 1   /* struct vmm_loaded *: types and counts of what these directories reach */
@@ -48,8 +49,8 @@
 
 /* Hypercalls, with their arguments in order. Context: ring 1; HC_IDLE and HC_HALT let time pass. */
 #define HC_UPDATE 0   /* store entries of a page table or directory: see below */
-#define HC_LOAD 1     /* directory (mfn; 0: keep), kernel stack (0: keep); a new directory is validated */
-#define HC_RELEASE 2  /* mfn of a page table or directory that is no longer used: plain memory again */
+#define HC_LOAD 1     /* directory (mfn; 0: keep), kernel stack (0: keep); validates if need be */
+#define HC_RELEASE 2  /* mfn of an unused page table or directory: it becomes plain memory */
 #define HC_FLUSH 3    /* address of a page, or VMM_FLUSH_ALL: TLB entries of this CPU */
 #define HC_EVENTS 4   /* virtual IF was set while events are pending: deliver */
 #define HC_IDLE 5     /* virtual IF := 1; returns after an event */
@@ -61,13 +62,14 @@
 #define HC_SEND 11    /* CPU or VMM_OTHERS, vector: an event for another CPU */
 #define HC_TICK 12    /* frequency of VEC_TIMER in Hz, 1 to 1000 */
 #define HC_IO 13      /* port, value or buffer, kind (VMM_IO_*), words: port input and output */
-#define HC_DETACH 14  /* a step of detach: VMM_UNPROTECT, VMM_PROTECT, or VMM_INSTALL (returns in ring 0) */
+#define HC_DETACH 14  /* a step: VMM_UNPROTECT, VMM_PROTECT, or VMM_INSTALL (returns in ring 0) */
 #define HC_RECOUNT 15 /* recount all types; result: number of differences (invariant V7) */
 #define NR_HYPERCALLS 16
 
 /*
- * HC_UPDATE: machine address of the first entry; number of entries, 1 to VMM_UPDATE_MAX; the value if
- * there is one entry, else the address of the values; address of a page to flush, VMM_FLUSH_ALL, or 0.
+ * HC_UPDATE: machine address of the first entry; number of entries, 1 to VMM_UPDATE_MAX; the
+ * value if there is one entry, else the address of the values; address of a page to flush,
+ * VMM_FLUSH_ALL, or 0.
  */
 #define VMM_UPDATE_MAX 64
 #define VMM_FLUSH_ALL 0xFFFFFFFF
@@ -75,7 +77,7 @@
 
 #define VMM_IO_IN8 0 /* the value is the result */
 #define VMM_IO_OUT8 1
-#define VMM_IO_IN_BLOCK 2 /* buffer: its address; words: number of 16-bit words, even, at most 256 */
+#define VMM_IO_IN_BLOCK 2 /* words: number of 16-bit words in the buffer, even, at most 256 */
 #define VMM_IO_OUT_BLOCK 3
 
 /* Events: bit numbers in vmm_shared.pending. Events 0 to 15 are ISA lines. */
@@ -115,13 +117,13 @@ struct vmm_machine { /* the machine, as the kernel found it at boot */
 	uint32_t lapic, ioapic;      /* machine addresses */
 	uint32_t lapic_hz;           /* rate of the local APIC's timer */
 	uint8_t apic_id[VMM_MAX_CPUS];
-	struct { uint32_t pin, entry; } line[16]; /* an ISA line's IOAPIC pin, and low word, unmasked */
+	struct { uint32_t pin, entry; } line[16]; /* of the IOAPIC: pin, and low word, unmasked */
 };
 
 struct vmm_boot { /* argument of VMM_WARM_UP */
 	struct vmm_machine machine;
 	uint32_t nr_pfns;
-	uint32_t directory;  /* mfn of the kernel's own directory; its upper part is in all others */
+	uint32_t directory;  /* mfn of the kernel's own; its upper part is in all others */
 	uint32_t shared;     /* machine address of the page of struct vmm_shared */
 	const uint64_t *idt; /* the kernel's gates: where exceptions and events go */
 };

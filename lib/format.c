@@ -142,3 +142,13 @@ int snprintf(char *buf, size_t size, const char *fmt, ...)
 	va_end(ap);
 	return length;
 }
+
+size_t appendf(char *buf, size_t size, size_t n, const char *fmt, ...)
+{
+	va_list ap;
+	size_t at = MIN(n, size);
+	va_start(ap, fmt);
+	n += (size_t)vsnprintf(buf + at, size - at, fmt, ap);
+	va_end(ap);
+	return n;
+}

@@ -29,6 +29,12 @@
  */
 int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 int snprintf(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/*
+ * appendf - format after the first n characters of a text in buf. Result: the length that the whole text
+ * has, for the next call; it may be above size.
+ */
+size_t appendf(char *buf, size_t size, size_t n, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 
 /* C11's functions (string.c). memcpy and memset use string instructions: DF must be clear. */
 void *memcpy(void *to, const void *from, size_t bytes);

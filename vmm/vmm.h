@@ -2,15 +2,15 @@
 /*
  * The VMM's data: a processor, what a domain has on a processor, and a domain.
  *
- * The VMM runs in ring 0 beneath a kernel in ring 1. It lives in the upper 64 MiB of every address
- * space and runs with interrupts off. Each processor has a stack of its own; its struct cpu lies at
- * the low end of that stack, so the stack pointer names the processor.
+ * The VMM runs in ring 0 beneath a kernel in ring 1. It lives in the upper 64 MiB of every
+ * address space and runs with interrupts off. Each processor has a stack of its own; its struct
+ * cpu lies at the low end of that stack, so the stack pointer names the processor.
  *
- * The VMM trusts nothing that a kernel says: hypercall arguments, the shared page, and all memory of
- * the kernel's, which may change while the VMM reads it.
+ * The VMM trusts nothing that a kernel says: hypercall arguments, the shared page, and all
+ * memory of the kernel's, which may change while the VMM reads it.
  *
- * A function that takes a `struct cpu *` runs on that processor. A function marked (lock) must be
- * called with vmm_lock held; the debug build asserts it.
+ * A function that takes a `struct cpu *` runs on that processor. A function marked (lock) must
+ * be called with vmm_lock held; the debug build asserts it.
  */
 #ifndef VMM_VMM_H
 #define VMM_VMM_H
@@ -48,8 +48,9 @@ struct regs {
 };
 
 /*
- * What the way out of the VMM must do before it returns: bits of cpu.hazard. No handler bounces,
- * delivers or leaves by itself: it sets a bit. entry.S tests the word once on each way out to ring 1 or 3.
+ * What the way out of the VMM must do before it returns: bits of cpu.hazard. No handler
+ * bounces, delivers or leaves by itself: it sets a bit. entry.S tests the word once on each way
+ * out to ring 1 or 3.
  */
 #define HAZARD_FLUSH 1u   /* another CPU waits until this one has dropped its TLB entries */
 #define HAZARD_BOUNCE 2u  /* the kernel handles the exception in regs.vector */
@@ -60,7 +61,7 @@ struct vcpu { /* what a domain has on a processor */
 	struct domain *domain;
 	struct vmm_shared *shared;
 	mfn_t directory;  /* loaded, and counted in the frame table */
-	mfn_t last_table; /* the last page table that was updated; NO_TABLE since a frame lost its type */
+	mfn_t last_table; /* the last one updated; NO_TABLE since a frame lost its type */
 };
 
 struct cpu { /* a processor; at the low end of its stack of CPU_BYTES */
@@ -99,7 +100,7 @@ struct domain {
 	uint32_t nr_listed;
 	mfn_t direct_map_tables[VMM_SLOT - KERNEL_SLOT];
 	pte_t kernel_pdes[1024 - KERNEL_SLOT]; /* what every directory has there */
-	struct masked_mapping masked_mappings[4]; /* of the interrupt controllers: unmapped while attached */
+	struct masked_mapping masked_mappings[4]; /* interrupt controllers, unmapped if attached */
 	uint32_t nr_masked_mappings;
 	struct vcpu vcpus[VMM_MAX_CPUS];
 };

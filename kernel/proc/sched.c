@@ -108,10 +108,10 @@ static void preempted_remove(struct task *t)
 	t->preempted_at = NULL;
 }
 
-void sched_each_preempted(void (*fn)(struct task *t))
+void sched_each_preempted(void (*fn)(struct task *t, bool attach), bool attach)
 {
 	for (struct task *t = preempted; t; t = t->preempted_next)
-		fn(t);
+		fn(t, attach);
 }
 
 /*

@@ -132,10 +132,10 @@ void preempt_check(void);
  */
 bool task_in_vo(const struct task *t);
 /*
- * Call fn for each task that is not running and has trap_frames. Context: the rendezvous
- * of a mode switch, all CPUs in it.
+ * Call fn, with the direction of the mode switch, for each task that is not running and
+ * has trap_frames. Context: the rendezvous of a mode switch, all CPUs in it.
  */
-void sched_each_preempted(void (*fn)(struct task *t));
+void sched_each_preempted(void (*fn)(struct task *t, bool attach), bool attach);
 /* A new task's first act: release the run queue's lock, which the task before it took. */
 void sched_finish(void);
 /*

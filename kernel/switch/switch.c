@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The mode switch. A writer of /proc/mode raises VEC_SWITCH on every CPU; in its handler, interrupts off, the writer's CPU
- * leads through the phases below and the others follow: they do a phase's part for their own CPU when told to. Attach and detach
- * run the same phases in the same order, each in its own direction. What a phase does in one direction its opposite
- * undoes: that is the roll-back of a switch that fails before `commit`.
+ * The mode switch. A writer of /proc/mode raises VEC_SWITCH on every CPU. In its handler,
+ * interrupts off, the writer's CPU leads through the phases below; the other CPUs follow: each
+ * does a phase's part for itself when it is told to. Attach and detach run the same phases in
+ * the same order, each in its own direction. What a phase does in one direction the same phase
+ * undoes in the other: that is the roll-back of a switch that fails before `commit`.
  *
- * Between install and commit the CPUs are in the new ring while `vo` is still the old mode's: nothing here uses the VO then.
+ * Between install and commit the CPUs are in the new ring while `vo` is still the old mode's:
+ * no code here uses the VO then.
  */
 #include "switch/switch.h"
 #include "boot/boot.h"
@@ -13,32 +15,37 @@
 #include "switch/record.h"
 #include "vo/virtual.h"
 
-#define ANSWER_NS 1000000000ull /* a CPU that does not come within so long does not answer */
-#define RETRIES 200           /* at ticks */
+#define ANSWER_NS 1000000000ull /* a CPU that has not arrived by then does not answer */
+#define RETRIES 200             /* one at each tick */
 
-static struct mutex mutex; /* one switch at a time */
+static struct mutex mutex; /* one switch at a time; guards `record` and the request */
 
 static struct {
 	bool attach;
 	unsigned leader;
-	volatile bool wanted;       /* the vector means this switch */
+	volatile bool wanted;                  /* VEC_SWITCH means this switch */
 	volatile uint32_t arrived, busy, done; /* CPUs, as bits */
-	volatile uint32_t order;    /* counts what the followers are told */
-	uint32_t first_order;       /* as it was at the request */
-	void (*volatile step)(bool attach); /* NULL: leave */
-	volatile bool step_attach;
-	volatile int result;        /* 1: not yet */
+	volatile uint32_t order;               /* goes up by one with each order to the followers */
+	uint32_t first_order;                  /* its value at the request */
+	void (*volatile step)(bool attach);    /* what is ordered; NULL: leave */
+	volatile bool step_attach;             /* its direction */
+	volatile int result;                   /* 1: not yet */
 } rendezvous;
-static struct vmm_loaded loaded; /* page directories, as the CPUs report them when they come */
+static struct vmm_loaded loaded; /* each CPU's page directory: it reports that when it arrives */
 static struct switch_record record;
+static bool at_boot; /* switch_at_boot: there is no other CPU to meet */
 
 static uint32_t bit(unsigned cpu) { return 1u << cpu; }
 
 static uint32_t others(void) { return (bit(nr_cpus) - 1) & ~bit(this_cpu()); }
 
 /*
- * Wait until the bits of all other CPUs are set in a word that they write. Result: 0; -ETIMEDOUT when ANSWER_NS have passed on the
- * clock (native_time_now, which reads no state of either mode) and one is still missing. This CPU's own bit does not matter.
+ * Wait until all other CPUs have set their bits.
+ *
+ * Exercise 3.3 (labs/03-switch/handout.md, 3.3): given a word in which each CPU sets its own
+ * bit. Result: 0 when the bits of all other CPUs are set; -ETIMEDOUT when ANSWER_NS have passed
+ * on the clock and one is still missing. The clock is native_time_now(), which reads no state
+ * of either mode. This CPU's own bit must not matter.
  */
 static int await(volatile uint32_t *bits)
 {
@@ -55,8 +62,12 @@ static int await(volatile uint32_t *bits)
 }
 
 /*
- * Do a step on all CPUs: tell the others (step, its direction, and last of all that there is a new order), do it here, and return when
- * all have done theirs (`done`). step NULL: the others leave follow(). No time-out: they are in the handler, interrupts off.
+ * Do a step on all CPUs.
+ *
+ * Exercise 3.5 (labs/03-switch/handout.md, 3.4): given a step and its direction; NULL means
+ * that the followers leave follow(). Result: every CPU, this one included, has done the step
+ * when this returns (`done`). A follower must not see the new order before it can see the step
+ * and its direction. There is no time-out: the others are in the handler, interrupts off.
  */
 static void everywhere(void (*step)(bool attach), bool attach)
 {
@@ -72,12 +83,20 @@ static void everywhere(void (*step)(bool attach), bool attach)
 	/* LAB 3 TODO 5 END */
 }
 
+static void on_all_cpus(void (*step)(bool attach), bool attach)
+{
+	at_boot ? step(attach) : everywhere(step, attach);
+}
+
 /* --- the phases, in order; result: 0 or a negative errno value --- */
 
-/* Raise the dedicated vector on all CPUs; this one takes it here, with interrupts on. */
+/*
+ * Raise VEC_SWITCH on all CPUs; this CPU takes it here. Interrupts stay off until the IPIs are
+ * sent, so that VEC_SWITCH arrives after irq.restore and not inside the VO.
+ */
 int request(bool attach)
 {
-	uint32_t flags = VO(irq, save)(); /* so that the vector comes behind the last line of this, not within the VO */
+	uint32_t flags = VO(irq, save)();
 	rendezvous.attach = attach;
 	rendezvous.leader = this_cpu();
 	rendezvous.arrived = rendezvous.busy = rendezvous.done = 0;
@@ -94,14 +113,19 @@ int request(bool attach)
 	return rendezvous.result;
 }
 
-/* All CPUs are in the handler. */
+/* Wait until all CPUs are in the handler. */
 int gather(bool attach)
 {
 	(void)attach;
 	return await(&rendezvous.arrived);
 }
 
-/* No CPU was within the VO, or holds it: `busy` is empty. Result: 0; -EBUSY, then the writer tries again at the next tick. */
+/*
+ * Go on only if no CPU was interrupted inside the VO or holds it.
+ *
+ * Exercise 3.4 (labs/03-switch/handout.md, 3.4): given `busy`, to which each CPU has added itself.
+ * Result: 0 if no CPU is busy, else -EBUSY; then the writer tries again at the next tick.
+ */
 int quiesce(bool attach)
 {
 	(void)attach;
@@ -110,7 +134,10 @@ int quiesce(bool attach)
 	/* LAB 3 TODO 4 END */
 }
 
-/* Types and counts of what the CPUs' page directories reach. Detach keeps them until it is certain. */
+/*
+ * Let the VMM give types and counts to what the CPUs' page directories reach. Detach keeps
+ * types and counts until commit, so that a roll-back still has them.
+ */
 int account(bool attach)
 {
 	if (!attach)
@@ -122,14 +149,16 @@ int account(bool attach)
 	return pinned < 0 ? pinned : 0;
 }
 
-/* Frames of page tables become read-only, or writable again. */
+/* Page-table frames become read-only, or writable again. */
 int protect(bool attach)
 {
 	uint32_t op = attach ? VMM_PROTECT : VMM_UNPROTECT;
-	return native_vo.cpu.ring() == 0 ? vmm_call(op, this_cpu(), 0) : hypercall(HC_DETACH, op, 0, 0, 0);
+	if (native_vo.cpu.ring() == 0)
+		return vmm_call(op, this_cpu(), 0);
+	return hypercall(HC_DETACH, op, 0, 0, 0);
 }
 
-/* This CPU's tables, and with them its ring. */
+/* Exchange this CPU's descriptor tables, and with them the ring of the kernel. */
 static void install_here(bool attach)
 {
 	uint32_t stack = (uint32_t)current() + TASK_STACK_BYTES;
@@ -143,36 +172,48 @@ static void install_here(bool attach)
 
 int install(bool attach)
 {
-	everywhere(install_here, attach);
+	on_all_cpus(install_here, attach);
 	return 0;
 }
 
 /*
- * The code selector in each frame of interrupted kernel code of a task (trap_frames, linked by `outer`, 0 at the end): its RPL is
- * the ring to return to, that is rendezvous.step_attach. Nothing else in the frames changes (SDM vol. 3, 6.12.1).
+ * Give the trap frames of a task's interrupted kernel code the code selector of the ring to
+ * which they will return (SDM vol. 3, 6.12.1).
+ *
+ * Exercise 3.7 (labs/03-switch/handout.md, 4.1): given a task, whose trap_frames are linked by
+ * `outer` and end with 0. Result: CS in each frame is SEL_KCODE with RPL 1 for attach, RPL 0
+ * for detach. Nothing else in the frames must change.
  */
-static void translate_trap_frames(struct task *t)
+static void translate_trap_frames(struct task *t, bool attach)
 {
 	/* LAB 3 TODO 7 BEGIN quiet */
 	for (struct trap_frame *f = t->trap_frames; f; f = (struct trap_frame *)f->outer)
-		f->cs = SEL_KCODE | rendezvous.step_attach;
+		f->cs = SEL_KCODE | attach;
 	/* LAB 3 TODO 7 END */
 }
 
 static void translate_here(bool attach)
 {
-	(void)attach;
-	translate_trap_frames(current());
+	translate_trap_frames(current(), attach);
 }
 
+/*
+ * Translate the saved state of the tasks that run, each on its CPU, and of those that were
+ * preempted.
+ */
 int translate(bool attach)
 {
-	everywhere(translate_here, attach);
-	sched_each_preempted(translate_trap_frames);
+	on_all_cpus(translate_here, attach);
+	sched_each_preempted(translate_trap_frames, attach);
 	return 0;
 }
 
-/* Exchange the VO, all of it. At detach the VMM then forgets its types. From here on there is no way back. Result: 0. */
+/*
+ * Exchange the VO. From here on there is no way back.
+ *
+ * Exercise 3.8 (labs/03-switch/handout.md, 4.2): given both VOs. Result: 0; `vo` is a copy of
+ * the new mode's, all of it. At detach the VMM has then forgotten its types (VMM_FORGET).
+ */
 int commit(bool attach)
 {
 	/* LAB 3 TODO 8 BEGIN */
@@ -192,16 +233,20 @@ int resume(bool attach)
 }
 
 const struct phase phases[NR_PHASES] = {
-	{ "request", request }, { "gather", gather }, { "quiesce", quiesce }, { "account", account }, { "protect", protect },
-	{ "install", install }, { "translate", translate }, { "commit", commit }, { "resume", resume },
+	{ "request", request },     { "gather", gather },   { "quiesce", quiesce },
+	{ "account", account },     { "protect", protect }, { "install", install },
+	{ "translate", translate }, { "commit", commit },   { "resume", resume },
 };
 
 /* --- the handler --- */
 
 /*
- * Take back the phases from `failed` down to account: each by its opposite, last first. The opposite of install, protect and translate is
- * the same phase in the other direction; that of account at attach is VMM_FORGET, at detach nothing. The failed one is among them:
- * it may have done a part, or all.
+ * Roll back a switch that failed before commit.
+ *
+ * Exercise 3.11 (labs/03-switch/handout.md, 6.1): given the phase that failed; it may have done
+ * a part of its work, or all. Result: the phases from that one down to account are taken back,
+ * last first. What takes back install, protect and translate is the same phase in the other
+ * direction; account of an attach is taken back by VMM_FORGET, account of a detach by nothing.
  */
 static void undo(unsigned failed)
 {
@@ -215,11 +260,18 @@ static void undo(unsigned failed)
 }
 
 /*
- * The leader. Exercise 2: run the phases behind request in the order of the table, up to and with commit, until one fails; the time of
- * each is recorded when it ends. A phase before commit for which a failure is rehearsed (record.fail) has failed with -EIO when it went
- * well. Afterwards `error` is the failure or 0, and p the phase behind the last that was run.
- * Exercise 12: a CPU has not come. Those that came must leave the handler, nobody waits for anybody, and one that comes later must find
- * that nothing is wanted of it.
+ * The leader's way through a switch. On exit record.error is 0 or the failure, and
+ * record.failed the last phase that ran.
+ *
+ * Exercise 3.2 (labs/03-switch/handout.md, 3.2): given p, the first phase after request.
+ * Result: the phases ran in the order of the table, up to and including commit, or until one
+ * failed; the time of each was recorded when it ended (record_phase). A phase before commit for
+ * which a failure is rehearsed (record.fail) has failed with -EIO when it had gone well.
+ * `error` is 0 or the failure, and p is one more than the last phase that ran.
+ *
+ * Exercise 3.12 (6.2): given a CPU that has not arrived. Result: the CPUs that arrived leave
+ * the handler, no CPU waits for another, and a CPU that arrives later finds that nothing is
+ * wanted of it.
  */
 static void lead(void)
 {
@@ -252,8 +304,12 @@ static void lead(void)
 }
 
 /*
- * The others: do each step that is ordered, as ordered, and report it (`done`), until the step is NULL, which is reported, too. The first
- * order may have come before this begins: it is the first that differs from rendezvous.first_order.
+ * A follower's part in a switch.
+ *
+ * Exercise 3.6 (labs/03-switch/handout.md, 3.5): given rendezvous.first_order; the first order
+ * may have come before this function begins: it is the first value that differs from
+ * first_order. Result: each ordered step was done in its direction and reported in `done`,
+ * until a NULL step, which is reported, too.
  */
 static void follow(void)
 {
@@ -271,7 +327,14 @@ static void follow(void)
 	/* LAB 3 TODO 6 END */
 }
 
-/* On each CPU. Exercise 1: if this one was interrupted within the VO (task_in_vo) or holds it (vo_uses), it is busy: its bit says so. */
+/*
+ * VEC_SWITCH arrived on this CPU: report in, then lead or follow.
+ *
+ * Exercise 3.1 (labs/03-switch/handout.md, 3.1): given the interrupted task and this CPU's use
+ * count. Result: if the task was interrupted inside the VO (task_in_vo), or the CPU holds the
+ * VO (vo_uses), its bit in `busy` is set before `arrived` says that it came. Several CPUs may
+ * set their bits at once.
+ */
 void switch_interrupt(void)
 {
 	unsigned cpu = this_cpu();
@@ -297,7 +360,8 @@ int switch_mode(bool to_virtual)
 	if (!vmm_present() || VO_IS_STATIC)
 		return -ENODEV;
 	mutex_lock(&mutex);
-	record = (struct switch_record){ .attach = to_virtual, .cpus = nr_cpus, .fail = record.fail };
+	record = (struct switch_record){ .attach = to_virtual, .cpus = nr_cpus,
+					 .fail = record.fail };
 	while (VO(cpu, ring)() != (to_virtual ? 1u : 0u)) {
 		error = request(to_virtual);
 		if (error != -EBUSY || record.retries == RETRIES)
@@ -315,20 +379,23 @@ int switch_mode(bool to_virtual)
 	return error;
 }
 
+/*
+ * The phases from account to translate; commit is one line here, since no other CPU or task can
+ * see it.
+ */
 int switch_at_boot(void)
 {
+	int error = 0;
 	if (nr_cpus > 1 || !vmm_present() || VO_IS_STATIC)
 		return switch_mode(true);
 	uint32_t flags = VO(irq, save)();
+	at_boot = true;
 	loaded.directory[0] = task_directory(current());
-	rendezvous.step_attach = true;
-	int error = account(true);
-	if (!error) {
-		protect(true);
-		install_here(true);
-		sched_each_preempted(translate_trap_frames);
+	for (unsigned p = PHASE_ACCOUNT; p < PHASE_COMMIT && !error; p++)
+		error = phases[p].run(true);
+	if (!error)
 		vo = virtual_vo;
-	}
+	at_boot = false;
 	VO(irq, restore)(flags);
 	return error;
 }

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Into the kernel and back. Each vector has a stub that makes the stack look alike (stubs.h); then all
- * registers are saved as a struct trap_frame (proc/task.h), lowest address first:
+ * Into the kernel and back. Each vector has a stub that makes the stack look alike (stubs.h);
+ * then all registers are saved as a struct trap_frame (proc/task.h), lowest address first:
  *
  *   gs fs es ds | edi esi ebp outer ebx edx ecx eax | vector error | eip cs eflags | esp ss
- *   this file   | PUSHA                             | stub         | CPU           | CPU, from ring 3
+ *   this file   | PUSHA                             | stub         | CPU           | from ring 3
  *
- * On the way back to user mode the task's hazard word is tested once, with interrupts possibly on. An
- * interrupt that arrives after the test has interrupted kernel code: it may switch to another task
- * there, so only a kill can be missed, and the next entry sees that.
+ * On the way back to user mode the task's hazard word is tested once, with interrupts possibly
+ * on. An interrupt that arrives after the test has interrupted kernel code: it may switch to
+ * another task there, so only a kill can be missed, and the next entry sees that.
  *
- * A mode switch must find the CS in every frame of interrupted kernel code. So trap.c chains these
- * frames from their task. The chain is undone at the last moment, in text that no mode switch and no
- * preemption cuts in two (vo_in_text, vo.h).
+ * A mode switch must find the CS in every frame of interrupted kernel code. So trap.c chains
+ * these frames from their task. The chain is undone at the last moment, in text that no mode
+ * switch and no preemption cuts in two (vo_in_text, vo.h).
  */
 #include "abi.h"
 #include "offsets.h"
@@ -20,7 +20,10 @@
 
 #define TASK_MASK -TASK_STACK_BYTES
 
-	/* The order of the segment registers is that of struct trap_frame. All else is the hardware's order. */
+	/*
+	 * The order of the segment registers is that of struct trap_frame. All else is the
+	 * hardware's order.
+	 */
 	.if TRAP_FRAME_EDI != 16 || TRAP_FRAME_OUTER != 28 || TRAP_FRAME_EAX != 44
 	.error "struct trap_frame must have the registers in PUSHA's order"
 	.endif

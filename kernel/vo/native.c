@@ -28,7 +28,8 @@ static struct cpu_tables {
 static void fill_idt(void)
 {
 	for (unsigned i = 0; i < trap_stubs_count; i++) {
-		unsigned vector = trap_stubs[2 * i], dpl = vector == VEC_BP || vector == VEC_OF ? 3 : 0;
+		unsigned vector = trap_stubs[2 * i];
+		unsigned dpl = vector == VEC_BP || vector == VEC_OF ? 3 : 0;
 		idt[vector] = gate(trap_stubs[2 * i + 1], SEL_KCODE, GATE_INTERRUPT, dpl);
 	}
 	idt[VEC_DF] = gate(0, SEL_DF_TSS, GATE_TASK, 0);
@@ -48,9 +49,11 @@ static void fill_double_fault(struct cpu_tables *c, unsigned cpu)
 	t->preempt = 1;
 	c->df_tss = (struct tss){
 		.esp0 = (uint32_t)t + TASK_STACK_BYTES, .ss0 = SEL_KDATA,
-		.cr3 = pfn_to_mfn(virt_to_pfn(kernel_directory)) << PAGE_SHIFT, .eip = (uint32_t)double_fault_entry,
+		.cr3 = pfn_to_mfn(virt_to_pfn(kernel_directory)) << PAGE_SHIFT,
+		.eip = (uint32_t)double_fault_entry,
 		.eflags = EFLAGS_FIXED, .esp = (uint32_t)t + TASK_STACK_BYTES - 16,
-		.es = SEL_KDATA, .cs = SEL_KCODE, .ss = SEL_KDATA, .ds = SEL_KDATA, .iomap = sizeof(struct tss),
+		.es = SEL_KDATA, .cs = SEL_KCODE, .ss = SEL_KDATA, .ds = SEL_KDATA,
+		.iomap = sizeof(struct tss),
 	};
 }
 
@@ -74,8 +77,8 @@ void native_cpu_init(unsigned cpu)
 		fill_idt();
 	c->gdt[SEL_KCODE / 8] = DESCRIPTOR(0, 0xFFFFF, SEG_CODE, 0);
 	c->gdt[SEL_KDATA / 8] = DESCRIPTOR(0, 0xFFFFF, SEG_DATA, 0);
-	/* Programs' segments end below the VMM, as in virtual mode: an EIP beyond the limit would make the
-	   IRET after an attach fault. */
+	/* Programs' segments end below the VMM, as in virtual mode: an EIP beyond the limit
+	   would make the IRET after an attach fault. */
 	c->gdt[SEL_UCODE / 8] = DESCRIPTOR(0, (VMM_BASE >> PAGE_SHIFT) - 1, SEG_CODE, 3);
 	c->gdt[SEL_UDATA / 8] = DESCRIPTOR(0, (VMM_BASE >> PAGE_SHIFT) - 1, SEG_DATA, 3);
 	c->gdt[SEL_TSS / 8] = tss_descriptor(&c->tss);
@@ -95,7 +98,8 @@ void native_cpu_init(unsigned cpu)
 			 "movl %3, %%ss\n"
 			 "ltr %w4\n"
 			 "lldt %w5"
-			 : : "m"(gdtr), "m"(idtr), "i"(SEL_KCODE), "r"(SEL_KDATA), "r"(SEL_TSS), "r"(0) : "memory");
+			 : : "m"(gdtr), "m"(idtr), "i"(SEL_KCODE), "r"(SEL_KDATA), "r"(SEL_TSS),
+			     "r"(0) : "memory");
 	set_control_registers();
 }
 
@@ -104,9 +108,9 @@ void native_double_fault(void)
 {
 	const struct tss *t = &tables[this_cpu()].tss;
 	struct trap_frame regs = {
-		.ds = t->ds, .es = t->es, .edi = t->edi, .esi = t->esi, .ebp = t->ebp, .ebx = t->ebx,
-		.edx = t->edx, .ecx = t->ecx, .eax = t->eax, .vector = VEC_DF, .eip = t->eip, .cs = t->cs,
-		.eflags = t->eflags, .esp = t->esp, .ss = t->ss,
+		.ds = t->ds, .es = t->es, .edi = t->edi, .esi = t->esi, .ebp = t->ebp,
+		.ebx = t->ebx, .edx = t->edx, .ecx = t->ecx, .eax = t->eax, .vector = VEC_DF,
+		.eip = t->eip, .cs = t->cs, .eflags = t->eflags, .esp = t->esp, .ss = t->ss,
 	};
 	trap_panic(&regs, vo.cpu.fault_address());
 }
@@ -146,9 +150,10 @@ void native_cpu_halt(void)
 
 void native_cpu_shutdown(unsigned status)
 {
-	__asm__ volatile("outl %0, %1" : : "a"(status), "Nd"((uint16_t)0xF4)); /* QEMU's isa-debug-exit */
+	/* QEMU's isa-debug-exit; then Bochs. */
+	__asm__ volatile("outl %0, %1" : : "a"(status), "Nd"((uint16_t)0xF4));
 	for (const char *s = "Shutdown"; *s; s++)
-		native_io_out8(0x8900, (uint8_t)*s); /* Bochs */
+		native_io_out8(0x8900, (uint8_t)*s);
 	native_cpu_halt();
 }
 

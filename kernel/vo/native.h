@@ -5,7 +5,10 @@
 
 #include "vo/vo.h"
 
-/* native_double_fault - report a double fault and panic. Called by entry.S on the double fault's stack. */
+/*
+ * native_double_fault - report a double fault and panic. Called by entry.S on the double
+ * fault's stack.
+ */
 void native_double_fault(void);
 /* Rate of the local APIC's timer in Hz; 0 until native_time_start_tick() ran first. Any context. */
 uint32_t native_lapic_hz(void);

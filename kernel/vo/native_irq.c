@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The native VO: interrupt controllers and time. ISA lines go through the IOAPIC to the boot CPU; the
- * old PICs are silenced. Each CPU's local APIC ticks and sends interrupts to other CPUs. The clock is
- * the time-stamp counter, measured once against the PIT, whose frequency is known.
+ * The native VO: interrupt controllers and time. ISA lines go through the IOAPIC to the boot
+ * CPU; the old PICs are silenced. Each CPU's local APIC ticks and sends interrupts to other
+ * CPUs. The clock is the time-stamp counter, measured once against the PIT, whose frequency is
+ * known.
  */
 #include "vo/native.h"
 #include "dev/dev.h"
 #include "proc/task.h"
 
 enum { /* local APIC registers (SDM vol. 3, 11.4.1) */
-	LAPIC_TPR = 0x80, LAPIC_EOI = 0xB0, LAPIC_SVR = 0xF0, LAPIC_ICR = 0x300, LAPIC_ICR_HIGH = 0x310,
-	LAPIC_TIMER = 0x320, LAPIC_LINT0 = 0x350, LAPIC_LINT1 = 0x360, LAPIC_ERROR = 0x370,
+	LAPIC_TPR = 0x80, LAPIC_EOI = 0xB0, LAPIC_SVR = 0xF0,
+	LAPIC_ICR = 0x300, LAPIC_ICR_HIGH = 0x310, LAPIC_TIMER = 0x320,
+	LAPIC_LINT0 = 0x350, LAPIC_LINT1 = 0x360, LAPIC_ERROR = 0x370,
 	LAPIC_INITIAL = 0x380, LAPIC_COUNT = 0x390, LAPIC_DIVIDE = 0x3E0,
 };
 #define LVT_MASKED 0x10000
@@ -28,7 +30,10 @@ enum { /* local APIC registers (SDM vol. 3, 11.4.1) */
 #define IOAPIC_MASKED 0x10000
 #define PIT_HZ 1193182u
 #define CALIBRATION_HZ 500 /* measure for 2 ms */
-/* The shortest of several measurements counts: firmware, or an emulator's host, may stop the CPU. */
+/*
+ * The shortest of several measurements counts: firmware, or an emulator's host, may stop the
+ * CPU.
+ */
 #define CALIBRATIONS 8
 
 static volatile uint32_t *lapic, *ioapic;
@@ -69,12 +74,15 @@ static void route(unsigned line, bool masked)
 	ioapic_write(entry, native_irq_entry(line) | (masked ? IOAPIC_MASKED : 0));
 }
 
-/* Give even a spurious interrupt of the two PICs a handler, then mask both (8259A, ICW1 to ICW4). */
+/*
+ * Give even a spurious interrupt of the two PICs a handler, then mask both (8259A, ICW1 to
+ * ICW4).
+ */
 static void silence_pics(void)
 {
 	static const struct { uint8_t port, value; } steps[] = {
-		{ 0x20, 0x11 }, { 0xA0, 0x11 }, { 0x21, VEC_IRQ }, { 0xA1, VEC_IRQ + 8 }, { 0x21, 4 },
-		{ 0xA1, 2 }, { 0x21, 1 }, { 0xA1, 1 }, { 0x21, 0xFF }, { 0xA1, 0xFF },
+		{ 0x20, 0x11 }, { 0xA0, 0x11 }, { 0x21, VEC_IRQ }, { 0xA1, VEC_IRQ + 8 },
+		{ 0x21, 4 }, { 0xA1, 2 }, { 0x21, 1 }, { 0xA1, 1 }, { 0x21, 0xFF }, { 0xA1, 0xFF },
 	};
 	for (unsigned i = 0; i < ARRAY_SIZE(steps); i++)
 		native_io_out8(steps[i].port, steps[i].value);
@@ -153,8 +161,8 @@ int native_cpu_start(unsigned apic_id, uint32_t trampoline)
 /* --- time --- */
 
 /*
- * Let PIT channel 2 count down, and see how far the time-stamp counter and the local APIC's timer come
- * meanwhile (8254; port 0x61).
+ * Let PIT channel 2 count down, and see how far the time-stamp counter and the local APIC's
+ * timer come meanwhile (8254; port 0x61).
  */
 static void calibrate(void)
 {
@@ -164,7 +172,7 @@ static void calibrate(void)
 	native_io_out8(0x61, (native_io_in8(0x61) & ~2u) | 1);
 	tsc_start = read_tsc();
 	for (int i = 0; i < CALIBRATIONS; i++) {
-		native_io_out8(0x43, 0xB0); /* channel 2, both bytes, mode 0: output rises at the end */
+		native_io_out8(0x43, 0xB0); /* channel 2, two bytes, mode 0: output rises at 0 */
 		native_io_out8(0x42, count & 0xFF);
 		native_io_out8(0x42, count >> 8);
 		uint64_t start = read_tsc();
@@ -199,5 +207,6 @@ void native_time_start_tick(unsigned hz)
 uint64_t native_time_now(void)
 {
 	uint64_t ticks = read_tsc() - tsc_start;
-	return (((ticks & 0xFFFFFFFF) * ns_multiplier) >> 24) + (((ticks >> 32) * ns_multiplier) << 8);
+	uint64_t low = (ticks & 0xFFFFFFFF) * ns_multiplier, high = (ticks >> 32) * ns_multiplier;
+	return (low >> 24) + (high << 8);
 }

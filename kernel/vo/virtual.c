@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The virtual VO: in ring 1 each operation is a store to the page that kernel and VMM share, or a
- * hypercall. Page-table entries of one batch go in one hypercall. A table that the VMM does not hold yet
- * (its home is still writable) is plain memory: the kernel writes it, and the VMM checks it when it is
- * first loaded.
+ * The virtual VO: in ring 1 each operation is a store to the page that kernel and VMM share, or
+ * a hypercall. Page-table entries of one batch go in one hypercall. A table that the VMM does
+ * not hold yet (its home is still writable) is plain memory: the kernel writes it, and the VMM
+ * checks it when it is first loaded.
  *
- * No task leaves its CPU within these functions (preempt_check in proc/sched.c), so shared() stays this
- * CPU's.
+ * No task leaves its CPU within these functions (preempt_check in proc/sched.c), so shared()
+ * stays this CPU's.
  */
 #include "vo/virtual.h"
 #include "mm/frame.h"
@@ -141,9 +141,9 @@ static void virtual_mmu_flush_all(void) { virtual_mmu_flush_page(VMM_FLUSH_ALL);
 /*
  * Turn interrupts off.
  *
- * Exercise 2.5 (labs/02-deprivilege/handout.md, 5): given the shared page, whose vif holds virtual IF in
- * bit 9. Result: the earlier virtual IF, in bit 9; virtual IF is 0. No instruction may trap into the VMM,
- * and the real IF must stay 1.
+ * Exercise 2.5 (labs/02-deprivilege/handout.md, 5): given the shared page, whose vif holds
+ * virtual IF in bit 9. Result: the earlier virtual IF, in bit 9; virtual IF is 0. No
+ * instruction may trap into the VMM, and the real IF must stay 1.
  */
 static uint32_t virtual_irq_save(void)
 {
@@ -158,11 +158,11 @@ static uint32_t virtual_irq_save(void)
 /*
  * Turn interrupts on or off, and take the events that came while they were off.
  *
- * Exercise 2.6 (labs/02-deprivilege/handout.md, 5): given flags. Result: virtual IF is bit 9 of flags,
- * the other bits of its word are 0. If virtual IF is 1 now and an event is pending, the VMM is asked to
- * deliver it (virtual_irq_take_events), as the very last thing; otherwise there is no exit. An event may
- * become pending between any two instructions, and the VMM only notes it while virtual IF is 0: none
- * must be missed.
+ * Exercise 2.6 (labs/02-deprivilege/handout.md, 5): given flags. Result: virtual IF is bit 9 of
+ * flags, the other bits of its word are 0. If virtual IF is 1 now and an event is pending, the
+ * VMM is asked to deliver it (virtual_irq_take_events), as the very last thing; otherwise there
+ * is no exit. An event may become pending between any two instructions, and the VMM only notes
+ * it while virtual IF is 0: none must be missed.
  */
 static void virtual_irq_restore(uint32_t flags)
 {

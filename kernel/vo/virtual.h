@@ -8,15 +8,16 @@
 #include "vo/native.h"
 
 /*
- * hypercall - call the VMM: number and arguments as vmm_abi.h says. Result: 0 or more, or a negative
- * errno value. Context: ring 1.
+ * hypercall - call the VMM: number and arguments as vmm_abi.h says. Result: 0 or more, or a
+ * negative errno value. Context: ring 1.
  */
 static inline int hypercall(uint32_t number, uint32_t a, uint32_t b, uint32_t c, uint32_t d)
 {
 	int result;
 	__asm__ volatile("int %1"
 			 : "=a"(result)
-			 : "i"(HYPERCALL_VECTOR), "a"(number), "b"(a), "c"(b), "d"(c), "S"(d) : "memory");
+			 : "i"(HYPERCALL_VECTOR), "a"(number), "b"(a), "c"(b), "d"(c), "S"(d)
+			 : "memory");
 	return result;
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The table in use, its use counts and its report. The operations are in native*.c and virtual.c. */
+/*
+ * The table in use, its use counts and its report. The operations are in native*.c and
+ * virtual.c.
+ */
 #include "vo/vo.h"
 #include "proc/task.h"
 
@@ -42,12 +45,10 @@ int vo_show(char *buf, size_t size)
 	};
 	size_t n = 0;
 	for (unsigned i = 0; i < NR_VO_OPS; i++) {
-		char *at = buf + MIN(n, size);
-		size_t left = size - MIN(n, size);
 #ifdef DEBUG
-		n += (size_t)snprintf(at, left, "%s %u\n", names[i], vo_calls[i]);
+		n = appendf(buf, size, n, "%s %u\n", names[i], vo_calls[i]);
 #else
-		n += (size_t)snprintf(at, left, "%s -\n", names[i]);
+		n = appendf(buf, size, n, "%s -\n", names[i]);
 #endif
 	}
 	return (int)n;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exits. What the kernel handles anyway (system calls, a program's FPU faults, #NM) does not come here:
- * trap gates lead it straight to the kernel in ring 1. Page faults, protection faults and interrupts do
- * come here: they are emulated, or become a hazard: to bounce an exception, to deliver an event.
+ * Exits. What the kernel handles anyway (system calls, a program's FPU faults, #NM) does not
+ * come here: trap gates lead it straight to the kernel in ring 1. Page faults, protection
+ * faults and interrupts do come here: they are emulated, or become a hazard: to bounce an
+ * exception, to deliver an event.
  */
 #include "vmm/call/call.h"
 #include "vmm/event/event.h"
 #include "vmm/mem/frames.h"
 
-#define STORE (PF_PRESENT | PF_WRITE) /* of a page-fault error code: to a page that is mapped read-only */
+#define STORE (PF_PRESENT | PF_WRITE) /* error code of a store to a read-only page */
 
 static void page_fault_exit(struct cpu *c, struct regs *r)
 {
@@ -18,7 +19,8 @@ static void page_fault_exit(struct cpu *c, struct regs *r)
 	s->exits[EXIT_PAGE_FAULT]++;
 	if ((r->cs & 3) == 3) {
 		if (!(r->error & PF_USER))
-			stop_kernel(r, "its stack for entries from ring 3 is not writable", address);
+			stop_kernel(r, "its stack for entries from ring 3 is not writable",
+				    address);
 	} else if (address >= VMM_BASE) {
 		stop_kernel(r, "an access to the VMM's memory", address);
 	} else if ((r->error & STORE) == STORE && frame_is_protected(c, address)) {
@@ -28,11 +30,15 @@ static void page_fault_exit(struct cpu *c, struct regs *r)
 	hazard_raise(c, HAZARD_BOUNCE);
 }
 
-/* --- privileged instructions that the kernel may still meet: its code was on the way when the mode switched --- */
+/*
+ * --- privileged instructions that the kernel may still meet: its code was on the way when the
+ * mode switched ---
+ */
 
 static uint32_t *register_of(struct regs *r, unsigned number)
 {
-	uint32_t *const all[8] = { &r->eax, &r->ecx, &r->edx, &r->ebx, &r->esp, &r->ebp, &r->esi, &r->edi };
+	uint32_t *const all[8] = { &r->eax, &r->ecx, &r->edx, &r->ebx,
+				   &r->esp, &r->ebp, &r->esi, &r->edi };
 	return all[number & 7];
 }
 
@@ -53,7 +59,10 @@ static bool emulate_control(struct regs *r, bool load, uint8_t modrm)
 	return true;
 }
 
-/* Do the instruction at r->eip in the kernel's place. Result: its length; 0 if it is not emulated. */
+/*
+ * Do the instruction at r->eip in the kernel's place. Result: its length; 0 if it is not
+ * emulated.
+ */
 static unsigned __attribute__((noinline)) emulate(struct cpu *c, struct regs *r)
 {
 	uint8_t code[4];
@@ -93,7 +102,10 @@ static void protection_exit(struct cpu *c, struct regs *r)
 	}
 }
 
-/* In ring 0: an interrupt while idle, a copy from or to the kernel that faults, or the VMM's own error. */
+/*
+ * In ring 0: an interrupt while idle, a copy from or to the kernel that faults, or the VMM's
+ * own error.
+ */
 static void own_exit(struct cpu *c, struct regs *r)
 {
 	if (r->vector >= VEC_EXCEPTIONS)
@@ -163,14 +175,18 @@ static bool has_double_fault(const struct cpu *c) { return c->df_tss.link == SEL
 
 void double_fault_handle(void)
 {
-	/* This is another stack, so cpu_here() does not work: the back link tells which CPU it is. */
+	/*
+	 * This is another stack, so cpu_here() does not work: the back link tells which CPU it
+	 * is.
+	 */
 	struct regs r = { .vector = VEC_DF };
 	for (unsigned i = 0; i < machine.nr_cpus; i++) {
 		const struct tss *t = &cpu_of(i)->tss;
 		if (has_double_fault(cpu_of(i)))
 			r = (struct regs){
-				.edi = t->edi, .esi = t->esi, .ebp = t->ebp, .ebx = t->ebx, .edx = t->edx,
-				.ecx = t->ecx, .eax = t->eax, .vector = VEC_DF, .eip = t->eip, .cs = t->cs,
+				.edi = t->edi, .esi = t->esi, .ebp = t->ebp, .ebx = t->ebx,
+				.edx = t->edx, .ecx = t->ecx, .eax = t->eax,
+				.vector = VEC_DF, .eip = t->eip, .cs = t->cs,
 				.eflags = t->eflags, .esp = t->esp, .ss = t->ss,
 			};
 	}

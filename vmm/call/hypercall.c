@@ -9,7 +9,10 @@
 
 /* --- memory --- */
 
-/* Drop TLB entries of this CPU: of one page, all but the global ones (VMM_FLUSH_ALL), or none (0). */
+/*
+ * Drop TLB entries of this CPU: of one page, all but the global ones (VMM_FLUSH_ALL), or none
+ * (0).
+ */
 static void flush(uint32_t address)
 {
 	uint32_t cr3;

@@ -4,7 +4,7 @@
 #include "vmm/cpu/cpu.h"
 
 static const struct port_range { uint16_t first, last; bool out; } granted[] = {
-	{ 0x60, 0x60, false }, { 0x64, 0x64, false },   /* keyboard: its outputs would gate A20, and reset */
+	{ 0x60, 0x60, false }, { 0x64, 0x64, false },   /* keyboard: outputs gate A20, and reset */
 	{ 0x1F0, 0x1F7, true }, { 0x3F6, 0x3F6, true }, /* first ATA channel */
 	{ 0x3C0, 0x3DF, true },                         /* VGA */
 	{ 0x3F8, 0x3FF, true },                         /* COM1 */
@@ -28,8 +28,10 @@ static int port_block(struct cpu *c, uint16_t port, uint32_t buffer, uint32_t wo
 		some = MIN(words, (uint32_t)ARRAY_SIZE(data));
 		for (uint32_t i = 0; in && i < some; i++)
 			__asm__ volatile("inw %1, %0" : "=a"(data[i]) : "d"(port));
-		if (in ? copy_to_kernel(buffer, data, some * 2) : copy_from_kernel(data, buffer, some * 2))
-			return -EFAULT;
+		int error = in ? copy_to_kernel(buffer, data, some * 2) :
+				 copy_from_kernel(data, buffer, some * 2);
+		if (error)
+			return error;
 		for (uint32_t i = 0; !in && i < some; i++)
 			__asm__ volatile("outw %0, %1" : : "a"(data[i]), "d"(port));
 	}

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The local APIC of the CPU that runs, mapped at the end of the VMM's addresses (SDM vol. 3, 11). */
+/*
+ * The local APIC of the CPU that runs, mapped at the end of the VMM's addresses (SDM vol. 3,
+ * 11).
+ */
 #include "vmm/cpu/cpu.h"
 
 enum { LAPIC_EOI = 0xB0, LAPIC_ICR = 0x300, LAPIC_ICR_HIGH = 0x310, LAPIC_INITIAL = 0x380 };

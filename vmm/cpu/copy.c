@@ -10,12 +10,16 @@ uint32_t copy_words(void *to, const void *from, uint32_t words); /* result: word
 
 int copy_from_kernel(void *to, uint32_t from, uint32_t bytes)
 {
-	return kernel_range(from, bytes) && !copy_words(to, (const void *)from, bytes / 4) ? 0 : -EFAULT;
+	if (!kernel_range(from, bytes) || copy_words(to, (const void *)from, bytes / 4))
+		return -EFAULT;
+	return 0;
 }
 
 int copy_to_kernel(uint32_t to, const void *from, uint32_t bytes)
 {
-	return kernel_range(to, bytes) && !copy_words((void *)to, from, bytes / 4) ? 0 : -EFAULT;
+	if (!kernel_range(to, bytes) || copy_words((void *)to, from, bytes / 4))
+		return -EFAULT;
+	return 0;
 }
 
 bool copy_fault(struct regs *r)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * copy_words(to, from, words) -> words left undone. Arguments in EAX, EDX, ECX (-mregparm=3). A page
- * fault between the two labels goes on at the second one (copy.c), with the rest still in ECX.
+ * copy_words(to, from, words) -> words left undone. Arguments in EAX, EDX, ECX (-mregparm=3). A
+ * page fault between the two labels goes on at the second one (copy.c), with the rest still in
+ * ECX.
  */
 	.text
 	.globl copy_words, copy_words_start, copy_words_end

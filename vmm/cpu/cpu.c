@@ -7,7 +7,7 @@
 #include "vmm/cpu/cpu.h"
 
 #define CPUID_SEP (1u << 11)
-#define MSR_SYSENTER_CS 0x174 /* 0: SYSENTER faults; it would land in ring 0 (SDM vol. 2, SYSENTER) */
+#define MSR_SYSENTER_CS 0x174 /* SYSENTER lands in ring 0, or faults if this is 0 (SDM vol. 2) */
 #define DR7_OFF 0x400         /* no breakpoint; bit 10 always reads 1 (SDM vol. 3, 17.2.4) */
 #define TSS_BUSY ((uint64_t)2 << 40)
 
@@ -19,19 +19,23 @@ static char df_stacks[VMM_MAX_CPUS][DF_STACK_BYTES];
 static bool has_sysenter;
 
 /* A machine address of the VMM's own memory, which is mapped linearly. */
-static uint32_t machine_address(const void *own) { return machine.block + (uint32_t)own - VMM_BASE; }
+static uint32_t machine_address(const void *own)
+{
+	return machine.block + (uint32_t)own - VMM_BASE;
+}
 
 /*
  * Fill the GDT and the TSS of one CPU, which are all zero.
  *
- * Exercise 2.1 (labs/02-deprivilege/handout.md, 3): given c, and DESCRIPTOR(), which takes a limit in
- * pages. Result, in the GDT: at their selectors' indices the kernel's code and data with DPL 1, the
- * programs' with DPL 3, c->tss and c->df_tss as available TSSes (tss_descriptor), and the VMM's own
- * code and data with DPL 0 and all 4 GiB. The first four begin at 0 and end with the last byte below
- * VMM_BASE. All accessed bits are 1. Result, in the TSS: entries to ring 0 begin at the end of this
- * CPU's CPU_BYTES, on the VMM's data segment; entries to ring 1 use the kernel's. The base of the I/O
- * bitmap lies beyond the segment's limit: there is none. The GDT must not hold anything else; esp1
- * belongs to exercise 2.3. (SDM vol. 3, 3.4.5, 8.2.1, 8.2.2)
+ * Exercise 2.1 (labs/02-deprivilege/handout.md, 3): given c, and DESCRIPTOR(), which takes a
+ * limit in pages. Result, in the GDT: at their selectors' indices the kernel's code and data
+ * with DPL 1, the programs' with DPL 3, c->tss and c->df_tss as available TSSes
+ * (tss_descriptor), and the VMM's own code and data with DPL 0 and all 4 GiB. The first four
+ * begin at 0 and end with the last byte below VMM_BASE. All accessed bits are 1. Result, in the
+ * TSS: entries to ring 0 begin at the end of this CPU's CPU_BYTES, on the VMM's data segment;
+ * entries to ring 1 use the kernel's. The base of the I/O bitmap lies beyond the segment's
+ * limit: there is none. The GDT must not hold anything else; esp1 belongs to exercise 2.3. (SDM
+ * vol. 3, 3.4.5, 8.2.1, 8.2.2)
  */
 static void fill_tables(struct cpu *c)
 {
@@ -47,11 +51,14 @@ static void fill_tables(struct cpu *c)
 	c->gdt[SEL_VMM_DATA / 8] = DESCRIPTOR(0, 0xFFFFF, SEG_DATA, 0);
 	c->tss = (struct tss){ .ss0 = SEL_VMM_DATA, .esp0 = (uint32_t)c + CPU_BYTES,
 			       .ss1 = SEL_KDATA | 1,
-			       .iomap = sizeof(struct tss) }; /* no port for anybody: docs/vmm.md says why */
+			       .iomap = sizeof(struct tss) };
 	/* LAB 2 TODO 1 END */
 }
 
-/* A double fault is a task switch: to its own stack, and to the VMM's directory (SDM vol. 3, 8.2.1). */
+/*
+ * A double fault is a task switch: to its own stack, and to the VMM's directory (SDM vol. 3,
+ * 8.2.1).
+ */
 static void fill_df_tss(struct cpu *c)
 {
 	c->df_tss = (struct tss){
@@ -94,19 +101,21 @@ static uint32_t read_sysenter_cs(void)
 /*
  * Go from the kernel's tables, which are noted in c->native, to this CPU's own.
  *
- * Exercise 2.3 (labs/02-deprivilege/handout.md, 4): given c, filled by exercise 2.1, and kernel_stack;
- * interrupts are off, CPL is 0. Result: GDTR, IDTR and TR hold c->gdt, vmm_idt and c->tss; LDTR is
- * null; DR7 is DR7_OFF; SYSENTER_CS is 0 (write_sysenter_cs); entries from ring 3 to ring 1 begin at
- * kernel_stack; this CPU's TLB is empty, global entries included (flush_local), because page tables
- * have become read-only in memory. All this also holds when it is done a second time: the earlier
- * LTR left the TSS marked busy. The segment registers must not change. (SDM vol. 3, 2.4, 8.2.4)
+ * Exercise 2.3 (labs/02-deprivilege/handout.md, 4): given c, filled by exercise 2.1, and
+ * kernel_stack; interrupts are off, CPL is 0. Result: GDTR, IDTR and TR hold c->gdt, vmm_idt
+ * and c->tss; LDTR is null; DR7 is DR7_OFF; SYSENTER_CS is 0 (write_sysenter_cs); entries from
+ * ring 3 to ring 1 begin at kernel_stack; this CPU's TLB is empty, global entries included
+ * (flush_local), because page tables have become read-only in memory. All this also holds when
+ * it is done a second time: the earlier LTR left the TSS marked busy. The segment registers
+ * must not change. (SDM vol. 3, 2.4, 8.2.4)
  */
 void cpu_install(struct cpu *c, uint32_t kernel_stack)
 {
 	struct descriptor_pointer gdtr = { sizeof(c->gdt) - 1, (uint32_t)c->gdt };
 	struct descriptor_pointer idtr = { sizeof(vmm_idt) - 1, (uint32_t)vmm_idt };
 	__asm__ volatile("sgdt %0; sidt %1; str %2; movl %%dr7, %3"
-			 : "=m"(c->native.gdtr), "=m"(c->native.idtr), "=r"(c->native.tr), "=r"(c->native.dr7));
+			 : "=m"(c->native.gdtr), "=m"(c->native.idtr), "=r"(c->native.tr),
+			   "=r"(c->native.dr7));
 	c->native.sysenter_cs = read_sysenter_cs();
 	/* LAB 2 TODO 3 BEGIN */
 	c->tss.esp1 = kernel_stack;
@@ -123,13 +132,13 @@ void cpu_install(struct cpu *c, uint32_t kernel_stack)
 }
 
 /*
- * Undo cpu_install(). The CPU still runs the VMM afterwards, in ring 0 on the VMM's segments, which it
- * holds in its hidden registers.
+ * Undo cpu_install(). The CPU still runs the VMM afterwards, in ring 0 on the VMM's segments,
+ * which it holds in its hidden registers.
  *
- * Exercise 3.10 (labs/03-switch/handout.md, 5.2): given c->native. Result: GDTR, IDTR, TR, DR7 and
- * SYSENTER_CS are the noted ones, LDTR is null, and no TLB entry of virtual mode stays, not even a
- * global one. LTR takes an available TSS and makes it busy (SDM vol. 3, 8.2.2); the kernel's TSS is
- * still marked busy in the kernel's GDT.
+ * Exercise 3.10 (labs/03-switch/handout.md, 5.2): given c->native. Result: GDTR, IDTR, TR, DR7
+ * and SYSENTER_CS are the noted ones, LDTR is null, and no TLB entry of virtual mode stays, not
+ * even a global one. LTR takes an available TSS and makes it busy (SDM vol. 3, 8.2.2); the
+ * kernel's TSS is still marked busy in the kernel's GDT.
  */
 void cpu_restore(struct cpu *c)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The processor: its tables, the lock, its TLB, its local APIC, copies from and to the kernel's memory. */
+/*
+ * The processor: its tables, the lock, its TLB, its local APIC, copies from and to the kernel's
+ * memory.
+ */
 #ifndef VMM_CPU_H
 #define VMM_CPU_H
 
@@ -11,7 +14,7 @@ extern union cpu_stack vmm_cpus[VMM_MAX_CPUS];
 static inline struct cpu *cpu_of(unsigned index) { return &vmm_cpus[index].cpu; }
 
 extern uint64_t vmm_idt[256];     /* one for all CPUs */
-extern pte_t vmm_directory[1024]; /* the VMM's part only: loaded when no domain's directory can be */
+extern pte_t vmm_directory[1024]; /* the VMM's part only, for when no domain's can be loaded */
 extern volatile uint32_t vmm_lock_word;
 
 /* cpu.c: descriptor tables */
@@ -19,8 +22,9 @@ extern volatile uint32_t vmm_lock_word;
 /* cpus_warm_up - fill GDT and TSS of each CPU, and the VMM's directory. Context: warm-up. */
 void cpus_warm_up(void);
 /*
- * cpu_install - load this CPU's own tables, and keep the kernel's for cpu_restore(). kernel_stack: ring
- * 1's stack for entries from ring 3. Context: ring 0 of the native kernel, interrupts off.
+ * cpu_install - load this CPU's own tables, and keep the kernel's for cpu_restore().
+ * kernel_stack: ring 1's stack for entries from ring 3. Context: ring 0 of the native kernel,
+ * interrupts off.
  */
 void cpu_install(struct cpu *c, uint32_t kernel_stack);
 /* cpu_restore - load the kernel's own tables again. Context: detach, on the way out of the VMM. */
@@ -48,8 +52,8 @@ void flush_local(void);
 /* flush_serve - if another CPU wants this one's TLB flushed, flush it and say so. */
 void flush_serve(struct cpu *c);
 /*
- * flush_everywhere - drop all TLB entries of all attached CPUs. Waits for the others: a CPU that waits
- * for vmm_lock meanwhile serves the request there. (lock)
+ * flush_everywhere - drop all TLB entries of all attached CPUs. Waits for the others: a CPU
+ * that waits for vmm_lock meanwhile serves the request there. (lock)
  */
 void flush_everywhere(struct cpu *c);
 
@@ -70,8 +74,9 @@ static inline bool kernel_range(uint32_t address, uint32_t bytes)
 	return address >= KERNEL_BASE && address < VMM_BASE && bytes <= VMM_BASE - address;
 }
 /*
- * copy_from_kernel, copy_to_kernel - copy whole words; bytes is a multiple of 4. Result: 0; -EFAULT if
- * the range is not in kernel space, or where nothing is mapped that way: words before it are copied.
+ * copy_from_kernel, copy_to_kernel - copy whole words; bytes is a multiple of 4. Result: 0;
+ * -EFAULT if the range is not in kernel space, or where nothing is mapped that way: words
+ * before it are copied.
  */
 int copy_from_kernel(void *to, uint32_t from, uint32_t bytes);
 int copy_to_kernel(uint32_t to, const void *from, uint32_t bytes);
@@ -88,8 +93,8 @@ void vmm_fault(struct regs *r, const char *what) __attribute__((noreturn));
 /* end_run - end the emulator with a status. noipa: debuggers find the argument in EAX. */
 void end_run(unsigned status) __attribute__((noreturn, noipa));
 /*
- * vmm_panic - the VMM itself failed, in `what`: report, and end the run with VMM_FAULT_STATUS. Takes
- * its argument on the stack, from C and from assembly.
+ * vmm_panic - the VMM itself failed, in `what`: report, and end the run with VMM_FAULT_STATUS.
+ * Takes its argument on the stack, from C and from assembly.
  */
 void vmm_panic(const char *what) __attribute__((noreturn, regparm(0)));
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One CPU at a time, and all TLBs. A CPU that wants the others' TLBs flushed holds the lock and waits
- * for them; so a CPU that waits for the lock must serve such a request meanwhile.
+ * One CPU at a time, and all TLBs. A CPU that wants the others' TLBs flushed holds the lock and
+ * waits for them; so a CPU that waits for the lock must serve such a request meanwhile.
  */
 #include "vmm/cpu/cpu.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a run ends when it must: the kernel broke a rule, or the VMM failed. Both ends print a report on
- * COM1 and leave a status for the emulator.
+ * How a run ends when it must: the kernel broke a rule, or the VMM failed. Both ends print a
+ * report on COM1 and leave a status for the emulator.
  */
 #include "vmm/cpu/cpu.h"
 
@@ -15,7 +15,7 @@ static void send_char(char ch)
 {
 	uint8_t status = 0;
 	for (unsigned i = 0; i < TRIES && !(status & CAN_SEND); i++)
-		__asm__ volatile("inb %1, %0" : "=a"(status) : "Nd"((uint16_t)(COM1 + LINE_STATUS)));
+		__asm__ volatile("inb %w1, %0" : "=a"(status) : "Nd"(COM1 + LINE_STATUS));
 	__asm__ volatile("outb %0, %1" : : "a"(ch), "Nd"((uint16_t)COM1));
 }
 
@@ -35,9 +35,10 @@ void vmm_printk(const char *fmt, ...)
 
 void end_run(unsigned status)
 {
-	__asm__ volatile("outl %0, %1" : : "a"(status), "Nd"((uint16_t)0xF4)); /* QEMU's isa-debug-exit */
+	/* QEMU's isa-debug-exit; then Bochs. */
+	__asm__ volatile("outl %0, %1" : : "a"(status), "Nd"((uint16_t)0xF4));
 	for (const char *s = "Shutdown"; *s; s++)
-		__asm__ volatile("outb %0, %1" : : "a"(*s), "d"((uint16_t)0x8900)); /* Bochs */
+		__asm__ volatile("outb %0, %1" : : "a"(*s), "d"((uint16_t)0x8900));
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }
@@ -55,8 +56,8 @@ static void print_registers(const struct regs *r)
 void stop_kernel(struct regs *r, const char *rule, uint32_t detail)
 {
 	struct cpu *c = cpu_here();
-	vmm_printk("\nvmm: the kernel broke a rule: %s (%#x)\ncpu %u, ring %u\n", rule, detail, c->index,
-		   r->cs & 3);
+	vmm_printk("\nvmm: the kernel broke a rule: %s (%#x)\n", rule, detail);
+	vmm_printk("cpu %u, ring %u\n", c->index, r->cs & 3);
 	print_registers(r);
 	uint32_t frame[2];
 	for (uint32_t ebp = r->ebp, i = 0; i < CALLERS_MAX; ebp = frame[0], i++) {
@@ -71,8 +72,8 @@ void vmm_fault(struct regs *r, const char *what)
 {
 	uint32_t cr2;
 	__asm__ volatile("movl %%cr2, %0" : "=r"(cr2));
-	vmm_printk("\nvmm: failed: %s, vector %u, error %#x, address %#x\n", what, r->vector, r->error,
-		   cr2);
+	vmm_printk("\nvmm: failed: %s, vector %u, error %#x, address %#x\n", what, r->vector,
+		   r->error, cr2);
 	print_registers(r);
 	end_run(VMM_FAULT_STATUS);
 }

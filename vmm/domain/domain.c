@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Domain 0, the kernel that the VMM slides beneath. Its vCPUs are the processors: vCPU i runs on CPU i.
- * All that an attach needs is made here, once, while the kernel boots and is trusted.
+ * Domain 0, the kernel that the VMM slides beneath. Its vCPUs are the processors: vCPU i runs
+ * on CPU i. All that an attach needs is made here, once, while the kernel boots and is trusted.
  */
 #include "vmm/domain/domain.h"
 #include "vmm/mem/frames.h"
@@ -24,46 +24,57 @@ static void map_warm_up(const struct vmm_boot *boot)
 	tables[VMM_LAPIC_PAGE] = machine.lapic | flags | PTE_PCD;
 	tables[VMM_IOAPIC_PAGE] = machine.ioapic | flags | PTE_PCD;
 	tables[VMM_SHARED_PAGE] = boot->shared | flags;
+	struct vmm_shared *shared = (struct vmm_shared *)(VMM_BASE + VMM_SHARED_PAGE * PAGE_SIZE);
 	for (unsigned i = 0; i < machine.nr_cpus; i++) {
 		struct cpu *c = cpu_of(i);
 		c->windows = tables + (WINDOWS >> PAGE_SHIFT) + i * 1024;
 		c->window_base = (char *)(VMM_BASE + WINDOWS) + i * 1024 * PAGE_SIZE;
 		c->current = &domain0.vcpus[i];
 		c->current->domain = &domain0;
-		c->current->shared = (struct vmm_shared *)(VMM_BASE + VMM_SHARED_PAGE * PAGE_SIZE) + i;
+		c->current->shared = &shared[i];
 	}
 }
 
-static uint32_t gate_offset(uint64_t g) { return (uint32_t)(g & 0xFFFF) | (uint32_t)(g >> 48) << 16; }
+static uint32_t gate_offset(uint64_t g)
+{
+	return (uint32_t)(g & 0xFFFF) | (uint32_t)(g >> 48) << 16;
+}
 
 /*
  * Fill vmm_idt, which is all zero, and note the kernel's handlers (SDM vol. 3, 6.11, 6.12.1).
  *
- * Exercise 2.2 (labs/02-deprivilege/handout.md, 3): given vmm_stubs, which has vmm_stubs_count pairs of
- * vector and address; handlers; and `direct`. Result: a vector with a stub enters the VMM there with
- * interrupts off, and no INT instruction reaches it. A vector in `direct` leads straight to the
- * kernel's handler in ring 1, and the real IF stays unchanged; programs may raise VEC_BP, VEC_OF and
- * SYSCALL_VECTOR by INT, the others not. A vector that has a stub and is direct is direct. VEC_DF and
- * HYPERCALL_VECTOR are set after the exercise.
+ * Exercise 2.2 (labs/02-deprivilege/handout.md, 3): given vmm_stubs, which has vmm_stubs_count
+ * pairs of vector and address; handlers; and `direct`. Result: a vector with a stub enters the
+ * VMM there with interrupts off, and no INT instruction reaches it. A vector in `direct` leads
+ * straight to the kernel's handler in ring 1, and the real IF stays unchanged; programs may
+ * raise VEC_BP, VEC_OF and SYSCALL_VECTOR by INT, the others not. A vector that has a stub and
+ * is direct is direct. VEC_DF and HYPERCALL_VECTOR are set after the exercise.
  */
 static void idt_warm_up(uint32_t handlers[256], const uint64_t *native_idt)
 {
-	/* No vector that is contributory to a double fault (SDM vol. 3, table 6-4): the kernel's stack may
-	   be bad. So not VEC_DE. */
-	static const uint8_t direct[] = { VEC_BP, VEC_OF, VEC_UD, VEC_NM, VEC_MF, VEC_XM, SYSCALL_VECTOR };
+	/* No vector that is contributory to a double fault (SDM vol. 3, table 6-4): the kernel's
+	   stack may be bad. So not VEC_DE. */
+	static const uint8_t direct[] = { VEC_BP, VEC_OF, VEC_UD, VEC_NM, VEC_MF, VEC_XM,
+					  SYSCALL_VECTOR };
 	for (unsigned v = 0; v < 256; v++)
 		handlers[v] = gate_offset(native_idt[v]);
 	/* LAB 2 TODO 2 BEGIN quiet */
-	/* Trap gates, because through an interrupt gate the real IF would stay 0 in ring 1 (6.12.1.2). */
+	/*
+	 * Trap gates, because through an interrupt gate the real IF would stay 0 in ring 1
+	 * (6.12.1.2).
+	 */
 	for (unsigned i = 0; i < vmm_stubs_count; i++)
-		vmm_idt[vmm_stubs[2 * i]] = gate(vmm_stubs[2 * i + 1], SEL_VMM_CODE, GATE_INTERRUPT, 0);
+		vmm_idt[vmm_stubs[2 * i]] =
+			gate(vmm_stubs[2 * i + 1], SEL_VMM_CODE, GATE_INTERRUPT, 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(direct); i++) {
-		unsigned v = direct[i], dpl = v == VEC_BP || v == VEC_OF || v == SYSCALL_VECTOR ? 3 : 0;
+		unsigned v = direct[i];
+		unsigned dpl = v == VEC_BP || v == VEC_OF || v == SYSCALL_VECTOR ? 3 : 0;
 		vmm_idt[v] = gate(handlers[v], SEL_KCODE | 1, GATE_TRAP, dpl);
 	}
 	/* LAB 2 TODO 2 END */
 	vmm_idt[VEC_DF] = gate(0, SEL_DF_TSS, GATE_TASK, 0);
-	vmm_idt[HYPERCALL_VECTOR] = gate((uint32_t)hypercall_entry, SEL_VMM_CODE, GATE_INTERRUPT, 1);
+	vmm_idt[HYPERCALL_VECTOR] =
+		gate((uint32_t)hypercall_entry, SEL_VMM_CODE, GATE_INTERRUPT, 1);
 }
 
 void domain_warm_up(const struct vmm_boot *boot)

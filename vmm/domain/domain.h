@@ -6,8 +6,8 @@
 #include "vmm/vmm.h"
 
 /*
- * domain_warm_up - build and account all that attach needs: windows, frame table, descriptor tables,
- * gates. Context: the native kernel's boot, ring 0, interrupts off, one CPU.
+ * domain_warm_up - build and account all that attach needs: windows, frame table, descriptor
+ * tables, gates. Context: the native kernel's boot, ring 0, interrupts off, one CPU.
  */
 void domain_warm_up(const struct vmm_boot *boot);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Into the VMM and out. An entry comes on this CPU's stack and saves the registers as struct regs
- * (vmm.h). On the way out one word tells whether anything is left to do (HAZARD_*, vmm.h).
+ * Into the VMM and out. An entry comes on this CPU's stack and saves the registers as struct
+ * regs (vmm.h). On the way out one word tells whether anything is left to do (HAZARD_*, vmm.h).
  *
- *   1 the CPU has changed to the VMM's stack; DS and ES are the interrupted code's and end below the VMM
+ *   1 the CPU has changed to the VMM's stack; DS and ES are still the interrupted code's
  *   2 save: the registers, and the VMM's segments
  *   3 handle: in C, which takes its first arguments in EAX, EDX, ECX (-mregparm=3)
  *   4 leave: the hazard word, only on the way to ring 1 or 3
@@ -58,13 +58,14 @@ vmm_call_entry:
 	/*
 	 * The descent to ring 1 (SDM vol. 3, 5.8.5, 6.12.1; vol. 2, IRET).
 	 *
-	 * Exercise 2.4 (labs/02-deprivilege/handout.md, 4): given EDX, the kernel's stack as vmm_call_entry
-	 * left it: EDI, ESI, EBX and EBP were pushed last; above them lies the return address, whose
-	 * arguments the caller removes. Result, in ring 1: the state after an ordinary RET with result 0.
-	 * EIP is the return address, ESP points above it, EBX, ESI, EDI and EBP are the saved ones. CS and SS
-	 * are the kernel's, RPL 1; DS, ES, FS and GS are SEL_KDATA, RPL 0, and loaded from the new table
-	 * (before or after IRET: mind what IRET does to segments of DPL 0). The real IF is 1; IOPL, NT, TF,
-	 * DF and AC are 0.
+	 * Exercise 2.4 (labs/02-deprivilege/handout.md, 4): given EDX, the kernel's stack as
+	 * vmm_call_entry left it: EDI, ESI, EBX and EBP were pushed last; above them lies the
+	 * return address, whose arguments the caller removes. Result, in ring 1: the state
+	 * after an ordinary RET with result 0. EIP is the return address, ESP points above it,
+	 * EBX, ESI, EDI and EBP are the saved ones. CS and SS are the kernel's, RPL 1; DS, ES,
+	 * FS and GS are SEL_KDATA, RPL 0, and loaded from the new table (before or after IRET:
+	 * mind what IRET does to segments of DPL 0). The real IF is 1; IOPL, NT, TF, DF and AC
+	 * are 0.
 	 */
 descend:
 	/* LAB 2 TODO 4 BEGIN */
@@ -88,7 +89,10 @@ descend:
 	iretl
 	/* LAB 2 TODO 4 END */
 
-	/* ring0_return(regs), in EAX: the kernel's ring 0, its stack and segments, interrupts off. */
+	/*
+	 * ring0_return(regs), in EAX: the kernel's ring 0, its stack and segments, interrupts
+	 * off.
+	 */
 	.globl ring0_return
 ring0_return:
 	movl %eax, %edi

@@ -14,11 +14,17 @@
 void irq_arrived(struct cpu *c, unsigned vector);
 /* Let an ISA line interrupt, or not. Result: 0, -EINVAL. (lock) */
 int irq_mask(unsigned line, bool masked);
-/* The device of a level-triggered line is served. Result: 0; -EINVAL if the line is no such one. (lock) */
+/*
+ * The device of a level-triggered line is served. Result: 0; -EINVAL if the line is no such
+ * one. (lock)
+ */
 int irq_end(unsigned line);
 /* Send an event by its vector to a CPU, or to VMM_OTHERS. Result: 0, -EINVAL. */
 int irq_send(struct cpu *c, unsigned cpu, unsigned vector);
-/* irq_reinject - detach: each pending event becomes an interrupt of the hardware again. Takes the lock. */
+/*
+ * irq_reinject - detach: each pending event becomes an interrupt of the hardware again. Takes
+ * the lock.
+ */
 void irq_reinject(struct cpu *c);
 /* The vector of an event. */
 unsigned vector_of(unsigned event);
@@ -26,9 +32,9 @@ unsigned vector_of(unsigned event);
 /* deliver.c */
 
 /*
- * bounce - let the kernel handle a vector as if the hardware had delivered it: a frame on the kernel's
- * ring-1 stack, and the kernel's handler next. Stops a kernel that has no stack or no handler for it.
- * Context: the way out of the VMM (hazard_handle).
+ * bounce - let the kernel handle a vector as if the hardware had delivered it: a frame on the
+ * kernel's ring-1 stack, and the kernel's handler next. Stops a kernel that has no stack or no
+ * handler for it. Context: the way out of the VMM (hazard_handle).
  */
 void bounce(struct cpu *c, struct regs *r, unsigned vector);
 /* event_deliver - bounce one pending event, if the kernel may take one. Context: as bounce(). */

@@ -38,7 +38,10 @@ static void ioapic_set(unsigned line, bool masked)
 	IOAPIC[4] = machine.line[line].entry | (masked ? IOAPIC_MASKED : 0);
 }
 
-static bool level(unsigned event) { return event < NR_IRQ && machine.line[event].entry & IOAPIC_LEVEL; }
+static bool level(unsigned event)
+{
+	return event < NR_IRQ && machine.line[event].entry & IOAPIC_LEVEL;
+}
 
 void irq_arrived(struct cpu *c, unsigned vector)
 {
@@ -89,12 +92,11 @@ int irq_end(unsigned line)
 /*
  * Detach: pending events become interrupts again.
  *
- * Exercise 3.9 (labs/03-switch/handout.md, 5.1): given the events in the shared page (EVENT_BITS of
- * `pending`).
- * Result: each has become an interrupt of this CPU, once, and none is pending. An edge was acknowledged
- * when it came, so the hardware has forgotten it: this CPU's own local APIC gets its vector
- * (apic_send). A level-triggered line was masked when it came, and its device still asks: the line is
- * let through again (ioapic_set, with the lock).
+ * Exercise 3.9 (labs/03-switch/handout.md, 5.1): given the events in the shared page
+ * (EVENT_BITS of `pending`). Result: each has become an interrupt of this CPU, once, and none
+ * is pending. An edge was acknowledged when it came, so the hardware has forgotten it: this
+ * CPU's own local APIC gets its vector (apic_send). A level-triggered line was masked when it
+ * came, and its device still asks: the line is let through again (ioapic_set, with the lock).
  */
 void irq_reinject(struct cpu *c)
 {

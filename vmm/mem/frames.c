@@ -7,15 +7,16 @@ struct frame_entry *frames;
 pte_t *home_of(struct cpu *c, const struct frame_entry *f)
 {
 	uint32_t pfn = f->home >> PAGE_SHIFT;
-	return (pte_t *)map(c, domain_of(c)->direct_map_tables[pfn / 1024], WINDOW_HOME) + pfn % 1024;
+	mfn_t table = domain_of(c)->direct_map_tables[pfn / 1024];
+	return (pte_t *)map(c, table, WINDOW_HOME) + pfn % 1024;
 }
 
 /*
  * Make a frame's home read-only, or writable again.
  *
- * Exercise 1.6 (labs/01-paging/handout.md, 5.1): given a frame's entry. Result: the writable bit of its
- * home (home_of) is 0 if protect, else 1. Homes that were not writable when warm-up took stock (HOME_W
- * is 0: the kernel's text) must not change, nor any other bit.
+ * Exercise 1.6 (labs/01-paging/handout.md, 5.1): given a frame's entry. Result: the writable
+ * bit of its home (home_of) is 0 if protect, else 1. Homes that were not writable when warm-up
+ * took stock (HOME_W is 0: the kernel's text) must not change, nor any other bit.
  */
 void home_protect(struct cpu *c, const struct frame_entry *f, bool protect)
 {
@@ -63,11 +64,13 @@ void frames_forget(struct domain *d)
 }
 
 /*
- * Protect the homes of all tables, or give them back; unmap the interrupt controllers, or map them.
+ * Protect the homes of all tables, or give them back; unmap the interrupt controllers, or map
+ * them.
  *
- * Exercise 1.12 (labs/01-paging/handout.md, 6.4): given the list that begins at d->listed (next_listed)
- * and ends with END_OF_LIST. Result: the home of each frame in it that is still a table or directory
- * is protected, or no longer. A frame that is WRITABLE again must not change.
+ * Exercise 1.12 (labs/01-paging/handout.md, 6.4): given the list that begins at d->listed
+ * (next_listed) and ends with END_OF_LIST. Result: the home of each frame in it that is still a
+ * table or directory is protected, or no longer. A frame that is WRITABLE again must not
+ * change.
  */
 void frames_protect(struct cpu *c, bool protect)
 {
@@ -90,11 +93,12 @@ bool frame_is_protected(struct cpu *c, uint32_t address)
 	const struct domain *d = domain_of(c);
 	if (!kernel_range(address, 1))
 		return false;
-	const pte_t *table = map(c, d->direct_map_tables[(address >> 22) - KERNEL_SLOT], WINDOW_HOME);
-	pte_t pte = table[address >> PAGE_SHIFT & 1023];
+	mfn_t table = d->direct_map_tables[(address >> 22) - KERNEL_SLOT];
+	pte_t pte = ((pte_t *)map(c, table, WINDOW_HOME))[address >> PAGE_SHIFT & 1023];
 	if (!(pte & PTE_P) || !owned(d, pte >> PAGE_SHIFT))
 		return false;
-	const struct frame_entry *f = &frames[pte >> PAGE_SHIFT]; /* frame_current() writes: it needs the lock */
+	/* Not frame_current(), which writes and needs the lock. */
+	const struct frame_entry *f = &frames[pte >> PAGE_SHIFT];
 	bool current = f->generation == d->generation || f->generation == FOR_EVER;
 	return current && frame_type(f) != WRITABLE;
 }

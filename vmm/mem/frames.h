@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The frame table: an owner, a type and a count for every machine frame. Together they keep the one
- * rule that isolation rests on: a frame that the hardware reads as a page table or a page directory is
- * mapped writable nowhere.
+ * The frame table: an owner, a type and a count for every machine frame. Together they keep the
+ * one rule that isolation rests on: a frame that the hardware reads as a page table or a page
+ * directory is mapped writable nowhere.
  *
  *   WRITABLE   any memory of a kernel's; the count is that of its writable mappings
- *   TABLE      a page table with checked entries; the count is that of directory entries that refer to it
+ *   TABLE      a page table with checked entries; the count is that of directory entries that
+ *              refer to it
  *   DIRECTORY  a page directory with checked entries; the count is that of CPUs that have it loaded
  *   SHARED     a table of the kernel's upper part, which is in every directory, or the kernel's own
  *              directory: fixed since warm-up
  *
- * Every frame of a domain has one home: its page in the kernel's direct map. The home of a frame that
- * becomes a table is made read-only, and there must be no other writable mapping; the frame gets its
- * home back when it is released. A domain may map only frames that it owns.
+ * Every frame of a domain has one home: its page in the kernel's direct map. The home of a
+ * frame that becomes a table is made read-only, and there must be no other writable mapping;
+ * the frame gets its home back when it is released. A domain may map only frames that it owns.
  *
- * A type is valid only during the attachment in which it was given. An entry from an earlier attachment
- * (an older generation) is read as WRITABLE; its count is then the number of writable mappings in the
- * shared tables. So attach and detach do not touch frames that are not in use.
+ * A type is valid only during the attachment in which it was given. An entry from an earlier
+ * attachment (an older generation) is read as WRITABLE; its count is then the number of
+ * writable mappings in the shared tables. So attach and detach do not touch frames that are not
+ * in use.
  */
 #ifndef VMM_FRAMES_H
 #define VMM_FRAMES_H
@@ -26,11 +28,11 @@
 enum frame_type { WRITABLE, TABLE, DIRECTORY, SHARED };
 
 struct frame_entry {
-	uint32_t home;       /* pfn << PAGE_SHIFT | writable mappings in the shared tables << BASE_SHIFT | HOME_W */
+	uint32_t home; /* pfn << PAGE_SHIFT | writable shared mappings << BASE_SHIFT | HOME_W */
 	uint32_t generation;
-	uint32_t use;        /* type << TYPE_SHIFT | count */
-	uint32_t owner : 8;  /* domain's id, or NO_OWNER */
-	uint32_t next : 24;  /* in the list of frames with a type: mfn + 1, or END_OF_LIST; 0: not in the list */
+	uint32_t use; /* type << TYPE_SHIFT | count */
+	uint32_t owner : 8; /* domain's id, or NO_OWNER */
+	uint32_t next : 24; /* frame with a type: mfn + 1, or END_OF_LIST; 0: not in the list */
 };
 _Static_assert(sizeof(struct frame_entry) == VMM_FRAME_BYTES, "the kernel reserves this much");
 
@@ -43,7 +45,8 @@ _Static_assert(sizeof(struct frame_entry) == VMM_FRAME_BYTES, "the kernel reserv
 #define FOR_EVER 0xFFFFFFFFu /* a generation: of frames whose type never changes */
 #define END_OF_LIST 0xFFFFFFu
 #define USER_ENTRIES KERNEL_SLOT /* of a directory */
-#define PTE_ALLOWED (PAGE_MASK | PTE_P | PTE_W | PTE_U | PTE_PWT | PTE_PCD | PTE_A | PTE_D | PTE_G | PTE_AVL)
+#define PTE_ALLOWED \
+	(PAGE_MASK | PTE_P | PTE_W | PTE_U | PTE_PWT | PTE_PCD | PTE_A | PTE_D | PTE_G | PTE_AVL)
 
 extern struct frame_entry *frames; /* machine.nr_mfns of them */
 
@@ -64,7 +67,10 @@ static inline void *map(struct cpu *c, mfn_t mfn, enum window kind)
 
 static inline struct domain *domain_of(const struct cpu *c) { return c->current->domain; }
 
-static inline enum frame_type frame_type(const struct frame_entry *f) { return f->use >> TYPE_SHIFT; }
+static inline enum frame_type frame_type(const struct frame_entry *f)
+{
+	return f->use >> TYPE_SHIFT;
+}
 
 /* Whether a domain owns a frame. Any number may be asked for. */
 static inline bool owned(const struct domain *d, mfn_t mfn)
@@ -100,8 +106,8 @@ static inline mfn_t next_listed(mfn_t mfn)
 /* A frame stops being a table: no vCPU of the domain may go on taking it for one. (lock) */
 void forget_last_tables(struct domain *d);
 /*
- * frames_protect - make the homes of all tables read-only and unmap the interrupt controllers (attach),
- * or the opposite (detach). Context: all other CPUs wait in the rendezvous.
+ * frames_protect - make the homes of all tables read-only and unmap the interrupt controllers
+ * (attach), or the opposite (detach). Context: all other CPUs wait in the rendezvous.
  */
 void frames_protect(struct cpu *c, bool protect);
 /* frames_forget - drop all types of the domain: the kernel is native, or attach begins anew. */
@@ -111,7 +117,10 @@ bool frame_is_protected(struct cpu *c, uint32_t address);
 
 /* warm_up.c */
 
-/* frames_warm_up - take stock of the kernel's tables, and fix them. Context: warm-up; one CPU runs. */
+/*
+ * frames_warm_up - take stock of the kernel's tables, and fix them. Context: warm-up; one CPU
+ * runs.
+ */
 void frames_warm_up(struct cpu *c, struct domain *d);
 
 /* tables.c: frames become tables and directories, and ordinary frames again */
@@ -120,21 +129,36 @@ void frames_warm_up(struct cpu *c, struct domain *d);
 unsigned next_entry(const pte_t *entries, unsigned i, unsigned n);
 /* Take back the references of n entries of a table or directory. (lock) */
 void put_entries(const pte_t *entries, unsigned n, enum frame_type type);
-/* Check and count a directory entry; its table is promoted if need be. Result: 0, -EPERM, -EINVAL, -EBUSY. (lock) */
+/*
+ * Check and count a directory entry; its table is promoted if need be. Result: 0, -EPERM,
+ * -EINVAL, -EBUSY. (lock)
+ */
 int pde_get(struct cpu *c, pte_t pde);
 void pde_put(pte_t pde);
-/* Make a frame a TABLE or DIRECTORY. Result: 0, or an error of its entries; then nothing has changed. (lock) */
+/*
+ * Make a frame a TABLE or DIRECTORY. Result: 0, or an error of its entries; then nothing has
+ * changed. (lock)
+ */
 int promote(struct cpu *c, mfn_t mfn, enum frame_type type);
 /* Make a table or directory that nothing refers to an ordinary frame. (lock) */
 void demote(struct cpu *c, mfn_t mfn);
 /* After an error: demote the tables among n directory entries that nothing refers to. (lock) */
 void demote_unused(struct cpu *c, const pte_t *entries, unsigned n);
 
-/* update.c: what kernels ask for. Results: 0, -EPERM, -EINVAL, -EBUSY; an error has changed nothing. */
+/*
+ * update.c: what kernels ask for. Results: 0, -EPERM, -EINVAL, -EBUSY; an error has changed
+ * nothing.
+ */
 
-/* frames_account - check and count the directories that the CPUs have loaded (VMM_ACCOUNT). Result: frames with a type. */
+/*
+ * frames_account - check and count the directories that the CPUs have loaded (VMM_ACCOUNT).
+ * Result: frames with a type.
+ */
 int frames_account(struct cpu *c, const struct vmm_loaded *loaded);
-/* frames_update - store n entries from a machine address on (HC_UPDATE). The caller flushes. (lock) */
+/*
+ * frames_update - store n entries from a machine address on (HC_UPDATE). The caller flushes.
+ * (lock)
+ */
 int frames_update(struct cpu *c, uint32_t at, const pte_t *values, unsigned n);
 /* frames_load - load a directory on this CPU (HC_LOAD). (lock) */
 int frames_load(struct cpu *c, mfn_t directory);
@@ -143,7 +167,10 @@ int frames_release(struct cpu *c, mfn_t mfn);
 
 /* recount.c */
 
-/* frames_recount - count everything again (invariant V7). Result: number of differences, which are printed. (lock) */
+/*
+ * frames_recount - count everything again (invariant V7). Result: number of differences, which
+ * are printed. (lock)
+ */
 uint32_t frames_recount(struct cpu *c);
 
 #endif

@@ -26,7 +26,8 @@ static int update_table(struct cpu *c, pte_t *entries, const pte_t *values, unsi
 }
 
 /* Store entries of a directory: all are checked before the first is stored. */
-static int __attribute__((noinline)) update_directory(struct cpu *c, pte_t *entries, const pte_t *values, unsigned n)
+static int __attribute__((noinline))
+update_directory(struct cpu *c, pte_t *entries, const pte_t *values, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		int error = pde_get(c, values[i]);
@@ -44,7 +45,9 @@ static int __attribute__((noinline)) update_directory(struct cpu *c, pte_t *entr
 	return 0;
 }
 
-static int __attribute__((noinline)) update_any(struct cpu *c, uint32_t at, const pte_t *values, unsigned n)
+/* Any number of entries, of a table or a directory. */
+static int __attribute__((noinline))
+update_any(struct cpu *c, uint32_t at, const pte_t *values, unsigned n)
 {
 	const struct domain *d = domain_of(c);
 	mfn_t mfn = at >> PAGE_SHIFT;
@@ -56,8 +59,10 @@ static int __attribute__((noinline)) update_any(struct cpu *c, uint32_t at, cons
 		return -EPERM;
 	if (first + n > (type == TABLE ? 1024 : USER_ENTRIES))
 		return -EINVAL;
-	if (type == DIRECTORY)
-		return update_directory(c, (pte_t *)map(c, mfn, WINDOW_DIRECTORY) + first, values, n);
+	if (type == DIRECTORY) {
+		pte_t *entries = map(c, mfn, WINDOW_DIRECTORY);
+		return update_directory(c, entries + first, values, n);
+	}
 	c->current->last_table = mfn;
 	return update_table(c, (pte_t *)map(c, mfn, WINDOW_TABLE) + first, values, n);
 }
@@ -73,7 +78,8 @@ int frames_update(struct cpu *c, uint32_t at, const pte_t *values, unsigned n)
 	VMM_ASSERT_LOCKED();
 	if (n != 1 || at & 3 || at >> PAGE_SHIFT != v->last_table)
 		return update_any(c, at, values, n);
-	pte_t *entry = (pte_t *)((char *)map(c, at >> PAGE_SHIFT, WINDOW_TABLE) + (at & ~PAGE_MASK));
+	char *table = map(c, at >> PAGE_SHIFT, WINDOW_TABLE);
+	pte_t *entry = (pte_t *)(table + (at & ~PAGE_MASK));
 	int error = pte_get(v->domain, value);
 	if (!error) {
 		pte_put(*entry);

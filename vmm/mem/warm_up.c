@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Taking stock, once at boot: which frames the kernel owns, where each is at home, and how often its
- * own tables map each writable. Its own tables then stay read-only for ever, in both modes.
+ * Taking stock, once at boot: which frames the kernel owns, where each is at home, and how
+ * often its own tables map each writable. Its own tables then stay read-only for ever, in both
+ * modes.
  */
 #include "vmm/mem/frames.h"
 
@@ -12,18 +13,19 @@ static void note_controller(struct domain *d, mfn_t table, uint32_t index, pte_t
 	if (mfn != machine.lapic >> PAGE_SHIFT && mfn != machine.ioapic >> PAGE_SHIFT)
 		return;
 	if (d->nr_masked_mappings < ARRAY_SIZE(d->masked_mappings))
-		d->masked_mappings[d->nr_masked_mappings++] = (struct masked_mapping){ table, index, pte };
+		d->masked_mappings[d->nr_masked_mappings++] =
+			(struct masked_mapping){ table, index, pte };
 }
 
 /*
- * Note what one present entry of the kernel's upper part says of a frame. page: its number in kernel
- * space, counted from KERNEL_BASE.
+ * Note what one present entry of the kernel's upper part says of a frame. page: its number in
+ * kernel space, counted from KERNEL_BASE.
  *
- * Exercise 1.7 (labs/01-paging/handout.md, 5.2): given an entry. Result, for a frame of the machine's
- * memory (below machine.nr_mfns): if the page belongs to the direct map (below d->nr_pfns), it is the
- * frame's home: its number is the pfn, the owner is d, and HOME_W is set if the entry is writable. And
- * wherever the entry is writable, direct map or not, the count at BASE_SHIFT is one more. What home
- * holds already must stay.
+ * Exercise 1.7 (labs/01-paging/handout.md, 5.2): given an entry. Result, for a frame of the
+ * machine's memory (below machine.nr_mfns): if the page belongs to the direct map (below
+ * d->nr_pfns), it is the frame's home: its number is the pfn, the owner is d, and HOME_W is set
+ * if the entry is writable. And wherever the entry is writable, direct map or not, the count at
+ * BASE_SHIFT is one more. What home holds already must stay.
  */
 static void account_entry(const struct domain *d, uint32_t page, pte_t pte)
 {
@@ -45,7 +47,8 @@ static void account_shared(struct cpu *c, struct domain *d)
 {
 	const pte_t *directory = map(c, d->directory, WINDOW_DIRECTORY);
 	memcpy(d->kernel_pdes, directory + KERNEL_SLOT, sizeof(d->kernel_pdes));
-	frames[d->shared].home += 1u << BASE_SHIFT; /* the VMM writes there: it can never become a table */
+	/* The VMM writes to the shared page: it can never become a table. */
+	frames[d->shared].home += 1u << BASE_SHIFT;
 	for (unsigned slot = 0; slot < VMM_SLOT - KERNEL_SLOT; slot++) {
 		bool present = d->kernel_pdes[slot] & PTE_P;
 		mfn_t mfn = present ? d->kernel_pdes[slot] >> PAGE_SHIFT : d->directory;
@@ -61,15 +64,15 @@ static void account_shared(struct cpu *c, struct domain *d)
 }
 
 /*
- * Fix a table of the kernel's own: it stays read-only from now on, because the kernel has no more to
- * write there.
+ * Fix a table of the kernel's own: it stays read-only from now on, because the kernel has no
+ * more to write there.
  *
- * Exercise 1.8 (labs/01-paging/handout.md, 5.3), with the loop in frames_warm_up(): given a frame.
- * Result: its home is protected, its type SHARED with count 0, in every generation (FOR_EVER).
- * frames_warm_up() does this to each present table of the kernel's slots (KERNEL_SLOT to VMM_SLOT - 1;
- * kernel_pdes goes on with the VMM's own) and to the kernel's directory. After the loop the TLB must
- * hold no entry from before the tables became read-only (only one CPU runs at this point); the direct
- * map's entries are global.
+ * Exercise 1.8 (labs/01-paging/handout.md, 5.3), with the loop in frames_warm_up(): given a
+ * frame. Result: its home is protected, its type SHARED with count 0, in every generation
+ * (FOR_EVER). frames_warm_up() does this to each present table of the kernel's slots
+ * (KERNEL_SLOT to VMM_SLOT - 1; kernel_pdes goes on with the VMM's own) and to the kernel's
+ * directory. After the loop the TLB must hold no entry from before the tables became read-only
+ * (only one CPU runs at this point); the direct map's entries are global.
  */
 static void fix_shared(struct cpu *c, mfn_t mfn)
 {
