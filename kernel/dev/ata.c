@@ -51,6 +51,7 @@ static int wait_for(uint8_t wanted, uint64_t timeout)
 /* Start a command for n sectors. Result: 0; -EIO if the disk stays busy. The lock is held. */
 static int command(uint8_t code, uint32_t sector, uint32_t n)
 {
+	ASSERT_MUTEX(&lock);
 	if (wait_for(0, TIMEOUT_NS) && in(STATUS) & BUSY)
 		return -EIO;
 	out(DEVICE, LBA | (sector >> 24 & 0xF));

@@ -49,12 +49,14 @@ static void erase_one(void)
 
 static void store(char c)
 {
+	ASSERT_HELD(&lock);
 	if (write_at - read_at < INPUT_BYTES)
 		input[write_at++ % INPUT_BYTES] = c;
 }
 
 static void end_line(void)
 {
+	ASSERT_HELD(&lock);
 	line_at = write_at;
 	wake_all(&readers);
 }
@@ -131,6 +133,7 @@ void tty_input(char c)
  */
 static uint32_t take(char *to, uint32_t bytes)
 {
+	ASSERT_HELD(&lock);
 	uint32_t n = 0;
 	while (n < bytes && read_at != line_at) {
 		char c = input[read_at++ % INPUT_BYTES];

@@ -141,6 +141,7 @@ static struct block *insert(struct bcache *c, uint32_t number)
 
 int bcache_get(struct bcache *c, uint32_t number, struct block **out)
 {
+	ASSERT_MUTEX(&c->lock);
 	struct block *b = find(c, number);
 	if (!b) {
 		b = insert(c, number);
@@ -158,6 +159,7 @@ int bcache_get(struct bcache *c, uint32_t number, struct block **out)
 
 int bcache_new(struct bcache *c, uint32_t number, struct block **out)
 {
+	ASSERT_MUTEX(&c->lock);
 	*out = find(c, number);
 	if (!*out)
 		*out = insert(c, number);
@@ -168,6 +170,7 @@ void bcache_put(struct block *b) { b->uses--; }
 
 int bcache_change(struct bcache *c, struct block *b, bool meta)
 {
+	ASSERT_MUTEX(&c->lock);
 	if (c->block_bytes == PAGE_SIZE && unlikely(frame_refs(virt_to_pfn(b->data)) > 1)) {
 		char *own = data_alloc(c);
 		if (!own)
@@ -184,6 +187,7 @@ int bcache_change(struct bcache *c, struct block *b, bool meta)
 
 void bcache_forget(struct bcache *c, uint32_t number)
 {
+	ASSERT_MUTEX(&c->lock);
 	struct block *b = *bucket(c, number);
 	while (b && b->number != number)
 		b = b->hash_next;
@@ -212,6 +216,7 @@ static int sync_pass(struct bcache *c, bool meta)
 
 int bcache_sync(struct bcache *c)
 {
+	ASSERT_MUTEX(&c->lock);
 	int data = sync_pass(c, false), meta = data ? 0 : sync_pass(c, true);
 	int flush = c->dev->flush ? c->dev->flush(c->dev) : 0;
 	return data ? data : meta ? meta : flush;

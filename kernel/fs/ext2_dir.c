@@ -202,38 +202,46 @@ int ext2_dir_init(struct ext2_inode *dir, uint32_t parent)
 	return error ? error : touch(dir);
 }
 
+/*
+ * Emit a block's entries from *cookie on. first: the block's offset in the directory.
+ * Result: 1; 0 if the reader has enough; -EUCLEAN.
+ */
+static int emit_block(const struct ext2 *fs, const struct block *b, uint32_t first,
+		      uint32_t *cookie, struct dirent_sink *sink)
+{
+	/* d_type, by file_type. */
+	static const uint8_t types[8] = { 0, 8, 4, 2, 6, 1, 12, 10 };
+	struct ext2_dirent *e;
+	/* From the block's start: the entry at *cookie may have been joined with the one before. */
+	for (uint32_t at = 0; at < fs->block_bytes; at += e->rec_len) {
+		e = entry_at(b, at);
+		if (!entry_ok(fs, e, at))
+			return -EUCLEAN;
+		if (first + at < *cookie)
+			continue;
+		unsigned type = fs->has_types ? types[e->file_type & 7] : 0;
+		if (e->ino && !sink->emit(sink, e->name, e->name_len, e->ino, type))
+			return 0;
+		*cookie = first + at + e->rec_len;
+	}
+	*cookie = first + fs->block_bytes; /* also if no entry begins at *cookie any more */
+	return 1;
+}
+
 int ext2_readdir(struct vnode *vn, uint32_t *cookie, struct dirent_sink *sink)
 {
 	const struct ext2 *fs = fs_of(vn);
-	for (bool more = true; more && *cookie < vn->size;) {
-		struct ext2_dirent *e;
+	int more = 1;
+	while (more > 0 && *cookie < vn->size) {
 		struct block *b;
-		uint32_t first = *cookie / fs->block_bytes * fs->block_bytes;
-		int error = dir_block(inode_of(vn), first / fs->block_bytes, &b);
-		for (uint32_t at = 0; !error && more && at < fs->block_bytes; at += e->rec_len) {
-			e = entry_at(b, at);
-			if (!entry_ok(fs, e, at)) {
-				error = -EUCLEAN;
-				bcache_put(b);
-				break;
-			}
-			if (first + at < *cookie) /* the entry at *cookie may have been joined */
-				continue;
-			if (e->ino) {
-				static const uint8_t types[8] = { 0, 8, 4, 2, 6, 1, 12, 10 };
-				more = sink->emit(sink, e->name, e->name_len, e->ino,
-						  fs->has_types ? types[e->file_type & 7] : 0);
-			}
-			if (more)
-				*cookie = first + at + e->rec_len;
-		}
+		uint32_t index = *cookie / fs->block_bytes;
+		int error = dir_block(inode_of(vn), index, &b);
 		if (error)
 			return error;
+		more = emit_block(fs, b, index * fs->block_bytes, cookie, sink);
 		bcache_put(b);
-		if (more) /* sets *cookie also if it was inside the last entry */
-			*cookie = first + fs->block_bytes;
 	}
-	return 0;
+	return MIN(more, 0);
 }
 
 int ext2_dir_empty(struct ext2_inode *dir)

@@ -87,6 +87,7 @@ static bool inode_ok(const struct ext2 *fs, const struct ext2_disk_inode *d)
 
 int ext2_inode_get(struct ext2 *fs, uint32_t ino, struct vnode **out)
 {
+	ASSERT_MUTEX(&fs->cache.lock);
 	struct ext2_disk_inode *disk;
 	struct block *b;
 	if (ino == 0 || ino > fs->super->inodes_count ||

@@ -2,7 +2,7 @@
 /*
  * From a block's index in a file to its number on the disk. The inode has 12 direct
  * pointers, and one each to a tree of pointer blocks with one, two and three levels. A new
- * pointer block is filled before its parent refers to it.
+ * pointer block is cleared before its parent refers to it.
  */
 #include "fs/ext2.h"
 

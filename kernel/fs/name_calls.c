@@ -161,7 +161,7 @@ int sys_unlink(uint32_t path)
 	if (error)
 		return error;
 	if (!end.plain || end.slash || path_is_mount(&end)) {
-		struct vnode *vn; /* no file can be meant: say why */
+		struct vnode *vn; /* the path cannot name a file: find the right error */
 		error = path_last(&end, &vn);
 		if (!error)
 			vnode_put(vn);
@@ -242,36 +242,43 @@ int sys_rename(uint32_t from, uint32_t to) { return two_paths(from, to, do_renam
 
 /* --- current directory, status --- */
 
+/* Make a current directory of vn, which `path` names, seen from the old one. */
+static int cwd_create(struct vnode *vn, const char *path, struct cwd **out)
+{
+	const struct cwd *old = current()->cwd;
+	char *full = is_dir(vn) ? kmalloc(2 * PATH_MAX) : NULL;
+	if (!full)
+		return is_dir(vn) ? -ENOMEM : -ENOTDIR;
+	uint32_t length = path_normalize(full, old ? old->path : "/", path);
+	struct cwd *c = length < PATH_MAX ? kmalloc(sizeof(*c) + length + 1) : NULL;
+	if (c) {
+		*c = (struct cwd){ .refs = 1, .vn = vnode_get(vn) };
+		memcpy(c->path, full, length + 1);
+	}
+	kfree(full);
+	*out = c;
+	return c ? 0 : length < PATH_MAX ? -ENOMEM : -ENAMETOOLONG;
+}
+
 int sys_chdir(uint32_t path)
 {
-	struct task *t = current();
 	struct vnode *vn;
-	char *copy, *full = kmalloc(2 * PATH_MAX);
-	int error = full ? path_copy(path, &copy) : -ENOMEM;
-	if (error) {
-		kfree(full);
+	struct cwd *c;
+	char *copy;
+	int error = path_copy(path, &copy);
+	if (error)
 		return error;
-	}
 	error = vfs_lookup(copy, &vn);
 	if (!error) {
-		uint32_t length = path_normalize(full, t->cwd ? t->cwd->path : "/", copy);
-		struct cwd *c = length < PATH_MAX ? kmalloc(sizeof(*c) + length + 1) : NULL;
-		error = !is_dir(vn)	     ? -ENOTDIR
-			: length >= PATH_MAX ? -ENAMETOOLONG
-			: !c		     ? -ENOMEM : 0;
-		if (error) {
-			vnode_put(vn);
-			kfree(c);
-		} else {
-			*c = (struct cwd){ .refs = 1, .vn = vn };
-			memcpy(c->path, full, length + 1);
-			cwd_put(t->cwd);
-			t->cwd = c;
-		}
+		error = cwd_create(vn, copy, &c);
+		vnode_put(vn);
 	}
 	kfree(copy);
-	kfree(full);
-	return error;
+	if (error)
+		return error;
+	cwd_put(current()->cwd);
+	current()->cwd = c;
+	return 0;
 }
 
 int sys_getcwd(uint32_t buf, uint32_t bytes)

@@ -95,6 +95,7 @@ static inline void leave(struct pipe *p, bool writer, uint32_t moved)
 /* Set busy at this end, once `need` bytes are ready or the other end is closed. 0, -EINTR. */
 static inline int claim(struct pipe *p, bool writer, uint32_t need)
 {
+	ASSERT_MAY_SLEEP();
 	struct pipe_end *self = &p->ends[writer];
 	for (;;) {
 		if (ready(p, writer, need) &&

@@ -17,6 +17,7 @@ static struct mount {
 
 void vnode_put(struct vnode *vn)
 {
+	ASSERT_MAY_SLEEP();
 	uint32_t refs = vn ? __atomic_load_n(&vn->refs, __ATOMIC_RELAXED) : 0;
 	while (refs > 1)
 		if (__atomic_compare_exchange_n(&vn->refs, &refs, refs - 1, true, __ATOMIC_RELEASE,
@@ -80,6 +81,7 @@ static void component(struct path_end *end, struct vnode *dir, const char *path)
 
 int path_parent(const char *path, struct path_end *end)
 {
+	ASSERT_MAY_SLEEP();
 	struct task *t = current();
 	struct vnode *dir = *path == '/' || !t->cwd ? root : t->cwd->vn;
 	int error = *path ? 0 : -ENOENT;

@@ -80,6 +80,7 @@ static void interrupt(unsigned vector)
 
 void trap_handle(struct trap_frame *regs)
 {
+	ASSERT_IRQS_OFF();
 	unsigned vector = regs->vector;
 	if (!from_user(regs)) { /* chained, so that a mode switch finds the CS in it (entry.S) */
 		regs->outer = (uint32_t)current()->trap_frames;
