@@ -37,7 +37,6 @@ const char *work_path(const char *name);
 
 /* Result: seconds of the host's monotonic clock. */
 double clock_seconds(void);
-#define now() clock_seconds()
 
 /* --- processes (process.c) --- */
 
