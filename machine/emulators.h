@@ -14,8 +14,7 @@
 const char *machine_cmdline(const struct machine *m);
 /*
  * Wait for the end of a machine whose connections have closed, which happens a moment before its
- * process ends. Gives up BROKEN if a signal ended it. Result: whether it ended within so many
- * seconds.
+ * process ends. Gives up BROKEN if a signal ended it. Result: whether it ended in time.
  */
 bool machine_ends(struct machine *m, double seconds);
 /* Make an ISO with kernel, VMM, root image and command line of m. Result: its path. */
@@ -43,7 +42,7 @@ void bochs_stop(struct machine *m);
 bool bochs_stopped(struct machine *m);
 /* As machine_wait(). */
 int bochs_wait(struct machine *m, double seconds);
-/* Let it run. Result: whether it stopped by itself within so many seconds. */
+/* Let it run. Result: whether it stopped by itself in time. */
 bool bochs_run(struct machine *m, double seconds);
 
 #endif

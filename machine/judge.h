@@ -100,7 +100,7 @@ extern const char *const outcome_words[4];
 #define PROMPT "$ "
 /* Start a machine and wait for the shell's prompt. */
 struct machine *start_to_prompt(const struct machine_options *o);
-/* Type a command at the prompt; wait at most so many seconds for the next prompt. */
+/* Type a command at the prompt and wait for the next prompt. seconds: the limit. */
 void command(struct machine *m, const char *text, double seconds);
 /* At the prompt: sync, check all CPUs and the root file system, and end the machine. */
 void end_at_prompt(struct machine *m);

@@ -4,7 +4,8 @@
  * registers, descriptor tables, physical memory and page tables without asking the guest. For
  * the tests, the labs' checks, the grader and the viewer.
  *
- * Functions give up (process.h) when they cannot do their work. Times are seconds of the host.
+ * Functions give up (process.h) when they cannot do their work. An argument `seconds` is a limit
+ * in seconds of the host.
  */
 #ifndef MACHINE_H
 #define MACHINE_H
@@ -85,7 +86,7 @@ bool machine_sees(struct machine *m, const char *text, double seconds);
 /* Type text on the serial line. */
 void machine_send(struct machine *m, const char *text);
 /*
- * Wait until the machine ends by itself; FAILED if it does not within so many seconds.
+ * Wait until the machine ends by itself; FAILED if it does not in time.
  * Result: QEMU's exit status; of Bochs the status that QEMU would give.
  */
 int machine_wait(struct machine *m, double seconds);
@@ -99,7 +100,7 @@ void machine_quit(struct machine *m);
 void machine_pump(struct machine *m);
 /* Result: whether it ended by itself. Gives up BROKEN if a signal ended the emulator. */
 bool machine_ended(struct machine *m);
-/* Result: the time (clock_seconds()) at which a wait of so many seconds must end. */
+/* Result: the time (clock_seconds()) when a wait with a limit of these seconds must end. */
 double machine_limit(double seconds);
 /* Result: whether a wait must end: the limit has passed, or the budget is used up. */
 bool machine_late(struct machine *m, double limit);
@@ -139,7 +140,7 @@ const char *gdb_command(struct machine *m, double seconds, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Set a breakpoint at a virtual address, or clear it. */
 void gdb_break(struct machine *m, uint32_t address, bool set);
-/* Let it run. Result: whether it stopped by itself within so many seconds. */
+/* Let it run. Result: whether it stopped by itself in time. */
 bool gdb_run(struct machine *m, double seconds);
 /* Execute one instruction. */
 void gdb_step(struct machine *m);
@@ -175,8 +176,8 @@ void debug_break(struct machine *m, uint32_t address, bool set);
 /* Write a register, GDB_EAX to GDB_EIP. */
 void debug_set_register(struct machine *m, enum gdb_register r, uint32_t value);
 /*
- * Let it run. Result: whether it stopped by itself within so many seconds. In QEMU a machine
- * that ends has not stopped; Bochs stops at the shutdown.
+ * Let it run. Result: whether it stopped by itself in time. In QEMU a machine that ends has not
+ * stopped; Bochs stops at the shutdown.
  */
 bool debug_run(struct machine *m, double seconds);
 

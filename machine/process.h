@@ -37,7 +37,6 @@ const char *work_path(const char *name);
 
 /* Result: seconds of the host's monotonic clock. */
 double clock_seconds(void);
-#define now() clock_seconds()
 
 /* --- processes (process.c) --- */
 
@@ -52,7 +51,7 @@ void arg(struct arguments *a, const char *fmt, ...) __attribute__((format(printf
  */
 pid_t process_start(char *const argv[], int in, int out, int err);
 /*
- * Wait until a child ends, or for so many seconds.
+ * Wait until a child ends. seconds: the limit; 0: do not wait.
  * Result: its exit status; KILLED + the signal's number; -1 if it still runs.
  */
 int process_wait(pid_t pid, double seconds);
@@ -61,7 +60,7 @@ enum { KILLED = 256 };
 /* Kill a child and collect it. */
 void process_kill(pid_t pid);
 /*
- * Run a shell command to its end, or for so many seconds, with no standard input. The first
+ * Run a shell command without standard input. seconds: after these it is killed. The first
  * size - 1 bytes of its output and its errors are put into output, and a NUL after them.
  * Result: as process_wait(); 124 or 137 if its time was over.
  */

@@ -1,18 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the numbers of a recording mean: a state (viewer.js has its format) becomes tables of words. Each table has an id, a
- * title, the column of the page where it stands, heads, rows(state) = [[key, cell, ...], ...], and `same`: the columns that
- * must equal the reference's. The others are addresses and counts, which differ between any two builds.
+ * What the numbers of a recording mean: a state (its format is described in viewer.js) becomes
+ * tables of words. A table has
+ *   id, title, head       head: the headings of its columns
+ *   column                the column of the page where it stands
+ *   rows(state, names)    [[key, cell, ...], ...]; names: the recording
+ *   same                  the columns that must equal the reference's; the others hold addresses
+ *                         and counts, which differ between any two builds
+ *   note(state)           a line below the title, if there is one
  */
 "use strict";
 
-const KERNEL = 0xC0000000, VMM = 0xFC000000, PAGE = 4096;
-const PAGE_WRITABLE = 2, PAGE_USER = 4, CR0_WP = 0x10000;
-const FRAME_STEP = 8; /* a frame's number: type + 8 * count */
+const PAGE = 4096;
+const PAGE_WRITABLE = 2, PAGE_USER = 4; /* flags of a run of pages */
+const FRAME_STEP = 8; /* a frame's number is type + FRAME_STEP * count */
+let layout; /* of the recording that is shown: where kernel, devices and VMM begin */
 
 const hex = (n, digits) => n.toString(16).padStart(digits || 8, "0");
-const where = address => address >= VMM ? "VMM" : address >= KERNEL ? "kernel" : "program";
-const bits = (value, names) => Object.keys(names).filter(n => Math.floor(value / 2 ** names[n]) % 2).join(" ") || "-";
+
+function where(address) {
+	if (address >= layout.vmm)
+		return "VMM";
+	return address >= layout.kernel ? "kernel" : "program";
+}
+
+/* The names of the bits that are set. names: name -> bit number. */
+function bits(value, names) {
+	const set = Object.keys(names).filter(n => Math.floor(value / 2 ** names[n]) % 2);
+	return set.join(" ") || "-";
+}
 
 /* --- descriptors (SDM vol. 3, 3.4.5 and 6.11) --- */
 
@@ -34,142 +50,207 @@ function descriptorType(d) {
 		return "code" + (d.type & 4 ? ", conforming" : "");
 	if (d.data)
 		return "data" + (d.type & 2 ? "" : ", read-only");
-	return { 9: "TSS", 11: "TSS, busy", 2: "LDT", 12: "call gate", 5: "task gate" }[d.type] || "type " + d.type;
+	const names = { 9: "TSS", 11: "TSS, busy", 2: "LDT", 12: "call gate", 5: "task gate" };
+	return names[d.type] || "type " + d.type;
 }
 
 function gate([low, high]) {
-	const type = { 14: "interrupt", 15: "trap", 5: "task" }[high >>> 8 & 31] || "type " + (high >>> 8 & 31);
-	return { type, dpl: high >>> 13 & 3, selector: low >>> 16, offset: ((low & 0xFFFF) + (high & 0xFFFF0000)) >>> 0 };
+	const number = high >>> 8 & 31;
+	return {
+		type: { 14: "interrupt", 15: "trap", 5: "task" }[number] || "type " + number,
+		dpl: high >>> 13 & 3, selector: low >>> 16,
+		offset: ((low & 0xFFFF) + (high & 0xFFFF0000)) >>> 0,
+	};
 }
+
+const gateTarget = g => g.type === "task" ? "own task" :
+	where(g.offset) + ", ring " + (g.selector & 3);
 
 /* Neighbouring vectors whose gates are alike make one row. */
 function gateRows(idt) {
 	const groups = [];
 	for (const vector of Object.keys(idt).map(Number).sort((a, b) => a - b)) {
 		const g = gate(idt[vector]), last = groups[groups.length - 1];
-		const target = g.type === "task" ? "own task" : where(g.offset) + (g.selector & 3 ? ", ring " + (g.selector & 3) : ", ring 0");
-		const alike = [g.type, g.dpl, hex(g.selector, 4), target];
+		const alike = [g.type, g.dpl, hex(g.selector, 4), gateTarget(g)];
 		if (last && last.end + 1 === vector && last.alike.join() === alike.join())
 			last.end = vector;
 		else
 			groups.push({ first: vector, end: vector, alike, offset: g.offset });
 	}
-	return groups.map(g => [hex(g.first, 2) + (g.end > g.first ? "\u2013" + hex(g.end, 2) : ""), ...g.alike, hex(g.offset)]);
+	const vectors = g => hex(g.first, 2) + (g.end > g.first ? "\u2013" + hex(g.end, 2) : "");
+	return groups.map(g => [vectors(g), ...g.alike, hex(g.offset)]);
 }
 
-/* --- the address space: what each ring may do (3.x of the SDM's segments and pages together) --- */
+/* --- the address space: what each ring may do, by segments and pages (SDM vol. 3, 3, 4.6) --- */
 
-/* The highest address that a ring's own code, and any data segment that it can load, reaches; -1: none. */
+/*
+ * The highest address that a ring's own code reaches, and that it reaches by any data segment that
+ * it can load; -1: it has no such segment.
+ */
 function reach(state, ring) {
 	const all = Object.values(state.gdt).map(descriptor).filter(d => d.present);
 	const end = list => list.reduce((most, d) => Math.max(most, d.base + d.limit), -1);
-	return { code: end(all.filter(d => d.code && d.dpl === ring)), data: end(all.filter(d => d.data && d.dpl >= ring)) };
+	return {
+		code: end(all.filter(d => d.code && d.dpl === ring)),
+		data: end(all.filter(d => d.data && d.dpl >= ring)),
+	};
 }
 
 function rights(state, ring, address, flags) {
 	const to = reach(state, ring), page = ring < 3 || flags & PAGE_USER;
 	if (to.code < 0 || !page)
 		return "-";
-	const write = flags & PAGE_WRITABLE || (ring < 3 && !(state.regs.cr0 & CR0_WP));
-	return (address <= to.data ? "r" + (write ? "w" : "") : "") + (address <= to.code ? "x" : "") || "-";
+	const wp = Math.floor(state.regs.cr0 / 2 ** CR0.WP) % 2;
+	const write = flags & PAGE_WRITABLE || (ring < 3 && !wp);
+	const data = address <= to.data ? "r" + (write ? "w" : "") : "";
+	return data + (address <= to.code ? "x" : "") || "-";
 }
 
-/* Runs of the same kind and rights make one row; the highest addresses first. */
+/* Runs of one kind with the same rights make one row; the highest addresses come first. */
 function spaceRows(state, names) {
 	const groups = new Map();
 	for (const [page, pages, flags, kind] of state.map) {
-		const key = names.kinds[kind] + (flags & PAGE_WRITABLE ? ", writable" : ", read-only");
+		const access = flags & PAGE_WRITABLE ? "writable" : "read-only";
+		const key = names.kinds[kind] + ", " + access;
 		const g = groups.get(key) || { first: page, pages: 0, runs: 0, flags };
 		g.pages += pages;
 		g.runs++;
 		g.last = page + pages;
 		groups.set(key, g);
 	}
-	return [...groups].sort((a, b) => b[1].first - a[1].first).map(([key, g]) => [key, ...[0, 1, 3].map(
-		ring => rights(state, ring, g.first * PAGE, g.flags)), g.pages,
-	hex(g.first * PAGE) + (g.runs === 1 ? "\u2013" + hex(g.last * PAGE - 1) : ", " + g.runs + " parts")]);
+	const addresses = g => hex(g.first * PAGE) +
+		(g.runs === 1 ? "\u2013" + hex(g.last * PAGE - 1) : ", " + g.runs + " parts");
+	const ofRings = g => [0, 1, 3].map(ring => rights(state, ring, g.first * PAGE, g.flags));
+	return [...groups].sort((a, b) => b[1].first - a[1].first).map(
+		([key, g]) => [key, ...ofRings(g), g.pages, addresses(g)]);
 }
 
 /* --- the tables --- */
 
-const EVENTS = { timer: 16, resched: 17, halt: 18, switch: 19 }; /* bits; below: ISA lines */
+/* Bit numbers. */
 const EFLAGS = { IF: 9, TF: 8, DF: 10, NT: 14 };
-const CR0 = { PE: 0, MP: 1, TS: 3, NE: 5, WP: 16, AM: 18, PG: 31 }, CR4 = { PSE: 4, PGE: 7, OSFXSR: 9, OSXMMEXCPT: 10 };
+const CR0 = { PE: 0, MP: 1, TS: 3, NE: 5, WP: 16, AM: 18, PG: 31 };
+const CR4 = { PSE: 4, PGE: 7, OSFXSR: 9, OSXMMEXCPT: 10 };
+const interruptFlag = eflags => eflags >>> EFLAGS.IF & 1;
+
+const REGISTERS = [
+	"eip", "esp", "eflags", "cr0", "cr2", "cr3", "cr4",
+	"eax", "ebx", "ecx", "edx", "esi", "edi", "ebp",
+];
 
 function registerRows({ regs }) {
 	const meaning = {
-		eip: where(regs.eip), esp: where(regs.esp), cr0: bits(regs.cr0, CR0), cr4: bits(regs.cr4, CR4),
+		eip: where(regs.eip), esp: where(regs.esp), cr0: bits(regs.cr0, CR0),
+		cr4: bits(regs.cr4, CR4),
 		eflags: bits(regs.eflags, EFLAGS) + ", IOPL " + (regs.eflags >>> 12 & 3),
 	};
-	return ["eip", "esp", "eflags", "cr0", "cr2", "cr3", "cr4", "eax", "ebx", "ecx", "edx", "esi", "edi", "ebp"].map(
-		name => [name.toUpperCase(), hex(regs[name]), meaning[name] || ""]);
+	return REGISTERS.map(name => [name.toUpperCase(), hex(regs[name]), meaning[name] || ""]);
 }
 
 function segmentRows(state) {
 	return Object.keys(state.segments).map(name => {
 		const value = state.segments[name], entry = state.gdt[value >>> 3];
 		const d = entry && value >= 4 ? descriptor(entry) : null;
-		return [name.toUpperCase(), hex(value, 4), d ? descriptorType(d) + ", DPL " + d.dpl : "null"];
+		const words = d ? descriptorType(d) + ", DPL " + d.dpl : "null";
+		return [name.toUpperCase(), hex(value, 4), words];
 	});
 }
 
+function cpuRows(s) {
+	return [
+		["ring", String(s.ring), ""], ["EIP in", where(s.regs.eip), ""],
+		["GDT in", where(s.gdtr[0]), hex(s.gdtr[0])],
+		["IDT in", where(s.idtr[0]), hex(s.idtr[0])], ["VO", s.vo, "in use"],
+	];
+}
+
+function gdtRows(s) {
+	return Object.keys(s.gdt).map(i => {
+		const d = descriptor(s.gdt[i]);
+		return [hex(i * 8, 4), descriptorType(d), d.dpl, hex(d.base), hex(d.limit)];
+	});
+}
+
+const tableNote = ([base, limit]) => hex(base) + ", limit " + hex(limit, 4) + ", in the " +
+	where(base);
+
 function tssRows({ tss }) {
+	const ring1 = tss.ss1 ? hex(tss.ss1, 4) + ":" + hex(tss.esp1) : "-";
 	return [
 		["base", hex(tss.base), where(tss.base)],
 		["ring 0 stack", hex(tss.ss0, 4) + ":" + hex(tss.esp0), where(tss.esp0)],
-		["ring 1 stack", tss.ss1 ? hex(tss.ss1, 4) + ":" + hex(tss.esp1) : "-", tss.ss1 ? where(tss.esp1) : "none"],
+		["ring 1 stack", ring1, tss.ss1 ? where(tss.esp1) : "none"],
 		["I/O bitmap", hex(tss.iomap, 4), tss.iomap > 103 ? "none: no port" : "yes"],
 		["back link", hex(tss.link, 4), tss.link ? "a task" : "none"],
 	];
 }
 
-function eventRows({ regs, events }) {
-	const names = Object.assign({}, EVENTS);
+function eventRows({ regs, events }, { event_bits }) {
+	const names = Object.assign({}, event_bits);
 	for (let line = 0; line < 16; line++)
 		names["line " + line] = line;
 	return [
-		["real IF", regs.eflags & 0x200 ? "1" : "0", "EFLAGS"],
-		["virtual IF", events.vif & 0x200 ? "1" : "0", "shared page"],
+		["real IF", String(interruptFlag(regs.eflags)), "EFLAGS"],
+		["virtual IF", String(interruptFlag(events.vif)), "shared page"],
 		["pending events", bits(events.pending, names), "shared page"],
 		["fault address", hex(events.address), "shared page"],
 	];
 }
 
+function savedRows(s) {
+	return s.saved.map(([at, eip, cs, eflags], i) => [
+		i + 1, hex(cs & 0xFFFF, 4), cs & 3, hex(eip), interruptFlag(eflags), hex(at),
+	]);
+}
+
 const TABLES = [
 	{
-		id: "cpu", column: 2, title: "The CPU", head: ["", "", ""], same: [1],
-		rows: s => [["ring", String(s.ring), ""], ["EIP in", where(s.regs.eip), ""], ["GDT in", where(s.gdtr[0]), hex(s.gdtr[0])],
-			["IDT in", where(s.idtr[0]), hex(s.idtr[0])], ["VO", s.vo, "in use"]],
-	},
-	{ id: "segments", column: 2, title: "Segment registers", head: ["", "selector", "descriptor"], same: [1, 2], rows: segmentRows },
-	{
-		id: "space", column: 1, title: "Address space", head: ["what", "ring 0", "ring 1", "ring 3", "pages", "addresses"], same: [1, 2, 3],
-		note: () => "what segments and pages allow; QEMU's TCG does not enforce segment limits", rows: spaceRows,
+		id: "cpu", column: 2, title: "The CPU",
+		head: ["", "", ""], same: [1], rows: cpuRows,
 	},
 	{
-		id: "gdt", column: 1, title: "GDT", head: ["selector", "type", "DPL", "base", "limit"], same: [1, 2, 4],
-		note: s => hex(s.gdtr[0]) + ", limit " + hex(s.gdtr[1], 4) + ", in the " + where(s.gdtr[0]),
-		rows: s => Object.keys(s.gdt).map(i => {
-			const d = descriptor(s.gdt[i]);
-			return [hex(i * 8, 4), descriptorType(d), d.dpl, hex(d.base), hex(d.limit)];
-		}),
+		id: "segments", column: 2, title: "Segment registers",
+		head: ["", "selector", "descriptor"], same: [1, 2], rows: segmentRows,
 	},
 	{
-		id: "idt", column: 1, title: "IDT", head: ["vectors", "gate", "DPL", "selector", "leads to", "first offset"], same: [1, 2, 3, 4],
-		note: s => hex(s.idtr[0]) + ", limit " + hex(s.idtr[1], 4) + ", in the " + where(s.idtr[0]), rows: s => gateRows(s.idt),
-	},
-	{ id: "tss", column: 2, title: "TSS", head: ["", "value", ""], same: [2], rows: tssRows },
-	{ id: "events", column: 2, title: "Interrupts and events", head: ["", "", "kept in"], same: [1], rows: eventRows },
-	{
-		id: "saved", column: 2, title: "Saved kernel frames", head: ["", "CS", "back to ring", "EIP", "IF", "at"], same: [1, 2],
-		note: () => "of interrupted kernel code, the latest first: what translate fixes up",
-		rows: s => s.saved.map(([at, eip, cs, eflags], i) => [i + 1, hex(cs & 0xFFFF, 4), cs & 3, hex(eip), eflags & 0x200 ? 1 : 0, hex(at)]),
+		id: "space", column: 1, title: "Address space",
+		head: ["what", "ring 0", "ring 1", "ring 3", "pages", "addresses"], same: [1, 2, 3],
+		note: () => "what segments and pages allow; " +
+			"QEMU's TCG does not enforce segment limits",
+		rows: spaceRows,
 	},
 	{
-		id: "exits", column: 0, title: "Exits to the VMM", head: ["reason", "count"], same: [],
-		rows: s => Object.keys(s.events.exits).map(name => [name, s.events.exits[name]]),
+		id: "gdt", column: 1, title: "GDT",
+		head: ["selector", "type", "DPL", "base", "limit"], same: [1, 2, 4],
+		note: s => tableNote(s.gdtr), rows: gdtRows,
 	},
-	{ id: "regs", column: 2, title: "Registers", head: ["", "", ""], same: [], rows: registerRows },
+	{
+		id: "idt", column: 1, title: "IDT",
+		head: ["vectors", "gate", "DPL", "selector", "leads to", "first offset"],
+		same: [1, 2, 3, 4], note: s => tableNote(s.idtr), rows: s => gateRows(s.idt),
+	},
+	{
+		id: "tss", column: 2, title: "TSS",
+		head: ["", "value", ""], same: [2], rows: tssRows,
+	},
+	{
+		id: "events", column: 2, title: "Interrupts and events",
+		head: ["", "", "kept in"], same: [1], rows: eventRows,
+	},
+	{
+		id: "saved", column: 2, title: "Saved trap frames",
+		head: ["", "CS", "back to ring", "EIP", "IF", "at"], same: [1, 2],
+		note: () => "of interrupted kernel code, the latest first: what translate changes",
+		rows: savedRows,
+	},
+	{
+		id: "exits", column: 0, title: "Exits to the VMM",
+		head: ["reason", "count"], same: [], rows: s => Object.entries(s.events.exits),
+	},
+	{
+		id: "regs", column: 2, title: "Registers",
+		head: ["", "", ""], same: [], rows: registerRows,
+	},
 ];
 
 /* How many frames there are of each type. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Records mode switches from outside. The machine runs under -icount and changes its mode by
- * itself (boot options run=, mode=), so every run is the same. From the begin of the function that
+ * itself (boot options run=, mode=), so all runs are equal. From the begin of the function that
  * switches to its return it stops at each phase and at the VMM's functions for them, or after each
  * instruction.
  */
