@@ -32,8 +32,8 @@ static struct swept run_sweep(struct machine *m, const char *from_to_step, doubl
 	snprintf(text, sizeof(text), "ticks %s", from_to_step);
 	const char *out = output_of(m, text, seconds), *said = strstr(out, "ticks: period");
 	CHECK(said && sscanf(said, "ticks: period %u, switches %u, ticks %u, longest %u %u, "
-			     "retried %u", &s.period, &s.switches, &s.ticks, &s.longest_attach, &s.longest_detach,
-			     &s.retried) == 6,
+			     "retried %u", &s.period, &s.switches, &s.ticks, &s.longest_attach,
+			     &s.longest_detach, &s.retried) == 6,
 	      "ticks were lost or doubled:%s", out);
 	return s;
 }
