@@ -20,7 +20,7 @@
 #undef SEEK_END
 #define rename ext2_rename /* the host's has the name already */
 #include "layout.h"
-#undef KERNEL_BASE /* where the sanitizer's shadow is not */
+#undef KERNEL_BASE /* an address that the sanitizer does not use for its shadow memory */
 #define KERNEL_BASE 0x40000000u
 #pragma GCC diagnostic ignored "-Wint-to-pointer-cast" /* the header's current(), not called */
 #define current header_current

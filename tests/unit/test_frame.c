@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "layout.h"
-#undef KERNEL_BASE /* where the sanitizer's shadow is not */
+#undef KERNEL_BASE /* an address that the sanitizer does not use for its shadow memory */
 #define KERNEL_BASE 0x40000000u
 #include "kernel/mm/frame.c"
 #include "kernel/mm/kmalloc.c"

@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "layout.h"
-#undef KERNEL_BASE /* where the sanitizer's shadow is not */
+#undef USER_END
+#define USER_END 0xC0000000u
+#undef KERNEL_BASE /* an address that the sanitizer does not use for its shadow memory */
 #define KERNEL_BASE 0x40000000u
 #define KERNEL_SLOT 768u
 #include "kernel/mm/p2m.c"
