@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* --bench: the program `bench` under -icount in both modes, its rows as JSON and as a table beside the references. */
+/*
+ * --bench: the program `bench` counts instructions in both modes (QEMU's -icount). Its rows become
+ * JSON, and a table beside the references.
+ */
 #include "tests.h"
 #include <errno.h>
 #include <jansson.h>
@@ -7,7 +10,7 @@
 #define REFERENCES "docs/data/references.json"
 enum { SECONDS = 590 };
 
-/* Lines "bench ROW VALUE", from one mark to the next. */
+/* The lines "bench ROW VALUE" after this mark, up to the next one. */
 static json_t *parse_rows(const char *log, const char *mark)
 {
 	json_t *rows = json_object();
@@ -63,7 +66,8 @@ static void print_table(json_t *native, json_t *virtual, json_t *fixed, json_t *
 		}
 		putchar('\n');
 	}
-	puts("static: VO=static; VO: native / static; native, virtual: Cinnabar; ratio: virtual / native; Xen's: the same of xen_pv /\n"
+	puts("static: VO=static; VO: native / static; native, virtual: Cinnabar; "
+	     "ratio: virtual / native; Xen's: the same of xen_pv /\n"
 	     "linux_amd64; / linux: native / linux_i386");
 }
 
@@ -75,7 +79,7 @@ static void check_complete(json_t *rows, json_t *references)
 		CHECK(json_object_get(rows, row), "bench printed no row %s", row);
 }
 
-/* The same natively with the kernel whose VO is bound at compile time. */
+/* The rows of the kernel whose VO is bound at compile time, in native mode. */
 static json_t *bench_static(const struct test *t)
 {
 	static char path[300];
@@ -93,10 +97,9 @@ void bench(const struct test *t)
 	json_t *references = json_load_file(REFERENCES, 0, &error);
 	if (!references)
 		give_up(BROKEN, "%s: %s", REFERENCES, error.text);
-	struct machine *m = run_command(
-		&t->machine,
-		"echo mode native && bench && echo virtual > /proc/mode && echo mode virtual && bench",
-		EXIT_OK, SECONDS);
+	struct machine *m = run_command(&t->machine,
+					"echo mode native && bench && echo virtual > /proc/mode && "
+					"echo mode virtual && bench", EXIT_OK, SECONDS);
 	json_t *native = parse_rows(m->log, "mode native"),
 	       *virtual = parse_rows(m->log, "mode virtual");
 	json_t *fixed = bench_static(t);

@@ -117,6 +117,15 @@ static void deterministic(const struct test *t)
 	      "two runs with -icount printed different things");
 }
 
+/* tests/layout/shuffled: the project with other layouts of its structures works, too. */
+static void shuffled_layout(const struct test *t)
+{
+	char text[8000];
+	int status = shell(text, sizeof(text), t->seconds, ALONE "tests/layout/shuffled %s 2>&1",
+			   work_path("tree"));
+	CHECK(status == 0, "tests/layout/shuffled ended with status %d:\n%s", status, text);
+}
+
 #define ROW(n, f, s, ...) { .name = n, .run = f, .seconds = s, .machine = { __VA_ARGS__ } }
 const struct test boot_tests[] = {
 	ROW("boot-kernel", boot, 90, 0),
@@ -135,6 +144,7 @@ const struct test boot_tests[] = {
 	ROW("panic-bochs-smp2", panic_ends, 120, .bochs = true, .cmdline = "panic=test", .cpus = 2),
 	ROW("keyboard", keyboard, 90, .free_running = true),
 	ROW("control-c", control_c, 90, .free_running = true),
+	{ .name = "boot-shuffled-layout", .run = shuffled_layout, .seconds = 300 },
 	{ .name = "deterministic", .run = deterministic, .seconds = 120,
 	  .text = "ls -l /bin | wc; cat /etc/motd; cat /proc/uptime; ps; cat /proc/interrupts" },
 	{ 0 },

@@ -224,7 +224,7 @@ static void vscode(const struct test *t)
 	char line[400];
 	int in[2], out[2];
 	CHECK(strcmp(setting(launch, "type"), "cppdbg") == 0 &&
-		      strcmp(setting(launch, "miDebuggerServerAddress"), "localhost:1234") == 0,
+	      strcmp(setting(launch, "miDebuggerServerAddress"), "localhost:1234") == 0,
 	      "launch.json is not for the C/C++ extension and a server");
 	snprintf(line, sizeof(line), "\"%s\"", setting(launch, "preLaunchTask"));
 	CHECK(strstr(json_dumps(tasks, 0), line), "tasks.json has no task %s", line);

@@ -11,8 +11,6 @@
 
 #define LAB "01-paging" /* the lab that these tests grade */
 #define GRADE "build/grader grade --lab " LAB " "
-/* A make of its own, not part of the make that may have started the tests. */
-#define ALONE "env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL "
 enum { REFUSED = USAGE, NO_GRADE = ENVIRONMENT, SECONDS = 400 };
 
 /* What the grader printed last. */

@@ -162,6 +162,8 @@ part debug_traps, icebp, fpu, events, arguments;
 part references, directories, frame_numbers, entry_bits;
 /* isolation_tlb.c */
 part stale, stale_global, access_matrix;
+/* isolation_owner.c */
+part owners;
 /* isolation_random.c */
 part random_references, random_references_soak, fuzz_calls, fuzz_calls_soak;
 

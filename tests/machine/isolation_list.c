@@ -11,7 +11,7 @@ static const struct { const char *name; part *run; } parts[] = {
 	PART(sysenter), PART(nulls), PART(null_accesses), PART(limits), PART(user_limits),
 	PART(debug_traps), PART(icebp), PART(fpu), PART(events), PART(arguments),
 	PART(references), PART(frame_numbers), PART(entry_bits), PART(directories), PART(stale),
-	PART(stale_global), PART(access_matrix), PART(random_references),
+	PART(stale_global), PART(access_matrix), PART(owners), PART(random_references),
 	PART(random_references_soak), PART(fuzz_calls), PART(fuzz_calls_soak),
 };
 
@@ -85,6 +85,7 @@ const struct test isolation_tests[] = {
 	ROW("28-old-breakpoint", old_breakpoint, 60, NULL, ),
 	ROW("31-fuzz", fuzz, 120, "fuzz_calls", ),
 	SURVIVE("32-36-arguments", "arguments"),
+	SURVIVE("owner", "owners"),
 	ROW("14-22-shuffle", survive, 120, "references stale directories access_matrix",
 	    .machine = { .p2m = "shuffle:4" }),
 	BOCHS("01-12", "privileged flags selectors sysenter nulls null_accesses"),

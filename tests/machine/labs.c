@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The labs, judged by grading: the handout as given is worth nothing and each of its holes is named, the reference
- * is worth all, each known-wrong submission exactly what its first lines say, and no handout holds a line of the solutions.
+ * The labs, judged by grading. The handout gives no points and its report names each empty
+ * exercise; the reference gives all points; each known-wrong submission exactly those that its
+ * first lines promise. No handout holds a line of the solutions, and each check can be debugged.
  */
 #include "tests.h"
 #include <dirent.h>
 #include <jansson.h>
+#include <stdarg.h>
 
 #define GRADE_SECONDS 400
 
-/* A submission: the reference's files, patched; or the handout's if diff is "". Result: its directory. */
+/* --- gradings --- */
+
+/*
+ * A submission: the reference's files; with the known-wrong patch diff, if there is one; or the
+ * handout's files, if diff is "". Result: its directory.
+ */
 static const char *submission(const char *lab, const char *diff)
 {
 	const char *dir = work_path("submission");
@@ -38,7 +45,7 @@ static json_t *grade(const char *lab, const char *dir, unsigned seed)
 	return json;
 }
 
-/* The names of the checks that did not pass, sorted as they come, with a blank behind each. */
+/* The names of the checks that did not pass, in the report's order, a blank after each. */
 static char *failed_checks(const json_t *report, char *buf, size_t size)
 {
 	size_t i, at = 0;
@@ -46,7 +53,8 @@ static char *failed_checks(const json_t *report, char *buf, size_t size)
 	buf[0] = '\0';
 	json_array_foreach(json_object_get(report, "tests"), i, test)
 		if (strcmp(json_string_value(json_object_get(test, "status")), "passed") != 0) {
-			const char *name = json_string_value(json_object_get(test, "name")); /* and its title */
+			/* "NAME: TITLE" */
+			const char *name = json_string_value(json_object_get(test, "name"));
 			at += (size_t)snprintf(buf + at, size - at, "%.*s ",
 					       (int)strcspn(name, ":"), name);
 		}
@@ -58,6 +66,7 @@ static double score(const json_t *report)
 	return json_number_value(json_object_get(report, "score"));
 }
 
+/* number: added to the seed. */
 static void reference(const struct test *t)
 {
 	char names[2000];
@@ -80,7 +89,7 @@ static void handout(const struct test *t)
 	CHECK(strstr(text, wanted), "the report does not say '%s':\n%s", wanted, text);
 }
 
-/* What the diff's first lines promise: "# NAME: value". Result: of this process, or "". */
+/* What the diff's first lines promise: "# NAME: value". Result: the value, "" if there is none. */
 static const char *promised(const char *lab, const char *diff, const char *name)
 {
 	static char value[500];
@@ -89,6 +98,7 @@ static const char *promised(const char *lab, const char *diff, const char *name)
 	return value;
 }
 
+/* text: LAB/DIFF. Checks that fail, points and words of the report are those promised. */
 static void wrong(const struct test *t)
 {
 	char lab[40], failed[2000], wanted[2000];
@@ -106,70 +116,86 @@ static void wrong(const struct test *t)
 	CHECK(strstr(text, says), "the report of %s does not say '%s':\n%s", t->text, says, text);
 }
 
-/* Each check is failed by some wrong submission, or nobody has seen it fail. */
+/* --- checks --- */
+
+/* The names of a lab's checks, one a line, in the order of the grader's list. */
+static const char *check_names(const char *lab)
+{
+	static char names[2000];
+	shell(names, sizeof(names), 10,
+	      "build/grader list | awk '/^[^ ]/ { on = $1 == \"%s:\" } "
+	      "on && $2 == \"exercise\" { print $4 }'", lab);
+	CHECK(*names, "'grader list' names no check of %s", lab);
+	return names;
+}
+
+/* Each check fails for some wrong submission; otherwise nobody has seen it fail. */
 static void covered(const struct test *t)
 {
 	char text[2000];
-	shell_must(
-		10,
-		"build/grader list | awk '/^[^ ]/ { on = $1 == \"%s:\" } on && $2 == \"exercise\" { print $4 }' >%s",
-		t->text, work_path("checks"));
-	CHECK(shell(text, sizeof(text), 10, "cat %s", work_path("checks")) == 0 && *text,
-	      "'grader list' names no check of %s", t->text);
+	FILE *f = fopen(work_path("checks"), "w");
+	fputs(check_names(t->text), f);
+	fclose(f);
 	shell(text, sizeof(text), 10,
-	      "while read -r c; do grep -qE \"^# Fails: (.* )?$c( |$)\" labs/%s/wrong/*.diff || echo $c; done <%s",
-	      t->text, work_path("checks"));
+	      "while read -r c; do grep -qE \"^# Fails: (.* )?$c( |$)\" labs/%s/wrong/*.diff || "
+	      "echo $c; done <%s", t->text, work_path("checks"));
 	CHECK(!*text, "no wrong submission fails these:\n%s", text);
 }
 
-/* The checks in Bochs, and how its debugger calls the place where each is stopped. */
+/* The checks that run in Bochs, and how its debugger calls the place where each is stopped. */
 static const struct { const char *check, *place; } in_bochs[] = {
-	{ "tlb", "(switch_at_boot+0)" }, { "hardware", "vmm_call+0)" }, { "both-ways-bochs", "(request+0)" },
+	{ "tlb", "(switch_at_boot+0)" },
+	{ "hardware", "vmm_call+0)" },
+	{ "both-ways-bochs", "(request+0)" },
 };
 enum { NR_IN_BOCHS = sizeof(in_bochs) / sizeof(in_bochs[0]) };
 
-/* `make debug` stops at the exercise: for each check of a lab but those in Bochs, or each number-th. */
+static bool is_in_bochs(const char *check)
+{
+	for (unsigned k = 0; k < NR_IN_BOCHS; k++)
+		if (strcmp(check, in_bochs[k].check) == 0)
+			return true;
+	return false;
+}
+
+/* `make debug` stops at the exercise: for every number-th check of the lab that is not in Bochs. */
 static void debugs(const struct test *t)
 {
-	char names[2000], text[8000];
+	char *names = strdup(check_names(t->text)), text[8000];
 	unsigned i = 0, tried = 0;
-	shell(names, sizeof(names), 10,
-	      "build/grader list | awk '/^[^ ]/ { on = $1 == \"%s:\" } on && $2 == \"exercise\" { print $4 }'",
-	      t->text);
 	for (char *name = strtok(names, "\n"); name; name = strtok(NULL, "\n")) {
-		bool bochs = false;
-		for (unsigned k = 0; k < NR_IN_BOCHS; k++)
-			bochs |= strcmp(name, in_bochs[k].check) == 0;
-		if (i++ % t->number || bochs)
+		if (i++ % t->number || is_in_bochs(name))
 			continue;
-		int status = shell(text, sizeof(text), 60, "build/grader debug %s -- -batch -ex 'cb where' 2>&1 </dev/null", name);
-		CHECK(status == 0 && strstr(text, "Breakpoint 1") && strstr(text, "mode, ring "), "make debug TEST=%s: status %d\n%s", name,
-		      status, text);
+		int status = shell(text, sizeof(text), 60, "build/grader debug %s -- -batch "
+				   "-ex 'cb where' 2>&1 </dev/null", name);
+		CHECK(status == 0 && strstr(text, "Breakpoint 1") && strstr(text, "mode, ring "),
+		      "make debug TEST=%s: status %d\n%s", name, status, text);
 		tried++;
 	}
+	free(names);
 	CHECK(tried >= 2, "only %u checks of %s were tried", tried, t->text);
 }
 
 /*
- * In Bochs the check's machine is one of Bochs's own debugger, stopped there. In a copy of the tree: the ISO is made
- * anew. The first t->number are left out.
+ * The same for checks in Bochs, where it is Bochs's own debugger that stops; the first `number` are
+ * left out. It runs in a copy of the tree, because it makes the ISO anew.
  */
 static void debugs_in_bochs(const struct test *t)
 {
 	static char text[30000];
 	const char *tree = work_path("tree");
-	shell_must(30,
-		   "mkdir %s && tar -c --exclude=./.git --exclude=./build/handout . | tar -xC %s",
-		   tree, tree);
+	shell_must(30, "mkdir %s && tar -c --exclude=./.git --exclude=./build/handout . | "
+		       "tar -xC %s", tree, tree);
 	for (unsigned k = t->number; k < NR_IN_BOCHS; k++) {
-		shell(text, sizeof(text), 100,
-		      "echo q | env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C %s debug TEST=%s 2>&1",
+		shell(text, sizeof(text), 100, "echo q | " ALONE "make -C %s debug TEST=%s 2>&1",
 		      tree, in_bochs[k].check);
 		CHECK(strstr(text, in_bochs[k].place),
 		      "make debug TEST=%s does not stop at %s:\n%s", in_bochs[k].check,
 		      in_bochs[k].place, text);
 	}
 }
+
+/* --- leaks --- */
 
 static void leaks(const struct test *t)
 {
@@ -178,56 +204,75 @@ static void leaks(const struct test *t)
 	CHECK(status == 0, "%s", text);
 }
 
-/* The wrong submissions of a lab, from its folder: in the ordinary run three of them (no slow ones) on one seed, else all on two. */
-static unsigned add_wrong(struct test *list, unsigned n, const char *lab, bool all)
+/* --- the list --- */
+
+enum { LABS = 3, MAX_LAB_TESTS = 300 };
+static const char *const lab_names[LABS] = { "01-paging", "02-deprivilege", "03-switch" };
+static struct test list[MAX_LAB_TESTS];
+static unsigned nr_listed;
+
+/* fmt: the test's name. */
+static void __attribute__((format(printf, 4, 5)))
+add(void (*run)(const struct test *t), const char *text, unsigned number, const char *fmt, ...)
+{
+	char *name;
+	va_list ap;
+	va_start(ap, fmt);
+	if (vasprintf(&name, fmt, ap) < 0 || nr_listed + 1 == MAX_LAB_TESTS)
+		give_up(BROKEN, "too many tests of labs");
+	va_end(ap);
+	list[nr_listed++] = (struct test){ .name = name, .run = run, .seconds = GRADE_SECONDS,
+					   .text = text, .number = number };
+}
+
+static void add_wrong_one(const char *lab, const char *diff, unsigned seeds)
+{
+	for (unsigned seed = 0; seed < seeds; seed++) {
+		char *text;
+		if (asprintf(&text, "%s/%s", lab, diff) > 0)
+			add(wrong, text, seed, "lab-%s-%s-%u", lab, diff, seed + 1);
+	}
+}
+
+/*
+ * The wrong submissions in a lab's folder. In the ordinary run every `each`-th (about three),
+ * graded with one seed; with --soak all, with two seeds.
+ */
+static void add_wrong(const char *lab, bool all)
 {
 	struct dirent **names;
 	char *dir;
 	if (asprintf(&dir, "labs/%s/wrong", lab) < 0)
-		return n;
+		return;
 	int files = scandir(dir, &names, NULL, alphasort);
-	for (int i = 0, k = 1, each = files >= 5 ? (files - 2) / 3 : 1; i < files; i++) { /* two are . and .. */
-		char *dot = strstr(names[i]->d_name, ".diff"), *name, *text;
+	int each = files >= 5 ? (files - 2) / 3 : 1; /* two of them are . and .. */
+	for (int i = 0, k = 1; i < files; i++) {
+		char *dot = strstr(names[i]->d_name, ".diff");
 		if (!dot)
 			continue;
 		*dot = '\0';
-		for (unsigned seed = 0; seed < (all ? 2 : 1); seed++)
-			if ((all || k % each == 3) &&
-			    asprintf(&name, "lab-%s-%s-%u", lab, names[i]->d_name, seed + 1) > 0 &&
-			    asprintf(&text, "%s/%s", lab, names[i]->d_name) > 0)
-				list[n++] = (struct test){ .name = name, .run = wrong, .seconds = GRADE_SECONDS, .text = text, .number = seed };
+		if (all || k % each == 3)
+			add_wrong_one(lab, names[i]->d_name, all ? 2 : 1);
 		k++;
 	}
-	return n;
 }
-
-enum { LABS = 3, MAX_WRONG = 300 };
-static const char *const lab_names[LABS] = { "01-paging", "02-deprivilege", "03-switch" };
 
 const struct test *lab_tests(bool soak)
 {
-	static struct test list[MAX_WRONG];
-	static const struct { const char *name; void (*run)(const struct test *t); } parts[] = {
-		{ "reference", reference }, { "handout", handout }, { "leaks", leaks }, { "covered", covered },
-	};
-	unsigned n = 0;
-	list[n++] = (struct test){ .name = soak ? "labs-debug-bochs-all" : "labs-debug-bochs", .run = debugs_in_bochs, .seconds = GRADE_SECONDS,
-				   .number = soak ? 0 : NR_IN_BOCHS - 1 };
+	add(debugs_in_bochs, NULL, soak ? 0 : NR_IN_BOCHS - 1,
+	    soak ? "labs-debug-bochs-all" : "labs-debug-bochs");
 	for (unsigned i = 0; i < LABS; i++) {
-		if (asprintf((char **)&list[n].name, soak ? "lab-%s-debug-all" : "lab-%s-debug",
-			     lab_names[i]) > 0)
-			list[n].run = debugs, list[n].seconds = GRADE_SECONDS,
-			list[n].number = soak ? 1 : 7, list[n++].text = lab_names[i];
-		if (soak &&
-		    asprintf((char **)&list[n].name, "lab-%s-reference-2", lab_names[i]) > 0)
-			list[n].run = reference, list[n].seconds = GRADE_SECONDS,
-			list[n].number = 1, list[n++].text = lab_names[i];
-		for (unsigned k = 0; k < sizeof(parts) / sizeof(parts[0]) && !soak; k++)
-			if (asprintf((char **)&list[n].name, "lab-%s-%s", lab_names[i],
-				     parts[k].name) > 0)
-				list[n].run = parts[k].run, list[n].seconds = GRADE_SECONDS,
-				list[n++].text = lab_names[i];
-		n = add_wrong(list, n, lab_names[i], soak);
+		const char *lab = lab_names[i];
+		add(debugs, lab, soak ? 1 : 7, soak ? "lab-%s-debug-all" : "lab-%s-debug", lab);
+		if (soak) {
+			add(reference, lab, 1, "lab-%s-reference-2", lab);
+		} else {
+			add(reference, lab, 0, "lab-%s-reference", lab);
+			add(handout, lab, 0, "lab-%s-handout", lab);
+			add(leaks, lab, 0, "lab-%s-leaks", lab);
+			add(covered, lab, 0, "lab-%s-covered", lab);
+		}
+		add_wrong(lab, soak);
 	}
 	return list;
 }

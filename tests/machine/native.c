@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Native mode's invariants on many machines, at moments while programs start, run and end; and p2m's seeds. */
+/*
+ * Native mode's invariants on many machines, at random moments while programs start, run and end;
+ * and the seeds of p2m=shuffle.
+ */
 #include "tests.h"
 
+/* number: seed of the moments. */
 static void native(const struct test *t)
 {
 	struct machine *m = start_to_prompt(&t->machine);
@@ -9,10 +13,9 @@ static void native(const struct test *t)
 	check_native(m);
 	machine_continue(m);
 	srand(t->number);
-	for (int i = 0; i < (m->o.bochs ? 2 : 8); i++) { /* moments while programs start, run, and end */
-		machine_send(
-			m,
-			"ls -l /bin | grep s | wc; cat /proc/tasks; echo done > /tmp/x; rm /tmp/x\n");
+	for (int i = 0; i < (m->o.bochs ? 2 : 8); i++) {
+		machine_send(m, "ls -l /bin | grep s | wc; cat /proc/tasks; "
+				"echo done > /tmp/x; rm /tmp/x\n");
 		usleep((useconds_t)(rand() % 60000));
 		machine_stop(m);
 		check_native(m);
@@ -24,6 +27,7 @@ static void native(const struct test *t)
 	end_at_prompt(m);
 }
 
+/* The p2m of a machine with this p2m= word; n: its length. */
 static uint32_t *translation_of(const struct test *t, const char *p2m, uint32_t *n)
 {
 	struct machine_options o = t->machine;
@@ -38,7 +42,7 @@ static uint32_t *translation_of(const struct test *t, const char *p2m, uint32_t 
 	return p;
 }
 
-/* The same seed gives the same order, another one another. */
+/* The same seed gives the same order; two seeds differ on most frames. */
 static void seeds(const struct test *t)
 {
 	uint32_t n[3];
@@ -52,7 +56,9 @@ static void seeds(const struct test *t)
 	CHECK(same < n[0] / 4, "seeds 1 and 2 agree on %u of %u frames", same, n[0]);
 }
 
-#define NATIVE(n, k, ...) { .name = "native-" n, .run = native, .seconds = 120, .number = k, .machine = { __VA_ARGS__ } }
+#define NATIVE(n, k, ...) \
+	{ .name = "native-" n, .run = native, .seconds = 120, .number = k, \
+	  .machine = { __VA_ARGS__ } }
 const struct test native_tests[] = {
 	NATIVE("identity", 1, 0),
 	NATIVE("shuffle1", 2, .p2m = "shuffle:1"),
@@ -64,7 +70,8 @@ const struct test native_tests[] = {
 	NATIVE("shuffle1-512m", 8, .mem = 512, .p2m = "shuffle:1"),
 	NATIVE("shuffle2-512m-smp8", 9, .mem = 512, .cpus = 8, .p2m = "shuffle:2"),
 	NATIVE("identity-iso", 10, .iso = true, .cpus = 2),
-	{ .name = "native-bochs", .run = native, .seconds = 240, .machine = { .bochs = true, .mem = 48, .p2m = "shuffle:1" } },
+	{ .name = "native-bochs", .run = native, .seconds = 240,
+	  .machine = { .bochs = true, .mem = 48, .p2m = "shuffle:1" } },
 	{ .name = "native-seeds", .run = seeds, .seconds = 120 },
 	{ 0 },
 };

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The programs' own test suites on many machines. What they print names the failing test; the verdict is the exit
- * status that the machine itself ends with, the file system's state, and the invariants at the end.
+ * The programs' own test suites on many machines. The verdict is the exit status that the machine
+ * ends with, and the state of its file system; what the programs print only names what failed.
  */
 #include "tests.h"
 
 enum { TESTS_MIN = 40 }; /* a suite that was linked without its tests must not pass */
 
-/* Lines "FAIL name: why" of the guest's suite, for the reason. Result: how many lines "ok name" there are. */
+/*
+ * Collect the lines "FAIL name: why" of the guest's suite in buf. Result: how many lines "ok name"
+ * there are.
+ */
 static unsigned collect_failures(const char *log, char *buf, size_t size)
 {
 	size_t n = 0;
@@ -17,18 +20,20 @@ static unsigned collect_failures(const char *log, char *buf, size_t size)
 		line += *line == '\n';
 		passed += strncmp(line, "ok ", 3) == 0;
 		if (strncmp(line, "FAIL ", 5) == 0)
-			n += (size_t)snprintf(buf + n, size - n, "  %.*s\n", (int)strcspn(line, "\n"), line);
+			n += (size_t)snprintf(buf + n, size - n, "  %.*s\n",
+					      (int)strcspn(line, "\n"), line);
 	}
 	return passed;
 }
 
+/* text: a command; number: 1 for the debug build of kernel and VMM. */
 static void suite(const struct test *t)
 {
 	struct machine_options o = t->machine;
 	char words[300], failures[2000], debug_kernel[300], debug_vmm[300];
 	snprintf(words, sizeof(words), "run=\"%s\"", t->text);
 	o.cmdline = words;
-	if (t->number) { /* the debug build */
+	if (t->number) {
 		snprintf(debug_kernel, sizeof(debug_kernel), "%s/debug/cinnabar", build_dir);
 		if (access(debug_kernel, R_OK) < 0)
 			give_up(SKIPPED, "%s is not there; run make DEBUG=1 kernel", debug_kernel);
@@ -46,7 +51,10 @@ static void suite(const struct test *t)
 	root_check(m);
 }
 
-#define SUITE(n, ...) { .name = "usertests-" n, .run = suite, .seconds = 400, .text = "usertests", .machine = { __VA_ARGS__ } }
+#define ROW(n, s, debug, command, ...) \
+	{ .name = n, .run = suite, .seconds = s, .number = debug, .text = command, \
+	  .machine = { __VA_ARGS__ } }
+#define SUITE(n, ...) ROW("usertests-" n, 400, 0, "usertests", __VA_ARGS__)
 const struct test program_tests[] = {
 	SUITE("identity", 0),
 	SUITE("shuffle1", .p2m = "shuffle:1"),
@@ -58,25 +66,26 @@ const struct test program_tests[] = {
 	SUITE("iso-smp4", .iso = true, .cpus = 4),
 	SUITE("bochs", .bochs = true, .p2m = "shuffle:2"),
 	SUITE("bochs-smp4", .bochs = true, .cpus = 4),
-	{ .name = "usertests-debug", .run = suite, .seconds = 240, .text = "usertests", .machine = { .cpus = 2 }, .number = 1 },
-	{ .name = "virtual-debug", .run = suite, .seconds = 240, .machine = { .p2m = "shuffle:8" }, .number = 1,
-	  .text = "echo virtual > /proc/mode && work 20 && stress 2r" }, /* every hypercall recounts the frame table */
-	{ .name = "switch-debug-smp4", .run = suite, .seconds = 240, .machine = { .cpus = 4 }, .number = 1,
-	  .text = "switcher 20 0 work 40 && switcher 20 0 stress 2r" },
-	{ .name = "stress", .run = suite, .seconds = 120, .text = "stress 10r 6", .machine = { .p2m = "shuffle:6" } },
-	{ .name = "stress-smp4", .run = suite, .seconds = 120, .text = "stress 10r 5", .machine = { .cpus = 4, .p2m = "shuffle:5" } },
-	{ .name = "fuzz", .run = suite, .seconds = 240, .text = "fuzz 20000 1" },
-	{ .name = "fuzz-smp4", .run = suite, .seconds = 240, .text = "fuzz 20000 2", .machine = { .cpus = 4, .p2m = "shuffle:4" } },
+	ROW("usertests-debug", 240, 1, "usertests", .cpus = 2),
+	/* in the debug build every hypercall recounts the frame table */
+	ROW("virtual-debug", 240, 1, "echo virtual > /proc/mode && work 20 && stress 2r",
+	    .p2m = "shuffle:8"),
+	ROW("switch-debug-smp4", 240, 1, "switcher 20 0 work 40 && switcher 20 0 stress 2r",
+	    .cpus = 4),
+	ROW("stress", 120, 0, "stress 10r 6", .p2m = "shuffle:6"),
+	ROW("stress-smp4", 120, 0, "stress 10r 5", .cpus = 4, .p2m = "shuffle:5"),
+	ROW("fuzz", 240, 0, "fuzz 20000 1", 0),
+	ROW("fuzz-smp4", 240, 0, "fuzz 20000 2", .cpus = 4, .p2m = "shuffle:4"),
 	{ 0 },
 };
 
 const struct test soak_tests[] = {
-	{ .name = "soak-virtual-debug", .run = suite, .seconds = 3600, .machine = { .p2m = "shuffle:8" }, .number = 1,
-	  .text = "echo virtual > /proc/mode && usertests" },
-	{ .name = "soak-fuzz", .run = suite, .seconds = 7200, .text = "fuzz 1000000 3" },
-	{ .name = "soak-fuzz-smp4", .run = suite, .seconds = 7200, .text = "fuzz 1000000 4", .machine = { .cpus = 4, .p2m = "shuffle:3" } },
-	{ .name = "soak-usertests", .run = suite, .seconds = 7200, .text = "usertests -big" },
-	{ .name = "soak-usertests-smp4", .run = suite, .seconds = 7200, .text = "usertests -big", .machine = { .cpus = 4 } },
-	{ .name = "soak-stress-smp8", .run = suite, .seconds = 7200, .text = "stress 200", .machine = { .cpus = 8, .p2m = "shuffle:9" } },
+	ROW("soak-virtual-debug", 3600, 1, "echo virtual > /proc/mode && usertests",
+	    .p2m = "shuffle:8"),
+	ROW("soak-fuzz", 7200, 0, "fuzz 1000000 3", 0),
+	ROW("soak-fuzz-smp4", 7200, 0, "fuzz 1000000 4", .cpus = 4, .p2m = "shuffle:3"),
+	ROW("soak-usertests", 7200, 0, "usertests -big", 0),
+	ROW("soak-usertests-smp4", 7200, 0, "usertests -big", .cpus = 4),
+	ROW("soak-stress-smp8", 7200, 0, "stress 200", .cpus = 8, .p2m = "shuffle:9"),
 	{ 0 },
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Switches that fail: in a rehearsed way after each phase, because a CPU does not answer, or because
- * the VO is always in use. Afterwards everything must be as it was before, seen from outside:
- * registers, descriptor tables, interrupt controllers, the VO, and all mappings of the kernel's
- * half. sweep.c has switches that are interrupted.
+ * Switches that fail: in a rehearsed way after each phase, because a CPU does not answer, or
+ * because the VO is always in use. Afterwards everything must be as it was before, seen from
+ * outside: registers, descriptor tables, interrupt controllers, the VO, and all mappings of the
+ * kernel's half. sweep.c has switches that are interrupted.
  */
 #include "rollback.h"
 
@@ -131,8 +131,9 @@ static void silent_attach(struct machine *m, unsigned cpu)
 }
 
 /*
- * In virtual mode the start of a process flushes the TLBs of all CPUs, and would wait for the silent
- * one. So the program that asks for the switch, cat, is started first and then waits for its input.
+ * In virtual mode the start of a process flushes the TLBs of all CPUs, and would wait for the
+ * silent one. So the program that asks for the switch, cat, is started first and then waits for
+ * its input.
  */
 static void silent_detach(struct machine *m, unsigned cpu)
 {

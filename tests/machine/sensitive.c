@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Why the kernel needs a VO: each sensitive instruction that is not privileged is executed in ring 0 of the native kernel, and in
- * rings 1 and 3 on the VMM, in QEMU and in Bochs. What came of it is the table of docs/machine.md, which must be this one.
+ * Why the kernel needs a VO: each sensitive instruction that is not privileged is executed in ring
+ * 0 of the native kernel, and in rings 1 and 3 on the VMM, in QEMU and in Bochs. The results are a
+ * table, which must stand in docs/machine.md.
  */
 #include "isolation.h"
 
@@ -25,10 +26,10 @@ static const struct instruction { const char *label, *text; enum kind kind; } in
 typedef char table[COUNT(instructions)][RINGS][CELL];
 
 static const char *const exceptions[] = {
-	[10] = "#TS", [12] = "#SS", [VEC_GP] = "#GP", [VEC_UD] = "#UD"
+	[VEC_INVALID_TSS] = "#TS", [VEC_STACK] = "#SS", [VEC_GP] = "#GP", [VEC_UD] = "#UD"
 };
 
-/* What an instruction did, in words. */
+/* Put into cell what an instruction did, in words. */
 static void describe(const struct victim *v, enum kind kind, char cell[CELL])
 {
 	const struct trap *t = &v->trap;
@@ -38,12 +39,15 @@ static void describe(const struct victim *v, enum kind kind, char cell[CELL])
 		return;
 	}
 	if (!returned(v)) {
-		CHECK(t->vector < COUNT(exceptions) && exceptions[t->vector], "vector %u at %#x", t->vector, t->eip);
+		CHECK(t->vector < COUNT(exceptions) && exceptions[t->vector], "vector %u at %#x",
+		      t->vector, t->eip);
 		snprintf(cell, CELL, "**%s(%#x)**", exceptions[t->vector], t->error);
 		return;
 	}
 	switch (kind) {
-	case TABLE: snprintf(cell, CELL, "the %s's table", value >= VMM_BASE ? "VMM" : "kernel"); break;
+	case TABLE:
+		snprintf(cell, CELL, "the %s's table", value >= VMM_BASE ? "VMM" : "kernel");
+		break;
 	case BITS: snprintf(cell, CELL, "PE %u, TS %u", value & CR0_PE, value / CR0_TS % 2); break;
 	case IF_BIT: snprintf(cell, CELL, "IF %u", value & EFLAGS_IF ? 1 : 0); break;
 	case RIGHTS: snprintf(cell, CELL, t->edx ? "DPL %u" : "refused", value >> 13 & 3); break;
@@ -53,7 +57,7 @@ static void describe(const struct victim *v, enum kind kind, char cell[CELL])
 	}
 }
 
-/* An event that comes first is not the instruction's. */
+/* Run each instruction in this ring. If an event comes first, run the instruction again. */
 static void run_all(struct victim *v, unsigned ring, table cells)
 {
 	bool ring3 = ring == 3;
@@ -84,16 +88,21 @@ static void experiment(const struct machine_options *o, table cells)
 	machine_quit(v->m);
 }
 
+/* What comes of an instruction in ring 1, compared with ring 0. */
+static const char *verdict_of(const char *native, const char *ring1)
+{
+	if (ring1[0] == '*')
+		return "traps";
+	return strcmp(native, ring1) ? "differs, silently" : "same";
+}
+
 static void write_table(char *text, size_t size, table cells)
 {
-	size_t n = (size_t)snprintf(
-		text, size,
-		"| instruction | ring 0, native | ring 1, on the VMM | ring 3, on the VMM | in ring 1 |\n"
-		"|---|---|---|---|---|\n");
+	size_t n = (size_t)snprintf(text, size, "| instruction | ring 0, native "
+				    "| ring 1, on the VMM | ring 3, on the VMM | in ring 1 |\n"
+				    "|---|---|---|---|---|\n");
 	for (unsigned i = 0; i < COUNT(instructions); i++) {
-		const char *verdict = cells[i][1][0] == '*'		 ? "traps"
-				      : strcmp(cells[i][0], cells[i][1]) ? "differs, silently"
-									 : "same";
+		const char *verdict = verdict_of(cells[i][0], cells[i][1]);
 		n += (size_t)snprintf(text + n, size - n, "| %s | %s | %s | %s | %s |\n",
 				      instructions[i].text, cells[i][0], cells[i][1], cells[i][2],
 				      verdict);

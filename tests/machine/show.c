@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is shown rather than judged: --demo, programs at work while the VMM comes and goes beneath them, with modes and rings
- * as read from outside; and --bench-switch, what a switch costs and how that grows.
+ * What is shown rather than judged. --demo: programs at work while the VMM comes and goes beneath
+ * them, with modes and rings read from outside. --bench-switch: what a switch costs, and how that
+ * grows.
  */
 #include "tests.h"
 #include <errno.h>
@@ -9,7 +10,8 @@
 
 enum { NR_PHASES = 9, LINES = 8 };
 static const char *const phase_names[NR_PHASES] = {
-	"request", "gather", "quiesce", "account", "protect", "install", "translate", "commit", "resume",
+	"request", "gather", "quiesce", "account", "protect", "install", "translate", "commit",
+	"resume",
 };
 
 /* --- one line of /proc/switch --- */
@@ -35,7 +37,7 @@ static bool parse_cost(const char *line, struct cost *c)
 	       strstr(line + at, "ok");
 }
 
-/* The cheapest switch of each direction in a log: others were cut by interrupts. */
+/* best: the cheapest detach and attach in a log; others were interrupted. Result: all switches. */
 static unsigned find_costs(const char *log, struct cost best[2])
 {
 	struct cost c;
@@ -47,7 +49,8 @@ static unsigned find_costs(const char *log, struct cost best[2])
 			if (c.total < best[c.attach].total)
 				best[c.attach] = c;
 		}
-	CHECK(n >= 2 && best[0].total != ~0u && best[1].total != ~0u, "/proc/switch shows no switch of each direction");
+	CHECK(n >= 2 && best[0].total != ~0u && best[1].total != ~0u,
+	      "/proc/switch shows no switch of each direction");
 	return n;
 }
 
@@ -69,7 +72,7 @@ static void print_head(const char *what)
 
 /* --- demo --- */
 
-/* The lines "work ...: result", sorted by their names' places. */
+/* Collect the lines "work NAME: RESULT" of a log in text, in a fixed order. */
 static void results_of(const char *log, char *text, size_t size)
 {
 	static const char *const names[] = { "pipeline", "clock", "processes", "files" };
@@ -111,7 +114,8 @@ void demo(const struct test *t)
 	struct machine *m = run_command(&o, "work 400", EXIT_OK, 60);
 	results_of(m->log, alone, sizeof(alone));
 	printf("%s", alone);
-	puts("demo: the same, while the VMM slides beneath the running kernel and out again, all the time.\n"
+	puts("demo: the same, while the VMM slides beneath the running kernel and out again, "
+	     "all the time.\n"
 	     "      Seen from outside (QMP), now and then:");
 	fflush(stdout);
 	o.cmdline = "run=\"switcher 30 20 work 400 && cat /proc/switch\"";
@@ -138,11 +142,14 @@ void demo(const struct test *t)
 	for (unsigned p = 0; p < NR_PHASES; p++)
 		printf("    %-12s %18u %18u\n", phase_names[p], best[1].phase[p], best[0].phase[p]);
 	printf("    %-12s %18u %18u\n", "total", best[1].total, best[0].total);
-	printf("    looked at %u times: native %u, virtual %u; ring 0 %u, ring 1 %u, ring 3 %u (each CPU counts)\n",
+	printf("    looked at %u times: native %u, virtual %u; ring 0 %u, ring 1 %u, ring 3 %u "
+	       "(each CPU counts)\n",
 	       s.native + s.virtual, s.native, s.virtual, s.ring[0], s.ring[1], s.ring[3]);
 	CHECK(strcmp(alone, amid) == 0, "a program's result differs from its run without switches");
-	puts("\ndemo: every program's result equals its run without switches; the file system is clean (e2fsck).");
-	puts("demo: try it yourself with `make run`, then: cat /proc/mode; echo virtual > /proc/mode; cat /proc/mode");
+	puts("\ndemo: every program's result equals its run without switches; "
+	     "the file system is clean (e2fsck).");
+	puts("demo: try it yourself with `make run`, then: "
+	     "cat /proc/mode; echo virtual > /proc/mode; cat /proc/mode");
 	fflush(stdout);
 }
 
@@ -177,7 +184,8 @@ static void measure(json_t *all, unsigned mem, unsigned processes, unsigned cpus
 
 void bench_switch(const struct test *t)
 {
-	static const unsigned mems[] = { 32, 64, 128, 256, 512 }, crowds[] = { 1, 32, 100, 200 }, cpus[] = { 2, 4, 8 };
+	static const unsigned mems[] = { 32, 64, 128, 256, 512 };
+	static const unsigned crowds[] = { 1, 32, 100, 200 }, cpus[] = { 2, 4, 8 };
 	json_t *all = json_array();
 	char path[300];
 	(void)t;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Switches that are interrupted: the timer's tick falls at one instruction of a switch after the
- * other, and no tick may be lost or come twice (V8). The guest's program `ticks` aims the ticks; the
- * kernel's records tell in which phase one fell.
+ * other, and no tick may be lost or come twice (V8). The guest's program `ticks` aims the ticks;
+ * the kernel's records tell in which phase one fell.
  */
 #include "rollback.h"
 #include "offsets.h"
@@ -31,9 +31,9 @@ static struct swept run_sweep(struct machine *m, const char *from_to_step, doubl
 	char text[100];
 	snprintf(text, sizeof(text), "ticks %s", from_to_step);
 	const char *out = output_of(m, text, seconds), *said = strstr(out, "ticks: period");
-	CHECK(said && sscanf(said, "ticks: period %u, switches %u, ticks %u, longest %u %u, retried %u",
-			     &s.period, &s.switches, &s.ticks, &s.longest_attach, &s.longest_detach,
-			     &s.retried) == 6,
+	CHECK(said && sscanf(said, "ticks: period %u, switches %u, ticks %u, longest %u %u, "
+			     "retried %u", &s.period, &s.switches, &s.ticks, &s.longest_attach,
+			     &s.longest_detach, &s.retried) == 6,
 	      "ticks were lost or doubled:%s", out);
 	return s;
 }
@@ -127,8 +127,8 @@ static unsigned phase_at(const struct record *r, uint64_t first, uint32_t period
 }
 
 /*
- * A tick at instruction k must fall into this phase. If it is the VMM that takes the tick
- * (in attach from gather to commit, in detach from gather to protect), its exit must make the switch
+ * A tick at instruction k must fall into this phase. If it is the VMM that takes the tick (in
+ * attach from gather to commit, in detach from gather to protect), its exit must make the switch
  * longer than `quiet`, a switch without a tick.
  */
 static void tick_within(struct machine *m, unsigned phase, uint32_t k, const struct record *quiet)

@@ -25,6 +25,9 @@ void bench(const struct test *t);
 void bench_switch(const struct test *t);
 void demo(const struct test *t);
 
+/* Before a command with make: it is not part of the make that may have started the tests. */
+#define ALONE "env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL "
+
 /* SKIPPED unless what drives the browser is installed, or can be (trace.c). */
 void need_browser(void);
 

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `make trace`: what its pages hold is compared with machines of our own in both modes, and with itself; then a real browser
- * (tests/browser/trace.js) shows the pages and must say the same.
+ * `make trace`: the recordings in its pages are compared with machines of our own in both modes,
+ * and with each other; and a real browser (tests/browser/trace.js) must show what they hold.
  */
 #include "tests.h"
 #include <errno.h>
 #include <jansson.h>
 #include <sys/stat.h>
 
-enum {
-	NR_PHASES = 9,
-	PAGE_BYTES_MAX = 5000000,
-	DIRECTORY_COUNTED_ONCE = 5 + 8 * 1,
-	PAGE_TABLES = 3,
-	WRITABLE = 2
-};
+enum { NR_PHASES = 9, PAGE_BYTES_MAX = 5000000 };
+/*
+ * The recording's numbers for a frame (type + 8 * count) and for a run of the map
+ * (viewer/trace.h).
+ */
+enum { DIRECTORY_COUNTED_ONCE = 5 + 8 * 1, PAGE_TABLES = 3, WRITABLE = 2 };
 static const char *const phases[NR_PHASES] = {
-	"request", "gather", "quiesce", "account", "protect", "install", "translate", "commit", "resume",
+	"request", "gather", "quiesce", "account", "protect", "install", "translate", "commit",
+	"resume",
 };
 
 /* --- a page's recording --- */
@@ -53,7 +53,7 @@ static json_t *read_page(const char *page)
 	return trace;
 }
 
-/* RFC 7396; both are objects. Parts that do not change are shared. */
+/* A JSON merge patch (RFC 7396) of an object. The result shares the parts that do not change. */
 static json_t *merge(json_t *target, json_t *patch)
 {
 	json_t *result = json_copy(target), *value;
@@ -98,7 +98,7 @@ static bool is_direction(json_t *state, const char *direction)
 	return strcmp(text_of(state, "direction"), direction) == 0;
 }
 
-/* The last state of one direction, or the first. */
+/* The first or the last state of one direction. */
 static json_t *state_at(json_t *states, const char *direction, bool last)
 {
 	json_t *found = NULL, *state;
@@ -110,9 +110,9 @@ static json_t *state_at(json_t *states, const char *direction, bool last)
 	return found;
 }
 
-/* --- is it what the machine was? --- */
+/* --- a recording against machines --- */
 
-/* All phases, each once, in order. */
+/* One direction has all phases, each once, in order. */
 static void check_phases(json_t *states, const char *direction)
 {
 	unsigned next = 0;
@@ -150,7 +150,7 @@ static void check_table(struct machine *m, uint32_t cr3, json_t *state, const ch
 	}
 }
 
-/* Against a machine of the same kind that is in that mode now. */
+/* A recorded state against a machine of the same kind that is in this mode now. */
 static void check_mode_of(struct machine *m, json_t *state, bool is_virtual)
 {
 	struct cpu_state cpus[CPUS_MAX];
@@ -166,14 +166,14 @@ static void check_mode_of(struct machine *m, json_t *state, bool is_virtual)
 	check_table(m, cpus[0].cr3, state, "gdt", "gdtr", &cpus[0].gdt);
 	check_table(m, cpus[0].cr3, state, "idt", "idtr", &cpus[0].idt);
 	CHECK(number_of(state, "regs", "cr0") == cpus[0].cr0 &&
-		      number_of(state, "regs", "cr4") == cpus[0].cr4 &&
-		      number_of(state, "tss", "base") == cpus[0].tr.base &&
-		      number_of(state, "segments", "tr") == cpus[0].tr.selector,
+	      number_of(state, "regs", "cr4") == cpus[0].cr4 &&
+	      number_of(state, "tss", "base") == cpus[0].tr.base &&
+	      number_of(state, "segments", "tr") == cpus[0].tr.selector,
 	      "%s mode: CR0, CR4 or the TSS are not those of a machine", mode);
 	machine_continue(m);
 }
 
-/* V3 at one step: no page table or directory is mapped writable. */
+/* Whether V3 holds in a state: no page table or directory is mapped writable. */
 static bool tables_read_only(json_t *state)
 {
 	json_t *run;
@@ -195,7 +195,7 @@ static void check_memory(json_t *states)
 	CHECK(!tables_read_only(native), "no page table is recorded as writable before attach");
 	json_array_foreach(states, i, state)
 		CHECK(number_of(state, NULL, "ring") != 1 || tables_read_only(state) ||
-			      is_direction(state, "detach"),
+		      is_direction(state, "detach"),
 		      "ring 1 is recorded with a writable page table (V3)");
 	snprintf(row, sizeof(row), "%u", frame / 64);
 	json_t *value = json_array_get(json_object_get(json_object_get(attached, "frames"), row),
@@ -225,7 +225,7 @@ static void by_phases(const struct test *t)
 
 /* --- instructions --- */
 
-/* At the begin of each phase the machine must be what it was when it was recorded by phases. */
+/* At the start of each phase both recordings must have the same state. */
 static void check_same_at_phases(json_t *fine, json_t *coarse)
 {
 	json_t *a, *b;
@@ -239,7 +239,7 @@ static void check_same_at_phases(json_t *fine, json_t *coarse)
 			if (!first[1] && number_of(b, NULL, "phase") == phase)
 				first[1] = b;
 		CHECK(json_equal(first[0], first[1]),
-		      "at the begin of %s the two recordings differ", phases[phase]);
+		      "at the start of %s the two recordings differ", phases[phase]);
 	}
 }
 
@@ -280,7 +280,8 @@ void need_browser(void)
 	if (shell(text, sizeof(text), 120,
 		  "make -s %s/browser/node_modules/.package-lock.json 2>&1", build_dir) != 0)
 		give_up(SKIPPED,
-			"npm's registry is not to be had here, and with it what drives the browser (tests/browser/package.json):\n%s",
+			"npm's registry is not to be had here, and with it what drives the browser "
+			"(tests/browser/package.json):\n%s",
 			text);
 }
 
@@ -300,6 +301,7 @@ const struct test trace_tests[] = {
 	{ .name = "trace-phases", .run = by_phases, .seconds = 120, .machine = { .mem = 32 } },
 	{ .name = "trace-instructions", .run = by_instructions, .seconds = 240 },
 	{ .name = "trace-browser", .run = in_browser, .seconds = 400, .text = "STEPS=phases" },
-	{ .name = "trace-browser-instructions", .run = in_browser, .seconds = 400, .text = "STEPS=instructions DIRECTION=attach" },
+	{ .name = "trace-browser-instructions", .run = in_browser, .seconds = 400,
+	  .text = "STEPS=instructions DIRECTION=attach" },
 	{ 0 },
 };

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Virtual mode and the switch on many machines: invariants at random moments, pairs of switches under load, the programs' suites. */
+/*
+ * Virtual mode and the switch on many machines: invariants at random moments, pairs of switches
+ * under load, and the programs' test suites.
+ */
 #include "tests.h"
 
-/* The invariants at the prompt, at random moments while programs start and end, and native again. */
+/*
+ * The invariants of virtual mode at the prompt and at random moments (number: their seed) while
+ * programs start and end; and those of native mode after a detach.
+ */
 static void invariants(const struct test *t)
 {
 	struct machine *m = start_to_prompt(&t->machine);
@@ -12,9 +18,8 @@ static void invariants(const struct test *t)
 	machine_continue(m);
 	srand(t->number);
 	for (int i = 0; i < (m->o.bochs ? 2 : 10); i++) {
-		machine_send(
-			m,
-			"ls -l /bin | grep s | wc; cat /proc/tasks; echo done > /tmp/x; rm /tmp/x\n");
+		machine_send(m, "ls -l /bin | grep s | wc; cat /proc/tasks; "
+				"echo done > /tmp/x; rm /tmp/x\n");
 		usleep((useconds_t)(rand() % 60000));
 		machine_stop(m);
 		check_whole(m);
@@ -31,7 +36,7 @@ static void invariants(const struct test *t)
 	end_at_prompt(m);
 }
 
-/* mode=virtual: from the first program on; and a detach from there. */
+/* mode=virtual on the command line attaches before the first program; a detach works then, too. */
 static void from_boot(const struct test *t)
 {
 	struct machine *m = start_to_prompt(&t->machine);
@@ -47,7 +52,10 @@ static void from_boot(const struct test *t)
 	end_at_prompt(m);
 }
 
-/* Before and after pairs of switches under load: the same machine (N2), and a VMM that nothing touches while dormant (N3). */
+/*
+ * number: pairs of switches, under load. Before and after them the machine is the same (N2), and
+ * nothing touches the VMM while it is dormant (N3).
+ */
 static void pairs(const struct test *t)
 {
 	static char before[20000], after[20000];
@@ -61,7 +69,7 @@ static void pairs(const struct test *t)
 	command(m, line, t->seconds - 20);
 	const char *said = strstr(m->log, "\nswitched ");
 	CHECK(said && sscanf(said, "\nswitched %u", &times) == 1 && times >= 2 * t->number &&
-		      strstr(said, "\nall well"),
+	      strstr(said, "\nall well"),
 	      "the switcher or its load failed");
 	machine_stop(m);
 	check_native(m);
@@ -76,44 +84,53 @@ static void pairs(const struct test *t)
 	end_at_prompt(m);
 }
 
-/* The programs' own suites in virtual mode, and while the mode changes all the time. */
+/* text: a command with a test suite, in virtual mode or while the mode changes all the time. */
 static void suite(const struct test *t)
 {
-	char line[200];
-	snprintf(line, sizeof(line), "%s", t->text);
-	struct machine *m = run_command(&t->machine, line, EXIT_OK, t->seconds - 5);
+	struct machine *m = run_command(&t->machine, t->text, EXIT_OK, t->seconds - 5);
 	CHECK(!strstr(t->text, "usertests") || strstr(m->log, "passed, 0 failed"),
 	      "usertests did not finish");
 }
 
-#define VIRTUALLY "echo virtual > /proc/mode && "
-#define SUITE(n, command, ...) { .name = n, .run = suite, .seconds = 240, .text = command, .machine = { __VA_ARGS__ } }
+#define ROW(n, f, s, k, command, ...) \
+	{ .name = n, .run = f, .seconds = s, .number = k, .text = command, \
+	  .machine = { __VA_ARGS__ } }
+#define SUITE(n, command, ...) ROW(n, suite, 240, 0, command, __VA_ARGS__)
+#define VIRTUAL(n, command, ...) \
+	SUITE("virtual-" n, "echo virtual > /proc/mode && " command, __VA_ARGS__)
+#define INVARIANTS(n, s, seed, ...) ROW("virtual-" n, invariants, s, seed, NULL, __VA_ARGS__)
+#define FROM_BOOT(n, ...) \
+	ROW("virtual-from-boot" n, from_boot, 60, 0, NULL, \
+	    .cmdline = "mode=virtual mood=native", __VA_ARGS__)
+#define PAIRS(n, s, times, ...) ROW(n, pairs, s, times, NULL, __VA_ARGS__)
 const struct test switch_tests[] = {
-	SUITE("virtual-usertests", VIRTUALLY "usertests"),
-	SUITE("virtual-usertests-shuffle1-smp4", VIRTUALLY "usertests", .p2m = "shuffle:1", .cpus = 4),
-	SUITE("virtual-usertests-shuffle2-bochs", VIRTUALLY "usertests", .p2m = "shuffle:2", .bochs = true),
-	SUITE("virtual-usertests-bochs-smp2", VIRTUALLY "usertests", .cpus = 2, .bochs = true),
-	SUITE("virtual-fuzz", VIRTUALLY "fuzz 5000 7", .p2m = "shuffle:3"),
-	SUITE("switch-usertests", "switcher 10 1 usertests"),
-	SUITE("switch-usertests-shuffle1-smp4", "switcher 10 0 usertests", .p2m = "shuffle:1", .cpus = 4),
-	SUITE("switch-usertests-shuffle2-bochs", "switcher 10 50 usertests", .p2m = "shuffle:2", .bochs = true),
+	VIRTUAL("usertests", "usertests", 0),
+	VIRTUAL("usertests-shuffle1-smp4", "usertests", .p2m = "shuffle:1", .cpus = 4),
+	VIRTUAL("usertests-shuffle2-bochs", "usertests", .p2m = "shuffle:2", .bochs = true),
+	VIRTUAL("usertests-bochs-smp2", "usertests", .cpus = 2, .bochs = true),
+	VIRTUAL("fuzz", "fuzz 5000 7", .p2m = "shuffle:3"),
+	SUITE("switch-usertests", "switcher 10 1 usertests", 0),
+	SUITE("switch-usertests-shuffle1-smp4", "switcher 10 0 usertests", .p2m = "shuffle:1",
+	      .cpus = 4),
+	SUITE("switch-usertests-shuffle2-bochs", "switcher 10 50 usertests", .p2m = "shuffle:2",
+	      .bochs = true),
 	SUITE("switch-torn", "switcher 1000 0 torn 200", .p2m = "shuffle:1", .free_running = true),
 	SUITE("switch-fuzz-smp4", "switcher 10 0 fuzz 5000 8", .p2m = "shuffle:3", .cpus = 4),
-	{ .name = "virtual-identity", .run = invariants, .seconds = 60, .number = 1 },
-	{ .name = "virtual-shuffle1", .run = invariants, .seconds = 60, .number = 2, .machine = { .p2m = "shuffle:1" } },
-	{ .name = "virtual-shuffle2-smp4", .run = invariants, .seconds = 60, .number = 3, .machine = { .p2m = "shuffle:2", .cpus = 4 } },
-	{ .name = "virtual-128m-iso", .run = invariants, .seconds = 60, .number = 4, .machine = { .mem = 128, .iso = true } },
-	{ .name = "virtual-from-boot", .run = from_boot, .seconds = 60, .machine = { .p2m = "shuffle:4", .cmdline = "mode=virtual mood=native" } },
-	{ .name = "virtual-from-boot-smp4", .run = from_boot, .seconds = 60, .machine = { .cpus = 4, .cmdline = "mode=virtual mood=native" } },
-	{ .name = "virtual-bochs", .run = invariants, .seconds = 120, .number = 5, .machine = { .bochs = true, .p2m = "shuffle:3" } },
-	{ .name = "virtual-bochs-smp2", .run = invariants, .seconds = 120, .number = 6, .machine = { .bochs = true, .cpus = 2 } },
-	{ .name = "switch-pairs", .run = pairs, .seconds = 120, .number = 200, .machine = { .p2m = "shuffle:4" } },
-	{ .name = "switch-pairs-smp4", .run = pairs, .seconds = 120, .number = 100, .machine = { .p2m = "shuffle:5", .cpus = 4 } },
+	INVARIANTS("identity", 60, 1, 0),
+	INVARIANTS("shuffle1", 60, 2, .p2m = "shuffle:1"),
+	INVARIANTS("shuffle2-smp4", 60, 3, .p2m = "shuffle:2", .cpus = 4),
+	INVARIANTS("128m-iso", 60, 4, .mem = 128, .iso = true),
+	FROM_BOOT("", .p2m = "shuffle:4"),
+	FROM_BOOT("-smp4", .cpus = 4),
+	INVARIANTS("bochs", 120, 5, .bochs = true, .p2m = "shuffle:3"),
+	INVARIANTS("bochs-smp2", 120, 6, .bochs = true, .cpus = 2),
+	PAIRS("switch-pairs", 120, 200, .p2m = "shuffle:4"),
+	PAIRS("switch-pairs-smp4", 120, 100, .p2m = "shuffle:5", .cpus = 4),
 	{ 0 },
 };
 
 const struct test switch_soak_tests[] = {
-	{ .name = "soak-switch-pairs", .run = pairs, .seconds = 3600, .number = 10000, .machine = { .p2m = "shuffle:6" } },
-	{ .name = "soak-switch-pairs-smp4", .run = pairs, .seconds = 3600, .number = 1000, .machine = { .p2m = "shuffle:7", .cpus = 4 } },
+	PAIRS("soak-switch-pairs", 3600, 10000, .p2m = "shuffle:6"),
+	PAIRS("soak-switch-pairs-smp4", 3600, 1000, .p2m = "shuffle:7", .cpus = 4),
 	{ 0 },
 };

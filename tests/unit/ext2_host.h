@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ext2 file system on the host, for its test: everything below it replaced. The disk is memory; frames are from an
- * arena in which each has poisoned neighbours; device and memory can be told to fail at their n-th use.
+ * The ext2 file system on the host, for its test: everything below it replaced. The disk is
+ * memory; frames are from an arena in which each has poisoned neighbours; device and memory can
+ * be told to fail at their n-th use.
  */
 #ifndef EXT2_HOST_H
 #define EXT2_HOST_H
@@ -19,7 +20,7 @@
 #undef SEEK_END
 #define rename ext2_rename /* the host's has the name already */
 #include "layout.h"
-#undef KERNEL_BASE /* where the sanitizer's shadow is not */
+#undef KERNEL_BASE /* an address that the sanitizer does not use for its shadow memory */
 #define KERNEL_BASE 0x40000000u
 #pragma GCC diagnostic ignored "-Wint-to-pointer-cast" /* the header's current(), not called */
 #define current header_current
@@ -44,7 +45,8 @@ static struct task *current(void) { return &self; }
 #include "kernel/fs/ext2_inode.c"
 #include "kernel/fs/ext2_names.c"
 
-extern void *mmap(void *at, size_t bytes, int prot, int flags, int fd, long offset); /* the host's */
+/* the host's */
+extern void *mmap(void *at, size_t bytes, int prot, int flags, int fd, long offset);
 enum { HOST_PRIVATE = 2, HOST_ANONYMOUS = 0x20, HOST_FIXED_NOREPLACE = 0x100000 };
 extern unsigned alarm(unsigned seconds);
 
@@ -62,7 +64,11 @@ static void at_random(uint32_t from)
 	random_state = from * 2654435761u + 1;
 }
 
-#define CHECK(x) do { if (!(x)) fail_msg("seed %u: %s does not hold (line %d)", seed, #x, __LINE__); } while (0)
+#define CHECK(x) \
+	do { \
+		if (!(x)) \
+			fail_msg("seed %u: %s does not hold (line %d)", seed, #x, __LINE__); \
+	} while (0)
 
 /* --- faults: the n-th use of the device, or of the allocators, fails --- */
 
@@ -139,7 +145,10 @@ void frame_put(pfn_t pfn)
 		ASAN_POISON_MEMORY_REGION(pfn_to_virt(pfn), PAGE_SIZE);
 }
 
-/* At times memory is short first, and the cache gives clean blocks back in the midst of an operation. */
+/*
+ * At times memory is short first, and the cache gives clean blocks back in the midst of an
+ * operation.
+ */
 void *kmalloc(size_t bytes)
 {
 	static unsigned turn;
@@ -203,13 +212,13 @@ static void make_disk(uint32_t block_bytes, uint32_t kib)
 	fclose(f);
 }
 
-/* Another's opinion. */
+/* e2fsck must find nothing wrong. */
 static void check_disk(void)
 {
 	FILE *f = fopen(image_path, "w");
 	CHECK(f && fwrite(disk, 1, disk_bytes, f) == disk_bytes && fclose(f) == 0);
-	run("PATH=$PATH:/usr/sbin:/sbin e2fsck -fn %1$s >%1$s.log 2>&1 || { cat %1$s.log; exit 1; }",
-	    0, 0);
+	run("PATH=$PATH:/usr/sbin:/sbin e2fsck -fn %1$s >%1$s.log 2>&1 || "
+	    "{ cat %1$s.log; exit 1; }", 0, 0);
 }
 
 static struct vnode *root;
@@ -222,7 +231,10 @@ static int mount_disk(void)
 	return error;
 }
 
-/* Write back, forget everything. Whatever happened before, nobody holds a block or inode, and all memory comes back. */
+/*
+ * Write back, forget everything. Whatever happened before, nobody holds a block or inode, and all
+ * memory comes back.
+ */
 static int unmount_disk(void)
 {
 	struct ext2 *fs = &filesystem;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* ELF headers: good ones load as they say; truncated, lying and random ones are refused without a stray read. */
+/*
+ * ELF headers: good ones load as they say; truncated, lying and random ones are refused without a
+ * stray read.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,11 +22,15 @@ struct file { /* exactly as long as the header needs: reading further is the san
 static struct file good(void)
 {
 	return (struct file){
-		.h = { .magic = ELF_MAGIC, .class = ELFCLASS32, .data = ELFDATA2LSB, .type = ET_EXEC, .machine = EM_386,
-		       .entry = 0x08048100, .phoff = sizeof(struct elf_header), .phentsize = sizeof(struct elf_program_header),
+		.h = { .magic = ELF_MAGIC, .class = ELFCLASS32, .data = ELFDATA2LSB,
+		       .type = ET_EXEC, .machine = EM_386,
+		       .entry = 0x08048100, .phoff = sizeof(struct elf_header),
+		       .phentsize = sizeof(struct elf_program_header),
 		       .phnum = 3 },
-		.p = { { .type = PT_LOAD, .offset = 0, .vaddr = 0x08048000, .filesz = 0x1234, .memsz = 0x1234, .flags = PF_R | PF_X },
-		       { .type = PT_LOAD, .offset = 0x1234, .vaddr = 0x0804A234, .filesz = 0x100, .memsz = 0x2000, .flags = PF_R | PF_W },
+		.p = { { .type = PT_LOAD, .offset = 0, .vaddr = 0x08048000,
+			 .filesz = 0x1234, .memsz = 0x1234, .flags = PF_R | PF_X },
+		       { .type = PT_LOAD, .offset = 0x1234, .vaddr = 0x0804A234,
+			 .filesz = 0x100, .memsz = 0x2000, .flags = PF_R | PF_W },
 		       { .type = 0x6474E551 /* GNU_STACK */ } },
 	};
 }
@@ -120,13 +127,20 @@ static void random_changes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good_file), cmocka_unit_test(truncated), cmocka_unit_test(not_elf), cmocka_unit_test(for_64_bits),
-		cmocka_unit_test(big_endian), cmocka_unit_test(shared_object), cmocka_unit_test(other_machine),
-		cmocka_unit_test(many_headers), cmocka_unit_test(headers_beyond), cmocka_unit_test(headers_unaligned),
-		cmocka_unit_test(file_part_beyond_file), cmocka_unit_test(file_part_above_memory_part),
-		cmocka_unit_test(offset_wraps), cmocka_unit_test(not_congruent), cmocka_unit_test(null_page),
-		cmocka_unit_test(in_the_kernel), cmocka_unit_test(in_the_stack), cmocka_unit_test(memory_wraps),
-		cmocka_unit_test(overlap), cmocka_unit_test(entry_outside), cmocka_unit_test(entry_not_executable),
+		cmocka_unit_test(good_file), cmocka_unit_test(truncated),
+		cmocka_unit_test(not_elf), cmocka_unit_test(for_64_bits),
+		cmocka_unit_test(big_endian), cmocka_unit_test(shared_object),
+		cmocka_unit_test(other_machine),
+		cmocka_unit_test(many_headers), cmocka_unit_test(headers_beyond),
+		cmocka_unit_test(headers_unaligned),
+		cmocka_unit_test(file_part_beyond_file),
+		cmocka_unit_test(file_part_above_memory_part),
+		cmocka_unit_test(offset_wraps), cmocka_unit_test(not_congruent),
+		cmocka_unit_test(null_page),
+		cmocka_unit_test(in_the_kernel), cmocka_unit_test(in_the_stack),
+		cmocka_unit_test(memory_wraps),
+		cmocka_unit_test(overlap), cmocka_unit_test(entry_outside),
+		cmocka_unit_test(entry_not_executable),
 		cmocka_unit_test(random_changes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ext2 over disks that mke2fs made: random operations against a model in memory, at every block size and also when
- * there is no room, with e2fsck's opinion of each result.
+ * ext2 over disks that mke2fs made: random operations against a model in memory, at every block
+ * size and also when there is no room, with e2fsck's opinion of each result.
  */
 #include "ext2_host.h"
 
@@ -85,7 +85,10 @@ static bool nearly_full(void)
 	return filesystem.super->free_blocks < 8 || filesystem.super->free_inodes == 0;
 }
 
-/* Whether an operation that the model allows or refuses (want) did that; without room, it may be refused for that. */
+/*
+ * Whether an operation that the model allows or refuses (want) did that; without room, it may be
+ * refused for that.
+ */
 static bool agrees(int got, int want, const char *what)
 {
 	if (got != want && !(want == 0 && got == -ENOSPC && nearly_full()))
@@ -202,7 +205,8 @@ static void change_file(struct node *f, struct vnode *vn)
 		for (uint32_t i = 0; i < n; i++)
 			buf[i] = (char)random32();
 		int done = vn->ops->write(vn, at, buf, n, below(2));
-		CHECK(done == (int)n || ((done == -ENOSPC || (done > 0 && done < (int)n)) && nearly_full()));
+		bool cut = done == -ENOSPC || (done > 0 && done < (int)n);
+		CHECK(done == (int)n || (cut && nearly_full()));
 		done = MAX(done, 0);
 		memcpy(f->data + at, buf, (uint32_t)done);
 		f->size = done ? MAX(f->size, at + (uint32_t)done) : f->size;
@@ -234,7 +238,8 @@ static void unmap(struct mapping *m)
 
 static void check_page(const struct node *f, struct vnode *vn)
 {
-	uint32_t index = below(3) ? f->size / PAGE_SIZE : below(CONTENT / PAGE_SIZE); /* files change at the end */
+	/* files change at the end */
+	uint32_t index = below(3) ? f->size / PAGE_SIZE : below(CONTENT / PAGE_SIZE);
 	struct mapping *m = &mappings[below(ARRAY_SIZE(mappings))];
 	unmap(m);
 	if (index == CONTENT / PAGE_SIZE)
@@ -365,7 +370,8 @@ static void test_random(void **state)
 	(void)state;
 	for (uint32_t s = 1; s <= 9; s++) {
 		at_random(s);
-		random_life(1024u << s % 3, s < 7 ? 8192 : 1024 << s % 3, 3, 1500); /* the last are short of room */
+		/* the last are short of room */
+		random_life(1024u << s % 3, s < 7 ? 8192 : 1024 << s % 3, 3, 1500);
 	}
 }
 

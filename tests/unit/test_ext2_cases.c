@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ext2 in its corners: full disks, files of holes that use every level of pointers, directories that change while they
- * are read, and the kinds of damage that could lead out of a block or never end.
+ * ext2 in its corners: full disks, files of holes that use every level of pointers, directories
+ * that change while they are read, and the kinds of damage that could lead out of a block or
+ * never end.
  */
 #include "ext2_host.h"
 
@@ -19,7 +20,10 @@ static void take_all(struct vnode *vn, int want)
 	      inode_of(vn)->disk.blocks == blocks);
 }
 
-/* No block left, then no inode left: each operation says so and changes nothing; what is removed makes room. */
+/*
+ * No block left, then no inode left: each operation says so and changes nothing; what is removed
+ * makes room.
+ */
 static void test_full(void **state)
 {
 	(void)state;
@@ -43,7 +47,8 @@ static void test_full(void **state)
 		CHECK(filesystem.super->free_blocks == 1 &&
 		      inode_of(vn)->disk.blocks * 512 == vn->size);
 		vnode_put(vn);
-		CHECK(filesystem.super->free_blocks < 4); /* what another pointer block would have needed */
+		/* what another pointer block would have needed */
+		CHECK(filesystem.super->free_blocks < 4);
 		while (filesystem.super->free_blocks)
 			CHECK(root->ops->mkdir(root, name,
 					       (unsigned)sprintf(name, "dir%d", made++)) == 0);
@@ -69,7 +74,10 @@ static void test_full(void **state)
 	}
 }
 
-/* A file of holes with a few bytes at the borders between the trees of pointers, then shorter and shorter. */
+/*
+ * A file of holes with a few bytes at the borders between the trees of pointers, then shorter and
+ * shorter.
+ */
 static void test_sparse(void **state)
 {
 	(void)state;
@@ -95,7 +103,8 @@ static void test_sparse(void **state)
 			uint32_t last = places[count - 1];
 			CHECK(root->ops->lookup(root, "f", 1, &vn) == 0);
 			for (uint32_t i = 0; i < count; i++) {
-				bool over = places[i] == EXT2_SIZE_MAX - 4; /* its end was written over */
+				/* its end was written over */
+				bool over = places[i] == EXT2_SIZE_MAX - 4;
 				CHECK(vn->ops->read(vn, places[i], buf, 4, false) == 4 &&
 				      memcmp(buf, over ? "dada" : "data", 4) == 0);
 				CHECK(vn->ops->read(vn, places[i] - 4, buf, 4, false) == 4 &&
@@ -141,7 +150,10 @@ static bool emit(struct dirent_sink *sink, const char *name, unsigned length, ui
 	return true;
 }
 
-/* Entries vanish while a directory is read in pieces: the reading ends, and shows all the others once. */
+/*
+ * Entries vanish while a directory is read in pieces: the reading ends, and shows all the others
+ * once.
+ */
 static void test_list_while_removing(void **state)
 {
 	(void)state;
@@ -232,7 +244,8 @@ static void test_entry_beyond(void **state)
 	while (at + entry_at(b, at)->rec_len < 1024)
 		at += entry_at(b, at)->rec_len;
 	entry_at(b, at)->rec_len = (uint16_t)(1012 - at);
-	*entry_at(b, 1012) = (struct ext2_dirent){ .ino = 11, .rec_len = 12, .name_len = NAME_MAX, .file_type = 2 };
+	*entry_at(b, 1012) = (struct ext2_dirent){ .ino = 11, .rec_len = 12, .name_len = NAME_MAX,
+						   .file_type = 2 };
 	CHECK(root->ops->lookup(root, name, NAME_MAX, &vn) == -EUCLEAN &&
 	      root->ops->create(root, name, 200, &vn) == -EUCLEAN);
 	CHECK(root->ops->readdir(root, &cookie, &l.sink) == -EUCLEAN);
@@ -240,7 +253,10 @@ static void test_entry_beyond(void **state)
 	unmount_disk();
 }
 
-/* Pointer blocks that point to themselves: as many paths as a tree of three levels has, but no more blocks. */
+/*
+ * Pointer blocks that point to themselves: as many paths as a tree of three levels has, but no
+ * more blocks.
+ */
 static void test_tree_in_itself(void **state)
 {
 	(void)state;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ext2 in trouble: the device or memory fails at each of its uses in turn, and metadata is damaged at random.
- * Operations may be refused then, with an error that says so; no crash, no endless loop, and no block, inode or memory
- * stays held.
+ * ext2 in trouble: the device or memory fails at each of its uses in turn, and metadata is
+ * damaged at random. Operations may be refused then, with an error that says so; no crash, no
+ * endless loop, and no block, inode or memory stays held.
  */
 #include "ext2_host.h"
 
@@ -13,7 +13,8 @@ static uint32_t troubles; /* operations refused for damage, the device or memory
 static int result(int r)
 {
 	static const int good[] = {
-		ENOENT, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY, ENOSPC, EINVAL, EMLINK, EPERM, EFBIG, EBUSY,
+		ENOENT, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY, ENOSPC, EINVAL, EMLINK, EPERM,
+		EFBIG, EBUSY,
 	};
 	static const int bad[] = { EIO, EUCLEAN, ENOMEM };
 	if (r >= 0)
@@ -34,7 +35,8 @@ static const char *some_name(void)
 	static unsigned turn;
 	char *text = names[turn ^= 1];
 	int length = sprintf(text, "%u", below(NAMES));
-	for (; text[0] >= '5' && length < 230; length++) /* some long, for directories of several blocks */
+	/* some long, for directories of several blocks */
+	for (; text[0] >= '5' && length < 230; length++)
 		text[length] = 'x';
 	text[length] = '\0';
 	return text;
@@ -138,7 +140,10 @@ static void make_base(uint32_t block_bytes)
 
 /* --- faults --- */
 
-/* The same operations again and again, the fault one use later each time, until it is never reached. */
+/*
+ * The same operations again and again, the fault one use later each time, until it is never
+ * reached.
+ */
 static void sweep(enum fault f)
 {
 	for (uint32_t block_bytes = 1024; block_bytes <= 4096; block_bytes *= 2) {
@@ -188,30 +193,42 @@ static struct ext2_disk_inode *inode_in(char *image, uint32_t ino)
 			within % bytes);
 }
 
-/* Somewhere in the metadata: its kind first, for all kinds are to have their share. */
+/* A place in a directory of the undamaged disk: an entry's inode number, or its lengths. */
+static uint32_t *place_in_directory(const struct ext2_disk_inode *was, uint32_t bytes)
+{
+	uint32_t at = 0;
+	if ((was->mode & S_IFMT) != S_IFDIR)
+		was = inode_in(base, EXT2_ROOT);
+	while (below(5)) {
+		const char *entry = (const char *)block_of(base, was->block[0]) + at;
+		uint32_t next = at + *(const uint16_t *)(entry + 4);
+		if (next >= bytes)
+			break;
+		at = next;
+	}
+	return (uint32_t *)((char *)block_of(disk, was->block[0]) + at) + (below(3) ? 1 : 0);
+}
+
+/* A random word of the metadata. First its kind is chosen, so that all kinds get their share. */
 static uint32_t *some_place(void)
 {
-	uint32_t bytes = 1024u << super_of(base)->log_block_size,
-		 first = super_of(base)->first_data_block;
-	uint32_t ino = EXT2_ROOT;
+	uint32_t bytes = 1024u << super_of(base)->log_block_size;
+	uint32_t first = super_of(base)->first_data_block, ino = EXT2_ROOT;
 	while (below(6) && !inode_in(base, ino = 1 + below(super_of(base)->inodes_count))->links)
 		;
 	const struct ext2_disk_inode *was = inode_in(base, ino);
+	const struct ext2_group_desc *group = (void *)block_of(base, first + 1);
 	switch (below(6)) {
 	case 0:
 		return (uint32_t *)super_of(disk) + below(26);
 	case 1:
 		return (uint32_t *)block_of(disk, first + 1) + below(4 * 8);
-	case 2: { /* a bitmap */
-		const struct ext2_group_desc *d = (void *)block_of(base, first + 1);
-		return (uint32_t *)block_of(disk, below(2) ? d->block_bitmap : d->inode_bitmap) + below(20);
+	case 2: {
+		uint32_t bitmap = below(2) ? group->block_bitmap : group->inode_bitmap;
+		return (uint32_t *)block_of(disk, bitmap) + below(20);
 	}
-	case 3: { /* a directory's entry: inode, or the lengths */
-		uint32_t at = 0, number = ((was->mode & S_IFMT) == S_IFDIR ? was : inode_in(base, EXT2_ROOT))->block[0];
-		for (uint32_t next; below(5) && (next = at + *(uint16_t *)(block_of(base, number) + at + 4)) < bytes;)
-			at = next;
-		return (uint32_t *)(block_of(disk, number) + at) + (below(3) ? 1 : 0);
-	}
+	case 3:
+		return place_in_directory(was, bytes);
 	case 4: /* a block of pointers */
 		return (uint32_t *)block_of(disk, was->block[12 + below(3)]) + below(20);
 	default:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Strings and formatted printing against the C library's: random formats and values must give the same text, random
- * moves and comparisons the same bytes and signs. Buffers are as large as told, and the sanitizer watches their ends.
+ * Strings and formatted printing against the C library's: random formats and values must give the
+ * same text, random moves and comparisons the same bytes and signs. Buffers are as large as told,
+ * and the sanitizer watches their ends.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -69,7 +70,8 @@ static int setup(void **state)
 static uint64_t value(void)
 {
 	static const uint64_t ends[] = {
-		0, 1, 9, 10, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, INT64_MAX, (uint64_t)INT64_MIN, UINT64_MAX
+		0, 1, 9, 10, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, INT64_MAX, (uint64_t)INT64_MIN,
+		UINT64_MAX,
 	};
 	if (below(3) == 0)
 		return ends[below(ARRAY_SIZE(ends))];
@@ -113,7 +115,8 @@ static void same(const char *f, const char *theirs, int want, const char *ours, 
 
 #define BOTH(f, size, ...) do { \
 	char *theirs = malloc(size), *ours = malloc(size); \
-	int want = snprintf(theirs, size, f, __VA_ARGS__), got = our_snprintf(ours, size, f, __VA_ARGS__); \
+	int want = snprintf(theirs, size, f, __VA_ARGS__); \
+	int got = our_snprintf(ours, size, f, __VA_ARGS__); \
 	same(f, theirs, want, ours, got, size); \
 	free(theirs), free(ours); \
 } while (0)
@@ -226,7 +229,8 @@ static void test_memory(void **state)
 		assert_ptr_equal(our_memmove(ours + to, ours + from, n), ours + to);
 		if (memcmp(ours, theirs, BYTES))
 			fail_msg("seed %u: memmove of %u bytes from %u to %u", SEED, n, from, to);
-		ours[below(BYTES)] ^= (char)(1 << below(8)); /* one difference, perhaps not in what is compared */
+		/* one difference, perhaps not in what is compared */
+		ours[below(BYTES)] ^= (char)(1 << below(8));
 		if (sign(our_memcmp(ours + from, theirs + from, n)) !=
 		    sign(memcmp(ours + from, theirs + from, n)))
 			fail_msg("seed %u: memcmp of %u bytes at %u", SEED, n, from);
@@ -240,7 +244,10 @@ static void test_memory(void **state)
 	free(ours), free(theirs);
 }
 
-/* Short texts of few characters, two of them above 127: prefixes, equality and the order as unsigned all occur. */
+/*
+ * Short texts of few characters, two of them above 127: prefixes, equality and the order as
+ * unsigned all occur.
+ */
 static char *some_text(void)
 {
 	uint32_t n = below(6);
@@ -275,9 +282,12 @@ static void test_strings(void **state)
 static void test_strtou(void **state)
 {
 	static const struct { const char *text; uint32_t value, used; } cases[] = {
-		{ "", 0, 0 }, { "x", 0, 0 }, { "0", 0, 1 }, { "-1", 0, 0 }, { " 1", 0, 0 }, { "12a", 12, 2 },
-		{ "007", 7, 3 }, { "0x1F", 31, 4 }, { "0XaBg", 0xAB, 4 }, { "0x", 0, 2 }, { "1x2", 1, 1 },
-		{ "00x1", 0, 2 }, { "4294967295", UINT32_MAX, 10 }, { "0xFFFFFFFF", UINT32_MAX, 10 },
+		{ "", 0, 0 }, { "x", 0, 0 }, { "0", 0, 1 }, { "-1", 0, 0 }, { " 1", 0, 0 },
+		{ "12a", 12, 2 },
+		{ "007", 7, 3 }, { "0x1F", 31, 4 }, { "0XaBg", 0xAB, 4 }, { "0x", 0, 2 },
+		{ "1x2", 1, 1 },
+		{ "00x1", 0, 2 }, { "4294967295", UINT32_MAX, 10 },
+		{ "0xFFFFFFFF", UINT32_MAX, 10 },
 	};
 	const char *end;
 	(void)state;
@@ -298,9 +308,12 @@ static void test_strtou(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_numbers, setup), cmocka_unit_test_setup(test_texts, setup),
-		cmocka_unit_test(test_long), cmocka_unit_test(test_ends), cmocka_unit_test_setup(test_memory, setup),
-		cmocka_unit_test_setup(test_strings, setup), cmocka_unit_test_setup(test_strtou, setup),
+		cmocka_unit_test_setup(test_numbers, setup),
+		cmocka_unit_test_setup(test_texts, setup),
+		cmocka_unit_test(test_long), cmocka_unit_test(test_ends),
+		cmocka_unit_test_setup(test_memory, setup),
+		cmocka_unit_test_setup(test_strings, setup),
+		cmocka_unit_test_setup(test_strtou, setup),
 	};
 	return cmocka_run_group_tests_name("format", tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The frame allocator and kmalloc against a model that knows the owner of each 16 bytes: nothing is given out twice,
- * contents stay, counts agree, and at the end all memory is back and joined to the largest blocks.
+ * The frame allocator and kmalloc against a model that knows the owner of each 16 bytes: nothing
+ * is given out twice, contents stay, counts agree, and at the end all memory is back and joined
+ * to the largest blocks.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "layout.h"
-#undef KERNEL_BASE /* where the sanitizer's shadow is not */
+#undef KERNEL_BASE /* an address that the sanitizer does not use for its shadow memory */
 #define KERNEL_BASE 0x40000000u
 #include "kernel/mm/frame.c"
 #include "kernel/mm/kmalloc.c"
@@ -22,7 +23,8 @@
 #define OPERATIONS 100000
 #define GRANULES (PAGE_SIZE / 16)
 
-extern void *mmap(void *at, size_t bytes, int prot, int flags, int fd, long offset); /* the host's */
+/* the host's */
+extern void *mmap(void *at, size_t bytes, int prot, int flags, int fd, long offset);
 enum { HOST_PRIVATE = 2, HOST_ANONYMOUS = 0x20, HOST_FIXED_NOREPLACE = 0x100000 };
 
 uint32_t nr_pfns = FRAMES;
@@ -53,7 +55,11 @@ static void at_random(uint32_t from)
 	random_state = from * 2654435761u + 1;
 }
 
-#define CHECK(x) do { if (!(x)) fail_msg("seed %u: %s does not hold (line %d)", seed, #x, __LINE__); } while (0)
+#define CHECK(x) \
+	do { \
+		if (!(x)) \
+			fail_msg("seed %u: %s does not hold (line %d)", seed, #x, __LINE__); \
+	} while (0)
 
 /* --- the model --- */
 
@@ -72,7 +78,8 @@ static uint32_t granule(const void *p) { return ((uint32_t)(uintptr_t)p - KERNEL
 static void took(void *at, uint32_t bytes, unsigned order, bool object)
 {
 	struct thing *t = &live[nr_live++];
-	*t = (struct thing){ .at = at, .bytes = bytes, .mark = ++next_mark, .order = order, .object = object };
+	*t = (struct thing){ .at = at, .bytes = bytes, .mark = ++next_mark, .order = order,
+			     .object = object };
 	CHECK(virt_to_pfn(at) >= RESERVED && virt_to_pfn(t->at + bytes - 1) < FRAMES);
 	CHECK((uintptr_t)at % 16 == 0);
 	for (uint32_t i = granule(at); i < granule(at) + DIV_UP(bytes, 16); i++) {
@@ -199,7 +206,10 @@ static int unmake(void **state)
 	return 0;
 }
 
-/* Everything taken, largest blocks first: with all memory joined, that is the binary form of the free range. */
+/*
+ * Everything taken, largest blocks first: with all memory joined, that is the binary form of the
+ * free range.
+ */
 static void test_joined(void **state)
 {
 	/* 40..1023 | 1024..3071 | 3072..3999 */
@@ -304,7 +314,8 @@ static void test_shrinker(void **state)
 	assert_int_not_equal(pfn, NO_FRAME);
 	assert_int_equal(calls, 2);
 	stash[nr_stash++] = pfn;
-	assert_int_equal(frame_alloc_user(), NO_FRAME); /* one frame is given, but that belongs to the kernel */
+	/* one frame is given, but that belongs to the kernel */
+	assert_int_equal(frame_alloc_user(), NO_FRAME);
 	assert_int_equal(calls, 3);
 	assert_int_equal(last_wanted, FRAME_LOW_WATER);
 	gives = FRAME_LOW_WATER;
@@ -359,8 +370,10 @@ static void test_misuse(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_joined), cmocka_unit_test(test_random), cmocka_unit_test(test_full),
-		cmocka_unit_test(test_objects), cmocka_unit_test(test_shrinker), cmocka_unit_test(test_misuse),
+		cmocka_unit_test(test_joined), cmocka_unit_test(test_random),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_objects), cmocka_unit_test(test_shrinker),
+		cmocka_unit_test(test_misuse),
 	};
 	at_random(1);
 	return cmocka_run_group_tests_name("frame", tests, machine, unmake);

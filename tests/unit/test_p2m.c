@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* p2m: whatever the firmware's map looks like, p2m and m2p are each other's inverse over exactly the usable frames. */
+/*
+ * p2m: whatever the firmware's map looks like, p2m and m2p are each other's inverse over exactly
+ * the usable frames.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,8 +19,13 @@ uint32_t strtou(const char *s, const char **end)
 static uint32_t random_state = 12345;
 static uint32_t below(uint32_t limit) { return next_random(&random_state) % limit; }
 
-/* A PC in small: memory below 640 KiB, a hole, memory, a hole, memory; ranges overlap and are out of order. */
-static const struct frame_range usable[] = { { 256, 1000 }, { 0, 160 }, { 900, 1500 }, { 1800, 2048 }, { 1900, 1950 } };
+/*
+ * A PC in small: memory below 640 KiB, a hole, memory, a hole, memory; ranges overlap and are out
+ * of order.
+ */
+static const struct frame_range usable[] = {
+	{ 256, 1000 }, { 0, 160 }, { 900, 1500 }, { 1800, 2048 }, { 1900, 1950 },
+};
 static const struct frame_range reserved[] = { { 0, 1 }, { 8, 9 } };
 static const struct frame_range fixed[] = { { 256, 320 }, { 400, 431 } };
 #define N(array) (sizeof(array) / sizeof((array)[0]))
@@ -36,7 +44,10 @@ static void release(void)
 	p2m = NULL, m2p = NULL;
 }
 
-/* The definition of usable, written the other way round than the code under test: one frame at a time. */
+/*
+ * The definition of usable, written the other way round than the code under test: one frame at a
+ * time.
+ */
 static bool is_usable(mfn_t mfn)
 {
 	bool yes = false;
@@ -130,7 +141,10 @@ static uint32_t agreement(uint32_t seed, uint32_t other)
 	return same;
 }
 
-/* The same seed gives the same order on every run; two seeds agree on little more than the fixed frames. */
+/*
+ * The same seed gives the same order on every run; two seeds agree on little more than the fixed
+ * frames.
+ */
 static void seeds(void **state)
 {
 	(void)state;
@@ -200,11 +214,14 @@ static void random_maps(void **state)
 static void parse(void **state)
 {
 	static const struct { const char *text; bool shuffle; uint32_t seed; } good[] = {
-		{ "identity", false, 0 }, { "shuffle:0", true, 0 }, { "shuffle:1", true, 1 }, { "shuffle:4294967295", true, 0xFFFFFFFF },
+		{ "identity", false, 0 }, { "shuffle:0", true, 0 }, { "shuffle:1", true, 1 },
+		{ "shuffle:4294967295", true, 0xFFFFFFFF },
 		{ "shuffle:0x1f", true, 0x1F },
 	};
-	static const char *const bad[] = { "", "identity ", "Identity", "shuffle", "shuffle:", "shuffle:x", "shuffle:-1", "shuffle: 1",
-					   "shuffle:+1", "shuffle:1x", "shuffle:12 ", "random:1" };
+	static const char *const bad[] = {
+		"", "identity ", "Identity", "shuffle", "shuffle:", "shuffle:x", "shuffle:-1",
+		"shuffle: 1", "shuffle:+1", "shuffle:1x", "shuffle:12 ", "random:1",
+	};
 	(void)state;
 	for (unsigned i = 0; i < N(good); i++) {
 		struct p2m_order order = { true, 99 };
@@ -222,8 +239,10 @@ static void parse(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(counts), cmocka_unit_test(identity), cmocka_unit_test(shuffled), cmocka_unit_test(seeds),
-		cmocka_unit_test(more_memory_than_pfns), cmocka_unit_test(bad_fixed), cmocka_unit_test(random_maps), cmocka_unit_test(parse),
+		cmocka_unit_test(counts), cmocka_unit_test(identity),
+		cmocka_unit_test(shuffled), cmocka_unit_test(seeds),
+		cmocka_unit_test(more_memory_than_pfns), cmocka_unit_test(bad_fixed),
+		cmocka_unit_test(random_maps), cmocka_unit_test(parse),
 	};
 	int failed = cmocka_run_group_tests_name("p2m", tests, NULL, NULL);
 	release();

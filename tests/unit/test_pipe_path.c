@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pipes between threads, where a lost waking hangs and a wrong byte shows; and path resolution over a small tree in
- * memory, where each vnode counts its references.
+ * Pipes between threads, where a lost waking hangs and a wrong byte shows; and path resolution
+ * over a small tree in memory, where each vnode counts its references.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "layout.h"
-#undef KERNEL_BASE /* where the sanitizer's shadow is not */
+#undef KERNEL_BASE /* an address that the sanitizer does not use for its shadow memory */
 #define KERNEL_BASE 0x40000000u
 #pragma GCC diagnostic ignored "-Wint-to-pointer-cast" /* the header's current(), not called */
 #define current header_current
@@ -26,11 +26,15 @@ static struct task *current(void) { return &self; }
 #define ARENA (1024 * 1024)
 #define BULK 3000000u
 
-extern void *mmap(void *at, size_t bytes, int prot, int flags, int fd, long offset); /* the host's */
+/* the host's */
+extern void *mmap(void *at, size_t bytes, int prot, int flags, int fd, long offset);
 enum { HOST_PRIVATE = 2, HOST_ANONYMOUS = 0x20, HOST_FIXED_NOREPLACE = 0x100000 };
 extern unsigned alarm(unsigned seconds);
 
-/* --- stand-ins: locks and sleep by the host's threads, exact so that no spurious waking hides a lost one --- */
+/*
+ * --- stand-ins: locks and sleep by the host's threads, exact so that no spurious waking hides a
+ * lost one ---
+ */
 
 static pthread_mutex_t sleeping = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t woken = PTHREAD_COND_INITIALIZER;
@@ -178,7 +182,10 @@ static void read_all(struct pipe *p, char *to, uint32_t bytes)
 	}
 }
 
-/* Several writers of whole records, one reader: nothing torn, nothing lost, each writer's records in order. */
+/*
+ * Several writers of whole records, one reader: nothing torn, nothing lost, each writer's records
+ * in order.
+ */
 static void test_pipe_records(void **state)
 {
 	enum { WRITERS = 4, RECORDS = 3000 };
@@ -225,7 +232,10 @@ static void *reader_main(void *arg)
 	return NULL;
 }
 
-/* One writer of much more than fits, several readers: every byte arrives once, and all see the end. */
+/*
+ * One writer of much more than fits, several readers: every byte arrives once, and all see the
+ * end.
+ */
 static void test_pipe_readers(void **state)
 {
 	enum { READERS = 3 };
@@ -276,7 +286,10 @@ static void second_start(void)
 	}
 }
 
-/* A reader that waits for its turn only is woken by the reader before it: no writer may come any more. */
+/*
+ * A reader that waits for its turn only is woken by the reader before it: no writer may come any
+ * more.
+ */
 static void test_pipe_turns(void **state)
 {
 	char c;
@@ -302,8 +315,10 @@ static struct node {
 	bool dir;
 	struct vnode vn;
 } tree[] = {
-	{ "disk", 0, true, { 0 } },  { "a", 0, true, { 0 } },    { "b", 1, true, { 0 } },    { "f", 2, false, { 0 } },
-	{ "proc", 0, true, { 0 } },  { "dev", 0, true, { 0 } },  { "PROC", 6, true, { 0 } }, { "mode", 6, false, { 0 } },
+	{ "disk", 0, true, { 0 } }, { "a", 0, true, { 0 } }, { "b", 1, true, { 0 } },
+	{ "f", 2, false, { 0 } },
+	{ "proc", 0, true, { 0 } }, { "dev", 0, true, { 0 } }, { "PROC", 6, true, { 0 } },
+	{ "mode", 6, false, { 0 } },
 	{ "DEV", 8, true, { 0 } },
 };
 
@@ -364,12 +379,18 @@ static void test_lookup(void **state)
 {
 	static char longest[NAME_MAX + 3], too_long[NAME_MAX + 3], inside[NAME_MAX + 8];
 	const struct { const char *path; int found; } cases[] = {
-		{ "/", 0 }, { "//", 0 }, { ".", 2 }, { "..", 1 }, { "../..", 0 }, { "../../../..", 0 }, { "/..", 0 }, { "/../.", 0 },
-		{ "/a/b/f", 3 }, { "f", 3 }, { "./f", 3 }, { "../b//./f", 3 }, { "/a/b/", 2 }, { "/a//b///", 2 },
-		{ "/a/b/f/", -ENOTDIR }, { "f/..", -ENOTDIR }, { "f/x", -ENOTDIR }, { "f/.", -ENOTDIR }, { "", -ENOENT },
-		{ "/x", -ENOENT }, { "/x/y", -ENOENT }, { "/a/", 1 }, { "/pro", -ENOENT }, { "/procx", -ENOENT },
-		{ "/proc", 6 }, { "/proc/", 6 }, { "/proc/.", 6 }, { "/proc/mode", 7 }, { "/proc/..", 0 }, { "/proc/../dev", 8 },
-		{ "/proc/../a/b/f", 3 }, { "../../proc/mode", 7 }, { "/proc/mode/", -ENOTDIR }, { "/a/proc", -ENOENT },
+		{ "/", 0 }, { "//", 0 }, { ".", 2 }, { "..", 1 }, { "../..", 0 },
+		{ "../../../..", 0 }, { "/..", 0 }, { "/../.", 0 },
+		{ "/a/b/f", 3 }, { "f", 3 }, { "./f", 3 }, { "../b//./f", 3 }, { "/a/b/", 2 },
+		{ "/a//b///", 2 },
+		{ "/a/b/f/", -ENOTDIR }, { "f/..", -ENOTDIR }, { "f/x", -ENOTDIR },
+		{ "f/.", -ENOTDIR }, { "", -ENOENT },
+		{ "/x", -ENOENT }, { "/x/y", -ENOENT }, { "/a/", 1 }, { "/pro", -ENOENT },
+		{ "/procx", -ENOENT },
+		{ "/proc", 6 }, { "/proc/", 6 }, { "/proc/.", 6 }, { "/proc/mode", 7 },
+		{ "/proc/..", 0 }, { "/proc/../dev", 8 },
+		{ "/proc/../a/b/f", 3 }, { "../../proc/mode", 7 }, { "/proc/mode/", -ENOTDIR },
+		{ "/a/proc", -ENOENT },
 		{ longest, -ENOENT }, { too_long, -ENAMETOOLONG }, { inside, -ENAMETOOLONG },
 	};
 	struct cwd *c = malloc(sizeof(*c) + 8);
@@ -398,9 +419,11 @@ static void test_lookup(void **state)
 static void test_last(void **state)
 {
 	const struct { const char *path, *name; int dir; bool plain, slash, mount; } cases[] = {
-		{ "/new", "new", 0, true, false, false },  { "/a/new/", "new", 1, true, true, false },
-		{ "/", "", 0, false, false, false },	   { "/a/..", "..", 1, false, false, false },
-		{ "/a/./", ".", 1, false, true, false },   { "/proc", "proc", 0, true, false, true },
+		{ "/new", "new", 0, true, false, false },
+		{ "/a/new/", "new", 1, true, true, false },
+		{ "/", "", 0, false, false, false }, { "/a/..", "..", 1, false, false, false },
+		{ "/a/./", ".", 1, false, true, false },
+		{ "/proc", "proc", 0, true, false, true },
 		{ "/proc/new", "new", 6, true, false, false },
 	};
 	(void)state;
@@ -425,13 +448,16 @@ static void test_last(void **state)
 static void test_normalize(void **state)
 {
 	const struct { const char *from, *path, *out; } cases[] = {
-		{ "/", ".", "/" },	{ "/", "a", "/a" },	 { "/a", "b/", "/a/b" },   { "/a/b", "..", "/a" }, { "/a", "..", "/" },
-		{ "/a", "../..", "/" }, { "/a", "/", "/" },	 { "/a", "//b//c", "/b/c" }, { "/a", "./x/../y", "/a/y" },
+		{ "/", ".", "/" }, { "/", "a", "/a" }, { "/a", "b/", "/a/b" },
+		{ "/a/b", "..", "/a" }, { "/a", "..", "/" },
+		{ "/a", "../..", "/" }, { "/a", "/", "/" }, { "/a", "//b//c", "/b/c" },
+		{ "/a", "./x/../y", "/a/y" },
 		{ "/abc", "...", "/abc/..." }, { "/a", "../../b", "/b" },
 	};
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-		char *out = malloc(strlen(cases[i].from) + strlen(cases[i].path) + 2); /* the sanitizer watches its end */
+		/* the sanitizer watches its end */
+		char *out = malloc(strlen(cases[i].from) + strlen(cases[i].path) + 2);
 		uint32_t n = path_normalize(out, cases[i].from, cases[i].path);
 		assert_string_equal(out, cases[i].out);
 		assert_int_equal(n, strlen(out));
@@ -442,11 +468,13 @@ static void test_normalize(void **state)
 int main(void)
 {
 	const struct CMUnitTest pipes[] = {
-		cmocka_unit_test(test_pipe_ends), cmocka_unit_test(test_pipe_records), cmocka_unit_test(test_pipe_readers),
+		cmocka_unit_test(test_pipe_ends), cmocka_unit_test(test_pipe_records),
+		cmocka_unit_test(test_pipe_readers),
 		cmocka_unit_test(test_pipe_turns),
 	};
 	const struct CMUnitTest paths[] = {
-		cmocka_unit_test(test_lookup), cmocka_unit_test(test_last), cmocka_unit_test(test_normalize),
+		cmocka_unit_test(test_lookup), cmocka_unit_test(test_last),
+		cmocka_unit_test(test_normalize),
 	};
 	int failed = cmocka_run_group_tests(pipes, pipe_setup, NULL);
 	return failed + cmocka_run_group_tests(paths, path_setup, NULL);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The firmware's tables of processors and interrupt controllers: a machine's first MiB and its tables are made here,
- * whole, missing, truncated, lying and mutated at random. Each mapping is a copy of exactly its size, so the sanitizer
- * sees every byte read beyond what was asked for.
+ * The firmware's tables of processors and interrupt controllers: a machine's first MiB and its
+ * tables are made here, whole, missing, truncated, lying and mutated at random. Each mapping is a
+ * copy of exactly its size, so the sanitizer sees every byte read beyond what was asked for.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,7 +34,11 @@ static void at_random(uint32_t from)
 	random_state = from * 2654435761u + 1;
 }
 
-#define CHECK(x) do { if (!(x)) fail_msg("seed %u: %s does not hold (line %d)", seed, #x, __LINE__); } while (0)
+#define CHECK(x) \
+	do { \
+		if (!(x)) \
+			fail_msg("seed %u: %s does not hold (line %d)", seed, #x, __LINE__); \
+	} while (0)
 
 /* Where the machine has nothing, reads give ones. */
 void *map_machine(uint32_t at, uint32_t bytes, uint32_t flags)
@@ -95,7 +99,8 @@ static void add(uint32_t table, const uint8_t *bytes, uint32_t n)
 	memcpy(machine + table + length, bytes, n);
 	length += n;
 }
-#define ADD(table, ...) add(table, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+#define ADD(table, ...) \
+	add(table, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 
 static void sdt(uint32_t table, const char *signature)
 {
@@ -104,7 +109,10 @@ static void sdt(uint32_t table, const char *signature)
 	make_sum(machine + table, length, 9);
 }
 
-/* Four processors (the second is off, the first is the boot processor), an IOAPIC and two overrides. */
+/*
+ * Four processors (the second is off, the first is the boot processor), an IOAPIC and two
+ * overrides.
+ */
 static void make_madt(void)
 {
 	length = 44;
@@ -114,7 +122,8 @@ static void make_madt(void)
 	ADD(MADT, 0, 8, 2, (uint8_t)(topology.apic_id[0] + 2), 1, 0, 0, 0);
 	ADD(MADT, 4, 6, 0xFF, 0, 0, 1); /* of no interest here */
 	ADD(MADT, 1, 12, 9, 0, 0, 0x10, 0xC0, 0xFE, 0, 0, 0, 0);
-	ADD(MADT, 1, 12, 10, 0, 0, 0x20, 0xC0, 0xFE, 24, 0, 0, 0); /* a second one, of higher lines */
+	/* a second one, of higher lines */
+	ADD(MADT, 1, 12, 10, 0, 0, 0x20, 0xC0, 0xFE, 24, 0, 0, 0);
 	ADD(MADT, 2, 10, 0, 0, 2, 0, 0, 0, 0, 0);
 	ADD(MADT, 2, 10, 0, 9, 20, 0, 0, 0, 0xF, 0);
 	ADD(MADT, 0, 8, 3, (uint8_t)(topology.apic_id[0] + 3), 1, 0, 0, 0);
@@ -202,7 +211,8 @@ static void test_good(void **state)
 	nothing();
 	check_plain();
 	for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
-		uint32_t beyond = places[i] == EBDA + 1008 ? 32 : 0; /* the last place for 16 bytes, not for 20 */
+		/* the last place for 16 bytes, not for 20 */
+		uint32_t beyond = places[i] == EBDA + 1008 ? 32 : 0;
 		nothing(), make_acpi(places[i] - beyond), find(), check_madt();
 		nothing(), make_mp(places[i]), find(), check_mp();
 		make_acpi(places[i] ^ 0x20), find(), check_madt(); /* ACPI knows better */
@@ -212,7 +222,9 @@ static void test_good(void **state)
 /* One byte changed makes a sum wrong: ACPI's tables are then as if they were not there. */
 static void test_sums(void **state)
 {
-	static const uint32_t acpi[] = { 0xF0000 + 3, 0xF0000 + 17, RSDT + 12, RSDT + 43, MADT + 20, MADT + 60 };
+	static const uint32_t acpi[] = {
+		0xF0000 + 3, 0xF0000 + 17, RSDT + 12, RSDT + 43, MADT + 20, MADT + 60,
+	};
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(acpi); i++) {
 		nothing(), make_acpi(0xF0000), machine[acpi[i]] ^= 0x10, find();
@@ -264,7 +276,8 @@ static void test_many(void **state)
 		ADD(MADT, 0, 8, (uint8_t)i, (uint8_t)(topology.apic_id[0] + 1), 1, 0, 0, 0);
 	sdt(MADT, "APIC"), find();
 	CHECK(topology.nr_cpus == 2);
-	nothing(), make_acpi(EBDA), memset(machine + RSDT + 36, 0, 0x10000 - 36); /* thousands of tables */
+	/* thousands of tables */
+	nothing(), make_acpi(EBDA), memset(machine + RSDT + 36, 0, 0x10000 - 36);
 	put32(machine + RSDT + 4, 0x10000), make_sum(machine + RSDT, 0x10000, 9), find();
 	check_plain();
 }
@@ -273,7 +286,8 @@ static void test_many(void **state)
 static void test_mutated(void **state)
 {
 	static const struct { uint32_t at, bytes, sum; } parts[] = {
-		{ EBDA, 20, 8 }, { EBDA + 32, 16, 10 }, { RSDT, 44, 9 }, { MADT, 0, 9 }, { MP, 0, 7 },
+		{ EBDA, 20, 8 }, { EBDA + 32, 16, 10 }, { RSDT, 44, 9 }, { MADT, 0, 9 },
+		{ MP, 0, 7 },
 	};
 	(void)state;
 	nothing();
@@ -303,7 +317,8 @@ static void test_mutated(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good), cmocka_unit_test(test_sums), cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_good), cmocka_unit_test(test_sums),
+		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_many), cmocka_unit_test(test_mutated),
 	};
 	low_copy = malloc(LOW_BYTES);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Address spaces on a shuffled machine: random map, unmap, protect, fork, fault and write against a model of every page,
- * with the page tables read as the hardware would, frame by frame through m2p. Ends with every frame back.
+ * Address spaces on a shuffled machine: random map, unmap, protect, fork, fault and write against
+ * a model of every page, with the page tables read as the hardware would, frame by frame through
+ * m2p. Ends with every frame back.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +11,9 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "layout.h"
-#undef KERNEL_BASE /* where the sanitizer's shadow is not */
+#undef USER_END
+#define USER_END 0xC0000000u
+#undef KERNEL_BASE /* an address that the sanitizer does not use for its shadow memory */
 #define KERNEL_BASE 0x40000000u
 #define KERNEL_SLOT 768u
 #include "kernel/mm/p2m.c"
@@ -93,7 +96,8 @@ static uint32_t *walk(const struct mm *mm, uint32_t address, bool write)
 	if (!(pte & PTE_P) || !(pte & PTE_U) || (write && !(pte & PTE_W)))
 		return NULL;
 	if (pte & PTE_W)
-		assert_int_equal(frame_refs(m2p[pte >> PAGE_SHIFT]), 1); /* what is writable is not shared */
+		/* what is writable is not shared */
+		assert_int_equal(frame_refs(m2p[pte >> PAGE_SHIFT]), 1);
 	return pfn_to_virt(m2p[pte >> PAGE_SHIFT]);
 }
 
@@ -252,7 +256,9 @@ static void bad_arguments(void **state)
 	mm_destroy(mm);
 }
 
-/* Memory runs out in the midst of every operation: an error each time, and everything comes back. */
+/*
+ * Memory runs out in the midst of every operation: an error each time, and everything comes back.
+ */
 static void memory_out(void **state)
 {
 	(void)state;
@@ -283,7 +289,8 @@ static void memory_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(random_operations), cmocka_unit_test(bad_arguments), cmocka_unit_test(memory_out),
+		cmocka_unit_test(random_operations), cmocka_unit_test(bad_arguments),
+		cmocka_unit_test(memory_out),
 	};
 	return cmocka_run_group_tests(tests, machine, NULL);
 }
