@@ -13,8 +13,7 @@ from cb import machine  # noqa: E402
 
 
 class Cinnabar(gdb.Command):
-    """Look at a Cinnabar machine: mode, rings, phases of a switch, descriptor and page
-    tables, tasks.
+    """Look at a Cinnabar machine: its mode, rings, switches, descriptor and page tables, tasks.
 
 Each command tells more by `help cb NAME`; docs/debugging.md has recipes."""
 

@@ -53,7 +53,7 @@ def page_changes(old, new):
         for i, (before, after) in enumerate(zip(old.pages(slot), new.pages(slot))):
             if before == after:
                 continue
-            page, kinds = slot << 10 | i, [page and page[:2] for page in (before, after)]
+            page, kinds = slot << 10 | i, [entry and entry[:2] for entry in (before, after)]
             if runs and runs[-1][0] + runs[-1][1] == page and runs[-1][2] == kinds:
                 runs[-1][1] += 1
             else:

@@ -34,7 +34,7 @@ def defines(path, prefix=""):
 
 X86 = defines("include/x86.h")
 LAYOUT = defines("include/layout.h")
-USER_END, KERNEL_BASE, VMM_BASE = LAYOUT["USER_END"], LAYOUT["KERNEL_BASE"], LAYOUT["VMM_BASE"]
+KERNEL_BASE, VMM_BASE = LAYOUT["KERNEL_BASE"], LAYOUT["VMM_BASE"]
 
 
 class Command(gdb.Command):
