@@ -49,7 +49,6 @@
 #define PF_PRESENT 0x1
 #define PF_WRITE 0x2
 #define PF_USER 0x4
-#define PF_RESERVED 0x8
 
 /*
  * Selectors. Both modes use the same indices; only the DPL of the kernel's segments differs

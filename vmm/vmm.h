@@ -88,7 +88,7 @@ struct cpu { /* a processor; at the low end of its stack of CPU_BYTES */
 struct masked_mapping { mfn_t table; uint32_t index; pte_t pte; };
 
 struct domain {
-	uint8_t id; /* owner of frames; NO_OWNER is no domain */
+	uint8_t id; /* as owner of frames; 0 is no domain */
 	uint32_t rights;
 	uint32_t nr_pfns;
 	mfn_t directory;        /* the kernel's own; its upper part is in all others */
@@ -104,7 +104,6 @@ struct domain {
 	uint32_t nr_masked_mappings;
 	struct vcpu vcpus[VMM_MAX_CPUS];
 };
-#define NO_OWNER 0
 
 extern struct domain domain0;      /* the kernel that the VMM slides beneath */
 extern struct vmm_machine machine; /* what warm-up was told of the machine */

@@ -31,7 +31,7 @@ struct frame_entry {
 	uint32_t home; /* pfn << PAGE_SHIFT | writable shared mappings << BASE_SHIFT | HOME_W */
 	uint32_t generation;
 	uint32_t use; /* type << TYPE_SHIFT | count */
-	uint32_t owner : 8; /* domain's id, or NO_OWNER */
+	uint32_t owner : 8; /* domain's id; 0: not a domain's */
 	uint32_t next : 24; /* frame with a type: mfn + 1, or END_OF_LIST; 0: not in the list */
 };
 _Static_assert(sizeof(struct frame_entry) == VMM_FRAME_BYTES, "the kernel reserves this much");
