@@ -23,6 +23,7 @@ void offsets(void);
 void offsets(void)
 {
 	/* kernel: tasks, and the frames of interrupted code */
+	FIELD(task, kernel_esp);
 	FIELD(task, hazard);
 	FIELD(task, trap_frames);
 	FIELD(task, preempt);

@@ -10,6 +10,8 @@
  *   stack of a task that does not run:  edi esi ebx ebp return-address ...
  *   stack of a new task (task_alloc):   0   0   0   0   task_begin fn
  */
+#include "offsets.h"
+
 	.text
 	.globl context_switch
 context_switch:

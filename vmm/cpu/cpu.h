@@ -73,13 +73,22 @@ static inline bool kernel_range(uint32_t address, uint32_t bytes)
 {
 	return address >= KERNEL_BASE && address < VMM_BASE && bytes <= VMM_BASE - address;
 }
+uint32_t copy_words(void *to, const void *from, uint32_t words); /* result: words left undone */
 /*
  * copy_from_kernel, copy_to_kernel - copy whole words; bytes is a multiple of 4. Result: 0;
  * -EFAULT if the range is not in kernel space, or where nothing is mapped that way: words
  * before it are copied.
  */
-int copy_from_kernel(void *to, uint32_t from, uint32_t bytes);
-int copy_to_kernel(uint32_t to, const void *from, uint32_t bytes);
+static inline int copy_from_kernel(void *to, uint32_t from, uint32_t bytes)
+{
+	bool copied = kernel_range(from, bytes) && !copy_words(to, (const void *)from, bytes / 4);
+	return copied ? 0 : -EFAULT;
+}
+static inline int copy_to_kernel(uint32_t to, const void *from, uint32_t bytes)
+{
+	bool copied = kernel_range(to, bytes) && !copy_words((void *)to, from, bytes / 4);
+	return copied ? 0 : -EFAULT;
+}
 /* copy_fault - whether a page fault at r->eip was such a copy; then the copy ends with an error. */
 bool copy_fault(struct regs *r);
 
