@@ -101,10 +101,10 @@ static uint16_t mode_of(const struct pseudofs_entry *e)
 	return !e->show ? S_IFCHR | 0666 : e->write ? S_IFREG | 0644 : S_IFREG | 0444;
 }
 
-struct vnode *pseudofs_root(const char *which)
+struct vnode *pseudofs_root(const char *name)
 {
 	static struct tree trees[2];
-	bool proc = strcmp(which, "proc") == 0;
+	bool proc = strcmp(name, "proc") == 0;
 	struct tree *t = &trees[proc];
 	t->entries = proc ? procfs_entries : devfs_entries;
 	unsigned n = 0;

@@ -118,6 +118,6 @@ int ext2_mount(struct blockdev *dev, struct vnode **root);
 
 /* --- pseudofs.c --- */
 /* Make the tree "proc" or "dev". Result: a reference to its root directory. Once each, at boot. */
-struct vnode *pseudofs_root(const char *which);
+struct vnode *pseudofs_root(const char *name);
 
 #endif
