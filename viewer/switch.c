@@ -16,16 +16,13 @@ enum {
 
 struct stop { const char *name; int phase; };
 
-/*
- * Functions at which the machine stops. At boot some phases have no function of their own; there
- * they begin with the first function that they call.
- */
+/* Functions at which the machine stops, and the phase that begins there. */
 static const struct stop kernel_stops[] = {
 	{ "request", REQUEST }, { "gather", GATHER }, { "quiesce", QUIESCE },
 	{ "account", ACCOUNT }, { "protect", PROTECT }, { "install", INSTALL },
 	{ "translate", TRANSLATE }, { "commit", COMMIT }, { "resume", RESUME },
-	{ "switch_interrupt", NO_PHASE }, { "install_here", INSTALL },
-	{ "translate_here", TRANSLATE }, { "sched_each_preempted", TRANSLATE },
+	{ "switch_interrupt", NO_PHASE }, { "install_here", NO_PHASE },
+	{ "translate_here", NO_PHASE }, { "sched_each_preempted", NO_PHASE },
 	{ "panic", NO_PHASE }, { NULL, 0 },
 };
 static const struct stop vmm_stops[] = {
