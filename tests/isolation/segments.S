@@ -130,6 +130,14 @@ attack null_hypercall
 	movl %gs, %esi
 	done
 
+	/* 10: a trap with EBX in DS, ECX in ES, EDX in FS and ESI in GS */
+attack load_all
+	movl %ebx, %ds
+	movl %ecx, %es
+	movl %edx, %fs
+	movl %esi, %gs
+	done
+
 	/* 11: calls that would lead to ring 0 */
 attack sysenter
 	sysenter

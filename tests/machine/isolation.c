@@ -83,6 +83,10 @@ static void read_trap(struct victim *v, const struct cpu_state *c)
 	virtual_read(v->m, c->cr3, c->esp + 4, &at, 4);
 	virtual_read(v->m, c->cr3, at, frame, sizeof(frame));
 	v->trap = (struct trap){
+		.gs = frame[TRAP_FRAME_GS / 4],
+		.fs = frame[TRAP_FRAME_FS / 4],
+		.es = frame[TRAP_FRAME_ES / 4],
+		.ds = frame[TRAP_FRAME_DS / 4],
 		.edi = frame[TRAP_FRAME_EDI / 4],
 		.esi = frame[TRAP_FRAME_ESI / 4],
 		.ebp = frame[TRAP_FRAME_EBP / 4],

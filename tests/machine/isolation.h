@@ -32,6 +32,7 @@ enum { POOL_PAGES = 512, POOL_PAGES_LEAST = 16 };
 enum { CODE_PAGE, STACK_PAGE, ENTRY_PAGE, USER_STACK_PAGE, DATA_PAGE, FREE_PAGE };
 
 struct trap { /* what tests read of the kernel's struct trap_frame */
+	uint32_t gs, fs, es, ds;
 	uint32_t edi, esi, ebp, ebx, edx, ecx, eax;
 	uint32_t vector, error;
 	uint32_t eip, cs, eflags;

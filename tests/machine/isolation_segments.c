@@ -76,6 +76,17 @@ static void hypercall_with_segments(struct victim *v, uint32_t s)
 	      "segments %#x came back as %#x %#x %#x %#x", s, t->ebx, t->ecx, t->edx, t->esi);
 }
 
+/* The kernel's trap frame has each of the interrupted code's segments in the right field. */
+static void segments_in_frame(struct victim *v)
+{
+	const struct trap *t = &v->trap;
+	EXPECT_RETURN(v, "load_all", .ebx = SEL_UDATA, .ecx = SEL_UCODE, .edx = 0, .esi = 3,
+		      .ring3 = true);
+	CHECK((t->ds & 0xFFFF) == SEL_UDATA && (t->es & 0xFFFF) == SEL_UCODE &&
+	      (t->fs & 0xFFFF) == 0 && (t->gs & 0xFFFF) == 3,
+	      "a trap frame has DS %#x, ES %#x, FS %#x, GS %#x", t->ds, t->es, t->fs, t->gs);
+}
+
 /*
  * 10, 34: the VMM works with whatever segments it is entered with, and gives back these and all
  * registers but EAX.
@@ -85,6 +96,7 @@ void nulls(struct victim *v)
 	static const uint32_t values[] = { 0, 3, SEL_UDATA, SEL_KDATA, SEL_KCODE };
 	for (unsigned i = 0; i < COUNT(values); i++)
 		hypercall_with_segments(v, values[i]);
+	segments_in_frame(v);
 	for (unsigned n = 0; n < 6; n++) {
 		EXPECT_RETURN(v, "hypercall", .eax = NR_HYPERCALLS + n, .ebx = 1, .ecx = 2,
 			      .edx = 3, .esi = 4, .edi = 5, .ebp = 6);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ext2 file system on the host, for its test: everything below it replaced. The disk is
- * memory; frames are from an arena in which each has poisoned neighbours; device and memory can
- * be told to fail at their n-th use.
+ * The ext2 file system on this host, for its tests: everything that it stands on is replaced. The
+ * disk is memory; frames come from an arena in which each has poisoned neighbours; the device and
+ * the allocators can be told to fail at their n-th use.
  */
 #ifndef EXT2_HOST_H
 #define EXT2_HOST_H
@@ -18,7 +18,7 @@
 #undef SEEK_SET
 #undef SEEK_CUR
 #undef SEEK_END
-#define rename ext2_rename /* the host's has the name already */
+#define rename ext2_rename /* the host has a rename(), too */
 #include "layout.h"
 #undef KERNEL_BASE /* an address that the sanitizer does not use for its shadow memory */
 #define KERNEL_BASE 0x40000000u
@@ -29,7 +29,7 @@
 static struct task self;
 static struct task *current(void) { return &self; }
 
-/* One compilation: static functions of the same name are told apart. */
+/* All in one compilation: static functions of the same name get different names. */
 #define bucket cache_bucket
 #define find cache_find
 #define insert cache_insert
@@ -96,7 +96,7 @@ static void set_fault(enum fault f, uint32_t at)
 
 static uint64_t stand_still(void) { return 5000000000ull; }
 struct vo vo = { .time.now = stand_still };
-uint32_t nr_pfns = 128; /* the cache keeps to its least, so that blocks are evicted */
+uint32_t nr_pfns = 128; /* so few that the cache has its least size, and evicts blocks */
 uint32_t (*frame_shrinker)(uint32_t wanted);
 
 void printk(const char *fmt, ...) { (void)fmt, log_lines++; }
@@ -118,7 +118,7 @@ void vnode_put(struct vnode *vn)
 		vn->ops->release(vn);
 }
 
-#define ARENA_FRAMES 512u /* every second one is a wall */
+#define ARENA_FRAMES 512u /* every second one is poisoned */
 static uint32_t refs[ARENA_FRAMES], objects;
 
 pfn_t frame_alloc(unsigned order)
@@ -130,7 +130,7 @@ pfn_t frame_alloc(unsigned order)
 		if (refs[pfn] == 0) {
 			refs[pfn] = 1;
 			ASAN_UNPOISON_MEMORY_REGION(pfn_to_virt(pfn), PAGE_SIZE);
-			memset(pfn_to_virt(pfn), 0xA5, PAGE_SIZE); /* what was there before shows */
+			memset(pfn_to_virt(pfn), 0xA5, PAGE_SIZE); /* old content, to be noticed */
 			return pfn;
 		}
 	return NO_FRAME;
@@ -146,8 +146,8 @@ void frame_put(pfn_t pfn)
 }
 
 /*
- * At times memory is short first, and the cache gives clean blocks back in the midst of an
- * operation.
+ * Now and then memory is short at first, so that the cache gives back clean blocks in the middle of
+ * an operation.
  */
 void *kmalloc(size_t bytes)
 {
@@ -199,7 +199,7 @@ static void run(const char *format, uint32_t block_bytes, uint32_t kib)
 		fail_msg("seed %u: failed: %s", seed, command);
 }
 
-/* A new file system of so many KiB in several groups. */
+/* Make a new file system of this size, with several groups. */
 static void make_disk(uint32_t block_bytes, uint32_t kib)
 {
 	run("PATH=$PATH:/usr/sbin:/sbin mke2fs -q -F -t ext2 -b %2$u -g 512 -N 192 -m 0 %1$s %3$uk",
@@ -232,8 +232,8 @@ static int mount_disk(void)
 }
 
 /*
- * Write back, forget everything. Whatever happened before, nobody holds a block or inode, and all
- * memory comes back.
+ * Write everything back and forget it. Whatever happened before, nobody may hold a block or an
+ * inode, and all memory must come back.
  */
 static int unmount_disk(void)
 {
@@ -270,7 +270,7 @@ static int host_setup(void **state)
 			   0) != (void *)(uintptr_t)KERNEL_BASE)
 		return -1;
 	ASAN_POISON_MEMORY_REGION((void *)(uintptr_t)KERNEL_BASE, ARENA_FRAMES * PAGE_SIZE);
-	alarm(60); /* a hang */
+	alarm(60); /* ends a test that hangs */
 	return 0;
 }
 

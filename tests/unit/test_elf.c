@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ELF headers: good ones load as they say; truncated, lying and random ones are refused without a
- * stray read.
+ * ELF headers: good ones give the right segments; truncated, lying and random ones are refused, and
+ * nothing beyond the file is read.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 #define LIMIT 0xBFFC0000u
 #define FILE_BYTES 0x3000u
 
-struct file { /* exactly as long as the header needs: reading further is the sanitizer's to see */
+struct file { /* exactly as long as the headers: the sanitizer sees a read beyond */
 	struct elf_header h;
 	struct elf_program_header p[3];
 };

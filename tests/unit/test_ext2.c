@@ -1,119 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ext2 over disks that mke2fs made: random operations against a model in memory, at every block
- * size and also when there is no room, with e2fsck's opinion of each result.
+ * ext2 on disks that mke2fs made: random operations against a model in memory, at every block size
+ * and also when the disk is full; e2fsck checks each result.
  */
-#include "ext2_host.h"
+#include "ext2_model.h"
 
-#define NAMES 40 /* in a directory; 0 is lost+found */
-#define NODES 64
-#define CONTENT (400u * 1024) /* into the second level of pointers for 1 KiB blocks */
-
-/* --- the model --- */
-
-static struct node {
-	bool used, dir;
-	int parent, entries[NAMES]; /* directory: node + 1 */
-	uint32_t size, links;
-	char *data;
-	struct vnode *handle; /* kept open */
-} nodes[NODES];
-
-/* A program's mappings of pages: what they show must stay. */
-static struct mapping { pfn_t pfn; char content[PAGE_SIZE]; } mappings[24];
-
-static const char *name_of(int name)
-{
-	static char text[NAME_MAX + 1];
-	int n = sprintf(text, name ? "%d." : "lost+found", name);
-	for (; name && n < name * 97 % NAME_MAX; n++)
-		text[n] = (char)('a' + (name + n) % 26);
-	text[n] = '\0';
-	return text;
-}
-
-#define NAME(name) name_of(name), (unsigned)strlen(name_of(name))
-
-static struct vnode *open_node(int n)
-{
-	struct vnode *dir, *vn;
-	if (n == 0 || nodes[n].handle)
-		return vnode_get(n ? nodes[n].handle : root);
-	for (int d = 0; d < NODES; d++)
-		for (int i = 0; nodes[d].used && i < NAMES; i++)
-			if (nodes[d].entries[i] == n + 1) {
-				dir = open_node(d);
-				CHECK(dir->ops->lookup(dir, NAME(i), &vn) == 0);
-				vnode_put(dir);
-				return vn;
-			}
-	fail_msg("seed %u: node %d has no name", seed, n);
-	abort();
-}
-
-static int new_node(bool dir, int parent)
-{
-	for (int n = 0; n < NODES; n++)
-		if (!nodes[n].used) {
-			nodes[n] = (struct node){
-				.used = true, .dir = dir, .parent = parent, .links = 1
-			};
-			nodes[n].data = dir ? NULL : calloc(1, CONTENT);
-			return n;
-		}
-	return -1;
-}
-
-static void settle(int n) /* its last name or handle may have gone */
-{
-	if (nodes[n].links == 0 && !nodes[n].handle) {
-		free(nodes[n].data);
-		nodes[n] = (struct node){ 0 };
-	}
-}
-
-static bool is_empty(int n)
-{
-	for (int i = 0; i < NAMES; i++)
-		if (nodes[n].entries[i])
-			return false;
-	return true;
-}
-
-static bool nearly_full(void)
-{
-	return filesystem.super->free_blocks < 8 || filesystem.super->free_inodes == 0;
-}
-
-/*
- * Whether an operation that the model allows or refuses (want) did that; without room, it may be
- * refused for that.
- */
-static bool agrees(int got, int want, const char *what)
-{
-	if (got != want && !(want == 0 && got == -ENOSPC && nearly_full()))
-		fail_msg("seed %u: %s gives %d, not %d", seed, what, got, want);
-	return got == 0;
-}
-
-static int random_node(bool dir)
-{
-	int n = (int)below(NODES);
-	while (!nodes[n].used || nodes[n].dir != dir || (!dir && !nodes[n].data))
-		n = (n + 1) % NODES;
-	return n;
-}
-
-static void model_reset(void)
-{
-	for (int n = 0; n < NODES; n++)
-		free(nodes[n].data), nodes[n] = (struct node){ 0 };
-	new_node(true, 0);
-	nodes[0].entries[0] = new_node(true, 0) + 1;
-	nodes[new_node(false, 0)].links = 0; /* keeps random_node from searching for ever */
-}
-
-/* --- operations on both --- */
+/* --- operations on the file system and the model --- */
 
 static void make_entry(int d, int name, unsigned kind) /* 0 file, 1 directory, 2 link */
 {
@@ -238,7 +130,7 @@ static void unmap(struct mapping *m)
 
 static void check_page(const struct node *f, struct vnode *vn)
 {
-	/* files change at the end */
+	/* mostly at the end of the file, where files change */
 	uint32_t index = below(3) ? f->size / PAGE_SIZE : below(CONTENT / PAGE_SIZE);
 	struct mapping *m = &mappings[below(ARRAY_SIZE(mappings))];
 	unmap(m);
@@ -249,7 +141,7 @@ static void check_page(const struct node *f, struct vnode *vn)
 	CHECK(memcmp(pfn_to_virt(m->pfn), m->content, PAGE_SIZE) == 0);
 }
 
-/* A name, perhaps in use; at times one of a directory if there is one. */
+/* A random name, in use or not; sometimes that of a directory, if there is one. */
 static int some_name(int d)
 {
 	int name = 1 + (int)below(NAMES - 1);
@@ -323,7 +215,7 @@ static void check_tree(void)
 			check_part(node, vn, 0, CONTENT);
 		for (int last = -1; node->dir && last != (int)cookie;) {
 			last = (int)cookie;
-			l.left = 1 + (int)below(5); /* the reader's buffer is small */
+			l.left = 1 + (int)below(5); /* entries that fit into the reader's buffer */
 			CHECK(vn->ops->readdir(vn, &cookie, &l.sink) == 0);
 		}
 		for (int i = 0; node->dir && i < NAMES; i++) {
@@ -370,7 +262,7 @@ static void test_random(void **state)
 	(void)state;
 	for (uint32_t s = 1; s <= 9; s++) {
 		at_random(s);
-		/* the last are short of room */
+		/* the last seeds have small disks, which become full */
 		random_life(1024u << s % 3, s < 7 ? 8192 : 1024 << s % 3, 3, 1500);
 	}
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ext2 in its corners: full disks, files of holes that use every level of pointers, directories
- * that change while they are read, and the kinds of damage that could lead out of a block or
- * never end.
+ * ext2 in rare cases: full disks, files of holes that use every level of pointers, directories that
+ * change while they are read, and damage that could lead out of a block or into an endless loop.
  */
 #include "ext2_host.h"
 
@@ -21,8 +20,8 @@ static void take_all(struct vnode *vn, int want)
 }
 
 /*
- * No block left, then no inode left: each operation says so and changes nothing; what is removed
- * makes room.
+ * First no block is left, then no inode: each operation says so and changes nothing. Removing files
+ * makes room again.
  */
 static void test_full(void **state)
 {
@@ -42,12 +41,12 @@ static void test_full(void **state)
 		while (filesystem.super->free_blocks > 1)
 			CHECK(vn->ops->write(vn, vn->size, "fill", 4, false) == 4 &&
 			      vn->ops->truncate(vn, vn->size + block_bytes - 4) == 0);
-		uint32_t far = (12 + block_bytes / 4) * block_bytes; /* needs three */
+		uint32_t far = (12 + block_bytes / 4) * block_bytes; /* needs three blocks */
 		CHECK(vn->ops->write(vn, far, "more", 4, false) == -ENOSPC);
 		CHECK(filesystem.super->free_blocks == 1 &&
 		      inode_of(vn)->disk.blocks * 512 == vn->size);
 		vnode_put(vn);
-		/* what another pointer block would have needed */
+		/* fewer than one more pointer block would have needed */
 		CHECK(filesystem.super->free_blocks < 4);
 		while (filesystem.super->free_blocks)
 			CHECK(root->ops->mkdir(root, name,
@@ -75,8 +74,8 @@ static void test_full(void **state)
 }
 
 /*
- * A file of holes with a few bytes at the borders between the trees of pointers, then shorter and
- * shorter.
+ * A file of holes has a few bytes at each border between the levels of pointers; then it is cut
+ * shorter and shorter.
  */
 static void test_sparse(void **state)
 {
@@ -103,7 +102,7 @@ static void test_sparse(void **state)
 			uint32_t last = places[count - 1];
 			CHECK(root->ops->lookup(root, "f", 1, &vn) == 0);
 			for (uint32_t i = 0; i < count; i++) {
-				/* its end was written over */
+				/* a later write replaced its last bytes */
 				bool over = places[i] == EXT2_SIZE_MAX - 4;
 				CHECK(vn->ops->read(vn, places[i], buf, 4, false) == 4 &&
 				      memcmp(buf, over ? "dada" : "data", 4) == 0);
@@ -151,8 +150,8 @@ static bool emit(struct dirent_sink *sink, const char *name, unsigned length, ui
 }
 
 /*
- * Entries vanish while a directory is read in pieces: the reading ends, and shows all the others
- * once.
+ * Entries are removed while a directory is read in pieces. The reading must end, and must give each
+ * remaining entry once.
  */
 static void test_list_while_removing(void **state)
 {
@@ -173,7 +172,7 @@ static void test_list_while_removing(void **state)
 			CHECK(rounds < 200);
 			l.left = 1 + (int)below(3);
 			CHECK(root->ops->readdir(root, &cookie, &l.sink) == 0);
-			for (unsigned i = 0; i < ENTRIES; i++) /* also the one to come next */
+			for (unsigned i = 0; i < ENTRIES; i++) /* also the next to be read */
 				if (!removed[i] && below(8) == 0) {
 					CHECK(root->ops->unlink(root, name_of(i),
 								(unsigned)strlen(name_of(i))) == 0);
@@ -193,7 +192,10 @@ static void test_list_while_removing(void **state)
 
 /* --- damage --- */
 
-/* A pointer to what is the file system's own, or nowhere: directly, and from a pointer block. */
+/*
+ * A pointer to the file system's own blocks, or beyond the disk: in the inode, and in a pointer
+ * block.
+ */
 static void test_pointers(void **state)
 {
 	(void)state;
@@ -254,8 +256,8 @@ static void test_entry_beyond(void **state)
 }
 
 /*
- * Pointer blocks that point to themselves: as many paths as a tree of three levels has, but no
- * more blocks.
+ * Pointer blocks that point to themselves: the tree has as many paths as one of three levels, but
+ * only a few blocks. Freeing it must end.
  */
 static void test_tree_in_itself(void **state)
 {

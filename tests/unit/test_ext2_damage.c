@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ext2 in trouble: the device or memory fails at each of its uses in turn, and metadata is
- * damaged at random. Operations may be refused then, with an error that says so; no crash, no
- * endless loop, and no block, inode or memory stays held.
+ * ext2 in trouble: the device or an allocator fails at each of its uses in turn, and metadata is
+ * damaged at random. Then operations may be refused with an error that fits; but nothing crashes,
+ * no loop is endless, and no block, inode or memory stays held.
  */
 #include "ext2_host.h"
 
@@ -35,7 +35,7 @@ static const char *some_name(void)
 	static unsigned turn;
 	char *text = names[turn ^= 1];
 	int length = sprintf(text, "%u", below(NAMES));
-	/* some long, for directories of several blocks */
+	/* some names are long, so that directories get several blocks */
 	for (; text[0] >= '5' && length < 230; length++)
 		text[length] = 'x';
 	text[length] = '\0';
@@ -49,7 +49,7 @@ static bool count_entry(struct dirent_sink *sink, const char *name, unsigned len
 {
 	(void)sink, (void)ino, (void)type;
 	for (unsigned i = 0; i < length; i++)
-		(void)*(const volatile char *)&name[i]; /* the sanitizer looks */
+		(void)*(const volatile char *)&name[i]; /* for the sanitizer */
 	return true;
 }
 
@@ -89,7 +89,7 @@ static void use_file(struct vnode *vn, uint32_t what)
 		frame_put(pfn);
 }
 
-/* An operation of which nobody knows whether it can succeed. */
+/* A random operation; nobody knows whether it can succeed. */
 static void blind(void)
 {
 	struct vnode *dir = some_vnode(), *other = some_vnode(), *vn;
@@ -99,7 +99,7 @@ static void blind(void)
 	if (what >= 50)
 		use_file(dir, what);
 	else if ((dir->mode & S_IFMT) != S_IFDIR)
-		; /* names are asked of directories only */
+		; /* only directories have names */
 	else if (what < 12 && result(dir->ops->create(dir, NAME(name), &vn)) == 0)
 		vnode_put(vn);
 	else if (what < 18)
@@ -123,7 +123,7 @@ static void live(int operations)
 		blind();
 }
 
-static char *base; /* a disk with some life behind it */
+static char *base; /* a disk after many operations, not damaged */
 
 static void make_base(uint32_t block_bytes)
 {
@@ -141,8 +141,8 @@ static void make_base(uint32_t block_bytes)
 /* --- faults --- */
 
 /*
- * The same operations again and again, the fault one use later each time, until it is never
- * reached.
+ * The same operations again and again. Each time the fault comes one use later, until it comes
+ * after the last.
  */
 static void sweep(enum fault f)
 {
@@ -164,7 +164,7 @@ static void sweep(enum fault f)
 			}
 			CHECK(told > 0 || f != FAULT_DEVICE_BROKEN);
 		}
-		check_disk(); /* without a fault, at the last */
+		check_disk(); /* in the last round, which had no fault */
 	}
 }
 
@@ -271,7 +271,7 @@ static void test_damage(void **state)
 			unmount_disk();
 		}
 	}
-	CHECK(refused > 100 && noticed > 100); /* else the damage is none */
+	CHECK(refused > 100 && noticed > 100); /* else the damage did nothing */
 }
 
 int main(void)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Strings and formatted printing against the C library's: random formats and values must give the
- * same text, random moves and comparisons the same bytes and signs. Buffers are as large as told,
- * and the sanitizer watches their ends.
+ * same text, random moves and comparisons the same bytes and signs. Each buffer is exactly as large
+ * as the function is told, so the sanitizer sees an access beyond.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 #undef SEEK_CUR
 #undef SEEK_END
 
-/* Ours get names of their own, so that the host's stay in reach. */
+/* Our functions get other names, so that the host's can be called, too. */
 #define memcpy our_memcpy
 #define memmove our_memmove
 #define memset our_memset
@@ -66,7 +66,7 @@ static int setup(void **state)
 	return 0;
 }
 
-/* Values near the ends of their range are the interesting ones. */
+/* Random values, many of them near the ends of their range. */
 static uint64_t value(void)
 {
 	static const uint64_t ends[] = {
@@ -80,7 +80,7 @@ static uint64_t value(void)
 
 /* --- formats --- */
 
-/* One conversion: its text, and what a * in it takes from the arguments. */
+/* One conversion: its text, and the arguments that each * in it takes. */
 struct conversion { char f[64]; bool star_width, star_precision; int width, precision; };
 
 static void make(struct conversion *c, const char *flags, const char *length_and_letter)
@@ -174,7 +174,7 @@ static void test_texts(void **state)
 	     (long long)INT64_MIN);
 }
 
-/* Texts of any length, and such that %.*s must not read past: no NUL follows. */
+/* Texts of any length; for %.*s texts without a NUL, beyond which it must not read. */
 static void test_long(void **state)
 {
 	char *text = malloc(LONGEST), *part = malloc(7);
@@ -203,7 +203,7 @@ static void test_ends(void **state)
 	assert_string_equal(buf, "123");
 	assert_int_equal(our_snprintf(buf, 4, "%s", (char *)NULL), 6);
 	assert_string_equal(buf, "(nu");
-	/* Output ends at what is not known. */
+	/* output ends at a conversion that is not known */
 	static const char *const cut[] = { "ab%", "ab%l", "ab%-0", "ab%.", "ab%5", "ab%q" };
 	for (unsigned i = 0; i < ARRAY_SIZE(cut); i++) {
 		assert_int_equal(our_snprintf(buf, 4, cut[i], 1, 2), 2);
@@ -229,7 +229,7 @@ static void test_memory(void **state)
 		assert_ptr_equal(our_memmove(ours + to, ours + from, n), ours + to);
 		if (memcmp(ours, theirs, BYTES))
 			fail_msg("seed %u: memmove of %u bytes from %u to %u", SEED, n, from, to);
-		/* one difference, perhaps not in what is compared */
+		/* one bit differs, perhaps beyond the bytes that are compared */
 		ours[below(BYTES)] ^= (char)(1 << below(8));
 		if (sign(our_memcmp(ours + from, theirs + from, n)) !=
 		    sign(memcmp(ours + from, theirs + from, n)))
@@ -245,8 +245,8 @@ static void test_memory(void **state)
 }
 
 /*
- * Short texts of few characters, two of them above 127: prefixes, equality and the order as
- * unsigned all occur.
+ * Short texts of few different characters, two of them above 127: so prefixes and equal texts
+ * occur, and the order must be that of unsigned characters.
  */
 static char *some_text(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * p2m: whatever the firmware's map looks like, p2m and m2p are each other's inverse over exactly
- * the usable frames.
+ * p2m: whatever the firmware's map looks like, p2m and m2p are inverse to each other, and cover
+ * exactly the usable frames.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,8 +20,8 @@ static uint32_t random_state = 12345;
 static uint32_t below(uint32_t limit) { return next_random(&random_state) % limit; }
 
 /*
- * A PC in small: memory below 640 KiB, a hole, memory, a hole, memory; ranges overlap and are out
- * of order.
+ * A small PC: memory below 640 KiB, then twice a hole and memory. The ranges overlap and are not in
+ * order.
  */
 static const struct frame_range usable[] = {
 	{ 256, 1000 }, { 0, 160 }, { 900, 1500 }, { 1800, 2048 }, { 1900, 1950 },
@@ -45,8 +45,7 @@ static void release(void)
 }
 
 /*
- * The definition of usable, written the other way round than the code under test: one frame at a
- * time.
+ * Whether a frame is usable, by its definition; the code under test works on ranges instead.
  */
 static bool is_usable(mfn_t mfn)
 {
@@ -108,7 +107,7 @@ static void identity(void **state)
 	for (mfn_t mfn = 0; mfn < nr_mfns; mfn++) {
 		if (mfn < nr_pfns && is_usable(mfn))
 			assert_int_equal(p2m[mfn], mfn);
-		else if (mfn < nr_pfns) /* a hole: some frame above the pfns fills it */
+		else if (mfn < nr_pfns) /* a hole: this pfn has a frame from above nr_pfns */
 			assert_true(p2m[mfn] >= nr_pfns);
 		if (!is_usable(mfn))
 			assert_int_equal(m2p[mfn], NO_FRAME);
@@ -142,8 +141,8 @@ static uint32_t agreement(uint32_t seed, uint32_t other)
 }
 
 /*
- * The same seed gives the same order on every run; two seeds agree on little more than the fixed
- * frames.
+ * The same seed gives the same order on every run; the orders of two seeds agree on little more
+ * than the fixed frames.
  */
 static void seeds(void **state)
 {
@@ -185,7 +184,7 @@ static void bad_fixed(void **state)
 	}
 }
 
-/* Ranges at random, also such that reach beyond nr_mfns. */
+/* Random ranges, some of which reach beyond nr_mfns. */
 static void random_maps(void **state)
 {
 	(void)state;

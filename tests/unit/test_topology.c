@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The firmware's tables of processors and interrupt controllers: a machine's first MiB and its
- * tables are made here, whole, missing, truncated, lying and mutated at random. Each mapping is a
- * copy of exactly its size, so the sanitizer sees every byte read beyond what was asked for.
+ * The firmware's tables of processors and interrupt controllers. The first MiB of a machine and its
+ * tables are made here: whole, missing, truncated, lying, and changed at random. Each mapping is a
+ * copy of exactly its size, so the sanitizer sees a read beyond what was mapped.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 #define MAPS_MAX 600
 
 static uint8_t machine[MACHINE_BYTES];
-static uint8_t *low_copy; /* the largest mapping is kept */
+static uint8_t *low_copy; /* of the first MiB, the largest mapping: made once */
 static void *maps[MAPS_MAX];
 static unsigned nr_maps, map_bytes, log_lines;
 
@@ -40,7 +40,7 @@ static void at_random(uint32_t from)
 			fail_msg("seed %u: %s does not hold (line %d)", seed, #x, __LINE__); \
 	} while (0)
 
-/* Where the machine has nothing, reads give ones. */
+/* Where the machine has no memory, all bits read as 1. */
 void *map_machine(uint32_t at, uint32_t bytes, uint32_t flags)
 {
 	(void)flags;
@@ -77,7 +77,7 @@ static void put32(uint8_t *p, uint32_t v)
 }
 static void put16(uint8_t *p, uint32_t v) { p[0] = (uint8_t)v, p[1] = (uint8_t)(v >> 8); }
 
-/* Set the byte at p[sum] so that all n bytes add up to zero. */
+/* Set the byte p[sum] so that all n bytes add up to zero. */
 static void make_sum(uint8_t *p, uint32_t n, uint32_t sum)
 {
 	p[sum] = 0;
@@ -93,7 +93,7 @@ enum {
 	EBDA = 0x9FC00
 };
 
-static uint32_t length; /* of the table in the making */
+static uint32_t length; /* of the table that is being made */
 static void add(uint32_t table, const uint8_t *bytes, uint32_t n)
 {
 	memcpy(machine + table + length, bytes, n);
@@ -120,9 +120,9 @@ static void make_madt(void)
 	ADD(MADT, 0, 8, 0, topology.apic_id[0], 1, 0, 0, 0);
 	ADD(MADT, 0, 8, 1, (uint8_t)(topology.apic_id[0] + 1), 0, 0, 0, 0);
 	ADD(MADT, 0, 8, 2, (uint8_t)(topology.apic_id[0] + 2), 1, 0, 0, 0);
-	ADD(MADT, 4, 6, 0xFF, 0, 0, 1); /* of no interest here */
+	ADD(MADT, 4, 6, 0xFF, 0, 0, 1); /* a kind that the kernel skips */
 	ADD(MADT, 1, 12, 9, 0, 0, 0x10, 0xC0, 0xFE, 0, 0, 0, 0);
-	/* a second one, of higher lines */
+	/* a second IOAPIC, for higher lines */
 	ADD(MADT, 1, 12, 10, 0, 0, 0x20, 0xC0, 0xFE, 24, 0, 0, 0);
 	ADD(MADT, 2, 10, 0, 0, 2, 0, 0, 0, 0, 0);
 	ADD(MADT, 2, 10, 0, 9, 20, 0, 0, 0, 0xF, 0);
@@ -170,7 +170,7 @@ static void nothing(void)
 {
 	memset(machine, 0, sizeof(machine));
 	put16(machine + 0x40E, EBDA >> 4);
-	find(); /* also for the boot processor's number */
+	find(); /* so topology holds nothing from before */
 }
 
 /* --- tests --- */
@@ -211,15 +211,16 @@ static void test_good(void **state)
 	nothing();
 	check_plain();
 	for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
-		/* the last place for 16 bytes, not for 20 */
+		/* the last place where 16 bytes fit, but not 20 */
 		uint32_t beyond = places[i] == EBDA + 1008 ? 32 : 0;
 		nothing(), make_acpi(places[i] - beyond), find(), check_madt();
 		nothing(), make_mp(places[i]), find(), check_mp();
-		make_acpi(places[i] ^ 0x20), find(), check_madt(); /* ACPI knows better */
+		/* ACPI's tables take precedence */
+		make_acpi(places[i] ^ 0x20), find(), check_madt();
 	}
 }
 
-/* One byte changed makes a sum wrong: ACPI's tables are then as if they were not there. */
+/* One changed byte makes a sum wrong: ACPI's tables are then ignored. */
 static void test_sums(void **state)
 {
 	static const uint32_t acpi[] = {
@@ -238,7 +239,7 @@ static void test_sums(void **state)
 	check_plain();
 }
 
-/* Lengths that lie, with right sums: the tables end wherever they say, and not one byte later. */
+/* Lengths that lie, with right sums: a table is read up to its length, and no further. */
 static void test_lengths(void **state)
 {
 	(void)state;
@@ -252,7 +253,7 @@ static void test_lengths(void **state)
 		put16(machine + MP + 4, n), make_sum(machine + MP, MAX(n, 44), 7), find();
 		CHECK(log_lines == (n < 44));
 	}
-	for (uint32_t n = 0; n < 256; n++) { /* of an entry: 0 must not be walked for ever */
+	for (uint32_t n = 0; n < 256; n++) { /* of an entry; 0 must not make an endless loop */
 		nothing(), make_acpi(EBDA);
 		machine[MADT + 44 + 1] = (uint8_t)n,
 				    make_sum(machine + MADT, get32(machine + MADT + 4), 9), find();
@@ -261,7 +262,7 @@ static void test_lengths(void **state)
 	}
 }
 
-/* More processors than we take, and one that is named twice. */
+/* More processors than the kernel takes, and one that is named twice. */
 static void test_many(void **state)
 {
 	(void)state;
@@ -276,13 +277,13 @@ static void test_many(void **state)
 		ADD(MADT, 0, 8, (uint8_t)i, (uint8_t)(topology.apic_id[0] + 1), 1, 0, 0, 0);
 	sdt(MADT, "APIC"), find();
 	CHECK(topology.nr_cpus == 2);
-	/* thousands of tables */
+	/* an RSDT with thousands of addresses */
 	nothing(), make_acpi(EBDA), memset(machine + RSDT + 36, 0, 0x10000 - 36);
 	put32(machine + RSDT + 4, 0x10000), make_sum(machine + RSDT, 0x10000, 9), find();
 	check_plain();
 }
 
-/* Anything at all: some bytes changed, then most sums made right again. */
+/* Random changes of some bytes; afterwards most sums are made right again. */
 static void test_mutated(void **state)
 {
 	static const struct { uint32_t at, bytes, sum; } parts[] = {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Address spaces on a shuffled machine: random map, unmap, protect, fork, fault and write against
- * a model of every page, with the page tables read as the hardware would, frame by frame through
- * m2p. Ends with every frame back.
+ * Address spaces on a machine with p2m=shuffle: random map, unmap, protect, fork, faults and
+ * writes, against a model of every page. The page tables are read as the hardware reads them, by
+ * machine frame numbers. At the end every frame must be back.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,11 +33,11 @@
 #include "kernel/fs/vnode.h"
 
 #define FRAMES 2048u
-#define PAGES 48u /* of the model, around a table border */
+#define PAGES 48u /* in the model; they lie on both sides of a page table's end */
 #define FIRST (0x40400000u - 24 * PAGE_SIZE)
 #define SPACES 3
 
-/* The host's, whose header has the names of ours. */
+/* Of the host; its header has names of ours. */
 extern void *mmap(void *at, size_t bytes, int prot, int flags, int fd, long offset);
 enum { HOST_PRIVATE = 2, HOST_ANONYMOUS = 0x20, HOST_FIXED_NOREPLACE = 0x100000 };
 
@@ -63,7 +63,7 @@ static void nothing(mfn_t m) { (void)m; }
 static void flush_page(uint32_t a) { (void)a; }
 static void flush_all(void) {}
 
-/* A file of one page and a half: its frames are the "cache's". */
+/* A file of one page and a half; its frames stand for the block cache's. */
 static pfn_t file_frames[2];
 static int file_page(struct vnode *vn, uint32_t index, pfn_t *out)
 {
@@ -86,7 +86,7 @@ static struct { struct mm *mm; struct page pages[PAGES]; } spaces[SPACES];
 
 static uint32_t address_of(unsigned page) { return FIRST + page * PAGE_SIZE; }
 
-/* What the processor would find: NULL if the access faults. */
+/* The memory that the processor would reach; NULL if the access faults. */
 static uint32_t *walk(const struct mm *mm, uint32_t address, bool write)
 {
 	pte_t pde = mm->directory[address >> 22];
@@ -96,7 +96,7 @@ static uint32_t *walk(const struct mm *mm, uint32_t address, bool write)
 	if (!(pte & PTE_P) || !(pte & PTE_U) || (write && !(pte & PTE_W)))
 		return NULL;
 	if (pte & PTE_W)
-		/* what is writable is not shared */
+		/* a writable frame must not be shared */
 		assert_int_equal(frame_refs(m2p[pte >> PAGE_SHIFT]), 1);
 	return pfn_to_virt(m2p[pte >> PAGE_SHIFT]);
 }
@@ -257,7 +257,8 @@ static void bad_arguments(void **state)
 }
 
 /*
- * Memory runs out in the midst of every operation: an error each time, and everything comes back.
+ * Memory runs out in the middle of each operation: it must give an error, and all memory must come
+ * back.
  */
 static void memory_out(void **state)
 {
