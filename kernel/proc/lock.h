@@ -6,7 +6,7 @@
  * Lock order, outermost first:
  *   1. mutexes: never taken while a spin lock is held (mutex_try may be, it does not wait)
  *   2. a module's spin lock: the task table's, the terminal's, a pipe's, a mutex's own ...
- *   3. the log's, then the console's: printk works with any other spin lock held
+ *   3. the console's (tty.c): printk takes it, with any other spin lock held
  *   4. the run queue's (sched.c): sleeping, waking and killing take it; none follows it
  * The debug build asserts 1, that each lock is released by the CPU that took it, and that
  * no CPU takes a spin lock which it holds already.

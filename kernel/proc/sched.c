@@ -5,7 +5,6 @@
  * context_switch, and the task that runs next releases it: so no other CPU can run or
  * free a task whose stack is still in use.
  */
-#include "dev/dev.h"
 #include "mm/vm.h"
 #include "proc/task.h"
 

@@ -22,20 +22,19 @@ struct cwd;
 
 /*
  * The registers of interrupted code, as the entry code pushes them: lowest address first,
- * grouped by who writes them. trap/entry.S knows this layout. `outer` is the place where
- * pusha stores ESP, which popa ignores: in a frame of interrupted kernel code, trap.c
+ * grouped by who writes them (trap/entry.S checks this order). `outer` is the place where
+ * PUSHA stores ESP, which POPA ignores: in a frame of interrupted kernel code, trap.c
  * writes there the address of the task's next such frame, or 0.
  */
 struct trap_frame {
 	uint32_t gs, fs, es, ds;     /* entry code */
-	uint32_t edi, esi, ebp;      /* pusha */
+	uint32_t edi, esi, ebp;      /* PUSHA */
 	uint32_t outer;              /* trap.c */
-	uint32_t ebx, edx, ecx, eax; /* pusha */
+	uint32_t ebx, edx, ecx, eax; /* PUSHA */
 	uint32_t vector, error;      /* stub; the CPU writes some error codes */
 	uint32_t eip, cs, eflags;    /* CPU */
 	uint32_t esp, ss;            /* CPU, only from an outer ring */
 };
-_Static_assert(sizeof(struct trap_frame) == 76, "trap/entry.S knows this layout");
 
 enum task_state { TASK_FREE, TASK_READY, TASK_RUNNING, TASK_SLEEPING, TASK_ZOMBIE };
 
@@ -79,6 +78,7 @@ struct task {
 };
 #define TASK_GUARD 0x7A5C6A3D
 _Static_assert(sizeof(struct task) < 1024, "leaves 7 KiB of stack");
+_Static_assert(offsetof(struct task, kernel_esp) == 0, "context.S");
 
 static inline struct task *current(void)
 {
