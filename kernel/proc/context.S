@@ -4,7 +4,7 @@
  *
  * context_switch(from, to), called with the run queue's lock held (sched.c):
  *   1 push the registers that the C ABI has the callee save, onto the stack of `from`
- *   2 store its stack pointer in from->kernel_esp (offset 0), and load to->kernel_esp
+ *   2 store its stack pointer in from->kernel_esp, and load to->kernel_esp
  *   3 pop these registers from the stack of `to`, and return to where it called context_switch
  *
  *   stack of a task that does not run:  edi esi ebx ebp return-address ...
