@@ -6,11 +6,8 @@
 #ifndef USER_H
 #define USER_H
 
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include "abi.h"
+#include "lib/lib.h"
 
 /* --- system calls: their contracts are in syscalls.def --- */
 void exit(int code) __attribute__((noreturn)); /* after a flush() */
@@ -55,21 +52,6 @@ int ftruncate(int fd, uint32_t bytes);
 
 /* Whether a result of mmap() is an error. */
 static inline bool is_error(const void *result) { return (uint32_t)result > (uint32_t)-4096; }
-
-/* --- text and memory, from lib/, which kernel and VMM use, too --- */
-void *memcpy(void *to, const void *from, size_t bytes);
-void *memmove(void *to, const void *from, size_t bytes);
-void *memset(void *to, int byte, size_t bytes);
-int memcmp(const void *a, const void *b, size_t bytes);
-size_t strlen(const char *s);
-size_t strnlen(const char *s, size_t max);
-int strcmp(const char *a, const char *b);
-int strncmp(const char *a, const char *b, size_t max);
-char *strchr(const char *s, int c);
-size_t strlcpy(char *to, const char *from, size_t size);
-uint32_t strtou(const char *s, const char **end); /* decimal, or hexadecimal after 0x */
-int vsnprintf(char *buf, size_t size, const char *format, va_list ap);
-int snprintf(char *buf, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* --- library --- */
 char *strstr(const char *s, const char *part);

@@ -5,7 +5,7 @@
  */
 #include "user.h"
 
-#define MAX 400
+#define CROWD 400
 
 static int run(char **argv)
 {
@@ -24,10 +24,10 @@ static int run(char **argv)
 
 int main(int argc, char **argv)
 {
-	static int pids[MAX];
+	static int pids[CROWD];
 	const char *end = "x";
 	uint32_t n = argc > 2 ? strtou(argv[1], &end) : 0, started = 0;
-	if (argc < 3 || *end || n > MAX || help_wanted(argc, argv))
+	if (argc < 3 || *end || n > CROWD || help_wanted(argc, argv))
 		usage("PROCESSES COMMAND...", argc == 2 && help_wanted(argc, argv));
 	for (; started < n; started++) {
 		int pid = pids[started] = fork();
