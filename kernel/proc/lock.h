@@ -44,7 +44,7 @@ struct mutex {
 #endif
 #define ASSERT_HELD(lock) DEBUG_ASSERT(spin_held_here(lock))     /* by this CPU */
 #define ASSERT_MUTEX(mutex) DEBUG_ASSERT(mutex_held_here(mutex)) /* by this task */
-#define ASSERT_MAY_SLEEP() DEBUG_ASSERT(task_may_sleep())        /* no spin lock, preemption on */
+#define ASSERT_MAY_SLEEP() DEBUG_ASSERT(task_may_sleep())        /* preemption, interrupts on */
 #define ASSERT_PREEMPT_OFF() DEBUG_ASSERT(preempt_is_off())      /* preemption or interrupts off */
 #define ASSERT_IRQS_OFF() DEBUG_ASSERT(irqs_are_off())           /* on this CPU */
 #ifdef DEBUG
