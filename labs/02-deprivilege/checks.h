@@ -7,7 +7,7 @@
 #ifndef LAB2_CHECKS_H
 #define LAB2_CHECKS_H
 
-#include "labs/common/harness.h"
+#include "harness.h"
 
 #define SYSCALL_VECTOR 0x80 /* include/abi.h, which also has names that the host uses otherwise */
 enum { SECONDS = 10, BOCHS_SECONDS = 30, NULL_DR7 = 0x400 };
