@@ -7,7 +7,7 @@
 #ifndef LAB1_CHECKS_H
 #define LAB1_CHECKS_H
 
-#include "labs/common/harness.h"
+#include "harness.h"
 #include <errno.h> /* the kernel's error numbers are the same */
 
 enum { P = PTE_P, W = PTE_W, U = PTE_U, A = PTE_A, D = PTE_D, PS = PTE_PS, G = PTE_G };

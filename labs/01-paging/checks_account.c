@@ -220,7 +220,8 @@ void check_directories(const struct test *t)
 		{ slot, extra << 12 | flags | PS, -EINVAL, "a 4 MiB page" },
 		{ slot, directory | flags, -EBUSY, "the directory as its own page table" },
 		{ slot, shared << 12 | flags, -EBUSY, "a table of the kernel's in the user part" },
-		{ KERNEL_SLOT + 2, extra << 12 | P | W, -EPERM, "another table in the kernel's part" },
+		{ KERNEL_SLOT + 2, extra << 12 | P | W, -EPERM,
+		  "another table in the kernel's part" },
 		{ 1023, 0, -EPERM, "the VMM's last table left out" },
 	};
 	(void)t;
@@ -231,9 +232,11 @@ void check_directories(const struct test *t)
 			want_forgotten(&g, tries[i].what);
 	}
 	for (unsigned bad = 0; bad < 1024; bad += 1023)
-		try_new_table(&g, directory + 4 * slot, extra, bad, vmm << 12 | P, data << 12 | flags);
+		try_new_table(&g, directory + 4 * slot, extra, bad, vmm << 12 | P,
+			      data << 12 | flags);
 	uint32_t last = tables.mfn[tables.n - 1];
-	try(&g, free_entry(&g, last, true), vmm << 12 | P, -EPERM, "a bad entry in the stack's table");
+	try(&g, free_entry(&g, last, true), vmm << 12 | P, -EPERM,
+	    "a bad entry in the stack's table");
 	want_clean(&g);
 }
 

@@ -63,7 +63,8 @@ static void want_owner(uint32_t mfn, uint32_t pfn, const struct entry *f, uint32
 	uint32_t home = f->home;
 	if (pfn == NO_FRAME) {
 		CHECK(f->owner != domain,
-		      "frame %#x is not the kernel's (m2p has NO_FRAME), but its owner is domain %u", mfn,
+		      "frame %#x is not the kernel's (m2p has NO_FRAME), "
+		      "but its owner is domain %u", mfn,
 		      f->owner);
 		return;
 	}
@@ -104,8 +105,8 @@ static void want_homes(struct guest *g, const bool *shared)
 		CHECK((pte & P) && pte >> 12 == mfn,
 		      "the direct map's entry for pfn %#x is %#x, p2m has %#x", pfn, pte, mfn);
 		CHECK(!(pte & W) == !want,
-		      "frame %#x (pfn %#x) is %s, and its entry in the direct map is %#x: %s", mfn, pfn,
-		      what, pte, pte & W ? "writable" : "read-only");
+		      "frame %#x (pfn %#x) is %s, and its entry in the direct map is %#x: %s", mfn,
+		      pfn, what, pte, pte & W ? "writable" : "read-only");
 	}
 }
 
@@ -129,10 +130,13 @@ void check_shared(const struct test *t)
 		want_shared_type(mfn, &frames[mfn], shared[mfn]);
 	want_homes(&g, shared);
 	/* The translations that the CPU has. */
-	const uint32_t tables[] = { kernel_word(g.m, "direct_map"), kernel_word(g.m, "kernel_directory") };
+	const uint32_t tables[] = { kernel_word(g.m, "direct_map"),
+				    kernel_word(g.m, "kernel_directory") };
 	for (unsigned i = 0; i < LENGTH(tables); i++)
 		CHECK(!can_write(&g, tables[i]),
-		      "the kernel can still write to %#x, a table of its upper part, through the TLB",
+		      "the kernel can still write to %#x, a table of its "
+		      "upper part, through the TLB",
 		      tables[i]);
-	CHECK(can_write(&g, symbol("vmm_shared")), "the kernel cannot write to its own data any more");
+	CHECK(can_write(&g, symbol("vmm_shared")),
+	      "the kernel cannot write to its own data any more");
 }

@@ -33,8 +33,8 @@ void learn_p2m(struct guest *g)
 	read_p2m(g);
 	for (uint32_t pfn = 0; pfn < g->nr_pfns; pfn++)
 		CHECK(g->p2m[pfn] < g->nr_mfns && g->m2p[g->p2m[pfn]] == pfn,
-		      "p2m[%#x] is %#x: no base for this check (exercises 1 and 2, checks `holes` and "
-		      "`shuffle`)", pfn, g->p2m[pfn]);
+		      "p2m[%#x] is %#x: no base for this check (exercises 1 and 2, checks `holes` "
+		      "and `shuffle`)", pfn, g->p2m[pfn]);
 }
 
 uint32_t alloc_frame(struct guest *g)

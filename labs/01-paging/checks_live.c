@@ -38,7 +38,8 @@ static void want_read_only(struct guest *g, const bool *typed)
 {
 	uint32_t directory[1024], table[1024];
 	physical_read(g->m, g->c.cr3 & -PAGE, directory, sizeof(directory));
-	CHECK(typed[g->c.cr3 >> 12], "the loaded directory, frame %#x, has no type", g->c.cr3 >> 12);
+	CHECK(typed[g->c.cr3 >> 12], "the loaded directory, frame %#x, has no type",
+	      g->c.cr3 >> 12);
 	for (unsigned slot = 0; slot < VMM_SLOT; slot++) {
 		uint32_t pde = directory[slot];
 		if (!(pde & P))
@@ -48,8 +49,8 @@ static void want_read_only(struct guest *g, const bool *typed)
 		for (unsigned i = 0; i < 1024; i++) {
 			uint32_t pte = table[i], mfn = pte >> 12;
 			CHECK((pte & (P | W)) != (P | W) || mfn >= g->nr_mfns || !typed[mfn],
-			      "address %#x: directory slot %#x is %#x, entry %#x is %#x: maps frame "
-			      "%#x, a page table or directory, writable (V3)",
+			      "address %#x: directory slot %#x is %#x, entry %#x is %#x: maps "
+			      "frame %#x, a page table or directory, writable (V3)",
 			      slot << 22 | i << 12, slot, pde, i, pte, mfn);
 		}
 	}
@@ -86,7 +87,8 @@ void check_protect(const struct test *t)
 static uint32_t new_writable(struct guest *g)
 {
 	uint32_t mfn = new_frame(g);
-	CHECK(can_write(g, home_address(g, mfn)), "the kernel cannot write to a free frame (%#x)", mfn);
+	CHECK(can_write(g, home_address(g, mfn)), "the kernel cannot write to a free frame (%#x)",
+	      mfn);
 	return mfn;
 }
 
@@ -96,20 +98,22 @@ static uint32_t new_directory(struct guest *g)
 	uint32_t mfn = new_frame(g), upper[1024 - KERNEL_SLOT], at = KERNEL_SLOT * 4;
 	physical_read(g->m, (g->c.cr3 & -PAGE) + at, upper, sizeof(upper));
 	physical_write(g->m, (mfn << 12) + at, upper, sizeof(upper));
-	CHECK(can_write(g, home_address(g, mfn)), "the kernel cannot write to a free frame (%#x)", mfn);
+	CHECK(can_write(g, home_address(g, mfn)), "the kernel cannot write to a free frame (%#x)",
+	      mfn);
 	return mfn;
 }
 
 static void want_home(struct guest *g, uint32_t mfn, bool writable, const char *what)
 {
 	uint32_t entry = home_entry(g, g->m2p[mfn]), address = home_address(g, mfn);
-	CHECK(!(entry & W) == !writable, "%s: its entry in the direct map is %#x: expected %s", what,
-	      entry, writable ? "writable" : "read-only");
+	CHECK(!(entry & W) == !writable, "%s: its entry in the direct map is %#x: expected %s",
+	      what, entry, writable ? "writable" : "read-only");
 	bool can = can_write(g, address);
 	CHECK(can == writable,
-	      "%s: its entry in the direct map is %#x, yet the kernel %s write to it at %#x: %s", what,
-	      entry, can ? "can still" : "cannot", address,
-	      can ? "a stale TLB entry (exercise 11: which flush drops global entries?)" : "no flush");
+	      "%s: its entry in the direct map is %#x, yet the kernel %s write to it at %#x: %s",
+	      what, entry, can ? "can still" : "cannot", address,
+	      can ? "a stale TLB entry (exercise 11: which flush drops global entries?)"
+		  : "no flush");
 }
 
 /* Store a directory entry as the hypercall HC_UPDATE does. */
@@ -127,8 +131,8 @@ static void want_no_way_back(struct guest *g)
 	for (uint32_t mfn = 0; mfn < g->nr_mfns; mfn++) {
 		uint32_t entry = typed[mfn] ? home_entry(g, g->m2p[mfn]) : 0;
 		CHECK(!(entry & W),
-		      "frame %#x has become a page table or directory; now the TLBs are flushed, but "
-		      "its entry in the direct map is still %#x, so it can come back at once",
+		      "frame %#x has become a page table or directory; now the TLBs are flushed, "
+		      "but its entry in the direct map is still %#x, so it can come back at once",
 		      mfn, entry);
 	}
 	free(typed);
@@ -161,9 +165,11 @@ struct cast { uint32_t directory, table, bad, data, late; };
 static struct cast choose_cast(struct guest *g)
 {
 	struct cast c = { .directory = new_directory(g), .table = new_writable(g),
-			  .bad = new_writable(g), .data = new_writable(g), .late = new_writable(g) };
+			  .bad = new_writable(g), .data = new_writable(g),
+			  .late = new_writable(g) };
 	uint32_t vmm = page_walk(g->m, g->c.cr3, VMM_BASE).machine >> 12;
-	physical_write(g->m, (c.directory << 12) + 4 * SLOT, &(uint32_t){ c.table << 12 | P | W | U }, 4);
+	physical_write(g->m, (c.directory << 12) + 4 * SLOT,
+		       &(uint32_t){ c.table << 12 | P | W | U }, 4);
 	physical_write(g->m, c.table << 12, &(uint32_t){ c.data << 12 | P | W | U }, 4);
 	physical_write(g->m, c.bad << 12, &(uint32_t){ vmm << 12 | P | U }, 4);
 	return c;
@@ -242,8 +248,8 @@ void check_tlb(const struct test *t)
 	run_to(&g, symbol("files_init_console"));
 	for (unsigned i = 0; i < LENGTH(tables); i++)
 		CHECK(!can_write(&g, tables[i].at),
-		      "after warm-up the kernel can still write to its %s at %#x, whose home %#x is "
-		      "read-only: a stale global TLB entry (exercise 8)", tables[i].what,
+		      "after warm-up the kernel can still write to its %s at %#x, whose home %#x "
+		      "is read-only: a stale global TLB entry (exercise 8)", tables[i].what,
 		      tables[i].at, page_walk(g.m, g.c.cr3, tables[i].at).pte);
 	load_own_directory(&g);
 	live(&g);

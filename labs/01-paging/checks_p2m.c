@@ -53,8 +53,8 @@ static void build(struct guest *g, const struct input *in, bool shuffle, uint32_
 	set_ranges(g, in->at[2], in->reserved, in->at[3]);
 	set_variable(g, "nr_pfns", 0, in->nr_pfns);
 	set_variable(g, "nr_mfns", 0, in->nr_mfns);
-	uint32_t result = CALL(g, "p2m_build", in->at[0], in->at[1], in->at[2], in->at[3], in->at[4],
-			       in->at[5], shuffle, seed);
+	uint32_t result = CALL(g, "p2m_build", in->at[0], in->at[1], in->at[2], in->at[3],
+			       in->at[4], in->at[5], shuffle, seed);
 	CHECK(result == 0, "p2m_build() returns %d", (int)result);
 	read_p2m(g);
 }
@@ -85,8 +85,8 @@ static void judge(const struct guest *g, const struct input *in, const char *wha
 		      within(in->reserved, in->at[3], mfn) ? "reserved"
 							   : "in a hole of the memory map");
 		CHECK(g->m2p[mfn] == pfn,
-		      "%s: p2m[%#x] is %#x, but m2p[%#x] is %#x: two pfns share a frame, or only one "
-		      "table was changed", what, pfn, mfn, mfn, g->m2p[mfn]);
+		      "%s: p2m[%#x] is %#x, but m2p[%#x] is %#x: two pfns share a frame, or only "
+		      "one table was changed", what, pfn, mfn, mfn, g->m2p[mfn]);
 	}
 	for (uint32_t mfn = 0; mfn < in->nr_mfns; mfn++) {
 		uint32_t pfn = g->m2p[mfn];
@@ -140,7 +140,8 @@ static void make_map(struct input *in, const struct input *real)
 	in->nr_mfns = high + 64 + random_below(real->nr_mfns - high - 64);
 	in->usable[n++] = (struct range){ low, high };
 	for (unsigned k = 3 + random_below(20); k--;) {
-		uint32_t first = random_below(in->nr_mfns + 200), end = first + 1 + random_below(300);
+		uint32_t first = random_below(in->nr_mfns + 200);
+		uint32_t end = first + 1 + random_below(300);
 		in->usable[n++] = (struct range){ first, end };
 	}
 	in->at[1] = n;

@@ -33,7 +33,8 @@ struct entry *read_frames(struct guest *g)
 struct entry read_frame(struct guest *g, uint32_t mfn)
 {
 	uint8_t raw[FRAME_ENTRY_BYTES];
-	virtual_read(g->m, g->c.cr3, vmm_word(g, "frames") + mfn * FRAME_ENTRY_BYTES, raw, sizeof(raw));
+	virtual_read(g->m, g->c.cr3, vmm_word(g, "frames") + mfn * FRAME_ENTRY_BYTES, raw,
+		     sizeof(raw));
 	return unpack(raw);
 }
 
@@ -49,8 +50,8 @@ uint32_t vmm_generation(struct guest *g)
 }
 
 /* One entry of a typed table, which refers to frame `to`. */
-static void want_reference(const struct entry *frames, uint32_t generation, uint32_t mfn, unsigned i,
-			   uint32_t to)
+static void want_reference(const struct entry *frames, uint32_t generation, uint32_t mfn,
+			   unsigned i, uint32_t to)
 {
 	unsigned type = frames[mfn].type;
 	const struct entry *f = &frames[to];
@@ -101,15 +102,16 @@ static void want_list(struct guest *g, const struct entry *frames, uint32_t gene
 		if (frames[mfn].generation == generation && frames[mfn].type != WRITABLE) {
 			typed++;
 			CHECK(on[mfn],
-			      "%s: frame %#x is a %s, but not on the list: protect will overlook it",
+			      "%s: frame %#x is a %s, but not on the list: "
+			      "protect will overlook it",
 			      when, mfn, type_name(frames[mfn].type));
 		}
 	CHECK(typed <= n, "%s: %u frames have a type, the list has %u", when, typed, n);
 	free(on);
 }
 
-static void want_count(uint32_t mfn, const struct entry *f, uint32_t generation, uint32_t references,
-		       const char *when)
+static void want_count(uint32_t mfn, const struct entry *f, uint32_t generation,
+		       uint32_t references, const char *when)
 {
 	if (f->generation != generation) {
 		CHECK(references == 0 || f->generation == FOR_EVER,

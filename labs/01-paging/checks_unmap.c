@@ -50,7 +50,8 @@ static void fill(struct scene *s)
 	s->mm = CALL(g, "mm_create");
 	s->start = 0x40000000 + random_below(1024) * PAGE;
 	uint32_t directory = page_walk(g->m, g->c.cr3, read_mm(g, s->mm).directory).machine;
-	uint32_t at = CALL(g, "mm_map", s->mm, s->start, AREA_PAGES * PAGE, PROT_READ_WRITE, 0, 0, 0);
+	uint32_t at = CALL(g, "mm_map", s->mm, s->start, AREA_PAGES * PAGE, PROT_READ_WRITE, 0, 0,
+			   0);
 	CHECK(at == s->start, "mm_map() fails");
 	for (unsigned k = 0; k < MAPPED; k++) {
 		struct page *p = &s->page[k];
@@ -84,21 +85,22 @@ static void see_put(struct scene *s, uint32_t pfn)
 	CHECK(pfn < s->g.nr_pfns, "frame_put(%#x): there is no such pfn", pfn);
 	struct page *p = by_mfn(s, s->g.p2m[pfn]);
 	see_entries(s);
-	CHECK(p, "frame_put(%#x): no page of the range has this frame (an mfn where a pfn belongs?)",
+	CHECK(p,
+	      "frame_put(%#x): no page of the range has this frame (an mfn where a pfn belongs?)",
 	      pfn);
-	CHECK(p->cleared, "page %#x: frame %#x is given back while its entry is still %#x", p->address,
-	      p->mfn, physical_word(s->g.m, p->at));
+	CHECK(p->cleared, "page %#x: frame %#x is given back while its entry is still %#x",
+	      p->address, p->mfn, physical_word(s->g.m, p->at));
 	CHECK(p->flushed,
-	      "page %#x: frame %#x is given back before the TLB was flushed: another task may own it "
-	      "while a stale entry still shows it here", p->address, p->mfn);
+	      "page %#x: frame %#x is given back before the TLB was flushed: another task may own "
+	      "it while a stale entry still shows it here", p->address, p->mfn);
 	CHECK(!p->put, "page %#x: frame %#x is given back twice", p->address, p->mfn);
 	p->put = true;
 }
 
 enum { SET_PTE, SET_PTES, FLUSH_ALL, FLUSH_PAGE, PUT, NR_WATCHED };
 static const char *const watched[NR_WATCHED] = {
-	"native_mmu_set_pte", "native_mmu_set_ptes", "native_mmu_flush_all", "native_mmu_flush_page",
-	"frame_put",
+	"native_mmu_set_pte", "native_mmu_set_ptes", "native_mmu_flush_all",
+	"native_mmu_flush_page", "frame_put",
 };
 
 static unsigned which(uint32_t eip)
@@ -133,8 +135,8 @@ static void watched_unmap(struct scene *s, uint32_t address, uint32_t bytes)
 static void judge_page(struct guest *g, const struct page *p)
 {
 	uint32_t pte = physical_word(g->m, p->at), pfn = g->m2p[p->mfn];
-	CHECK(!pte == p->inside, "page %#x lies %s what was unmapped, and its entry is %#x", p->address,
-	      p->inside ? "in" : "outside of", pte);
+	CHECK(!pte == p->inside, "page %#x lies %s what was unmapped, and its entry is %#x",
+	      p->address, p->inside ? "in" : "outside of", pte);
 	CHECK(p->put == p->inside, "page %#x: its frame %#x was%s given back", p->address, p->mfn,
 	      p->put ? "" : " not");
 	uint32_t refs = CALL(g, "frame_refs", pfn);
@@ -182,8 +184,9 @@ void check_stale(const struct test *t)
 	for (unsigned child = 0; child < t->number; child++) {
 		uint32_t status = argument(&g, 0);
 		CHECK(status == FAULT_STATUS,
-		      "program `stale`, child %u: it touched a page after munmap() and went on (ended "
-		      "with status %#x instead of %#x, a page fault): the TLB still had the page",
+		      "program `stale`, child %u: it touched a page after munmap() and went on "
+		      "(ended with status %#x instead of %#x, a page fault): "
+		      "the TLB still had the page",
 		      child, status, FAULT_STATUS);
 		run_to(&g, symbol("task_exit"));
 	}

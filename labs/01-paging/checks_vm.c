@@ -84,7 +84,8 @@ static void walk_once(struct guest *g, uint32_t mm, uint32_t directory, uint32_t
 	uint32_t slot = address >> 22, first = address >> 12 & 1023, words[1024] = { 0 };
 	uint32_t table = alloc_frame(g), page = alloc_frame(g), at = g->p2m[table] << 12;
 	map(g, mm, address, PAGES * PAGE);
-	CALL(g, "mm_protect", mm, address, PAGES * PAGE, PROT_READ); /* no table yet: nothing to do */
+	/* There is no table yet: nothing is to be done. */
+	CALL(g, "mm_protect", mm, address, PAGES * PAGE, PROT_READ);
 	words[first] = g->p2m[page] << 12 | P | W | U | A | D;
 	uint32_t expected = words[first] & ~(uint32_t)(W | D);
 	physical_write(g->m, at, words, sizeof(words));
@@ -94,8 +95,8 @@ static void walk_once(struct guest *g, uint32_t mm, uint32_t directory, uint32_t
 		uint32_t pte = physical_word(g->m, at + 4 * i);
 		CHECK((pte & ~(uint32_t)D) == (i == first ? expected : 0),
 		      "address %#x, page directory at %#x, slot %#x, table in frame %#x (pfn %#x): "
-		      "mm_protect() should find entry %#x and make it read-only, %#x; but entry %#x "
-		      "is now %#x",
+		      "mm_protect() should find entry %#x and make it read-only, %#x; but entry "
+		      "%#x is now %#x",
 		      address, directory, slot, g->p2m[table], table, first, expected, i, pte);
 	}
 	want_released(g, "mm_protect()");
@@ -125,8 +126,8 @@ static void want_slots(struct guest *g, uint32_t mm, const char *when)
 		      "%s: directory slot %#x is %#x: expected present, writable, user and nothing "
 		      "else", when, slot, pde);
 		CHECK(!pde || owned(g, pde >> 12),
-		      "%s: directory slot %#x is %#x: frame %#x is not the kernel's (a pfn where an "
-		      "mfn belongs?)", when, slot, pde, pde >> 12);
+		      "%s: directory slot %#x is %#x: frame %#x is not the kernel's (a pfn where "
+		      "an mfn belongs?)", when, slot, pde, pde >> 12);
 	}
 }
 
@@ -165,13 +166,14 @@ static void watched_fault(struct guest *g, uint32_t mm, uint32_t address)
 	call_begin(g, symbol("mm_fault"), WORDS(mm, address, PF_WRITE));
 	while (call_next(g)) {
 		CHECK(kernel_word(g->m, "vo_uses") > 0,
-		      "the VO stores an entry while its use count is 0: the mode could change between "
-		      "pfn_to_mfn() and the store");
+		      "the VO stores an entry while its use count is 0: the mode could change "
+		      "between pfn_to_mfn() and the store");
 		seen |= argument(g, 0) == at;
 	}
 	CHECK(call_end(g) == 0, "mm_fault(%#x) fails", address);
 	watch(g, names, LENGTH(names), false);
-	CHECK(seen, "directory slot %#x was not stored by VO(mmu, set_pte): in virtual mode a store by "
+	CHECK(seen,
+	      "directory slot %#x was not stored by VO(mmu, set_pte): in virtual mode a store by "
 	      "hand faults", address >> 22);
 }
 
@@ -188,8 +190,8 @@ static void no_memory(struct guest *g, uint32_t mm, uint32_t address)
 	int error = (int)call_end(g);
 	watch(g, names, 1, false);
 	CHECK(error == -ENOMEM,
-	      "with table_take() out of memory mm_fault() returns %d instead of %d (-ENOMEM)", error,
-	      -ENOMEM);
+	      "with table_take() out of memory mm_fault() returns %d instead of %d (-ENOMEM)",
+	      error, -ENOMEM);
 	want_slots(g, mm, "after table_take() had no memory");
 	want_released(g, "after table_take() had no memory");
 }
@@ -209,7 +211,8 @@ static void fault_once(struct guest *g, uint32_t mm, uint32_t directory, uint32_
 	if (slot == (address + PAGE) >> 22) {
 		fault(g, mm, address + PAGE);
 		table_entry(g, directory, address + PAGE, &at);
-		CHECK((at & -PAGE) == table, "the second page of slot %#x got a table of its own", slot);
+		CHECK((at & -PAGE) == table, "the second page of slot %#x got a table of its own",
+		      slot);
 	}
 	want_mm(g, mm, when);
 	want_released(g, when);
@@ -225,7 +228,8 @@ void check_tables(const struct test *t)
 		fault_once(&g, mm, directory, some_address(k));
 	CALL(&g, "mm_destroy", mm);
 	uint32_t after = free_frames(&g);
-	CHECK(after == before, "%d frames are lost when an address space ends", (int)(before - after));
+	CHECK(after == before, "%d frames are lost when an address space ends",
+	      (int)(before - after));
 }
 
 /* --- a program's tables, whenever an address space ends --- */

@@ -48,8 +48,10 @@ const struct test lab_02_checks[] = {
 
 	{ ROW(7, "bounce-user", bounce_user, 6, "SDM vol. 3, 6.12.1, 6.13"), .stop_at = "bounce",
 	  .title = "Faults of a program: stack, frame, flags", .machine = { .budget = BUDGET } },
-	{ ROW(7, "bounce-kernel", bounce_kernel, 6, "SDM vol. 3, 6.12.1, 6.13"), .stop_at = "bounce",
-	  .title = "Faults of the kernel, with virtual IF 0 and 1", .machine = { .budget = BUDGET } },
+	{ ROW(7, "bounce-kernel", bounce_kernel, 6, "SDM vol. 3, 6.12.1, 6.13"),
+	  .stop_at = "bounce",
+	  .title = "Faults of the kernel, with virtual IF 0 and 1",
+	  .machine = { .budget = BUDGET } },
 	{ ROW(7, "bounce-stack", bounce_stack, 3, "docs/vmm.md"), .stop_at = "bounce",
 	  .title = "A bad kernel stack stops the kernel, not the VMM",
 	  .machine = { .budget = BUDGET } },

@@ -7,7 +7,7 @@
 #ifndef LAB2_CHECKS_H
 #define LAB2_CHECKS_H
 
-#include "labs/common/harness.h"
+#include "harness.h"
 
 #define SYSCALL_VECTOR 0x80 /* include/abi.h, which also has names that the host uses otherwise */
 enum { SECONDS = 10, BOCHS_SECONDS = 30, NULL_DR7 = 0x400 };
@@ -42,7 +42,7 @@ void probe_arrive(struct probe *p, uint32_t address, const char *why, ...)
 void probe_lost(struct probe *p, const char *why, ...)
 	__attribute__((noreturn, format(printf, 2, 3)));
 
-/* Put code onto the first process's stack page, where ring 3 can execute it. Result: its address. */
+/* Put code into the page of the first process's stack, for ring 3. Result: its address. */
 uint32_t plant_user(struct probe *p, const void *code, size_t bytes);
 /* Be in ring 1, or 3, at this place, from whatever ring. */
 void go_ring(struct probe *p, unsigned ring, uint32_t eip, uint32_t esp);

@@ -26,8 +26,8 @@ static unsigned ask(struct probe *p, uint32_t vif, uint32_t pending)
 	int stop = run_to_first(g, stops, LENGTH(stops));
 	if (stop < 0)
 		probe_lost(p,
-			   "HC_EVENTS with virtual IF %#x and pending events %#x leads neither back nor to "
-			   "a handler", vif, pending);
+			   "HC_EVENTS with virtual IF %#x and pending events %#x leads neither "
+			   "back nor to a handler", vif, pending);
 	if (stop == 0)
 		return 0;
 	CHECK(g->c.esp == esp - 12,
@@ -53,13 +53,14 @@ static void deliver_once(struct probe *p, const struct delivery *d)
 {
 	uint32_t before = count_of(p, EXIT_EVENT);
 	unsigned vector = ask(p, d->vif, d->pending);
-	CHECK(vector == d->vector, "virtual IF %#x, pending events %#x: %s %#x, due is %s %#x", d->vif,
-	      d->pending, vector ? "delivered vector" : "nothing delivered,", vector,
+	CHECK(vector == d->vector, "virtual IF %#x, pending events %#x: %s %#x, due is %s %#x",
+	      d->vif, d->pending, vector ? "delivered vector" : "nothing delivered,", vector,
 	      d->vector ? "vector" : "nothing,", d->vector);
-	uint32_t left = shared_word(&p->g, VMM_SHARED_PENDING), vif = shared_word(&p->g, VMM_SHARED_VIF);
+	uint32_t left = shared_word(&p->g, VMM_SHARED_PENDING);
+	uint32_t vif = shared_word(&p->g, VMM_SHARED_VIF);
 	CHECK(left == d->left,
-	      "virtual IF %#x, pending events %#x: after the delivery of vector %#x pending is %#x, not "
-	      "%#x: %s", d->vif, d->pending, vector, left, d->left,
+	      "virtual IF %#x, pending events %#x: after the delivery of vector %#x pending is "
+	      "%#x, not %#x: %s", d->vif, d->pending, vector, left, d->left,
 	      left & ~d->left ? "it will be delivered twice" : "the others are lost");
 	CHECK(vif == (vector ? 0 : d->vif), "virtual IF is %#x after that", vif);
 	uint32_t counted = count_of(p, EXIT_EVENT) - before;
@@ -103,12 +104,13 @@ static unsigned await_interrupt(struct probe *p, uint32_t at)
 {
 	struct guest *g = &p->g;
 	if (RUN(g, vmm_symbol("irq_arrived")) != 0)
-		probe_lost(p, "no interrupt comes to the VMM in ring 1: is the real IF 0 (EFLAGS %#x)?",
+		probe_lost(p, "no interrupt comes to the VMM in ring 1: is the "
+			      "real IF 0 (EFLAGS %#x)?",
 			   g->c.eflags);
 	uint32_t vector = g->c.edx;
 	CHECK(RUN(g, at, p->handlers[vector & 0xFF]) == 0,
-	      "interrupt %#x came while virtual IF was 0, and the VMM did not return to the interrupted "
-	      "code but to EIP %#x in ring %u", vector, g->c.eip, g->c.cpl);
+	      "interrupt %#x came while virtual IF was 0, and the VMM did not return to the "
+	      "interrupted code but to EIP %#x in ring %u", vector, g->c.eip, g->c.cpl);
 	return vector;
 }
 
@@ -121,8 +123,8 @@ static uint32_t collect_events(struct probe *p, uint32_t at)
 		unsigned vector = await_interrupt(p, at);
 		uint32_t all = seen | (vector == VEC_TIMER ? TIMER : 1u << (vector - VEC_IRQ));
 		seen = shared_word(&p->g, VMM_SHARED_PENDING);
-		CHECK((seen & all) == all, "after interrupt %#x pending is %#x, not %#x", vector, seen,
-		      all);
+		CHECK((seen & all) == all, "after interrupt %#x pending is %#x, not %#x", vector,
+		      seen, all);
 		CHECK(i < MOST_INTERRUPTS, "the serial line's interrupt does not come");
 	}
 	return seen;
@@ -134,7 +136,8 @@ static void want_event(struct probe *p, uint32_t pending, unsigned due, const ch
 	unsigned vector = ask(p, EFLAGS_IF, pending);
 	bool again = vector && (vector < due || !due);
 	CHECK(vector == due,
-	      "virtual IF 1, pending events %#x: vector %#x is delivered (0: none), due is %#x, %s%s",
+	      "virtual IF 1, pending events %#x: vector %#x is delivered (0: "
+	      "none), due is %#x, %s%s",
 	      pending, vector, due, whose, again ? "; this one has been delivered before" : "");
 }
 
@@ -146,8 +149,8 @@ static void want_at_once(struct probe *p, uint32_t loop_at)
 	allow_interrupts(p, true);
 	go_ring(p, 3, loop_at, p->user_esp);
 	if (RUN(g, p->handlers[VEC_TIMER]) != 0)
-		probe_lost(p, "a timer interrupt in ring 3 is not delivered: programs have interrupts on, "
-			   "whatever virtual IF says");
+		probe_lost(p, "a timer interrupt in ring 3 is not delivered: programs have "
+			      "interrupts on, whatever virtual IF says");
 	uint32_t eip = word_at(g, g->c.esp), cs = word_at(g, g->c.esp + 4);
 	CHECK(eip == loop_at && cs == SEL_UCODE, "the event's frame has EIP %#x, CS %#x", eip, cs);
 	CHECK(!(shared_word(g, VMM_SHARED_PENDING) & TIMER),
@@ -162,7 +165,8 @@ static void want_at_once(struct probe *p, uint32_t loop_at)
 void check_pending(const struct test *t)
 {
 	struct probe *p = probe_start(t);
-	uint32_t at = plant(&p->g, loop, sizeof(loop)), in_ring3 = plant_user(p, loop, sizeof(loop));
+	uint32_t at = plant(&p->g, loop, sizeof(loop));
+	uint32_t in_ring3 = plant_user(p, loop, sizeof(loop));
 	uint32_t esp = p->entry.esp - 64;
 	allow_interrupts(p, true);
 	go(&p->g, at, esp);

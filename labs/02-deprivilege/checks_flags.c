@@ -46,8 +46,8 @@ static bool op_end(struct op *o, const char *what)
 	if (stop == 1)
 		probe_lost(o->p, "%s makes hypercall %u", what, SAVED(s, EAX));
 	probe_lost(o->p,
-		   "%s: the instruction at %#x traps into the VMM (vector %u, error %#x): an exit each "
-		   "time, and the real IF is not the kernel's",
+		   "%s: the instruction at %#x traps into the VMM (vector %u, error %#x): an exit "
+		   "each time, and the real IF is not the kernel's",
 		   what, SAVED(s, EIP), SAVED(s, VECTOR), SAVED(s, ERROR));
 }
 
@@ -60,14 +60,17 @@ void check_save(const struct test *t)
 		uint32_t vif = i & 1 ? EFLAGS_IF : 0, pending = i & 2 ? 1u << EVENT_TIMER : 0;
 		set_shared(o.p, vif, pending);
 		op_begin(&o, 0);
-		CHECK(op_end(&o, "irq.save"), "irq.save asks for events, although it turns them off");
+		CHECK(op_end(&o, "irq.save"),
+		      "irq.save asks for events, although it turns them off");
 		const struct cpu_state *c = &o.p->g.c;
 		uint32_t vif_after = shared_word(&o.p->g, VMM_SHARED_VIF);
 		uint32_t pending_after = shared_word(&o.p->g, VMM_SHARED_PENDING);
 		CHECK((c->eax & EFLAGS_IF) == vif,
-		      "virtual IF was %#x, irq.save returns %#x: bit 9 must be what it was", vif, c->eax);
+		      "virtual IF was %#x, irq.save returns %#x: bit 9 must be what it was", vif,
+		      c->eax);
 		CHECK(vif_after == 0, "virtual IF is %#x after irq.save", vif_after);
-		CHECK(pending_after == pending, "irq.save changed the pending events from %#x to %#x",
+		CHECK(pending_after == pending,
+		      "irq.save changed the pending events from %#x to %#x",
 		      pending, pending_after);
 		CHECK(c->eflags & EFLAGS_IF, "irq.save turned the real IF off");
 	}
@@ -85,16 +88,16 @@ static void restore_from(struct op *o, uint32_t flags, uint32_t pending, uint32_
 	uint32_t vif = shared_word(&o->p->g, VMM_SHARED_VIF);
 	uint32_t pending_after = shared_word(&o->p->g, VMM_SHARED_PENDING);
 	CHECK(returned || due,
-	      "irq.restore(%#x) with pending events %#x makes a hypercall, although nothing is to be "
-	      "delivered", flags, pending);
+	      "irq.restore(%#x) with pending events %#x makes a hypercall, although nothing is to "
+	      "be delivered", flags, pending);
 	CHECK(!returned || !due,
-	      "irq.restore(%#x) with pending events %#x returns without asking for them: they wait for "
-	      "the next interrupt", flags, pending);
+	      "irq.restore(%#x) with pending events %#x returns without asking for them: they wait "
+	      "for the next interrupt", flags, pending);
 	CHECK(vif == (flags & EFLAGS_IF),
-	      "irq.restore(%#x): virtual IF's word is %#x, of which only bit 9 may be set%s", flags, vif,
-	      returned ? "" : ", when events are asked for: the VMM will not deliver");
-	CHECK(pending_after == pending, "irq.restore changed the pending events from %#x to %#x", pending,
-	      pending_after);
+	      "irq.restore(%#x): virtual IF's word is %#x, of which only bit 9 may be set%s", flags,
+	      vif, returned ? "" : ", when events are asked for: the VMM will not deliver");
+	CHECK(pending_after == pending, "irq.restore changed the pending events from %#x to %#x",
+	      pending, pending_after);
 	if (!returned)
 		go_ring(o->p, 1, o->nop, o->esp);
 }
@@ -120,8 +123,8 @@ static bool restore_late(struct op *o, unsigned k)
 		return true; /* the VMM would deliver it there and then */
 	set_shared(o->p, 0, 1u << EVENT_TIMER);
 	CHECK(!op_end(o, "irq.restore"),
-	      "an event that becomes pending after instruction %u of irq.restore, while virtual IF still "
-	      "is 0, is missed: look at what is pending after the store, not before", k);
+	      "an event that becomes pending after instruction %u of irq.restore, while virtual IF "
+	      "still is 0, is missed: look at what is pending after the store, not before", k);
 	go_ring(o->p, 1, o->nop, o->esp);
 	return true;
 }

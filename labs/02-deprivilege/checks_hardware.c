@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lab on a CPU that checks what QEMU does not: segment limits and null selectors. All is done in
- * one run of Bochs, which has one breakpoint at a time. This check tells nothing of the TLB: a
+ * The lab on a CPU that checks what QEMU does not: segment limits and null selectors. One run of
+ * Bochs does it all, with one breakpoint at a time. This check tells nothing of the TLB: a
  * submission that does not flush it passes as well as one that does.
  */
 #include "checks.h"
@@ -46,8 +46,10 @@ enum { LOAD = 0xA1, LOAD_BYTES = 6 }; /* movl segment:address, %eax, with its pr
 static void want_limit(struct probe *p, unsigned i)
 {
 	char what[120];
-	uint8_t code[] = { segments[i].prefix, LOAD, 0, 0, 0, VMM_BASE >> 24, 0x0F, 0x0B }; /* ud2 */
-	snprintf(what, sizeof(what), "a load from the VMM's first byte by %s (exercises 1 and 4: limit)",
+	enum { HIGH_BYTE = VMM_BASE >> 24 };
+	uint8_t code[] = { segments[i].prefix, LOAD, 0, 0, 0, HIGH_BYTE, 0x0F, 0x0B }; /* ud2 */
+	snprintf(what, sizeof(what),
+		 "a load from the VMM's first byte by %s (exercises 1 and 4: limit)",
 		 segments[i].name);
 	must_fault(p, code, sizeof(code), segments[i].vector, what);
 }
@@ -55,13 +57,13 @@ static void want_limit(struct probe *p, unsigned i)
 /* A load from ring 1's own stack, which is below the limit. */
 static void want_load(struct probe *p, unsigned i, uint32_t address)
 {
-	uint8_t code[LOAD_BYTES + 1] = { segments[i].prefix, LOAD, 0, 0, 0, 0, 0x90 }; /* nop */
+	uint8_t code[LOAD_BYTES + 1] = { segments[i].prefix, LOAD, 0, 0, 0, 0, /* nop */ 0x90 };
 	memcpy(code + 2, &address, 4);
 	uint32_t at = plant(&p->g, code, sizeof(code));
 	go(&p->g, at, p->g.c.esp);
 	probe_arrive(p, at + LOAD_BYTES,
-		     "a load of ring 1 from its own stack by %s must work (exercise 4: is the segment "
-		     "register loaded?)", segments[i].name);
+		     "a load of ring 1 from its own stack by %s must work (exercise 4: is the "
+		     "segment register loaded?)", segments[i].name);
 }
 
 void check_hardware(const struct test *t)

@@ -12,8 +12,8 @@ static uint32_t install(struct probe *p)
 	probe_arrive(p, vmm_symbol("cpu_install"), "the VMM's side of the phase `install`");
 	uint32_t kernel_stack = p->g.c.edx, back = return_address(&p->g);
 	CHECK(RUN(&p->g, back) == 0,
-	      "cpu_install() does not return: a fault among LGDT, LIDT, LTR and LLDT ends the machine "
-	      "(exercise 3). LTR faults if the TSS's descriptor is busy, or none");
+	      "cpu_install() does not return: a fault among LGDT, LIDT, LTR and LLDT ends the "
+	      "machine (exercise 3). LTR faults if the TSS's descriptor is busy, or none");
 	return kernel_stack;
 }
 
@@ -22,12 +22,13 @@ static void want_tables(const struct cpu_state *c)
 	uint32_t gdt = CPU_AT(GDT), idt = vmm_symbol("vmm_idt"), tss = CPU_AT(TSS);
 	uint32_t limit = 8 * VMM_GDT_ENTRIES - 1;
 	CHECK(c->gdt.base == gdt && c->gdt.limit == limit,
-	      "GDTR is %#x, limit %#x, not %#x, limit %#x (V2)", c->gdt.base, c->gdt.limit, gdt, limit);
+	      "GDTR is %#x, limit %#x, not %#x, limit %#x (V2)", c->gdt.base, c->gdt.limit, gdt,
+	      limit);
 	CHECK(c->idt.base == idt && c->idt.limit == 0x7FF,
 	      "IDTR is %#x, limit %#x, not %#x, limit 0x7ff (V2)", c->idt.base, c->idt.limit, idt);
 	CHECK(c->tr.selector == SEL_TSS && c->tr.base == tss,
-	      "TR is %#x with base %#x, not %#x with base %#x: the CPU takes its stacks from the TSS "
-	      "that LTR found in the GDT at that moment (V2)",
+	      "TR is %#x with base %#x, not %#x with base %#x: the CPU takes its stacks from the "
+	      "TSS that LTR found in the GDT at that moment (V2)",
 	      c->tr.selector, c->tr.base, SEL_TSS, tss);
 	CHECK((c->ldt.selector & ~3u) == 0,
 	      "LDTR is %#x, not 0: the kernel's LDT could hold any segment (V2)", c->ldt.selector);
@@ -139,7 +140,8 @@ static bool drops_global_entries(struct probe *p)
 		look(g, 0);
 		dropped |= g->c.cr4 != cr4;
 	}
-	CHECK(g->c.eip == back, "cpu_install() has not returned after %u instructions; it is at %#x",
+	CHECK(g->c.eip == back,
+	      "cpu_install() has not returned after %u instructions; it is at %#x",
 	      MOST_STEPS, g->c.eip);
 	return dropped;
 }
@@ -154,10 +156,11 @@ static void want_fault(struct probe *p, uint32_t address, uint32_t pte)
 	go(g, at, g->c.esp);
 	int stop = RUN(g, vmm_symbol("exit_handle"), at + 3);
 	CHECK(stop != 1,
-	      "ring 1 stores to its page directory at %#x, although the entry there (%#x) is read-only: "
-	      "the TLB still has the old one (exercise 3: flush_local)", address, pte);
+	      "ring 1 stores to its page directory at %#x, although the entry there (%#x) is "
+	      "read-only: the TLB still has the old one (exercise 3: flush_local)", address, pte);
 	if (stop != 0)
-		probe_lost(p, "a store of ring 1 to a read-only page does not bring the CPU to the VMM");
+		probe_lost(p, "a store of ring 1 to a read-only page does not "
+			      "bring the CPU to the VMM");
 	struct saved s = read_saved(p);
 	CHECK(SAVED(s, VECTOR) == VEC_PF && SAVED(s, ERROR) == (PF_PRESENT | PF_WRITE),
 	      "that store gave vector %u, error %#x", SAVED(s, VECTOR), SAVED(s, ERROR));
@@ -182,35 +185,37 @@ void check_flush(const struct test *t)
 	bool dropped = drops_global_entries(p);
 	struct walk w = page_walk(g->m, g->c.cr3, home);
 	CHECK(w.present && !w.writable,
-	      "after `protect` the page directory's page %#x is still writable: entry %#x", home, w.pte);
+	      "after `protect` the page directory's page %#x is still writable: entry %#x", home,
+	      w.pte);
 	probe_descend(p);
 	set_shared(p, 0, 0);
 	want_fault(p, home, w.pte);
 	CHECK(dropped,
-	      "CR4.PGE does not change in cpu_install(): on hardware, if not on QEMU, global entries "
-	      "survive a load of CR3 (exercise 3: flush_local)");
+	      "CR4.PGE does not change in cpu_install(): on hardware, if not on QEMU, global "
+	      "entries survive a load of CR3 (exercise 3: flush_local)");
 }
 
 /* --- exercise 4 --- */
 
-static void want_segment(struct probe *p, const char *name, const struct segment *s, unsigned selector)
+static void want_segment(struct probe *p, const char *name, const struct segment *s,
+			 unsigned selector)
 {
 	struct segment_fields entry = segment_of(read_descriptor(p, selector));
 	CHECK(s->selector == selector, "%s is %#x, not %#x%s", name, s->selector, selector,
 	      s->selector ? "" : ": IRET to ring 1 made it null, because what it held has DPL 0");
-	CHECK(s->base == 0 && s->limit == VMM_BASE - 1, "%s (%#x) has base %#x and limit %#x: %s", name,
-	      s->selector, s->base, s->limit,
+	CHECK(s->base == 0 && s->limit == VMM_BASE - 1, "%s (%#x) has base %#x and limit %#x: %s",
+	      name, s->selector, s->base, s->limit,
 	      entry.base == s->base && entry.last == s->limit
 		      ? "so says its entry in the VMM's GDT (exercise 1)"
-		      : "what the CPU keeps is that of the kernel's old table; only a load after LGDT "
-			"changes it");
+		      : "what the CPU keeps is that of the kernel's old table; only a load after "
+			"LGDT changes it");
 }
 
 static void want_flags(uint32_t eflags)
 {
 	CHECK(eflags & EFLAGS_IF,
-	      "EFLAGS is %#x: the real IF is 0 in ring 1, and nothing there can set it: no interrupt "
-	      "will ever come", eflags);
+	      "EFLAGS is %#x: the real IF is 0 in ring 1, and nothing there can set it: no "
+	      "interrupt will ever come", eflags);
 	CHECK(!(eflags & EFLAGS_IOPL),
 	      "EFLAGS is %#x: with IOPL %u ring 1 has CLI, STI and all ports (V6)", eflags,
 	      eflags >> 12 & 3);

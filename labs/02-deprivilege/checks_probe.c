@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The probe: a machine that is stopped during its attach at boot, and brought to ring 1 (checks.h). */
+/* The probe: a machine that is stopped during its attach at boot, and brought to ring 1. */
 #include "checks.h"
 #include <stdarg.h>
 
@@ -66,7 +66,8 @@ uint32_t plant_user(struct probe *p, const void *code, size_t bytes)
 void go_ring(struct probe *p, unsigned ring, uint32_t eip, uint32_t esp)
 {
 	static const uint8_t iret = 0xCF;
-	uint32_t cs = ring == 3 ? SEL_UCODE : SEL_KCODE | 1, ss = ring == 3 ? SEL_UDATA : SEL_KDATA | 1;
+	uint32_t cs = ring == 3 ? SEL_UCODE : SEL_KCODE | 1;
+	uint32_t ss = ring == 3 ? SEL_UDATA : SEL_KDATA | 1;
 	if (p->g.c.cpl == ring) {
 		go(&p->g, eip, esp);
 		return;
@@ -74,7 +75,8 @@ void go_ring(struct probe *p, unsigned ring, uint32_t eip, uint32_t esp)
 	const uint32_t words[] = { eip, cs, EFLAGS_FIXED | EFLAGS_IF, esp, ss };
 	uint32_t frame = plant(&p->g, words, sizeof(words));
 	go(&p->g, plant(&p->g, &iret, 1), frame);
-	probe_arrive(p, eip, "an IRET to ring %u with CS %#x and SS %#x: are those segments in the GDT as "
+	probe_arrive(p, eip,
+		     "an IRET to ring %u with CS %#x and SS %#x: are those segments in the GDT as "
 		     "they should be (exercise 1)?", ring, cs, ss);
 }
 
@@ -145,8 +147,8 @@ void probe_descend(struct probe *p)
 	probe_arrive(p, p->back,
 		     "where vmm_call(VMM_INSTALL) returns to in ring 1 (exercises 3 and 4)");
 	CHECK(p->g.c.cpl == 1,
-	      "vmm_call(VMM_INSTALL) returned in ring %u, not in ring 1: only IRET with a CS of RPL 1 "
-	      "leads down (exercise 4)", p->g.c.cpl);
+	      "vmm_call(VMM_INSTALL) returned in ring %u, not in ring 1: only IRET with a CS of "
+	      "RPL 1 leads down (exercise 4)", p->g.c.cpl);
 }
 
 struct probe *probe_start(const struct test *t)

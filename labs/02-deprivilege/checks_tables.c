@@ -35,8 +35,8 @@ static const char *described(struct segment_fields s)
 			   : s.type == TSS_BUSY		? "busy TSS"
 							: "system segment or gate";
 	snprintf(text, sizeof(texts[0]),
-		 "%s, type %#x (accessed bit %u), DPL %u, first byte %#x, last byte %#x%s", kind, s.type,
-		 s.type & 1, s.dpl, s.base, s.last, s.big ? ", 32-bit" : "");
+		 "%s, type %#x (accessed bit %u), DPL %u, first byte %#x, last byte %#x%s", kind,
+		 s.type, s.type & 1, s.dpl, s.base, s.last, s.big ? ", 32-bit" : "");
 	return s.present ? text : "not present";
 }
 
@@ -61,14 +61,16 @@ static bool same_segment(struct segment_fields a, struct segment_fields b)
 static struct probe *warm_cpus(const struct test *t)
 {
 	struct probe *p = warm(t, vmm_symbol("cpus_warm_up"), "warm-up fills the CPUs' tables");
-	probe_arrive(p, return_address(&p->g), "warm-up is done with the CPUs' tables (exercise 1)");
+	probe_arrive(p, return_address(&p->g),
+		     "warm-up is done with the CPUs' tables (exercise 1)");
 	return p;
 }
 
 void check_gdt(const struct test *t)
 {
 	const uint32_t below = VMM_BASE - 1, all = 0xFFFFFFFF;
-	const uint32_t tss = CPU_AT(TSS), df_tss = CPU_AT(DF_TSS), tss_last = sizeof(struct tss) - 1;
+	const uint32_t tss = CPU_AT(TSS), df_tss = CPU_AT(DF_TSS);
+	const uint32_t tss_last = sizeof(struct tss) - 1;
 	const struct { const char *name; struct segment_fields s; } wanted[VMM_GDT_ENTRIES] = {
 		{ "null", { 0 } },
 		{ "SEL_KCODE", { true, SEG_CODE, 1, 1, 0, below } },
@@ -98,11 +100,12 @@ void check_tss(const struct test *t)
 	virtual_read(p->g.m, p->g.c.cr3, CPU_AT(TSS), &s, sizeof(s));
 	uint32_t end = vmm_symbol("vmm_cpus") + CPU_BYTES;
 	CHECK(s.ss0 == SEL_VMM_DATA && s.esp0 == end,
-	      "TSS: entries to ring 0 begin at %#x:%#x, not at %#x:%#x, the end of this CPU's stack",
+	      "TSS: entries to ring 0 begin at %#x:%#x, not at %#x:%#x, the "
+	      "end of this CPU's stack",
 	      s.ss0, s.esp0, SEL_VMM_DATA, end);
 	CHECK(s.ss1 == (SEL_KDATA | 1),
-	      "TSS: ss1 is %#x, not %#x: the CPU wants RPL and DPL of a ring's stack segment to be that "
-	      "ring", s.ss1, SEL_KDATA | 1);
+	      "TSS: ss1 is %#x, not %#x: the CPU wants RPL and DPL of a ring's stack segment to be "
+	      "that ring", s.ss1, SEL_KDATA | 1);
 	CHECK(s.iomap >= sizeof(s),
 	      "TSS: the I/O bitmap's base is %#x, within the segment (its last byte is %#zx): what "
 	      "follows grants ports", s.iomap, sizeof(s) - 1);
@@ -144,20 +147,22 @@ static void want_gate(unsigned v, struct gate_fields g, struct gate_fields w)
 	if (!g.present)
 		return;
 	CHECK(g.type == w.type || w.type != GATE_TRAP,
-	      "vector %#x leads to ring 1 by a gate of type %#x: through an interrupt gate the real IF "
-	      "becomes 0, and ring 1 cannot set it", v, g.type);
+	      "vector %#x leads to ring 1 by a gate of type %#x: through an interrupt gate the "
+	      "real IF becomes 0, and ring 1 cannot set it", v, g.type);
 	CHECK(g.type == w.type,
-	      "vector %#x has a gate of type %#x, not %#x: the VMM runs with interrupts off", v, g.type,
-	      w.type);
+	      "vector %#x has a gate of type %#x, not %#x: the VMM runs with interrupts off", v,
+	      g.type, w.type);
 	CHECK(g.dpl == w.dpl,
-	      "vector %#x: its gate has DPL %u, not %u: the DPL says from which rings INT may raise it",
+	      "vector %#x: its gate has DPL %u, not %u: the DPL says from "
+	      "which rings INT may raise it",
 	      v, g.dpl, w.dpl);
 	CHECK(g.selector == w.selector && (v == VEC_DF || g.offset == w.offset),
-	      "vector %#x: its gate leads to %#x:%#x, not %#x:%#x (RPL aside)", v, g.selector, g.offset,
-	      w.selector, w.offset);
+	      "vector %#x: its gate leads to %#x:%#x, not %#x:%#x (RPL aside)", v, g.selector,
+	      g.offset, w.selector, w.offset);
 }
 
-static struct gate_fields wanted_gate(unsigned selector, unsigned type, unsigned dpl, uint32_t offset)
+static struct gate_fields wanted_gate(unsigned selector, unsigned type, unsigned dpl,
+				      uint32_t offset)
 {
 	return (struct gate_fields){ true, selector, type, dpl, offset };
 }
@@ -180,7 +185,8 @@ void check_idt(const struct test *t)
 		wanted_gate(SEL_VMM_CODE, GATE_INTERRUPT, 1, vmm_symbol("hypercall_entry"));
 	for (unsigned v = 0; v < 256; v++) {
 		if (is_direct(v))
-			wanted[v] = wanted_gate(SEL_KCODE, GATE_TRAP, direct_dpl(v), p->handlers[v]);
+			wanted[v] = wanted_gate(SEL_KCODE, GATE_TRAP, direct_dpl(v),
+						p->handlers[v]);
 		want_gate(v, gate_of(idt[v]), wanted[v]);
 	}
 }

@@ -34,7 +34,8 @@ static void want_end(struct probe *p, unsigned processes)
 	CHECK(g->c.cpl == 1, "the kernel runs in ring %u at the end", g->c.cpl);
 	uint32_t status = argument(g, SYS_SHUTDOWN_STATUS), pid = variable(g, "next_pid", 0);
 	CHECK(pid > processes,
-	      "only %u processes were ever started; those commands start more than %u", pid, processes);
+	      "only %u processes were ever started; those commands start more than %u", pid,
+	      processes);
 	if (status)
 		probe_lost(p, "the commands ended with status %u", status);
 	check_whole(g->m);
@@ -57,8 +58,8 @@ static uint32_t want_ints_refused(const struct attempt *attempts)
 			continue;
 		const struct attempt *a = &attempts[i++];
 		CHECK(a->vector == VEC_GP && a->error == n * 8 + 2,
-		      "INT %#x in ring 3: exception %u (255: it did not fault), error %#x; due is #GP with "
-		      "error %#x, because that gate is not for programs (exercise 2: DPL)",
+		      "INT %#x in ring 3: exception %u (255: it did not fault), error %#x; due is "
+		      "#GP with error %#x, because that gate is not for programs (exercise 2: DPL)",
 		      n, a->vector, a->error, n * 8 + 2);
 	}
 	return i;
@@ -81,7 +82,8 @@ void check_intruder(const struct test *t)
 	virtual_read(g->m, g->c.cr3, at, attempts, n * sizeof(attempts[0]));
 	for (uint32_t i = want_ints_refused(attempts); i < n; i++)
 		CHECK(attempts[i].vector == VEC_GP || attempts[i].vector == VEC_PF,
-		      "the intruder's attempt %u was not refused: its line on the console says what it was",
+		      "the intruder's attempt %u was not refused: its line on the "
+		      "console says what it was",
 		      i);
 	CHECK(successes == 0,
 	      "the intruder counts %u successes: its lines on the console say which", successes);
@@ -131,7 +133,8 @@ void check_count(const struct test *t)
 		uint32_t pending = (uint32_t)__builtin_popcount(events);
 		came = arrived(p) - arrived_before;
 		CHECK(done + pending == came,
-		      "%u interrupts came to the VMM, the kernel handled %u and %u are pending: %s (V8)",
+		      "%u interrupts came to the VMM, the kernel handled %u and "
+		      "%u are pending: %s (V8)",
 		      came, done, pending,
 		      done + pending < came ? "events were lost" : "events were delivered twice");
 	}
@@ -169,7 +172,8 @@ static void look_at_moments(const struct test *t)
 {
 	struct probe *p = begin(t);
 	const uint32_t places[] = {
-		vmm_symbol("exit_handle"), vmm_symbol("hypercall_handle"), vmm_symbol("irq_arrived"),
+		vmm_symbol("exit_handle"), vmm_symbol("hypercall_handle"),
+		vmm_symbol("irq_arrived"),
 		symbol("trap_handle"), symbol("syscall_entry"), symbol("sys_waitpid"),
 	};
 	for (unsigned i = 0; i < MOMENTS; i++) {

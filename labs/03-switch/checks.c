@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The checks of lab 3: what each is called, what it is worth, and where to read about it. text: what
- * `make debug` types; without it, a switch there and back.
+ * The checks of lab 3: what each is called, what it is worth, and where to read about it. text is
+ * what `make debug` types; without it, that is a switch there and back.
  */
 #include "checks.h"
 

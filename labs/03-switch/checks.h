@@ -6,7 +6,7 @@
 #ifndef LAB3_CHECKS_H
 #define LAB3_CHECKS_H
 
-#include "labs/common/harness.h"
+#include "harness.h"
 #include <errno.h> /* the kernel's error numbers are the same */
 
 enum { SECONDS = 4 };

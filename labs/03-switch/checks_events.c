@@ -19,8 +19,8 @@ void press_key(struct guest *g)
  * Vectors came as often as is due: the key's and VEC_RESCHED. Ticks, the switch's own and the
  * shell's serial line come as they like; no other may come.
  */
-static void want_vectors(struct guest *g, const uint32_t before[256], uint32_t key, uint32_t resched,
-			 const char *what)
+static void want_vectors(struct guest *g, const uint32_t before[256], uint32_t key,
+			 uint32_t resched, const char *what)
 {
 	for (unsigned v = VEC_EXCEPTIONS; v < 256; v++) {
 		uint32_t n = count_of_vector(g, v) - before[v], due = 0;
@@ -60,7 +60,8 @@ static void key_within(struct guest *g, bool attach, const char *phase)
 		      "the VMM did not post the keyboard's event: is irq_arrived() as it was?");
 	}
 	rest(g);
-	snprintf(what, sizeof(what), "a key was pressed in %s of %s", phase, attach ? "attach" : "detach");
+	snprintf(what, sizeof(what), "a key was pressed in %s of %s", phase,
+		 attach ? "attach" : "detach");
 	want_vectors(g, before, 1, 0, what);
 	if (attach)
 		want_virtual(g);
@@ -90,8 +91,8 @@ static void want_lock(struct guest *g)
 	      "the VMM does not come to irq_reinject()");
 	set_word(g, lock, 1);
 	CHECK(go_on(g, 1) == 0 && g->c.eip == vmm_symbol("vmm_lock_wait"),
-	      "irq_reinject() does not wait for the VMM's lock, under which another CPU may be at the "
-	      "IOAPIC");
+	      "irq_reinject() does not wait for the VMM's lock, under which another CPU may be at "
+	      "the IOAPIC");
 	set_word(g, lock, 0);
 	watch(g, places, LENGTH(places), false);
 }
@@ -102,8 +103,8 @@ static void want_lock(struct guest *g)
  */
 static void events_at_detach(struct guest *g)
 {
-	static const char what[] = "EVENT_RESCHED and a level-triggered line, whose device asks no more, "
-				   "were pending at detach";
+	static const char what[] = "EVENT_RESCHED and a level-triggered line, whose device asks no "
+				   "more, were pending at detach";
 	uint32_t before[256];
 	ask(g, false);
 	reach(g, "install", "a switch was asked for");
@@ -155,8 +156,8 @@ void check_sweep(const struct test *t)
 	struct moment after = moment(g.m);
 	switches = kernel_word(g.m, "nr_switches") - switches;
 	CHECK(switches == wanted,
-	      "%u switches were made, not %u: the program that counts the ticks ended early", switches,
-	      wanted);
+	      "%u switches were made, not %u: the program that counts the ticks ended early",
+	      switches, wanted);
 	check_ticks(&before, &after);
 	want_native(&g);
 }

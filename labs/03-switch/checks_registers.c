@@ -61,8 +61,8 @@ static void watch_restore(struct guest *g)
 	CHECK(g->c.cpl == 0 && g->c.cs.selector == SEL_KCODE,
 	      "after cpu_restore() the kernel is in ring %u, CS %#x", g->c.cpl, g->c.cs.selector);
 	CHECK(flushed,
-	      "cpu_restore() leaves the TLB as it is: entries of virtual mode, global ones too, stay "
-	      "valid. QEMU forgives that");
+	      "cpu_restore() leaves the TLB as it is: entries of virtual mode, global ones too, "
+	      "stay valid. QEMU forgives that");
 }
 
 static void want_same(const char *before, const char *after)
@@ -94,7 +94,8 @@ void check_detach(const struct test *t)
 	      "the VMM forgot its types before commit(): no roll-back is possible");
 	rest(&g);
 	CHECK(nr_attachments(&g) != attachments,
-	      "after a detach the VMM still has the types of that attachment: VMM_FORGET is missing");
+	      "after a detach the VMM still has the types of that "
+	      "attachment: VMM_FORGET is missing");
 	want_native(&g);
 	fingerprint(g.m, after, sizeof(after));
 	want_same(before, after);

@@ -16,8 +16,8 @@ static void want_recorded(struct guest *g, unsigned phase, const char *name)
 	      "the end of %s is not recorded by record_phase(): the next stop is at %#x", name,
 	      g->c.eip);
 	uint32_t recorded = argument(g, 1);
-	CHECK(recorded == phase, "after %s, which is phase %u, record_phase() is told %u", name, phase,
-	      recorded);
+	CHECK(recorded == phase, "after %s, which is phase %u, record_phase() is told %u", name,
+	      phase, recorded);
 }
 
 /* The next stop must be this phase's function. It returns at once. */
@@ -25,9 +25,10 @@ static void want_phase(struct guest *g, unsigned phase, const char *name)
 {
 	CHECK(go_on(g, 1) == 0, "%s() was not called within %u s of the request", name, SECONDS);
 	uint32_t attach = argument(g, 0) & 0xFF, address = symbol(name);
-	CHECK(g->c.eip == address, "phase %u of the switch is at %#x, %s() is at %#x", phase, g->c.eip,
-	      name, address);
-	CHECK(attach == 1, "%s() is called with attach = %u in a switch to virtual mode", name, attach);
+	CHECK(g->c.eip == address, "phase %u of the switch is at %#x, %s() is at %#x", phase,
+	      g->c.eip, name, address);
+	CHECK(attach == 1, "%s() is called with attach = %u in a switch to virtual mode", name,
+	      attach);
 	skip(g, 0);
 }
 
@@ -101,7 +102,8 @@ static void quiesce_once(struct guest *g, enum way way)
 	struct change change = { 0 };
 	uint32_t account = symbol("account");
 	break_at(g, account); /* too early, if it comes before the request */
-	unsigned leader = reach(g, "request", way ? "a refused switch is tried again at the next tick"
+	unsigned leader = reach(g, "request",
+				way ? "a refused switch is tried again at the next tick"
 						  : "the shell asks");
 	unsigned cpu = leader ^ (way & 1);
 	break_off(g, account);
@@ -135,8 +137,8 @@ void check_vo_busy(const struct test *t)
 enum { TOLD_NS = 300000000, MAX_TOLD = 60, MAX_TICKS = 200 };
 
 /*
- * Run all CPUs until the leader reads the clock or a CPU comes to another breakpoint. Ticks of other
- * CPUs, which read the clock as well, are passed over. Result: the CPU, or -1.
+ * Run all CPUs until the leader reads the clock or a CPU comes to another breakpoint. Ticks of
+ * other CPUs, which read the clock as well, are passed over. Result: the CPU, or -1.
  */
 static int run_to_clock(struct guest *g, unsigned leader, uint32_t clock)
 {
@@ -218,10 +220,10 @@ static void want_timeout(struct guest *g)
 	uint64_t told = tell_time(g, leader, &at);
 	CHECK(at >= 0, "CPU 2 did not come within a second, and the switch is not given up");
 	CHECK(g->c.eip == back,
-	      "CPU 2 did not come within a second, and yet the switch goes on: CPU %d is at %#x", at,
-	      g->c.eip);
-	CHECK(told > ANSWER_NS && told < 4ull * ANSWER_NS, "gather() waits %llu ms for CPU 2, not 1000",
-	      (unsigned long long)told / 1000000);
+	      "CPU 2 did not come within a second, and yet the switch goes on: CPU %d is at %#x",
+	      at, g->c.eip);
+	CHECK(told > ANSWER_NS && told < 4ull * ANSWER_NS,
+	      "gather() waits %llu ms for CPU 2, not 1000", (unsigned long long)told / 1000000);
 	int error = (int)g->c.eax;
 	CHECK(error == -ETIMEDOUT, "the writer of /proc/mode gets %s, not %s", error_text(error),
 	      error_text(-ETIMEDOUT));
@@ -261,8 +263,8 @@ static uint32_t bring_all(struct guest *g)
 	uint32_t back = 0, handler = symbol("switch_interrupt");
 	break_at(g, handler);
 	for (unsigned here = 0, all = all_cpus(g); here != all; here |= 1u << g->cpu) {
-		CHECK(go_on(g, all & ~here) >= 0, "CPUs %#x of %#x came to switch_interrupt()", here,
-		      all);
+		CHECK(go_on(g, all & ~here) >= 0, "CPUs %#x of %#x came to switch_interrupt()",
+		      here, all);
 		back = return_address(g);
 	}
 	break_off(g, handler);
@@ -276,7 +278,8 @@ static void arrive(struct guest *g, unsigned cpu)
 	break_at(g, first);
 	int came = go_on(g, 1u << cpu);
 	break_off(g, first);
-	CHECK(came == (int)cpu, "CPU %u does not look whether it was interrupted within the VO", cpu);
+	CHECK(came == (int)cpu, "CPU %u does not look whether it was interrupted within the VO",
+	      cpu);
 	struct rendezvous before = read_rendezvous(g);
 	for (unsigned i = 0; i < MAX_STEPS; i++) {
 		step(g, cpu);
@@ -293,11 +296,12 @@ static void want_installed(struct guest *g)
 	struct cpu_state cpus[CPUS_MAX];
 	for (unsigned i = 0, n = machine_state(g->m, cpus); i < n; i++) {
 		const struct cpu_state *c = &cpus[i];
-		bool tables = c->gdt.base >= VMM_BASE && c->idt.base >= VMM_BASE && c->tr.base >= VMM_BASE;
+		bool tables = c->gdt.base >= VMM_BASE && c->idt.base >= VMM_BASE &&
+		c->tr.base >= VMM_BASE;
 		bool in_vmm = c->eip >= VMM_BASE; /* it takes an interrupt there */
 		CHECK(tables && (c->cpl == 1 || in_vmm),
-		      "the leader goes on to translate, but CPU %u is not installed: GDT %#x, IDT %#x, "
-		      "TSS %#x, ring %u",
+		      "the leader goes on to translate, but CPU %u is not installed: GDT %#x, IDT "
+		      "%#x, TSS %#x, ring %u",
 		      i, c->gdt.base, c->idt.base, c->tr.base, c->cpl);
 	}
 }
@@ -345,7 +349,8 @@ void check_rendezvous(const struct test *t)
 	/* The other CPU is held in translate: the leader must wait a second time. */
 	break_at(&g, commit), break_at(&g, back);
 	want_none(&g, 1u << leader | 1u << late,
-		  "a CPU has not done its part of translate yet, but another one did not wait for it");
+		  "a CPU has not done its part of translate yet, but another "
+		  "one did not wait for it");
 	CHECK(go_on(&g, ALL_CPUS) >= 0 && g.c.eip == commit,
 	      "commit() was not reached by the leader first");
 	want_none(&g, 1u << late | 1u << other, "a follower left the rendezvous before the commit");

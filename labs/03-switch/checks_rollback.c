@@ -37,17 +37,18 @@ static void want_failure(struct guest *g, bool to_virtual, int wanted, const cha
 {
 	struct snapshot *before = take_snapshot(g);
 	int error = switch_once(g, to_virtual);
-	CHECK(error == wanted, "%s: the writer of /proc/mode gets %s, not %s", why, error_text(error),
-	      error_text(wanted));
+	CHECK(error == wanted, "%s: the writer of /proc/mode gets %s, not %s", why,
+	      error_text(error), error_text(wanted));
 	judge_context = why;
 	want_old_mode(g, to_virtual); /* before a program comes upon what is left */
 	rest(g);
 	want_old_mode(g, to_virtual);
 	judge_context = NULL;
-	CHECK(vo_is(g, to_virtual ? "native_vo" : "virtual_vo"), "%s: the table in use is the wrong one",
-	      why);
+	CHECK(vo_is(g, to_virtual ? "native_vo" : "virtual_vo"),
+	      "%s: the table in use is the wrong one", why);
 	uint32_t typed = to_virtual ? nr_typed(g) : 0;
-	CHECK(typed == 0, "%s: the VMM still has types of %u frames: VMM_FORGET is missing", why, typed);
+	CHECK(typed == 0, "%s: the VMM still has types of %u frames: VMM_FORGET is missing", why,
+	      typed);
 	want_unchanged(g, before);
 }
 
@@ -97,7 +98,8 @@ static void bad_entry(struct guest *g)
 	check_native(g->m);
 	uint32_t typed = nr_typed(g);
 	CHECK(typed == 0,
-	      "account failed, and the VMM still has types of %u frames: VMM_FORGET is missing", typed);
+	      "account failed, and the VMM still has types of %u frames: VMM_FORGET is missing",
+	      typed);
 	want_unchanged(g, before);
 }
 
@@ -134,7 +136,8 @@ static char *file_of(const char *path)
 {
 	enum { BYTES = 4096 };
 	char *text = calloc(1, BYTES);
-	int status = shell(text, BYTES, 20, "PATH=$PATH:/usr/sbin:/sbin debugfs -R 'cat %s' %s 2>&1",
+	int status = shell(text, BYTES, 20,
+			   "PATH=$PATH:/usr/sbin:/sbin debugfs -R 'cat %s' %s 2>&1",
 			   path, work_path("ramdisk.ext2"));
 	if (status != 0)
 		give_up(BROKEN, "debugfs: status %d: %s", status, text);
@@ -166,14 +169,15 @@ void check_finale(const struct test *t)
 	run(&g, "work 4 > /before && torn 20 && echo well >> /before", t->seconds);
 	uint32_t switches = kernel_word(g.m, "nr_switches"), attachments = nr_attachments(&g);
 	snprintf(line, sizeof(line),
-		 "switcher %u 0 work 4 > /after; switcher %u 0 torn 20 && echo well >> /after; sync",
+		 "switcher %u 0 work 4 > /after; switcher %u 0 torn 20 && "
+		 "echo well >> /after; sync",
 		 t->number / 2, t->number / 2);
 	run(&g, line, t->seconds);
 	switches = kernel_word(g.m, "nr_switches") - switches;
 	attachments = nr_attachments(&g) - attachments;
 	CHECK(switches >= 2 * t->number && attachments >= t->number,
-	      "%u switches by the kernel's count, %u by the VMM's; %u are due", switches, attachments,
-	      2 * t->number);
+	      "%u switches by the kernel's count, %u by the VMM's; %u are due", switches,
+	      attachments, 2 * t->number);
 	want_native(&g);
 	root_check(g.m);
 	want_same_output();

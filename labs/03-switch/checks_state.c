@@ -7,7 +7,8 @@
 /* The table changes in commit(), wholly, and nowhere else. */
 static void watch_commit(struct guest *g, bool attach)
 {
-	const char *from = attach ? "native_vo" : "virtual_vo", *to = attach ? "virtual_vo" : "native_vo";
+	const char *from = attach ? "native_vo" : "virtual_vo";
+	const char *to = attach ? "virtual_vo" : "native_vo";
 	ask(g, attach);
 	reach(g, "commit", "the phases before it are done");
 	CHECK(vo_is(g, from), "before commit() the table in use is not %s any more", from);
@@ -43,7 +44,8 @@ static uint32_t preempt_one(struct guest *g)
 		uint32_t task = task_of(&g->c);
 		if (!word_at(g, task + TASK_TRAP_FRAMES) || word_at(g, task + TASK_PREEMPT))
 			continue;
-		set_word(g, task + TASK_HAZARD, HAZARD_RESCHED); /* the next interrupt ends its turn */
+		/* The next interrupt ends its turn. */
+		set_word(g, task + TASK_HAZARD, HAZARD_RESCHED);
 		press_key(g);
 		return task;
 	}
@@ -55,8 +57,8 @@ static void want_selector(struct guest *g, uint32_t task, uint32_t frame, unsign
 	unsigned wanted = SEL_KCODE | (attach ? 1 : 0);
 	uint32_t cs = word_at(g, frame + TRAP_FRAME_CS), eip = word_at(g, frame + TRAP_FRAME_EIP);
 	CHECK(cs == wanted,
-	      "frame %u of the task at %#x, interrupted at %#x, has CS %#x before commit(); to go on in "
-	      "ring %u it needs %#x: %s", n, task, eip, cs, wanted & 1, wanted,
+	      "frame %u of the task at %#x, interrupted at %#x, has CS %#x before commit(); to go "
+	      "on in ring %u it needs %#x: %s", n, task, eip, cs, wanted & 1, wanted,
 	      attach ? "an IRET from ring 1 to 0x08 faults"
 		     : "ring 0 takes the frame for one with ESP and SS, and pops two words more");
 }
@@ -77,7 +79,8 @@ static void frames_once(struct guest *g, bool seen[2])
 	uint32_t task = preempt_one(g), n = 0;
 	reach(g, "commit", "the switcher changes the mode all the time");
 	bool attach = argument(g, 0) & 0xFF;
-	CHECK(want_selectors(g, task_of(&g->c), attach) > 0, "the leader has no frame of the kernel's");
+	CHECK(want_selectors(g, task_of(&g->c), attach) > 0,
+	      "the leader has no frame of the kernel's");
 	uint32_t at = kernel_word(g->m, "preempted");
 	for (; at && n < MAX_LIST; at = word_at(g, at + TASK_PREEMPTED_NEXT), n++) {
 		bool two = want_selectors(g, at, attach) >= 2;

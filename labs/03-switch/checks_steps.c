@@ -28,7 +28,8 @@ struct guest start(const struct test *t, unsigned k)
 
 void ask(struct guest *g, bool to_virtual)
 {
-	machine_send(g->m, to_virtual ? "echo virtual > /proc/mode\n" : "echo native > /proc/mode\n");
+	machine_send(g->m,
+		     to_virtual ? "echo virtual > /proc/mode\n" : "echo native > /proc/mode\n");
 }
 
 void settle(struct guest *g)
@@ -86,10 +87,11 @@ int result_of(struct guest *g)
 	break_at(g, back);
 	int at = go_on(g, ALL_CPUS); /* perhaps another CPU: a task may have moved */
 	CHECK(at >= 0,
-	      "the function at %#x does not return: it hangs, or waits for something that does not come",
+	      "the function at %#x does not return: it hangs, or waits for "
+	      "something that does not come",
 	      called);
-	CHECK(g->c.eip == back, "the function at %#x has not returned when CPU %d is at %#x", called, at,
-	      g->c.eip);
+	CHECK(g->c.eip == back, "the function at %#x has not returned when CPU %d is at %#x",
+	      called, at, g->c.eip);
 	break_off(g, back);
 	return (int)g->c.eax;
 }

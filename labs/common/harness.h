@@ -28,7 +28,7 @@ struct guest {
 	double seconds;         /* limit of each run */
 	unsigned cpu;           /* the CPU that stopped last */
 	struct cpu_state c;     /* its state there; kept up to date by all functions below */
-	unsigned held;          /* CPUs, as bits, that stopped at a breakpoint and have not gone on */
+	unsigned held;          /* CPUs (bits) that stand at a breakpoint that was reported */
 	unsigned nr_breakpoints;
 	uint32_t breakpoints[MAX_BREAKPOINTS];
 	struct cpu_state caller; /* during a call: the state that call_end() restores */
@@ -106,7 +106,7 @@ uint32_t call_end(struct guest *g);
  */
 enum { PLANT_BYTES = 64 };
 uint32_t plant(struct guest *g, const void *code, size_t bytes);
-/* Run planted code to its end. The CPU is then here again, with the registers that the code left. */
+/* Run planted code to its end. Then the CPU is here again, with the registers that it left. */
 void run_here(struct guest *g, const void *code, size_t bytes);
 
 /* --- memory (harness_memory.c) --- */

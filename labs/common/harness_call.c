@@ -122,7 +122,8 @@ uint32_t plant(struct guest *g, const void *code, size_t bytes)
 	uint32_t words[PLANT_BYTES / 4] = { 0 };
 	if (!g->free_code) {
 		uint32_t task = task_of(&g->c);
-		CHECK(g->c.esp > task + FREE_END, "the kernel's stack is used down to %#x", g->c.esp);
+		CHECK(g->c.esp > task + FREE_END, "the kernel's stack is used down to %#x",
+		      g->c.esp);
 		g->free_code = task + FREE_FROM;
 	}
 	uint32_t at = g->free_code;
@@ -145,7 +146,8 @@ void run_here(struct guest *g, const void *code, size_t bytes)
 	all[bytes] = NOP;
 	uint32_t at = plant(g, all, bytes + 1), end = at + (uint32_t)bytes;
 	go(g, at, esp);
-	CHECK(RUN(g, end) == 0, "the machine does not come to %#x: code that the check has planted does "
+	CHECK(RUN(g, end) == 0,
+	      "the machine does not come to %#x: code that the check has planted does "
 	      "not come to its end", end);
 	go(g, eip, esp);
 }

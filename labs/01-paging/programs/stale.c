@@ -1,26 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Touches what it has unmapped. Each child fills pages, unmaps them, and uses one of them again at once: if the kernel
- * forgot the TLB, that works, on a frame that by then belongs to somebody else.
+ * stale: a program that touches what it has unmapped. Each child fills pages, unmaps them, and uses
+ * one of them again at once. If the kernel forgot to flush the TLB, that works, although the frame
+ * may belong to somebody else by then.
  */
 #include "user.h"
 
 #define PAGE 4096u
 #define TABLE_BYTES 0x400000u
 
+/* pages: how many are mapped; of these, from `first` on, `unmapped` pages are unmapped. */
 static const struct { uint32_t at, pages, first, unmapped, touched; bool write; } children[] = {
-	{ 0x50000000, 1, 0, 1, 0, true },                          /* one page */
-	{ 0x50000000, 64, 0, 64, 63, false },                      /* as many entries as are changed in one batch */
-	{ 0x50000000, 130, 0, 130, 0, true },                      /* the first batch of several */
-	{ 0x50000000, 130, 0, 130, 129, false },                   /* the last one */
-	{ 0x50000000, 9, 3, 3, 4, true },                          /* out of the middle */
-	{ 0x50000000 + TABLE_BYTES - 2 * PAGE, 4, 0, 4, 1, true }, /* over the end of a page table */
+	{ 0x50000000, 1, 0, 1, 0, true },        /* one page */
+	{ 0x50000000, 64, 0, 64, 63, false },    /* as many entries as one batch changes */
+	{ 0x50000000, 130, 0, 130, 0, true },    /* the first batch of several */
+	{ 0x50000000, 130, 0, 130, 129, false }, /* the last one */
+	{ 0x50000000, 9, 3, 3, 4, true },        /* out of the middle */
+	/* Over the end of a page table. */
+	{ 0x50000000 + TABLE_BYTES - 2 * PAGE, 4, 0, 4, 1, true },
 	{ 0x50000000 + TABLE_BYTES - 2 * PAGE, 4, 0, 4, 2, true },
 };
 
 static void child(unsigned k)
 {
-	volatile char *at = mmap((void *)children[k].at, children[k].pages * PAGE, PROT_READ | PROT_WRITE, -1, 0);
+	volatile char *at = mmap((void *)children[k].at, children[k].pages * PAGE,
+				 PROT_READ | PROT_WRITE, -1, 0);
 	if (is_error((const void *)at))
 		exit(2);
 	for (uint32_t i = 0; i < children[k].pages; i++)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * intruder: what a program may not do, tried one after the other: to raise each vector by INT (with the number of a
- * hypercall that would end the machine in EAX), to use ports, to turn interrupts off, to load the VMM's and the
- * kernel's segments, to jump to the VMM, to read its memory. Each must end with an exception of the right number; the
- * program's own handler catches it and goes on.
+ * intruder: a program that tries one thing after the other that a program may not do: raise each
+ * vector by INT (with the number of a hypercall in EAX that would end the machine), use ports, turn
+ * interrupts off, load the segments of VMM and kernel, jump into the VMM, read its memory. Each
+ * attempt must end with an exception. The program's own handler catches it and goes on.
  */
 #include "user.h"
 
@@ -22,8 +22,8 @@ static void handler(struct fault_context *c)
 }
 
 /* bytes: the attempt's code; eax, ebx, edx: before it. */
-static void attempt(const char *what, uint32_t number, const void *bytes, uint32_t n, uint32_t eax, uint32_t ebx,
-		    uint32_t edx)
+static void attempt(const char *what, uint32_t number, const void *bytes, uint32_t n, uint32_t eax,
+		    uint32_t ebx, uint32_t edx)
 {
 	struct record *r = &records[attempts];
 	memcpy(code, bytes, n);
@@ -42,7 +42,7 @@ static void attempt(const char *what, uint32_t number, const void *bytes, uint32
 		printf("exception %u\n", r->vector);
 }
 
-/* A system call like any other, in which whoever watches from outside finds what happened. */
+/* An ordinary system call, whose arguments tell a check from outside where the records are. */
 static void tell(void)
 {
 #define SYSCALL(number, name, arguments) CALL_##name = number,
@@ -52,16 +52,18 @@ static void tell(void)
 	int result;
 	__asm__ volatile("int %1"
 			 : "=a"(result)
-			 : "i"(SYSCALL_VECTOR), "a"(CALL_getppid), "b"(records), "c"(attempts), "d"(successes)
+			 : "i"(SYSCALL_VECTOR), "a"(CALL_getppid), "b"(records), "c"(attempts),
+			 "d"(successes)
 			 : "memory");
 }
 
 int main(int argc, char **argv)
 {
-	static const uint8_t in[] = { 0xEC }, out[] = { 0xEE }, cli[] = { 0xFA }, sti[] = { 0xFB }, hlt[] = { 0xF4 };
+	static const uint8_t in[] = { 0xEC }, out[] = { 0xEE };
+	static const uint8_t cli[] = { 0xFA }, sti[] = { 0xFB }, hlt[] = { 0xF4 };
 	static const uint8_t with_iopl[] = { 0x50, 0x9D, 0xFA }; /* push %eax; popf; cli */
-	static const uint8_t load_ds[] = { 0x8E, 0xD8 }, load_ss[] = { 0x8E, 0xD0 }, read[] = { 0x8B, 0x03 },
-			     sysenter[] = { 0x0F, 0x34 };
+	static const uint8_t load_ds[] = { 0x8E, 0xD8 }, load_ss[] = { 0x8E, 0xD0 };
+	static const uint8_t read[] = { 0x8B, 0x03 }, sysenter[] = { 0x0F, 0x34 };
 	static const uint8_t far_jump[] = { 0xEA, 0, 0, 0, 0xFC, 0x38, 0 };
 	static const uint16_t ports[] = { 0x20, 0x60, 0x64, 0x3F8, PORT_OF_DEBUG_EXIT };
 	if (argc > 1)
@@ -76,7 +78,9 @@ int main(int argc, char **argv)
 		attempt("in from port", ports[i], in, 1, 0, 0, ports[i]);
 		attempt("out to port", ports[i], out, 1, 0x10, 0, ports[i]);
 	}
-	attempt("cli", 0, cli, 1, 0, 0, 0), attempt("sti", 0, sti, 1, 0, 0, 0), attempt("hlt", 0, hlt, 1, 0, 0, 0);
+	attempt("cli", 0, cli, 1, 0, 0, 0);
+	attempt("sti", 0, sti, 1, 0, 0, 0);
+	attempt("hlt", 0, hlt, 1, 0, 0, 0);
 	attempt("cli with EFLAGS", EFLAGS_IOPL, with_iopl, 3, EFLAGS_IOPL | 0x202, 0, 0);
 	for (unsigned selector = 8; selector < 0x48; selector++)
 		if (selector / 8 != 3 && selector / 8 != 4) {

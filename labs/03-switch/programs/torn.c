@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * torn: processes that are interrupted in the kernel, and there in the middle of a page fault, most of the time: each reads a file
- * into pages that it does not have yet, and compares every byte. A frame on their stacks that a mode switch forgets, or a
- * register that it loses, shows as a wrong byte or a dead process.
+ * torn: processes that are most of the time in the kernel, and there in the middle of a page fault,
+ * when an interrupt comes. Each reads a file into pages that it does not have yet, and compares
+ * every byte. A trap frame that a mode switch forgets, or a register that it loses, shows as a
+ * wrong byte or a dead process.
  */
 #include "user.h"
 
