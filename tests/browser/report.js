@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opens a grader's report in headless Chromium: report.js PAGE PICTURE STATUS [DIFFERENCE]. The recording in it must show, at first,
- * the step whose status is STATUS, and, if DIFFERENCE is given, name that one among what is not as in the reference, which
- * no step before may have. Writes PICTURE. Exit status 0: all is as it must be.
+ * Opens a grader's report in headless Chromium: report.js PAGE PICTURE STATUS [DIFFERENCE]. The
+ * recording in it must show the step with this STATUS first. If DIFFERENCE is given, that step must
+ * name it among the differences to the reference, and no earlier step may have a difference. Writes
+ * PICTURE. Exit status 0: all is as it must be.
  */
 "use strict";
 const assert = require("assert");
@@ -22,20 +23,33 @@ async function check(page) {
 		assert.deepEqual(first, []);
 	await page.locator("#recording").scrollIntoViewIfNeeded();
 	await page.screenshot({ path: picture });
-	for (const back = frame.getByRole("button", { name: /^Step back/ }); await frame.getByRole("slider").inputValue() !== "0";) {
+	const back = frame.getByRole("button", { name: /^Step back/ });
+	while (await frame.getByRole("slider").inputValue() !== "0") {
 		await back.click();
-		assert.deepEqual(await differences(), [], `a difference before the first: ${await frame.getByRole("status").textContent()}`);
+		const at = await frame.getByRole("status").textContent();
+		assert.deepEqual(await differences(), [], `a difference before the first: ${at}`);
 	}
 }
 
 async function main() {
-	const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox"] });
+	const browser = await chromium.launch({
+		executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+		args: ["--no-sandbox"],
+	});
 	try {
-		const page = await browser.newPage({ viewport: { width: 1440, height: 900 }, offline: true }), bad = [];
+		const bad = [];
+		const page = await browser.newPage({
+			viewport: { width: 1440, height: 900 },
+			offline: true,
+		});
 		const url = "file://" + path.resolve(file);
 		page.on("console", message => bad.push("console: " + message.text()));
 		page.on("pageerror", error => bad.push("error: " + error.message));
-		page.on("request", request => [url, "about:srcdoc"].includes(request.url()) || request.url().startsWith("data:") || bad.push("request: " + request.url()));
+		page.on("request", request => {
+			const from = request.url();
+			if (![url, "about:srcdoc"].includes(from) && !from.startsWith("data:"))
+				bad.push("request: " + from);
+		});
 		await page.goto(url);
 		await check(page);
 		assert.deepEqual(bad, []);
