@@ -61,6 +61,8 @@ struct entry {
 
 /* Start a machine, attach the VMM, and stop in a system call of the shell. */
 struct victim *victim_start(const struct machine_options *o);
+/* The same with a machine that is at the prompt, in virtual mode. */
+struct victim *victim_at_prompt(struct machine *m);
 /*
  * The same in native mode, for comparison: attack_at() then runs in ring 0 with interrupts off.
  * The caller sets the breakpoint at trap_handle. There are no user addresses.
@@ -165,6 +167,8 @@ part references, directories, frame_numbers, entry_bits;
 part stale, stale_global, access_matrix;
 /* isolation_owner.c */
 part owners;
+/* isolation_domain.c */
+part rights;
 /* isolation_random.c */
 part random_references, random_references_soak, fuzz_calls, fuzz_calls_soak;
 
@@ -174,6 +178,8 @@ part random_references, random_references_soak, fuzz_calls, fuzz_calls_soak;
 void stopped(const struct test *t);
 void bad_entry_stack(const struct test *t);
 void old_breakpoint(const struct test *t);
+/* --- and one of isolation_domain.c --- */
+void generations(const struct test *t);
 
 /* --- entries of page tables --- */
 

@@ -11,8 +11,8 @@ static const struct { const char *name; part *run; } parts[] = {
 	PART(sysenter), PART(nulls), PART(null_accesses), PART(limits), PART(user_limits),
 	PART(debug_traps), PART(icebp), PART(fpu), PART(events), PART(arguments),
 	PART(references), PART(frame_numbers), PART(entry_bits), PART(directories), PART(stale),
-	PART(stale_global), PART(access_matrix), PART(owners), PART(random_references),
-	PART(random_references_soak), PART(fuzz_calls), PART(fuzz_calls_soak),
+	PART(stale_global), PART(access_matrix), PART(owners), PART(rights),
+	PART(random_references), PART(random_references_soak), PART(fuzz_calls), PART(fuzz_calls_soak),
 };
 
 static part *part_of(const char *name)
@@ -86,6 +86,8 @@ const struct test isolation_tests[] = {
 	ROW("31-fuzz", fuzz, 120, "fuzz_calls", ),
 	SURVIVE("32-36-arguments", "arguments"),
 	SURVIVE("owner", "owners"),
+	SURVIVE("rights", "rights"),
+	ROW("generations", generations, 120, NULL, ),
 	ROW("14-22-shuffle", survive, 120, "references stale directories access_matrix",
 	    .machine = { .p2m = "shuffle:4" }),
 	BOCHS("01-12", "privileged flags selectors sysenter nulls null_accesses"),

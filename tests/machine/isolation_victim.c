@@ -70,16 +70,14 @@ static void copy_code(struct victim *v)
 	pool_write(v, CODE_PAGE, 0, code, (end + 3) & ~3u);
 }
 
-/* A machine stopped in a system call, with the attacks in the pool. before: a command, or NULL. */
-static struct victim *stopped_in_kernel(const struct machine_options *o, const char *before)
+/* Stop a machine that is at the prompt in a system call, with the attacks in the pool. */
+static struct victim *stop_in_kernel(struct machine *m)
 {
 	struct victim *v = calloc(1, sizeof(*v));
 	struct cpu_state cpus[CPUS_MAX];
-	struct machine *m = v->m = start_to_prompt(o);
-	if (before)
-		command(m, before, 20);
+	v->m = m;
 	machine_stop(m);
-	if (!o->bochs)
+	if (!m->o.bochs)
 		gdb_connect(m);
 	debug_break(m, symbol("sys_getpid"), true);
 	machine_send(m, "echo $$\n");
@@ -96,14 +94,21 @@ static struct victim *stopped_in_kernel(const struct machine_options *o, const c
 
 struct victim *native_start(const struct machine_options *o)
 {
-	struct victim *v = stopped_in_kernel(o, NULL);
+	struct victim *v = stop_in_kernel(start_to_prompt(o));
 	CHECK(v->start.cpl == 0, "stopped in ring %u", v->start.cpl);
 	return v;
 }
 
 struct victim *victim_start(const struct machine_options *o)
 {
-	struct victim *v = stopped_in_kernel(o, "echo virtual > /proc/mode");
+	struct machine *m = start_to_prompt(o);
+	command(m, "echo virtual > /proc/mode", 20);
+	return victim_at_prompt(m);
+}
+
+struct victim *victim_at_prompt(struct machine *m)
+{
+	struct victim *v = stop_in_kernel(m);
 	CHECK(v->start.cpl == 1, "stopped in ring %u", v->start.cpl);
 	debug_break(v->m, symbol("trap_handle"), true);
 	v->directory = v->start.cr3 >> PAGE_SHIFT;

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the VMM keeps about a domain, changed by the debugger: its rights, which every call that
+ * needs one must ask for; and the number of its generation, which must not begin again at a number
+ * that entries of the frame table still have.
+ */
+#include "isolation.h"
+#include "offsets.h"
+
+static uint32_t domain_word(struct machine *m, uint32_t cr3, unsigned offset)
+{
+	uint32_t word;
+	virtual_read(m, cr3, vmm_symbol("domain0") + offset, &word, sizeof(word));
+	return word;
+}
+
+static void set_domain_word(struct machine *m, uint32_t cr3, unsigned offset, uint32_t value)
+{
+	struct walk w = page_walk(m, cr3, vmm_symbol("domain0") + offset);
+	CHECK(w.present, "domain0 is not mapped");
+	physical_write(m, w.machine, &value, sizeof(value));
+}
+
+/* --- rights --- */
+
+enum { SCRATCH = 0x3FF, COM1_LINE = 4, NR_LINES = 16, PRINT_BYTES = 1 << 14 };
+
+/* As in vmm/vmm.h, which is not for the host. */
+enum { RIGHT_DEVICES = 1, RIGHT_MACHINE = 2 };
+
+static void set_rights(struct victim *v, uint32_t rights)
+{
+	set_domain_word(v->m, v->start.cr3, DOMAIN_RIGHTS, rights);
+}
+
+/* Calls that are refused for want of a right, and leave the machine's registers unchanged. */
+static void refused_wholly(struct victim *v, const struct call *calls, unsigned n)
+{
+	char before[PRINT_BYTES], after[PRINT_BYTES];
+	for (unsigned i = 0; i < n; i++) {
+		fingerprint(v->m, before, sizeof(before));
+		want_result(v, -EPERM, &calls[i]);
+		fingerprint(v->m, after, sizeof(after));
+		CHECK(strcmp(before, after) == 0, "hypercall %u (%#x, %#x) changed the machine:\n"
+		      "%sbecame\n%s", calls[i].number, calls[i].ebx, calls[i].ecx, before, after);
+	}
+}
+
+/* A level-triggered line, masked: HC_END would let it through. */
+static uint32_t masked_level_line(struct victim *v)
+{
+	for (uint32_t line = 0; line < NR_LINES; line++)
+		if (hypercall(v, HC_END, line, 0, 0, 0) == 0) {
+			ALLOWED(v, HC_MASK, line, 1, 0, 0);
+			return line;
+		}
+	give_up(BROKEN, "no line of this machine is level-triggered");
+}
+
+static uint32_t scratch(struct victim *v)
+{
+	return (uint32_t)hypercall(v, HC_IO, SCRATCH, 0, VMM_IO_IN8, 0);
+}
+
+/* Without RIGHT_DEVICES: no port, no line; the machine's other half stays. */
+static void no_devices(struct victim *v, uint32_t level)
+{
+	uint32_t data = pool_address(v, DATA_PAGE), pattern[2] = { 0x12345678, 0x9ABCDEF0 }, read[2];
+	const struct call calls[] = {
+		{ HC_IO, SCRATCH, 0, VMM_IO_IN8, 0, 0 },
+		{ HC_IO, SCRATCH, 0xA5, VMM_IO_OUT8, 0, 0 },
+		{ HC_IO, 0x1F0, data, VMM_IO_IN_BLOCK, 4, 0 },
+		{ HC_IO, 0x1F0, data, VMM_IO_OUT_BLOCK, 4, 0 },
+		{ HC_MASK, COM1_LINE, 1, 0, 0, 0 },
+		{ HC_MASK, level, 0, 0, 0, 0 },
+		{ HC_MASK, NR_LINES, 0, 0, 0, 0 },
+		{ HC_END, level, 0, 0, 0, 0 },
+		{ HC_END, NR_LINES, 0, 0, 0, 0 },
+	};
+	ALLOWED(v, HC_IO, SCRATCH, 0x5A, VMM_IO_OUT8, 0);
+	pool_write(v, DATA_PAGE, 0, pattern, sizeof(pattern));
+	set_rights(v, RIGHT_MACHINE);
+	refused_wholly(v, calls, COUNT(calls));
+	REFUSED(v, -EINVAL, HC_DETACH, 77, 0, 0, 0);
+	set_rights(v, RIGHT_MACHINE | RIGHT_DEVICES);
+	physical_read(v->m, pool_mfn(v, DATA_PAGE) << PAGE_SHIFT, read, sizeof(read));
+	CHECK(memcmp(read, pattern, sizeof(read)) == 0, "a refused input stored %#x", read[0]);
+	CHECK(scratch(v) == 0x5A, "a refused output reached the port: %#x", scratch(v));
+}
+
+/* Without RIGHT_MACHINE: no step of a detach, and no end of the run. */
+static void no_machine(struct victim *v)
+{
+	const struct call calls[] = {
+		{ HC_DETACH, VMM_UNPROTECT, 0, 0, 0, 0 },
+		{ HC_DETACH, VMM_PROTECT, 0, 0, 0, 0 },
+		{ HC_DETACH, VMM_INSTALL, 0, 0, 0, 0 },
+		{ HC_DETACH, 77, 0, 0, 0, 0 },
+		{ HC_SHUTDOWN, 0, 0, 0, 0, 0 },
+		{ HC_SHUTDOWN, 0x80, 0, 0, 0, 0 },
+	};
+	set_rights(v, RIGHT_DEVICES);
+	for (unsigned i = 0; i < COUNT(calls); i++) {
+		refused_wholly(v, &calls[i], 1);
+		check_victim(v);
+	}
+	CHECK(scratch(v) == 0x5A, "a port needs RIGHT_MACHINE");
+	set_rights(v, RIGHT_MACHINE | RIGHT_DEVICES);
+}
+
+/*
+ * Each right is taken away in turn; with both given back, every call works. (HC_SHUTDOWN works when
+ * the test ends.)
+ */
+void rights(struct victim *v)
+{
+	char before[PRINT_BYTES], after[PRINT_BYTES];
+	uint32_t data = pool_address(v, DATA_PAGE), level = masked_level_line(v);
+	fingerprint(v->m, before, sizeof(before));
+	no_devices(v, level);
+	no_machine(v);
+	ALLOWED(v, HC_IO, 0x1F0, data, VMM_IO_IN_BLOCK, 4);
+	ALLOWED(v, HC_MASK, COM1_LINE, 1, 0, 0);
+	fingerprint(v->m, after, sizeof(after));
+	CHECK(strcmp(before, after) != 0, "HC_MASK masked nothing");
+	ALLOWED(v, HC_MASK, COM1_LINE, 0, 0, 0);
+	ALLOWED(v, HC_END, level, 0, 0, 0);
+	ALLOWED(v, HC_MASK, level, 1, 0, 0);
+	ALLOWED(v, HC_DETACH, VMM_UNPROTECT, 0, 0, 0);
+	ALLOWED(v, HC_DETACH, VMM_PROTECT, 0, 0, 0);
+	fingerprint(v->m, after, sizeof(after));
+	CHECK(strcmp(before, after) == 0, "the machine became\n%s, it was\n%s", after, before);
+}
+
+/* --- generations --- */
+
+/*
+ * Switch, and stop the machine when it is idle, with the invariants checked. In virtual mode no
+ * more frames have a type than this attachment put into its list. Result: the generation.
+ */
+static uint32_t switch_to(struct machine *m, bool is_virtual)
+{
+	struct cpu_state cpus[CPUS_MAX];
+	uint32_t nr = kernel_word(m, "nr_mfns"), typed = 0;
+	command(m, is_virtual ? "echo virtual > /proc/mode" : "echo native > /proc/mode", 20);
+	stop_idle(m);
+	is_virtual ? check_whole(m) : check_mode(m, false);
+	machine_state(m, cpus);
+	struct frame_state *frames = frame_table_read(m, cpus[0].cr3, nr);
+	for (uint32_t mfn = 0; mfn < nr; mfn++)
+		typed += frames[mfn].validity == FRAME_CURRENT && frames[mfn].type != FRAME_WRITABLE;
+	free(frames);
+	uint32_t listed = domain_word(m, cpus[0].cr3, DOMAIN_NR_LISTED);
+	CHECK(typed <= listed && (typed > 0) == is_virtual,
+	      "%u frames have a type, and %u are in the list", typed, listed);
+	return domain_word(m, cpus[0].cr3, DOMAIN_GENERATION);
+}
+
+/*
+ * Attach, detach, attach, detach, while the generation goes round: first is that of the first
+ * attach. A restart at 1 meets entries of earlier attachments that have these numbers.
+ */
+static void go_round(struct machine *m, uint32_t first)
+{
+	static const bool is_virtual[] = { true, false, true, false };
+	struct cpu_state cpus[CPUS_MAX];
+	machine_state(m, cpus);
+	set_domain_word(m, cpus[0].cr3, DOMAIN_GENERATION, first - 1);
+	for (unsigned i = 0; i < COUNT(is_virtual); i++, first++) {
+		machine_continue(m);
+		if (first == FOR_EVER)
+			first = 1;
+		uint32_t is = switch_to(m, is_virtual[i]);
+		CHECK(is == first, "switch %u: the generation is %#x, not %#x", i, is, first);
+	}
+}
+
+/*
+ * The number of the generation reaches FOR_EVER at a detach, and then at an attach. Each attachment
+ * leaves entries with its number: 2 the first; 2 and 1 those after a restart.
+ */
+void generations(const struct test *t)
+{
+	struct machine *m = start_to_prompt(&t->machine);
+	CHECK(switch_to(m, true) == 2, "the first attachment is not generation 2");
+	machine_continue(m);
+	CHECK(switch_to(m, false) == 3, "a detach does not begin a generation");
+	go_round(m, FOR_EVER - 1);
+	go_round(m, FOR_EVER);
+	go_round(m, FOR_EVER);
+	machine_continue(m);
+	command(m, "echo virtual > /proc/mode", 20);
+	struct victim *v = victim_at_prompt(m);
+	ALLOWED(v, HC_RECOUNT, 0, 0, 0, 0);
+	victim_end(v);
+}
