@@ -78,7 +78,6 @@ struct task {
 };
 #define TASK_GUARD 0x7A5C6A3D
 _Static_assert(sizeof(struct task) < 1024, "leaves 7 KiB of stack");
-_Static_assert(offsetof(struct task, kernel_esp) == 0, "context.S");
 
 static inline struct task *current(void)
 {
