@@ -105,7 +105,7 @@ const char *lab_base(const struct lab *lab, bool ready, bool *own)
 	char *base;
 	*own = exists(".", lab, "manifest");
 	if (*own)
-		return "."; /* built by the make that made us */
+		return "."; /* the make that runs the grader has built it */
 	if (asprintf(&base, "build/handout/%s", lab->name) < 0)
 		give_up(BROKEN, "no memory");
 	if (!ready)

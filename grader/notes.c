@@ -58,8 +58,7 @@ void note_disagreement(struct grading *g)
 		else
 			qemu_passes = true;
 	if (bochs && qemu_passes)
-		note(g,
-		     "QEMU and Bochs disagree: all checks in QEMU pass, but %s fails in Bochs. A PC does "
-		     "as Bochs: it enforces segment limits, null selectors and global pages, which "
-		     "QEMU does not (docs/isolation.md)", bochs->test.name);
+		note(g, "QEMU and Bochs disagree: all checks in QEMU pass, but %s fails in Bochs. "
+			"A PC does as Bochs: it enforces segment limits, null selectors and global "
+			"pages, which QEMU does not (docs/isolation.md)", bochs->test.name);
 }
