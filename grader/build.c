@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Building a submission in the sandbox. That it does not build is its own fault only if nothing else is: killed, no room on the disk,
- * or a host on which even the pristine files do not build are errors of the environment, and no grade.
+ * Building a submission in the sandbox. If it does not build, that is its own fault only if
+ * nothing else is to blame. A build that was killed, a full disk, and a host on which even the
+ * pristine files do not build are errors of the environment, and there is no grade.
  */
 #include "grader.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 
-/* At a line's begin only: what a submission makes the compiler say stands behind its file's name. */
+/*
+ * It counts at a line's begin only: what a submission makes the compiler say stands after the name
+ * of its file.
+ */
 #define KILLED_LINE "gcc: fatal error: Killed signal terminated"
 
-enum { BUILD_CPU_SECONDS = 30, BUILD_SECONDS = 300, BUILD_MIB = 1024, BUILD_FILE_MIB = 64, MESSAGE_BYTES = 6000 };
+enum { BUILD_CPU_SECONDS = 30, BUILD_SECONDS = 300, BUILD_MIB = 1024, BUILD_FILE_MIB = 64 };
+enum { MESSAGE_BYTES = 6000 };
 
 void write_file(const char *path, const char *text, size_t bytes)
 {
@@ -65,14 +70,18 @@ static int make(struct sandbox *s, const char *jobs, const char *log)
 	return status;
 }
 
-/* Is it the environment's fault that nothing was built? Room on the disk is tried out, not believed. */
+/*
+ * Give up BROKEN if it is the environment's fault that nothing was built. Room on the disk is tried
+ * out: a number of free blocks would not be believed.
+ */
 static void check_environment(const char *tree, int status, const char *text)
 {
 	enum { MAKE_FAILED = 2 }; /* bwrap, prlimit and env have other statuses of their own */
 	char *probe, *room = calloc(1, 1 << 20);
 	if (status < 0)
 		give_up(BROKEN, "the build was not done within %d s", BUILD_SECONDS);
-	if (status >= KILLED || status == KILLED - 128 + SIGKILL || strncmp(text, KILLED_LINE, strlen(KILLED_LINE)) == 0 ||
+	if (status >= KILLED || status == KILLED - 128 + SIGKILL ||
+	    strncmp(text, KILLED_LINE, strlen(KILLED_LINE)) == 0 ||
 	    strstr(text, "\n" KILLED_LINE))
 		give_up(BROKEN, "the build was killed from outside: %s", text);
 	if (status != MAKE_FAILED)
@@ -93,15 +102,19 @@ static void check_pristine(struct sandbox s, const char *base, char *const *file
 	for (unsigned i = 0; i < n; i++)
 		shell_must(10, "touch '%s/%s'", s.tree, files[i]);
 	if (make(&s, "-j2", log) != 0)
-		give_up(BROKEN, "nothing can be built here, not even the pristine files: %s", build_messages(log));
+		give_up(BROKEN, "nothing can be built here, not even the pristine files: %s",
+			build_messages(log));
 }
 
-void build_submission(struct grading *g, struct sandbox s, const char *base, char *const *files, unsigned n)
+void build_submission(struct grading *g, struct sandbox s, const char *base, char *const *files,
+		      unsigned n)
 {
 	const char *log = grade_path("build.log");
 	double start = clock_seconds();
 	s.writable = true;
-	s.cpu_seconds = BUILD_CPU_SECONDS, s.megabytes = BUILD_MIB, s.file_megabytes = BUILD_FILE_MIB;
+	s.cpu_seconds = BUILD_CPU_SECONDS;
+	s.megabytes = BUILD_MIB;
+	s.file_megabytes = BUILD_FILE_MIB;
 	int status = make(&s, "-j2", log);
 	if (status > 0 && status < KILLED)
 		status = make(&s, "-j1", log); /* messages in order */
@@ -110,7 +123,9 @@ void build_submission(struct grading *g, struct sandbox s, const char *base, cha
 		check_environment(s.tree, status, text);
 		if (base)
 			check_pristine(s, base, files, n);
-		if (asprintf(&g->not_built, "the submission does not build (limits: %d s of CPU time, %d MiB of memory, files of %d MiB)\n%s",
+		if (asprintf(&g->not_built,
+			     "the submission does not build (limits: %d s of CPU time, %d MiB of "
+			     "memory, files of %d MiB)\n%s",
 			     BUILD_CPU_SECONDS, BUILD_MIB, BUILD_FILE_MIB, text) < 0)
 			give_up(BROKEN, "no memory");
 	}

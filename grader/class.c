@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A class: each entry of a directory is graded by a process of its own, some at a time, so that one bad submission stops nothing. Its
- * reports are its memory: a second run grades only what has no grade for the same files, checks and seed.
+ * A class: each entry of a directory is graded by a process of its own, several at a time, so
+ * one bad submission stops nothing. The reports are the memory of a run: a second run grades
+ * only the submissions that have no grade yet for the same files, checks and seed.
  */
 #include "grader.h"
 #include <dirent.h>
@@ -41,11 +42,12 @@ static unsigned read_entries(const struct options *o, struct entry **entries)
 
 static const char *outcome(const struct entry *e)
 {
-	const char *s = json_string_value(json_object_get(json_object_get(e->report, "extra_data"), "outcome"));
+	const char *s = json_string_value(json_object_get(json_object_get(e->report, "extra_data"),
+							  "outcome"));
 	return s ? s : "error";
 }
 
-/* Result: whether it runs; if not, it is done, with an error. */
+/* Start the grading of an entry. Result: whether it runs; if not, it is done, with an error. */
 static bool start(const struct options *o, struct entry *e)
 {
 	char *submission, seed[16], *argv[20];
@@ -53,9 +55,13 @@ static bool start(const struct options *o, struct entry *e)
 	if (asprintf(&submission, "%s/%s", o->submission, e->name) < 0)
 		give_up(BROKEN, "no memory");
 	snprintf(seed, sizeof(seed), "%u", o->seed);
-	argv[n++] = "build/grader", argv[n++] = "grade", argv[n++] = "--lab", argv[n++] = (char *)o->lab->name;
-	argv[n++] = "--submission", argv[n++] = submission, argv[n++] = "--seed", argv[n++] = seed, argv[n++] = "--jobs", argv[n++] = "1";
-	argv[n++] = "--json", argv[n++] = path_of(o, e->name, ".json"), argv[n++] = "--html", argv[n++] = path_of(o, e->name, ".html");
+	argv[n++] = "build/grader", argv[n++] = "grade";
+	argv[n++] = "--lab", argv[n++] = (char *)o->lab->name;
+	argv[n++] = "--submission", argv[n++] = submission;
+	argv[n++] = "--seed", argv[n++] = seed;
+	argv[n++] = "--jobs", argv[n++] = "1";
+	argv[n++] = "--json", argv[n++] = path_of(o, e->name, ".json");
+	argv[n++] = "--html", argv[n++] = path_of(o, e->name, ".html");
 	argv[n++] = "--in-class";
 	if (o->again)
 		argv[n++] = "--again";
@@ -76,18 +82,24 @@ static bool start(const struct options *o, struct entry *e)
 
 static void print_progress(const struct entry *e, unsigned done, unsigned n)
 {
-	const json_t *score = json_object_get(e->report, "score"), *extra = json_object_get(e->report, "extra_data");
+	const json_t *score = json_object_get(e->report, "score");
+	const json_t *extra = json_object_get(e->report, "extra_data");
 	bool line = isatty(1);
-	printf("%s[%u/%u] %s: ", line ? "\r\033[K" : "", done, n, report_printable(e->name, strlen(e->name)));
+	printf("%s[%u/%u] %s: ", line ? "\r\033[K" : "", done, n,
+	       report_printable(e->name, strlen(e->name)));
 	if (score)
-		printf("%lld of %lld", json_integer_value(score), json_integer_value(json_object_get(extra, "max_score")));
+		printf("%lld of %lld", json_integer_value(score),
+		       json_integer_value(json_object_get(extra, "max_score")));
 	else
 		printf("%s", outcome(e));
 	printf("%s", line ? "" : "\n");
 	fflush(stdout);
 }
 
-/* Its report counts only if its status says the same: an old one may lie there. */
+/*
+ * An entry's process has ended. The report counts only if it says what the status says: it may
+ * be old.
+ */
 static void finish(const struct options *o, struct entry *e, int status)
 {
 	char *path = path_of(o, e->name, ".json");
@@ -101,7 +113,10 @@ static void finish(const struct options *o, struct entry *e, int status)
 	free(path);
 }
 
-/* Result: how many are done. After an interruption: when those that ran have ended. */
+/*
+ * Grade all entries. After an interruption no more are started, and those that run are waited for.
+ * Result: how many are done.
+ */
 static unsigned run_all(const struct options *o, struct entry *entries, unsigned n)
 {
 	unsigned started = 0, running = 0, done = 0;
@@ -118,7 +133,7 @@ static unsigned run_all(const struct options *o, struct entry *entries, unsigned
 			if (status < 0)
 				continue;
 			running--;
-			if (interrupted) { /* its report may be an old one */
+			if (interrupted) { /* the report may be an old one */
 				e->state = WAITING;
 				continue;
 			}
@@ -134,7 +149,10 @@ static unsigned run_all(const struct options *o, struct entry *entries, unsigned
 	return done;
 }
 
-/* A field, in quotes, for any spreadsheet: a quote is doubled, and nothing begins a formula. */
+/*
+ * A field in quotes, safe for any spreadsheet: a quote is doubled, and no field begins a
+ * formula.
+ */
 static void csv_field(FILE *f, const char *s)
 {
 	fprintf(f, "\"%s", strchr("=+-@\t\r", *s) && *s ? "'" : "");
@@ -151,7 +169,8 @@ static void write_csv(const struct options *o, const struct entry *entries, unsi
 		give_up(BROKEN, "%s: %s", path, strerror(errno));
 	fprintf(f, "submission,outcome,score,max_score,seed,failed,note\n");
 	for (const struct entry *e = entries; e < entries + n; e++) {
-		const json_t *extra = json_object_get(e->report, "extra_data"), *score = json_object_get(e->report, "score"), *test;
+		const json_t *extra = json_object_get(e->report, "extra_data");
+		const json_t *score = json_object_get(e->report, "score"), *test;
 		const char *note = json_string_value(json_object_get(e->report, "output"));
 		size_t i;
 		if (e->state != DONE)
@@ -159,7 +178,8 @@ static void write_csv(const struct options *o, const struct entry *entries, unsi
 		csv_field(f, e->name);
 		fprintf(f, ",%s,", outcome(e));
 		if (score)
-			fprintf(f, "%lld,%lld", json_integer_value(score), json_integer_value(json_object_get(extra, "max_score")));
+			fprintf(f, "%lld,%lld", json_integer_value(score),
+				json_integer_value(json_object_get(extra, "max_score")));
 		fprintf(f, "%s,%u,\"", score ? "" : ",", o->seed);
 		json_array_foreach(json_object_get(e->report, "tests"), i, test) {
 			const json_t *x = json_object_get(test, "extra_data");
@@ -174,7 +194,7 @@ static void write_csv(const struct options *o, const struct entry *entries, unsi
 	free(path);
 }
 
-/* Those without a grade, each with the first line of why. Result: how many are errors. */
+/* Print the entries without a grade, and the first line of why. Result: how many are errors. */
 static unsigned list_others(const struct entry *entries, unsigned n)
 {
 	unsigned errors = 0;
@@ -184,7 +204,8 @@ static unsigned list_others(const struct entry *entries, unsigned n)
 			continue;
 		errors += strcmp(outcome(e), "error") == 0;
 		why = why ? why : "no report; see its .log";
-		printf("%s: %s: %s\n", outcome(e), report_printable(e->name, strlen(e->name)), report_printable(why, strcspn(why, "\n")));
+		printf("%s: %s: %s\n", outcome(e), report_printable(e->name, strlen(e->name)),
+		       report_printable(why, strcspn(why, "\n")));
 	}
 	return errors;
 }
@@ -201,10 +222,12 @@ int class_grade(const struct options *given)
 	struct entry *entries;
 	bool own;
 	char *out;
-	sigaction(SIGINT, &stop, NULL), sigaction(SIGTERM, &stop, NULL), sigaction(SIGHUP, &stop, NULL);
+	sigaction(SIGINT, &stop, NULL);
+	sigaction(SIGTERM, &stop, NULL);
+	sigaction(SIGHUP, &stop, NULL);
 	if (!o.out && asprintf(&out, "build/class/%s", o.lab->name) >= 0)
 		o.out = out;
-	if (o.jobs == 0) /* a part of each grading is waiting */
+	if (o.jobs == 0) /* more than processors: each grading waits for a part of its time */
 		o.jobs = ((unsigned)sysconf(_SC_NPROCESSORS_ONLN) * 3 + 1) / 2;
 	shell_must(10, "mkdir -p '%s'", o.out);
 	lab_base(o.lab, false, &own); /* once, not by each */
@@ -213,10 +236,12 @@ int class_grade(const struct options *given)
 		printf("\n");
 	write_csv(&o, entries, n);
 	unsigned errors = list_others(entries, n);
-	printf("%u of %u submissions done, %u of them with an error; %s/summary.csv\n", done, n, errors, o.out);
+	printf("%u of %u submissions done, %u of them with an error; %s/summary.csv\n", done, n,
+	       errors, o.out);
 	if (interrupted)
 		printf("interrupted: the same command goes on\n");
 	else if (errors > 0)
-		printf("errors are of this environment, and no grades: the same command tries those again\n");
+		printf("errors are of this environment, and no grades: the same "
+		       "command tries those again\n");
 	return interrupted ? INTERRUPTED : errors > 0 ? ENVIRONMENT : GRADED;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A person looks at a check: it runs as in a grading, with the same machine and seed, but the machine starts stopped, nothing has a
- * time limit, and GDB has the terminal. GDB goes on to the function of the exercise. The check goes on feeding the machine until it
- * would itself connect as a debugger; then the machine is the person's. A check in Bochs becomes Bochs's own debugger at once.
+ * A person looks at a check. It runs as in a grading, with the same machine and seed, but the
+ * machine starts stopped, nothing has a time limit, and GDB has the terminal. GDB goes on to
+ * the function of the exercise. The check feeds the machine until the check itself would
+ * connect as a debugger; from then on the machine is the person's. A check in Bochs becomes
+ * Bochs's own debugger at once.
  */
 #include "grader.h"
 #include <signal.h>
@@ -16,7 +18,10 @@ static const struct test *find(const char *name)
 	return NULL;
 }
 
-/* In a session of its own, where no Ctrl-C comes; Bochs's debugger wants the terminal. */
+/*
+ * Start the check in a session of its own, where no Ctrl-C comes. (Bochs's debugger wants the
+ * terminal.) Result: its process id.
+ */
 static pid_t start_check(const struct test *t, const char *dir)
 {
 	fflush(NULL);
@@ -45,12 +50,14 @@ int debug_check(const struct options *o)
 	int status = ENVIRONMENT;
 	bool runs = true;
 	if (!t) {
-		fprintf(stderr, "grader: there is no check '%s'; 'build/grader list' names them\n", o->only);
+		fprintf(stderr, "grader: there is no check '%s'; 'build/grader list' names them\n",
+			o->only);
 		return USAGE;
 	}
 	judge_seed = o->seed;
 	dir = judge_make_dir();
-	if (asprintf(&socket, "%s/0.gdb", dir) < 0 || asprintf(&target, "target remote %s", socket) < 0 ||
+	if (asprintf(&socket, "%s/0.gdb", dir) < 0 ||
+	    asprintf(&target, "target remote %s", socket) < 0 ||
 	    asprintf(&stop, "hbreak %s", t->stop_at ? t->stop_at : "kmain") < 0)
 		give_up(BROKEN, "no memory");
 	printf("%s: %s\nread: %s\n", t->name, t->title, t->see ? t->see : "the handout");
@@ -60,7 +67,8 @@ int debug_check(const struct options *o)
 	while (access(socket, F_OK) < 0 && !interrupted && runs)
 		runs = process_wait(check, 0.02) < 0;
 	if (access(socket, F_OK) == 0 && !interrupted) {
-		struct arguments a = { { "gdb", "-q", "-nx", "-x", "tools/gdb/cinnabar.py", "-ex", target, "-ex", stop, "-ex", "continue" }, 11 };
+		struct arguments a = { { "gdb", "-q", "-nx", "-x", "tools/gdb/cinnabar.py", "-ex",
+					 target, "-ex", stop, "-ex", "continue" }, 11 };
 		for (char *const *more = o->more; *more; more++)
 			arg(&a, "%s", *more);
 		pid_t gdb = process_start(a.v, -1, -1, -1);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The grader: takes a submission's files, puts them into a copy of the pristine tree, builds it in a sandbox, and there runs itself
- * as the judge, which looks at machines from outside (machine). The verdicts come back through a pipe that no submitted
- * code can reach. Whatever goes wrong on this side is an error and no score: give_up(BROKEN), exit status 2.
+ * The grader: it takes a submission's files, puts them into a copy of the pristine tree and builds
+ * that in a sandbox. There it runs itself as the judge, which looks at machines from outside
+ * (machine/). The verdicts come back through a pipe that no submitted code can reach. Whatever goes
+ * wrong on this side is an error and no score: give_up(BROKEN), exit status 2.
  */
 #ifndef GRADER_H
 #define GRADER_H
@@ -16,18 +17,28 @@ struct lab { const char *name; const struct test *checks; }; /* both lists end w
 extern const struct lab all_labs[];
 enum { MAX_FILES = 32, MAX_CHECKS = 64 };
 
+/* The lab of this name, or NULL. */
 const struct lab *lab_find(const char *name);
-/* The lab's checks, or only those of a list of names, with blanks or commas between. Result: how many; one that is not there: FAILED. */
+/*
+ * The lab's checks, or only those of a list of names, with blanks or commas between. Gives up
+ * FAILED if a name is that of no check. Result: how many.
+ */
 unsigned lab_checks(const struct lab *lab, const char *only, struct result results[MAX_CHECKS]);
-/* The tree of this project that the program lies in; the working directory. */
+/* The tree of this project in which the program lies becomes the working directory. */
 void lab_enter_root(void);
-/* The pristine tree of a lab: this one if it is a student's (own), else build/handout/LAB, made up to date unless it is ready. */
+/*
+ * The pristine tree of a lab: this one if it is a student's (then *own is true), else
+ * build/handout/LAB, which is made up to date first unless it is ready.
+ */
 const char *lab_base(const struct lab *lab, bool ready, bool *own);
-/* labs/LAB/files of the base: what is handed in. Result: how many. text: the same, one a line. */
+/*
+ * The files that are handed in (labs/LAB/files of the base). *text: their names, one a line.
+ * Result: how many.
+ */
 unsigned lab_files(const char *base, const struct lab *lab, char *files[MAX_FILES], char **text);
-/* Copy the base with what is built in it. */
+/* Copy the base, and what is built in it, to a new directory. */
 void lab_copy(const char *base, const char *to);
-/* Files of a student's tree that were changed but are not handed in, as text ("" if none). */
+/* The files of a student's tree that were changed but are not handed in, as text; "" if none. */
 char *lab_changed(const char *base, const struct lab *lab, char *const *files, unsigned n);
 /* Give up BROKEN if a program is missing that a grading needs. */
 void lab_check_tools(const struct test *checks);
@@ -40,14 +51,22 @@ struct taken {
 };
 enum { FILE_LIMIT = 256 << 10, UNPACKED_LIMIT = 256 << 20, ENTRIES_LIMIT = 100000 };
 /*
- * Take the wanted files, and nothing else, from a directory, tar (gz, bz2, xz, zst) or zip, at its root or in its one top directory.
- * Links, paths that leave the archive, and sizes above the limits are refused: give_up(FAILED).
+ * Take the wanted files, and nothing else, from a directory, tar (gz, bz2, xz, zst) or zip.
+ * They lie at its root or in its one top directory. Links, paths that leave the archive, and
+ * sizes above the limits are refused: give_up(FAILED). archive_take() is the part for
+ * archives.
  */
 void submission_take(const char *path, char *const *wanted, unsigned n, struct taken *t);
 void archive_take(const char *path, char *const *wanted, unsigned n, struct taken *t);
-/* The wanted file that path is, "kernel/a.c" or "top/kernel/a.c", or -1. prefix: bytes of "top/". */
+/*
+ * Which wanted file a path names, as "kernel/a.c" or "top/kernel/a.c". *prefix: bytes of "top/".
+ * Result: its index, or -1.
+ */
 int submission_match(const char *path, char *const *wanted, unsigned n, size_t *prefix);
-/* A line that takes files from elsewhere into the kernel (.incbin, #include "/..."), as a message; or NULL. */
+/*
+ * Result: a message if a line takes files from elsewhere into the kernel (.incbin, #include
+ * "/..."), or the file is no text; else NULL.
+ */
 char *submission_refusal(const char *name, const char *text, size_t bytes);
 
 /* --- the sandbox (sandbox.c) --- */
@@ -59,33 +78,43 @@ struct sandbox {
 	unsigned cpu_seconds, megabytes, file_megabytes; /* of each process */
 	int output;        /* standard output and error go there */
 };
-/* Whether a sandbox can be had; if not, why, in one line. */
+/* Whether a sandbox can be had. why: if not, the reason in one line. */
 bool sandbox_works(char *why, size_t size);
 /* Start a program in it. Result: its process id. */
 pid_t sandbox_start(const struct sandbox *s, char *const argv[]);
-/* The path of this program inside of it. */
+/* The path of this program inside of the sandbox. */
 const char *sandbox_self(const struct sandbox *s);
 
 /* --- building (build.c) --- */
 
 struct grading;
+/* Write a new file, or give up BROKEN. */
 void write_file(const char *path, const char *text, size_t bytes);
-/* Put the files into the tree. A file that is as it was keeps its time, and is not compiled again. */
+/*
+ * Put the files that were taken into the tree. A file with the same contents keeps its time, and is
+ * not compiled again.
+ */
 void build_place(const char *tree, char *const *files, unsigned n, const struct taken *t);
-/* Build the tree; if it does not, fill g->not_built. base: to tell an environment in which nothing builds; NULL where that is the student's own. */
-void build_submission(struct grading *g, struct sandbox s, const char *base, char *const *files, unsigned n);
-/* What the compiler said, without make's progress. */
+/*
+ * Build the tree. If it does not build, fill g->not_built. base: the pristine tree, to recognize an
+ * environment in which nothing builds; NULL if the pristine tree is the student's own.
+ */
+void build_submission(struct grading *g, struct sandbox s, const char *base, char *const *files,
+		      unsigned n);
+/* What the compiler said, from a log, without the progress lines of make. */
 char *build_messages(const char *log);
 
-/* --- a grading (grade.c), its judge (inner.c), reports (report.c, html.c) --- */
+/* --- a grading (grade.c, notes.c), its judge (verdicts.c, inner.c), a class (class.c) --- */
 
 struct options {
 	const struct lab *lab;
 	const char *submission, *json, *junit, *html, *only, *out;
-	unsigned seed, jobs; /* at a time; 0: as many as the processors do best */
-	char *const *more; /* arguments behind the command's own */
+	unsigned seed;
+	unsigned jobs;     /* at a time; 0: as many as the processors do best */
+	char *const *more; /* arguments after the command's own */
 	bool no_sandbox, again;
-	bool in_class;    /* one of many: the base is ready, and a grade that is there is kept unless `again` */
+	bool in_class;     /* one of many: the base is ready,
+	and an old grade counts unless `again` */
 };
 
 struct grading {
@@ -101,39 +130,72 @@ struct grading {
 
 /* Exit status of `grade`. */
 enum { GRADED = 0, USAGE = 1, ENVIRONMENT = 2, INTERRUPTED = 130 };
+/* Grade a submission, or each one of a directory. Result: the exit status. */
 int grade(const struct options *o);
+int class_grade(const struct options *o);
+/* Run a check under a debugger. Result: the exit status. */
+int debug_check(const struct options *o);
 /* A path in this grading's directory. */
 const char *grade_path(const char *name);
-int class_grade(const struct options *o);
+/* Becomes the signal's number when the user ends the program. */
+extern volatile int interrupted;
 /* Wait for a process, and end it if the user or the time says so. Result: as process_wait. */
 int wait_for(pid_t pid, double seconds);
-/* The inner side: results as JSON lines to descriptor RESULTS_FD. */
+
+/* Add a line to g->notes, and print it. */
+void note(struct grading *g, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * Note which files are missing and which exercises are empty; of a student's own tree, other
+ * changes.
+ */
+void take_notes(struct grading *g, const char *base, bool own, char *const *files, unsigned n,
+		const struct taken *t);
+/* Note it if all checks in QEMU pass, but one in Bochs fails. */
+void note_disagreement(struct grading *g);
+
+/*
+ * Run the checks on the built tree in the sandbox, and fill g->results. log: what the judge
+ * prints.
+ */
+void judge(struct grading *g, struct sandbox s, const char *log);
+/*
+ * The inner side: `judge LAB SEED JOBS DIR CHECKS`, results as JSON lines to descriptor
+ * RESULTS_FD.
+ */
 enum { RESULTS_FD = 9 };
 int inner(int argc, char **argv);
-int debug_check(const struct options *o);
 
 /* --- a recording of the mode switch for the HTML report (recording.c) --- */
 
-/* Fill recording and reference if the lab's machine switches. Without one there is no other report: nothing gives up here. */
+/*
+ * Fill g->recording and g->reference if the lab's machine switches. Without a recording the
+ * report is the same otherwise: nothing gives up here. dir: for its files.
+ */
 void recording_make(struct grading *g, struct sandbox s, const char *base, const char *dir);
-/* The inner side: `record LAB DIR`, a submission's recording to descriptor RESULTS_FD; `reference LAB`, its to standard output. */
+/* The inner side, `record LAB DIR`: a submission's recording to descriptor RESULTS_FD. */
 int recording_inner(int argc, char **argv);
+/* `reference LAB`: the reference's recording to standard output. */
 int recording_reference(const char *lab);
-extern volatile int interrupted;
+
+/* --- reports (report.c, html.c) --- */
 
 /* Text as JSON, whatever bytes a guest or a compiler put into it. */
 json_t *report_text(const char *text);
-/* n bytes of a text without what a terminal would obey. */
+/* n bytes of a text without what a terminal would obey. Result: for the caller to free. */
 char *report_printable(const char *s, size_t n);
-/* A live line. */
+/* Print the result of a check. */
 void report_print(const struct result *r);
-/* All that is known, in Gradescope's format. */
+/* Whether the points of a check are part of the maximum. */
+bool report_counts(const struct result *r);
+/* All that is known of a grading, in Gradescope's format. */
 json_t *report_json(const struct grading *g);
-/* The same for a submission that got no grade: outcome "refused" or "error", and no score. */
+/* The same for a submission without a grade: outcome "refused" or "error", and no score. */
 json_t *report_no_grade(const struct options *o, const char *outcome, const char *why);
-/* Write --json and --html; through a new file each, so that none is half written. g: for its recording, or NULL. */
+/*
+ * Write --json and --html. Each becomes a new file first, so none is ever half written. g: for its
+ * recording, or NULL.
+ */
 void report_write(const struct options *o, json_t *report, const struct grading *g);
 void html_write(const char *path, json_t *report, const struct grading *g);
-bool report_counts(const struct result *r); /* its points are part of the maximum */
 
 #endif

@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* The judge inside the sandbox: runs a lab's checks over the tree that is its working directory, and writes a line for each. */
+/*
+ * The judge inside the sandbox: it runs a lab's checks over the tree that is its working directory,
+ * and writes a line for each.
+ */
 #include "grader.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
-/* Three times what any check of a sound kernel takes that does not say that it needs more; a hang costs a second. */
+/*
+ * In million instructions: three times what a sound kernel takes in any check that has no budget of
+ * its own. A hang costs a second.
+ */
 enum { BUDGET = 100, PATIENCE = 4 };
 static struct result *first;
 
 static void report(const struct result *r, unsigned done, unsigned all)
 {
 	(void)done, (void)all;
-	json_t *j = json_pack("{s:i,s:i,s:o,s:f}", "check", (int)(r - first), "outcome", (int)r->outcome, "reason", report_text(r->reason),
+	json_t *j = json_pack("{s:i,s:i,s:o,s:f}", "check", (int)(r - first), "outcome",
+			      (int)r->outcome, "reason", report_text(r->reason),
 			      "seconds", r->seconds);
 	char *line = j ? json_dumps(j, JSON_COMPACT) : NULL;
 	if (!line || dprintf(RESULTS_FD, "%s\n", line) < 0)
@@ -35,6 +42,7 @@ int inner(int argc, char **argv)
 	if (mkdir(argv[3], 0700) < 0)
 		give_up(BROKEN, "%s: %s", argv[3], strerror(errno));
 	first = results;
-	judge_all(&(struct judge){ .jobs = (unsigned)atoi(argv[2]), .base_dir = argv[3], .report = report }, results, n);
+	judge_all(&(struct judge){ .jobs = (unsigned)atoi(argv[2]), .base_dir = argv[3],
+				   .report = report }, results, n);
 	return 0;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Labs and the trees they are graded in: the pristine tree is built once and kept; each grading works in a copy. */
+/*
+ * Labs, and the trees in which they are graded. The pristine tree is built once and kept; each
+ * grading works in a copy.
+ */
 #include "grader.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +26,7 @@ static bool listed(const char *list, const char *name)
 	return word;
 }
 
-/* A name that is mistyped would only make the maximum smaller: so it ends everything. */
+/* A mistyped name would only make the maximum smaller, so it ends the program. */
 unsigned lab_checks(const struct lab *lab, const char *only, struct result results[MAX_CHECKS])
 {
 	unsigned n = 0, i;
@@ -34,10 +37,12 @@ unsigned lab_checks(const struct lab *lab, const char *only, struct result resul
 		for (i = 0; i < n && strcmp(results[i].test.name, word) != 0;)
 			i++;
 		if (i == n)
-			give_up(FAILED, "%s has no check %s; 'build/grader list --lab %s' names them", lab->name, word, lab->name);
+			give_up(FAILED, "%s has no check %s; 'build/grader "
+					"list --lab %s' names them", lab->name, word, lab->name);
 	}
 	if (n == 0)
-		give_up(FAILED, "--only names no check; 'build/grader list --lab %s' does", lab->name);
+		give_up(FAILED, "--only names no check; 'build/grader list --lab %s' does",
+			lab->name);
 	return n;
 }
 
@@ -57,12 +62,16 @@ void lab_enter_root(void)
 }
 
 /*
- * The makes that we run inherit no options of one that runs us: what the sandbox's make, which has no environment, would build
- * with other flags it would build again for each submission.
+ * A make that the grader runs inherits no options of a make that runs the grader. The
+ * sandbox's make has no environment: it would build with other flags, and so build all again
+ * for each submission.
  */
 #define ALONE "env -i PATH=\"$PATH\" TMPDIR=\"${TMPDIR:-/tmp}\" LC_ALL=C "
 
-/* One writes and builds build/handout (LOCK_EX; as the Makefile does), or many copy it (LOCK_SH). Result: to be closed. */
+/*
+ * One process writes and builds build/handout (LOCK_EX, as the Makefile does), or many copy it
+ * (LOCK_SH). Result: a descriptor, whose closing unlocks.
+ */
 static int lock(int how)
 {
 	int fd = open("build/.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -71,11 +80,13 @@ static int lock(int how)
 	return fd;
 }
 
-/* Written and built, unless that is done. */
+/* Write and build a lab's tree, unless that is done. */
 static void build(const struct lab *lab, const char *base)
 {
 	int fd = lock(LOCK_EX);
-	shell_must(300, ALONE "make -s build/handout/%s/build/.made && " ALONE "make -s -C '%s' all", lab->name, base);
+	shell_must(300,
+		   ALONE "make -s build/handout/%s/build/.made && " ALONE "make -s -C '%s' all",
+		   lab->name, base);
 	close(fd);
 }
 
@@ -94,7 +105,7 @@ const char *lab_base(const struct lab *lab, bool ready, bool *own)
 	char *base;
 	*own = exists(".", lab, "manifest");
 	if (*own)
-		return "."; /* built by the make that made us */
+		return "."; /* the make that runs the grader has built it */
 	if (asprintf(&base, "build/handout/%s", lab->name) < 0)
 		give_up(BROKEN, "no memory");
 	if (!ready)
@@ -119,18 +130,22 @@ unsigned lab_files(const char *base, const struct lab *lab, char *files[MAX_FILE
 	}
 	fclose(all);
 	if (!f || n == 0)
-		give_up(BROKEN, "%s names no files; run 'make handout LAB=%s' again", path, lab->name);
+		give_up(BROKEN, "%s names no files; run 'make handout LAB=%s' again", path,
+			lab->name);
 	fclose(f);
 	free(path);
 	return n;
 }
 
-/* Only what a build needs: no history, no machine's leftovers. -p: make compares times. */
+/* Only what a build needs is copied; with its times, which make compares. */
 void lab_copy(const char *base, const char *to)
 {
 	int fd = lock(LOCK_SH);
-	shell_must(60, "mkdir -p '%s/build' && cd '%s' && cp -a Makefile include lib kernel vmm user tools labs '%s' && cd build && "
-		   "cp -a cinnabar vmm rootfs.ext2 kernel user bin '%s/build'", to, base, to, to);
+	shell_must(60,
+		   "mkdir -p '%s/build' && cd '%s' && "
+		   "cp -a Makefile include lib kernel vmm user tools labs '%s' && "
+		   "cd build && cp -a cinnabar vmm rootfs.ext2 kernel user bin '%s/build'",
+		   to, base, to, to);
 	close(fd);
 }
 
@@ -138,7 +153,8 @@ char *lab_changed(const char *base, const struct lab *lab, char *const *files, u
 {
 	char text[4000], *changed;
 	size_t size;
-	shell(text, sizeof(text), 20, "cd '%s' && sha256sum -c --quiet labs/%s/manifest 2>/dev/null", base, lab->name);
+	shell(text, sizeof(text), 20,
+	      "cd '%s' && sha256sum -c --quiet labs/%s/manifest 2>/dev/null", base, lab->name);
 	FILE *f = open_memstream(&changed, &size);
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
 		bool ours = false;
@@ -166,7 +182,8 @@ static bool in_path(const char *program)
 
 void lab_check_tools(const struct test *checks)
 {
-	static const char *const programs[] = { "qemu-system-i386", "make", "gcc", "ld", "addr2line", "prlimit", "sha256sum" };
+	static const char *const programs[] = { "qemu-system-i386", "make", "gcc", "ld",
+						"addr2line", "prlimit", "sha256sum" };
 	bool bochs = false;
 	for (const struct test *t = checks; t->name; t++)
 		bochs |= t->machine.bochs;

@@ -8,18 +8,23 @@
 enum { DEFAULT_SEED = 2026, MAX_JOBS = 256 };
 
 static const char usage_text[] =
-	"usage: grader grade --lab LAB --submission PATH [--json FILE] [--junit FILE] [--html FILE] [--seed N] [--jobs N]\n"
-	"                    [--only CHECKS] [--no-sandbox]\n"
-	"       grader class --lab LAB DIR [--out DIR] [--seed N] [--jobs N] [--again] [--no-sandbox]\n"
+	"usage: grader grade --lab LAB --submission PATH [--json FILE] [--junit FILE]\n"
+	"                    [--html FILE] [--seed N] [--jobs N] [--only CHECKS] [--no-sandbox]\n"
+	"       grader class --lab LAB DIR [--out DIR] [--seed N] [--jobs N] [--again]\n"
+	"                    [--no-sandbox]\n"
 	"       grader list [--lab LAB]\n"
 	"       grader debug CHECK [--seed N] [-- GDB ARGUMENTS]\n"
 	"       grader reference LAB\n"
 	"       grader help\n"
-	"PATH: a directory, tar (.gz .bz2 .xz .zst) or zip with the lab's files at its root or in its one top directory.\n"
+	"PATH: a directory, tar (.gz .bz2 .xz .zst) or zip with the lab's files at its root or in\n"
+	"its one top directory.\n"
 	"CHECKS: names of checks, with blanks or commas between.\n"
-	"DIR: a directory of such submissions. Reports of `class` go to --out, default build/class/LAB.\n"
-	"GRADER_NO_SANDBOX in the environment is the same as --no-sandbox: for containers that hold one submission, and your own code.\n"
-	"Exit status: 0 graded, 1 wrong use or no submission, 2 this environment is at fault and there is no grade.\n";
+	"DIR: a directory of such submissions. Reports of `class` go to --out, default\n"
+	"build/class/LAB.\n"
+	"GRADER_NO_SANDBOX in the environment means --no-sandbox: for containers that hold one\n"
+	"submission, and your own code.\n"
+	"Exit status: 0 graded, 1 wrong use or no submission, 2 this environment is at fault and\n"
+	"there is no grade.\n";
 
 static void usage_error(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 static void usage_error(const char *fmt, ...)
@@ -43,7 +48,7 @@ static unsigned number(const char *option, const char *text, unsigned long max)
 	return (unsigned)n;
 }
 
-/* Paths are those of the caller's directory; the program then works in the project's root. */
+/* Paths are relative to the caller's directory; the program then works in the project's root. */
 static const char *absolute(const char *path)
 {
 	static char here[PATH_MAX];
@@ -69,10 +74,17 @@ static const struct lab *want_lab(const char *name)
 
 enum { LAB, SUBMISSION, JSON, JUNIT, HTML, SEED, JOBS, ONLY, OUT, NO_SANDBOX, AGAIN, IN_CLASS };
 static const struct option options[] = {
-	{ "lab", required_argument, NULL, LAB }, { "submission", required_argument, NULL, SUBMISSION },
-	{ "json", required_argument, NULL, JSON }, { "junit", required_argument, NULL, JUNIT }, { "html", required_argument, NULL, HTML },
-	{ "seed", required_argument, NULL, SEED }, { "jobs", required_argument, NULL, JOBS }, { "only", required_argument, NULL, ONLY },
-	{ "out", required_argument, NULL, OUT }, { "no-sandbox", no_argument, NULL, NO_SANDBOX }, { "again", no_argument, NULL, AGAIN },
+	{ "lab", required_argument, NULL, LAB },
+	{ "submission", required_argument, NULL, SUBMISSION },
+	{ "json", required_argument, NULL, JSON },
+	{ "junit", required_argument, NULL, JUNIT },
+	{ "html", required_argument, NULL, HTML },
+	{ "seed", required_argument, NULL, SEED },
+	{ "jobs", required_argument, NULL, JOBS },
+	{ "only", required_argument, NULL, ONLY },
+	{ "out", required_argument, NULL, OUT },
+	{ "no-sandbox", no_argument, NULL, NO_SANDBOX },
+	{ "again", no_argument, NULL, AGAIN },
 	{ "in-class", no_argument, NULL, IN_CLASS }, /* by `class` only */
 	{ 0 },
 };
@@ -110,7 +122,8 @@ static int list(const struct lab *only)
 			points += t->points;
 		printf("%s: %u points\n", l->name, points);
 		for (const struct test *t = l->checks; t->name; t++)
-			printf("  %2u  exercise %u  %-24s %s\n", t->points, t->exercise, t->name, t->title ? t->title : "");
+			printf("  %2u  exercise %u  %-24s %s\n", t->points, t->exercise, t->name,
+			       t->title ? t->title : "");
 	}
 	return GRADED;
 }
@@ -118,7 +131,8 @@ static int list(const struct lab *only)
 static void one_argument(int argc, char **argv, const char *what)
 {
 	if (optind + 1 != argc)
-		usage_error(optind < argc ? "too many arguments behind %s" : "%s is missing", optind < argc ? argv[optind] : what);
+		usage_error(optind < argc ? "too many arguments after %s" : "%s is missing",
+			    optind < argc ? argv[optind] : what);
 }
 
 static void end(enum outcome outcome, const char *why)
@@ -136,7 +150,8 @@ int main(int argc, char **argv)
 		return inner(argc - 2, argv + 2);
 	if (strcmp(command, "record") == 0)
 		return recording_inner(argc - 2, argv + 2);
-	if (strcmp(command, "help") == 0 || strcmp(argv[argc - 1], "--help") == 0 || strcmp(command, "-h") == 0)
+	if (strcmp(command, "help") == 0 || strcmp(argv[argc - 1], "--help") == 0 ||
+	    strcmp(command, "-h") == 0)
 		return fputs(usage_text, stdout) < 0;
 	if (!*command)
 		usage_error("which command?");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For the HTML report: how a submission's machine changes its mode, recorded in the sandbox as `make trace` does it, beside the
- * recording of the reference that came with the student tree. It shows where the two part; no points hang on it.
+ * For the HTML report: a recording of how a submission's machine changes its mode, made in the
+ * sandbox as `make trace` does it, beside the recording of the reference that came with the student
+ * tree. It shows where the two part. No points hang on it.
  */
 #include "grader.h"
 #include "viewer.h"
@@ -9,7 +10,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-enum { SECONDS = 20, AROUND_SECONDS = 40, REFERENCE_SECONDS = 600, CPU_SECONDS = 60, MEGABYTES = 16384, FILE_MEGABYTES = 256, END_SECONDS = 2 };
+enum { SECONDS = 20, AROUND_SECONDS = 40, REFERENCE_SECONDS = 600, END_SECONDS = 2 };
+enum { CPU_SECONDS = 60, MEGABYTES = 16384, FILE_MEGABYTES = 256 };
 enum { INSTALL = 5 }; /* the phase */
 
 /* Which switches each lab's machine can do, and up to where. */
@@ -22,7 +24,8 @@ static const struct switches of_labs[] = {
 static const struct switches *switches_of(const char *lab)
 {
 	unsigned number = (unsigned)atoi(lab);
-	return number >= 1 && number <= sizeof(of_labs) / sizeof(of_labs[0]) ? &of_labs[number - 1] : NULL;
+	unsigned labs = sizeof(of_labs) / sizeof(of_labs[0]);
+	return number >= 1 && number <= labs ? &of_labs[number - 1] : NULL;
 }
 
 /* --- inside: the machine --- */
@@ -30,7 +33,10 @@ static const struct switches *switches_of(const char *lab)
 static struct machine *machine;
 static struct recording *trace;
 
-/* The machine came no further: that is part of the picture. GDB's stub is gone a moment before the emulator is. */
+/*
+ * The machine came no further: the recording ends here and says why. GDB's stub is gone a moment
+ * before the emulator is.
+ */
 static void end_early(enum outcome outcome, const char *why)
 {
 	static bool ending;
@@ -40,10 +46,13 @@ static void end_early(enum outcome outcome, const char *why)
 	}
 	ending = true;
 	bool silent = strstr(why, "no answer"), ended = machine_ended(machine);
-	for (double end = clock_seconds() + END_SECONDS; silent && !ended && clock_seconds() < end; ended = machine_ended(machine))
+	double limit = clock_seconds() + END_SECONDS;
+	for (; silent && !ended && clock_seconds() < limit; ended = machine_ended(machine))
 		usleep(10000);
 	json_t *j = recording_end(trace);
-	const char *end = ended ? "the machine ends, by a triple fault or by itself" : silent ? "the CPU halts for good" : why;
+	const char *end = ended	 ? "the machine ends, by a triple fault or by itself"
+			  : silent ? "the CPU halts for good"
+				   : why;
 	json_object_set_new(j, "end", report_text(end));
 	_exit(json_dumpfd(j, RESULTS_FD, JSON_COMPACT) < 0 ? ENVIRONMENT : GRADED);
 }
@@ -82,7 +91,8 @@ int recording_reference(const char *lab)
 	json_t *j = record(&patient, "The reference's machine");
 	judge_remove_dir(work_dir);
 	json_object_del(j, "places"), json_object_del(j, "sources"), json_object_del(j, "machine");
-	return json_dumpf(j, stdout, JSON_COMPACT) < 0 || fflush(stdout) != 0 ? ENVIRONMENT : GRADED;
+	bool failed = json_dumpf(j, stdout, JSON_COMPACT) < 0 || fflush(stdout) != 0;
+	return failed ? ENVIRONMENT : GRADED;
 }
 
 /* --- outside --- */
@@ -103,13 +113,19 @@ void recording_make(struct grading *g, struct sandbox s, const char *base, const
 	char file[300], reference[300], work[300];
 	if (!wanted(g))
 		return;
-	snprintf(file, sizeof(file), "%s/recording.json", dir), snprintf(work, sizeof(work), "%s/recording", dir);
-	snprintf(reference, sizeof(reference), "%s/labs/%s/reference.trace.json", base, g->o->lab->name);
-	int log = open("/dev/null", O_WRONLY | O_CLOEXEC), fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	s.cpu_seconds = CPU_SECONDS, s.megabytes = MEGABYTES, s.file_megabytes = FILE_MEGABYTES, s.output = log;
+	snprintf(file, sizeof(file), "%s/recording.json", dir);
+	snprintf(work, sizeof(work), "%s/recording", dir);
+	snprintf(reference, sizeof(reference), "%s/labs/%s/reference.trace.json", base,
+		 g->o->lab->name);
+	int log = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	s.cpu_seconds = CPU_SECONDS;
+	s.megabytes = MEGABYTES, s.file_megabytes = FILE_MEGABYTES;
+	s.output = log;
 	if (fd >= 0 && dup2(fd, RESULTS_FD) >= 0) { /* the copy stays open there */
-		pid_t pid = sandbox_start(&s, (char *[]){ (char *)sandbox_self(&s), "record", (char *)g->o->lab->name,
-			s.none ? work : "/tmp/recording", NULL });
+		char *argv[] = { (char *)sandbox_self(&s), "record", (char *)g->o->lab->name,
+				 s.none ? work : "/tmp/recording", NULL };
+		pid_t pid = sandbox_start(&s, argv);
 		setpgid(pid, pid);
 		close(RESULTS_FD);
 		if (wait_for(pid, SECONDS + AROUND_SECONDS) == GRADED)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reports. The JSON is Gradescope's results format with our own words in extra_data; HTML page and CSV line are made from it. Without
- * a grade there is no "score" in it, so that nothing can take an error for zero points.
+ * Reports. The JSON has Gradescope's results format, with our own words in extra_data; HTML
+ * page and CSV line are made from it. Without a grade there is no "score" in it, so that
+ * nothing can take an error for zero points.
  */
 #include "grader.h"
 #include <ctype.h>
@@ -42,16 +43,20 @@ static char *first_line(const char *text)
 	return report_printable(text ? text : "", strcspn(text ? text : "", "\n"));
 }
 
-/* How to look at it oneself. */
+/* How the reader can look at a check. Result: for the caller to free. */
 static char *next_step(const struct test *t)
 {
 	char *text;
-	if (asprintf(&text, "stop just before it%s: make debug TEST=%s", t->machine.bochs ? ", in Bochs's own debugger" : "", t->name) < 0)
+	if (asprintf(&text, "stop just before it%s: make debug TEST=%s",
+		     t->machine.bochs ? ", in Bochs's own debugger" : "", t->name) < 0)
 		give_up(BROKEN, "no memory");
 	return text;
 }
 
-/* An empty exercise stops many checks; once is enough for a reader. */
+/*
+ * Whether this empty exercise was named before. It stops many checks; once is enough for a
+ * reader.
+ */
 static bool seen_empty(const char *reason)
 {
 	static char *seen;
@@ -62,13 +67,25 @@ static bool seen_empty(const char *reason)
 	return again;
 }
 
+/* Up to the command that starts the machine by hand; the rest is in the reports. */
+static void print_reason(const char *reason)
+{
+	static const char by_hand[] = "by hand: ";
+	for (const char *s = reason; *s && strncmp(s, by_hand, strlen(by_hand)) != 0;) {
+		printf("        %s\n", first_line(s));
+		s += strcspn(s, "\n");
+		s += *s == '\n';
+	}
+}
+
 void report_print(const struct result *r)
 {
 	static const char *const words[] = { "[ok]  ", "[FAIL]", "[skip]", "[ERR] " };
 	const struct test *t = &r->test;
 	const char *colors[] = { "\033[32m", "\033[31m", "\033[33m", "\033[35m" };
 	bool color = isatty(1) && !getenv("NO_COLOR");
-	printf("%s%s%s %2u/%-2u %s: %s\n", color ? colors[r->outcome] : "", words[r->outcome], color ? "\033[m" : "",
+	printf("%s%s%s %2u/%-2u %s: %s\n", color ? colors[r->outcome] : "", words[r->outcome],
+	       color ? "\033[m" : "",
 	       r->outcome == PASSED ? t->points : 0, t->points, t->name, t->title ? t->title : "");
 	if (r->outcome == FAILED && seen_empty(r->reason)) {
 		printf("        waits for that, too: %s\n", first_line(r->reason));
@@ -76,12 +93,12 @@ void report_print(const struct result *r)
 		return;
 	}
 	if (r->outcome == FAILED || r->outcome == BROKEN)
-		for (const char *s = r->reason; *s && strncmp(s, "by hand: ", 9) != 0; s += strcspn(s, "\n"), s += *s == '\n')
-			printf("        %s\n", first_line(s)); /* the rest is in the reports */
+		print_reason(r->reason);
 	else if (r->outcome == SKIPPED)
 		printf("        %s\n", first_line(r->reason));
 	if (r->outcome == FAILED)
-		printf("        read: %s\n        %s\n", t->see ? t->see : "the handout", next_step(t));
+		printf("        read: %s\n        %s\n", t->see ? t->see : "the handout",
+		       next_step(t));
 	fflush(stdout);
 }
 
@@ -91,7 +108,8 @@ static json_t *check_output(const struct result *r)
 	char *text;
 	if (r->outcome == PASSED)
 		return json_string("");
-	if (asprintf(&text, "%s\nread: %s\n%s", r->reason, r->test.see ? r->test.see : "the handout", next_step(&r->test)) < 0)
+	if (asprintf(&text, "%s\nread: %s\n%s", r->reason,
+		     r->test.see ? r->test.see : "the handout", next_step(&r->test)) < 0)
 		give_up(BROKEN, "no memory");
 	json_t *j = report_text(text);
 	free(text);
@@ -106,12 +124,22 @@ static json_t *check_json(const struct result *r, unsigned number, bool graded)
 	snprintf(digits, sizeof(digits), "%u", number);
 	if (asprintf(&name, "%s: %s", t->name, t->title ? t->title : "") < 0)
 		give_up(BROKEN, "no memory");
-	json_t *j = json_pack("{s:s,s:s,s:o,s:{s:s,s:i,s:s,s:o,s:s,s:s,s:f}}", "name", name, "number", digits, "output", check_output(r),
-		"extra_data", "check", t->name, "exercise", (int)t->exercise, "outcome", outcomes[r->outcome], "cause",
-		r->outcome == PASSED ? json_string("") : report_text(first_line(r->reason)), "see", t->see ? t->see : "",
-		"next", next_step(t), "seconds", r->seconds);
+	json_t *cause = r->outcome == PASSED ? json_string("") : report_text(first_line(r->reason));
+	json_t *j = json_pack("{s:s, s:s, s:o, s:{s:s, s:i, s:s, s:o, s:s, s:s, s:f}}",
+			      "name", name,
+			      "number", digits,
+			      "output", check_output(r),
+			      "extra_data",
+			      "check", t->name,
+			      "exercise", (int)t->exercise,
+			      "outcome", outcomes[r->outcome],
+			      "cause", cause,
+			      "see", t->see ? t->see : "",
+			      "next", next_step(t),
+			      "seconds", r->seconds);
 	if (graded && report_counts(r)) {
-		json_object_set_new(j, "status", json_string(r->outcome == PASSED ? "passed" : "failed"));
+		json_object_set_new(j, "status",
+				    json_string(r->outcome == PASSED ? "passed" : "failed"));
 		json_object_set_new(j, "score", json_integer(r->outcome == PASSED ? t->points : 0));
 		json_object_set_new(j, "max_score", json_integer(t->points));
 	}
@@ -136,10 +164,23 @@ json_t *report_json(const struct grading *g)
 	}
 	if (asprintf(&output, "%s%s", g->notes, g->not_built ? g->not_built : "") < 0)
 		give_up(BROKEN, "no memory");
-	json_t *j = json_pack("{s:o,s:f,s:o,s:{s:i,s:s,s:s,s:I,s:i,s:o,s:s,s:s,s:b,s:f,s:f}}", "output", report_text(output), "execution_time",
-		g->seconds, "tests", tests, "extra_data", "format", FORMAT, "lab", o->lab->name, "outcome", graded ? "graded" : "error", "seed",
-		(json_int_t)o->seed, "max_score", (int)max, "submission", report_text(o->submission), "checksum", g->checksum, "only",
-		o->only ? o->only : "", "sandbox", !o->no_sandbox, "seconds", g->seconds, "build_seconds", g->build_seconds);
+	json_t *j = json_pack("{s:o, s:f, s:o,"
+			      " s:{s:i, s:s, s:s, s:I, s:i, s:o, s:s, s:s, s:b, s:f, s:f}}",
+			      "output", report_text(output),
+			      "execution_time", g->seconds,
+			      "tests", tests,
+			      "extra_data",
+			      "format", FORMAT,
+			      "lab", o->lab->name,
+			      "outcome", graded ? "graded" : "error",
+			      "seed", (json_int_t)o->seed,
+			      "max_score", (int)max,
+			      "submission", report_text(o->submission),
+			      "checksum", g->checksum,
+			      "only", o->only ? o->only : "",
+			      "sandbox", !o->no_sandbox,
+			      "seconds", g->seconds,
+			      "build_seconds", g->build_seconds);
 	if (graded)
 		json_object_set_new(j, "score", json_integer(score));
 	free(output);
@@ -148,8 +189,15 @@ json_t *report_json(const struct grading *g)
 
 json_t *report_no_grade(const struct options *o, const char *outcome, const char *why)
 {
-	return json_pack("{s:o,s:[],s:{s:i,s:s,s:s,s:I,s:o}}", "output", report_text(why), "tests", "extra_data", "format", FORMAT, "lab",
-			 o->lab->name, "outcome", outcome, "seed", (json_int_t)o->seed, "submission", report_text(o->submission));
+	return json_pack("{s:o, s:[], s:{s:i, s:s, s:s, s:I, s:o}}",
+			 "output", report_text(why),
+			 "tests",
+			 "extra_data",
+			 "format", FORMAT,
+			 "lab", o->lab->name,
+			 "outcome", outcome,
+			 "seed", (json_int_t)o->seed,
+			 "submission", report_text(o->submission));
 }
 
 static char *new_name(const char *path)
@@ -164,7 +212,8 @@ void report_write(const struct options *o, json_t *report, const struct grading 
 {
 	if (o->json) {
 		char *name = new_name(o->json);
-		if (json_dump_file(report, name, JSON_INDENT(2) | JSON_REAL_PRECISION(3)) < 0 || rename(name, o->json) < 0)
+		if (json_dump_file(report, name, JSON_INDENT(2) | JSON_REAL_PRECISION(3)) < 0 ||
+		    rename(name, o->json) < 0)
 			give_up(BROKEN, "%s: %s", o->json, strerror(errno));
 		free(name);
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sandbox: bubblewrap shows a program the system's tools and one tree, no network, no other process, and a /tmp of its own;
- * prlimit bounds what each process may use. Without bubblewrap there are the limits only.
+ * The sandbox: bubblewrap shows a program the system's tools and one tree, no network, no
+ * other process, and a /tmp of its own. prlimit bounds what each process may use. Without
+ * bubblewrap there are only these limits.
  */
 #include "grader.h"
 #include <errno.h>
@@ -19,8 +20,12 @@ static void add_all(struct arguments *a, char *const *argv)
 
 static void add_limits(struct arguments *a, const struct sandbox *s)
 {
-	arg(a, "prlimit"), arg(a, "--core=0"), arg(a, "--nproc=%d", PROCESSES), arg(a, "--cpu=%u:%u", s->cpu_seconds, s->cpu_seconds + 5);
-	arg(a, "--as=%llu", (unsigned long long)s->megabytes << 20), arg(a, "--fsize=%llu", (unsigned long long)s->file_megabytes << 20);
+	arg(a, "prlimit");
+	arg(a, "--core=0");
+	arg(a, "--nproc=%d", PROCESSES);
+	arg(a, "--cpu=%u:%u", s->cpu_seconds, s->cpu_seconds + 5);
+	arg(a, "--as=%llu", (unsigned long long)s->megabytes << 20);
+	arg(a, "--fsize=%llu", (unsigned long long)s->file_megabytes << 20);
 }
 
 /* /bin and its like: links into /usr on most systems, directories of their own on others. */
@@ -42,10 +47,15 @@ static void add_read_only(struct arguments *a, const char *path)
 
 static void add_bubblewrap(struct arguments *a, const struct sandbox *s)
 {
-	static char *const options[] = { "bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
-		"--setenv", "PATH", SEARCH, "--setenv", "LC_ALL", "C", "--setenv", "TMPDIR", "/tmp", "--setenv", "HOME", "/tmp", NULL };
+	static char *const options[] = {
+		"bwrap", "--unshare-all", "--die-with-parent", "--new-session",
+		"--cap-drop", "ALL", "--clearenv",
+		"--setenv", "PATH", SEARCH, "--setenv", "LC_ALL", "C",
+		"--setenv", "TMPDIR", "/tmp", "--setenv", "HOME", "/tmp", NULL,
+	};
 	static const char *const tops[] = { "bin", "sbin", "lib", "lib32", "lib64", "libx32" };
-	static const char *const files[] = { "/etc/alternatives", "/etc/ld.so.cache", "/etc/mke2fs.conf", "/etc/grub.d" };
+	static const char *const files[] = { "/etc/alternatives", "/etc/ld.so.cache",
+					     "/etc/mke2fs.conf", "/etc/grub.d" };
 	add_all(a, options);
 	arg(a, "--ro-bind"), arg(a, "/usr"), arg(a, "/usr");
 	for (unsigned i = 0; i < sizeof(tops) / sizeof(tops[0]); i++)
@@ -55,7 +65,8 @@ static void add_bubblewrap(struct arguments *a, const struct sandbox *s)
 	arg(a, "--proc"), arg(a, "/proc"), arg(a, "--dev"), arg(a, "/dev");
 	arg(a, "--tmpfs"), arg(a, "/tmp");
 	if (s) {
-		arg(a, s->writable ? "--bind" : "--ro-bind"), arg(a, "%s", s->tree), arg(a, "/tree");
+		arg(a, s->writable ? "--bind" : "--ro-bind"), arg(a, "%s", s->tree),
+		arg(a, "/tree");
 		arg(a, "--ro-bind"), arg(a, "/proc/self/exe"), arg(a, "/grader");
 		arg(a, "--chdir"), arg(a, "/tree");
 	}
@@ -86,8 +97,11 @@ pid_t sandbox_start(const struct sandbox *s, char *const argv[])
 	char self[4096] = "";
 	add_limits(&a, s);
 	if (s->none) {
-		arg(&a, "env"), arg(&a, "-i"), arg(&a, "-C"), arg(&a, "%s", s->tree), arg(&a, "LC_ALL=C");
-		arg(&a, "PATH=%s", getenv("PATH") ? getenv("PATH") : SEARCH), arg(&a, "TMPDIR=%s", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+		arg(&a, "env"), arg(&a, "-i");
+		arg(&a, "-C"), arg(&a, "%s", s->tree);
+		arg(&a, "LC_ALL=C");
+		arg(&a, "PATH=%s", getenv("PATH") ? getenv("PATH") : SEARCH);
+		arg(&a, "TMPDIR=%s", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	} else {
 		add_bubblewrap(&a, s);
 		if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)

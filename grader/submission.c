@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is taken from a submission: the contents of the lab's files, as bytes. Nothing is unpacked, so nothing of an archive's paths,
- * links, owners or modes ever reaches a disk; directories are walked without following a link.
+ * What is taken from a submission: the contents of the lab's files, as bytes. Nothing is
+ * unpacked, so no path, link, owner or mode of an archive ever reaches a disk. Directories are
+ * walked without following a link.
  */
 #include "grader.h"
 #include <ctype.h>
@@ -52,13 +53,15 @@ static void take_file(int dir, const char *name, struct taken *t, unsigned i)
 	int fd = open_beneath(dir, name);
 	if (fd < 0 && errno == ENOENT)
 		return;
+	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
+		give_up(FAILED, "%s: is or lies behind a link: only plain files are taken", name);
 	if (fd < 0)
-		give_up(FAILED, "%s: %s", name,
-			errno == ELOOP || errno == ENOTDIR ? "is or lies behind a link: only plain files are taken" : strerror(errno));
+		give_up(FAILED, "%s: %s", name, strerror(errno));
 	if (fstat(fd, &s) < 0 || !S_ISREG(s.st_mode))
 		give_up(FAILED, "%s is no plain file", name);
 	if (s.st_size > FILE_LIMIT)
-		give_up(FAILED, "%s has %lld KiB; at most %d are taken", name, (long long)s.st_size >> 10, FILE_LIMIT >> 10);
+		give_up(FAILED, "%s has %lld KiB; at most %d are taken", name,
+			(long long)s.st_size >> 10, FILE_LIMIT >> 10);
 	t->text[i] = calloc(1, FILE_LIMIT + 1);
 	ssize_t got = read(fd, t->text[i], FILE_LIMIT);
 	if (!t->text[i] || got < 0)
@@ -71,6 +74,16 @@ static void take_directory(int dir, char *const *wanted, unsigned n, struct take
 {
 	for (unsigned i = 0; i < n; i++)
 		take_file(dir, wanted[i], t, i);
+}
+
+/* The same in a directory below. What is none is left out. */
+static void take_below(int dir, const char *name, char *const *wanted, unsigned n, struct taken *t)
+{
+	int below = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (below < 0)
+		return;
+	take_directory(below, wanted, n, t);
+	close(below);
 }
 
 static bool nothing(const struct taken *t, unsigned n)
@@ -95,13 +108,9 @@ void submission_take(const char *path, char *const *wanted, unsigned n, struct t
 		if (!d)
 			give_up(BROKEN, "%s: %s", path, strerror(errno));
 		take_directory(dir, wanted, n, t);
-		for (struct dirent *e; nothing(t, n) && (e = readdir(d));) {
-			int below = e->d_name[0] == '.' ? -1 : openat(dir, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-			if (below >= 0) {
-				take_directory(below, wanted, n, t);
-				close(below);
-			}
-		}
+		for (struct dirent *e; nothing(t, n) && (e = readdir(d));)
+			if (e->d_name[0] != '.')
+				take_below(dir, e->d_name, wanted, n, t);
 		closedir(d);
 		close(dir);
 	}
@@ -109,7 +118,7 @@ void submission_take(const char *path, char *const *wanted, unsigned n, struct t
 		give_up(FAILED, "%s holds none of the lab's files (%s ...)", path, wanted[0]);
 }
 
-/* The rest of a directive's line: does it name a file outside? */
+/* The rest of a directive's line. Result: what is wrong if it names a file outside; or NULL. */
 static const char *bad_include(const char *rest)
 {
 	size_t line = strcspn(rest, "\n");
@@ -122,7 +131,10 @@ static const char *bad_include(const char *rest)
 	return dots && dots < rest + line ? "an #include that leaves the tree" : NULL;
 }
 
-/* For a clear message; that nothing is to be had outside the tree is the sandbox's work. */
+/*
+ * This is for a clear message. That no file outside of the tree can be read is the sandbox's work.
+ * Result: what is wrong with the line, or NULL.
+ */
 static const char *bad_line(const char *line)
 {
 	static const char *const directives[] = { ".incbin", ".include" };
@@ -148,12 +160,15 @@ char *submission_refusal(const char *name, const char *text, size_t bytes)
 {
 	unsigned number = 1;
 	char *binary;
-	if (strlen(text) < bytes && asprintf(&binary, "%s has a NUL byte in it: that is no source", name) > 0)
+	if (strlen(text) < bytes &&
+	    asprintf(&binary, "%s has a NUL byte in it: that is no source", name) > 0)
 		return binary;
 	for (const char *line = text;; number++) {
 		const char *what = bad_line(line);
 		char *message;
-		if (what && asprintf(&message, "%s:%u: %s: a submission may use the tree's own files only", name, number, what) > 0)
+		if (what && asprintf(&message,
+				     "%s:%u: %s: a submission may use the tree's own files only",
+				     name, number, what) > 0)
 			return message;
 		line += strcspn(line, "\n");
 		if (!*line++)

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* Notes on a grading, for its reader: what was missing, empty or odd. No points hang on them. */
+#include "grader.h"
+
+void note(struct grading *g, const char *fmt, ...)
+{
+	char *line, *all;
+	va_list ap;
+	va_start(ap, fmt);
+	if (vasprintf(&line, fmt, ap) < 0 || asprintf(&all, "%s%s\n", g->notes, line) < 0)
+		give_up(BROKEN, "no memory");
+	va_end(ap);
+	printf("note: %s\n", report_printable(line, strlen(line)));
+	g->notes = all;
+}
+
+/* Which exercises are empty. */
+static void note_empty(struct grading *g, unsigned n, const struct taken *t)
+{
+	enum { MAX_EXERCISES = 30 };
+	char list[MAX_EXERCISES * 4] = "", text[64];
+	for (int k = 1; k < MAX_EXERCISES; k++) {
+		bool empty = false;
+		snprintf(text, sizeof(text), "lab %d, exercise %d is empty", atoi(g->o->lab->name),
+			 k);
+		for (unsigned i = 0; i < n; i++)
+			empty |= t->text[i] && strstr(t->text[i], text);
+		if (empty)
+			sprintf(list + strlen(list), " %d", k);
+	}
+	if (*list)
+		note(g, "empty exercises:%s", list);
+}
+
+void take_notes(struct grading *g, const char *base, bool own, char *const *files, unsigned n,
+		const struct taken *t)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (!t->text[i])
+			note(g, "%s is not in the submission: the handout's is used, with its "
+				"empty exercises", files[i]);
+	note_empty(g, n, t);
+	char *changed = own ? lab_changed(base, g->o->lab, files, n) : "";
+	if (*changed)
+		note(g, "changed, but not handed in; others are graded without these changes: %s",
+		     changed);
+}
+
+void note_disagreement(struct grading *g)
+{
+	const struct result *bochs = NULL;
+	bool qemu_passes = false;
+	for (const struct result *r = g->results; r < g->results + g->n; r++)
+		if (r->test.machine.bochs)
+			bochs = r->outcome == FAILED ? r : bochs;
+		else if (r->outcome != PASSED)
+			return;
+		else
+			qemu_passes = true;
+	if (bochs && qemu_passes)
+		note(g, "QEMU and Bochs disagree: all checks in QEMU pass, but %s fails in Bochs. "
+			"A PC does as Bochs: it enforces segment limits, null selectors and global "
+			"pages, which QEMU does not (docs/isolation.md)", bochs->test.name);
+}
