@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opens a page of `make trace` in headless Chromium: trace.js PAGE PICTURES. It moves by keys, buttons
- * and slider, and at each step compares what the page shows with the recording, which it reads from
- * the file without the page's code. Writes PICTURES-light.png and PICTURES-dark.png. Exit status 0:
- * all is as it must be.
+ * Opens a page of `make trace` in headless Chromium: trace.js PAGE PICTURES. It moves by keys,
+ * buttons and slider, and at each step compares what the page shows with the recording, which it
+ * reads from the file without the page's code. Writes PICTURES-light.png and PICTURES-dark.png.
+ * Exit status 0: all is as it must be.
  */
 "use strict";
 const assert = require("assert");
@@ -32,7 +32,8 @@ function readStates(trace) {
 }
 
 const html = fs.readFileSync(file, "utf8");
-const trace = JSON.parse(html.match(/<script type="application\/json" id="data">(.*?)<\/script>/s)[1]);
+const data = html.match(/<script type="application\/json" id="data">(.*?)<\/script>/s)[1];
+const trace = JSON.parse(data);
 const states = readStates(trace);
 /* The steps at which a phase starts. */
 const starts = states.map((s, i) => i).filter(i => i === 0 ||
@@ -112,7 +113,8 @@ async function checkStep(page, at) {
 	const vif = state => state.events.vif & 0x200 ? "1" : "0";
 	checkCell(seen, "events/virtual IF/1", vif(s), before && vif(before));
 	for (const [name, n] of Object.entries(s.events.exits))
-		checkCell(seen, `exits/${name}/1`, String(n), before && String(before.events.exits[name]));
+		checkCell(seen, `exits/${name}/1`, String(n),
+			before && String(before.events.exits[name]));
 	s.saved.forEach(([, , cs], i) =>
 		assert.equal(seen.cells[`saved/${i + 1}/1`].text, hex(cs & 0xFFFF, 4)));
 	const earlier = before && countFrames(before);
@@ -182,12 +184,14 @@ async function leastContrast(page) {
 		};
 		let least = [99];
 		for (const e of document.querySelectorAll("body *:not(script):not(svg *)")) {
-			const texts = [...e.childNodes].filter(n => n.nodeType === 3 && n.textContent.trim());
+			const texts = [...e.childNodes].filter(n =>
+				n.nodeType === 3 && n.textContent.trim());
 			if (e.closest(".gone") || texts.length === 0)
 				continue;
 			const own = luminance(parse(getComputedStyle(e).color));
 			const other = luminance(background(e));
-			const contrast = (Math.max(own, other) + 0.05) / (Math.min(own, other) + 0.05);
+			const [dark, light] = own < other ? [own, other] : [other, own];
+			const contrast = (light + 0.05) / (dark + 0.05);
 			const name = `${e.tagName} ${e.className} "${e.textContent.slice(0, 40)}"`;
 			if (contrast < least[0])
 				least = [contrast, name];
@@ -203,7 +207,8 @@ async function look(page) {
 	for (const theme of ["light", "dark"]) {
 		await page.emulateMedia({ colorScheme: theme });
 		const [contrast, element] = await leastContrast(page);
-		assert.ok(contrast >= 4.5, `${theme}: contrast ${contrast.toFixed(1)} of ${element}`);
+		assert.ok(contrast >= 4.5,
+			`${theme}: contrast ${contrast.toFixed(1)} of ${element}`);
 		await page.screenshot({ path: `${pictures}-${theme}.png`, fullPage: true });
 	}
 	const dark = await background();
@@ -211,7 +216,8 @@ async function look(page) {
 	assert.notEqual(await background(), dark, "the button does not change the theme");
 	const unnamed = await page.evaluate(() =>
 		[...document.querySelectorAll("button, input, svg[role], canvas")].filter(e =>
-			!(e.textContent.trim() || e.getAttribute("aria-label") || e.labels?.length)).length);
+			!e.textContent.trim() && !e.getAttribute("aria-label") && !e.labels?.length)
+			.length);
 	assert.equal(unnamed, 0, "buttons, inputs or pictures without a name");
 	for (const width of [700, 1000]) {
 		await page.setViewportSize({ width, height: 800 });
@@ -229,7 +235,7 @@ async function compare(page) {
 		await page.evaluate(([trace, at, how]) => {
 			const other = structuredClone(trace);
 			if (how) {
-				/* the code segment kept DPL 0; and another build has other addresses */
+				/* the code segment kept DPL 0; another build has other addresses */
 				const patch = other.steps.find(s =>
 					s.gdt && s.gdt[1] && (s.gdt[1][1] >>> 13 & 3) === 1);
 				patch.gdt[1][1] = (patch.gdt[1][1] & ~0x6000) >>> 0;

@@ -135,32 +135,21 @@ static void check_walks(struct machine *m, const struct cpu_state *c)
 	}
 }
 
-static uint32_t word_of(const uint8_t *bytes, unsigned offset)
-{
-	uint32_t word;
-	memcpy(&word, bytes + offset, sizeof(word));
-	return word;
-}
-
 /* As many frames of each type as the VMM's frame table has for the domain. */
 static void check_frames(struct machine *m, const struct cpu_state *c)
 {
 	static const char *const names[] = {
-		[WRITABLE] = "writable", [TABLE] = "table", [DIRECTORY] = "directory",
-		[SHARED] = "shared",
+		[FRAME_WRITABLE] = "writable", [FRAME_TABLE] = "table",
+		[FRAME_DIRECTORY] = "directory", [FRAME_SHARED] = "shared",
 	};
-	uint32_t at, generation, nr = kernel_word(m, "nr_mfns"), count[4] = { 0 };
-	uint8_t id, *frames = malloc(nr * FRAME_ENTRY_BYTES);
+	uint32_t nr = kernel_word(m, "nr_mfns"), count[4] = { 0 };
+	struct frame_state *frames = frame_table_read(m, c->cr3, nr);
+	uint8_t id;
 	virtual_read(m, c->cr3, vmm_symbol("domain0") + DOMAIN_ID, &id, sizeof(id));
-	virtual_read(m, c->cr3, vmm_symbol("domain0") + DOMAIN_GENERATION, &generation, 4);
-	virtual_read(m, c->cr3, vmm_symbol("frames"), &at, 4);
-	virtual_read(m, c->cr3, at, frames, nr * FRAME_ENTRY_BYTES);
 	for (uint32_t mfn = 0; mfn < nr; mfn++) {
-		const uint8_t *f = frames + mfn * FRAME_ENTRY_BYTES;
-		uint32_t given = word_of(f, FRAME_ENTRY_GENERATION);
-		bool typed = given == generation || given == FOR_EVER;
-		if (f[FRAME_ENTRY_OWNER] == id)
-			count[typed ? word_of(f, FRAME_ENTRY_USE) >> TYPE_SHIFT : WRITABLE]++;
+		bool old = frames[mfn].validity == FRAME_OLD;
+		if (frames[mfn].owner == id)
+			count[old ? FRAME_WRITABLE : frames[mfn].type]++;
 	}
 	free(frames);
 	answer("cb frames");

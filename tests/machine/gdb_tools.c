@@ -101,7 +101,7 @@ static void hang_up(const struct test *t)
 	for (double end = clock_seconds() + t->seconds / 2; waitpid(pid, NULL, WNOHANG) == 0;
 	     poll(NULL, 0, 10))
 		CHECK(clock_seconds() < end, "tools/debug does not end with its terminal");
-	CHECK(rmdir(tmp) == 0, "left behind in %s: %m", tmp);
+	CHECK(rmdir(tmp) == 0, "files are left in %s: %m", tmp);
 }
 
 /*

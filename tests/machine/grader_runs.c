@@ -75,8 +75,9 @@ static void class_resumes(const struct test *t)
 	pid_t pid = process_start(argv, -1, -1, -1);
 	if (asprintf(&in, "%s/*.json", out) < 0)
 		give_up(BROKEN, "no memory");
-	for (double end = clock_seconds() + SECONDS; count_files(in) < 2 && clock_seconds() < end; usleep(10000))
-		;
+	double end = clock_seconds() + SECONDS;
+	while (count_files(in) < 2 && clock_seconds() < end)
+		usleep(10000);
 	kill(pid, SIGINT);
 	CHECK(process_wait(pid, 20) == 130, "an interrupted class does not say so by its status");
 	CHECK(count_files(in) < 4, "all were graded before the interruption");

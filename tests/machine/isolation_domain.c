@@ -65,7 +65,8 @@ static uint32_t scratch(struct victim *v)
 /* Without RIGHT_DEVICES: no port, no line; the machine's other half stays. */
 static void no_devices(struct victim *v, uint32_t level)
 {
-	uint32_t data = pool_address(v, DATA_PAGE), pattern[2] = { 0x12345678, 0x9ABCDEF0 }, read[2];
+	const uint32_t pattern[2] = { 0x12345678, 0x9ABCDEF0 };
+	uint32_t data = pool_address(v, DATA_PAGE), read[2];
 	const struct call calls[] = {
 		{ HC_IO, SCRATCH, 0, VMM_IO_IN8, 0, 0 },
 		{ HC_IO, SCRATCH, 0xA5, VMM_IO_OUT8, 0, 0 },
@@ -148,7 +149,8 @@ static uint32_t switch_to(struct machine *m, bool is_virtual)
 	machine_state(m, cpus);
 	struct frame_state *frames = frame_table_read(m, cpus[0].cr3, nr);
 	for (uint32_t mfn = 0; mfn < nr; mfn++)
-		typed += frames[mfn].validity == FRAME_CURRENT && frames[mfn].type != FRAME_WRITABLE;
+		typed += frames[mfn].validity == FRAME_CURRENT &&
+			 frames[mfn].type != FRAME_WRITABLE;
 	free(frames);
 	uint32_t listed = domain_word(m, cpus[0].cr3, DOMAIN_NR_LISTED);
 	CHECK(typed <= listed && (typed > 0) == is_virtual,

@@ -12,7 +12,8 @@ static const struct { const char *name; part *run; } parts[] = {
 	PART(debug_traps), PART(icebp), PART(fpu), PART(events), PART(arguments),
 	PART(references), PART(frame_numbers), PART(entry_bits), PART(directories), PART(stale),
 	PART(stale_global), PART(access_matrix), PART(owners), PART(rights),
-	PART(random_references), PART(random_references_soak), PART(fuzz_calls), PART(fuzz_calls_soak),
+	PART(random_references), PART(random_references_soak), PART(fuzz_calls),
+	PART(fuzz_calls_soak),
 };
 
 static part *part_of(const char *name)

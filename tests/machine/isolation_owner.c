@@ -44,52 +44,41 @@ static void take_back(struct victim *v, unsigned page)
 }
 
 /*
- * What must not change: owner, type and count of each frame as the VMM reads them in this
- * attachment, and the page-table entries that the attacks aim at.
+ * What must not change: the frame table, as the VMM reads it in this attachment, and the page-table
+ * entries that the attacks aim at.
  */
 struct state {
-	struct { uint8_t owner; uint32_t use; } *frames;
-	uint32_t nr, entries[8], slots[2];
+	struct frame_state *frames;
+	uint32_t entries[8], slots[2];
 };
-
-static uint32_t word_of(const uint8_t *bytes, unsigned offset)
-{
-	uint32_t word;
-	memcpy(&word, bytes + offset, sizeof(word));
-	return word;
-}
 
 static struct state state_now(struct victim *v)
 {
-	struct state s = { .nr = kernel_word(v->m, "nr_mfns") };
-	uint8_t *table = malloc(s.nr * FRAME_ENTRY_BYTES);
-	uint32_t generation;
-	s.frames = calloc(s.nr, sizeof(*s.frames));
-	virtual_read(v->m, v->start.cr3, vmm_symbol("domain0") + DOMAIN_GENERATION, &generation, 4);
-	virtual_read(v->m, v->start.cr3, frame_entry(v, 0), table, s.nr * FRAME_ENTRY_BYTES);
-	for (uint32_t mfn = 0; mfn < s.nr; mfn++) {
-		const uint8_t *f = table + mfn * FRAME_ENTRY_BYTES;
-		uint32_t given = word_of(f, FRAME_ENTRY_GENERATION);
-		s.frames[mfn].owner = f[FRAME_ENTRY_OWNER];
-		s.frames[mfn].use = given == generation || given == FOR_EVER ?
-				    word_of(f, FRAME_ENTRY_USE) :
-				    word_of(f, FRAME_ENTRY_HOME) >> BASE_SHIFT & BASE_MASK;
-	}
-	free(table);
+	uint32_t nr = kernel_word(v->m, "nr_mfns");
+	struct state s = { .frames = frame_table_read(v->m, v->start.cr3, nr) };
 	physical_read(v->m, pte_machine(v, PLAIN_PAGE), s.entries, sizeof(s.entries));
 	physical_read(v->m, slot_machine(v->directory, FREE_SLOT), s.slots, sizeof(s.slots));
 	return s;
 }
 
+/* Type and count of a frame; those that an entry from an earlier attachment stands for. */
+static uint32_t use_of(const struct frame_state *f)
+{
+	bool old = f->validity == FRAME_OLD;
+	return old ? f->shared_mappings : (uint32_t)f->type << TYPE_SHIFT | f->count;
+}
+
 /* Compare, and drop both. */
 static void check_unchanged(struct victim *v, struct state before, const char *what)
 {
+	uint32_t nr = kernel_word(v->m, "nr_mfns");
 	struct state now = state_now(v);
-	for (uint32_t mfn = 0; mfn < now.nr; mfn++)
-		CHECK(now.frames[mfn].owner == before.frames[mfn].owner &&
-		      now.frames[mfn].use == before.frames[mfn].use,
-		      "%s: frame %#x had use %#x and has %#x", what, mfn, before.frames[mfn].use,
-		      now.frames[mfn].use);
+	for (uint32_t mfn = 0; mfn < nr; mfn++) {
+		const struct frame_state *old = &before.frames[mfn], *new = &now.frames[mfn];
+		CHECK(new->owner == old->owner && use_of(new) == use_of(old),
+		      "%s: frame %#x had use %#x and has %#x", what, mfn, use_of(old),
+		      use_of(new));
+	}
 	CHECK(memcmp(now.entries, before.entries, sizeof(now.entries)) == 0 &&
 	      memcmp(now.slots, before.slots, sizeof(now.slots)) == 0,
 	      "%s changed a page-table entry", what);
@@ -134,7 +123,7 @@ static void map_foreign(struct victim *v, uint32_t foreign)
 	}
 }
 
-/* Use a foreign frame as a page table, as a directory, in a new directory; release and update it. */
+/* Use a foreign frame as a table, as a directory, in a new directory; release and update it. */
 static void use_foreign(struct victim *v, uint32_t foreign)
 {
 	uint32_t slot = slot_machine(v->directory, FREE_SLOT + 1);
@@ -188,7 +177,8 @@ static void use_while_foreign(struct victim *v, unsigned page)
 
 /*
  * Frames of each type are given away in turn: plain memory, a directory, a table that a directory
- * refers to, and one that nothing refers to (which the VMM makes plain memory if it is the kernel's).
+ * refers to, and one that nothing refers to (which an error of a load makes plain memory again if
+ * it is the kernel's).
  */
 void owners(struct victim *v)
 {

@@ -9,10 +9,7 @@
 #include <sys/stat.h>
 
 enum { NR_PHASES = 9, PAGE_BYTES_MAX = 5000000 };
-/*
- * The recording's numbers for a frame (type + 8 * count) and for a run of the map
- * (viewer/trace.h).
- */
+/* The recording's number for a frame (type + 8 * count), and those for a run of the map. */
 enum { DIRECTORY_COUNTED_ONCE = 5 + 8 * 1, PAGE_TABLES = 3, WRITABLE = 2 };
 static const char *const phases[NR_PHASES] = {
 	"request", "gather", "quiesce", "account", "protect", "install", "translate", "commit",
