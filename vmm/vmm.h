@@ -68,7 +68,7 @@ struct cpu { /* a processor; at the low end of its stack of CPU_BYTES */
 	struct vcpu *current;
 	volatile uint32_t hazard; /* HAZARD_*; other CPUs set bits, too: atomic */
 	uint32_t index;
-	bool attached, halted;
+	volatile bool attached, halted; /* other CPUs read them while they wait */
 	char *window_base; /* addresses of map(), and their page table */
 	pte_t *windows;
 	uint32_t update[VMM_UPDATE_MAX]; /* arguments of a hypercall, copied once */

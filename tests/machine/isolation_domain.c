@@ -62,10 +62,11 @@ static uint32_t scratch(struct victim *v)
 	return (uint32_t)hypercall(v, HC_IO, SCRATCH, 0, VMM_IO_IN8, 0);
 }
 
-/* Without RIGHT_DEVICES: no port, no line; the machine's other half stays. */
+/* Without RIGHT_DEVICES: no port, no line; the calls that need the other right stay. */
 static void no_devices(struct victim *v, uint32_t level)
 {
-	uint32_t data = pool_address(v, DATA_PAGE), pattern[2] = { 0x12345678, 0x9ABCDEF0 }, read[2];
+	uint32_t data = pool_address(v, DATA_PAGE), read[2];
+	const uint32_t pattern[2] = { 0x12345678, 0x9ABCDEF0 };
 	const struct call calls[] = {
 		{ HC_IO, SCRATCH, 0, VMM_IO_IN8, 0, 0 },
 		{ HC_IO, SCRATCH, 0xA5, VMM_IO_OUT8, 0, 0 },
@@ -135,8 +136,8 @@ void rights(struct victim *v)
 /* --- generations --- */
 
 /*
- * Let programs start in virtual mode, and end in native mode: the VMM never hears of their end.
- * Their page tables, and the pages that they map, keep type and count in entries of this generation.
+ * Let programs start in virtual mode, to end in native mode: the VMM never hears of their end. The
+ * entries of their page tables, and of the pages that they map, keep type, count and generation.
  */
 static void leave_entries(struct machine *m)
 {
@@ -160,7 +161,8 @@ static uint32_t switch_to(struct machine *m, bool is_virtual)
 	machine_state(m, cpus);
 	struct frame_state *frames = frame_table_read(m, cpus[0].cr3, nr);
 	for (uint32_t mfn = 0; mfn < nr; mfn++)
-		typed += frames[mfn].validity == FRAME_CURRENT && frames[mfn].type != FRAME_WRITABLE;
+		typed += frames[mfn].validity == FRAME_CURRENT &&
+			 frames[mfn].type != FRAME_WRITABLE;
 	free(frames);
 	uint32_t listed = domain_word(m, cpus[0].cr3, DOMAIN_NR_LISTED);
 	CHECK(typed <= listed && (typed > 0) == is_virtual,
