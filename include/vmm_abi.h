@@ -5,10 +5,10 @@
  *               native, in ring 0, for warm-up and for the steps of attach
  *   hypercall   `int HYPERCALL_VECTOR` from ring 1: number in EAX, arguments in EBX, ECX, EDX,
  *               ESI. The result comes back in EAX; it is a negative errno value on error, and
- *               then the call has changed nothing
- *   exit        a page fault, a general protection fault or an interrupt, which the VMM bounces
- *               or posts as an event
- * and one page leads back: struct vmm_shared, which the kernel owns and both write.
+ *               then the call has changed nothing (but HC_IO may have moved a part of a block)
+ *   exit        an interrupt, which the VMM posts as an event, or an exception, which the VMM
+ *               emulates or bounces; some exceptions go straight to the kernel
+ * Both sides read and write one page, which the kernel owns: struct vmm_shared.
  */
 #ifndef VMM_ABI_H
 #define VMM_ABI_H
@@ -26,7 +26,7 @@
  * then windows.
  */
 #define VMM_BLOCK_MAX 0x1FF0000
-#define VMM_FRAME_BYTES 16     /* of the frame table for each machine frame; it follows the image */
+#define VMM_FRAME_BYTES 16     /* of a machine frame in the frame table, which follows the image */
 #define VMM_TABLES 16          /* page tables for the 64 MiB, at the block's end */
 #define VMM_SHARED_PAGE 0x1FFD /* page numbers, counted from VMM_BASE */
 #define VMM_IOAPIC_PAGE 0x1FFE
@@ -42,12 +42,16 @@
  */
 #define VMM_WARM_UP 0   /* struct vmm_boot *: build and account all; attach needs no more memory */
 #define VMM_ACCOUNT 1   /* struct vmm_loaded *: types and counts of what these directories reach */
-#define VMM_FORGET 2    /* drop those types and counts */
+#define VMM_FORGET 2    /* drop all types and counts */
 #define VMM_PROTECT 3   /* page-table frames become read-only, interrupt controllers are unmapped */
 #define VMM_UNPROTECT 4 /* the opposite */
 #define VMM_INSTALL 5   /* kernel stack: load this CPU's tables; returns in ring 1, virtual IF 0 */
 
-/* Hypercalls, with their arguments in order. Context: ring 1; HC_IDLE and HC_HALT let time pass. */
+/*
+ * Hypercalls, with their arguments in order. Context: ring 1. HC_IDLE waits, HC_HALT does not
+ * return. The domain needs a right for HC_MASK, HC_END and HC_IO, and another one for HC_SHUTDOWN
+ * and HC_DETACH: without it the result is -EPERM.
+ */
 #define HC_UPDATE 0   /* store entries of a page table or directory: see below */
 #define HC_LOAD 1     /* directory (mfn; 0: keep), kernel stack (0: keep); validates if need be */
 #define HC_RELEASE 2  /* mfn of an unused page table or directory: it becomes plain memory */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * C11's memory and string functions. memcpy and memset repeat 32-bit string instructions,
- * which move the most bytes an instruction.
+ * C11's memory and string functions. memcpy and memset repeat 32-bit string instructions: no
+ * other instruction moves as many bytes.
  */
 #include "lib/lib.h"
 

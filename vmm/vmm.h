@@ -3,14 +3,16 @@
  * The VMM's data: a processor, what a domain has on a processor, and a domain.
  *
  * The VMM runs in ring 0 beneath a kernel in ring 1. It lives in the upper 64 MiB of every
- * address space and runs with interrupts off. Each processor has a stack of its own; its struct
- * cpu lies at the low end of that stack, so the stack pointer names the processor.
+ * address space. Interrupts are off in the VMM, except while HC_IDLE waits for one. Each
+ * processor has a stack of its own; its struct cpu lies at the low end of that stack, so the
+ * stack pointer names the processor.
  *
  * The VMM trusts nothing that a kernel says: hypercall arguments, the shared page, and all
  * memory of the kernel's, which may change while the VMM reads it.
  *
- * A function that takes a `struct cpu *` runs on that processor. A function marked (lock) must
- * be called with vmm_lock held; the debug build asserts it.
+ * A function that takes a `struct cpu *c` runs on that processor. A function marked (lock) is
+ * called with vmm_lock held; in the debug build those that other folders call assert that the
+ * lock is taken. Attach needs no lock: all other CPUs wait in the kernel's rendezvous.
  */
 #ifndef VMM_VMM_H
 #define VMM_VMM_H
@@ -40,17 +42,17 @@ typedef uint32_t pte_t;
  * esp and ss are there if the CPU came from ring 1 or 3.
  */
 struct regs {
-	uint32_t es, ds;                       /* entry.S */
-	uint32_t edi, esi, ebp, unused_esp;    /* pusha */
+	uint32_t es, ds;                    /* pushed by `save` */
+	uint32_t edi, esi, ebp, unused_esp; /* by PUSHA, with the next four */
 	uint32_t ebx, edx, ecx, eax;
-	uint32_t vector, error;                /* stub; the CPU pushes some error codes */
-	uint32_t eip, cs, eflags, esp, ss;     /* CPU */
+	uint32_t vector, error;             /* by the stub; some error codes by the CPU */
+	uint32_t eip, cs, eflags, esp, ss;  /* by the CPU */
 };
 
 /*
- * What the way out of the VMM must do before it returns: bits of cpu.hazard. No handler
- * bounces, delivers or leaves by itself: it sets a bit. entry.S tests the word once on each way
- * out to ring 1 or 3.
+ * What is left to do before the VMM returns to ring 1 or 3: bits of cpu.hazard. A handler does
+ * not bounce, deliver or detach by itself: it sets a bit. entry.S tests the word once on each
+ * way out, and hazard_handle() does what the bits ask for.
  */
 #define HAZARD_FLUSH 1u   /* another CPU waits until this one has dropped its TLB entries */
 #define HAZARD_BOUNCE 2u  /* the kernel handles the exception in regs.vector */
@@ -60,20 +62,20 @@ struct regs {
 struct vcpu { /* what a domain has on a processor */
 	struct domain *domain;
 	struct vmm_shared *shared;
-	mfn_t directory;  /* loaded, and counted in the frame table */
-	mfn_t last_table; /* the last one updated; NO_TABLE since a frame lost its type */
+	mfn_t directory;  /* the loaded one: the frame table counts this use */
+	mfn_t last_table; /* that was updated; NO_TABLE after a frame of the domain lost its type */
 };
 
 struct cpu { /* a processor; at the low end of its stack of CPU_BYTES */
 	struct vcpu *current;
 	volatile uint32_t hazard; /* HAZARD_*; other CPUs set bits, too: atomic */
 	uint32_t index;
-	bool attached, halted;
-	char *window_base; /* addresses of map(), and their page table */
-	pte_t *windows;
-	uint32_t update[VMM_UPDATE_MAX]; /* arguments of a hypercall, copied once */
-	pte_t old[VMM_UPDATE_MAX];       /* entries that they replace */
-	struct { /* the kernel's own, for detach */
+	volatile bool attached, halted; /* other CPUs read them while they wait */
+	char *window_base; /* first address of this CPU's windows (map()) */
+	pte_t *windows;    /* the page table that maps the windows */
+	uint32_t update[VMM_UPDATE_MAX]; /* values of HC_UPDATE, copied from the kernel once */
+	pte_t old[VMM_UPDATE_MAX];       /* the entries that these values replace */
+	struct { /* the kernel's own registers, which detach loads again */
 		struct descriptor_pointer gdtr, idtr;
 		uint32_t tr, dr7, sysenter_cs;
 	} native;
@@ -85,22 +87,23 @@ struct cpu { /* a processor; at the low end of its stack of CPU_BYTES */
 #define RIGHT_DEVICES 1u /* I/O ports and interrupt lines */
 #define RIGHT_MACHINE 2u /* end the run, and detach */
 
+/* An entry of the kernel's own tables that is 0 while the kernel is attached. */
 struct masked_mapping { mfn_t table; uint32_t index; pte_t pte; };
 
 struct domain {
-	uint8_t id; /* as owner of frames; 0 is no domain */
+	uint8_t id; /* names the owner of a frame in the frame table; 0 is no domain */
 	uint32_t rights;
 	uint32_t nr_pfns;
 	mfn_t directory;        /* the kernel's own; its upper part is in all others */
-	mfn_t shared;           /* the page of struct vmm_shared */
+	mfn_t shared;           /* frame with the struct vmm_shared of each vCPU */
 	uint32_t handlers[256]; /* where the kernel's native gates lead */
-	/* The frame table's part that belongs to this domain (mem/). */
-	uint32_t generation;        /* of this attachment */
-	mfn_t listed;               /* first frame with a type, or END_OF_LIST */
+	/* What mem/ keeps about this domain. */
+	uint32_t generation; /* one more after each attach and detach */
+	mfn_t listed;        /* frames that got a type in this generation; or END_OF_LIST */
 	uint32_t nr_listed;
 	mfn_t direct_map_tables[VMM_SLOT - KERNEL_SLOT];
 	pte_t kernel_pdes[1024 - KERNEL_SLOT]; /* what every directory has there */
-	struct masked_mapping masked_mappings[4]; /* interrupt controllers, unmapped if attached */
+	struct masked_mapping masked_mappings[4]; /* of the interrupt controllers */
 	uint32_t nr_masked_mappings;
 	struct vcpu vcpus[VMM_MAX_CPUS];
 };
@@ -108,8 +111,7 @@ struct domain {
 extern struct domain domain0;      /* the kernel that the VMM slides beneath */
 extern struct vmm_machine machine; /* what warm-up was told of the machine */
 
-/* The processor that runs this. */
-
+/* The processor that runs this. Not on the stack of a double fault. */
 static inline struct cpu *cpu_here(void)
 {
 	uint32_t esp;
@@ -117,6 +119,7 @@ static inline struct cpu *cpu_here(void)
 	return (struct cpu *)(esp & ~(uint32_t)(CPU_BYTES - 1));
 }
 
+/* Set a bit in the hazard word of any CPU. Any context. */
 static inline void hazard_raise(struct cpu *c, uint32_t bit)
 {
 	__atomic_fetch_or(&c->hazard, bit, __ATOMIC_RELEASE);

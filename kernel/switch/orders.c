@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Orders to the switch, and what it shows: /proc/mode, the writing of /proc/switch, and
+ * Orders to the switch, which come as writes to /proc/mode and /proc/switch; and the text of
  * /proc/vmm.
  */
 #include "mm/vm.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The phases' table, and what is known of each switch, for /proc/switch. */
-#ifndef SWITCH_HISTORY_H
-#define SWITCH_HISTORY_H
+#ifndef SWITCH_RECORD_H
+#define SWITCH_RECORD_H
 
 #include "log/log.h"
 
@@ -36,11 +36,14 @@ struct switch_record {
  */
 void record_begin(struct switch_record *r);
 /*
- * record_phase - a phase has ended: note its ticks. Context: also interrupts off, within the
- * switch.
+ * record_phase - a phase has ended: note its ticks. Context: the leader's CPU, interrupts off
+ * or not; the switch's mutex is held.
  */
 void record_phase(struct switch_record *r, unsigned phase);
-/* record_end - put a copy into the history, which /proc/switch shows. */
+/*
+ * record_end - put a copy into the history, which /proc/switch shows. Context: the switch's
+ * mutex is held.
+ */
 void record_end(const struct switch_record *r);
 
 /*

@@ -26,12 +26,12 @@ static struct {
 	volatile bool wanted;                  /* VEC_SWITCH means this switch */
 	volatile uint32_t arrived, busy, done; /* CPUs, as bits */
 	volatile uint32_t order;               /* goes up by one with each order to the followers */
-	uint32_t first_order;                  /* its value at the request */
+	uint32_t first_order;                  /* value of `order` at the request */
 	void (*volatile step)(bool attach);    /* what is ordered; NULL: leave */
 	volatile bool step_attach;             /* its direction */
 	volatile int result;                   /* 1: not yet */
 } rendezvous;
-static struct vmm_loaded loaded; /* each CPU's page directory: it reports that when it arrives */
+static struct vmm_loaded loaded; /* page directories: each CPU stores its own when it arrives */
 static struct switch_record record;
 static bool at_boot; /* switch_at_boot: there is no other CPU to meet */
 
@@ -381,7 +381,7 @@ int switch_mode(bool to_virtual)
 
 /*
  * The phases from account to translate; commit is one line here, since no other CPU or task can
- * see it.
+ * see it. Only account can fail: the next attach forgets what it counted.
  */
 int switch_at_boot(void)
 {

@@ -66,7 +66,7 @@ uint32_t native_irq_entry(unsigned line)
 	       (topology.isa[line].low ? IOAPIC_LOW : 0);
 }
 
-/* Under ioapic_lock. */
+/* Lead an ISA line to the boot CPU, masked or not. Called with ioapic_lock held. */
 static void route(unsigned line, bool masked)
 {
 	unsigned entry = IOAPIC_TABLE + 2u * topology.isa[line].pin;

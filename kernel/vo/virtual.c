@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The virtual VO: in ring 1 each operation is a store to the page that kernel and VMM share, or
- * a hypercall. Page-table entries of one batch go in one hypercall. A table that the VMM does
- * not hold yet (its home is still writable) is plain memory: the kernel writes it, and the VMM
- * checks it when it is first loaded.
+ * a hypercall. In a batch the last update waits, so that a flush can go with it in one
+ * hypercall. A table that the VMM does not hold yet (its home is still writable) is plain
+ * memory: the kernel writes it, and the VMM checks it before the hardware first uses it.
  *
  * No task leaves its CPU within these functions (preempt_check in proc/sched.c), so shared()
  * stays this CPU's.
@@ -68,7 +68,10 @@ static unsigned virtual_cpu_ring(void) { return 1; }
 
 /* --- mmu --- */
 
-/* flush: address of a page whose TLB entry is dropped afterwards, VMM_FLUSH_ALL, or 0. */
+/*
+ * Store n entries from `at` on, by one hypercall. flush: address of a page whose TLB entry is
+ * dropped afterwards, VMM_FLUSH_ALL, or 0.
+ */
 static void update(pte_t *at, const pte_t *values, unsigned n, uint32_t flush)
 {
 	uint32_t machine = pfn_to_mfn(virt_to_pfn(at)) << PAGE_SHIFT | ((uint32_t)at & ~PAGE_MASK);

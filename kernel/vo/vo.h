@@ -64,8 +64,9 @@ struct vo {
 		   hypercall. Within a batch the values must stay until it ends. */
 		void (*set_ptes)(pte_t *at, const pte_t *values, unsigned n);
 		/* Open and close a batch: updates between them need only be visible at its end.
-		   Not nested; preemption is off in between. N: nothing. V: an update waits for
-		   the next one, or for a flush, to go with it in one hypercall. */
+		   Not nested; preemption is off in between. N: nothing. V: the last update waits
+		   until another one comes, or the end, or a flush, which goes with it in one
+		   hypercall. */
 		void (*batch_begin)(void);
 		void (*batch_end)(void);
 		/* This table or directory is in no directory and on no CPU any more: it becomes
@@ -152,8 +153,8 @@ extern const struct vo native_vo, virtual_vo; /* native.c, virtual.c */
  * A mode switch never happens in the middle of an operation, and no task is preempted inside
  * one. The switch and the scheduler decide this by the interrupted EIP: the text between
  * vo_text_start and vo_text_end holds the operations of native.c, native_irq.c and virtual.c,
- * and the last instructions of a return to the kernel (entry.S). VO_INTERRUPTIBLE marks a
- * function outside of it: after its one instruction nothing of the operation is left to do.
+ * and the last instructions of a return to the kernel (entry.S). VO_INTERRUPTIBLE marks an
+ * operation outside of that text: where it can be interrupted, nothing of it is left to do.
  */
 extern char vo_text_start[], vo_text_end[];
 static inline bool vo_in_text(uint32_t eip)

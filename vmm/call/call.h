@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The VMM's front doors, as entry.S calls them: each runs on this CPU's stack, interrupts off. */
+/*
+ * What entry.S calls in C. Each function runs on this CPU's stack in the VMM, interrupts off,
+ * without the lock; r points to the registers that entry.S saved there.
+ */
 #ifndef VMM_CALL_H
 #define VMM_CALL_H
 
@@ -9,9 +12,12 @@
 
 /* exit_handle - an exception or an interrupt arrived: emulate an instruction, or set hazards. */
 void exit_handle(struct regs *r);
-/* hazard_handle - do what the hazard word asks for, on the way out to ring 1 or 3. */
+/*
+ * hazard_handle - do what the hazard word asks for, on the way out to ring 1 or 3. A detach
+ * does not return from here.
+ */
 void hazard_handle(struct regs *r);
-/* A double fault, on its own stack and directory: report it. */
+/* Report a double fault. Runs on the double fault's stack, with vmm_directory loaded. */
 void double_fault_handle(void) __attribute__((noreturn));
 
 /* hypercall.c */
@@ -21,7 +27,10 @@ void hypercall_handle(struct regs *r);
 
 /* ports.c */
 
-/* hc_io - HC_IO: port input and output for the devices that the kernel drives. */
+/*
+ * hc_io - HC_IO: port input and output for the devices that the kernel drives. Result: the
+ * value (VMM_IO_IN8) or 0; -EINVAL, -EPERM; -EFAULT after a part of a block. Not for entry.S.
+ */
 int hc_io(struct cpu *c, struct regs *r);
 
 /* vmm_call.c */
@@ -34,7 +43,10 @@ int vmm_call_handle(uint32_t op, uint32_t cpu, uint32_t argument);
 
 /* entry.S */
 
-/* ring0_return - go on in the kernel's ring 0, with its own tables loaded, after the hypercall. */
+/*
+ * ring0_return - return from a hypercall of ring 1 into the kernel's ring 0, interrupts off.
+ * The kernel's own tables are loaded.
+ */
 void ring0_return(const struct regs *r) __attribute__((noreturn));
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exits. What the kernel handles anyway (system calls, a program's FPU faults, #NM) does not
- * come here: trap gates lead it straight to the kernel in ring 1. Page faults, protection
- * faults and interrupts do come here: they are emulated, or become a hazard: to bounce an
- * exception, to deliver an event.
+ * Exits. What the kernel can handle alone (system calls, breakpoints, #UD, #NM, FPU faults) does
+ * not come here: trap gates lead straight to the kernel in ring 1 (domain.c). Interrupts and all
+ * other exceptions come here. The VMM emulates the instruction, or sets a hazard: to bounce the
+ * exception, or to deliver an event.
  */
 #include "vmm/call/call.h"
 #include "vmm/event/event.h"
@@ -31,8 +31,8 @@ static void page_fault_exit(struct cpu *c, struct regs *r)
 }
 
 /*
- * --- privileged instructions that the kernel may still meet: its code was on the way when the
- * mode switched ---
+ * --- privileged instructions: native code of the kernel can be interrupted just before one, and
+ * go on after an attach ---
  */
 
 static uint32_t *register_of(struct regs *r, unsigned number)
@@ -42,7 +42,10 @@ static uint32_t *register_of(struct regs *r, unsigned number)
 	return all[number & 7];
 }
 
-/* A move from a control register. One to a control register is not emulated: it has a hypercall. */
+/*
+ * Read a control register in the kernel's place. A write (load) is not emulated: what the kernel
+ * may change has a hypercall. Result: whether the instruction is done.
+ */
 static bool emulate_control(struct regs *r, bool load, uint8_t modrm)
 {
 	uint32_t *value = register_of(r, modrm), control;
@@ -103,8 +106,8 @@ static void protection_exit(struct cpu *c, struct regs *r)
 }
 
 /*
- * In ring 0: an interrupt while idle, a copy from or to the kernel that faults, or the VMM's
- * own error.
+ * An exit from ring 0: an interrupt while HC_IDLE waits, a copy from or to the kernel that
+ * faults, or an error of the VMM's own.
  */
 static void own_exit(struct cpu *c, struct regs *r)
 {
@@ -142,7 +145,10 @@ static void __attribute__((noreturn)) detach(struct cpu *c, struct regs *r)
 	ring0_return(r);
 }
 
-/* More than one hazard at once, or the rare one. */
+/*
+ * Several hazards at once, or a flush alone, which is rare. After a bounce virtual IF is 0, so
+ * no event is delivered on top of it.
+ */
 static void __attribute__((noinline)) hazards_handle(struct cpu *c, struct regs *r, uint32_t hazard)
 {
 	if (hazard & HAZARD_FLUSH)
@@ -158,7 +164,8 @@ static void __attribute__((noinline)) hazards_handle(struct cpu *c, struct regs 
 void hazard_handle(struct regs *r)
 {
 	struct cpu *c = cpu_here();
-	uint32_t hazard = c->hazard; /* other CPUs set HAZARD_FLUSH only */
+	/* Other CPUs set HAZARD_FLUSH only. If one does so after this, its IPI comes after IRET. */
+	uint32_t hazard = c->hazard;
 	__atomic_fetch_and(&c->hazard, HAZARD_FLUSH, __ATOMIC_RELAXED);
 	switch (hazard) {
 	case HAZARD_BOUNCE: bounce(c, r, r->vector); break;
@@ -170,15 +177,12 @@ void hazard_handle(struct regs *r)
 
 /* --- double faults --- */
 
-/* Whether a CPU's double fault left the task whose TSS is c->tss. */
+/* Whether a CPU had a double fault: the task switch stored in link which TSS it left. */
 static bool has_double_fault(const struct cpu *c) { return c->df_tss.link == SEL_TSS; }
 
 void double_fault_handle(void)
 {
-	/*
-	 * This is another stack, so cpu_here() does not work: the back link tells which CPU it
-	 * is.
-	 */
+	/* cpu_here() does not work on this stack. */
 	struct regs r = { .vector = VEC_DF };
 	for (unsigned i = 0; i < machine.nr_cpus; i++) {
 		const struct tss *t = &cpu_of(i)->tss;

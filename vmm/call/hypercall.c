@@ -111,6 +111,7 @@ static int hc_fpu_trap(struct cpu *c, struct regs *r)
 	return 0;
 }
 
+/* Whether the domain that runs here has a right (RIGHT_*). */
 static bool may(const struct cpu *c, uint32_t right) { return c->current->domain->rights & right; }
 
 static int hc_shutdown(struct cpu *c, struct regs *r)

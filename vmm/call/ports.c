@@ -4,12 +4,13 @@
 #include "vmm/cpu/cpu.h"
 
 static const struct port_range { uint16_t first, last; bool out; } granted[] = {
-	{ 0x60, 0x60, false }, { 0x64, 0x64, false },   /* keyboard: outputs gate A20, and reset */
+	{ 0x60, 0x60, false }, { 0x64, 0x64, false },   /* keyboard: outputs could reset the PC */
 	{ 0x1F0, 0x1F7, true }, { 0x3F6, 0x3F6, true }, /* first ATA channel */
 	{ 0x3C0, 0x3DF, true },                         /* VGA */
 	{ 0x3F8, 0x3FF, true },                         /* COM1 */
 };
 
+/* Whether the domain may access `bytes` ports from this one on. in: for input, else for output. */
 static bool port_granted(const struct cpu *c, uint32_t port, uint32_t bytes, bool in)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(granted); i++)
@@ -18,6 +19,7 @@ static bool port_granted(const struct cpu *c, uint32_t port, uint32_t bytes, boo
 	return false;
 }
 
+/* Move 16-bit words between a data port and the kernel's buffer. Result: 0, -EINVAL, -EFAULT. */
 static int port_block(struct cpu *c, uint16_t port, uint32_t buffer, uint32_t words, bool in)
 {
 	uint16_t data[2 * VMM_UPDATE_MAX];

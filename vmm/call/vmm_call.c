@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * VMM calls: what the kernel asks in ring 0, while it is native: warm-up at boot, and the steps of
- * attach. It still has the machine, and is trusted.
+ * VMM calls: what the kernel asks in ring 0, while it is native: warm-up at boot, the steps of
+ * attach, and what takes them back. The native kernel still has the whole machine, so the VMM
+ * trusts it. No lock: at boot one CPU runs; at a switch all others wait in the rendezvous, and
+ * VMM_INSTALL concerns this CPU only.
  */
 #include "vmm/call/call.h"
 #include "vmm/domain/domain.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The local APIC of the CPU that runs, mapped at the end of the VMM's addresses (SDM vol. 3,
- * 11).
+ * The local APIC of the CPU that runs, mapped at page VMM_LAPIC_PAGE of the VMM's addresses
+ * (SDM vol. 3, chapter 11).
  */
 #include "vmm/cpu/cpu.h"
 

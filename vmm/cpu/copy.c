@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copies between the VMM's memory and the kernel's. The kernel's side may not be mapped, or may be
- * read-only: then the copy faults in copy_words() (copy_words.S), and copy_fault() ends it there.
+ * Copies between the VMM's memory and the kernel's. It can happen that the kernel's side is not
+ * mapped, or is read-only: then the CPU faults in copy_words() (copy_words.S), and copy_fault()
+ * ends the copy there.
  */
 #include "vmm/cpu/cpu.h"
 

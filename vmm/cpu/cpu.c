@@ -18,7 +18,7 @@ extern char vmm_double_fault_entry[];
 static char df_stacks[VMM_MAX_CPUS][DF_STACK_BYTES];
 static bool has_sysenter;
 
-/* A machine address of the VMM's own memory, which is mapped linearly. */
+/* The machine address of an object of the VMM's: its memory is mapped linearly. */
 static uint32_t machine_address(const void *own)
 {
 	return machine.block + (uint32_t)own - VMM_BASE;
@@ -56,8 +56,9 @@ static void fill_tables(struct cpu *c)
 }
 
 /*
- * A double fault is a task switch: to its own stack, and to the VMM's directory (SDM vol. 3,
- * 8.2.1).
+ * A double fault switches to a task of its own (SDM vol. 3, 6.12.2, 8.2.1): to a stack of its
+ * own, because the old one may be bad, and to vmm_directory, because this TSS is filled once,
+ * and domains' directories come and go.
  */
 static void fill_df_tss(struct cpu *c)
 {
@@ -127,13 +128,13 @@ void cpu_install(struct cpu *c, uint32_t kernel_stack)
 	/* LAB 2 TODO 3 END */
 	c->current->shared->vif = 0;
 	c->current->shared->pending = 0;
-	c->hazard = 0;
+	c->hazard = 0; /* a plain store: other CPUs set bits of attached CPUs only */
 	c->attached = true;
 }
 
 /*
- * Undo cpu_install(). The CPU still runs the VMM afterwards, in ring 0 on the VMM's segments,
- * which it holds in its hidden registers.
+ * Undo cpu_install(). Afterwards the CPU still runs the VMM in ring 0: the hidden parts of its
+ * segment registers keep the VMM's segments, although the loaded GDT is the kernel's.
  *
  * Exercise 3.10 (labs/03-switch/handout.md, 5.2): given c->native. Result: GDTR, IDTR, TR, DR7
  * and SYSENTER_CS are the noted ones, LDTR is null, and no TLB entry of virtual mode stays, not

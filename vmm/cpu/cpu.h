@@ -14,7 +14,7 @@ extern union cpu_stack vmm_cpus[VMM_MAX_CPUS];
 static inline struct cpu *cpu_of(unsigned index) { return &vmm_cpus[index].cpu; }
 
 extern uint64_t vmm_idt[256];     /* one for all CPUs */
-extern pte_t vmm_directory[1024]; /* the VMM's part only, for when no domain's can be loaded */
+extern pte_t vmm_directory[1024]; /* maps the VMM's part only; loaded by a double fault */
 extern volatile uint32_t vmm_lock_word;
 
 /* cpu.c: descriptor tables */
@@ -30,10 +30,11 @@ void cpu_install(struct cpu *c, uint32_t kernel_stack);
 /* cpu_restore - load the kernel's own tables again. Context: detach, on the way out of the VMM. */
 void cpu_restore(struct cpu *c);
 
-/* lock.c: one CPU at a time, and what all TLBs hold */
+/* lock.c: one lock, for the frame table and the IOAPIC; and the TLBs of all CPUs */
 
-/* vmm_lock_wait - wait for the lock; a TLB flush that another CPU wants meanwhile is done. */
+/* vmm_lock_wait - vmm_lock() when another CPU has the lock; serves TLB flushes meanwhile. */
 void vmm_lock_wait(struct cpu *c);
+/* vmm_lock, vmm_unlock - take and release the lock. Does not nest. Context: interrupts off. */
 static inline void vmm_lock(struct cpu *c)
 {
 	if (unlikely(__atomic_exchange_n(&vmm_lock_word, 1, __ATOMIC_ACQUIRE)))
@@ -52,8 +53,9 @@ void flush_local(void);
 /* flush_serve - if another CPU wants this one's TLB flushed, flush it and say so. */
 void flush_serve(struct cpu *c);
 /*
- * flush_everywhere - drop all TLB entries of all attached CPUs. Waits for the others: a CPU
- * that waits for vmm_lock meanwhile serves the request there. (lock)
+ * flush_everywhere - drop all TLB entries of this CPU and of all other attached CPUs, but for
+ * halted ones, and wait until that is done. A CPU that waits for vmm_lock serves the request
+ * there. (lock)
  */
 void flush_everywhere(struct cpu *c);
 
@@ -61,9 +63,9 @@ void flush_everywhere(struct cpu *c);
 
 /* Interrupt processor `cpu` with a vector. */
 void apic_send(unsigned cpu, unsigned vector);
-/* The interrupt that this CPU took is done. */
+/* Signal the end of the interrupt that this CPU took (EOI). */
 void apic_end(void);
-/* Ticks of VEC_TIMER a second, 1 to 1000. Result: 0, -EINVAL. */
+/* Set how often VEC_TIMER interrupts this CPU: 1 to 1000 times a second. Result: 0, -EINVAL. */
 int apic_tick(unsigned hz);
 
 /* copy.c: memory of the kernel, which may not be mapped */
@@ -76,8 +78,8 @@ static inline bool kernel_range(uint32_t address, uint32_t bytes)
 uint32_t copy_words(void *to, const void *from, uint32_t words); /* result: words left undone */
 /*
  * copy_from_kernel, copy_to_kernel - copy whole words; bytes is a multiple of 4. Result: 0;
- * -EFAULT if the range is not in kernel space, or where nothing is mapped that way: words
- * before it are copied.
+ * -EFAULT if the range is not in kernel space (then nothing is copied), or if a page of it is
+ * not mapped, or is to be written and read-only (then the words below it are copied).
  */
 static inline int copy_from_kernel(void *to, uint32_t from, uint32_t bytes)
 {
@@ -89,7 +91,10 @@ static inline int copy_to_kernel(uint32_t to, const void *from, uint32_t bytes)
 	bool copied = kernel_range(to, bytes) && !copy_words((void *)to, from, bytes / 4);
 	return copied ? 0 : -EFAULT;
 }
-/* copy_fault - whether a page fault at r->eip was such a copy; then the copy ends with an error. */
+/*
+ * copy_fault - if a page fault in ring 0 comes from such a copy, change r so that the copy ends
+ * with an error. Result: whether it does.
+ */
 bool copy_fault(struct regs *r);
 
 /* report.c: how a run ends. Reports go to COM1. */

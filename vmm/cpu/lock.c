@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One CPU at a time, and all TLBs. A CPU that wants the others' TLBs flushed holds the lock and
- * waits for them; so a CPU that waits for the lock must serve such a request meanwhile.
+ * The VMM's one lock, and flushes of all TLBs. A CPU that wants the TLBs of other CPUs flushed
+ * holds the lock and waits for these CPUs. So a CPU that waits for the lock must serve such
+ * requests meanwhile: its interrupts are off, and the IPI cannot reach it.
  */
 #include "vmm/cpu/cpu.h"
 

@@ -8,7 +8,7 @@
 #define COM1 0x3F8
 #define LINE_STATUS 5
 #define CAN_SEND 0x20
-#define TRIES 100000 /* a UART that never gets ready does not stop the end of the run */
+#define TRIES 100000 /* then send anyway: the run must end even if the UART is never ready */
 #define CALLERS_MAX 16
 
 static void send_char(char ch)

@@ -6,7 +6,7 @@
 #include "vmm/domain/domain.h"
 #include "vmm/mem/frames.h"
 
-/* Where the VMM's 64 MiB show what is not its own memory: pages of its tables. */
+/* The windows fill the upper half of the VMM's 64 MiB: 1024 pages for each CPU. */
 #define WINDOWS 0x2000000u /* offset of the first CPU's windows */
 
 extern const uint32_t vmm_stubs[]; /* pairs: vector, address (entry.S) */
@@ -15,7 +15,10 @@ extern char hypercall_entry[];
 
 struct domain domain0;
 
-/* Give each CPU its windows, and its part of the page that it shares with the kernel. */
+/*
+ * Map what is not the VMM's own memory: the interrupt controllers and the shared page. Give each
+ * CPU its windows, its vCPU and its part of the shared page.
+ */
 static void map_warm_up(const struct vmm_boot *boot)
 {
 	uint32_t end = VMM_BASE + machine.block_bytes;
@@ -52,8 +55,10 @@ static uint32_t gate_offset(uint64_t g)
  */
 static void idt_warm_up(uint32_t handlers[256], const uint64_t *native_idt)
 {
-	/* No vector that is contributory to a double fault (SDM vol. 3, table 6-4): the kernel's
-	   stack may be bad. So not VEC_DE. */
+	/*
+	 * The kernel's stack may be bad. A second fault during the delivery must then be no double
+	 * fault, so no vector here is contributory (SDM vol. 3, table 6-4): VEC_DE is not.
+	 */
 	static const uint8_t direct[] = { VEC_BP, VEC_OF, VEC_UD, VEC_NM, VEC_MF, VEC_XM,
 					  SYSCALL_VECTOR };
 	for (unsigned v = 0; v < 256; v++)

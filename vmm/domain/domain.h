@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The domain that the VMM slides beneath, and how it gets to know it at boot. */
+/* The domain that the VMM slides beneath, and what the VMM prepares for it at boot. */
 #ifndef VMM_DOMAIN_H
 #define VMM_DOMAIN_H
 

@@ -16,15 +16,19 @@
 
 #define KERNEL_CS (SEL_KCODE | 1)
 #define KERNEL_SS (SEL_KDATA | 1)
-/* From ring 1 and 3 the registers lie at the end of this CPU's CPU_BYTES. */
+/*
+ * Where the hazard word is on the way out, counted from ESP: the registers of ring 1 or 3 lie at
+ * the end of this CPU's CPU_BYTES, and struct cpu at their beginning.
+ */
 #define HAZARD (CPU_HAZARD - CPU_BYTES + REGS_BYTES)
 
 	.section .header, "a"
 	.long VMM_MAGIC, VMM_ABI_VERSION, vmm_call_entry
 
 	/*
-	 * vmm_call_entry(op, cpu, argument): from the native kernel, on the kernel's stack. When
-	 * VMM_INSTALL succeeds, it returns by IRET in ring 1: same stack, same place, new segments.
+	 * vmm_call_entry(op, cpu, argument): called by the native kernel in ring 0, interrupts
+	 * off; arguments on the kernel's stack. Returns as any function, but after VMM_INSTALL
+	 * by IRET in ring 1: to the return address, on the kernel's stack.
 	 */
 	.text
 	.globl vmm_call_entry
@@ -90,8 +94,8 @@ descend:
 	/* LAB 2 TODO 4 END */
 
 	/*
-	 * ring0_return(regs), in EAX: the kernel's ring 0, its stack and segments, interrupts
-	 * off.
+	 * ring0_return(regs), regs in EAX: go to the kernel's ring 0, with ring 1's registers, on
+	 * ring 1's stack, with the kernel's native segments and interrupts off.
 	 */
 	.globl ring0_return
 ring0_return:

@@ -53,8 +53,8 @@ void bounce(struct cpu *c, struct regs *r, unsigned vector)
 }
 
 /*
- * Bounce the next event, if the interrupted code takes events. At most one: the kernel's
- * handler ends by setting virtual IF, which asks for the next.
+ * Bounce the next event, if the interrupted code takes events. At most one event is bounced:
+ * the kernel's handler ends by setting virtual IF, and then asks for the next one (HC_EVENTS).
  *
  * Exercise 2.8 (labs/02-deprivilege/handout.md, 6): given the shared page. Ring 1 takes events
  * if virtual IF is 1; ring 3 always does. Result, if an event is pending and the interrupted

@@ -1,29 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-/* Events and bounces: how the kernel in ring 1 hears of interrupts and exceptions. */
+/* Events and bounces: how the kernel in ring 1 learns of interrupts and exceptions. */
 #ifndef VMM_EVENT_H
 #define VMM_EVENT_H
 
 #include "vmm/cpu/cpu.h"
 
-/* irq.c: the interrupt controllers belong to the VMM while a kernel is attached */
+/* irq.c: the interrupt controllers belong to the VMM while the kernel is attached */
 
 /*
- * irq_arrived - an interrupt with this vector came: acknowledge it, and post it as an event of the
- * domain that runs here.
+ * irq_arrived - an interrupt with this vector came: acknowledge it, and post it as an event of
+ * the vCPU that runs here, unless it is VEC_FLUSH or VEC_SPURIOUS. Takes the lock to mask a
+ * level-triggered line. Context: exit from any ring.
  */
 void irq_arrived(struct cpu *c, unsigned vector);
-/* Let an ISA line interrupt, or not. Result: 0, -EINVAL. (lock) */
+/* Mask an ISA line, or let it interrupt. Result: 0, -EINVAL. (lock) */
 int irq_mask(unsigned line, bool masked);
 /*
- * The device of a level-triggered line is served. Result: 0; -EINVAL if the line is no such
- * one. (lock)
+ * Let a level-triggered line interrupt again: its device is served. Result: 0; -EINVAL if the
+ * line is not level-triggered. (lock)
  */
 int irq_end(unsigned line);
-/* Send an event by its vector to a CPU, or to VMM_OTHERS. Result: 0, -EINVAL. */
+/* Send the event that has this vector to a CPU, or to VMM_OTHERS. Result: 0, -EINVAL. */
 int irq_send(struct cpu *c, unsigned cpu, unsigned vector);
 /*
  * irq_reinject - detach: each pending event becomes an interrupt of the hardware again. Takes
- * the lock.
+ * the lock. Context: the way out of the VMM, before cpu_restore().
  */
 void irq_reinject(struct cpu *c);
 /* The vector of an event. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interrupts become events. The VMM acknowledges an interrupt at once and posts it as an event; the
- * kernel takes it when virtual IF allows. A level-triggered line stays masked until the kernel says
- * that its device is served.
+ * Interrupts become events. The VMM acknowledges an interrupt at once and posts it as an event;
+ * the kernel gets the event when virtual IF allows. A level-triggered line stays masked until
+ * the kernel says that its device is served (HC_END).
  */
 #include "vmm/event/event.h"
 
@@ -22,7 +22,7 @@ unsigned vector_of(unsigned event)
 	return event < NR_IRQ ? VEC_IRQ + event : VEC_TIMER + event - EVENT_TIMER;
 }
 
-/* Result: NR_EVENTS if the vector belongs to no event. */
+/* The event that a vector means; NR_EVENTS if it means none. */
 static unsigned event_of(unsigned vector)
 {
 	if (vector >= VEC_TIMER && vector <= VEC_SWITCH)
@@ -30,7 +30,7 @@ static unsigned event_of(unsigned vector)
 	return vector >= VEC_IRQ && vector < VEC_IRQ + NR_IRQ ? vector - VEC_IRQ : NR_EVENTS;
 }
 
-/* Two accesses to the IOAPIC that must stay together. (lock) */
+/* Mask an ISA line, or not: two accesses to the IOAPIC that must stay together. (lock) */
 static void ioapic_set(unsigned line, bool masked)
 {
 	VMM_ASSERT_LOCKED();
@@ -38,6 +38,7 @@ static void ioapic_set(unsigned line, bool masked)
 	IOAPIC[4] = machine.line[line].entry | (masked ? IOAPIC_MASKED : 0);
 }
 
+/* Whether an event comes from a level-triggered line. Any number may be asked for. */
 static bool level(unsigned event)
 {
 	return event < NR_IRQ && machine.line[event].entry & IOAPIC_LEVEL;

@@ -44,7 +44,10 @@ void forget_last_tables(struct domain *d)
 		d->vcpus[i].last_table = NO_TABLE;
 }
 
-/* The generations begin anew: no entry of the last 2^32 attachments may pass for a current one. */
+/*
+ * The numbers are used up: begin again at 1. No entry may keep a number that will come again, so
+ * all get 0, which is no generation's.
+ */
 static void restart_generations(struct domain *d)
 {
 	for (mfn_t mfn = 0; mfn < machine.nr_mfns; mfn++)
@@ -64,8 +67,8 @@ void frames_forget(struct domain *d)
 }
 
 /*
- * Protect the homes of all tables, or give them back; unmap the interrupt controllers, or map
- * them.
+ * Make the homes of all tables read-only, or writable again; unmap the interrupt controllers, or
+ * map them.
  *
  * Exercise 1.12 (labs/01-paging/handout.md, 6.4): given the list that begins at d->listed
  * (next_listed) and ends with END_OF_LIST. Result: the home of each frame in it that is still a
@@ -84,7 +87,7 @@ void frames_protect(struct cpu *c, bool protect)
 		const struct masked_mapping *m = &d->masked_mappings[i];
 		((pte_t *)map(c, m->table, WINDOW_HOME))[m->index] = protect ? 0 : m->pte;
 	}
-	if (protect && c->attached) /* a detach is rolled back; at attach cpu_install() flushes */
+	if (protect && c->attached) /* a detach that failed; at attach cpu_install() flushes */
 		flush_everywhere(c);
 }
 

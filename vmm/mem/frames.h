@@ -13,7 +13,8 @@
  *
  * Every frame of a domain has one home: its page in the kernel's direct map. The home of a
  * frame that becomes a table is made read-only, and there must be no other writable mapping;
- * the frame gets its home back when it is released. A domain may map only frames that it owns.
+ * the home becomes writable again when the frame is released. A domain may map only frames that
+ * it owns.
  *
  * A type is valid only during the attachment in which it was given. An entry from an earlier
  * attachment (an older generation) is read as WRITABLE; its count is then the number of
@@ -32,7 +33,7 @@ struct frame_entry {
 	uint32_t generation;
 	uint32_t use; /* type << TYPE_SHIFT | count */
 	uint32_t owner : 8; /* domain's id; 0: not a domain's */
-	uint32_t next : 24; /* frame with a type: mfn + 1, or END_OF_LIST; 0: not in the list */
+	uint32_t next : 24; /* of the domain's list: mfn + 1, or END_OF_LIST; 0: not in the list */
 };
 _Static_assert(sizeof(struct frame_entry) == VMM_FRAME_BYTES, "the kernel reserves this much");
 
@@ -42,7 +43,7 @@ _Static_assert(sizeof(struct frame_entry) == VMM_FRAME_BYTES, "the kernel reserv
 #define BASE_MASK 0xFFu
 #define TYPE_SHIFT 28
 #define COUNT_MASK 0x0FFFFFFFu
-#define FOR_EVER 0xFFFFFFFFu /* a generation: of frames whose type never changes */
+#define FOR_EVER 0xFFFFFFFFu /* the generation of frames whose type never changes */
 #define END_OF_LIST 0xFFFFFFu
 #define USER_ENTRIES KERNEL_SLOT /* of a directory */
 #define PTE_ALLOWED \
@@ -96,21 +97,27 @@ static inline struct frame_entry *frame_current(const struct domain *d, mfn_t mf
 pte_t *home_of(struct cpu *c, const struct frame_entry *f);
 /* Make a frame's home read-only, or writable again. The caller flushes TLBs. */
 void home_protect(struct cpu *c, const struct frame_entry *f, bool protect);
-/* Add a frame that got a type to the domain's list. (lock) */
+/* Add a frame that got a type to the domain's list; its entry is current. (lock) */
 void enlist(struct domain *d, mfn_t mfn);
+/* The frame after this one in the list, or END_OF_LIST. (lock) */
 static inline mfn_t next_listed(mfn_t mfn)
 {
 	uint32_t next = frames[mfn].next;
 	return next == END_OF_LIST ? END_OF_LIST : next - 1;
 }
-/* A frame stops being a table: no vCPU of the domain may go on taking it for one. (lock) */
+/* Clear last_table of all vCPUs of the domain: a frame stops being a table. (lock) */
 void forget_last_tables(struct domain *d);
 /*
  * frames_protect - make the homes of all tables read-only and unmap the interrupt controllers
- * (attach), or the opposite (detach). Context: all other CPUs wait in the rendezvous.
+ * (attach), or the opposite (detach). Flushes TLBs only when it takes back a part of a detach:
+ * cpu_install() and cpu_restore() do it otherwise. Context: all other CPUs wait in the
+ * rendezvous; on an attached CPU also (lock).
  */
 void frames_protect(struct cpu *c, bool protect);
-/* frames_forget - drop all types of the domain: the kernel is native, or attach begins anew. */
+/*
+ * frames_forget - begin a new generation: all types and counts of the domain become old.
+ * Context: the kernel is native; all other CPUs wait in the rendezvous.
+ */
 void frames_forget(struct domain *d);
 /* Whether the page at a kernel address holds a table. Any address; without the lock. */
 bool frame_is_protected(struct cpu *c, uint32_t address);
@@ -127,17 +134,20 @@ void frames_warm_up(struct cpu *c, struct domain *d);
 
 /* The index of the first entry from i on that is not 0; n if there is none. */
 unsigned next_entry(const pte_t *entries, unsigned i, unsigned n);
-/* Take back the references of n entries of a table or directory. (lock) */
+/* Take back the references of n entries of a TABLE or of a DIRECTORY. (lock) */
 void put_entries(const pte_t *entries, unsigned n, enum frame_type type);
 /*
  * Check and count a directory entry; its table is promoted if need be. Result: 0, -EPERM,
  * -EINVAL, -EBUSY. (lock)
  */
 int pde_get(struct cpu *c, pte_t pde);
+/* Take back the reference of an entry that pde_get() let pass. (lock) */
 void pde_put(pte_t pde);
 /*
- * Make a frame a TABLE or DIRECTORY. Result: 0, or an error of its entries; then nothing has
- * changed. (lock)
+ * Check the entries of a WRITABLE frame, and make it a TABLE or DIRECTORY. Result: 0; -EBUSY if
+ * it is mapped writable or has another type; or an error of its entries, and then it is
+ * WRITABLE again. Tables that a refused directory refers to may be left with a type and count
+ * 0: the caller passes the entries to demote_unused(). (lock)
  */
 int promote(struct cpu *c, mfn_t mfn, enum frame_type type);
 /* Make a table or directory that nothing refers to an ordinary frame. (lock) */
@@ -146,18 +156,20 @@ void demote(struct cpu *c, mfn_t mfn);
 void demote_unused(struct cpu *c, const pte_t *entries, unsigned n);
 
 /*
- * update.c: what kernels ask for. Results: 0, -EPERM, -EINVAL, -EBUSY; an error has changed
- * nothing.
+ * update.c: what kernels ask for. Results: 0, -EPERM, -EINVAL, -EBUSY. After an error of
+ * frames_update(), frames_load() or frames_release() the tables are unchanged; only a TABLE
+ * that nothing referred to may have become plain memory.
  */
 
 /*
  * frames_account - check and count the directories that the CPUs have loaded (VMM_ACCOUNT).
- * Result: frames with a type.
+ * Result: number of frames with a type, or an error; then the caller must take back what was
+ * counted by frames_forget(). Context: attach; all other CPUs wait in the rendezvous.
  */
 int frames_account(struct cpu *c, const struct vmm_loaded *loaded);
 /*
- * frames_update - store n entries from a machine address on (HC_UPDATE). The caller flushes.
- * (lock)
+ * frames_update - store n entries from a machine address on (HC_UPDATE). n is 1 to
+ * VMM_UPDATE_MAX; values are the VMM's copy. The caller flushes. (lock)
  */
 int frames_update(struct cpu *c, uint32_t at, const pte_t *values, unsigned n);
 /* frames_load - load a directory on this CPU (HC_LOAD). (lock) */
@@ -168,8 +180,8 @@ int frames_release(struct cpu *c, mfn_t mfn);
 /* recount.c */
 
 /*
- * frames_recount - count everything again (invariant V7). Result: number of differences, which
- * are printed. (lock)
+ * frames_recount - count everything again (invariant V7). Result: number of frames that differ,
+ * which are printed. Meanwhile the counts are not valid. (lock)
  */
 uint32_t frames_recount(struct cpu *c);
 

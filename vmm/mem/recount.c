@@ -2,7 +2,7 @@
 /* Invariant V7: types and counts equal a recount over everything that refers to a frame. */
 #include "vmm/mem/frames.h"
 
-/* Add to the count of each frame what the typed tables, and the CPUs, refer to. */
+/* For each reference from a typed table, or from a CPU, add to the count of its frame. (lock) */
 static void count_references(struct cpu *c, uint32_t add)
 {
 	const struct domain *d = domain_of(c);
@@ -23,8 +23,8 @@ static void count_references(struct cpu *c, uint32_t add)
 }
 
 /*
- * With all references taken off, a count must be what the shared tables give, and a home must be
- * writable if the type allows it.
+ * With all references taken off, a WRITABLE frame must have the count of its shared mappings, a
+ * table the count 0; and the home must be writable if the type allows it. (lock)
  */
 static bool frame_differs(struct cpu *c, mfn_t mfn)
 {

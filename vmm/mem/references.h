@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The references that one entry of a page table makes. Inline: every update of an entry passes
- * here.
+ * The reference that an entry of a page table makes to a frame. The functions are inline,
+ * because every update of an entry passes here.
  */
 #ifndef VMM_REFERENCES_H
 #define VMM_REFERENCES_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frames become tables and directories, and ordinary frames again. A frame becomes a table in three
- * steps: it is mapped writable nowhere, then in no TLB, then its entries are checked and counted.
+ * Frames become tables and directories, and ordinary frames again. A frame becomes a table in
+ * three steps: first no page table maps it writable, then no TLB does, then its entries are
+ * checked and counted.
  */
 #include "vmm/mem/references.h"
 
@@ -84,7 +85,7 @@ static int get_entries(struct cpu *c, const pte_t *entries, enum frame_type type
 	/* LAB 1 TODO 10 END */
 }
 
-/* A frame of the domain's is plain memory: the count is that of its home. */
+/* Make a frame that was a table WRITABLE: its home is its only mapping that may be writable. */
 static void set_plain(struct cpu *c, struct frame_entry *f)
 {
 	f->use = f->home & HOME_W ? 1 : 0;
@@ -133,7 +134,7 @@ void demote(struct cpu *c, mfn_t mfn)
 	else
 		put_entries(map(c, mfn, WINDOW_DIRECTORY), USER_ENTRIES, DIRECTORY);
 	set_plain(c, f);
-	flush_everywhere(c); /* no CPU walks it any more */
+	flush_everywhere(c); /* no TLB keeps what this table said; only then may the kernel write */
 	home_protect(c, f, false);
 }
 

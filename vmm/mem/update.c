@@ -2,7 +2,7 @@
 /* What a kernel asks of its tables: store entries, load a directory, release a table. */
 #include "vmm/mem/references.h"
 
-/* Store entries of a page table, one after the other; an error takes back those before it. */
+/* Store entries of a page table, one after the other. After an error the old ones are put back. */
 static int update_table(struct cpu *c, pte_t *entries, const pte_t *values, unsigned n)
 {
 	const struct domain *d = domain_of(c);
@@ -45,7 +45,7 @@ update_directory(struct cpu *c, pte_t *entries, const pte_t *values, unsigned n)
 	return 0;
 }
 
-/* Any number of entries, of a table or a directory. */
+/* The long way: any number of entries, of a table or of a directory. */
 static int __attribute__((noinline))
 update_any(struct cpu *c, uint32_t at, const pte_t *values, unsigned n)
 {
@@ -68,8 +68,9 @@ update_any(struct cpu *c, uint32_t at, const pte_t *values, unsigned n)
 }
 
 /*
- * The short way is for one entry of the table that was updated last, as page faults make them. The
- * vCPU's last_table names a TABLE that its domain owns, so neither is looked at again.
+ * The short way is for a single entry of the table that was updated last: this is what a page
+ * fault needs. last_table names a TABLE that the domain owns, so type and owner are not checked
+ * again.
  */
 int frames_update(struct cpu *c, uint32_t at, const pte_t *values, unsigned n)
 {
@@ -88,7 +89,10 @@ int frames_update(struct cpu *c, uint32_t at, const pte_t *values, unsigned n)
 	return error;
 }
 
-/* Count a vCPU as one that has this directory loaded; it is checked first if it is none yet. */
+/*
+ * Count that a vCPU has this directory loaded. A frame that is no directory yet is checked first
+ * and becomes one. Result: 0, -EPERM, -EINVAL, -EBUSY. (lock)
+ */
 static inline int directory_get(struct cpu *c, struct vcpu *v, mfn_t mfn)
 {
 	const struct domain *d = v->domain;

@@ -42,7 +42,7 @@ static void account_entry(const struct domain *d, uint32_t page, pte_t pte)
 	/* LAB 1 TODO 7 END */
 }
 
-/* The kernel's upper part: who owns what, and how often it is mapped writable. */
+/* Take stock of the kernel's upper part: each present entry of each of its tables. */
 static void account_shared(struct cpu *c, struct domain *d)
 {
 	const pte_t *directory = map(c, d->directory, WINDOW_DIRECTORY);
@@ -52,7 +52,7 @@ static void account_shared(struct cpu *c, struct domain *d)
 	for (unsigned slot = 0; slot < VMM_SLOT - KERNEL_SLOT; slot++) {
 		bool present = d->kernel_pdes[slot] & PTE_P;
 		mfn_t mfn = present ? d->kernel_pdes[slot] >> PAGE_SHIFT : d->directory;
-		d->direct_map_tables[slot] = mfn;
+		d->direct_map_tables[slot] = mfn; /* the directory stands for no table */
 		const pte_t *table = map(c, mfn, WINDOW_TABLE);
 		for (unsigned i = 0; present && i < 1024; i++) {
 			if (!(table[i] & PTE_P))
