@@ -30,8 +30,8 @@
 int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 int snprintf(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /*
- * appendf - format after the first n characters of a text in buf. Result: the length that the whole text
- * has, for the next call; it may be above size.
+ * appendf - as snprintf, after the first n characters of the text in buf. Result: the length of
+ * the whole text, uncut, which is n for the next call. It may be above size.
  */
 size_t appendf(char *buf, size_t size, size_t n, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -46,7 +46,10 @@ size_t strnlen(const char *s, size_t max);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t max);
 char *strchr(const char *s, int c);
-/* Copy a string, cut to fit `size` bytes, with NUL at the end (if size > 0). strlen(from). */
+/*
+ * Copy a string, cut to fit `size` bytes, with NUL at the end (if size > 0). Result:
+ * strlen(from).
+ */
 size_t strlcpy(char *to, const char *from, size_t size);
 /*
  * The unsigned number that s begins with: base 10, or 16 after 0x; modulo 2^32. *end, if
