@@ -31,7 +31,8 @@ void console_write(const char *text, uint32_t bytes)
 {
 	bool alone = panicking;
 	uint32_t flags = alone ? 0 : spin_lock_irq(&console_lock);
-	for (uint32_t i = 0; i < bytes; i++) {
+	/* A panic on another CPU ends this text, so that it does not mix with the panic's. */
+	for (uint32_t i = 0; i < bytes && alone == (panicking != 0); i++) {
 		if (text[i] == '\n')
 			serial_putc('\r');
 		serial_putc(text[i]);
