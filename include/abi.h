@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The system-call ABI: what kernel and programs agree on. Numbers are stable; new ones are
- * only added.
+ * The system-call ABI, on which kernel and programs agree. A number never changes its
+ * meaning; new calls get new numbers.
  *
  * Calling convention: `int 0x80`, with the number in EAX and the arguments in EBX, ECX,
  * EDX, ESI, EDI. The result is in EAX, a negative errno value on error. All other registers
@@ -94,7 +94,8 @@ enum { NAME_MAX = 255, PATH_MAX = 1024, OPEN_MAX = 32, ARG_BYTES_MAX = 16384 };
  * handler and restorer.
  */
 struct fault_context {
-	uint32_t vector, error, address; /* exception number, error code, CR2 of a page fault */
+	uint32_t vector, error; /* exception number, error code */
+	uint32_t address;       /* CR2 of a page fault, else 0 */
 	uint32_t edi, esi, ebp, ebx, edx, ecx, eax, eip, eflags, esp;
 };
 

@@ -51,8 +51,8 @@
 #define PF_USER 0x4
 
 /*
- * Selectors. Both modes use the same indices; only the DPL of the kernel's segments differs
- * (docs/machine.md).
+ * Selectors, the same in both modes. In virtual mode the descriptors are the VMM's: the
+ * kernel's have DPL 1, and all segments end below the VMM (docs/machine.md).
  */
 #define SEL_KCODE 0x08
 #define SEL_KDATA 0x10
@@ -74,8 +74,8 @@
 #define VEC_GP 13
 #define VEC_PF 14
 #define VEC_MF 16
-#define VEC_XM 19
 #define VEC_MC 18
+#define VEC_XM 19
 #define VEC_EXCEPTIONS 32
 #define VEC_IRQ 0x20      /* ISA interrupt line n arrives at VEC_IRQ + n */
 #define NR_IRQ 16
@@ -123,13 +123,16 @@ _Static_assert(sizeof(struct tss) == 104, "TSS layout");
 #define SEG_CODE 0x1B /* S, code, readable, accessed */
 #define SEG_DATA 0x13 /* S, data, writable, accessed */
 
-/* An available 32-bit TSS, byte granular, DPL 0 (SDM vol. 3, 8.2.2) */
+/* The descriptor of an available 32-bit TSS, byte granular, DPL 0 (SDM vol. 3, 8.2.2) */
 static inline uint64_t tss_descriptor(const struct tss *t)
 {
 	return DESCRIPTOR((uint32_t)(uintptr_t)t, sizeof(*t) - 1, 0x09, 0) & ~((uint64_t)0xC << 52);
 }
 
-/* A gate of the IDT: entry point, code segment or TSS, type, DPL (SDM vol. 3, 6.11). */
+/*
+ * A gate of the IDT (SDM vol. 3, 6.11). offset: entry point, 0 for a task gate; selector: of
+ * its code segment, or of the TSS; type: GATE_; dpl: the outermost ring that may use it by INT.
+ */
 #define GATE_INTERRUPT 0xE
 #define GATE_TRAP 0xF
 #define GATE_TASK 0x5

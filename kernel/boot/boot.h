@@ -13,7 +13,7 @@
 
 struct boot_module {
 	uint32_t machine, bytes; /* first machine address, size */
-	char text[64];           /* the module's string */
+	char text[64];           /* its string in the loader's configuration */
 };
 
 struct memory_range { /* one E820 entry, clipped to 4 GiB */
@@ -36,12 +36,12 @@ extern struct boot_info boot_info;
 void boot_parse(uint32_t magic, uint32_t info);
 
 /*
- * Copy the value of the option NAME=VALUE of the command line to buf; quotes ("...") hold
- * spaces. Result: whether the option is there; if not, buf stays. Context: boot, one CPU at
- * a time.
+ * Copy the value of the option NAME=VALUE of the command line to buf, cut to fit `size`
+ * bytes. A value in quotes ("...") may contain spaces. Result: whether the option is there;
+ * if not, buf is unchanged. Context: boot, one CPU at a time.
  */
 bool boot_option(const char *name, char *buf, size_t size);
-/* Print the options that the kernel does not know. */
+/* Print the options that the kernel does not know. Context: boot. */
 void boot_check_options(void);
 
 /* The first module whose string contains word, or NULL. */
@@ -60,7 +60,10 @@ void smp_place_trampoline(void);
  * interrupts on.
  */
 void smp_start(void);
-/* Where they begin, called by trampoline.S. Interrupts off. */
+/*
+ * The first C function of another processor: trampoline.S calls it with interrupts off, on
+ * the stack of this processor's idle task.
+ */
 void smp_cpu_main(void) __attribute__((noreturn));
 
 #endif

@@ -17,7 +17,7 @@
 void kmain(uint32_t magic, uint32_t info) __attribute__((noreturn));
 void task_enter_user(void) __attribute__((noreturn));
 
-/* For an observer outside of the machine, who reads the RAM disk's file system from its memory. */
+/* Place and size of the RAM disk: tests read its file system from the machine's memory. */
 uint32_t rootfs_machine, rootfs_bytes;
 
 static struct blockdev *root_device(void)
@@ -37,6 +37,7 @@ static struct blockdev *root_device(void)
 	return disk;
 }
 
+/* The kernel task that writes changed blocks to the disk from time to time. */
 static void flush_main(void)
 {
 	for (;;) {

@@ -26,7 +26,7 @@ struct multiboot_range {
 
 struct boot_info boot_info;
 
-/* In the boot directory machine memory begins at KERNEL_BASE. */
+/* Where the boot directory maps a machine address. */
 static const void *at(uint32_t machine) { return (const void *)(KERNEL_BASE + machine); }
 
 static void add_range(uint64_t base, uint64_t bytes, uint32_t type)
@@ -38,7 +38,7 @@ static void add_range(uint64_t base, uint64_t bytes, uint32_t type)
 
 static void parse_ranges(const struct multiboot_info *info)
 {
-	if (!(info->flags & HAS_MMAP)) { /* then two sizes in KiB: from 0, and from 1 MiB on */
+	if (!(info->flags & HAS_MMAP)) { /* mem_lower: KiB from 0 on; mem_upper: from 1 MiB on */
 		add_range(0, (uint64_t)info->mem_lower << 10, 1);
 		add_range(1 << 20, (uint64_t)info->mem_upper << 10, 1);
 		return;
@@ -82,9 +82,8 @@ void boot_parse(uint32_t magic, uint32_t machine)
 
 /*
  * Copy one word of the command line without its quotes; the character after a backslash is
- * copied without its meaning. GRUB passes a word with spaces in quotes, and puts a
- * backslash before each quote and backslash in the word. Result: where the rest of the line
- * begins.
+ * copied as it stands. GRUB passes a word with spaces in quotes, and puts a backslash before
+ * each quote and each backslash of the word. Result: where the rest of the line begins.
  */
 static const char *next_word(const char *s, char *word, size_t size)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The other processors: they are started one after the other through the trampoline
- * (trampoline.S), each on the stack of its own idle task.
+ * The other processors. The boot processor starts them one after the other through the
+ * trampoline (trampoline.S), each on the stack of its own idle task.
  */
 #include "boot/boot.h"
 #include "dev/dev.h"
@@ -14,8 +14,8 @@ extern char trampoline_start[], trampoline_end[];
 
 uint32_t smp_stack, smp_directory; /* stack and CR3 of the processor being started (trampoline.S) */
 /*
- * Index of the processor being started. It takes the index when it comes up; smp_start()
- * takes it back when the time is over. A processor that reads 0 is too late.
+ * Index of the processor being started, or 0. The processor exchanges the index for 0 when it
+ * comes up; after START_TIMEOUT_NS smp_start() does. So a processor that reads 0 is too late.
  */
 static unsigned starting;
 
@@ -56,11 +56,12 @@ void smp_start(void)
 			if (VO(time, now)() < end)
 				continue;
 			if (__atomic_exchange_n(&starting, 0, __ATOMIC_ACQ_REL) == 0)
-				continue; /* it has taken its index, and will count itself soon */
+				continue; /* the processor has its index: it counts itself soon */
 			printk("smp: processor with APIC id %u does not answer; "
 			       "going on without it and those after it\n",
 			       topology.apic_id[i]);
-			return; /* its stack is not freed: it may still come up, and halts then */
+			/* Its stack is not freed: it may still come up, and halt there. */
+			return;
 		}
 	}
 }

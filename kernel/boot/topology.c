@@ -24,6 +24,7 @@ static bool sum_ok(const void *p, uint32_t bytes)
 static uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
 static uint32_t get32(const uint8_t *p) { return get16(p) | (uint32_t)get16(p + 2) << 16; }
 
+/* Find a structure of `bytes` bytes with this signature and a right sum in [from, to), or NULL. */
 static const uint8_t *scan(uint32_t from, uint32_t to, const char *signature, uint32_t bytes)
 {
 	for (uint32_t at = from & ~15u; at + bytes <= to; at += 16) {
@@ -68,12 +69,12 @@ static void add_override(unsigned line, unsigned pin, unsigned flags)
 
 /* --- ACPI --- */
 
-/* Map a whole table, if its signature, length and sum are right; else NULL. */
+/* Map the table at a machine address. Result: NULL if signature, length or sum is wrong. */
 static const uint8_t *map_table(uint32_t machine, const char *signature)
 {
 	const uint8_t *head = map_machine(machine, 36, 0);
 	uint32_t bytes = get32(head + 4);
-	if ((signature && memcmp(head, signature, 4) != 0) || bytes < 36 || bytes > TABLE_BYTES_MAX)
+	if (memcmp(head, signature, 4) != 0 || bytes < 36 || bytes > TABLE_BYTES_MAX)
 		return NULL;
 	const uint8_t *table = map_machine(machine, bytes, 0);
 	return sum_ok(table, bytes) ? table : NULL;

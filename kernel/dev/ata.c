@@ -12,8 +12,8 @@ enum { COMMAND = 7, STATUS = 7, CONTROL = 0x3F6 };
 enum { BUSY = 0x80, DRQ = 0x08, FAULT = 0x20, ERROR = 0x01 };
 enum { IDENTIFY = 0xEC, READ = 0x20, WRITE = 0x30, FLUSH = 0xE7, NO_INTERRUPTS = 2, LBA = 0xE0 };
 #define TIMEOUT_NS 5000000000ull
-#define QUICK_NS 50000000ull
-#define SECTORS_MAX 128u /* of a command */
+#define QUICK_NS 50000000ull /* for a disk that may not be there */
+#define SECTORS_MAX 128u /* in one command */
 
 static struct mutex lock; /* one command at a time */
 static struct blockdev disk;
@@ -25,8 +25,8 @@ static void out(unsigned reg, uint32_t value)
 }
 
 /*
- * Wait until the disk is not busy, and all status bits in `wanted` are set. timeout: ns.
- * Lets other tasks run if it takes long. Result: 0, -EIO.
+ * Wait until the disk is not busy and all status bits in `wanted` are set. timeout: in ns.
+ * Other tasks run during a long wait. Result: 0, -EIO.
  */
 static int wait_for(uint8_t wanted, uint64_t timeout)
 {
@@ -48,7 +48,7 @@ static int wait_for(uint8_t wanted, uint64_t timeout)
 	}
 }
 
-/* Start a command for n sectors. Result: 0; -EIO if the disk stays busy. The lock is held. */
+/* Start a command for n sectors. Result: 0; -EIO if the disk stays busy. With the lock held. */
 static int command(uint8_t code, uint32_t sector, uint32_t n)
 {
 	ASSERT_MUTEX(&lock);
@@ -65,6 +65,7 @@ static int command(uint8_t code, uint32_t sector, uint32_t n)
 	return 0;
 }
 
+/* Read or write n sectors: results as in struct blockdev. */
 static int transfer(uint32_t sector, uint32_t n, char *buf, bool write)
 {
 	if (sector > disk.sectors || n > disk.sectors - sector)

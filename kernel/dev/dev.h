@@ -39,16 +39,20 @@ struct blockdev *ata_init(void);
 /* --- serial.c: COM1, 115200 baud, 8N1; output polled with a bound, input by interrupt 4 --- */
 /* Make output work, and let input interrupt. Context: boot, the first device. */
 void serial_init(void);
-void serial_putc(char c); /* console_lock held, or panicking */
+/* Send a character. Context: console_lock held, or panicking. */
+void serial_putc(char c);
 /* Pass what came in to tty_input(). Interrupts off. */
 void serial_interrupt(void);
 
 /* --- vga.c: text screen, 80 x 25, at machine address 0xB8000 --- */
-/* Map and clear the screen; before, vga_putc() does nothing. Context: boot, map_machine() works. */
+/*
+ * Map and clear the screen. Until then vga_putc() does nothing. Context: boot, map_machine()
+ * works.
+ */
 void vga_init(void);
 /*
- * Knows newline, carriage return, backspace, tab; scrolls; moves the cursor. console_lock
- * held, or panicking.
+ * Show a character and move the cursor. Newline, carriage return, backspace and tab are
+ * obeyed; the screen scrolls. Context: console_lock held, or panicking.
  */
 void vga_putc(char c);
 
@@ -74,9 +78,10 @@ void tty_init(void);
  */
 void tty_input(char c);
 /*
- * tty_read - wait for input, and give at most a line of it. tty_write - show text. user:
- * buf is a user address, else a kernel address. Result: bytes done, 0 at Ctrl-D
- * (tty_read); -EINTR (tty_read), -EFAULT. Context: process, may sleep.
+ * tty_read - wait for input, and give at most a line of it, or 128 bytes.
+ * tty_write - show text.
+ * user: whether buf is a user address; else it is a kernel address. Result: bytes done, 0 at
+ * Ctrl-D (tty_read); -EINTR (tty_read), -EFAULT. Context: process, may sleep.
  */
 int tty_read(void *buf, uint32_t bytes, bool user);
 int tty_write(const void *buf, uint32_t bytes, bool user);
@@ -101,7 +106,7 @@ extern struct topology topology;
  * MP table, else with the PC's usual values. Context: boot, map_machine() works.
  */
 void topology_find(void);
-/* The parts that read a table whose sum is right: for host tests. */
+/* Fill it from one table, whose sum is right; not static for the host tests. */
 void topology_parse_madt(const uint8_t *madt);
 void topology_parse_mp(const uint8_t *mp);
 

@@ -17,6 +17,7 @@ static const struct { uint8_t code; char sequence[5]; } extended[] = {
 	{ 0x48, "\033[A" }, { 0x50, "\033[B" }, { 0x4D, "\033[C" }, { 0x4B, "\033[D" },
 	{ 0x47, "\033[H" }, { 0x4F, "\033[F" }, { 0x53, "\033[3~" }, { 0x1C, "\n" }, { 0x35, "/" },
 };
+/* Only the interrupt handler uses these. Its line interrupts one CPU, so they need no lock. */
 static bool shift, control, caps; /* held, held, switched on */
 static bool prefix;               /* the last byte was EXTENDED */
 

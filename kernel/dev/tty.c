@@ -18,20 +18,21 @@ static struct spinlock lock;         /* guards what follows, but not foreground 
 static struct wait_queue readers;
 static char input[INPUT_BYTES]; /* a ring */
 /*
- * Positions in it, only counted up: [read_at, line_at) can be read, [line_at, write_at) is
- * edited.
+ * Positions in the ring, not reduced modulo INPUT_BYTES: [read_at, line_at) can be read,
+ * [line_at, write_at) is being edited.
  */
 static uint32_t read_at, line_at, write_at;
 static bool raw;
 static int foreground; /* the group that Ctrl-C kills, 0 if none */
-/* Inside an escape sequence, which line editing passes over. */
+/* Where in an escape sequence the last character was: line editing ignores such sequences. */
 static enum { NORMAL, ESCAPED, SEQUENCE } skipping;
 
 void console_write(const char *text, uint32_t bytes)
 {
 	bool alone = panicking;
 	uint32_t flags = alone ? 0 : spin_lock_irq(&console_lock);
-	for (uint32_t i = 0; i < bytes; i++) {
+	/* A panic on another CPU ends this text, so that it does not mix with the panic's. */
+	for (uint32_t i = 0; i < bytes && alone == (panicking != 0); i++) {
 		if (text[i] == '\n')
 			serial_putc('\r');
 		serial_putc(text[i]);
@@ -40,6 +41,8 @@ void console_write(const char *text, uint32_t bytes)
 	if (!alone)
 		spin_unlock_irq(&console_lock, flags);
 }
+
+/* --- line editing: with `lock` held --- */
 
 static void erase_one(void)
 {
@@ -63,6 +66,7 @@ static void end_line(void)
 
 static char last(void) { return input[(write_at - 1) % INPUT_BYTES]; }
 
+/* Result: whether c belongs to an escape sequence. */
 static bool skip_sequence(char c)
 {
 	if (skipping == NORMAL && c != ESCAPE)
@@ -106,6 +110,8 @@ static void edit(char c)
 	}
 }
 
+/* --- input and output --- */
+
 void tty_input(char c)
 {
 	uint32_t flags = spin_lock_irq(&lock);
@@ -128,8 +134,8 @@ void tty_input(char c)
 }
 
 /*
- * Take what can be read now: at most `bytes`, up to the end of a line or Ctrl-D. The lock
- * is held.
+ * Take what can be read now: at most `bytes`, up to the end of a line or Ctrl-D. With the
+ * lock held.
  */
 static uint32_t take(char *to, uint32_t bytes)
 {

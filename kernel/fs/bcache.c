@@ -74,6 +74,7 @@ static int write_back(struct bcache *c, struct block *b)
 	return error;
 }
 
+/* Take a block out of the cache and free it, without writing it. */
 static void discard(struct bcache *c, struct block *b)
 {
 	struct block **at = bucket(c, b->number);
@@ -105,6 +106,7 @@ static void make_room(struct bcache *c)
 	}
 }
 
+/* The block, held, as the newest one; NULL if it is not in the cache. */
 static struct block *find(struct bcache *c, uint32_t number)
 {
 	struct block *b = *bucket(c, number);
@@ -224,8 +226,8 @@ int bcache_sync(struct bcache *c)
 
 /*
  * Memory is short: free blocks that are not held; changed ones are written first. Waits for
- * the lock and for the device, unless preemption is off. The lock's owner never waits for a
- * lock that a caller of frame_alloc() may hold.
+ * the lock and for the device, unless preemption is off. Waiting for the lock is safe: its
+ * owner never waits for a lock that a caller of frame_alloc() may hold. Result: blocks freed.
  */
 static uint32_t shrink(uint32_t wanted)
 {

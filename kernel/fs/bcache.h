@@ -19,7 +19,7 @@ struct block {
 	uint32_t number; /* on the disk, in blocks */
 	uint16_t uses;   /* gets without put: not evicted while > 0 */
 	bool dirty;      /* to be written back */
-	bool meta;       /* written after the data that it refers to */
+	bool meta;       /* refers to other blocks, and is written after them */
 	char *data;
 };
 
@@ -29,7 +29,7 @@ struct bcache {
 	struct mutex lock;
 	unsigned depth; /* how often the owner has entered */
 	struct block *buckets[BCACHE_BUCKETS], *newest, *oldest;
-	uint32_t count, limit, dirty; /* blocks: now, aimed at, to be written back */
+	uint32_t count, limit, dirty; /* blocks: in the cache, aimed at, to be written back */
 };
 
 /*
@@ -48,13 +48,17 @@ void bcache_leave(struct bcache *c);
 
 /*
  * The next six are called between enter and leave, and may sleep. Result: 0, -EIO, -ENOMEM.
- * bcache_get - hold a block, read from the device if it is not in the cache.
+ * bcache_get - hold a block; it is read from the device if it is not in the cache.
  */
 int bcache_get(struct bcache *c, uint32_t number, struct block **out);
 /* Hold a block whose old content does not matter: the caller fills it all. */
 int bcache_new(struct bcache *c, uint32_t number, struct block **out);
+/* End one hold. */
 void bcache_put(struct block *b);
-/* Call before a change of b->data, which may move: marks the block for writing back. */
+/*
+ * Mark a block for writing back; meta: see struct block. Call it before b->data is changed:
+ * the data may move.
+ */
 int bcache_change(struct bcache *c, struct block *b, bool meta);
 /* The block is free on the disk now: do not write it back. */
 void bcache_forget(struct bcache *c, uint32_t number);
@@ -63,7 +67,7 @@ int bcache_sync(struct bcache *c);
 
 /* Enter, and sync if anything has changed; an error is printed. Context: process, may sleep. */
 void bcache_flush(void);
-/* Memory in use, in frames. Context: any; a moment's value. */
+/* Frames that the blocks take. Context: any; the number may be out of date. */
 uint32_t bcache_frames(void);
 
 #endif

@@ -52,8 +52,8 @@ int sys_read(uint32_t fd, uint32_t buf, uint32_t bytes)
 int sys_write(uint32_t fd, uint32_t buf, uint32_t bytes)
 {
 	/*
-	 * Between reading a file's size and writing there, no other O_APPEND write changes
-	 * the size.
+	 * Held from reading a file's size until the data is written there: no other O_APPEND
+	 * write may come in between.
 	 */
 	static struct mutex appending;
 	struct file *f = file_of((int)fd);

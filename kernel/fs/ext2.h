@@ -64,7 +64,7 @@ struct ext2 {
 	struct block *desc_blocks[16];   /* the group descriptors, held while mounted */
 	uint32_t block_bytes, nr_groups, inode_bytes, first_inode;
 	uint32_t time_offset;            /* seconds to add to the time since boot */
-	uint32_t block_hint, inode_hint; /* nothing is free below */
+	uint32_t block_hint, inode_hint; /* below this number (index) none is free */
 	bool has_types;                  /* directory entries tell file types */
 	struct ext2_inode *inodes[64];   /* in memory, hashed by number */
 	struct ext2_inode *idle_newest, *idle_oldest; /* those without a reference */
@@ -100,8 +100,8 @@ uint32_t ext2_time(const struct ext2 *fs);
 int ext2_block_alloc(struct ext2 *fs, uint32_t goal, uint32_t *out);
 int ext2_inode_alloc(struct ext2 *fs, bool dir, uint32_t *out);
 /*
- * Mark a block or inode free. What was free already is damage: it is printed, and nothing
- * changes.
+ * Mark a block or inode free. If it is free already the file system is damaged: that is
+ * printed, and nothing changes.
  */
 void ext2_block_free(struct ext2 *fs, uint32_t number);
 void ext2_inode_free(struct ext2 *fs, uint32_t ino, bool dir);

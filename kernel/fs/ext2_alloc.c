@@ -52,7 +52,7 @@ static int take_bit(struct ext2 *fs, uint32_t bitmap, uint32_t from, uint32_t en
 	return error;
 }
 
-/* Clear a bit. Result: whether it was set. */
+/* Clear a bit. Result: whether it was set; false also if the bitmap cannot be read. */
 static bool clear_bit(struct ext2 *fs, uint32_t bitmap, uint32_t bit)
 {
 	struct block *b;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a block's index in a file to its number on the disk. The inode has 12 direct
- * pointers, and one each to a tree of pointer blocks with one, two and three levels. A new
+ * From a block's index in a file to its number on the disk. The inode has 12 direct pointers,
+ * and three pointers to trees of pointer blocks, with one, two and three levels. A new
  * pointer block is cleared before its parent refers to it.
  */
 #include "fs/ext2.h"

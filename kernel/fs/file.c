@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The tables of descriptors, one a process, and the reference counts of the open files in them. */
+/* Each process's table of descriptors, and the reference counts of the open files in them. */
 #include "fs/file.h"
 #include "mm/frame.h"
 #include "proc/task.h"

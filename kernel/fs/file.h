@@ -34,17 +34,18 @@ struct file {
  * the table.
  */
 struct file *file_of(int fd);
+/* Take one more reference. Result: f. */
 struct file *file_get(struct file *f);
 /* Drop a reference; the last one closes the file. */
 void file_put(struct file *f);
 /*
- * Make an open file with one reference. It takes over the caller's reference to vn, or an
- * end of the pipe. NULL if memory is out: the caller keeps both.
+ * Make an open file with one reference. The file takes over the caller's reference to vn, or
+ * one end of the pipe. Result: NULL if memory is out; the caller keeps vn or the end then.
  */
 struct file *file_create(int flags, struct vnode *vn, struct pipe *pipe);
 /*
- * Give f the lowest free descriptor of the current process, which takes over the caller's
- * reference. Result: the descriptor; -EMFILE: the caller keeps the reference.
+ * Give f the lowest free descriptor of the current process. The descriptor takes over the
+ * caller's reference. Result: the descriptor; or -EMFILE, and the caller keeps the reference.
  */
 int file_install(struct file *f);
 /* Drop a reference to a current directory. NULL is allowed. */
@@ -52,20 +53,20 @@ void cwd_put(struct cwd *c);
 
 /* fork: give the child the current process's open files and current directory. */
 void files_fork(struct task *child);
-/* exit: drop those of t. */
+/* exit: close the open files of t, and drop its current directory. */
 void files_close(struct task *t);
 /* Open /dev/console as descriptors 0, 1 and 2 of the first process, the current one. 0, -errno. */
 int files_init_console(void);
-/* Number of open files in the whole system (/proc/files): tests find leaks by it. Context: any. */
+/* Number of open files in the system (/proc/files): tests find leaks by it. Context: any. */
 uint32_t files_open(void);
 
 /* --- pipe.c. Context: process, may sleep, no spin lock held --- */
 /* A pipe with both ends open; NULL if memory is out. */
 struct pipe *pipe_create(void);
 /*
- * Move bytes between a pipe and the user address buf; waits until at least one byte can be
- * read, and until all are written. Result: bytes done, 0 at the end (all writers closed);
- * -EPIPE (no reader), -EINTR, -EFAULT.
+ * Move bytes between a pipe and the user address buf. pipe_read waits until at least one byte
+ * can be read, pipe_write until all bytes are written. Result: bytes done, 0 at the end (all
+ * writers closed); -EPIPE (no reader), -EINTR, -EFAULT.
  */
 int pipe_read(struct pipe *p, void *buf, uint32_t bytes);
 int pipe_write(struct pipe *p, const void *buf, uint32_t bytes);

@@ -20,8 +20,8 @@ struct path_end {
 };
 
 /*
- * Walk path up to its last component. Result: 0; -ENOENT (also for ""), -ENOTDIR,
- * -ENAMETOOLONG, or the file system's error, with nothing for the caller to put.
+ * Walk path up to its last component, and fill *end. Result: 0; -ENOENT (also for ""),
+ * -ENOTDIR, -ENAMETOOLONG, or the file system's error. After an error there is nothing to put.
  */
 int path_parent(const char *path, struct path_end *end);
 /*

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Pipes: a ring of bytes in which each end owns its own position, so that a reader and a
- * writer work at the same time without a lock. Several tasks at one end take turns by its
- * `busy` word. No spin lock would do: the bytes go straight from and to user memory, and an
- * access there may fault and sleep. The spin lock guards only sleeping and waking.
+ * writer work at the same time without a lock. Several tasks at one end take turns by this
+ * end's `busy` word. A spin lock cannot take its place: the bytes go straight from and to user
+ * memory, and an access there may fault and sleep. The pipe's spin lock guards only sleeping
+ * and waking.
  *
  * No wake-up is lost. A task that finds the pipe not ready writes its need into `waiting`,
  * and looks at the positions again before it sleeps. A task that has moved a position looks
@@ -20,7 +21,7 @@
 struct pipe_end {
 	uint32_t pos;     /* bytes that have passed here, modulo 2^32 */
 	uint32_t busy;    /* a task copies at this end; it alone changes pos */
-	uint32_t waiting; /* the sleepers' least need, in bytes: less wakes none; 0: none sleeps */
+	uint32_t waiting; /* the smallest need of a sleeper, in bytes; 0 if none sleeps */
 	uint32_t open;
 	struct wait_queue queue; /* under the pipe's lock */
 };
@@ -36,8 +37,8 @@ struct pipe {
 static inline uint32_t load(const uint32_t *at) { return __atomic_load_n(at, __ATOMIC_ACQUIRE); }
 
 /*
- * Bytes that this end could move now. Exact or too small for the task that set busy; else a
- * guess.
+ * Bytes that this end could move now. For the task that set busy the result is exact or too
+ * small; for others it is a guess.
  */
 static inline uint32_t room(const struct pipe *p, bool writer)
 {
@@ -50,6 +51,10 @@ static inline bool ready(const struct pipe *p, bool writer, uint32_t need)
 	return room(p, writer) >= need || !load(&p->ends[!writer].open);
 }
 
+/*
+ * Sleep until no task is busy at this end, and `need` bytes are ready or the other end is
+ * closed. Result: 0, -EINTR.
+ */
 static int wait_ready(struct pipe *p, bool writer, uint32_t need)
 {
 	struct pipe_end *self = &p->ends[writer];
@@ -68,6 +73,7 @@ static int wait_ready(struct pipe *p, bool writer, uint32_t need)
 	return error;
 }
 
+/* Wake the tasks at both ends whose need is met. */
 static void wake(struct pipe *p)
 {
 	spin_lock(&p->lock);
@@ -103,8 +109,8 @@ static inline int claim(struct pipe *p, bool writer, uint32_t need)
 			if (likely(ready(p, writer, need)))
 				return 0;
 			/*
-			 * Another task took the bytes. One that needs less may sleep
-			 * because of our busy.
+			 * Another task took the bytes. A task that needs less may have
+			 * gone to sleep because this end was busy.
 			 */
 			leave(p, writer, 0);
 		}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pseudo file system: one flat directory of files that functions make. /proc and /dev are
- * such.
+ * Pseudo file systems: each is one flat directory, whose files are made by functions. There
+ * are two, /proc and /dev.
  */
 #ifndef FS_PSEUDOFS_H
 #define FS_PSEUDOFS_H
@@ -9,9 +9,10 @@
 #include "fs/vnode.h"
 
 /*
- * A file. With `show` it is a text: show() makes all of it, as snprintf() would, at each
- * read(). Without, it is a device, and read() serves the caller itself. NULL: cannot be
- * done. All in process context, no spin lock held; buf is a user address if `user` is set.
+ * A file. If it has `show` it is a text: at each read, show() makes the whole text as
+ * snprintf() would. Else it is a device, and its read() serves the caller. If `write` is NULL
+ * the file cannot be written. Context: process, no spin lock held; buf is a user address if
+ * `user` is set.
  */
 struct pseudofs_entry {
 	const char *name;

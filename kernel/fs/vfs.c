@@ -42,7 +42,10 @@ static struct vnode *mounted(const char *name, unsigned length)
 	return NULL;
 }
 
-/* The mount whose root is dir, or NULL: then dir is on the disk, for what is mounted is flat. */
+/*
+ * The mount whose root is dir. Result: NULL if dir is on the disk: a pseudo file system has no
+ * directory but its root.
+ */
 static const struct mount *mount_of(const struct vnode *dir)
 {
 	for (struct mount *m = mounts; m < mounts + ARRAY_SIZE(mounts); m++)

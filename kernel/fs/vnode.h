@@ -38,14 +38,14 @@ struct vnode_ops {
 	int (*unlink)(struct vnode *dir, const char *name, unsigned length);
 	int (*rmdir)(struct vnode *dir, const char *name, unsigned length);
 	/*
-	 * Move what name is in `from` to new_name in `to`; replaces a file or an empty
-	 * directory.
+	 * Move the file or directory `name` in `from` to `new_name` in `to`. A file or an
+	 * empty directory with the new name is replaced.
 	 */
 	int (*rename)(struct vnode *from, const char *name, unsigned length, struct vnode *to,
 		      const char *new_name, unsigned new_length);
 	/*
-	 * Emit entries from *cookie (first 0) on, also "." and ".."; *cookie passes those
-	 * emitted.
+	 * Emit entries, also "." and "..", from position *cookie on, 0 at first. *cookie
+	 * becomes the position after the last one that the sink took.
 	 */
 	int (*readdir)(struct vnode *dir, uint32_t *cookie, struct dirent_sink *sink);
 	/*
@@ -58,8 +58,8 @@ struct vnode_ops {
 	int (*truncate)(struct vnode *vn, uint32_t size);
 	/*
 	 * The file's page `index` for a private mapping: *out is a frame with a reference
-	 * for the caller. It has zeros after the file's end. It may be the block cache's
-	 * own: never write it.
+	 * for the caller. The frame has zeros after the file's end. It may belong to the
+	 * block cache, too, so it must not be written.
 	 */
 	int (*page)(struct vnode *vn, uint32_t index, pfn_t *out);
 	int (*stat)(struct vnode *vn, struct stat *st);
@@ -67,8 +67,8 @@ struct vnode_ops {
 	int (*sync)(struct vnode *vn);
 	/*
 	 * Drop a reference that may be the last one, under the lock that lookup holds when
-	 * it gives out new ones. After the last one vn can be freed; so is the file, if it
-	 * has no name.
+	 * it gives out new ones. After the last reference vn may be freed; a file without
+	 * a name is then erased.
 	 */
 	void (*release)(struct vnode *vn);
 };
@@ -82,7 +82,7 @@ struct vnode {
 	void *fs;      /* the file system's own */
 };
 
-/* One more reference; the caller has one, or holds the file system's lock. Context: any. */
+/* Take a reference. The caller has one, or holds the file system's lock. Context: any. */
 static inline struct vnode *vnode_get(struct vnode *vn)
 {
 	__atomic_fetch_add(&vn->refs, 1, __ATOMIC_RELAXED);

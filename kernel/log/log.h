@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel log, and how a run ends that failed. Every kernel file may print, so the
- * files of this folder depend on lib only: they reach the console through a pointer that
+ * The kernel log, and panic(), which ends a run that failed. Every kernel file may print, so
+ * the files of this folder depend on lib only: they reach the console through a pointer that
  * kmain() sets.
  */
 #ifndef LOG_LOG_H
@@ -13,19 +13,22 @@
 
 /*
  * printk - print to the kernel log (kept for /proc/kmsg) and to the console: at most 255
- * characters, fmt as for snprintf(). Takes no lock, but log_console may. Context: any.
+ * characters, fmt as for snprintf(). Takes no lock, but log_console may. Texts that two
+ * CPUs print at the same time may follow each other differently in log and console.
+ * Context: any.
  */
 void printk(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * log_console - shows `bytes` characters of text; any context. kmain() sets it before the
- * first text is printed. While it is NULL a text is only kept.
+ * log_console - the function that shows `bytes` characters of text, in any context. kmain()
+ * sets it before the first text is printed. While it is NULL a text is only kept in the log.
  */
 extern void (*log_console)(const char *text, uint32_t bytes);
 
 /*
- * kmsg_show - /proc/kmsg: the last LOG_BYTES characters of the log. A text that another
- * task is printing meanwhile may be incomplete. Result: as snprintf(). Context: any.
+ * kmsg_show - /proc/kmsg: the last LOG_BYTES characters of the log. A text that another task
+ * or CPU prints meanwhile may be incomplete, or stand in the place of the oldest text.
+ * Result: as snprintf(). Context: any.
  */
 int kmsg_show(char *buf, size_t size);
 
@@ -42,7 +45,7 @@ const char *ksym_find(uint32_t address, uint32_t *offset);
  * any.
  */
 void panic(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
-extern unsigned panicking; /* 0, or 1 + the CPU that panics: a lock may be held by a stopped CPU */
+extern unsigned panicking; /* 0, or 1 + the index of the CPU that panics */
 
 #define ASSERT(x) \
 	do { \
@@ -51,8 +54,8 @@ extern unsigned panicking; /* 0, or 1 + the CPU that panics: a lock may be held 
 	} while (0)
 
 /*
- * Argument of VO(cpu, shutdown): isa-debug-exit turns status s into QEMU's exit status 2s
- * + 1.
+ * Arguments of VO(cpu, shutdown). QEMU's isa-debug-exit turns s into the exit status
+ * 2 * s + 1.
  */
 enum { PANIC_STATUS = 0x0F, OK_STATUS = 0x10 };
 

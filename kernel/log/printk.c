@@ -10,7 +10,7 @@
 void (*log_console)(const char *text, uint32_t bytes);
 
 static char log[LOG_BYTES];
-static uint32_t log_end; /* characters ever printed; atomic */
+static uint32_t log_end; /* characters ever printed, modulo 2^32; atomic */
 
 void printk(const char *fmt, ...)
 {

@@ -7,7 +7,7 @@
 #include "mm/area.h"
 #include "fs/vnode.h"
 
-#define MMAP_BASE 0x40000000 /* from here on a free range is looked for */
+#define MMAP_BASE 0x40000000 /* where the search for a free range begins */
 #define PROT_ALL (PROT_READ | PROT_WRITE | PROT_EXEC)
 
 struct area *area_copy(const struct area *a)

@@ -20,7 +20,7 @@ struct area {
 	uint32_t offset, file_bytes; /* part of the file; zeros follow it */
 };
 
-#define SLOT_WORDS (USER_END >> 27)
+#define SLOT_WORDS (USER_END >> 27) /* of 32 bits, one for each user directory entry */
 
 struct mm {
 	pte_t *directory;
@@ -41,7 +41,7 @@ struct area *area_find(const struct mm *mm, uint32_t address);
 static inline pfn_t pte_pfn(pte_t pte) { return mfn_to_pfn(pte >> PAGE_SHIFT); }
 /*
  * The entry for a frame with an access, PROT_. It is writable only if the frame has one
- * reference. It holds an mfn: the VO must be held until it is stored.
+ * reference. The entry holds an mfn, so the VO must be held until the entry is stored.
  */
 static inline pte_t pte_make(pfn_t pfn, int prot)
 {
@@ -66,11 +66,12 @@ pte_t *slot_make(struct mm *mm, uint32_t address);
  */
 void drop_pages(struct mm *mm, uint32_t start, uint32_t end, bool loaded);
 /*
- * Give the frames of [start, end) a new access. Frames that come later get their area's.
+ * Give the frames of [start, end) a new access. A page that gets its frame later takes the
+ * access of its area.
  */
 void protect_pages(struct mm *mm, uint32_t start, uint32_t end, int prot);
 
-/* --- pool.c: locked; any CPU, process context --- */
+/* --- pool.c. Each takes the pools' lock. Context: process, no spin lock held --- */
 /*
  * table_take, table_give - take a page table that is all zeros, and give it back when it
  * is all zeros again and no directory refers to it.

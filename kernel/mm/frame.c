@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The frame allocator: a buddy system over pfns. Most calls want a single frame, or a
- * pair for a task's stack. Small stacks of such blocks stand in front of the buddy
- * system, so that most calls neither split nor join blocks.
+ * The frame allocator: a buddy system over pfns. Most calls want a single frame, or a pair
+ * for a task's stack. Such blocks are kept in two small stacks in front of the buddy system,
+ * so that most calls neither split nor join blocks.
  */
 #include "mm/frame.h"
 #include "mm/frame_table.h"
 #include "proc/lock.h"
 
-#define HOT_ORDERS 2   /* orders that have such a stack */
+#define HOT_ORDERS 2   /* orders that have a small stack */
 #define HOT_BLOCKS 64u /* frames in each, at most */
 
 struct frame *frame_table;
@@ -84,7 +84,7 @@ static pfn_t block_alloc(unsigned order)
 	return NO_FRAME;
 }
 
-/* Give the small stacks back to the buddy system. With the lock held. */
+/* Give all blocks of the small stacks back to the buddy system. With the lock held. */
 static void hot_drain(void)
 {
 	for (unsigned order = 0; order < HOT_ORDERS; order++)

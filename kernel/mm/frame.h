@@ -54,16 +54,17 @@ uint32_t frames_free(void);
 extern pte_t *direct_map;
 
 /*
- * Called when memory is short: tries to free at least `wanted` cached frames. Result: how
- * many were freed. Called with no lock of the allocators held. Only the block cache sets
- * it.
+ * Called when memory is short, with no lock of the allocators held: tries to free at least
+ * `wanted` cached blocks. Result: how many were freed; blocks below 4 KiB share a frame. Only
+ * the block cache sets it.
  */
 extern uint32_t (*frame_shrinker)(uint32_t wanted);
 
 /*
  * kmalloc - at least `bytes` bytes of memory, 16-byte aligned, not cleared; at most one
  * page.
- * kzalloc - the same, cleared. Result: NULL if memory is out.
+ * kzalloc - as kmalloc, but cleared.
+ * Result: NULL if memory is out.
  */
 void *kmalloc(size_t bytes);
 void *kzalloc(size_t bytes);
@@ -85,8 +86,7 @@ void *map_machine(uint32_t machine, uint32_t bytes, uint32_t flags);
 
 /*
  * memmap_show - /proc/memmap: the firmware's ranges, the order of p2m, frames in all and
- * free, and the pfns of the image and of the tables made at boot (their mfns are the
- * same).
+ * free, and the pfns of the image and of the tables made at boot, where pfn == mfn.
  * meminfo_show - /proc/meminfo: "total N", "free N", "cached N", in KiB.
  * Result: length, as snprintf.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The allocators' record of each page frame: for frame.c, kmalloc.c and init.c only. The
- * lock of the frame allocator covers a free frame's record, its class's lock a slab's.
- * References are counted by atomic operations.
+ * frame allocator's lock guards the record of a free frame; the lock of a slab's class guards
+ * the slab's. References are counted by atomic operations.
  */
 #ifndef MM_FRAME_TABLE_H
 #define MM_FRAME_TABLE_H
@@ -22,6 +22,7 @@ struct frame {
 extern struct frame *frame_table; /* nr_pfns entries */
 
 struct frame_list { pfn_t first_plus_1; }; /* zero is empty */
+/* Add a frame to a list, or remove it. With the lock of its record held. */
 void frame_list_add(struct frame_list *l, pfn_t pfn);
 void frame_list_remove(struct frame_list *l, pfn_t pfn);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Memory at boot: from the firmware's map to p2m, the kernel's own page directory and the
- * frame allocator. All tables whose size depends on the memory's come out of one run of
- * frames above the kernel's image, the boot heap. Image and boot heap keep pfn == mfn, so
- * that they have the same addresses in the boot directory and in the kernel's directory.
+ * frame allocator. All tables whose size depends on the memory's size lie in one run of frames
+ * above the kernel's image, the boot heap. Image and boot heap keep pfn == mfn, so the boot
+ * directory and the kernel's directory map them at equal addresses.
  */
 #include "boot/boot.h"
 #include "mm/frame.h"
@@ -57,8 +57,8 @@ static void find_usable(void)
 }
 
 /*
- * The first run of frames above the image that no module lies in. p2m_build() fails if
- * one of them is not usable.
+ * The first run of frames above the image that no module lies in. p2m_build() fails if a
+ * frame of the run is not usable.
  */
 static mfn_t place_boot_heap(uint32_t frames)
 {
@@ -178,20 +178,17 @@ void *map_machine(uint32_t machine, uint32_t bytes, uint32_t flags)
 
 int memmap_show(char *buf, size_t size)
 {
-#define ADD(...) (n += (size_t)snprintf(buf + MIN(n, size), size - MIN(n, size), __VA_ARGS__))
 	size_t n = 0;
 	for (unsigned i = 0; i < boot_info.nr_ranges; i++) {
 		const struct memory_range *r = &boot_info.ranges[i];
-		ADD("%08llx-%08llx %s\n", r->base, r->base + r->bytes,
-		    r->type == 1 ? "usable" : "reserved");
+		n = appendf(buf, size, n, "%08llx-%08llx %s\n", r->base, r->base + r->bytes,
+			    r->type == 1 ? "usable" : "reserved");
 	}
 	if (order.shuffle)
-		ADD("p2m shuffle:%u\n", order.seed);
+		n = appendf(buf, size, n, "p2m shuffle:%u\n", order.seed);
 	else
-		ADD("p2m identity\n");
-	ADD("frames %u free %u\n", nr_pfns, frames_free());
-	ADD("image pfn %x-%x\ntables pfn %x-%x\n", fixed[0].first, fixed[0].end, fixed[1].first,
-	    fixed[1].end);
-#undef ADD
-	return (int)n;
+		n = appendf(buf, size, n, "p2m identity\n");
+	n = appendf(buf, size, n, "frames %u free %u\n", nr_pfns, frames_free());
+	return (int)appendf(buf, size, n, "image pfn %x-%x\ntables pfn %x-%x\n", fixed[0].first,
+			    fixed[0].end, fixed[1].first, fixed[1].end);
 }

@@ -97,7 +97,7 @@ void kfree(void *p)
 	*(void **)p = f->objects;
 	f->objects = p;
 	bool empty = --f->in_use == 0;
-	bool only = f->next == NO_FRAME && f->prev == NO_FRAME; /* slab of its class with room */
+	bool only = f->next == NO_FRAME && f->prev == NO_FRAME; /* in the list of its class */
 	if (empty && only) {
 		__atomic_fetch_add(&nr_idle, 1, __ATOMIC_RELAXED);
 	} else if (empty) {

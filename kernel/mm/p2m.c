@@ -43,8 +43,8 @@ static void assign(pfn_t pfn, mfn_t mfn)
 }
 
 /*
- * Give the fixed frames the pfns of their own numbers. Result: 0, or -EINVAL if one
- * cannot be.
+ * Give the fixed frames the pfns of their own numbers. Result: 0, or -EINVAL if a frame is
+ * not usable or its number is no pfn.
  */
 static int assign_fixed(const struct frame_range *fixed, unsigned n)
 {
@@ -89,8 +89,8 @@ static void assign_identity(void)
 }
 
 /*
- * The next number of xorshift32 (G. Marsaglia, 2003). A state of 0 stays 0, any other
- * never gets 0.
+ * The next number of xorshift32 (G. Marsaglia, 2003). A state of 0 stays 0; another state
+ * never becomes 0.
  */
 static uint32_t next_random(uint32_t *state)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Page tables and directories kept ready for the next process. What is given back is
- * clean: drop_pages() has emptied the tables entry by entry, so nobody needs to clear 4
- * KiB again. A directory keeps a few empty tables, because the next program has its text
- * and its stack where the last one had them.
+ * Page tables and directories kept ready for the next process. Tables come back clean:
+ * drop_pages() has emptied them entry by entry, so there is no need to clear 4 KiB again. A
+ * directory keeps a few empty tables, because the next program has its text and its stack
+ * where the last program had them.
  */
 #include "mm/area.h"
 #include "proc/lock.h"

@@ -171,7 +171,7 @@ struct mm *mm_fork(struct mm *from)
 	return mm;
 }
 
-/* References are dropped last: from then on a frame may be somebody else's. */
+/* References are dropped last: after that a frame may belong to another user. */
 void drop_pages(struct mm *mm, uint32_t start, uint32_t end, bool loaded)
 {
 	static const pte_t zeros[CHUNK];
@@ -182,29 +182,29 @@ void drop_pages(struct mm *mm, uint32_t start, uint32_t end, bool loaded)
 		n = slot ? chunk(at, end) : in_table(at, end);
 		if (!slot)
 			continue;
-		unsigned first = 0, behind = n;
-		while (behind && !slot[behind - 1])
-			behind--;
-		if (!behind)
+		unsigned first = 0, stop = n;
+		while (stop && !slot[stop - 1])
+			stop--;
+		if (!stop)
 			continue;
 		while (!slot[first])
 			first++;
 		/*
 		 * Exercise 1.5 (labs/01-paging/handout.md, 4.3): given the entries from
-		 * slot[first] to slot[behind - 1]. Some of them are 0; each other one
+		 * slot[first] to slot[stop - 1]. Some of them are 0; each other one
 		 * holds a frame, present or not (PROT_NONE). Result: all are 0, one
 		 * reference to each frame is dropped (frame_put), and mm->pages is right.
 		 * Stores and flush are one batch (vo_batch_begin, vo_batch_end), and the
-		 * references are dropped after it. When frame_put() is called the frame
-		 * may become somebody else's, so by then no entry and, if the tables are
-		 * loaded, no TLB entry must refer to it.
+		 * references are dropped after the batch. frame_put() may give the frame to
+		 * another user at once. So by then no entry and, if the tables are loaded, no
+		 * TLB entry must refer to the frame.
 		 */
 		/* LAB 1 TODO 5 BEGIN */
 		vo_batch_begin();
-		for (unsigned i = first; i < behind; i++)
+		for (unsigned i = first; i < stop; i++)
 			if (slot[i])
 				frames[nr++] = pte_pfn(slot[i]);
-		VO(mmu, set_ptes)(slot + first, zeros, behind - first);
+		VO(mmu, set_ptes)(slot + first, zeros, stop - first);
 		if (loaded)
 			VO(mmu, flush_all)();
 		vo_batch_end();
@@ -216,8 +216,8 @@ void drop_pages(struct mm *mm, uint32_t start, uint32_t end, bool loaded)
 }
 
 /*
- * Empty the directory and its tables, which no CPU has loaded, and give them to the
- * pools. The areas still say where pages may be.
+ * Empty the directory and its tables, which no CPU has loaded, and give them to the pools.
+ * The areas must still be there: they say where pages may be.
  */
 static void destroy_tables(struct mm *mm)
 {

@@ -70,7 +70,7 @@ static void change_over(struct mm *mm, const char *name, uint32_t entry, uint32_
 {
 	struct task *t = current();
 	struct mm *old = t->mm;
-	vo_hold(); /* no switch of mode or context while t->mm is not what is loaded */
+	vo_hold(); /* t->mm and the loaded directory differ now: no mode or context switch may come */
 	task_set_mm(mm);
 	sched_load_mm(t);
 	vo_release();

@@ -29,7 +29,7 @@ static void restore(const void *from)
 {
 	if (has_fxsr)
 		__asm__ volatile("fxrstor (%0)" : : "r"(from) : "memory");
-	else /* frstor would trap on an exception that another task left pending */
+	else /* fnclex: frstor would trap if another task had left an exception pending */
 		__asm__ volatile("fnclex; frstor (%0)" : : "r"(from) : "memory");
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Spin locks and mutexes. A spin lock keeps out other CPUs by its word, and other tasks
- * of its own CPU by turning preemption off: with one processor only the second has an
- * effect.
+ * Spin locks and mutexes. A spin lock keeps out other CPUs by its word, and the other tasks of
+ * its own CPU by turning preemption off. With one processor only the latter has an effect.
  */
 #include "proc/lock.h"
 #include "proc/task.h"

@@ -6,7 +6,7 @@
  * Lock order, outermost first:
  *   1. mutexes: never taken while a spin lock is held (mutex_try may be, it does not wait)
  *   2. a module's spin lock: the task table's, the terminal's, a pipe's, a mutex's own ...
- *   3. the console's (tty.c): printk takes it, with any other spin lock held
+ *   3. the console's (tty.c): printk takes it, and may be called with any lock of 2 held
  *   4. the run queue's (sched.c): sleeping, waking and killing take it; none follows it
  * The debug build asserts 1, that each lock is released by the CPU that took it, and that
  * no CPU takes a spin lock which it holds already.
@@ -64,16 +64,16 @@ unsigned spin_owner_here(void); /* what `owner` is while this CPU holds a lock *
 void spin_lock(struct spinlock *l);
 void spin_unlock(struct spinlock *l);
 /*
- * spin_lock_irq, spin_unlock_irq - the same, for a lock that interrupt handlers take,
- * too: interrupts are off while it is held. Result: the interrupt flag from before, for
+ * spin_lock_irq, spin_unlock_irq - take and release a lock that interrupt handlers take, too:
+ * interrupts are off while it is held. Result: the interrupt flag from before, for
  * spin_unlock_irq. Context: any.
  */
 uint32_t spin_lock_irq(struct spinlock *l);
 void spin_unlock_irq(struct spinlock *l, uint32_t flags);
 
 /*
- * The lock alone, for lock.c and sched.c: the caller has turned off preemption or
- * interrupts.
+ * Take and release the lock's word only, for lock.c and sched.c: the caller has turned off
+ * preemption or interrupts.
  */
 static inline void spin_acquire(struct spinlock *l)
 {

@@ -86,7 +86,7 @@ void sched_load_mm(struct task *t)
 }
 
 /* --- the preempted: tasks that left their CPU with trap_frames --- */
-/* They are few. A mode switch must find them, because it changes what the frames hold. */
+/* A mode switch changes what these frames hold, so it must find the tasks. They are few. */
 
 static void preempted_add(struct task *t)
 {
@@ -212,6 +212,7 @@ static void wait_remove(struct task *t)
 	t->waiting_on = NULL;
 }
 
+/* wait_on() or wait_on_unkillable(). */
 static int wait(struct wait_queue *q, struct spinlock *l, bool killable)
 {
 	struct task *t = current();

@@ -153,7 +153,7 @@ void task_exit(int wait_status)
 		panic("init ended with status %#x", wait_status);
 	files_close(t);
 	struct mm *mm = t->mm;
-	vo_hold(); /* no switch of mode or context while t->mm is not what is loaded */
+	vo_hold(); /* t->mm and the loaded directory differ now: no mode or context switch may come */
 	task_set_mm(NULL);
 	fpu_drop(t);
 	sched_load_mm(t);
@@ -232,8 +232,8 @@ int task_kill(int pid)
 			result = 0;
 	struct task *t = find(pid);
 	/*
-	 * Init and kernel tasks have no parent. (No mm is no sign: an ending process has
-	 * none.)
+	 * Init and kernel tasks have no parent. (That a task has no mm does not prove that it
+	 * is a kernel task: an ending process has none, either.)
 	 */
 	if (t && t->state != TASK_ZOMBIE)
 		result = t->parent ? 0 : -EPERM;
@@ -279,10 +279,9 @@ int task_list_show(char *buf, size_t size)
 	for (unsigned i = 0; i < MAX_TASKS; i++) {
 		const struct task *t = tasks[i];
 		if (t)
-			n += (size_t)snprintf(buf + MIN(n, size), size - MIN(n, size),
-					      "%d %d %d %s %u %u %u %s\n", t->pid, t->ppid, t->pgid,
-					      states[t->state], t->cpu, (uint32_t)t->runtime_ticks,
-					      t->mm ? mm_pages(t->mm) : 0, t->name);
+			n = appendf(buf, size, n, "%d %d %d %s %u %u %u %s\n", t->pid, t->ppid,
+				    t->pgid, states[t->state], t->cpu, (uint32_t)t->runtime_ticks,
+				    t->mm ? mm_pages(t->mm) : 0, t->name);
 	}
 	spin_unlock_irq(&tasks_lock, flags);
 	return (int)n;

@@ -22,9 +22,9 @@ struct cwd;
 
 /*
  * The registers of interrupted code, as the entry code pushes them: lowest address first,
- * grouped by who writes them (trap/entry.S checks this order). `outer` is the place where
- * PUSHA stores ESP, which POPA ignores: in a frame of interrupted kernel code, trap.c
- * writes there the address of the task's next such frame, or 0.
+ * grouped by their writers (trap/entry.S checks this order). `outer` is the place where PUSHA
+ * stores ESP, which POPA ignores. In a frame of interrupted kernel code trap.c stores there
+ * the address of the task's next frame of this kind, or 0.
  */
 struct trap_frame {
 	uint32_t gs, fs, es, ds;     /* entry code */
@@ -65,7 +65,7 @@ struct task {
 	int status;          /* for task_wait() */
 	struct wait_queue child_ended;
 
-	/* its own */
+	/* written by the task itself */
 	char name[24];
 	uint64_t runtime_ticks;
 
@@ -109,8 +109,8 @@ void sched_init_cpu(unsigned cpu);
 /* The idle loop of this CPU. Context: its idle task. */
 void sched_idle(void) __attribute__((noreturn));
 /*
- * Let another task run, if one is ready. Interrupts may be on or off and are so again at
- * return. Context: preemption on, or the idle task.
+ * Let another task run, if one is ready. Interrupts may be on or off; at return they are as
+ * before the call. Context: preemption on, or the idle task.
  */
 void schedule(void);
 /* Put a new task into the run queue. Context: any. */
@@ -185,8 +185,8 @@ void task_exit(int wait_status) __attribute__((noreturn));
  */
 int task_wait(int pid, int *status, int options);
 /*
- * task_kill - kill a process, or all of group -pid if pid is below -1. They end when they
- * next leave the kernel.
+ * task_kill - kill a process, or all processes of group -pid if pid is below -1. Each ends
+ * when it next returns to user mode; a killable sleep ends at once.
  * Result: 0, -ESRCH, -EPERM (pid 1, and kernel tasks).
  */
 int task_kill(int pid);
@@ -211,8 +211,8 @@ int task_list_show(char *buf, size_t size);
 /* The task with pid 1. Context: any. */
 struct task *task_first(void);
 /*
- * What the entry code calls before a return to user mode if a bit of the hazard word is
- * set: end the process if it was killed, else reschedule. Interrupts on or off; on at
+ * The entry code calls this before a return to user mode if a bit of the hazard word is set:
+ * end the process if it was killed, else reschedule. Interrupts on or off before, on at
  * return.
  */
 void task_hazard(void);

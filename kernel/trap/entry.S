@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Into the kernel and back. Each vector has a stub that makes the stack look alike (stubs.h);
- * then all registers are saved as a struct trap_frame (proc/task.h), lowest address first:
+ * The way into the kernel and out of it. Each vector has a stub that makes the stack look alike
+ * (stubs.h); then all registers are saved as a struct trap_frame (proc/task.h), lowest address
+ * first:
  *
  *   gs fs es ds | edi esi ebp outer ebx edx ecx eax | vector error | eip cs eflags | esp ss
  *   this file   | PUSHA                             | stub         | CPU           | from ring 3
  *
- * On the way back to user mode the task's hazard word is tested once, with interrupts possibly
- * on. An interrupt that arrives after the test has interrupted kernel code: it may switch to
- * another task there, so only a kill can be missed, and the next entry sees that.
+ * Before a return to user mode the task's hazard word is tested once. Interrupts may be on then.
+ * An interrupt after the test interrupts kernel code: it can switch to another task by itself,
+ * but it cannot end this task. A kill that comes then takes effect at the task's next entry.
  *
- * A mode switch must find the CS in every frame of interrupted kernel code. So trap.c chains
- * these frames from their task. The chain is undone at the last moment, in text that no mode
- * switch and no preemption cuts in two (vo_in_text, vo.h).
+ * A mode switch must find the CS in every frame of interrupted kernel code, so trap.c chains
+ * these frames from their task. return_to_kernel takes a frame off the chain just before the
+ * IRET. Its text counts as the VO's (vo_in_text, vo.h): no mode switch and no preemption happens
+ * inside it.
  */
 #include "abi.h"
 #include "offsets.h"
@@ -21,8 +23,8 @@
 #define TASK_MASK -TASK_STACK_BYTES
 
 	/*
-	 * The order of the segment registers is that of struct trap_frame. All else is the
-	 * hardware's order.
+	 * Only the order of the segment registers may be chosen: it follows struct trap_frame.
+	 * The order of all other registers is the hardware's.
 	 */
 	.if TRAP_FRAME_EDI != 16 || TRAP_FRAME_OUTER != 28 || TRAP_FRAME_EAX != 44
 	.error "struct trap_frame must have the registers in PUSHA's order"
@@ -121,13 +123,14 @@ trap_hazard:
 	call task_hazard
 	jmp trap_exit
 
-	/* A new process goes to user mode: its registers are at the top of its stack. */
+	/* A process goes to user mode for the first time: its registers are at the top of its stack. */
 	.globl task_enter_user
 task_enter_user:
 	andl $TASK_MASK, %esp
 	addl $(TASK_STACK_BYTES - TRAP_FRAME_BYTES), %esp
 	jmp trap_exit
 
+	/* A double fault in native mode: a task gate leads here, to a stack of its own (vo/native.c). */
 	.globl double_fault_entry
 double_fault_entry:
 	cld

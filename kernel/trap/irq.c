@@ -45,11 +45,10 @@ int irq_show(char *buf, size_t size)
 			sum += counts[cpu][v];
 		if (!sum)
 			continue;
-		n += (size_t)snprintf(buf + MIN(n, size), size - MIN(n, size), "%02x", v);
+		n = appendf(buf, size, n, "%02x", v);
 		for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
-			n += (size_t)snprintf(buf + MIN(n, size), size - MIN(n, size), " %u",
-					      counts[cpu][v]);
-		n += (size_t)snprintf(buf + MIN(n, size), size - MIN(n, size), " %s\n", name_of(v));
+			n = appendf(buf, size, n, " %u", counts[cpu][v]);
+		n = appendf(buf, size, n, " %s\n", name_of(v));
 	}
 	return (int)n;
 }

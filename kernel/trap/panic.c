@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The end of a run in which an invariant is broken: stop the other CPUs, print what is
- * known, and leave with PANIC_STATUS. Locks are ignored, because a stopped CPU may hold
- * them.
+ * known, and leave with PANIC_STATUS. Printing takes no lock, because a stopped CPU may hold
+ * it.
  */
 #include "trap/trap.h"
 
@@ -13,7 +13,7 @@ void panic_at(const uint32_t *frame, uint32_t ebx, uint32_t esi, uint32_t edi, c
 
 void panic_begin(void)
 {
-	/* In the middle of a mode switch the table may not fit the ring. */
+	/* In the middle of a mode switch `vo` may be the table of the other mode's ring. */
 	vo = native_vo.cpu.ring() ? virtual_vo : native_vo;
 	VO(irq, disable)();
 	unsigned me = 1 + this_cpu(), first = 0;
@@ -37,8 +37,8 @@ static void print_cause(const char *fmt, va_list ap)
 }
 
 /*
- * Each caller's frame lies above the last one on the current stack: any other address
- * ends the walk.
+ * A caller's frame lies above that of the called function, on the current stack. Any other
+ * address ends the walk.
  */
 void backtrace(uint32_t ebp)
 {
@@ -65,8 +65,10 @@ void panic_end(const char *fmt, ...)
 	__builtin_unreachable();
 }
 
-/* Passes the caller's registers on before compiled code changes them:
-   panic_at(frame, ebx, esi, edi, fmt, arguments). */
+/*
+ * panic() calls panic_at(frame, ebx, esi, edi, fmt, arguments): it passes the caller's registers
+ * on before compiled code changes them.
+ */
 __asm__(".text\n"
 	".globl panic\n"
 	".type panic, @function\n"
@@ -84,8 +86,8 @@ __asm__(".text\n"
 	".size panic, . - panic");
 
 /*
- * frame[0] and frame[1] are the caller's EBP and EIP; above them the caller's stack
- * begins.
+ * frame[0] and frame[1] are the EBP and the EIP of panic()'s caller; its stack begins above
+ * them.
  */
 void panic_at(const uint32_t *frame, uint32_t ebx, uint32_t esi, uint32_t edi, const char *fmt,
 	      va_list ap)

@@ -29,7 +29,10 @@ void trap_panic(const struct trap_frame *regs, uint32_t address)
 		  user ? "a program" : "the kernel", name, offset);
 }
 
-/* If the fault hit a user copy, go on where the copy returns its error (mm/usercopy.c). */
+/*
+ * If the fault hit a user copy, let it go on where it returns its error (mm/usercopy.c).
+ * Result: whether it did.
+ */
 static bool fix_up(struct trap_frame *regs)
 {
 	for (const struct fixup *f = fixups_start; f < fixups_end; f++)

@@ -10,8 +10,8 @@
 
 /* --- trap.c --- */
 /*
- * Handle every exception and interrupt; system calls do not come here. Called by the
- * entry code with interrupts off. Interrupts go on again where a handler may sleep: for
+ * Handle every exception and interrupt; system calls do not come here. Called by the entry
+ * code with interrupts off. Interrupts are turned on again where a handler may sleep: for
  * page faults of code that ran with interrupts on, and for a program's other faults.
  */
 void trap_handle(struct trap_frame *regs);
@@ -24,15 +24,15 @@ void trap_panic(const struct trap_frame *regs, uint32_t address) __attribute__((
 /* --- panic.c: panic() in two steps, for callers that print other registers than their own --- */
 /*
  * Turn interrupts off and stop the other CPUs; printing takes no lock from here on. If
- * another CPU has panicked, this one stops for ever; if this CPU has, the run ends at
- * once. Context: any.
+ * another CPU has panicked before, this CPU stops for ever. If this CPU itself has, the run
+ * ends at once. Context: any.
  */
 void panic_begin(void);
 /* Print the cause and the caller's back trace, and end the run. After panic_begin(). */
 void panic_end(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 /*
  * Print the call chain that begins at frame pointer ebp, as far as it lies on the current
- * stack.
+ * stack. Context: any.
  */
 void backtrace(uint32_t ebp);
 

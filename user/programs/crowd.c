@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * crowd: run a command while a number of other processes sleep; they are killed when it ends.
- * The exit status is the command's.
+ * crowd: run a command while a number of other processes sleep, and kill these when the command
+ * ends. The exit status is the command's.
  */
 #include "user.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* kill: end processes by their numbers; a number after a minus is that of a process group. */
+/* kill: end processes. A number is a process's; with a minus before it, a process group's. */
 #include "user.h"
 
 int main(int argc, char **argv)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * switcher: switch to the other mode and back a number of times, also while another program runs,
- * and count the switches. At the end the mode is the one of the beginning.
+ * and count the switches. Each pair of switches ends in the mode in which it began.
  */
 #include "user.h"
 
 #define MODE "/proc/mode"
 
-static int mode_fd; /* opened once: a program that counts open files sees no change */
+static int mode_fd; /* opened only once, for programs that count all open files meanwhile */
 
 static bool is_virtual(void)
 {

@@ -9,7 +9,7 @@
  */
 #include "user.h"
 
-#define GAP 60       /* two readings that are further apart: a tick came between them */
+#define GAP 60       /* counts between two readings, at most, if no tick came in between */
 enum { SLED = 2048 }; /* NOPs in wait_until() */
 
 static int mode_fd, interrupts_fd;

@@ -25,6 +25,7 @@ struct word {
  */
 int words_cut(const char *line, struct word *words, char *text, uint32_t size);
 const char *variable_get(const char *name); /* "" if it is not set */
+/* length: of the name, which need not end with NUL. Without room nothing is set. */
 void variable_set(const char *name, uint32_t length, const char *value);
 
 /* --- run.c --- */

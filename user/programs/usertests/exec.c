@@ -26,8 +26,8 @@ static int check_args(int argc, char **argv)
 }
 
 /*
- * What usertests does when a test executes it with a first argument "@...": as a new program it
- * looks at its own state. Most modes exit with 0 if all is well.
+ * What usertests does when a test executes it with a first argument "@...": it looks at its own
+ * state as a new program. Most of these arguments let it exit with 0 if all is well.
  */
 int helper(int argc, char **argv)
 {

@@ -7,7 +7,7 @@
 
 static char buf[64];
 
-/* Calls that take a descriptor refuse this one, which is not open. */
+/* All calls that take a descriptor refuse fd, which is not open. */
 static void check_bad(int fd)
 {
 	struct stat st;

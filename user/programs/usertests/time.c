@@ -7,7 +7,7 @@
 
 /*
  * Whether time follows the executed instructions, as in an emulator with one CPU. With several
- * CPUs time is the host's, and the host may be busy with other work.
+ * CPUs it is the host's time, and the host may be busy with other work.
  */
 static bool time_is_exact(void) { return proc_number("/proc/cpuinfo", "cpus") == 1; }
 
