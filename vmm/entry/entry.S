@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Into the VMM and out. An entry comes on this CPU's stack and saves the registers as struct
- * regs (vmm.h). On the way out one word tells whether anything is left to do (HAZARD_*, vmm.h).
+ * Into the VMM and out. The CPU enters on its own stack of the VMM, and the entry code saves the
+ * registers there as struct regs (vmm.h). On the way out one word tells whether anything is left
+ * to do (HAZARD_*, vmm.h).
  *
  *   1 the CPU has changed to the VMM's stack; DS and ES are still the interrupted code's
  *   2 save: the registers, and the VMM's segments

@@ -85,7 +85,10 @@ static int get_entries(struct cpu *c, const pte_t *entries, enum frame_type type
 	/* LAB 1 TODO 10 END */
 }
 
-/* Make a frame that was a table WRITABLE: its home is its only mapping that may be writable. */
+/*
+ * Make a frame that was a table WRITABLE: its home is its only mapping that may be writable.
+ * (lock)
+ */
 static void set_plain(struct cpu *c, struct frame_entry *f)
 {
 	f->use = f->home & HOME_W ? 1 : 0;

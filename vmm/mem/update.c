@@ -2,7 +2,10 @@
 /* What a kernel asks of its tables: store entries, load a directory, release a table. */
 #include "vmm/mem/references.h"
 
-/* Store entries of a page table, one after the other. After an error the old ones are put back. */
+/*
+ * Store entries of a page table, one after the other. After an error the old ones are put
+ * back. (lock)
+ */
 static int update_table(struct cpu *c, pte_t *entries, const pte_t *values, unsigned n)
 {
 	const struct domain *d = domain_of(c);
@@ -25,7 +28,7 @@ static int update_table(struct cpu *c, pte_t *entries, const pte_t *values, unsi
 	return 0;
 }
 
-/* Store entries of a directory: all are checked before the first is stored. */
+/* Store entries of a directory: all are checked before the first is stored. (lock) */
 static int __attribute__((noinline))
 update_directory(struct cpu *c, pte_t *entries, const pte_t *values, unsigned n)
 {
@@ -45,7 +48,7 @@ update_directory(struct cpu *c, pte_t *entries, const pte_t *values, unsigned n)
 	return 0;
 }
 
-/* The long way: any number of entries, of a table or of a directory. */
+/* The long way: any number of entries, of a table or of a directory. (lock) */
 static int __attribute__((noinline))
 update_any(struct cpu *c, uint32_t at, const pte_t *values, unsigned n)
 {
