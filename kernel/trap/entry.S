@@ -6,9 +6,9 @@
  *   gs fs es ds | edi esi ebp outer ebx edx ecx eax | vector error | eip cs eflags | esp ss
  *   this file   | PUSHA                             | stub         | CPU           | from ring 3
  *
- * On the way back to user mode the task's hazard word is tested once, with interrupts possibly
- * on. An interrupt that arrives after the test has interrupted kernel code: it may switch to
- * another task there, so only a kill can be missed, and the next entry sees that.
+ * On the way back to user mode the task's hazard word is tested once; interrupts may be on. An
+ * interrupt that arrives after the test interrupts kernel code, and may switch to another task
+ * there. So only a kill can be missed, and the next entry from user mode sees the kill.
  *
  * A mode switch must find the CS in every frame of interrupted kernel code. So trap.c chains
  * these frames from their task. The chain is undone at the last moment, in text that no mode
@@ -21,8 +21,8 @@
 #define TASK_MASK -TASK_STACK_BYTES
 
 	/*
-	 * The order of the segment registers is that of struct trap_frame. All else is the
-	 * hardware's order.
+	 * The segment registers are saved in the order of struct trap_frame. The order of the
+	 * rest is given by PUSHA, the stubs and the CPU.
 	 */
 	.if TRAP_FRAME_EDI != 16 || TRAP_FRAME_OUTER != 28 || TRAP_FRAME_EAX != 44
 	.error "struct trap_frame must have the registers in PUSHA's order"
