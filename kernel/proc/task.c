@@ -43,8 +43,8 @@ static struct task *task_alloc(void (*fn)(void))
 	uint32_t *sp = (uint32_t *)user_trap_frame(t);
 	*--sp = (uint32_t)fn;
 	*--sp = (uint32_t)task_begin;
-	sp -= 4; /* edi esi ebx ebp: any value */
-	sp[3] = 0;
+	sp -= 4; /* edi esi ebx: any values */
+	sp[3] = 0; /* ebp: ends back traces */
 	t->kernel_esp = (uint32_t)sp;
 	return t;
 }
