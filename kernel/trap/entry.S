@@ -123,7 +123,7 @@ trap_hazard:
 	call task_hazard
 	jmp trap_exit
 
-	/* A process goes to user mode the first time, with the registers at the top of its stack. */
+	/* A process enters user mode first here. Its registers are at the top of its stack. */
 	.globl task_enter_user
 task_enter_user:
 	andl $TASK_MASK, %esp
