@@ -8,7 +8,7 @@
  *   3 pop these registers from the stack of `to`, and return to where it called context_switch
  *
  *   stack of a task that does not run:  edi esi ebx ebp return-address ...
- *   stack of a new task (task_alloc):   0   0   0   0   task_begin fn
+ *   stack of a new task (task_alloc):   any any any 0   task_begin fn
  */
 #include "offsets.h"
 
@@ -21,8 +21,8 @@ context_switch:
 	pushl %ebx
 	pushl %esi
 	pushl %edi
-	movl %esp, (%eax) /* 2 */
-	movl (%edx), %esp
+	movl %esp, TASK_KERNEL_ESP(%eax) /* 2 */
+	movl TASK_KERNEL_ESP(%edx), %esp
 	popl %edi /* 3 */
 	popl %esi
 	popl %ebx

@@ -43,8 +43,8 @@ static struct task *task_alloc(void (*fn)(void))
 	uint32_t *sp = (uint32_t *)user_trap_frame(t);
 	*--sp = (uint32_t)fn;
 	*--sp = (uint32_t)task_begin;
-	sp -= 4; /* edi esi ebx ebp: any value */
-	sp[3] = 0;
+	sp -= 4; /* edi esi ebx: any values */
+	sp[3] = 0; /* ebp: ends back traces */
 	t->kernel_esp = (uint32_t)sp;
 	return t;
 }
@@ -153,7 +153,7 @@ void task_exit(int wait_status)
 		panic("init ended with status %#x", wait_status);
 	files_close(t);
 	struct mm *mm = t->mm;
-	vo_hold(); /* t->mm and the loaded directory differ now: no mode or context switch may come */
+	vo_hold(); /* no mode switch or context switch while t->mm is not the loaded one */
 	task_set_mm(NULL);
 	fpu_drop(t);
 	sched_load_mm(t);
