@@ -44,7 +44,7 @@ struct guest guest_start(const struct machine_options *o, double seconds);
 
 /* The present state of a CPU. */
 struct cpu_state state_of(const struct guest *g, unsigned cpu);
-/* This CPU becomes guest.cpu, and its present state guest.c. */
+/* Look at a CPU: it becomes g->cpu, and g->c becomes its present state. */
 void look(struct guest *g, unsigned cpu);
 
 /*
