@@ -70,7 +70,7 @@ static void change_over(struct mm *mm, const char *name, uint32_t entry, uint32_
 {
 	struct task *t = current();
 	struct mm *old = t->mm;
-	vo_hold(); /* t->mm and the loaded directory differ now: no mode or context switch may come */
+	vo_hold(); /* no switch may come while t->mm is not the loaded directory */
 	task_set_mm(mm);
 	sched_load_mm(t);
 	vo_release();

@@ -153,7 +153,7 @@ void task_exit(int wait_status)
 		panic("init ended with status %#x", wait_status);
 	files_close(t);
 	struct mm *mm = t->mm;
-	vo_hold(); /* t->mm and the loaded directory differ now: no mode or context switch may come */
+	vo_hold(); /* no switch may come while t->mm is not the loaded directory */
 	task_set_mm(NULL);
 	fpu_drop(t);
 	sched_load_mm(t);
