@@ -62,10 +62,11 @@ static int assign_fixed(const struct frame_range *fixed, unsigned n)
  * usable, else a usable frame from nr_pfns on.
  *
  * Exercise 1.1 (labs/01-paging/handout.md, 3.1): given p2m, with the mfns of the fixed pfns
- * and NO_FRAME elsewhere, and m2p, with the pfns of the fixed frames, USABLE and NO_FRAME. A pfn without a frame gets the frame of its own number if m2p says USABLE
- * there, else one of the USABLE frames from nr_pfns on. Result: each pfn has a frame, m2p
- * is the inverse of p2m, and m2p no longer holds USABLE: a frame that no pfn got belongs
- * to nobody, NO_FRAME. No frame may be given twice.
+ * and NO_FRAME elsewhere, and m2p, with the pfns of the fixed frames, USABLE and NO_FRAME.
+ * Result: each pfn has a frame. A pfn without one got the frame of its own number if m2p said
+ * USABLE there, else one of the USABLE frames from nr_pfns on. m2p is the inverse of p2m and no
+ * longer holds USABLE: a frame that no pfn got belongs to nobody, NO_FRAME. No frame may be
+ * given twice.
  */
 static void assign_identity(void)
 {
