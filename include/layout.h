@@ -19,6 +19,10 @@
 
 #define VMM_BASE 0xFC000000 /* 64 MiB that belong to the VMM */
 
+/* Entries of a page directory: the first of the kernel's part, and the first of the VMM's. */
+#define KERNEL_SLOT (KERNEL_BASE >> 22)
+#define VMM_SLOT (VMM_BASE >> 22)
+
 #define KERNEL_LOAD 0x00100000 /* machine address of the kernel's image, which has pfn == mfn */
 #define TRAMPOLINE 0x8000      /* machine address where other processors start; reserved */
 

@@ -4,10 +4,8 @@
 #define INVARIANTS_H
 
 #include "judge.h"
+#include "layout.h"
 #include "x86.h"
-
-#define KERNEL_SLOT (KERNEL_BASE >> 22)
-#define VMM_SLOT (VMM_BASE >> 22)
 
 /* p2m and m2p as the machine has them; arrays of ALL_FRAMES. */
 struct translation {

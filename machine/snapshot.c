@@ -7,7 +7,6 @@
 #include "offsets.h"
 #include "x86.h"
 
-enum { FIRST_SLOT = KERNEL_BASE >> 22, END_SLOT = VMM_BASE >> 22 };
 /* The flags that no instruction of the idle loop changes. */
 #define KEPT_EFLAGS \
 	(EFLAGS_TF | EFLAGS_IF | EFLAGS_DF | EFLAGS_IOPL | EFLAGS_NT | EFLAGS_AC)
@@ -15,7 +14,7 @@ enum { FIRST_SLOT = KERNEL_BASE >> 22, END_SLOT = VMM_BASE >> 22 };
 struct snapshot {
 	char text[40000];
 	/* Page tables, without accessed and dirty bits. */
-	uint32_t entries[END_SLOT - FIRST_SLOT][1024];
+	uint32_t entries[VMM_SLOT - KERNEL_SLOT][1024];
 };
 
 void stop_idle(struct machine *m)
@@ -69,8 +68,8 @@ static void read_tables(struct snapshot *s, struct machine *m)
 	uint32_t directory[1024];
 	machine_state(m, cpus);
 	physical_read(m, cpus[0].cr3 & PAGE_MASK, directory, sizeof(directory));
-	for (unsigned slot = FIRST_SLOT; slot < END_SLOT; slot++) {
-		uint32_t *table = s->entries[slot - FIRST_SLOT];
+	for (unsigned slot = KERNEL_SLOT; slot < VMM_SLOT; slot++) {
+		uint32_t *table = s->entries[slot - KERNEL_SLOT];
 		if (!(directory[slot] & PTE_P))
 			continue;
 		physical_read(m, directory[slot] & PAGE_MASK, table, PAGE_SIZE);
@@ -116,7 +115,7 @@ void snapshot_compare(struct snapshot *before, struct machine *m)
 			"all of it was\n%sand is\n%s",
 			bytes, line, before->text, after->text);
 	}
-	for (unsigned slot = 0; slot < END_SLOT - FIRST_SLOT; slot++)
+	for (unsigned slot = 0; slot < VMM_SLOT - KERNEL_SLOT; slot++)
 		for (unsigned i = 0; i < 1024; i++)
 			CHECK(before->entries[slot][i] == after->entries[slot][i],
 			      "after a failed switch the mapping of %#x is %#x, it was %#x",

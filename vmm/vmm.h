@@ -25,8 +25,6 @@
 typedef uint32_t mfn_t;
 typedef uint32_t pte_t;
 
-#define KERNEL_SLOT (KERNEL_BASE >> 22) /* first entry of a directory's upper part */
-#define VMM_SLOT (VMM_BASE >> 22)       /* first entry of the VMM's own part */
 #define NO_TABLE 0xFFFFFFFFu
 
 /* The selectors of kernel and programs are those of native mode. These follow them. */

@@ -8,13 +8,13 @@
  *   3. Call kmain(magic, info) on the boot CPU's idle stack, with the idle task at its low end.
  * The boot directory is kept: the other processors start through it (trampoline.S).
  */
-#include "x86.h"
 #include "layout.h"
+#include "offsets.h"
+#include "x86.h"
 
 #define MACHINE(symbol) (symbol - KERNEL_BASE)
 #define MULTIBOOT_MAGIC 0x1BADB002
 #define MULTIBOOT_FLAGS 0x3 /* align modules to pages; give a memory map */
-#define KERNEL_SLOT (KERNEL_BASE >> 22)
 
 	.section .multiboot, "a"
 	.align 4
@@ -57,14 +57,14 @@ boot_entry:
 	call kmain
 
 	.bss
-	.align 4096
+	.align PAGE_SIZE
 	.globl boot_directory
 boot_directory:
-	.skip 4096
-	.align 8192
+	.skip PAGE_SIZE
+	.align TASK_STACK_BYTES
 	.globl boot_stack
 boot_stack:
-	.skip 8192
+	.skip TASK_STACK_BYTES
 boot_stack_end:
 
 	.section .note.GNU-stack, "", @progbits

@@ -121,7 +121,7 @@ static void build_directory(void)
 		table[pfn] = pfn_to_mfn(pfn) << PAGE_SHIFT | PTE_P | PTE_G | PTE_A | PTE_D |
 			     (writable ? PTE_W : 0);
 		if (pfn % 1024 == 0)
-			kernel_directory[(KERNEL_BASE >> 22) + pfn / 1024] = pde_make(&table[pfn]);
+			kernel_directory[KERNEL_SLOT + pfn / 1024] = pde_make(&table[pfn]);
 	}
 	kernel_map_tables = boot_alloc(SLOTS_KERNEL_MAP);
 	for (unsigned i = 0; i < SLOTS_KERNEL_MAP; i++)

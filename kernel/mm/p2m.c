@@ -61,12 +61,12 @@ static int assign_fixed(const struct frame_range *fixed, unsigned n)
  * Give a frame to every pfn that is not fixed: the frame of its own number if that is
  * usable, else a usable frame from nr_pfns on.
  *
- * Exercise 1.1 (labs/01-paging/handout.md, 3.1): given are p2m with the mfns of the fixed
- * pfns and NO_FRAME elsewhere, and m2p with the pfns of the fixed frames, USABLE and
- * NO_FRAME. A pfn without a frame gets the frame of its own number if m2p says USABLE
- * there, else one of the USABLE frames from nr_pfns on. Result: each pfn has a frame, m2p
- * is the inverse of p2m, and m2p no longer holds USABLE: a frame that no pfn got belongs
- * to nobody, NO_FRAME. No frame may be given twice.
+ * Exercise 1.1 (labs/01-paging/handout.md, 3.1): given p2m, with the mfns of the fixed pfns
+ * and NO_FRAME elsewhere, and m2p, with the pfns of the fixed frames, USABLE and NO_FRAME.
+ * Result: each pfn has a frame. A pfn without one got the frame of its own number if m2p said
+ * USABLE there, else one of the USABLE frames from nr_pfns on. m2p is the inverse of p2m and no
+ * longer holds USABLE: a frame that no pfn got belongs to nobody, NO_FRAME. No frame may be
+ * given twice.
  */
 static void assign_identity(void)
 {
@@ -104,8 +104,7 @@ static uint32_t next_random(uint32_t *state)
  * Permute the frames of all pfns that are not in the n fixed ranges, in an order that the
  * seed determines.
  *
- * Exercise 1.2 (labs/01-paging/handout.md, 3.2): given are p2m and m2p, inverse to each
- * other.
+ * Exercise 1.2 (labs/01-paging/handout.md, 3.2): given p2m and m2p, inverse to each other.
  * Result: the frames of all pfns that are not fixed are permuted in both arrays, as good
  * as at random; the order depends on the seed alone and differs between seeds. Fixed pfns
  * must keep their frames, and the state of next_random() must not be 0.

@@ -64,7 +64,6 @@ static unsigned count(const uint32_t *slots)
 
 pfn_t directory_take(uint32_t *slots)
 {
-	const unsigned user = KERNEL_BASE >> 22;
 	pfn_t pfn = NO_FRAME;
 	spin_lock(&lock);
 	if (nr_directories) {
@@ -75,8 +74,9 @@ pfn_t directory_take(uint32_t *slots)
 	spin_unlock(&lock);
 	if (pfn == NO_FRAME && (pfn = frame_alloc(0)) != NO_FRAME) {
 		pte_t *directory = pfn_to_virt(pfn);
-		memset(directory, 0, user * sizeof(pte_t));
-		memcpy(directory + user, kernel_directory + user, PAGE_SIZE - user * sizeof(pte_t));
+		memset(directory, 0, KERNEL_SLOT * sizeof(pte_t));
+		memcpy(directory + KERNEL_SLOT, kernel_directory + KERNEL_SLOT,
+		       PAGE_SIZE - KERNEL_SLOT * sizeof(pte_t));
 	}
 	return pfn;
 }

@@ -16,8 +16,8 @@
  * The page table for an address, at its place in the direct map. Result: NULL if the
  * directory entry is 0.
  *
- * Exercise 1.3 (labs/01-paging/handout.md, 4.1): given mm and an address of a program;
- * result: the address of the first entry of the table that the directory entry refers to,
+ * Exercise 1.3 (labs/01-paging/handout.md, 4.1): given mm and an address of a program.
+ * Result: the address of the first entry of the table that the directory entry refers to,
  * or NULL. Nothing must change.
  */
 static pte_t *table_of(const struct mm *mm, uint32_t address)
@@ -37,8 +37,8 @@ pte_t *slot_of(const struct mm *mm, uint32_t address)
 /*
  * The entry for an address. If there is no table for it yet, the pool gives one.
  *
- * Exercise 1.4 (labs/01-paging/handout.md, 4.2): given mm and an address of a program;
- * result: the address of its entry. If the directory entry is 0, table_take() gives a
+ * Exercise 1.4 (labs/01-paging/handout.md, 4.2): given mm and an address of a program.
+ * Result: the address of its entry. If the directory entry is 0, table_take() gives a
  * table, which is all zeros: the directory entry becomes present, writable and open to
  * programs (PTE_USER), and its bit in mm->slots is set. Only the VO may store into a
  * directory. A pfn must be translated and stored in one mode, so both happen between
@@ -171,7 +171,10 @@ struct mm *mm_fork(struct mm *from)
 	return mm;
 }
 
-/* References are dropped last: after that a frame may belong to another user. */
+/*
+ * Unmap all pages of [start, end), a chunk of one table at a time. References are dropped last:
+ * after that a frame may belong to another user.
+ */
 void drop_pages(struct mm *mm, uint32_t start, uint32_t end, bool loaded)
 {
 	static const pte_t zeros[CHUNK];

@@ -119,7 +119,7 @@ void vmm_place(pte_t *directory)
 	for (uint32_t i = 0; i < boot.machine.block_bytes / PAGE_SIZE; i++)
 		table[i] = (boot.machine.block + i * PAGE_SIZE) | flags;
 	for (unsigned i = 0; i < VMM_TABLES; i++)
-		directory[(VMM_BASE >> 22) + i] = (tables + i * PAGE_SIZE) | PTE_P | PTE_W | PTE_A;
+		directory[VMM_SLOT + i] = (tables + i * PAGE_SIZE) | PTE_P | PTE_W | PTE_A;
 }
 
 void vmm_warm_up(void)

@@ -270,9 +270,9 @@ static void undo(unsigned failed)
  * which a failure is rehearsed (record.fail) has failed with -EIO when it had gone well.
  * `error` is 0 or the failure, and p is one more than the last phase that ran.
  *
- * Exercise 3.12 (6.2): given a CPU that has not arrived. Result: the CPUs that arrived leave
- * the handler, no CPU waits for another, and a CPU that arrives later finds that nothing is
- * wanted of it.
+ * Exercise 3.12 (labs/03-switch/handout.md, 6.2): given a CPU that has not arrived. Result: the
+ * CPUs that arrived leave the handler, no CPU waits for another, and a CPU that arrives later
+ * finds that nothing is wanted of it.
  */
 static void lead(void)
 {

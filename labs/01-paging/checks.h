@@ -12,7 +12,6 @@
 
 enum { P = PTE_P, W = PTE_W, U = PTE_U, A = PTE_A, D = PTE_D, PS = PTE_PS, G = PTE_G };
 enum { PAGE = PAGE_SIZE };
-enum { KERNEL_SLOT = KERNEL_BASE >> 22, VMM_SLOT = VMM_BASE >> 22 };
 
 /* --- the machine (checks_guest.c) --- */
 

@@ -9,7 +9,7 @@
 enum { RED_ZONE = 64 }; /* bytes below the stack pointer that a call leaves alone */
 
 /* The free part of a task's stack, from its low end: the kernel is never so deep. */
-enum { FREE_FROM = 4096, FREE_END = 7168 };
+enum { FREE_FROM = TASK_STACK_BYTES / 2, FREE_END = TASK_STACK_BYTES - 1024 };
 
 uint32_t argument(struct guest *g, unsigned i)
 {

@@ -144,7 +144,7 @@ static void write_directory(struct victim *v, unsigned page)
 {
 	uint32_t entries[1024];
 	physical_read(v->m, v->directory << PAGE_SHIFT, entries, sizeof(entries));
-	memset(entries, 0, KERNEL_BASE >> 22 << 2);
+	memset(entries, 0, KERNEL_SLOT * 4);
 	pool_write(v, page, 0, entries, sizeof(entries));
 }
 

@@ -15,6 +15,7 @@
 #define USER_END 0xC0000000u
 #undef KERNEL_BASE /* an address that the sanitizer does not use for its shadow memory */
 #define KERNEL_BASE 0x40000000u
+#undef KERNEL_SLOT
 #define KERNEL_SLOT 768u
 #include "kernel/mm/p2m.c"
 #include "kernel/mm/frame.c"
@@ -22,11 +23,7 @@
 #define take pool_take
 #define lock pool_lock
 #include "kernel/mm/area.c"
-#undef KERNEL_BASE
-#define KERNEL_BASE 0xC0000000u /* pool.c: where the kernel's part of a directory begins */
 #include "kernel/mm/pool.c"
-#undef KERNEL_BASE
-#define KERNEL_BASE 0x40000000u
 #pragma GCC diagnostic ignored "-Wint-to-pointer-cast" /* current(), not called here */
 #include "kernel/mm/vm.c"
 #include "kernel/mm/fault.c"

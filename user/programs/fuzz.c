@@ -7,6 +7,7 @@
  *
  *	fuzz COUNT SEED [FIRST]     FIRST: index of the call to begin with, a multiple of 100
  */
+#include "layout.h"
 #include "user.h"
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
@@ -57,8 +58,9 @@ static uint32_t number(void)
 static uint32_t pointer(void)
 {
 	static const uint32_t v[] = {
-		0, 1, 0xFFF, 0x1000, 0x20000000, 0x30000000, 0x40000000, 0xBFFFFFFC, 0xBFFFF000,
-		0xC0000000, 0xC0100000, 0xF8000000, 0xFBFFFFFF, 0xFC000000, 0xFFFFF000, 0xFFFFFFFF,
+		0, 1, 0xFFF, 0x1000, 0x20000000, 0x30000000, 0x40000000, USER_END - 4,
+		USER_END - 0x1000, KERNEL_BASE, KERNEL_BASE + KERNEL_LOAD, KERNEL_MAP_BASE,
+		VMM_BASE - 1, VMM_BASE, 0xFFFFF000, 0xFFFFFFFF,
 	};
 	switch (random() % 6) {
 	case 0: return pick(v, COUNT(v));

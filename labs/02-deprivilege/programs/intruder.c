@@ -5,6 +5,7 @@
  * interrupts off, load the segments of VMM and kernel, jump into the VMM, read its memory. Each
  * attempt must end with an exception. The program's own handler catches it and goes on.
  */
+#include "layout.h"
 #include "user.h"
 
 #define EFLAGS_IOPL 0x3000
@@ -89,7 +90,7 @@ int main(int argc, char **argv)
 		}
 	attempt("jump to VMM code", 0x38, far_jump, 7, 0, 0, 0);
 	attempt("sysenter", 0, sysenter, 2, 0, 0, 0);
-	attempt("read at", 0xFC000000, read, 2, 0, 0xFC000000, 0);
+	attempt("read at", VMM_BASE, read, 2, 0, VMM_BASE, 0);
 	tell();
 	printf("intruder: %u attempts, %u succeeded\n", attempts, successes);
 	return successes > 0;

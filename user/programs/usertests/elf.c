@@ -146,11 +146,12 @@ TEST(elf_header_table)
 TEST(elf_addresses)
 {
 	static const struct { uint32_t vaddr, memsz; } wrong[] = {
-		{0xC0000000, FILE_BYTES}, {0xBFFFF000, 0x2000}, {0xBFFFF000, 0x1000},
-		{0xFC000000, FILE_BYTES}, {0xFFFFF000, FILE_BYTES}, {0xFFFFF000, 0x1000},
-		{0xFFFFF000, 0x2000}, {0, FILE_BYTES}, {0, 0x10000}, {LOAD, 0xC0000000},
-		{LOAD, 0xC0000000 - LOAD}, {LOAD, 0xFFFFFFFF}, {LOAD, 0xFFFFFFFF - LOAD},
-		{LOAD, (uint32_t)-LOAD}, {0x1000, 0xBFFFF000}, {0x80000000, 0x80000000},
+		{KERNEL_BASE, FILE_BYTES}, {USER_END - 0x1000, 0x2000},
+		{USER_END - 0x1000, 0x1000}, {VMM_BASE, FILE_BYTES}, {0xFFFFF000, FILE_BYTES},
+		{0xFFFFF000, 0x1000}, {0xFFFFF000, 0x2000}, {0, FILE_BYTES}, {0, 0x10000},
+		{LOAD, KERNEL_BASE},
+		{LOAD, KERNEL_BASE - LOAD}, {LOAD, 0xFFFFFFFF}, {LOAD, 0xFFFFFFFF - LOAD},
+		{LOAD, (uint32_t)-LOAD}, {0x1000, USER_END - 0x1000}, {0x80000000, 0x80000000},
 		{0xBFFC0000, 0x1000}, {0xBFFC0000, FILE_BYTES},
 	};
 	for (int i = 0; i < COUNT(wrong); i++) {
@@ -203,7 +204,8 @@ TEST(elf_overlap)
 TEST(elf_entry)
 {
 	static const uint32_t at[] = {
-		0, 0xC0100000, 0xFC000000, 0xFFFFFFFF, LOAD - 1, LOAD + 0x10000, 0xBFFFFFF0,
+		0, KERNEL_BASE + KERNEL_LOAD, VMM_BASE, 0xFFFFFFFF, LOAD - 1, LOAD + 0x10000,
+		USER_END - 16,
 	};
 	for (int i = 0; i < COUNT(at); i++) {
 		good_image();

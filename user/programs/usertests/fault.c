@@ -8,7 +8,7 @@
 static uint32_t zero;
 static uint32_t kernel_at = KERNEL_BASE + 0x100000;
 static struct { uint16_t limit; uint32_t base; } __attribute__((packed)) table = {0xFFFF, 0};
-static uint32_t far_kernel[2] = {0xC0100000, SEL_KCODE};
+static uint32_t far_kernel[2] = {KERNEL_BASE + KERNEL_LOAD, SEL_KCODE};
 static const int32_t bounds[2] = {1, 2};
 
 #define INSTRUCTION(name, ...) static void name(void) { __asm__ volatile(__VA_ARGS__); }
@@ -61,8 +61,9 @@ INSTRUCTION(do_load_ldt, "movl $0x1F, %%eax; movw %%ax, %%fs" : : : "eax")
 INSTRUCTION(do_load_beyond, "movl $0xFFFB, %%eax; movw %%ax, %%gs" : : : "eax")
 INSTRUCTION(do_far_jump, "ljmp *%0" : : "m"(far_kernel))
 INSTRUCTION(do_far_task, "lcall %0, $0" : : "i"(SEL_TSS))
-INSTRUCTION(do_far_return, "pushl %0; pushl $0xC0100000; lret" : : "i"(SEL_KCODE))
-INSTRUCTION(do_iret_kernel, "pushl $2; pushl %0; pushl $0xC0100000; iretl" : : "i"(SEL_KCODE))
+INSTRUCTION(do_far_return, "pushl %0; pushl %1; lret" : : "i"(SEL_KCODE), "m"(kernel_at))
+INSTRUCTION(do_iret_kernel, "pushl $2; pushl %0; pushl %1; iretl" : :
+	    "i"(SEL_KCODE), "m"(kernel_at))
 /* With NT set IRET goes to the task in the TSS's back link. */
 INSTRUCTION(do_iret_task, "pushl $0x4002; popfl; iretl")
 INSTRUCTION(do_read_kernel, "movl (%0), %%eax" : : "r"(kernel_at) : "eax")
@@ -125,7 +126,7 @@ TEST(fault_nested_task)
 TEST(fault_kernel_range)
 {
 	static const uint32_t at[] = {
-		KERNEL_BASE, KERNEL_BASE + 0x100000, 0xF8000000, 0xFBFFF000, VMM_BASE,
+		KERNEL_BASE, KERNEL_BASE + 0x100000, KERNEL_MAP_BASE, VMM_BASE - 0x1000, VMM_BASE,
 		VMM_BASE + 0x1000, 0xFFC00000, 0xFFFFF000, 0xFFFFFFFC,
 	};
 	static void (*const ways[])(void) = {do_read_kernel, do_write_kernel, do_jump_kernel};

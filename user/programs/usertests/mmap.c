@@ -59,12 +59,12 @@ TEST(mmap_rounding)
 TEST(mmap_errors)
 {
 	static const struct { uint32_t at, bytes; int prot; } wrong[] = {
-		{0, 0, 3}, {0x20000001, PAGE, 3}, {0x20000FFF, PAGE, 3}, {0xC0000000, PAGE, 3},
-		{0xBFFFF000, 2 * PAGE, 3}, {0xFC000000, PAGE, 3}, {0xFFFFF000, PAGE, 3},
+		{0, 0, 3}, {0x20000001, PAGE, 3}, {0x20000FFF, PAGE, 3}, {KERNEL_BASE, PAGE, 3},
+		{USER_END - 0x1000, 2 * PAGE, 3}, {VMM_BASE, PAGE, 3}, {0xFFFFF000, PAGE, 3},
 		{0xFFFFF000, 2 * PAGE, 3}, {0x20000000, 0xC0000000, 3},
 		{0x20000000, 0xFFFFFFFF, 3}, {0, 0xFFFFFFFF, 3}, {0, 0xC0000000, 3},
 		{0, 0xFFFFF001, 3}, {0x20000000, PAGE, 8}, {0x20000000, PAGE, -1},
-		{0x1000, 0xBFFFF000, 3},
+		{0x1000, USER_END - 0x1000, 3},
 	};
 	for (int i = 0; i < COUNT(wrong); i++) {
 		int error = raw_call(CALL_mmap, wrong[i].at, wrong[i].bytes,
@@ -82,12 +82,12 @@ TEST(mmap_errors)
 	check(munmap((void *)(p + 1), PAGE) < 0);
 	check(munmap((void *)p, 0) < 0);
 	check(munmap((void *)p, 0xC0000000) < 0);
-	check(munmap((void *)0xC0000000, PAGE) < 0);
+	check(munmap((void *)KERNEL_BASE, PAGE) < 0);
 	check(munmap((void *)0xFFFFF000, PAGE) < 0);
 	check(mprotect((void *)(p + 1), PAGE, PROT_READ) < 0);
 	check(mprotect((void *)p, PAGE, 8) < 0);
 	check(mprotect((void *)p, 5 * PAGE, PROT_READ) < 0);
-	check(mprotect((void *)0xC0000000, PAGE, PROT_READ) < 0);
+	check(mprotect((void *)KERNEL_BASE, PAGE, PROT_READ) < 0);
 	check(mprotect((void *)0xFFFFF000, 0xFFFFF000, PROT_READ) < 0);
 }
 

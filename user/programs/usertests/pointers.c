@@ -38,8 +38,8 @@ static const char *arguments_of(const char *name)
  */
 static struct { uint32_t at; const char *not; int straddles; } bad[] = {
 	{0, "", 0}, {1, "", 0}, {0xFFE, "", 0}, {0x30000000, "", 0}, {KERNEL_BASE - 2, "s", 1},
-	{KERNEL_BASE, "", 0}, {KERNEL_BASE + 0x100000, "", 0}, {0xF8000000, "", 0},
-	{0xFBFFFFFF, "", 0}, {VMM_BASE, "", 0}, {0xFFFFFFFC, "", 0}, {0xFFFFFFFF, "", 0},
+	{KERNEL_BASE, "", 0}, {KERNEL_BASE + 0x100000, "", 0}, {KERNEL_MAP_BASE, "", 0},
+	{VMM_BASE - 1, "", 0}, {VMM_BASE, "", 0}, {0xFFFFFFFC, "", 0}, {0xFFFFFFFF, "", 0},
 	{0, "", 0} /* PROT_NONE */, {0, "rsvc", 0} /* read-only */,
 	{0, "", 1} /* end of a mapping */,
 };
