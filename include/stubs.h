@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The stubs of an entry, for assembly: the kernel's and the VMM's have the same vectors. A stub
- * makes all vectors look alike on the stack and jumps to the common code.
+ * Stubs, for assembly: the code to which the gates of an IDT lead. Kernel and VMM have stubs for
+ * the same vectors. A stub makes all vectors look alike on the stack and jumps to the common
+ * code.
  *
  *   STUBS table, entry   A stub for each vector. It pushes 0 where the CPU pushes no error
  *                        code, then the vector, and jumps to `entry`. `table` gets a pair of

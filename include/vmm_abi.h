@@ -2,7 +2,7 @@
 /*
  * What kernel and VMM agree on. Three ways lead into the VMM:
  *   VMM call    vmm_call() in the kernel, vmm_call_entry in the VMM: the kernel calls while it is
- *               native, in ring 0, for warm-up and for the steps of attach
+ *               native, in ring 0, for warm-up, the steps of attach, and to undo these
  *   hypercall   `int HYPERCALL_VECTOR` from ring 1: number in EAX, arguments in EBX, ECX, EDX,
  *               ESI. The result comes back in EAX; it is a negative errno value on error, and
  *               then the call has changed nothing (but HC_IO may have moved a part of a block)

@@ -51,8 +51,8 @@
 #define PF_USER 0x4
 
 /*
- * Selectors, the same in both modes. In virtual mode the descriptors are the VMM's: the
- * kernel's have DPL 1, and all segments end below the VMM (docs/machine.md).
+ * Selectors, equal in both modes. In virtual mode the descriptors are the VMM's: the kernel's
+ * segments have DPL 1, and no segment of ring 1 or 3 reaches the VMM (docs/machine.md).
  */
 #define SEL_KCODE 0x08
 #define SEL_KDATA 0x10

@@ -61,7 +61,7 @@ struct vcpu { /* what a domain has on a processor */
 	struct domain *domain;
 	struct vmm_shared *shared;
 	mfn_t directory;  /* the loaded one: the frame table counts this use */
-	mfn_t last_table; /* that was updated; NO_TABLE after a frame of the domain lost its type */
+	mfn_t last_table; /* updated last; NO_TABLE after a frame of the domain lost its type */
 };
 
 struct cpu { /* a processor; at the low end of its stack of CPU_BYTES */

@@ -31,7 +31,7 @@ extern struct boot_info boot_info;
 
 /*
  * Fill boot_info from what a Multiboot loader passed: magic in EAX, info's machine address
- * in EBX. Panics with the cause if that is unusable. Context: boot directory in use.
+ * in EBX. Panics if the kernel cannot use it. Context: boot directory in use.
  */
 void boot_parse(uint32_t magic, uint32_t info);
 

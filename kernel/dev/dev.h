@@ -106,7 +106,7 @@ extern struct topology topology;
  * MP table, else with the PC's usual values. Context: boot, map_machine() works.
  */
 void topology_find(void);
-/* Fill it from one table, whose sum is right; not static for the host tests. */
+/* Fill `topology` from one table, whose sum is right. Host tests call these, too. */
 void topology_parse_madt(const uint8_t *madt);
 void topology_parse_mp(const uint8_t *mp);
 

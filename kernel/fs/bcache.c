@@ -89,7 +89,7 @@ static void discard(struct bcache *c, struct block *b)
 }
 
 /*
- * Evict the least recently used blocks until there is room for one more; changed ones are
+ * Evict the least recently used blocks until there is room for a new one; changed blocks are
  * written first.
  */
 static void make_room(struct bcache *c)

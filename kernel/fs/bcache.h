@@ -53,7 +53,7 @@ void bcache_leave(struct bcache *c);
 int bcache_get(struct bcache *c, uint32_t number, struct block **out);
 /* Hold a block whose old content does not matter: the caller fills it all. */
 int bcache_new(struct bcache *c, uint32_t number, struct block **out);
-/* End one hold. */
+/* Let go of a block that was held. */
 void bcache_put(struct block *b);
 /*
  * Mark a block for writing back; meta: see struct block. Call it before b->data is changed:

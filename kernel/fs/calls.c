@@ -5,7 +5,7 @@
 #include "mm/vm.h"
 #include "proc/task.h"
 
-#define IO_BYTES_MAX 0x7FFFF000u /* of one call: its result is an int */
+#define IO_BYTES_MAX 0x7FFFF000u /* of one call, whose result is an int */
 
 static bool readable(const struct file *f) { return (f->flags & O_ACCMODE) != O_WRONLY; }
 static bool writable(const struct file *f) { return (f->flags & O_ACCMODE) != O_RDONLY; }

@@ -30,7 +30,7 @@ static int find_tree(const struct ext2 *fs, uint32_t index, unsigned *slot, uint
 	return -EFBIG;
 }
 
-/* Indices under one pointer of a pointer block that is `levels` above the data. */
+/* How many indices lie under one pointer of a pointer block `levels` levels above the data. */
 static uint32_t span_of(const struct ext2 *fs, int levels)
 {
 	uint32_t span = 1;

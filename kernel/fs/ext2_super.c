@@ -7,7 +7,7 @@
 
 #define SUPER_OFFSET 1024u
 
-static struct ext2 filesystem; /* one can be mounted */
+static struct ext2 filesystem; /* only one can be mounted */
 
 struct ext2_group_desc *ext2_desc(struct ext2 *fs, uint32_t group)
 {

@@ -24,7 +24,7 @@ struct file {
 	int flags;     /* O_ACCMODE, O_APPEND */
 	struct vnode *vn;  /* NULL for a pipe */
 	struct pipe *pipe; /* NULL for a vnode */
-	uint32_t pos;
+	uint32_t pos;      /* in bytes; for a directory, what readdir() needs */
 	struct mutex lock; /* guards pos if refs > 1 */
 };
 

@@ -242,7 +242,7 @@ int sys_rename(uint32_t from, uint32_t to) { return two_paths(from, to, do_renam
 
 /* --- current directory, status --- */
 
-/* Make a current directory of vn, which `path` names, seen from the old one. */
+/* Make a current directory for vn. path: its name, seen from the old current directory. */
 static int cwd_create(struct vnode *vn, const char *path, struct cwd **out)
 {
 	const struct cwd *old = current()->cwd;

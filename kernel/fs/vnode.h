@@ -32,7 +32,7 @@ struct vnode_ops {
 	int (*create)(struct vnode *dir, const char *name, unsigned length, struct vnode **out);
 	/* Make a directory. -EEXIST, -EMLINK. */
 	int (*mkdir)(struct vnode *dir, const char *name, unsigned length);
-	/* Give target, no directory, one more name. -EEXIST, -EPERM, -EMLINK. */
+	/* Add a name for target, which is no directory. -EEXIST, -EPERM, -EMLINK. */
 	int (*link)(struct vnode *dir, const char *name, unsigned length, struct vnode *target);
 	/* Remove a name, or an empty directory. -ENOENT, -EISDIR (unlink), -ENOTDIR, -ENOTEMPTY. */
 	int (*unlink)(struct vnode *dir, const char *name, unsigned length);

@@ -93,7 +93,7 @@ int mm_fault(struct mm *mm, uint32_t address, uint32_t error)
 	pte_t *slot = slot_make(mm, page);
 	if (!slot)
 		return -ENOMEM;
-	if (*slot) /* the page has a frame: only a write may need another one */
+	if (*slot) /* the page has a frame: at most the right to write is missing */
 		return write && !(*slot & PTE_W) ? fault_copy(slot, page, a->prot) : 0;
 	int failed = first_frame(a, page, write, &pfn);
 	if (failed)

@@ -10,7 +10,7 @@
 
 #define TABLES 32
 #define DIRECTORIES 8
-#define DIRECTORY_TABLES 4 /* of a directory that is kept, at most */
+#define DIRECTORY_TABLES 4 /* at most, in a directory that is kept */
 
 static struct spinlock lock; /* of all that follows */
 static pfn_t tables[TABLES];

@@ -42,7 +42,7 @@ int copy_to_user(void *user_to, const void *from, size_t bytes)
 int copy_string_from_user(char *to, const char *user_from, size_t size)
 {
 	for (size_t n = 0; n < size;) {
-		/* Not beyond this page: the string may end here, and the next may be missing. */
+		/* Only up to the page's end: the string may end before, and no page may follow. */
 		uint32_t from = (uint32_t)user_from + n, in_page = PAGE_SIZE - (from & ~PAGE_MASK);
 		uint32_t some = MIN(in_page, MIN(size - n, 64u));
 		if (copy_from_user(to + n, (const void *)from, some))

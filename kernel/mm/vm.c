@@ -9,7 +9,7 @@
 #include "mm/area.h"
 #include "proc/task.h"
 
-#define CHUNK 64u /* entries that one batch changes, at most */
+#define CHUNK 64u /* the most entries that one batch changes */
 #define PTE_USER (PTE_P | PTE_U | PTE_A)
 
 /*
@@ -86,7 +86,7 @@ static unsigned in_table(uint32_t address, uint32_t end)
 	return MIN(to_border, (end - address) >> PAGE_SHIFT);
 }
 
-/* As in_table(), but not more than one batch changes. */
+/* As in_table(), but at most CHUNK. */
 static unsigned chunk(uint32_t address, uint32_t end) { return MIN(in_table(address, end), CHUNK); }
 
 /* Share n pages of one table with a child: both have them read-only afterwards. */
@@ -194,9 +194,9 @@ void drop_pages(struct mm *mm, uint32_t start, uint32_t end, bool loaded)
 			first++;
 		/*
 		 * Exercise 1.5 (labs/01-paging/handout.md, 4.3): given the entries from
-		 * slot[first] to slot[stop - 1]. Some of them are 0; each other one
-		 * holds a frame, present or not (PROT_NONE). Result: all are 0, one
-		 * reference to each frame is dropped (frame_put), and mm->pages is right.
+		 * slot[first] to slot[stop - 1]. Some of them are 0; each other entry holds a
+		 * frame, present or not (PROT_NONE). Result: all entries are 0, one reference
+		 * to each frame is dropped (frame_put), and mm->pages is right.
 		 * Stores and flush are one batch (vo_batch_begin, vo_batch_end), and the
 		 * references are dropped after the batch. frame_put() may give the frame to
 		 * another user at once. So by then no entry and, if the tables are loaded, no

@@ -56,8 +56,8 @@ int mm_unmap(struct mm *mm, uint32_t address, uint32_t bytes);
 int mm_protect(struct mm *mm, uint32_t address, uint32_t bytes, int prot);
 /*
  * mm_fault - resolve a page fault. error: the CPU's error code (SDM vol. 3, 4.7).
- * Result: 0, -EFAULT (the program may not do this), -ENOMEM, or the file's error, as
- * -EIO. May sleep.
+ * Result: 0, -EFAULT (this access is not allowed), -ENOMEM, or an error of the file, for
+ * example -EIO. May sleep.
  */
 int mm_fault(struct mm *mm, uint32_t address, uint32_t error);
 

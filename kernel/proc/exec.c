@@ -70,7 +70,7 @@ static void change_over(struct mm *mm, const char *name, uint32_t entry, uint32_
 {
 	struct task *t = current();
 	struct mm *old = t->mm;
-	vo_hold(); /* no switch may come while t->mm is not the loaded directory */
+	vo_hold(); /* no mode switch or context switch while t->mm is not the loaded one */
 	task_set_mm(mm);
 	sched_load_mm(t);
 	vo_release();

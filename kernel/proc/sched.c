@@ -212,7 +212,7 @@ static void wait_remove(struct task *t)
 	t->waiting_on = NULL;
 }
 
-/* wait_on() or wait_on_unkillable(). */
+/* What wait_on() and wait_on_unkillable() do. */
 static int wait(struct wait_queue *q, struct spinlock *l, bool killable)
 {
 	struct task *t = current();

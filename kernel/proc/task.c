@@ -153,7 +153,7 @@ void task_exit(int wait_status)
 		panic("init ended with status %#x", wait_status);
 	files_close(t);
 	struct mm *mm = t->mm;
-	vo_hold(); /* no switch may come while t->mm is not the loaded directory */
+	vo_hold(); /* no mode switch or context switch while t->mm is not the loaded one */
 	task_set_mm(NULL);
 	fpu_drop(t);
 	sched_load_mm(t);

@@ -56,8 +56,8 @@ static bool image_ok(void)
 }
 
 /*
- * The first frame of the highest run of `frames` in a range with no boot module in it, or
- * NO_FRAME.
+ * The first frame of the highest run of `frames` machine frames in a range that has no boot
+ * module in it, or NO_FRAME.
  */
 static mfn_t place_in(struct frame_range r, uint32_t frames)
 {

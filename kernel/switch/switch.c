@@ -23,7 +23,7 @@ static struct mutex mutex; /* one switch at a time; guards `record` and the requ
 static struct {
 	bool attach;
 	unsigned leader;
-	volatile bool wanted;                  /* VEC_SWITCH means this switch */
+	volatile bool wanted;                  /* else VEC_SWITCH comes too late: ignore it */
 	volatile uint32_t arrived, busy, done; /* CPUs, as bits */
 	volatile uint32_t order;               /* goes up by one with each order to the followers */
 	uint32_t first_order;                  /* value of `order` at the request */
@@ -123,8 +123,9 @@ int gather(bool attach)
 /*
  * Go on only if no CPU was interrupted inside the VO or holds it.
  *
- * Exercise 3.4 (labs/03-switch/handout.md, 3.4): given `busy`, to which each CPU has added itself.
- * Result: 0 if no CPU is busy, else -EBUSY; then the writer tries again at the next tick.
+ * Exercise 3.4 (labs/03-switch/handout.md, 3.4): given `busy`, in which each busy CPU has set
+ * its bit. Result: 0 if no CPU is busy, else -EBUSY; then the writer tries again at the next
+ * tick.
  */
 int quiesce(bool attach)
 {
@@ -306,10 +307,10 @@ static void lead(void)
 /*
  * A follower's part in a switch.
  *
- * Exercise 3.6 (labs/03-switch/handout.md, 3.5): given rendezvous.first_order; the first order
- * may have come before this function begins: it is the first value that differs from
- * first_order. Result: each ordered step was done in its direction and reported in `done`,
- * until a NULL step, which is reported, too.
+ * Exercise 3.6 (labs/03-switch/handout.md, 3.5): given rendezvous.first_order, the value of
+ * rendezvous.order at the request; the first order may have come before this function begins,
+ * and then the two differ already. Result: each ordered step was done in its direction and
+ * reported in `done`, until a NULL step, which is reported, too.
  */
 static void follow(void)
 {
@@ -381,7 +382,7 @@ int switch_mode(bool to_virtual)
 
 /*
  * The phases from account to translate; commit is one line here, since no other CPU or task can
- * see it. Only account can fail: the next attach forgets what it counted.
+ * see it. There is no roll-back: only account can fail, and then the boot ends.
  */
 int switch_at_boot(void)
 {

@@ -123,14 +123,14 @@ trap_hazard:
 	call task_hazard
 	jmp trap_exit
 
-	/* A process's first way to user mode: its registers are at the top of its stack. */
+	/* A process enters user mode first here. Its registers are at the top of its stack. */
 	.globl task_enter_user
 task_enter_user:
 	andl $TASK_MASK, %esp
 	addl $(TASK_STACK_BYTES - TRAP_FRAME_BYTES), %esp
 	jmp trap_exit
 
-	/* A native double fault: a task gate leads here, to its own stack (vo/native.c). */
+	/* A double fault in native mode: a task gate leads here, to a stack of its own. */
 	.globl double_fault_entry
 double_fault_entry:
 	cld

@@ -27,7 +27,7 @@ struct guest {
 	struct machine *m;
 	double seconds;         /* limit of each run */
 	unsigned cpu;           /* the CPU that stopped last */
-	struct cpu_state c;     /* its state there; kept up to date by all functions below */
+	struct cpu_state c;     /* its state; all functions below but step() keep it up to date */
 	unsigned held;          /* CPUs (bits) that stand at a breakpoint that was reported */
 	unsigned nr_breakpoints;
 	uint32_t breakpoints[MAX_BREAKPOINTS];
@@ -42,18 +42,18 @@ struct guest {
 /* Start a machine and stop it at its first instruction. seconds: limit of each run. */
 struct guest guest_start(const struct machine_options *o, double seconds);
 
-/* The state of a CPU, now. */
+/* The present state of a CPU. */
 struct cpu_state state_of(const struct guest *g, unsigned cpu);
-/* This CPU becomes guest.cpu, with its state of now. */
+/* Look at a CPU: it becomes g->cpu, and g->c becomes its present state. */
 void look(struct guest *g, unsigned cpu);
 
 /*
- * Set a breakpoint, or take it away. Nothing happens if it is set (is not set) already. In Bochs
- * only the breakpoint that was set last can be taken away; another one stays.
+ * Set a breakpoint, or take it away. To set it twice, or to take it away twice, is harmless. In
+ * Bochs only the breakpoint that was set last can be taken away; any other stays.
  */
 void break_at(struct guest *g, uint32_t address);
 void break_off(struct guest *g, uint32_t address);
-/* The same at the first instruction of functions of the kernel or, if it has none, of the VMM. */
+/* The same at the first instruction of each function; a name means the kernel's, else the VMM's. */
 void watch(struct guest *g, const char *const *functions, unsigned n, bool on);
 
 /*
@@ -101,12 +101,15 @@ uint32_t call_next(struct guest *g);
 uint32_t call_end(struct guest *g);
 
 /*
- * Put code into the free part of the current task's kernel stack, each time at another place.
- * At most PLANT_BYTES bytes, the last of run_here() excepted. Result: its address.
+ * Put at most PLANT_BYTES bytes of code into the free part of the current task's kernel stack, each
+ * time at another place. Result: its address.
  */
 enum { PLANT_BYTES = 64 };
 uint32_t plant(struct guest *g, const void *code, size_t bytes);
-/* Run planted code to its end. Then the CPU is here again, with the registers that it left. */
+/*
+ * Plant less than PLANT_BYTES bytes of code and run it to its end. Then EIP and ESP are as before;
+ * the other registers are those that the code left.
+ */
 void run_here(struct guest *g, const void *code, size_t bytes);
 
 /* --- memory (harness_memory.c) --- */

@@ -68,7 +68,7 @@ void apic_end(void);
 /* Set how often VEC_TIMER interrupts this CPU: 1 to 1000 times a second. Result: 0, -EINVAL. */
 int apic_tick(unsigned hz);
 
-/* copy.c: memory of the kernel, which may not be mapped */
+/* copy.c: the kernel's memory, where a page can be missing */
 
 /* Whether [address, address + bytes) lies in kernel space. */
 static inline bool kernel_range(uint32_t address, uint32_t bytes)

@@ -50,8 +50,8 @@ static uint32_t gate_offset(uint64_t g)
  * pairs of vector and address; handlers; and `direct`. Result: a vector with a stub enters the
  * VMM there with interrupts off, and no INT instruction reaches it. A vector in `direct` leads
  * straight to the kernel's handler in ring 1, and the real IF stays unchanged; programs may
- * raise VEC_BP, VEC_OF and SYSCALL_VECTOR by INT, the others not. A vector that has a stub and
- * is direct is direct. VEC_DF and HYPERCALL_VECTOR are set after the exercise.
+ * raise VEC_BP, VEC_OF and SYSCALL_VECTOR by INT, the others not. A vector in `direct` leads to
+ * the kernel even if it has a stub. VEC_DF and HYPERCALL_VECTOR are set after the exercise.
  */
 static void idt_warm_up(uint32_t handlers[256], const uint64_t *native_idt)
 {

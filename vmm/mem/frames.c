@@ -71,9 +71,9 @@ void frames_forget(struct domain *d)
  * map them.
  *
  * Exercise 1.12 (labs/01-paging/handout.md, 6.4): given the list that begins at d->listed
- * (next_listed) and ends with END_OF_LIST. Result: the home of each frame in it that is still a
- * table or directory is protected, or no longer. A frame that is WRITABLE again must not
- * change.
+ * (next_listed) and ends with END_OF_LIST. Result: the home of each listed frame that is still
+ * a table or directory is read-only if protect, else writable again. The home of a frame that
+ * is WRITABLE again must not change.
  */
 void frames_protect(struct cpu *c, bool protect)
 {

@@ -163,8 +163,8 @@ void demote_unused(struct cpu *c, const pte_t *entries, unsigned n);
 
 /*
  * frames_account - check and count the directories that the CPUs have loaded (VMM_ACCOUNT).
- * Result: number of frames with a type, or an error; then the caller must take back what was
- * counted by frames_forget(). Context: attach; all other CPUs wait in the rendezvous.
+ * Result: number of frames with a type, or an error; then the caller calls frames_forget(), to
+ * drop what was counted. Context: attach; all other CPUs wait in the rendezvous.
  */
 int frames_account(struct cpu *c, const struct vmm_loaded *loaded);
 /*
