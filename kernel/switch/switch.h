@@ -13,7 +13,7 @@
 /* --- image.c: the VMM's image --- */
 
 /*
- * vmm_reserve - choose machine memory for the boot module `vmm`, clear of the other modules.
+ * vmm_reserve - choose machine memory for the boot module `vmm`, clear of all modules.
  * usable: nr ranges. Result: the frames; none if there is no such module, or no room. Context:
  * boot.
  */
