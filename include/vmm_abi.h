@@ -6,8 +6,9 @@
  *   hypercall   `int HYPERCALL_VECTOR` from ring 1: number in EAX, arguments in EBX, ECX, EDX,
  *               ESI. The result comes back in EAX; it is a negative errno value on error, and
  *               then the call has changed nothing (but HC_IO may have moved a part of a block)
- *   exit        an interrupt, which the VMM posts as an event, or an exception, which the VMM
- *               emulates or bounces; some exceptions go straight to the kernel
+ *   interrupt,  in ring 1 or 3: the VMM posts an interrupt as an event; it emulates or bounces an
+ *   exception   exception, but some exceptions go straight to the kernel
+ * A hypercall, an interrupt and an exception are exits: the domain is left for the VMM.
  * Both sides read and write one page, which the kernel owns: struct vmm_shared.
  */
 #ifndef VMM_ABI_H
@@ -26,7 +27,7 @@
  * then windows.
  */
 #define VMM_BLOCK_MAX 0x1FF0000
-#define VMM_FRAME_BYTES 16     /* of a machine frame in the frame table, which follows the image */
+#define VMM_FRAME_BYTES 16     /* an entry of the frame table, which follows the image */
 #define VMM_TABLES 16          /* page tables for the 64 MiB, at the block's end */
 #define VMM_SHARED_PAGE 0x1FFD /* page numbers, counted from VMM_BASE */
 #define VMM_IOAPIC_PAGE 0x1FFE
@@ -53,7 +54,7 @@
  * and HC_DETACH: without it the result is -EPERM.
  */
 #define HC_UPDATE 0   /* store entries of a page table or directory: see below */
-#define HC_LOAD 1     /* directory (mfn; 0: keep), kernel stack (0: keep); validates if need be */
+#define HC_LOAD 1     /* directory (mfn, checked if need be; 0: keep), kernel stack (0: keep) */
 #define HC_RELEASE 2  /* mfn of an unused page table or directory: it becomes plain memory */
 #define HC_FLUSH 3    /* address of a page, or VMM_FLUSH_ALL: TLB entries of this CPU */
 #define HC_EVENTS 4   /* virtual IF was set while events are pending: deliver */
@@ -63,7 +64,7 @@
 #define HC_HALT 8     /* stop this CPU for ever */
 #define HC_MASK 9     /* ISA line, masked */
 #define HC_END 10     /* ISA line whose level-triggered interrupt is handled */
-#define HC_SEND 11    /* CPU or VMM_OTHERS, vector: an event for another CPU */
+#define HC_SEND 11    /* CPU (this one, too) or VMM_OTHERS, vector: an event for it */
 #define HC_TICK 12    /* frequency of VEC_TIMER in Hz, 1 to 1000 */
 #define HC_IO 13      /* port, value or buffer, kind (VMM_IO_*), words: port input and output */
 #define HC_DETACH 14  /* a step: VMM_UNPROTECT, VMM_PROTECT, or VMM_INSTALL (returns in ring 0) */
@@ -100,7 +101,10 @@ struct vmm_header { /* at VMM_BASE */
 	int (*call)(uint32_t op, uint32_t cpu, uint32_t argument);
 };
 
-/* Reasons of exits, counted per CPU for /proc/vmm. */
+/*
+ * What the VMM counts for each CPU, for /proc/vmm: exits by reason, up to EXIT_EXCEPTION; then
+ * what it did: instructions emulated, frames bounced, events delivered, flushes of all TLBs.
+ */
 enum vmm_exit { EXIT_HYPERCALL, EXIT_PAGE_FAULT, EXIT_PROTECTION, EXIT_INTERRUPT, EXIT_EXCEPTION,
 		EXIT_EMULATED, EXIT_BOUNCED, EXIT_EVENT, EXIT_FLUSHED, NR_EXITS };
 #define VMM_EXIT_NAMES { "hypercall", "page-fault", "protection", "interrupt", "exception", \
@@ -111,7 +115,7 @@ struct vmm_shared { /* one for each CPU; the VMM trusts nothing in it */
 	volatile uint32_t pending; /* events */
 	volatile uint32_t address; /* of the page fault that was bounced */
 	uint32_t exits[NR_EXITS];  /* the VMM counts, the kernel shows */
-	uint32_t unused[4];
+	uint32_t unused[4];        /* fills 64 bytes */
 };
 
 struct vmm_machine { /* the machine, as the kernel found it at boot */

@@ -89,14 +89,14 @@ struct cpu { /* a processor; at the low end of its stack of CPU_BYTES */
 struct masked_mapping { mfn_t table; uint32_t index; pte_t pte; };
 
 struct domain {
-	uint8_t id; /* names the owner of a frame in the frame table; 0 is no domain */
+	uint8_t id; /* the owner of its frames in the frame table: 1 for domain 0; 0 is no owner */
 	uint32_t rights;
 	uint32_t nr_pfns;
 	mfn_t directory;        /* the kernel's own; its upper part is in all others */
 	mfn_t shared;           /* frame with the struct vmm_shared of each vCPU */
 	uint32_t handlers[256]; /* where the kernel's native gates lead */
 	/* What mem/ keeps about this domain. */
-	uint32_t generation; /* one more after each attach and detach */
+	uint32_t generation; /* one more when an attach begins or is rolled back, and at detach */
 	mfn_t listed;        /* frames that got a type in this generation; or END_OF_LIST */
 	uint32_t nr_listed;
 	mfn_t direct_map_tables[VMM_SLOT - KERNEL_SLOT];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The allocators' record of each page frame: for frame.c, kmalloc.c and init.c only. The
- * frame allocator's lock guards the record of a free frame; the lock of a slab's class guards
- * the slab's. References are counted by atomic operations.
+ * The allocators' record of each page frame: for frame.c, kmalloc.c and init.c only. (The VMM's
+ * frame table is another one.) The frame allocator's lock guards the record of a free frame; the
+ * lock of a slab's class guards the slab's. References are counted by atomic operations.
  */
 #ifndef MM_FRAME_TABLE_H
 #define MM_FRAME_TABLE_H

@@ -109,8 +109,7 @@ static pte_t pde_make(const pte_t *table)
 
 /*
  * The kernel's directory: the direct map (pfn n at KERNEL_BASE + n pages; the image's
- * text and constants are read-only), empty tables for the kernel's mappings, and the
- * VMM's place.
+ * text and constants are read-only), empty tables for map_machine(), and the VMM's place.
  */
 static void build_directory(void)
 {

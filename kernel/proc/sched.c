@@ -144,7 +144,7 @@ static void switch_away(void)
 		preempted_add(prev);
 	if (unlikely(next->preempted_at))
 		preempted_remove(next);
-	vo_uses[cpu]++;
+	vo_uses[cpu]++; /* as vo_hold(): task_directory() wants the VO held */
 	if (prev->fpu_live)
 		fpu_leave(prev);
 	mfn_t directory = prev->mm != next->mm ? task_directory(next) : 0;

@@ -44,8 +44,8 @@ static uint32_t others(void) { return (bit(nr_cpus) - 1) & ~bit(this_cpu()); }
  *
  * Exercise 3.3 (labs/03-switch/handout.md, 3.3): given a word in which each CPU sets its own
  * bit. Result: 0 when the bits of all other CPUs are set; -ETIMEDOUT when ANSWER_NS have passed
- * on the clock and one is still missing. The clock is native_time_now(), which reads no state
- * of either mode. This CPU's own bit must not matter.
+ * on the clock and one is still missing. The clock is native_time_now(), which works in both
+ * modes and does not use the VO. This CPU's own bit must not matter.
  */
 static int await(volatile uint32_t *bits)
 {
@@ -150,7 +150,10 @@ int account(bool attach)
 	return pinned < 0 ? pinned : 0;
 }
 
-/* Page-table frames become read-only, or writable again. */
+/*
+ * Page-table frames become read-only, or writable again. The ring decides how to ask, not the
+ * direction: a roll-back goes through here, too.
+ */
 int protect(bool attach)
 {
 	uint32_t op = attach ? VMM_PROTECT : VMM_UNPROTECT;
@@ -159,7 +162,11 @@ int protect(bool attach)
 	return hypercall(HC_DETACH, op, 0, 0, 0);
 }
 
-/* Exchange this CPU's descriptor tables, and with them the ring of the kernel. */
+/*
+ * Exchange this CPU's descriptor tables, and with them the ring of the kernel. At detach the
+ * kernel's TSS gets the stack of this task first, for it was not kept up to date in virtual mode:
+ * a store, which ring 1 may do, too.
+ */
 static void install_here(bool attach)
 {
 	uint32_t stack = (uint32_t)current() + TASK_STACK_BYTES;

@@ -13,7 +13,7 @@
 /* --- image.c: the VMM's image --- */
 
 /*
- * vmm_reserve - choose machine memory for the boot module `vmm`, clear of the other modules.
+ * vmm_reserve - choose machine memory for the boot module `vmm`, clear of all modules.
  * usable: nr ranges. Result: the frames; none if there is no such module, or no room. Context:
  * boot.
  */
@@ -62,6 +62,6 @@ void switch_interrupt(void);
 int mode_write(const void *buf, uint32_t bytes, bool user); /* /proc/mode: "native", "virtual" */
 int switch_write(const void *buf, uint32_t bytes, bool user); /* /proc/switch: "fail PHASE" */
 int switch_show(char *buf, size_t size); /* /proc/switch: a line for each of the last switches */
-int vmm_show(char *buf, size_t size);    /* /proc/vmm: exits by reason */
+int vmm_show(char *buf, size_t size);    /* /proc/vmm: what the VMM counts */
 
 #endif

@@ -30,8 +30,8 @@ void trap_panic(const struct trap_frame *regs, uint32_t address)
 }
 
 /*
- * If the fault hit a user copy, let it go on where it returns its error (mm/usercopy.c).
- * Result: whether it did.
+ * If the fault hit a user copy (mm/usercopy.c), the copy goes on where it returns its error.
+ * Result: whether it hit one.
  */
 static bool fix_up(struct trap_frame *regs)
 {

@@ -10,7 +10,7 @@
 
 /* --- trap.c --- */
 /*
- * Handle every exception and interrupt; system calls do not come here. Called by the entry
+ * Handle exceptions and interrupts: all but system calls and double faults. Called by the entry
  * code with interrupts off. Interrupts are turned on again where a handler may sleep: for
  * page faults of code that ran with interrupts on, and for a program's other faults.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table in use, its use counts and its report. The operations are in native*.c and
- * virtual.c.
+ * The table in use, its use counts and its report. The operations are in native*.c, virtual.c
+ * and irq.S.
  */
 #include "vo/vo.h"
 #include "proc/task.h"

@@ -53,8 +53,8 @@ struct vo {
 	} cpu;
 	struct {
 		/* Use another page directory and drop this CPU's non-global TLB entries (2.5,
-		   4.10.4). N: mov to CR3. V: hypercall; the VMM validates and pins a directory
-		   at its first load. */
+		   4.10.4). N: mov to CR3. V: hypercall; the VMM checks and pins a directory at
+		   its first load. */
 		void (*load_directory)(mfn_t directory);
 		/* Store an entry of a table or directory that may be in use (4.3). The caller
 		   flushes. N: a store. V: hypercall, or a store while the VMM does not hold the
@@ -82,7 +82,8 @@ struct vo {
 		   (vol. 1, 3.4.3). N: pushf, cli. V: virtual IF := 0. */
 		uint32_t (*save)(void);
 		/* Turn interrupts on if bit 9 of flags is set, else off. N: sti or cli. V:
-		   virtual IF, then pending events. */
+		   virtual IF := bit 9; if it is 1 and events are pending, a hypercall takes
+		   them. */
 		void (*restore)(uint32_t flags);
 		/* The last act of an interrupt handler that returns to code with these flags. N:
 		   nothing, IRET loads IF. V: as restore(), because in ring 1 IRET does not load
@@ -90,7 +91,7 @@ struct vo {
 		void (*leave)(uint32_t flags);
 		/* Turn interrupts off. N: cli. V: virtual IF := 0. */
 		void (*disable)(void);
-		/* Turn interrupts on. N: sti. V: virtual IF := 1, then pending events. */
+		/* Turn interrupts on. N: sti. V: as restore(), with bit 9 set. */
 		void (*enable)(void);
 		/* Whether interrupts are on. N: EFLAGS.IF. V: virtual IF. */
 		bool (*enabled)(void);
@@ -105,8 +106,8 @@ struct vo {
 		   nothing. */
 		void (*end)(unsigned vector);
 		/*
-		 * Interrupt another CPU, or all others with IPI_OTHERS (11.6). N: ICR. V:
-		 * hypercall.
+		 * Interrupt a CPU (this one, too), or all others with IPI_OTHERS (11.6). N: ICR.
+		 * V: hypercall.
 		 */
 		void (*send)(unsigned cpu, unsigned vector);
 	} irq;
@@ -152,8 +153,8 @@ extern const struct vo native_vo, virtual_vo; /* native.c, virtual.c */
 /*
  * A mode switch never happens in the middle of an operation, and no task is preempted inside
  * one. The switch and the scheduler decide this by the interrupted EIP: the text between
- * vo_text_start and vo_text_end holds the operations of native.c, native_irq.c and virtual.c,
- * and the last instructions of a return to the kernel (entry.S). VO_INTERRUPTIBLE marks an
+ * vo_text_start and vo_text_end holds the operations of native.c, native_irq.c, virtual.c and
+ * irq.S, and the last instructions of a return to the kernel (entry.S). VO_INTERRUPTIBLE marks an
  * operation outside of that text: where it can be interrupted, nothing of it is left to do.
  */
 extern char vo_text_start[], vo_text_end[];

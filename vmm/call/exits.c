@@ -2,8 +2,9 @@
 /*
  * Exits. What the kernel can handle alone (system calls, breakpoints, #UD, #NM, FPU faults) does
  * not come here: trap gates lead straight to the kernel in ring 1 (domain.c). Interrupts and all
- * other exceptions come here. The VMM emulates the instruction, or sets a hazard: to bounce the
- * exception, or to deliver an event.
+ * other exceptions come here. An interrupt becomes an event. After an exception the VMM emulates
+ * the instruction, or lets the kernel handle the exception. Events and exceptions reach the
+ * kernel on the way out: a hazard is set for that.
  */
 #include "vmm/call/call.h"
 #include "vmm/event/event.h"
@@ -106,7 +107,7 @@ static void protection_exit(struct cpu *c, struct regs *r)
 }
 
 /*
- * An exit from ring 0: an interrupt while HC_IDLE waits, a copy from or to the kernel that
+ * An entry from ring 0: an interrupt while HC_IDLE waits, a copy from or to the kernel that
  * faults, or an error of the VMM's own.
  */
 static void own_exit(struct cpu *c, struct regs *r)

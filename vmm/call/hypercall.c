@@ -193,6 +193,7 @@ void hypercall_handle(struct regs *r)
 	c->current->shared->exits[EXIT_HYPERCALL]++;
 	r->eax = number < NR_HYPERCALLS ? (uint32_t)hypercalls[number](c, r) : (uint32_t)-ENOSYS;
 #ifdef DEBUG
+	/* after HC_UPDATE, HC_LOAD and HC_RELEASE, which change the frame table */
 	if (number <= HC_RELEASE && hc_recount(c, r))
 		vmm_fault(r, "the frame table is wrong (V7)");
 #endif

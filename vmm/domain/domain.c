@@ -57,7 +57,7 @@ static void idt_warm_up(uint32_t handlers[256], const uint64_t *native_idt)
 {
 	/*
 	 * The kernel's stack may be bad. A second fault during the delivery must then be no double
-	 * fault, so no vector here is contributory (SDM vol. 3, table 6-4): VEC_DE is not.
+	 * fault, so no contributory exception is here (SDM vol. 3, table 6-4). VEC_DE is one.
 	 */
 	static const uint8_t direct[] = { VEC_BP, VEC_OF, VEC_UD, VEC_NM, VEC_MF, VEC_XM,
 					  SYSCALL_VECTOR };

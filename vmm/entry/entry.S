@@ -42,7 +42,7 @@ vmm_call_entry:
 	movl 12(%ebp), %edx
 	imull $CPU_BYTES, %edx, %eax
 	leal vmm_cpus + CPU_BYTES(%eax), %ecx
-	movl %esp, %ebx
+	movl %esp, %ebx /* the kernel's stack: vmm_call_handle keeps EBX */
 	movl %ecx, %esp /* this CPU's stack */
 	movl 8(%ebp), %eax
 	movl 16(%ebp), %ecx
@@ -149,6 +149,7 @@ ring0_return:
 	iretl
 	.endm
 
+	/* HYPERCALL_VECTOR leads here. */
 	.globl hypercall_entry
 hypercall_entry:
 	pushl $0
@@ -158,6 +159,7 @@ hypercall_entry:
 	call hypercall_handle
 	leave
 
+	/* Interrupts and exceptions: each has a stub at the end of this file, which leads here. */
 exit_entry:
 	save
 	movl %esp, %eax
@@ -167,6 +169,7 @@ exit_entry:
 	leave
 1:	restore
 
+	/* A hazard is set. A detach does not come back from hazard_handle. */
 hazard_exit:
 	movl %esp, %eax
 	call hazard_handle

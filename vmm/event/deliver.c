@@ -11,8 +11,8 @@
  * figure 6-4).
  *
  * Exercise 2.7 (labs/02-deprivilege/handout.md, 6): given r, the registers of code in ring 1 or
- * 3, and has_error. Result: in r, EIP is handler, CS and SS are the kernel's with RPL 1, ESP
- * points to the new frame; TF, NT, AC and IOPL are 0, IF stays 1; all other registers are
+ * 3, handler, and has_error. Result: in r, EIP is handler, CS and SS are the kernel's with RPL
+ * 1, ESP points to the new frame; TF, NT, AC and IOPL are 0, IF stays 1; all other registers are
  * unchanged. From ring 3 the frame has five words and begins at c->tss.esp1; from ring 1 it has
  * three, on the interrupted stack. Below it lies the error code, if there is one. The frame's
  * EFLAGS are r's, but for IF: that is 1 from ring 3, and virtual IF from ring 1. Virtual IF is

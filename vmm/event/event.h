@@ -10,7 +10,7 @@
 /*
  * irq_arrived - an interrupt with this vector came: acknowledge it, and post it as an event of
  * the vCPU that runs here, unless it is VEC_FLUSH or VEC_SPURIOUS. Takes the lock to mask a
- * level-triggered line. Context: exit from any ring.
+ * level-triggered line. Context: entry from any ring.
  */
 void irq_arrived(struct cpu *c, unsigned vector);
 /* Mask an ISA line, or let it interrupt. Result: 0, -EINVAL. (lock) */

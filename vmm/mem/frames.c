@@ -63,7 +63,7 @@ void frames_forget(struct domain *d)
 	forget_last_tables(d);
 	d->listed = END_OF_LIST;
 	d->nr_listed = 0;
-	frames[d->directory].use = (uint32_t)SHARED << TYPE_SHIFT;
+	frames[d->directory].use = (uint32_t)SHARED << TYPE_SHIFT; /* its count begins again */
 }
 
 /*

@@ -9,7 +9,8 @@
  *              refer to it
  *   DIRECTORY  a page directory with checked entries; the count is that of CPUs that have it loaded
  *   SHARED     a table of the kernel's upper part, which is in every directory, or the kernel's own
- *              directory: fixed since warm-up
+ *              directory: fixed since warm-up; the count of the directory is that of CPUs that
+ *              have it loaded
  *
  * Every frame of a domain has one home: its page in the kernel's direct map. The home of a
  * frame that becomes a table is made read-only, and there must be no other writable mapping;
