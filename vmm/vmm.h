@@ -56,6 +56,7 @@ struct regs {
 #define HAZARD_BOUNCE 2u  /* the kernel handles the exception in regs.vector */
 #define HAZARD_DELIVER 4u /* an event may be pending, and the kernel may take one */
 #define HAZARD_DETACH 8u  /* load the kernel's own tables and return to its ring 0 */
+#define HAZARD_OWN (HAZARD_BOUNCE | HAZARD_DELIVER | HAZARD_DETACH) /* only this CPU sets these */
 
 struct vcpu { /* what a domain has on a processor */
 	struct domain *domain;

@@ -165,9 +165,9 @@ static void __attribute__((noinline)) hazards_handle(struct cpu *c, struct regs 
 void hazard_handle(struct regs *r)
 {
 	struct cpu *c = cpu_here();
-	/* Other CPUs set HAZARD_FLUSH only. If one does so after this, its IPI comes after IRET. */
+	/* Bits that other CPUs set stay. One that is set after this look comes with an IPI, after IRET. */
 	uint32_t hazard = c->hazard;
-	__atomic_fetch_and(&c->hazard, HAZARD_FLUSH, __ATOMIC_RELAXED);
+	__atomic_fetch_and(&c->hazard, ~HAZARD_OWN, __ATOMIC_RELAXED);
 	switch (hazard) {
 	case HAZARD_BOUNCE: bounce(c, r, r->vector); break;
 	case HAZARD_DELIVER: event_deliver(c, r); break;

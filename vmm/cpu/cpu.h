@@ -13,7 +13,7 @@ extern union cpu_stack vmm_cpus[VMM_MAX_CPUS];
 /* The state of processor `index`. */
 static inline struct cpu *cpu_of(unsigned index) { return &vmm_cpus[index].cpu; }
 
-extern uint64_t vmm_idt[256];     /* one for all CPUs */
+extern uint64_t vmm_idt[256];     /* for all CPUs; its direct gates lead to domain 0's handlers */
 extern pte_t vmm_directory[1024]; /* maps the VMM's part only; loaded by a double fault */
 extern volatile uint32_t vmm_lock_word;
 

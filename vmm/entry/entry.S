@@ -7,7 +7,7 @@
  *   1 the CPU has changed to the VMM's stack; DS and ES are still the interrupted code's
  *   2 save: the registers, and the VMM's segments
  *   3 handle: in C, which takes its first arguments in EAX, EDX, ECX (-mregparm=3)
- *   4 leave: the hazard word, only on the way to ring 1 or 3
+ *   4 way_out: the hazard word, only on the way to ring 1 or 3
  *   5 restore, IRET
  */
 #include "abi.h"
@@ -135,7 +135,7 @@ ring0_return:
 	.error "struct regs (vmm.h) must be what save pushes"
 	.endif
 
-	.macro leave
+	.macro way_out
 	cmpl $0, HAZARD(%esp)
 	jne hazard_exit
 	restore
@@ -157,7 +157,7 @@ hypercall_entry:
 	save
 	movl %esp, %eax
 	call hypercall_handle
-	leave
+	way_out
 
 	/* Interrupts and exceptions: each has a stub at the end of this file, which leads here. */
 exit_entry:
@@ -166,7 +166,7 @@ exit_entry:
 	call exit_handle
 	testb $3, REGS_CS(%esp)
 	jz 1f /* back into the VMM: it was idle, or in a copy */
-	leave
+	way_out
 1:	restore
 
 	/* A hazard is set. A detach does not come back from hazard_handle. */
