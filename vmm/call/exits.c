@@ -165,7 +165,7 @@ static void __attribute__((noinline)) hazards_handle(struct cpu *c, struct regs 
 void hazard_handle(struct regs *r)
 {
 	struct cpu *c = cpu_here();
-	/* Bits that other CPUs set stay. One that is set after this look comes with an IPI, after IRET. */
+	/* A bit that another CPU sets stays; after this look it is served when its IPI comes. */
 	uint32_t hazard = c->hazard;
 	__atomic_fetch_and(&c->hazard, ~HAZARD_OWN, __ATOMIC_RELAXED);
 	switch (hazard) {
