@@ -6,6 +6,7 @@
  */
 #include "grader.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -111,7 +112,12 @@ pid_t sandbox_start(const struct sandbox *s, char *const argv[])
 				a.v[i] = strdup(self);
 	}
 	add_all(&a, argv);
-	return process_start(a.v, -1, s->output, s->output);
+	int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (nothing < 0)
+		give_up(BROKEN, "/dev/null: %s", strerror(errno));
+	pid_t pid = process_start(a.v, nothing, s->output, s->output);
+	close(nothing);
+	return pid;
 }
 
 const char *sandbox_self(const struct sandbox *s)
