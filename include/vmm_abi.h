@@ -5,7 +5,8 @@
  *               native, in ring 0, for warm-up, the steps of attach, and to undo these
  *   hypercall   `int HYPERCALL_VECTOR` from ring 1: number in EAX, arguments in EBX, ECX, EDX,
  *               ESI. The result comes back in EAX; it is a negative errno value on error, and
- *               then the call has changed nothing (but HC_IO may have moved a part of a block)
+ *               then the call has changed nothing, with two exceptions: HC_IO may have moved a
+ *               part of a block, and a table without references may have become plain memory
  *   interrupt,  in ring 1 or 3: the VMM posts an interrupt as an event; it emulates or bounces an
  *   exception   exception, but some exceptions go straight to the kernel
  * A hypercall, an interrupt and an exception are exits: the domain is left for the VMM.

@@ -120,7 +120,7 @@ static void sandboxed(const struct test *t)
 
 /* --- code that would choose "error" instead of a grade --- */
 
-/* A build that looks as if it had been killed gets 0 points; one that reads its input finds none. */
+/* A build that looks killed gets 0 points; one that reads its input finds none. */
 static void outcomes(const struct test *t)
 {
 	static const struct { const char *code; int score; } cases[] = {

@@ -180,6 +180,7 @@ void bad_entry_stack(const struct test *t);
 void old_breakpoint(const struct test *t);
 /* --- and one of isolation_domain.c --- */
 void generations(const struct test *t);
+void double_fault(const struct test *t);
 
 /* --- entries of page tables --- */
 

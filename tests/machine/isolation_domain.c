@@ -2,7 +2,7 @@
 /*
  * What the VMM keeps about a domain, changed by the debugger: its rights, which every call that
  * needs one must ask for; and the number of its generation, which must not begin again at a number
- * that entries of the frame table still have.
+ * that entries of the frame table still have. And that the VMM has a directory of its own.
  */
 #include "isolation.h"
 #include "offsets.h"
@@ -209,4 +209,32 @@ void generations(const struct test *t)
 	struct victim *v = victim_at_prompt(m);
 	ALLOWED(v, HC_RECOUNT, 0, 0, 0, 0);
 	victim_end(v);
+}
+
+/* --- the VMM's own directory --- */
+
+/*
+ * The VMM's stack is not mapped, so the next exit is a double fault. Its task has a stack of its
+ * own and the VMM's own directory, and it ends the run: nothing of the kernel is needed for that.
+ */
+void double_fault(const struct test *t)
+{
+	struct victim *v = victim_start(&t->machine);
+	struct machine *m = v->m;
+	uint32_t cr3 = v->start.cr3, esp0 = KERNEL_MAP_BASE - PAGE_SIZE;
+	uint32_t tss = vmm_symbol("vmm_cpus") + CPU_TSS;
+	uint32_t directory = page_walk(m, cr3, vmm_symbol("vmm_directory")).machine;
+	physical_write(m, page_walk(m, cr3, tss + offsetof(struct tss, esp0)).machine, &esp0, 4);
+	debug_break(m, symbol("trap_handle"), false);
+	debug_break(m, vmm_symbol("end_run"), true);
+	debug_set_register(m, GDB_ESP, pool_address(v, STACK_PAGE) + PAGE_SIZE / 2);
+	debug_set_register(m, GDB_EIP, place(v, "hypercall", false));
+	CHECK(debug_run(m, 20), "the VMM does not end the run after a double fault");
+	struct cpu_state c[CPUS_MAX];
+	machine_state(m, c);
+	CHECK(c[0].cpl == 0 && c[0].tr.selector == SEL_DF_TSS && c[0].cr3 == directory &&
+	      c[0].eax == VMM_FAULT_STATUS,
+	      "a double fault ends in ring %u with TR %#x, CR3 %#x and status %#x; the VMM's own "
+	      "directory is at %#x", c[0].cpl, c[0].tr.selector, c[0].cr3, c[0].eax, directory);
+	machine_quit(m);
 }

@@ -79,6 +79,8 @@ const struct test isolation_tests[] = {
 	SURVIVE("22-access-matrix", "access_matrix"),
 	STOPPED("23-stacks", 8, "11", 0),
 	ROW("24-entry-stack", bad_entry_stack, 60, NULL, ),
+	ROW("double-fault", double_fault, 60, NULL, ),
+	ROW("double-fault-bochs", double_fault, 100, NULL, .machine = { .bochs = true }),
 	SURVIVE("25-30-events", "events"),
 	SURVIVE("26-fpu", "fpu"),
 	SURVIVE("27-29-debug-traps", "debug_traps"),
