@@ -20,6 +20,7 @@
 #undef SEEK_END
 #define rename ext2_rename /* the host has a rename(), too */
 #include "layout.h"
+#include "random.h"
 #undef KERNEL_BASE /* an address that the sanitizer does not use for its shadow memory */
 #define KERNEL_BASE 0x40000000u
 #pragma GCC diagnostic ignored "-Wint-to-pointer-cast" /* the header's current(), not called */
@@ -49,26 +50,6 @@ static struct task *current(void) { return &self; }
 extern void *mmap(void *at, size_t bytes, int prot, int flags, int fd, long offset);
 enum { HOST_PRIVATE = 2, HOST_ANONYMOUS = 0x20, HOST_FIXED_NOREPLACE = 0x100000 };
 extern unsigned alarm(unsigned seconds);
-
-static uint32_t random_state, seed;
-static uint32_t random32(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 17;
-	return random_state ^= random_state << 5;
-}
-static uint32_t below(uint32_t limit) { return random32() % limit; }
-static void at_random(uint32_t from)
-{
-	seed = from;
-	random_state = from * 2654435761u + 1;
-}
-
-#define CHECK(x) \
-	do { \
-		if (!(x)) \
-			fail_msg("seed %u: %s does not hold (line %d)", seed, #x, __LINE__); \
-	} while (0)
 
 /* --- faults: the n-th use of the device, or of the allocators, fails --- */
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "layout.h"
+#include "random.h"
 #undef KERNEL_BASE /* an address that the sanitizer does not use for its shadow memory */
 #define KERNEL_BASE 0x40000000u
 #include "kernel/mm/frame.c"
@@ -38,27 +39,6 @@ void panic(const char *fmt, ...)
 	fail_msg("panic: %s", fmt);
 	abort();
 }
-
-static uint32_t random_state, seed;
-static uint32_t below(uint32_t limit)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 17;
-	random_state ^= random_state << 5;
-	return random_state % limit;
-}
-
-static void at_random(uint32_t from)
-{
-	seed = from;
-	random_state = from * 2654435761u + 1;
-}
-
-#define CHECK(x) \
-	do { \
-		if (!(x)) \
-			fail_msg("seed %u: %s does not hold (line %d)", seed, #x, __LINE__); \
-	} while (0)
 
 /* --- the model --- */
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include "random.h"
 #include "kernel/boot/topology.c"
 
 #define MACHINE_BYTES (LOW_BYTES + 0x20000u)
@@ -19,26 +20,6 @@ static uint8_t machine[MACHINE_BYTES];
 static uint8_t *low_copy; /* of the first MiB, the largest mapping: made once */
 static void *maps[MAPS_MAX];
 static unsigned nr_maps, map_bytes, log_lines;
-
-static uint32_t random_state, seed;
-static uint32_t random32(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 17;
-	return random_state ^= random_state << 5;
-}
-static uint32_t below(uint32_t limit) { return random32() % limit; }
-static void at_random(uint32_t from)
-{
-	seed = from;
-	random_state = from * 2654435761u + 1;
-}
-
-#define CHECK(x) \
-	do { \
-		if (!(x)) \
-			fail_msg("seed %u: %s does not hold (line %d)", seed, #x, __LINE__); \
-	} while (0)
 
 /* Where the machine has no memory, all bits read as 1. */
 void *map_machine(uint32_t at, uint32_t bytes, uint32_t flags)
