@@ -28,6 +28,8 @@ struct test {
 	const char *title;              /* what is checked */
 	const char *see;                /* where to read: section of the handout, the manual */
 	const char *stop_at;            /* function of the exercise, where a debugger stops */
+	const char *stop_if;            /* GDB's condition for that stop, or NULL */
+	const char *look;               /* GDB's commands at that stop, with ; between, or NULL */
 };
 
 /* Whatever a check leaves to chance comes from this number, which reports name. */
