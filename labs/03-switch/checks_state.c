@@ -92,7 +92,7 @@ void check_frames(const struct test *t)
 {
 	struct guest g = start(t, 6);
 	bool seen[2] = { false, false };
-	machine_send(g.m, "switcher 20 0 torn 40\n");
+	machine_send(g.m, t->text);
 	for (unsigned i = 0; !seen[0] || !seen[1]; i++) {
 		if (i == MAX_TRIES)
 			give_up(BROKEN, "no switch with a preempted task in %u", i);

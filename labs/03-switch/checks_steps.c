@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The steps between two stops of the shell at its prompt (checks.h). */
-#include "checks.h"
+#include "creep.h"
 
 /* What a person with a debugger gets: the shell makes the switches by itself. */
 static void help_debugging(struct machine *m, const struct test *t)
@@ -24,6 +24,14 @@ struct guest start(const struct test *t, unsigned k)
 		gdb_connect(m);
 	/* Where instructions are counted, they alone decide. */
 	return (struct guest){ .m = m, .seconds = o.budget ? 10 * SECONDS : SECONDS };
+}
+
+struct guest enter(const struct test *t, unsigned k)
+{
+	struct guest g = start(t, k);
+	ask(&g, true);
+	bring_all(&g);
+	return g;
 }
 
 void ask(struct guest *g, bool to_virtual)
@@ -73,6 +81,24 @@ unsigned reach(struct guest *g, const char *function, const char *what)
 	return (unsigned)cpu;
 }
 
+unsigned all_cpus(const struct guest *g)
+{
+	return (1u << g->m->o.cpus) - 1;
+}
+
+uint32_t bring_all(struct guest *g)
+{
+	uint32_t back = 0, handler = symbol("switch_interrupt");
+	break_at(g, handler);
+	for (unsigned here = 0, all = all_cpus(g); here != all; here |= 1u << g->cpu) {
+		CHECK(go_on(g, all & ~here) >= 0, "CPUs %#x of %#x came to switch_interrupt()",
+		      here, all);
+		back = return_address(g);
+	}
+	break_off(g, handler);
+	return back;
+}
+
 void want_none(struct guest *g, unsigned cpus, const char *what)
 {
 	/* The longer, the surer; a right submission is never caught. */
@@ -111,6 +137,30 @@ void must_switch(struct guest *g, bool to_virtual)
 	CHECK(error == 0, "the switch to %s mode ends with %s", to_virtual ? "virtual" : "native",
 	      error_text(error));
 	rest(g);
+}
+
+static bool in_vmm(const struct segment *table)
+{
+	return table->base >= VMM_BASE;
+}
+
+void look_at_switch(struct guest *g)
+{
+	reach(g, "switch_mode", "the mode is changed all the time");
+	bool to_virtual = argument(g, 0) & 0xFF;
+	uint32_t cr3 = g->c.cr3;
+	int error = result_of(g);
+	const struct cpu_state *c = &g->c;
+	CHECK(error == 0, "a switch under load ends with %s", error_text(error));
+	CHECK(c->cpl == to_virtual && in_vmm(&c->gdt) == to_virtual &&
+	      in_vmm(&c->idt) == to_virtual && in_vmm(&c->tr) == to_virtual,
+	      "switch_mode() says that the mode is %s now, and the CPU is in ring %u with GDTR %#x,"
+	      " IDTR %#x, TSS %#x", to_virtual ? "virtual" : "native", c->cpl, c->gdt.base,
+	      c->idt.base, c->tr.base);
+	CHECK(c->cr3 == cr3, "CR3 was %#x before the switch and is %#x after it", cr3, c->cr3);
+	CHECK(vo_is(g, to_virtual ? "virtual_vo" : "native_vo"),
+	      "switch_mode() says that the mode is %s now, and the VO in use is not that mode's",
+	      to_virtual ? "virtual" : "native");
 }
 
 /* --- what is counted --- */
