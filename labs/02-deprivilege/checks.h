@@ -114,6 +114,9 @@ struct segment_fields { bool present; unsigned type, dpl, big; uint32_t base, la
 struct segment_fields segment_of(uint64_t descriptor);
 /* A CPU's descriptor of this selector in the VMM. */
 uint64_t read_descriptor(struct probe *p, unsigned cpu, unsigned selector);
+/* The right GDT of a CPU; and that the CPU has it, its TSS busy or not. */
+void right_gdt(unsigned cpu, uint64_t gdt[VMM_GDT_ENTRIES]);
+void want_gdt(struct probe *p, unsigned cpu, bool busy);
 /* Store the right GDT and TSS of each CPU, and the right IDT. */
 void store_tables(struct probe *p);
 void store_idt(struct probe *p);

@@ -16,8 +16,6 @@ static struct probe *start_at(const struct test *t)
 	struct machine_options o = t->machine;
 	const char *more = o.cmdline ? o.cmdline : "";
 	o.cmdline = text_of("mode=virtual%s%s", *more ? " " : "", more);
-	/* Half of the checks have the plain machine, as `make run` has. */
-	o.p2m = t->number & 1 ? judge_shuffle(t->number) : o.p2m;
 	p->t = t;
 	p->nr_cpus = 1;
 	p->g = guest_start(&o, o.bochs ? BOCHS_SECONDS * machine_patience : SECONDS);

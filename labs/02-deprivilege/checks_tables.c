@@ -34,9 +34,10 @@ static const char *described(struct segment_fields s)
 			   : s.type == TSS_AVAILABLE	? "available TSS"
 			   : s.type == TSS_BUSY		? "busy TSS"
 							: "system segment or gate";
+	const char *accessed = !(s.type & 0x10) ? "" : s.type & 1 ? " (accessed)" : " (not accessed)";
 	snprintf(text, sizeof(texts[0]),
-		 "%s, type %#x (accessed bit %u), DPL %u, first byte %#x, last byte %#x%s", kind,
-		 s.type, s.type & 1, s.dpl, s.base, s.last, s.big ? ", 32-bit" : "");
+		 "%s, type %#x%s, DPL %u, first byte %#x, last byte %#x%s", kind, s.type, accessed,
+		 s.dpl, s.base, s.last, s.big ? ", 32-bit" : "");
 	return s.present ? text : "not present";
 }
 
@@ -61,8 +62,7 @@ static uint64_t tss_at(uint32_t address)
 	       ~((uint64_t)0xC << 52);
 }
 
-/* The right GDT of a CPU. */
-static void right_gdt(unsigned cpu, uint64_t gdt[VMM_GDT_ENTRIES])
+void right_gdt(unsigned cpu, uint64_t gdt[VMM_GDT_ENTRIES])
 {
 	const uint32_t limit = VMM_BASE / PAGE_SIZE - 1;
 	const uint64_t right[VMM_GDT_ENTRIES] = {
@@ -97,10 +97,11 @@ static struct probe *warm_cpus(const struct test *t)
 	return p;
 }
 
-static void want_gdt(struct probe *p, unsigned cpu)
+void want_gdt(struct probe *p, unsigned cpu, bool busy)
 {
 	uint64_t right[VMM_GDT_ENTRIES];
 	right_gdt(cpu, right);
+	right[SEL_TSS / 8] |= busy ? (uint64_t)2 << 40 : 0;
 	for (unsigned i = 0; i < VMM_GDT_ENTRIES; i++) {
 		uint64_t d = read_descriptor(p, cpu, 8 * i);
 		struct segment_fields s = segment_of(d), w = segment_of(right[i]);
@@ -115,7 +116,7 @@ void check_gdt(const struct test *t)
 {
 	struct probe *p = warm_cpus(t);
 	for (unsigned i = 0; i < p->nr_cpus; i++)
-		want_gdt(p, i);
+		want_gdt(p, i, false);
 }
 
 static void want_tss(struct probe *p, unsigned cpu)
