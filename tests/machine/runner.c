@@ -26,6 +26,7 @@ static const struct test *const ordinary[] = {
 	document_tests,
 	grader_submission_tests,
 	grader_tests,
+	grader_report_tests,
 	grader_environment_tests,
 	grader_run_tests,
 	sensitive_tests,
