@@ -27,6 +27,7 @@ OUT ?=
 SUBMISSION ?= .
 SEED ?= 2026
 ONLY ?=
+MUTATE ?=
 TEST ?=
 GUI ?=
 WERROR ?= 0
@@ -81,10 +82,11 @@ LIBRARY := $(patsubst %,$(B)/host/%.o,$(wildcard machine/*.c))
 GRADER := $(patsubst %,$(B)/host/%.o,$(wildcard grader/*.c labs/common/*.c labs/*/checks*.c))
 MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c) grader/sandbox.c)
 TRACE := $(patsubst %,$(B)/host/%.o,$(wildcard viewer/*.c viewer/*.S))
+MUTATE := $(patsubst %,$(B)/host/%.o,$(wildcard mutants/*.c))
 RECORDER := $(filter-out $(B)/host/viewer/main.c.o,$(TRACE))
 
 # What a lab's tree cannot do.
-WHOLE := demo test soak bench bench-switch report handout gradescope
+WHOLE := demo test soak bench bench-switch report handout gradescope mutate
 
 .PHONY: all help whole $(WHOLE) grade setup trace run run-bochs iso doctor size check gdb debug \
 	debug-bochs replay log clean kernel unit FORCE report docs
@@ -119,6 +121,7 @@ whole:
 #:   handout    LAB=NAME [OUT=DIR or OUT=NAME.tar.gz]: a lab's student tree, its exercises empty
 #:   grade      LAB=NAME [SUBMISSION=PATH] [SEED=n] [ONLY="CHECK..."]: grade this tree, or a folder,
 #:              tar or zip
+#:   mutate     LAB=NAME: one-token changes of the solution that keep full marks (--help in MUTATE=)
 #:   gradescope LAB=NAME: build/gradescope-NAME.zip, an autograder for Gradescope
 #:   docs       the handbook, as a site: build/docs/index.html
 #:   doctor     which tools are there, which are missing, and the fix
@@ -207,14 +210,21 @@ GRADE = $(B)/grader grade --lab '$(LAB)' --submission '$(SUBMISSION)' --seed '$(
 	$(if $(ONLY),--only '$(ONLY)') --json $(B)/grade.json --html $(B)/grade.html \
 	--junit $(B)/grade.xml
 
+NEEDS_LAB = [ -n '$(LAB)' ] || \
+	{ echo "make: which lab? make $@ LAB=NAME; NAME is one of: $(LABS)" >&2; exit 1; }
+
 grade gradescope:
-	@[ -n '$(LAB)' ] || \
-		{ echo "make: which lab? make $@ LAB=NAME; NAME is one of: $(LABS)" >&2; exit 1; }
+	@$(NEEDS_LAB)
 	@tools/setup grade
 	@$(LOCKED) $(MAKE) --no-print-directory all $(B)/grader \
 		$(if $(HANDOUT),,$(B)/handout/$(LAB)/build/.made)
 	@$(ALONE) $(if $(filter grade,$@),$(GRADE) && echo 'more: $(B)/grade.html', \
 		tools/gradescope '$(LAB)')
+
+mutate:
+	@$(NEEDS_LAB)
+	@tools/setup grade
+	@$(ALONE) tools/mutate '$(LAB)' $(MUTATE)
 
 docs:
 	@tools/setup docs
@@ -256,7 +266,7 @@ $(K)/offsets.h: include/offsets.c tools/offsets $(K)/flags
 	$(Q)tools/offsets <$(K)/offsets.s >$@.new
 	$(Q)cmp -s $@.new $@ && rm $@.new && touch $@ || mv $@.new $@
 
-$(KOBJ) $(VOBJ) $(sort $(LIBRARY) $(GRADER) $(MACHINE) $(TRACE)): | $(K)/offsets.h
+$(KOBJ) $(VOBJ) $(sort $(LIBRARY) $(GRADER) $(MACHINE) $(TRACE) $(MUTATE)): | $(K)/offsets.h
 
 # The address space stands in include/layout.h only: linker scripts take it from there.
 $(K)/%.ld: %.ld include/layout.h
@@ -339,7 +349,7 @@ $(B)/unit/%: tests/unit/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(SANITIZED) -Itests/unit -Iinclude -Ikernel -I. $< -o $@ -lcmocka
 
-$(sort $(MACHINE) $(LIBRARY) $(GRADER) $(filter %.c.o,$(TRACE))): $(B)/host/%.c.o: %.c
+$(sort $(MACHINE) $(LIBRARY) $(GRADER) $(MUTATE) $(filter %.c.o,$(TRACE))): $(B)/host/%.c.o: %.c
 	$(call say,HOSTCC,$<)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -c $< -o $@
 
@@ -372,6 +382,12 @@ $(B)/grader: $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER)
 	$(call say,LD,$@)
 	$(Q)$(HOSTCC) -o $@ $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER) \
 		-ljansson -lelf -larchive -lutil
+
+# The grader's checks in another program, which tries mutants of the solutions.
+$(B)/mutate: $(MUTATE) $(filter-out %/grader/main.c.o,$(GRADER)) $(LIBRARY) $(B)/host/labs.c.o \
+		$(RECORDER)
+	$(call say,LD,$@)
+	$(Q)$(HOSTCC) -o $@ $^ -ljansson -lelf -larchive -lutil
 
 # What a student's report shows beside the student's own machine: states of the reference's machine,
 # no sources (tools/handout takes it). A grader that is there already is not built anew: it may be
