@@ -28,6 +28,7 @@ static const struct test *const ordinary[] = {
 	grader_tests,
 	grader_sandbox_tests,
 	grader_layout_tests,
+	grader_report_tests,
 	grader_environment_tests,
 	grader_run_tests,
 	sensitive_tests,
