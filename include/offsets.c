@@ -9,7 +9,7 @@
 #include "mm/frame_table.h"
 #include "mm/p2m.h"
 #include "proc/task.h"
-#include "switch/record.h"
+#include "switch/rendezvous.h"
 #include "vo/vo.h"
 #include "vmm/mem/frames.h"
 
@@ -70,8 +70,25 @@ void offsets(void)
 	FIELD(switch_record, error);
 	FIELD(switch_record, start);
 	FIELD(switch_record, ticks);
+	FIELD(switch_record, failed);
+	FIELD(switch_record, fail);
+	SIZE(rendezvous);
+	FIELD(rendezvous, attach);
+	FIELD(rendezvous, leader);
+	FIELD(rendezvous, wanted);
+	FIELD(rendezvous, arrived);
+	FIELD(rendezvous, busy);
+	FIELD(rendezvous, done);
+	FIELD(rendezvous, order);
+	FIELD(rendezvous, first_order);
+	FIELD(rendezvous, step);
+	FIELD(rendezvous, step_attach);
+	FIELD(rendezvous, result);
 	CONSTANT(PANIC_STATUS);
 	CONSTANT(OK_STATUS);
+
+	/* the VMM's operations */
+	CONSTANT(VMM_FORGET);
 
 	/* both */
 	FIELD(vmm_shared, vif);

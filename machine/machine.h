@@ -19,6 +19,8 @@ extern const char *kernel_file, *vmm_file;  /* the ELF files to boot; their symb
 
 /* --- machines (machine.c) --- */
 
+enum { BOCHS_HZ = 50000000 }; /* instructions in a second of Bochs's time */
+
 struct machine_options {
 	bool bochs;           /* Bochs, always from an ISO; else QEMU */
 	bool iso;             /* boot an ISO made for this machine; else QEMU's -kernel */
