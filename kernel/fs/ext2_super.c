@@ -130,14 +130,13 @@ int ext2_mount(struct blockdev *dev, struct vnode **root)
 	int error = read_super(dev, &s);
 	if (error)
 		return error;
-	*fs = (struct ext2){
-		.block_bytes = 1024u << s.log_block_size,
-		.nr_groups = DIV_UP(s.blocks_count - s.first_data_block, s.blocks_per_group),
-		.inode_bytes = s.revision ? s.inode_size : 128,
-		.first_inode = s.revision ? MAX(s.first_inode, 11u) : 11,
-		.has_types = s.revision && s.incompat & EXT2_INCOMPAT_FILETYPE,
-		.time_offset = MAX(s.wtime, 1u),
-	};
+	memset(fs, 0, sizeof(*fs)); /* too large for the stack, where a literal may be built */
+	fs->block_bytes = 1024u << s.log_block_size;
+	fs->nr_groups = DIV_UP(s.blocks_count - s.first_data_block, s.blocks_per_group);
+	fs->inode_bytes = s.revision ? s.inode_size : 128;
+	fs->first_inode = s.revision ? MAX(s.first_inode, 11u) : 11;
+	fs->has_types = s.revision && s.incompat & EXT2_INCOMPAT_FILETYPE;
+	fs->time_offset = MAX(s.wtime, 1u);
 	bcache_init(&fs->cache, dev, fs->block_bytes);
 	bcache_enter(&fs->cache);
 	error = hold_all(fs, root);

@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
-enum { MAX_TESTS = 400, MAX_JOBS = 16 };
+enum { MAX_TESTS = 1000, MAX_JOBS = 16 };
 
 /* What a run without --soak does, and one with it; the labs' tests come on top (lab_tests). */
 static const struct test *const ordinary[] = {
