@@ -23,6 +23,8 @@ static void set_entry(struct guest *g, uint32_t at, uint32_t entry)
 void load_own_directory(struct guest *g)
 {
 	static const uint32_t slots[] = { 0x20, KERNEL_SLOT - 1 };
+	static const uint8_t cli[] = { 0xFA };
+	run_here(g, cli, sizeof(cli)); /* a tick would use the local APIC, which account unmaps */
 	learn_p2m(g);
 	uint32_t mfn = new_frame(g), directory = mfn << 12, upper[1024 - KERNEL_SLOT];
 	physical_read(g->m, (g->c.cr3 & -PAGE) + 4 * KERNEL_SLOT, upper, sizeof(upper));

@@ -158,10 +158,6 @@ static int load(struct guest *g, uint32_t directory)
 /* Frames of this check. late: a page table that is entered later; bad: one with a bad entry. */
 struct cast { uint32_t directory, table, bad, data, late; };
 
-/*
- * The kernel's functions are called soon after protect: the local APIC is not mapped any more, and
- * a tick would be a fault.
- */
 static struct cast choose_cast(struct guest *g)
 {
 	struct cast c = { .directory = new_directory(g), .table = new_writable(g),
