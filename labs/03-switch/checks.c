@@ -70,7 +70,7 @@ const struct test lab_03_checks[] = {
 	{ ROW(7, "frames", frames, 3), .seconds = 30, .machine = { .budget = 1000 },
 	  .title = "saved code selectors of a preempted task, in both directions",
 	  .see = "handout 4.1; " SDM "6.12.1", .stop_at = "translate_trap_frames",
-	  .text = "switcher 1 0 torn 1\n",
+	  .text = "switcher 1 0 torn 2\n",
 	  .look = "p attach;p/x *(struct trap_frame *)t->trap_frames" },
 	{ ROW(9, "events", events, 3), .seconds = 60, .machine = { .budget = 100 },
 	  .title = "pending interrupts come once, in the new mode",

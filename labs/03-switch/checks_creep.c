@@ -5,8 +5,8 @@
 enum { MOST = 4000, LONG = 600, SEEN = 64, REGISTERS = 10 };
 enum { SECONDS_TOLD = 3 };
 
-/* All that decides what the CPU does next, beside memory. */
-struct pace { uint32_t words[REGISTERS]; };
+/* What decides what the CPU does next: its registers, and a sum over its stack. */
+struct pace { uint32_t words[REGISTERS + 1]; };
 
 /* Of the CPU that creeps: its states since memory was last changed. */
 static struct pace seen[SEEN];
@@ -84,11 +84,24 @@ void run_on(struct guest *g, const char *what)
 	want_no_panic(g);
 }
 
-static struct pace pace_of(const struct guest *g)
+/* A sum over what the call has on the stack, where a compiler may put local variables. */
+static uint32_t sum_of_stack(struct guest *g)
+{
+	enum { MOST_WORDS = 128 };
+	uint32_t words[MOST_WORDS], sum = 0, n = (g->call_esp - g->c.esp) / 4;
+	n = n < MOST_WORDS ? n : MOST_WORDS;
+	virtual_read(g->m, g->c.cr3, g->c.esp, words, 4 * n);
+	for (uint32_t i = 0; i < n; i++)
+		sum = (sum ^ words[i]) * 16777619u; /* FNV-1a */
+	return sum;
+}
+
+static struct pace pace_of(struct guest *g)
 {
 	const struct cpu_state *c = &g->c;
+	bool called = c->esp % 4 == 0 && c->esp <= g->call_esp;
 	return (struct pace){ { c->eax, c->ecx, c->edx, c->ebx, c->esp, c->ebp, c->esi, c->edi,
-				c->eip, c->eflags } };
+				c->eip, c->eflags, called ? sum_of_stack(g) : 0 } };
 }
 
 /* --- the rendezvous --- */
@@ -112,7 +125,7 @@ uint32_t said(struct guest *g, uint32_t offset)
 	return is_flag(offset) ? word & 0xFF : word;
 }
 
-static void learn(struct guest *g)
+void learn(struct guest *g)
 {
 	physical_read(g->m, rendezvous_at(), known, sizeof(known));
 	nr_seen = 0;
@@ -216,7 +229,7 @@ static void look_around(struct guest *g)
 		tell_seconds(g);
 }
 
-static bool seen_before(const struct guest *g)
+static bool seen_before(struct guest *g)
 {
 	struct pace now = pace_of(g);
 	for (unsigned i = 0; i < nr_seen && i < SEEN; i++)

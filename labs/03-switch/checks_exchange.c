@@ -56,9 +56,7 @@ static void translate_once(struct guest *g, uint32_t task, unsigned n, bool atta
 	make_frames(g, &f);
 	say(g, RENDEZVOUS_ATTACH, random_below(2)); /* a roll-back goes the other way */
 	begin(g, "translate_trap_frames", WORDS(task, attach));
-	int end = creep_on(g, NULL, 0);
-	CHECK(end == RETURNED, "translate_trap_frames() does not return for a task with %u frames "
-			       "(exercise 7)", n);
+	run_on(g, "translate_trap_frames() is called (exercise 7)");
 	want_translated(g, &f, attach);
 	leave(g);
 }

@@ -55,7 +55,7 @@ static void next(struct guest *g, const char *after)
 
 /* --- exercise 2 --- */
 
-/* One way through lead(): the phase `failing` returns `error`; a failure of `rehearsed` is asked. */
+/* One way through lead(): `failing` returns `error`; a failure of `rehearsed` is asked for. */
 struct way { bool attach; unsigned failing; int error; unsigned rehearsed; };
 
 static const char *describe(const struct way *w)

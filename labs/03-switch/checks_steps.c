@@ -31,11 +31,14 @@ struct guest enter(const struct test *t, unsigned k)
 	struct guest g = start(t, k);
 	ask(&g, true);
 	bring_all(&g);
+	break_off(&g, symbol("sys_exit"));
 	return g;
 }
 
+/* A stop at sys_exit() says that the writer has ended, before what was waited for. */
 void ask(struct guest *g, bool to_virtual)
 {
+	break_at(g, symbol("sys_exit"));
 	machine_send(g->m,
 		     to_virtual ? "echo virtual > /proc/mode\n" : "echo native > /proc/mode\n");
 }
@@ -49,6 +52,7 @@ void settle(struct guest *g)
 
 void rest(struct guest *g)
 {
+	break_off(g, symbol("sys_exit"));
 	machine_continue(g->m);
 	machine_expect(g->m, PROMPT, g->seconds);
 	settle(g);
@@ -75,6 +79,8 @@ unsigned reach(struct guest *g, const char *function, const char *what)
 	break_at(g, address);
 	int cpu = go_on(g, ALL_CPUS);
 	CHECK(cpu >= 0, "%s() was not reached within %u s: %s", function, SECONDS, what);
+	CHECK(g->c.eip != symbol("sys_exit") || g->c.eip == address,
+	      "the writer of /proc/mode has ended, and no CPU came to %s(): %s", function, what);
 	CHECK(g->c.eip == address, "CPU %d came to %#x before any came to %s(): %s", cpu, g->c.eip,
 	      function, what);
 	break_off(g, address);
@@ -93,6 +99,9 @@ uint32_t bring_all(struct guest *g)
 	for (unsigned here = 0, all = all_cpus(g); here != all; here |= 1u << g->cpu) {
 		CHECK(go_on(g, all & ~here) >= 0, "CPUs %#x of %#x came to switch_interrupt()",
 		      here, all);
+		CHECK(g->c.eip == handler,
+		      "the writer of /proc/mode has ended, and only CPUs %#x of %#x came to "
+		      "switch_interrupt(): no switch was asked for", here, all);
 		back = return_address(g);
 	}
 	break_off(g, handler);
@@ -101,10 +110,17 @@ uint32_t bring_all(struct guest *g)
 
 void want_none(struct guest *g, unsigned cpus, const char *what)
 {
-	/* The longer, the surer; a right submission is never caught. */
-	int cpu = go_on_until(g, cpus, clock_seconds() + 0.1);
+	enum { A_WHILE = 300000 }; /* instructions: a right submission is never caught */
+	uint64_t end = qmp_instructions(g->m) + A_WHILE;
+	bool free_running = g->m->o.free_running;
+	int cpu;
+	g->m->o.free_running = true; /* the slices below have limits in time, and prove nothing */
+	do
+		cpu = go_on_until(g, cpus, clock_seconds() + 0.02);
+	while (cpu < 0 && qmp_instructions(g->m) < end);
+	g->m->o.free_running = free_running;
 	g->m->late = false;
-	CHECK(cpu < 0, "%s: CPU %d came to %#x", what, cpu, g->c.eip);
+	CHECK(cpu < 0, "%s: CPU %d came to %s", what, cpu, symbol_where(g->c.eip));
 }
 
 int result_of(struct guest *g)

@@ -4,7 +4,7 @@
  * some CPUs while others run. What must be waited for then cannot come, and a CPU that does not
  * wait is caught.
  */
-#include "checks.h"
+#include "creep.h"
 
 /* --- gather: a CPU that is stopped for good --- */
 
@@ -102,7 +102,7 @@ static void want_timeout(struct guest *g)
 	int error = (int)g->c.eax;
 	CHECK(error == -ETIMEDOUT, "the writer of /proc/mode gets %s, not %s", error_text(error),
 	      error_text(-ETIMEDOUT));
-	break_off(g, quiesce), break_off(g, back);
+	break_off(g, quiesce), break_off(g, back), break_off(g, symbol("sys_exit"));
 }
 
 void check_silent_cpu(const struct test *t)
@@ -125,26 +125,16 @@ void check_silent_cpu(const struct test *t)
 
 /* --- everywhere() and follow() --- */
 
-enum { MAX_STEPS = 3000 };
-
 /* One CPU goes on until it has said that it is here, and no instruction further. */
 static void arrive(struct guest *g, unsigned cpu)
 {
-	uint32_t first = symbol("task_in_vo");
-	break_at(g, first);
-	int came = go_on(g, 1u << cpu);
-	break_off(g, first);
-	CHECK(came == (int)cpu, "CPU %u does not look whether it was interrupted within the VO",
-	      cpu);
-	struct rendezvous before = read_rendezvous(g);
-	for (unsigned i = 0; i < MAX_STEPS; i++) {
-		step(g, cpu);
-		struct rendezvous after = read_rendezvous(g);
-		if (!same_rendezvous(&before, &after))
-			return;
-	}
-	run_until(g, ALL_CPUS, machine_limit(0.5)); /* a panic, say, comes first */
-	give_up(FAILED, "CPU %u does not say that it has arrived", cpu);
+	choose(g, cpu);
+	learn(g);
+	while (!(said(g, RENDEZVOUS_ARRIVED) >> cpu & 1))
+		CHECK(creep(g, NULL, 0) == CHANGED,
+		      "CPU %u does not say that it has arrived: `arrived` is %#x", cpu,
+		      said(g, RENDEZVOUS_ARRIVED));
+	g->held &= ~(1u << cpu);
 }
 
 static void want_installed(struct guest *g)

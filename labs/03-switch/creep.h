@@ -24,6 +24,8 @@ void run_on(struct guest *g, const char *what);
 /* A word of `rendezvous` (RENDEZVOUS_ORDER, say; booleans are 0 or 1), and to set it. */
 uint32_t said(struct guest *g, uint32_t offset);
 void say(struct guest *g, uint32_t offset, uint32_t value);
+/* Take note of `rendezvous` as it is now: creep() tells what changes from here on. */
+void learn(struct guest *g);
 
 /*
  * Call a function of the kernel's with these arguments, and creep() through it. CREEP_RETURNED:
