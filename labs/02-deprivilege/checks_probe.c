@@ -133,7 +133,7 @@ struct probe *probe_enter(const struct test *t, uint32_t op)
 		give_up(BROKEN, "no memory");
 	o.cmdline = cmdline;
 	o.p2m = judge_shuffle(t->number);
-	p->g = guest_start(&o, o.bochs ? BOCHS_SECONDS * machine_patience : SECONDS);
+	p->g = guest_start(&o, o.bochs ? BOCHS_SECONDS : SECONDS);
 	probe_next_step(p, op);
 	read_handlers(p);
 	find_user_stack(p);
