@@ -9,7 +9,7 @@
 #include "mm/frame_table.h"
 #include "mm/p2m.h"
 #include "proc/task.h"
-#include "switch/record.h"
+#include "switch/rendezvous.h"
 #include "vo/vo.h"
 #include "vmm/mem/frames.h"
 
@@ -27,6 +27,7 @@ void offsets(void)
 	FIELD(task, hazard);
 	FIELD(task, trap_frames);
 	FIELD(task, preempt);
+	FIELD(task, cpu);
 	FIELD(task, preempted_next);
 	CONSTANT(TASK_STACK_BYTES);
 	SIZE(trap_frame);
@@ -71,8 +72,25 @@ void offsets(void)
 	FIELD(switch_record, error);
 	FIELD(switch_record, start);
 	FIELD(switch_record, ticks);
+	FIELD(switch_record, failed);
+	FIELD(switch_record, fail);
+	SIZE(rendezvous);
+	FIELD(rendezvous, attach);
+	FIELD(rendezvous, leader);
+	FIELD(rendezvous, wanted);
+	FIELD(rendezvous, arrived);
+	FIELD(rendezvous, busy);
+	FIELD(rendezvous, done);
+	FIELD(rendezvous, order);
+	FIELD(rendezvous, first_order);
+	FIELD(rendezvous, step);
+	FIELD(rendezvous, step_attach);
+	FIELD(rendezvous, result);
 	CONSTANT(PANIC_STATUS);
 	CONSTANT(OK_STATUS);
+
+	/* the VMM's operations */
+	CONSTANT(VMM_FORGET);
 
 	/* both */
 	FIELD(vmm_shared, vif);
@@ -87,6 +105,7 @@ void offsets(void)
 	CONSTANT(SEL_VMM_DATA);
 	FIELD(cpu, current);
 	FIELD(cpu, hazard);
+	FIELD(cpu, index);
 	FIELD(cpu, attached);
 	FIELD(cpu, halted);
 	FIELD(cpu, tss);

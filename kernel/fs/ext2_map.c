@@ -65,7 +65,7 @@ static int allocate(struct ext2_inode *ip, uint32_t goal, bool pointers, uint32_
  * Read pointer number `place` of block b, or of the inode if b is NULL. create: if it is 0,
  * allocate a block for it, near goal; pointers: a pointer block.
  */
-static int follow(struct ext2_inode *ip, struct block *b, uint32_t place, uint32_t goal,
+static int follow_slot(struct ext2_inode *ip, struct block *b, uint32_t place, uint32_t goal,
 		  bool create, bool pointers, uint32_t *out)
 {
 	struct ext2 *fs = ip->vn.fs;
@@ -93,7 +93,7 @@ int ext2_map(struct ext2_inode *ip, uint32_t index, bool create, uint32_t *numbe
 	if (levels < 0)
 		return levels;
 	uint32_t goal = slot > 0 && ip->disk.block[slot - 1] ? ip->disk.block[slot - 1] + 1 : 0;
-	int error = follow(ip, NULL, slot, goal, create, levels > 0, number);
+	int error = follow_slot(ip, NULL, slot, goal, create, levels > 0, number);
 	for (; !error && *number && levels > 0; levels--) {
 		struct block *b;
 		uint32_t span = span_of(fs, levels), place = within / span, parent = *number;
@@ -103,7 +103,7 @@ int ext2_map(struct ext2_inode *ip, uint32_t index, bool create, uint32_t *numbe
 		within %= span;
 		uint32_t neighbour = place > 0 ? ((uint32_t *)b->data)[place - 1] : 0;
 		goal = (neighbour ? neighbour : parent) + 1;
-		error = follow(ip, b, place, goal, create, levels > 1, number);
+		error = follow_slot(ip, b, place, goal, create, levels > 1, number);
 		bcache_put(b);
 	}
 	if (fresh)

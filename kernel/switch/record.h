@@ -13,10 +13,18 @@ struct phase {
 	int (*run)(bool attach);
 };
 extern const struct phase phases[NR_PHASES]; /* in order; switch.c */
-/* Declared so that the compiler leaves each phase a function: debuggers stop there. */
-int request(bool attach), gather(bool attach), quiesce(bool attach), account(bool attach),
-	protect(bool attach), install(bool attach), translate(bool attach), commit(bool attach),
-	resume(bool attach);
+
+/* The compiler leaves such a function as it is written: debuggers stop at it, and call it. */
+#define KEPT __attribute__((noinline, noipa))
+int request(bool attach) KEPT;
+int gather(bool attach) KEPT;
+int quiesce(bool attach) KEPT;
+int account(bool attach) KEPT;
+int protect(bool attach) KEPT;
+int install(bool attach) KEPT;
+int translate(bool attach) KEPT;
+int commit(bool attach) KEPT;
+int resume(bool attach) KEPT;
 
 struct switch_record {
 	bool attach;

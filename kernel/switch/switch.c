@@ -12,7 +12,7 @@
 #include "switch/switch.h"
 #include "boot/boot.h"
 #include "mm/vm.h"
-#include "switch/record.h"
+#include "switch/rendezvous.h"
 #include "vo/virtual.h"
 
 #define ANSWER_NS 1000000000ull /* a CPU that has not arrived by then does not answer */
@@ -20,17 +20,7 @@
 
 static struct mutex mutex; /* one switch at a time; guards `record` and the request */
 
-static struct {
-	bool attach;
-	unsigned leader;
-	volatile bool wanted;                  /* else VEC_SWITCH comes too late: ignore it */
-	volatile uint32_t arrived, busy, done; /* CPUs, as bits */
-	volatile uint32_t order;               /* goes up by one with each order to the followers */
-	uint32_t first_order;                  /* value of `order` at the request */
-	void (*volatile step)(bool attach);    /* what is ordered; NULL: leave */
-	volatile bool step_attach;             /* its direction */
-	volatile int result;                   /* 1: not yet */
-} rendezvous;
+static struct rendezvous rendezvous;
 static struct vmm_loaded loaded; /* page directories: each CPU stores its own when it arrives */
 static struct switch_record record;
 static bool at_boot; /* switch_at_boot: there is no other CPU to meet */
@@ -43,11 +33,11 @@ static uint32_t others(void) { return (bit(nr_cpus) - 1) & ~bit(this_cpu()); }
  * Wait until all other CPUs have set their bits.
  *
  * Exercise 3.3 (labs/03-switch/handout.md, 3.3): given a word in which each CPU sets its own
- * bit. Result: 0 when the bits of all other CPUs are set; -ETIMEDOUT when ANSWER_NS have passed
- * on the clock and one is still missing. The clock is native_time_now(), which works in both
- * modes and does not use the VO. This CPU's own bit must not matter.
+ * bit, and native_time_now(), a clock that does not use the VO. Result: 0 when the bits of all
+ * other CPUs are set; -ETIMEDOUT when ANSWER_NS have passed on the clock and one is still
+ * missing. This CPU's own bit must not matter.
  */
-static int await(volatile uint32_t *bits)
+int await(volatile uint32_t *bits)
 {
 	/* LAB 3 TODO 3 BEGIN */
 	for (uint64_t end = 0; (*bits & others()) != others();) {
@@ -64,12 +54,12 @@ static int await(volatile uint32_t *bits)
 /*
  * Do a step on all CPUs.
  *
- * Exercise 3.5 (labs/03-switch/handout.md, 3.4): given a step and its direction; NULL means
- * that the followers leave follow(). Result: every CPU, this one included, has done the step
- * when this returns (`done`). A follower must not see the new order before it can see the step
- * and its direction. There is no time-out: the others are in the handler, interrupts off.
+ * Exercise 3.5 (labs/03-switch/handout.md, 3.4): given a step and its direction, and all other
+ * CPUs in follow(), or on their way to it. Result: every CPU, this one included, has done the
+ * step once when this returns; after a NULL step every follower has left its loop. No CPU must
+ * ever do another step, or do it in another direction, than this one orders.
  */
-static void everywhere(void (*step)(bool attach), bool attach)
+void everywhere(void (*step)(bool attach), bool attach)
 {
 	/* LAB 3 TODO 5 BEGIN */
 	rendezvous.done = 0;
@@ -124,8 +114,8 @@ int gather(bool attach)
  * Go on only if no CPU was interrupted inside the VO or holds it.
  *
  * Exercise 3.4 (labs/03-switch/handout.md, 3.4): given `busy`, in which each busy CPU has set
- * its bit. Result: 0 if no CPU is busy, else -EBUSY; then the writer tries again at the next
- * tick.
+ * its bit. Result: 0 if no CPU is busy, else -EBUSY. The writer then tries again at the next
+ * tick; this function must not wait.
  */
 int quiesce(bool attach)
 {
@@ -188,11 +178,11 @@ int install(bool attach)
  * Give the trap frames of a task's interrupted kernel code the code selector of the ring to
  * which they will return (SDM vol. 3, 6.12.1).
  *
- * Exercise 3.7 (labs/03-switch/handout.md, 4.1): given a task, whose trap_frames are linked by
- * `outer` and end with 0. Result: CS in each frame is SEL_KCODE with RPL 1 for attach, RPL 0
- * for detach. Nothing else in the frames must change.
+ * Exercise 3.7 (labs/03-switch/handout.md, 4.1): given a task and its list of trap_frames.
+ * Result: each frame can return to the ring of the new mode. Nothing else in the frames must
+ * change.
  */
-static void translate_trap_frames(struct task *t, bool attach)
+void translate_trap_frames(struct task *t, bool attach)
 {
 	/* LAB 3 TODO 7 BEGIN quiet */
 	for (struct trap_frame *f = t->trap_frames; f; f = (struct trap_frame *)f->outer)
@@ -219,8 +209,9 @@ int translate(bool attach)
 /*
  * Exchange the VO. From here on there is no way back.
  *
- * Exercise 3.8 (labs/03-switch/handout.md, 4.2): given both VOs. Result: 0; `vo` is a copy of
- * the new mode's, all of it. At detach the VMM has then forgotten its types (VMM_FORGET).
+ * Exercise 3.8 (labs/03-switch/handout.md, 4.2): given the kernel in the new ring, `vo` of the
+ * old mode. Result: 0; `vo` is the new mode's, wholly; after a detach the VMM has no types any
+ * more.
  */
 int commit(bool attach)
 {
@@ -251,12 +242,11 @@ const struct phase phases[NR_PHASES] = {
 /*
  * Roll back a switch that failed before commit.
  *
- * Exercise 3.11 (labs/03-switch/handout.md, 6.1): given the phase that failed; it may have done
- * a part of its work, or all. Result: the phases from that one down to account are taken back,
- * last first. What takes back install, protect and translate is the same phase in the other
- * direction; account of an attach is taken back by VMM_FORGET, account of a detach by nothing.
+ * Exercise 3.11 (labs/03-switch/handout.md, 6.1): given the phase that failed, from account to
+ * translate; it may have done a part of its work, or all. Result: what the phases from account
+ * to that one did in this switch is undone.
  */
-static void undo(unsigned failed)
+void undo(unsigned failed)
 {
 	/* LAB 3 TODO 11 BEGIN */
 	for (unsigned p = failed + 1; p-- > PHASE_ACCOUNT;)
@@ -268,20 +258,32 @@ static void undo(unsigned failed)
 }
 
 /*
+ * Give up a switch for which a CPU has not arrived.
+ *
+ * Exercise 3.12 (labs/03-switch/handout.md, 6.2): given some followers in follow(), and a CPU
+ * that has not arrived. Result: the followers leave; a CPU that arrives later finds that nothing
+ * is wanted of it. This function must not wait for any CPU.
+ */
+void dismiss(void)
+{
+	/* LAB 3 TODO 12 BEGIN */
+	rendezvous.wanted = false;
+	rendezvous.step = NULL;
+	__atomic_fetch_add(&rendezvous.order, 1, __ATOMIC_RELEASE);
+	/* LAB 3 TODO 12 END */
+}
+
+/*
  * The leader's way through a switch. On exit record.error is 0 or the failure, and
  * record.failed the last phase that ran.
  *
  * Exercise 3.2 (labs/03-switch/handout.md, 3.2): given p, the first phase after request.
- * Result: the phases ran in the order of the table, up to and including commit, or until one
- * failed; the time of each was recorded when it ended (record_phase). A phase before commit for
- * which a failure is rehearsed (record.fail) has failed with -EIO when it had gone well.
- * `error` is 0 or the failure, and p is one more than the last phase that ran.
- *
- * Exercise 3.12 (labs/03-switch/handout.md, 6.2): given a CPU that has not arrived. Result: the
- * CPUs that arrived leave the handler, no CPU waits for another, and a CPU that arrives later
- * finds that nothing is wanted of it.
+ * Result: the phases ran in order, until commit or until one failed, and the end of each was
+ * recorded (record_phase). A phase before commit that went well, and whose failure is rehearsed
+ * (record.fail), has failed with -EIO. `error` is 0 or the failure; p is one more than the last
+ * phase that ran.
  */
-static void lead(void)
+void lead(void)
 {
 	int error = 0;
 	unsigned p = PHASE_GATHER;
@@ -298,15 +300,10 @@ static void lead(void)
 	record.failed = p - 1;
 	if (error && p > PHASE_ACCOUNT)
 		undo(p - 1);
-	if (error != -ETIMEDOUT) {
+	if (error == -ETIMEDOUT)
+		dismiss();
+	else
 		resume(rendezvous.attach);
-	} else {
-		/* LAB 3 TODO 12 BEGIN */
-		rendezvous.wanted = false;
-		rendezvous.step = NULL;
-		__atomic_fetch_add(&rendezvous.order, 1, __ATOMIC_RELEASE);
-		/* LAB 3 TODO 12 END */
-	}
 	record_phase(&record, PHASE_RESUME);
 	rendezvous.result = error;
 }
@@ -314,12 +311,11 @@ static void lead(void)
 /*
  * A follower's part in a switch.
  *
- * Exercise 3.6 (labs/03-switch/handout.md, 3.5): given rendezvous.first_order, the value of
- * rendezvous.order at the request; the first order may have come before this function begins,
- * and then the two differ already. Result: each ordered step was done in its direction and
- * reported in `done`, until a NULL step, which is reported, too.
+ * Exercise 3.6 (labs/03-switch/handout.md, 3.5): given the leader in everywhere(), which may
+ * have given its first order before this function begins. Result: each ordered step was done
+ * once, in its direction, and reported in `done`, until a NULL step, which is reported, too.
  */
-static void follow(void)
+void follow(void)
 {
 	/* LAB 3 TODO 6 BEGIN */
 	uint32_t order = rendezvous.first_order;
@@ -339,9 +335,9 @@ static void follow(void)
  * VEC_SWITCH arrived on this CPU: report in, then lead or follow.
  *
  * Exercise 3.1 (labs/03-switch/handout.md, 3.1): given the interrupted task and this CPU's use
- * count. Result: if the task was interrupted inside the VO (task_in_vo), or the CPU holds the
- * VO (vo_uses), its bit in `busy` is set before `arrived` says that it came. Several CPUs may
- * set their bits at once.
+ * count. Result: before `arrived` says that this CPU came, its bit in `busy` is set if the task
+ * was interrupted inside the VO or the CPU holds the VO. Bits that other CPUs set at this moment
+ * must not be lost.
  */
 void switch_interrupt(void)
 {

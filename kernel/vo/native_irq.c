@@ -29,12 +29,9 @@ enum { /* local APIC registers (SDM vol. 3, 11.4.1) */
 #define IOAPIC_LOW 0x2000
 #define IOAPIC_MASKED 0x10000
 #define PIT_HZ 1193182u
-#define CALIBRATION_HZ 500 /* measure for 2 ms */
-/*
- * The shortest of several measurements counts: firmware, or an emulator's host, may stop the
- * CPU.
- */
-#define CALIBRATIONS 8
+#define CALIBRATION_COUNT (PIT_HZ / 500) /* 2 ms */
+#define CALIBRATION_ATTEMPTS 8
+#define CALIBRATION_SPINS 10000 /* between two looks at the clocks: in an emulator looks are slow */
 
 static volatile uint32_t *lapic, *ioapic;
 static struct spinlock ioapic_lock;
@@ -160,33 +157,75 @@ int native_cpu_start(unsigned apic_id, uint32_t trampoline)
 
 /* --- time --- */
 
+/* The clocks at one moment. The PIT and the local APIC's timer count down. */
+struct clocks {
+	uint64_t tsc;
+	uint32_t lapic, pit;
+	uint32_t took; /* ticks of the time-stamp counter that it took to read the three */
+};
+
+static struct clocks read_clocks(void)
+{
+	struct clocks c = { .tsc = read_tsc() };
+	native_io_out8(0x43, 0x80); /* hold channel 2's count for the next two reads (8254) */
+	c.lapic = lapic_read(LAPIC_COUNT);
+	c.took = (uint32_t)(read_tsc() - c.tsc);
+	c.pit = native_io_in8(0x42);
+	c.pit |= (uint32_t)native_io_in8(0x42) << 8;
+	return c;
+}
+
+/* Let PIT channel 2 count down from 65536, for 55 ms, and read the clocks 2 ms apart. */
+static void read_clocks_twice(struct clocks *start, struct clocks *end)
+{
+	native_io_out8(0x43, 0xB0); /* channel 2, two bytes, mode 0 (8254) */
+	native_io_out8(0x42, 0);
+	native_io_out8(0x42, 0);
+	lapic_write(LAPIC_INITIAL, 0xFFFFFFFF);
+	*start = read_clocks();
+	do {
+		for (unsigned i = 0; i < CALIBRATION_SPINS; i++)
+			__asm__ volatile("");
+		*end = read_clocks();
+	} while ((uint16_t)(start->pit - end->pit) < CALIBRATION_COUNT);
+}
+
+/* Result: the rate, in units of `by` Hz, of a clock that counted n in `pit` ticks of the PIT. */
+static uint32_t rate(uint64_t n, uint16_t pit, uint32_t by)
+{
+	n *= PIT_HZ;
+	div64(&n, pit);
+	div64(&n, by);
+	return (uint32_t)n;
+}
+
 /*
- * Let PIT channel 2 count down, and see how far the time-stamp counter and the local APIC's
- * timer come meanwhile (8254; port 0x61).
+ * Measure the time-stamp counter and the local APIC's timer against the PIT. Firmware, or an
+ * emulator's host, may stop the CPU in the middle. Between the two readings that does no harm,
+ * unless the PIT's output has risen meanwhile (port 0x61): its count began again. Within a
+ * reading it does: the attempt with the shortest readings counts, and the first one whose
+ * readings took less than 1/256 of the time is good enough.
  */
 static void calibrate(void)
 {
-	const uint32_t count = PIT_HZ / CALIBRATION_HZ;
-	uint64_t best = 0xFFFFFFFF;
+	struct clocks start, end;
+	uint32_t tsc_khz = 0, best = 0xFFFFFFFF;
 	lapic_write(LAPIC_DIVIDE, 0xB); /* by 1 */
 	native_io_out8(0x61, (native_io_in8(0x61) & ~2u) | 1);
 	tsc_start = read_tsc();
-	for (int i = 0; i < CALIBRATIONS; i++) {
-		native_io_out8(0x43, 0xB0); /* channel 2, two bytes, mode 0: output rises at 0 */
-		native_io_out8(0x42, count & 0xFF);
-		native_io_out8(0x42, count >> 8);
-		uint64_t start = read_tsc();
-		lapic_write(LAPIC_INITIAL, 0xFFFFFFFF);
-		while (!(native_io_in8(0x61) & 0x20))
-			;
-		uint32_t lapic_ticks = 0xFFFFFFFF - lapic_read(LAPIC_COUNT);
-		uint64_t ticks = read_tsc() - start;
-		if (ticks < best) {
-			best = ticks;
-			lapic_hz = lapic_ticks * CALIBRATION_HZ;
-		}
+	for (int i = 0; i < CALIBRATION_ATTEMPTS; i++) {
+		read_clocks_twice(&start, &end);
+		uint16_t pit = (uint16_t)(start.pit - end.pit);
+		uint32_t ticks = (uint32_t)(end.tsc - start.tsc);
+		uint32_t took = native_io_in8(0x61) & 0x20 ? 0xFFFFFFFF : start.took + end.took;
+		if (took > best)
+			continue;
+		best = took;
+		lapic_hz = rate(start.lapic - end.lapic, pit, 1);
+		tsc_khz = rate(ticks, pit, 1000);
+		if (took < ticks / 256)
+			break;
 	}
-	uint32_t tsc_khz = (uint32_t)best / (1000 / CALIBRATION_HZ);
 	lapic_write(LAPIC_INITIAL, 0);
 	uint64_t multiplier = 1000000ull << 24;
 	div64(&multiplier, MAX(tsc_khz, 4000u));

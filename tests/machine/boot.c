@@ -42,6 +42,40 @@ static void boot_cost(const struct test *t)
 	fflush(stdout);
 }
 
+/* Ticks of the host's time-stamp counter in a second. */
+static double host_tsc_hz(void)
+{
+#ifdef __x86_64__
+	double start = clock_seconds();
+	uint64_t ticks = __builtin_ia32_rdtsc();
+	usleep(200000);
+	ticks = __builtin_ia32_rdtsc() - ticks;
+	return (double)ticks / (clock_seconds() - start);
+#else
+	give_up(SKIPPED, "QEMU's time-stamp counter is the host's, and this host has none");
+#endif
+}
+
+/*
+ * The kernel's measure of its clocks. number: Hz of the time-stamp counter; 0: it is the host's.
+ * In QEMU the local APIC's timer has 1 GHz always.
+ */
+static void clock_rate(const struct test *t)
+{
+	struct machine *m = start_to_prompt(&t->machine);
+	double hz = t->number ? t->number : host_tsc_hz(), part = m->o.free_running ? 0.01 : 0.001;
+	machine_stop(m);
+	double multiplier = kernel_word(m, "ns_multiplier"), apic = kernel_word(m, "lapic_hz");
+	machine_continue(m);
+	double measured = 1e9 * (1 << 24) / multiplier;
+	CHECK(measured > hz * (1 - part) && measured < hz * (1 + part),
+	      "the time-stamp counter has %.0f kHz, the kernel measured %.0f", hz / 1e3,
+	      measured / 1e3);
+	CHECK(m->o.bochs || (apic > 1e9 * (1 - part) && apic < 1e9 * (1 + part)),
+	      "the local APIC's timer has 1 GHz, the kernel measured %.0f kHz", apic / 1e3);
+	end_at_prompt(m);
+}
+
 /* number: seconds at most. The best of three counts: other work on the host only adds time. */
 static void boot_time(const struct test *t)
 {
@@ -137,6 +171,12 @@ const struct test boot_tests[] = {
 	ROW("boot-bochs", boot, 180, .bochs = true),
 	ROW("boot-bochs-smp2", boot, 180, .bochs = true, .cpus = 2),
 	ROW("boot-instructions", boot_cost, 90, .paused = true),
+	{ .name = "boot-clock", .run = clock_rate, .seconds = 90, .number = 1000000000 },
+	{ .name = "boot-clock-bochs", .run = clock_rate, .seconds = 180, .number = BOCHS_HZ,
+	  .machine = { .bochs = true } },
+	/* Runs in the host's time: the host may stop the kernel while it measures. */
+	{ .name = "boot-clock-free", .run = clock_rate, .seconds = 90,
+	  .machine = { .free_running = true } },
 	ROW("panic", panic_ends, 60, .cmdline = "panic=test"),
 	ROW("panic-smp4", panic_ends, 60, .cmdline = "panic=test", .cpus = 4),
 	ROW("panic-bochs", panic_ends, 120, .bochs = true, .cmdline = "panic=test",

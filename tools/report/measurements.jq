@@ -62,4 +62,4 @@ which is \($mercury | .ms * .ghz * 1e6 | round) cycles.
 
 From power on to the shell prompt with \(.boot.mib) MiB: \(.boot.instructions) instructions.
 The test `boot-instructions` fails above 100 million.
-The clock's calibration takes 16 million of them: eight times 2 ms."
+The clock's calibration takes 2 million of them: 2 ms."

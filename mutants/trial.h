@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* Trying mutants: trees to build them in, their grading, and the record of what came of each. */
+#ifndef TRIAL_H
+#define TRIAL_H
+
+#include "grader.h"
+#include "mutants.h"
+
+/* What became of a mutant. UNKNOWN: not tried. UNJUDGED: the grader reported an error. */
+enum fate { UNKNOWN, NOT_COMPILING, SAME_CODE, FOUND, EQUAL, SURVIVOR, UNJUDGED, NR_FATES };
+extern const char *const fate_words[NR_FATES];
+
+struct trial {
+	const struct mutant *m;
+	enum fate fate;
+	bool wanted;         /* this run is about it */
+	char *by;            /* the check that it fails, or NULL */
+	char *reason;        /* what that check says; or why the mutant is equal; or NULL */
+	double seconds;
+};
+
+struct campaign {
+	const struct lab *lab;
+	unsigned seed, jobs, n;
+	struct trial *trials;
+	char *files[MAX_FILES], *sources[MAX_FILES]; /* with holes of the lab; NULL at the end */
+	json_t *costs;       /* seconds of each check on the solution */
+	char program[65];    /* checksum of this program, which holds the checks */
+};
+
+/* --- trees and gradings (trial.c) --- */
+
+/*
+ * Make the trees of all jobs. Unless c->costs are known, grade the solution, which gives up FAILED
+ * unless it has full marks, and fill them.
+ */
+void trial_prepare(struct campaign *c);
+/* Start a trial in a process of its own, in the tree of a slot, 0 to jobs - 1. */
+pid_t trial_start(const struct campaign *c, const struct trial *t, unsigned slot);
+/* Take the result of a trial that ended with this status. */
+void trial_take(struct trial *t, unsigned slot, int status);
+
+/* --- the record, build/mutants/LAB.json (record.c) --- */
+
+/* Take what earlier runs found of mutants whose file has not changed since; c->costs, too. */
+void record_load(struct campaign *c);
+void record_write(const struct campaign *c);
+/*
+ * Read labs/LAB/equal, lines "ID: REASON". Result: how many lines name no mutant of the lab; each
+ * is told.
+ */
+unsigned record_equal(struct campaign *c);
+/* Print what came of all: counts, by exercise, by check; each survivor with its lines. */
+void record_print(const struct campaign *c);
+/* How many of those that are wanted have this fate. */
+unsigned record_count(const struct campaign *c, enum fate fate);
+
+#endif
