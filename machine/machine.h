@@ -201,6 +201,7 @@ uint32_t symbol_bytes(const char *name);
 bool symbol_exists(const char *name);
 /* As symbol(), of the VMM. */
 uint32_t vmm_symbol(const char *name);
+bool vmm_symbol_exists(const char *name);
 /* Address of a symbol of the attack programs (tests/isolation), which are linked at 0. */
 uint32_t attack_symbol(const char *name);
 /* 32 bits of the attack programs' code. */

@@ -97,6 +97,12 @@ uint32_t symbol_bytes(const char *name)
 	return (uint32_t)only(kernel(), "the kernel", name).st_size;
 }
 
+bool vmm_symbol_exists(const char *name)
+{
+	GElf_Sym s;
+	return find(vmm(), name, &s);
+}
+
 uint32_t vmm_symbol(const char *name)
 {
 	return (uint32_t)only(vmm(), "the VMM", name).st_value;
