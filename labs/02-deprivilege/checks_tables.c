@@ -34,7 +34,8 @@ static const char *described(struct segment_fields s)
 			   : s.type == TSS_AVAILABLE	? "available TSS"
 			   : s.type == TSS_BUSY		? "busy TSS"
 							: "system segment or gate";
-	const char *accessed = !(s.type & 0x10) ? "" : s.type & 1 ? " (accessed)" : " (not accessed)";
+	const char *bit_0 = s.type & 1 ? " (accessed)" : " (not accessed)";
+	const char *accessed = s.type & 0x10 ? bit_0 : "";
 	snprintf(text, sizeof(texts[0]),
 		 "%s, type %#x%s, DPL %u, first byte %#x, last byte %#x%s", kind, s.type, accessed,
 		 s.dpl, s.base, s.last, s.big ? ", 32-bit" : "");
@@ -184,13 +185,13 @@ static void want_gate(unsigned v, struct gate_fields g, struct gate_fields w)
 	if (!g.present)
 		return;
 	CHECK(g.selector != SEL_KCODE || w.selector == SEL_KCODE,
-	      "vector %#x leads straight to the kernel, and the VMM must see it: it is the VMM's, or "
-	      "a second fault during its delivery is a double fault", v);
+	      "vector %#x leads straight to the kernel, and the VMM must see it: it is the VMM's, "
+	      "or a second fault during its delivery is a double fault", v);
 	CHECK(g.selector == SEL_KCODE || w.selector != SEL_KCODE,
 	      "vector %#x leads into the VMM, not straight to the kernel", v);
 	CHECK(g.type == w.type || w.type != GATE_TRAP,
-	      "vector %#x leads to ring 1 by a gate of type %#x, not 0xf: through an interrupt gate "
-	      "the real IF becomes 0, and ring 1 cannot set it", v, g.type);
+	      "vector %#x leads to ring 1 by a gate of type %#x, not 0xf: through an interrupt "
+	      "gate the real IF becomes 0, and ring 1 cannot set it", v, g.type);
 	CHECK(g.type == w.type,
 	      "vector %#x has a gate of type %#x, not %#x: the VMM runs with interrupts off", v,
 	      g.type, w.type);
