@@ -132,62 +132,11 @@ static void forged(const struct test *t)
 	}
 }
 
-/* --- causes --- */
-
-/* Of a page fault the report names the place where it came, not where the kernel reported it. */
-static void place_of_fault(void)
-{
-	const char *dir = reference("fault");
-	shell_must(10, "sed -i '/LAB 1 TODO 5 BEGIN/a *(volatile int *)0xF0000000u = 1;'"
-		       " %s/kernel/mm/vm.c", dir);
-	check_status(run_grade("--submission %s --only program", dir), GRADED, "an exception");
-	check_said("at: drop_pages (kernel/mm/vm.c:");
-}
-
-/* A second symbol with a name of the kernel's is refused: checks could look at the wrong one. */
-static void symbol_twice(void)
-{
-	const char *dir = reference("clash");
-	shell_must(10, "echo '__attribute__((used)) static void kmain(void) { }'"
-		       " >>%s/kernel/mm/p2m.c", dir);
-	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED,
-		     "a name that is there already");
-	check_said("more than one symbol kmain");
-}
-
-/* The cause stands first: a triple fault with its traps, a hang or an exception with its place. */
-static void causes(const struct test *t)
-{
-#define NO_IDT \
-	"__asm__ volatile(\"lidt %0; ud2\" : : \"m\"(*(const char (*)[6])\"\\0\\0\\0\\0\\0\"));"
-	static const struct { const char *code, *message; } cases[] = {
-		{ NO_IDT, "triple fault" },
-		{ NO_IDT, "#UD invalid opcode" },
-		{ "__asm__ volatile(\"cli; hlt\");", "halted with interrupts off" },
-		{ "for (;;) __asm__ volatile(\"\");", "no boot: the machine hangs" },
-		{ "panic(\"lab 1, exercise 3 is empty: see labs/" LAB "/handout.md\");",
-		  "empty exercise: lab 1, exercise 3" },
-	};
-#undef NO_IDT
-	(void)t;
-	for (unsigned i = 0; i < COUNT(cases); i++) {
-		const char *dir = with_code("cause", cases[i].code);
-		check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED,
-			     cases[i].code);
-		CHECK(score() == 0, "%s: %d points", cases[i].code, score());
-		check_said(cases[i].message);
-		check_said("kernel/mm/p2m.c:");
-	}
-	place_of_fault();
-	symbol_twice();
-}
-
 const struct test grader_tests[] = {
 	{ .name = "grader-outside-files", .run = outside_files, .seconds = 120 },
 	{ .name = "grader-outcomes", .run = outcomes, .seconds = 200 },
 	{ .name = "grader-bombs", .run = bombs, .seconds = 200 },
 	{ .name = "grader-forged", .run = forged, .seconds = 400 },
-	{ .name = "grader-causes", .run = causes, .seconds = 200 },
 	{ 0 },
 };
 const struct test grader_soak_tests[] = {
