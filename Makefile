@@ -15,6 +15,7 @@ $(if $(filter clean,$(MAKECMDGOALS)),.NOTPARALLEL:) # make clean all: one after 
 # --- options: make TARGET NAME=value ---
 V ?= 0
 DEBUG ?= 0
+OPT ?= -O2
 VO ?= table
 SMP ?=
 MEM ?=
@@ -34,7 +35,10 @@ WERROR ?= 0
 export SMP MEM CMDLINE DISK VMM ACCEL GUI
 
 B := build
-K := $(B)/$(if $(filter 1,$(DEBUG)),debug,$(if $(filter static,$(VO)),static,kernel))
+# Objects for options that were given here have a folder of their own.
+given = $(if $(filter-out file undefined,$(origin $(1))),-$(notdir $(firstword $($(1):-%=%))))
+K := $(B)/$(if $(filter 1,$(DEBUG)),debug,$(if $(filter static,$(VO)),static,kernel))$(call \
+	given,OPT)$(call given,CC32)
 Q := $(if $(filter 1,$(V)),,@)
 SILENT := $(filter 1,$(V))$(findstring s,$(firstword -$(MAKEFLAGS)))
 say = $(if $(SILENT),,@printf '  %-6s %s\n' $(1) $(2);)
@@ -48,19 +52,22 @@ NM32 ?= $(CROSS)nm
 OBJDUMP32 ?= $(CROSS)objdump
 AR32 ?= $(CROSS)ar
 HOSTCC ?= gcc
+CLANG := $(findstring clang,$(CC32))
 
 # Not empty in a lab's student tree, where empty exercises leave names unused.
 HANDOUT := $(wildcard labs/*/manifest)
 ERROR := $(if $(filter 1,$(WERROR)),-Werror)
 WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes $(ERROR) \
+	$(if $(CLANG),-Wno-unknown-attributes -Wno-unknown-pragmas) \
 	$(if $(HANDOUT),-Wno-unused -Wno-unused-parameter)
-FREESTANDING := -std=gnu11 -ffreestanding -O2 -g -fno-pic -fno-pie -fcf-protection=none \
+FREESTANDING := -m32 -std=gnu11 -ffreestanding -g -fno-pic -fno-pie -fcf-protection=none \
 	-fno-stack-protector -fno-common -fno-asynchronous-unwind-tables -mno-sse -mno-mmx \
-	-march=pentium -mpreferred-stack-boundary=2 -MMD -MP
-KFLAGS := $(FREESTANDING) $(WARN) -mno-80387 -fno-omit-frame-pointer -fmacro-prefix-map=kernel/= \
+	-march=pentium $(if $(CLANG),-mstack-alignment=4,-mpreferred-stack-boundary=2) -MMD -MP
+KFLAGS := $(OPT) $(FREESTANDING) $(WARN) -Wframe-larger-than=1024 -mno-80387 \
+	-fno-omit-frame-pointer -fmacro-prefix-map=kernel/= \
 	-Iinclude -Ikernel -I. -I$(K) \
 	$(if $(filter 1,$(DEBUG)),-DDEBUG) $(if $(filter static,$(VO)),-DVO_STATIC)
-UFLAGS := $(FREESTANDING) $(WARN) -fomit-frame-pointer -ffunction-sections -fdata-sections \
+UFLAGS := -O2 $(FREESTANDING) $(WARN) -fomit-frame-pointer -ffunction-sections -fdata-sections \
 	-Iinclude -Iuser/lib -I.
 HFLAGS := -std=gnu11 -g -O1 -Wall -Wextra $(ERROR) -MMD -MP \
 	-Imachine -Igrader -Iviewer -Ilabs/common -Iinclude -I. -I$(K)
@@ -130,6 +137,7 @@ whole:
 #:   setup      install all that is missing
 #:   clean      remove build/
 #:
+#:   OPT=-O0 how GCC optimises kernel and VMM; CC32="clang -m32" compiles them with Clang
 #:   VO=static native operations bound at compile time (no mode switch): what does the VO cost?
 #:   V=1 show commands    DEBUG=1 debug kernel (VO call counts, assertions)
 #:   WERROR=1 warnings are errors    SMP=n processors, 1-8    MEM=n MiB of memory
@@ -248,10 +256,10 @@ kernel: $(K)/cinnabar $(K)/vmm.elf
 
 $(K)/cinnabar: $(KOBJ) $(K)/kernel/kernel.ld tools/ksyms
 	$(call say,LD,$@)
-	$(Q)tools/ksyms </dev/null >$(K)/ksyms0.S && $(CC32) -c $(K)/ksyms0.S -o $(K)/ksyms0.o
+	$(Q)tools/ksyms </dev/null >$(K)/ksyms0.S && $(CC32) -m32 -c $(K)/ksyms0.S -o $(K)/ksyms0.o
 	$(Q)$(LD32) -z noexecstack -T $(K)/kernel/kernel.ld -o $(K)/pass1 $(KOBJ) $(K)/ksyms0.o
 	$(Q)$(NM32) -n $(K)/pass1 | tools/ksyms >$(K)/ksyms.S
-	$(Q)$(CC32) -c $(K)/ksyms.S -o $(K)/ksyms.o
+	$(Q)$(CC32) -m32 -c $(K)/ksyms.S -o $(K)/ksyms.o
 	$(Q)$(LD32) -z noexecstack -T $(K)/kernel/kernel.ld -Map=$(K)/cinnabar.map -o $@ $(KOBJ) \
 		$(K)/ksyms.o
 
@@ -262,14 +270,15 @@ $(B)/cinnabar: $(K)/cinnabar FORCE
 # --- layouts, for assembly and for the programs on the host ---
 $(K)/offsets.h: include/offsets.c tools/offsets $(K)/flags
 	$(call say,GEN,$@)
-	$(Q)$(CC32) $(filter-out -Werror,$(KFLAGS)) -MT $@ -MF $@.d -S $< -o $(K)/offsets.s
+	$(Q)$(CC32) $(filter-out -Werror,$(KFLAGS)) $(if $(CLANG),-fno-integrated-as) -MT $@ \
+		-MF $@.d -S $< -o $(K)/offsets.s
 	$(Q)tools/offsets <$(K)/offsets.s >$@.new
 	$(Q)cmp -s $@.new $@ && rm $@.new && touch $@ || mv $@.new $@
 
 $(KOBJ) $(VOBJ) $(sort $(LIBRARY) $(GRADER) $(MACHINE) $(TRACE) $(MUTATE)): | $(K)/offsets.h
 
 # The address space stands in include/layout.h only: linker scripts take it from there.
-$(K)/%.ld: %.ld include/layout.h
+$(K)/%.ld: %.ld include/layout.h $(K)/flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC32) -E -P -undef -x assembler-with-cpp -D__ASSEMBLER__ -Iinclude $< -o $@
 
@@ -297,12 +306,18 @@ $(K)/%.S.o: %.S $(K)/flags
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D) && $(CC32) $(KFLAGS) -c $< -o $@
 
+# A compiler that does not do what is wanted is refused once, instead of in each file.
+TRY_COMPILER = echo 'char is_32_bit[sizeof(long) == 4 ? 1 : -1];' | $(CC32) \
+	$(filter-out -MMD -MP,$(KFLAGS)) -x c -S -o $@.try - 2>/dev/null || \
+	{ echo "make: CC32='$(CC32)' does not compile for i386 with $(OPT) and this project's" \
+		"options; leave CC32 out (GCC), or give CC32='clang -m32'" >&2; exit 1; }
+
 # Changed flags rebuild everything.
 $(K)/flags: FORCE
 	@type -P $(firstword $(CC32)) >/dev/null || \
 		{ echo "make: $(firstword $(CC32)) is missing; run 'make setup'" >&2; exit 1; }
 	@mkdir -p $(@D); echo '$(CC32) $(KFLAGS) $(UFLAGS) $(VFLAGS)' >$@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	@cmp -s $@.new $@ && rm $@.new || { $(TRY_COMPILER) && mv $@.new $@; }
 
 # --- programs and the root file system ---
 $(B)/user/%.c.o: %.c $(K)/flags

@@ -10,7 +10,8 @@ void note(struct grading *g, const char *fmt, ...)
 	if (vasprintf(&line, fmt, ap) < 0 || asprintf(&all, "%s%s\n", g->notes, line) < 0)
 		give_up(BROKEN, "no memory");
 	va_end(ap);
-	printf("note: %s\n", report_printable(line, strlen(line)));
+	if (!g->quiet)
+		printf("note: %s\n", text_line(line, strlen(line)));
 	g->notes = all;
 }
 

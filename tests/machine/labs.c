@@ -2,7 +2,8 @@
 /*
  * The labs, judged by grading. The handout gives no points and its report names each empty
  * exercise; the reference gives all points; each known-wrong submission exactly those that its
- * first lines promise. No handout holds a line of the solutions, and each check can be debugged.
+ * first lines promise; right submissions, written in another way, and the reference compiled in
+ * another way get all. No handout holds a line of the solutions, and each check can be debugged.
  */
 #include "tests.h"
 #include <dirent.h>
@@ -14,8 +15,8 @@
 /* --- gradings --- */
 
 /*
- * A submission: the reference's files; with the known-wrong patch diff, if there is one; or the
- * handout's files, if diff is "". Result: its directory.
+ * A submission: the reference's files; with the patch labs/LAB/KIND/NAME.diff, if diff is KIND/NAME;
+ * or the handout's files, if diff is "". Result: its directory.
  */
 static const char *submission(const char *lab, const char *diff)
 {
@@ -27,7 +28,7 @@ static const char *submission(const char *lab, const char *diff)
 		   "mkdir -p %s && cd %s && cp --parents $(grep -rlE 'LAB %d TODO' kernel vmm) %s",
 		   dir, from, atoi(lab), dir);
 	if (diff && *diff)
-		shell_must(10, "patch -s -p1 -d %s <labs/%s/wrong/%s.diff", dir, lab, diff);
+		shell_must(10, "patch -s -p1 -d %s <labs/%s/%s.diff", dir, lab, diff);
 	return dir;
 }
 
@@ -94,11 +95,11 @@ static const char *promised(const char *lab, const char *diff, const char *name)
 {
 	static char value[500];
 	shell(value, sizeof(value), 10,
-	      "sed -n 's/^# %s: *//p' labs/%s/wrong/%s.diff | tr -d '\\n'", name, lab, diff);
+	      "sed -n 's/^# %s: *//p' labs/%s/%s.diff | tr -d '\\n'", name, lab, diff);
 	return value;
 }
 
-/* text: LAB/DIFF. Checks that fail, points and words of the report are those promised. */
+/* text: LAB/wrong/NAME. Checks that fail, points and words of the report are those promised. */
 static void wrong(const struct test *t)
 {
 	char lab[40], failed[2000], wanted[2000];
@@ -114,6 +115,65 @@ static void wrong(const struct test *t)
 	const char *says = promised(lab, diff, "Says");
 	char *text = json_dumps(report, 0);
 	CHECK(strstr(text, says), "the report of %s does not say '%s':\n%s", t->text, says, text);
+}
+
+/* text: LAB/right/NAME. It differs from the reference in what its first line says. */
+static void right(const struct test *t)
+{
+	char lab[40], failed[2000];
+	const char *diff = strchr(t->text, '/') + 1;
+	snprintf(lab, sizeof(lab), "%.*s", (int)(diff - t->text - 1), t->text);
+	CHECK(*promised(lab, diff, "Right") && *promised(lab, diff, "Exercise"),
+	      "labs/%s.diff lacks a line '# Right: WHAT IS OTHER' or '# Exercise: K'", t->text);
+	json_t *report = grade(lab, submission(lab, diff), 1 + t->number);
+	CHECK(score(report) == 100, "right, but %g points; it fails %s", score(report),
+	      failed_checks(report, failed, sizeof(failed)));
+}
+
+/* Each exercise is written in another way by some right submission. */
+static void each_varied(const struct test *t)
+{
+	char text[2000];
+	shell(text, sizeof(text), 10,
+	      "grep -rhoE 'LAB %d TODO [0-9]+ BEGIN' kernel vmm | sort -u | while read -r _ _ _ k _; "
+	      "do grep -qsE \"^# Exercise: (.* )?$k( |$)\" labs/%s/right/*.diff || echo $k; done",
+	      atoi(t->text), t->text);
+	CHECK(!*text, "no right submission of labs/%s/right varies exercises:\n%s", t->text, text);
+}
+
+/* --- compilers --- */
+
+/* What becomes of a line of the Makefile. */
+static const struct { const char *name, *option, *value; } compilers[] = {
+	{ "O0", "OPT", "-O0" }, { "clang", "CC32", "clang -m32" }, { "O3", "OPT", "-O3" },
+	{ "Os", "OPT", "-Os" }, { "clang-O0", "CC32", "clang -m32 -O0" },
+};
+enum { NR_COMPILERS = sizeof(compilers) / sizeof(compilers[0]) };
+
+/*
+ * The reference is graded in a student's tree whose Makefile compiles the kernel and the VMM in
+ * another way.
+ */
+static void compiled(const struct test *t)
+{
+	const char *tree = work_path("tree"), *report = work_path("report.json");
+	const char *option = compilers[t->number].option, *value = compilers[t->number].value;
+	char text[8000], failed[2000];
+	json_error_t error;
+	if (strncmp(value, "clang", 5) == 0 &&
+	    shell(text, sizeof(text), 10, "clang --version") != 0)
+		give_up(SKIPPED, "clang is not installed");
+	shell_must(60, "QUIET=1 tools/handout %s %s && cp --parents $(grep -rlE 'LAB %d TODO' kernel "
+		   "vmm) %s && sed -i 's/^%s ?= .*/%s := %s/' %s/Makefile && "
+		   "grep -qxF '%s := %s' %s/Makefile", t->text, tree, atoi(t->text), tree, option,
+		   option, value, tree, option, value, tree);
+	shell_must(200, ALONE "make -s -C %s all && cp build/grader %s/build/", tree, tree);
+	int status = shell(text, sizeof(text), GRADE_SECONDS, "%s/build/grader grade --lab %s "
+			   "--submission %s --seed 1 --json %s 2>&1", tree, t->text, tree, report);
+	json_t *json = json_load_file(report, 0, &error);
+	CHECK(status == 0 && json, "the grader ended with status %d:\n%s", status, text);
+	CHECK(score(json) == 100, "with %s=%s the reference gets %g points; it fails %s\n%s", option,
+	      value, score(json), failed_checks(json, failed, sizeof(failed)), text);
 }
 
 /* --- checks --- */
@@ -230,7 +290,7 @@ static void leaks(const struct test *t)
 
 /* --- the list --- */
 
-enum { LABS = 3, MAX_LAB_TESTS = 300 };
+enum { LABS = 3, MAX_LAB_TESTS = 600 };
 static const char *const lab_names[LABS] = { "01-paging", "02-deprivilege", "03-switch" };
 static struct test list[MAX_LAB_TESTS];
 static unsigned nr_listed;
@@ -249,36 +309,52 @@ add(void (*run)(const struct test *t), const char *text, unsigned number, const 
 					   .text = text, .number = number };
 }
 
-static void add_wrong_one(const char *lab, const char *diff, unsigned seeds)
+/* kind: "wrong" or "right". */
+static void add_submission(const char *lab, const char *kind, const char *diff, unsigned seeds)
 {
 	for (unsigned seed = 0; seed < seeds; seed++) {
 		char *text;
-		if (asprintf(&text, "%s/%s", lab, diff) > 0)
-			add(wrong, text, seed, "lab-%s-%s-%u", lab, diff, seed + 1);
+		if (asprintf(&text, "%s/%s/%s", lab, kind, diff) > 0)
+			add(*kind == 'w' ? wrong : right, text, seed, "lab-%s-%s-%s-%u", lab, kind,
+			    diff, seed + 1);
 	}
 }
 
-/*
- * The wrong submissions in a lab's folder. In the ordinary run every `each`-th (about three),
- * graded with one seed; with --soak all, with two seeds.
- */
-static void add_wrong(const char *lab, bool all)
+static int is_diff(const struct dirent *file)
 {
+	const char *dot = strrchr(file->d_name, '.');
+	return dot && strcmp(dot, ".diff") == 0;
+}
+
+/*
+ * The wrong or the right submissions in a lab's folder. In the ordinary run three of them, or as
+ * many as there are, graded with one seed; with --soak all, with two seeds.
+ */
+static void add_submissions(const char *lab, const char *kind, bool all)
+{
+	enum { SAMPLE = 3 };
 	struct dirent **names;
 	char *dir;
-	if (asprintf(&dir, "labs/%s/wrong", lab) < 0)
+	if (asprintf(&dir, "labs/%s/%s", lab, kind) < 0)
 		return;
-	int files = scandir(dir, &names, NULL, alphasort);
-	int each = files >= 5 ? (files - 2) / 3 : 1; /* two of them are . and .. */
-	for (int i = 0, k = 1; i < files; i++) {
-		char *dot = strstr(names[i]->d_name, ".diff");
-		if (!dot)
-			continue;
-		*dot = '\0';
-		if (all || k % each == 3)
-			add_wrong_one(lab, names[i]->d_name, all ? 2 : 1);
-		k++;
+	int n = scandir(dir, &names, is_diff, alphasort);
+	for (int i = 0; i < n; i++) {
+		/* i * SAMPLE / n takes each value below SAMPLE, and is new here */
+		bool in_sample = i == 0 || i * SAMPLE / n != (i - 1) * SAMPLE / n;
+		*strrchr(names[i]->d_name, '.') = '\0';
+		if (all || in_sample)
+			add_submission(lab, kind, names[i]->d_name, all ? 2 : 1);
 	}
+	free(dir);
+}
+
+/* In the ordinary run one for each lab. */
+static void add_compiled(const char *lab, unsigned index, bool all)
+{
+	for (unsigned k = 0; k < NR_COMPILERS; k++)
+		if (all || k == index)
+			add(compiled, lab, k, "lab-%s-compiled-%s%s", lab, compilers[k].name,
+			    all ? "-all" : "");
 }
 
 const struct test *lab_tests(bool soak)
@@ -295,8 +371,11 @@ const struct test *lab_tests(bool soak)
 			add(handout, lab, 0, "lab-%s-handout", lab);
 			add(leaks, lab, 0, "lab-%s-leaks", lab);
 			add(covered, lab, 0, "lab-%s-covered", lab);
+			add(each_varied, lab, 0, "lab-%s-varied", lab);
 		}
-		add_wrong(lab, soak);
+		add_submissions(lab, "wrong", soak);
+		add_submissions(lab, "right", soak);
+		add_compiled(lab, i, soak);
 	}
 	return list;
 }

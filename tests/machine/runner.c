@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
-enum { MAX_TESTS = 400, MAX_JOBS = 16 };
+enum { MAX_TESTS = 1000, MAX_JOBS = 16 };
 
 /* What a run without --soak does, and one with it; the labs' tests come on top (lab_tests). */
 static const struct test *const ordinary[] = {
@@ -26,6 +26,8 @@ static const struct test *const ordinary[] = {
 	document_tests,
 	grader_submission_tests,
 	grader_tests,
+	grader_sandbox_tests,
+	grader_layout_tests,
 	grader_report_tests,
 	grader_environment_tests,
 	grader_run_tests,
