@@ -211,6 +211,8 @@ uint32_t attack_word(uint32_t address);
  * function into which that one was inlined. To be freed.
  */
 char *symbol_where(uint32_t address);
+/* "/where/it/was/built/kernel/mm/vm.c:12": the part from kernel/ on, if that file is here. */
+const char *symbol_below_here(const char *line);
 /* The function of kernel or VMM that holds an address, as "name+0x1c"; NULL; to be freed. */
 char *symbol_offset(uint32_t address);
 /* The machine address after the last byte of kernel_file, when it is loaded. */

@@ -108,8 +108,7 @@ uint32_t vmm_symbol(const char *name)
 	return (uint32_t)only(vmm(), "the VMM", name).st_value;
 }
 
-/* "/where/it/was/built/kernel/mm/vm.c:12" becomes "kernel/mm/vm.c:12", if that file is here. */
-static const char *below_here(const char *line)
+const char *symbol_below_here(const char *line)
 {
 	for (const char *slash = line; (slash = strchr(slash, '/')); slash++) {
 		char *file = strndup(slash + 1, strcspn(slash + 1, ":"));
@@ -135,7 +134,8 @@ char *symbol_where(uint32_t address)
 		for (char *rest = text, *name, *line; (name = strsep(&rest, "\n")) && rest;) {
 			line = strsep(&rest, "\n");
 			line[strcspn(line, " ")] = '\0'; /* without "(discriminator n)" */
-			fprintf(f, "%s%s (%s)", ftell(f) > 0 ? "\n" : "", name, below_here(line));
+			fprintf(f, "%s%s (%s)", ftell(f) > 0 ? "\n" : "", name,
+				symbol_below_here(line));
 		}
 	fclose(f);
 	return places;
