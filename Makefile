@@ -184,7 +184,8 @@ run-bochs: iso
 	@tools/bochs
 
 gdb debug: all $(if $(TEST),$(B)/grader)
-	@$(if $(TEST),$(B)/grader debug '$(TEST)' --seed '$(SEED)',tools/debug)
+	@$(if $(TEST),$(B)/grader debug '$(TEST)' $(if $(LAB),--lab '$(LAB)') --seed '$(SEED)', \
+		tools/debug)
 
 debug-bochs: iso
 	@DEBUGGER=1 tools/bochs

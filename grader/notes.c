@@ -10,24 +10,28 @@ void note(struct grading *g, const char *fmt, ...)
 	if (vasprintf(&line, fmt, ap) < 0 || asprintf(&all, "%s%s\n", g->notes, line) < 0)
 		give_up(BROKEN, "no memory");
 	va_end(ap);
-	printf("note: %s\n", report_printable(line, strlen(line)));
+	if (!g->quiet)
+		printf("note: %s\n", text_line(line, strlen(line)));
 	g->notes = all;
 }
 
-/* Which exercises are empty. */
+/* Which exercises are empty: one of their holes is. */
 static void note_empty(struct grading *g, unsigned n, const struct taken *t)
 {
 	enum { MAX_EXERCISES = 30 };
-	char list[MAX_EXERCISES * 4] = "", text[64];
-	for (int k = 1; k < MAX_EXERCISES; k++) {
-		bool empty = false;
-		snprintf(text, sizeof(text), "lab %d, exercise %d is empty", atoi(g->o->lab->name),
-			 k);
-		for (unsigned i = 0; i < n; i++)
-			empty |= t->text[i] && strstr(t->text[i], text);
-		if (empty)
-			sprintf(list + strlen(list), " %d", k);
+	char list[MAX_EXERCISES * 4] = "";
+	bool empty[MAX_EXERCISES] = { false };
+	struct hole holes[HOLES_MAX];
+	for (unsigned i = 0; i < n; i++) {
+		unsigned found = t->text[i] ? holes_find(t->text[i], holes) : 0;
+		for (const struct hole *h = holes; h < holes + found; h++)
+			if (h->lab == (unsigned)atoi(g->o->lab->name) &&
+			    h->exercise < MAX_EXERCISES)
+				empty[h->exercise] |= h->empty;
 	}
+	for (unsigned k = 1; k < MAX_EXERCISES; k++)
+		if (empty[k])
+			sprintf(list + strlen(list), " %u", k);
 	if (*list)
 		note(g, "empty exercises:%s", list);
 }

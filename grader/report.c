@@ -5,22 +5,15 @@
  * nothing can take an error for zero points.
  */
 #include "grader.h"
-#include <ctype.h>
 #include <errno.h>
 
 enum { FORMAT = 1 };
 
 json_t *report_text(const char *text)
 {
-	json_t *j = json_string(text ? text : "");
-	if (j)
-		return j;
-	char *plain = strdup(text);
-	for (char *s = plain; *s; s++)
-		if ((unsigned char)*s >= 127)
-			*s = '?';
-	j = json_string(plain);
-	free(plain);
+	char *shown = text_lines(text ? text : "");
+	json_t *j = json_string(shown);
+	free(shown);
 	return j;
 }
 
@@ -29,18 +22,9 @@ bool report_counts(const struct result *r)
 	return r->outcome != SKIPPED;
 }
 
-char *report_printable(const char *s, size_t n)
-{
-	char *copy = strndup(s, n);
-	for (char *c = copy; *c; c++)
-		if (iscntrl((unsigned char)*c) && *c != '\t')
-			*c = '?';
-	return copy;
-}
-
 static char *first_line(const char *text)
 {
-	return report_printable(text ? text : "", strcspn(text ? text : "", "\n"));
+	return text_line(text ? text : "", strcspn(text ? text : "", "\n"));
 }
 
 /* How the reader can look at a check. Result: for the caller to free. */

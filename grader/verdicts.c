@@ -72,7 +72,6 @@ void judge(struct grading *g, struct sandbox s, const char *log)
 			 s.none ? (char *)grade_path("judge") : "/tmp/judge",
 			 (char *)(o->only ? o->only : ""), NULL };
 	pid_t pid = sandbox_start(&s, argv);
-	setpgid(pid, pid);
 	close(fds[1]), close(RESULTS_FD), close(s.output);
 	read_results(g, fds[0]);
 	int status = wait_for(pid, 30);

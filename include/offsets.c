@@ -27,6 +27,7 @@ void offsets(void)
 	FIELD(task, hazard);
 	FIELD(task, trap_frames);
 	FIELD(task, preempt);
+	FIELD(task, cpu);
 	FIELD(task, preempted_next);
 	CONSTANT(TASK_STACK_BYTES);
 	SIZE(trap_frame);
@@ -103,6 +104,7 @@ void offsets(void)
 	CONSTANT(SEL_VMM_DATA);
 	FIELD(cpu, current);
 	FIELD(cpu, hazard);
+	FIELD(cpu, index);
 	FIELD(cpu, attached);
 	FIELD(cpu, halted);
 	FIELD(cpu, tss);

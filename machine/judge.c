@@ -25,7 +25,7 @@ static char undiagnosed[1000]; /* the verdict, in case time runs out during the 
 static jmp_buf diagnosis_failed;
 
 const char *work_dir, *build_dir = "build";
-const char *kernel_file = "build/cinnabar", *vmm_file = "build/vmm", *judge_files;
+const char *kernel_file = "build/cinnabar", *vmm_file = "build/vmm";
 const char *judge_context;
 const char *const outcome_words[4] = { "ok  ", "FAIL", "skip", "ERR " };
 unsigned judge_seed = 2026;

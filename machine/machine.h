@@ -196,8 +196,13 @@ uint32_t vmm_symbol(const char *name);
 uint32_t attack_symbol(const char *name);
 /* 32 bits of the attack programs' code. */
 uint32_t attack_word(uint32_t address);
-/* Source of an address of kernel or VMM, as "function (file:line)"; to be freed. */
+/*
+ * Source of an address of kernel or VMM, as "function (file:line)": one line, and one more for each
+ * function into which that one was inlined. To be freed.
+ */
 char *symbol_where(uint32_t address);
+/* The function of kernel or VMM that holds an address, as "name+0x1c"; NULL; to be freed. */
+char *symbol_offset(uint32_t address);
 /* The 32-bit word that kernel_file holds for an address. */
 uint32_t symbol_file_word(uint32_t address);
 

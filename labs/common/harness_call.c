@@ -39,8 +39,7 @@ void skip(struct guest *g, uint32_t result)
 
 /* --- calls --- */
 
-/* Load the general registers and EIP, all at once where the debugger can. */
-static void set_registers(struct guest *g, const struct cpu_state *c)
+void set_registers(struct guest *g, const struct cpu_state *c)
 {
 	const uint32_t values[] = { /* in the order of enum gdb_register */
 		c->eax, c->ecx, c->edx, c->ebx, c->esp, c->ebp, c->esi, c->edi, c->eip,

@@ -36,7 +36,7 @@ static void forms(const struct test *t)
 #define P2M "kernel/mm/p2m.c"
 /* Commands that make a bad submission, and words of the message that refuses it. */
 static const struct { const char *command, *message; } bad_archives[] = {
-	{ "cp -r good bad && tar -P -cf %s good $PWD/good/" P2M, "outside of itself" },
+	{ "cp -r good bad && tar -P -cf %s good $PWD/good/" P2M, "more than once" },
 	{ "mkdir -p d && cd d && tar -P -cf %s ../good/" P2M, "outside of itself" },
 	{ "cp -r good link && ln -sf /etc/passwd link/" P2M " && tar -cf %s link", "link" },
 	{ "cp -r good hard && ln -f hard/kernel/mm/vm.c hard/" P2M
@@ -53,8 +53,24 @@ static const struct { const char *command, *message; } bad_archives[] = {
 	{ "zip -qr z.zip good && head -c 9000 z.zip >%s", "damaged" },
 	{ "head -c 5000 /dev/urandom >%s", "tar" },
 	{ ": >%s", "" },
+	{ "tar -cf - good | gzip | gzip >%s", "at most once is taken" },
+	{ "cd good && zip -q ../in.zip " P2M " && cd .. && gzip <in.zip >%s", "at most once is taken" },
+	{ "cd good && zip -q ../in.zip " P2M " && cd .. && tar -cf %s in.zip", "none of the lab" },
+	{ "for i in {1..9}; do : | gzip; done | gzip | gzip | gzip >%s", "" },
+	/* 12 KB that are 100 MB of gzip that are nothing */
+	{ "gzip </dev/null >n && for i in {1..12}; do cat n n n n >m; mv m n; [ $(stat -c %%s n) "
+	  "-lt 90000000 ] || break; done; gzip <n | gzip >%s", "" },
+	{ "cd good && zip -q -P secret ../locked.zip " P2M " && mv ../locked.zip %s", "password" },
+	{ "mkdir -p two/kernel/mm two/Kernel/MM && cp good/" P2M " two/kernel/mm && "
+	  "cp good/" P2M " two/Kernel/MM && rm -f %s && cp -r two %s", "more than once" },
+	{ "mkdir same && cp good/" P2M " same/ && cp good/" P2M " 'same/p2m (1).c' && rm -rf %s && "
+	  "cp -r same %s", "more than once" },
+	{ "mkdir other && echo x >other/notes.txt && echo y >other/p2m.txt && rm -rf %s && "
+	  "cp -r other %s", "It holds: notes.txt, p2m.txt" },
+	{ "mkdir wrong && mkdir wrong/vmm && cp good/" P2M " wrong/vmm/ && rm -rf %s && "
+	  "cp -r wrong %s", "It holds: vmm/p2m.c" },
 	{ "cp -r good linked && ln -sf /etc/passwd linked/" P2M
-	  " && rm -f %s && ln -s linked %s", "link" },
+	  " && rm -rf %s && ln -s linked %s", "link" },
 	{ "mkdir moved && mv linked/kernel moved/ && ln -sfn moved/kernel linked/kernel"
 	  " && rm -f %s && ln -s linked %s", "link" },
 };

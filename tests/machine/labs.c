@@ -218,18 +218,42 @@ static bool is_in_bochs(const char *check)
 	return false;
 }
 
+/*
+ * GDB stopped in the function that the check's row names, by the row's condition, and what the row
+ * wants to be seen was printed without an error.
+ */
+static void check_stop(const char *check, const char *text)
+{
+	static const char *const errors[] = {
+		"Error in testing", "condition at location 1,", "Undefined c", "Invalid",
+	};
+	char function[60] = "";
+	const char *head = strstr(text, "\nstops at "), *stop = strstr(text, "\nBreakpoint 1");
+	const char *in = NULL;
+	if (head && stop && sscanf(head, "\nstops at %59[^(]", function) == 1)
+		in = strstr(stop, function);
+	CHECK(in && in < strchr(stop + 1, '\n'), "make debug TEST=%s does not stop in %s():\n%s",
+	      check, function, text);
+	CHECK(strstr(text, ", exercise ") && strstr(text, "; read: ") && strstr(stop, "\neax ") &&
+	      strstr(stop, "\neip ") && strstr(stop, "mode, ring "),
+	      "make debug TEST=%s does not show exercise, section and registers:\n%s", check, text);
+	for (unsigned i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		CHECK(!strstr(text, errors[i]), "make debug TEST=%s: its stop_if or look is wrong:\n%s",
+		      check, text);
+}
+
 /* `make debug` stops at the exercise: for every number-th check of the lab that is not in Bochs. */
 static void debugs(const struct test *t)
 {
-	char *names = strdup(check_names(t->text)), text[8000];
+	char *names = strdup(check_names(t->text)), text[16000];
 	unsigned i = 0, tried = 0;
 	for (char *name = strtok(names, "\n"); name; name = strtok(NULL, "\n")) {
 		if (i++ % t->number || is_in_bochs(name))
 			continue;
-		int status = shell(text, sizeof(text), 60, "build/grader debug %s -- -batch "
-				   "-ex 'cb where' 2>&1 </dev/null", name);
-		CHECK(status == 0 && strstr(text, "Breakpoint 1") && strstr(text, "mode, ring "),
-		      "make debug TEST=%s: status %d\n%s", name, status, text);
+		int status = shell(text, sizeof(text), 60, "build/grader debug %s --lab %s -- "
+				   "-batch -ex 'cb where' 2>&1 </dev/null", name, t->text);
+		CHECK(status == 0, "make debug TEST=%s: status %d\n%s", name, status, text);
+		check_stop(name, text);
 		tried++;
 	}
 	free(names);

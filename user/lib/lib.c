@@ -119,7 +119,7 @@ const char *strerror(int error)
 		{ EMLINK, "too many links" }, { EPIPE, "nobody reads the pipe" },
 		{ ERANGE, "result too large" }, { ENAMETOOLONG, "name too long" },
 		{ ENOSYS, "no such system call" }, { ENOTEMPTY, "directory not empty" },
-		{ ELOOP, "too many links in path" }, { ETIMEDOUT, "timed out" },
+		{ ELOOP, "symbolic links are not followed" }, { ETIMEDOUT, "timed out" },
 		{ EUCLEAN, "file system damaged" },
 	};
 	for (uint32_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
