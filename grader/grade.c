@@ -60,7 +60,7 @@ void stop_if_interrupted(void)
 	exit(INTERRUPTED);
 }
 
-/* End a process group. What is ours can put its things in order first; a sandbox does not matter. */
+/* End a process group. A make of ours can put its things in order first. */
 static void end_group(pid_t pid)
 {
 	enum { SECONDS = 3 };
