@@ -74,8 +74,8 @@ static void end_group(pid_t pid)
 int wait_for(pid_t pid, double seconds)
 {
 	int status = -1;
-	for (double end = clock_seconds() + seconds; status < 0 && !interrupted &&
-	     clock_seconds() < end;)
+	for (double start = clock_seconds(); status < 0 && !interrupted &&
+	     !time_is_over(start, seconds);)
 		status = process_wait(pid, 0.1);
 	if (status < 0)
 		end_group(pid);
