@@ -27,6 +27,7 @@ static const struct test *const ordinary[] = {
 	grader_submission_tests,
 	grader_tests,
 	grader_sandbox_tests,
+	grader_outcome_tests,
 	grader_layout_tests,
 	grader_report_tests,
 	grader_environment_tests,
