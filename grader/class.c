@@ -209,51 +209,6 @@ static unsigned run_all(const struct options *o, struct entry *entries, unsigned
 	return done;
 }
 
-/*
- * A field in quotes, safe for any spreadsheet: a quote is doubled, and no field begins a
- * formula.
- */
-static void csv_field(FILE *f, const char *s)
-{
-	fprintf(f, "\"%s", strchr("=+-@\t\r", *s) && *s ? "'" : "");
-	for (; *s; s++)
-		fprintf(f, *s == '"' ? "\"\"" : "%c", *s == '\n' ? ' ' : *s);
-	fprintf(f, "\"");
-}
-
-static void write_csv(const struct options *o, const struct entry *entries, unsigned n)
-{
-	char *path = path_of(o, "summary", ".csv");
-	FILE *f = fopen(path, "w");
-	if (!f)
-		give_up(BROKEN, "%s: %s", path, strerror(errno));
-	fprintf(f, "submission,outcome,score,max_score,seed,failed,note\n");
-	for (const struct entry *e = entries; e < entries + n; e++) {
-		const json_t *extra = json_object_get(e->report, "extra_data");
-		const json_t *score = json_object_get(e->report, "score"), *test;
-		const char *note = json_string_value(json_object_get(e->report, "output"));
-		size_t i;
-		if (e->state != DONE)
-			continue;
-		csv_field(f, e->name);
-		fprintf(f, ",%s,", outcome(e));
-		if (score)
-			fprintf(f, "%lld,%lld", json_integer_value(score),
-				json_integer_value(json_object_get(extra, "max_score")));
-		fprintf(f, "%s,%u,\"", score ? "" : ",", o->seed);
-		json_array_foreach(json_object_get(e->report, "tests"), i, test) {
-			const json_t *x = json_object_get(test, "extra_data");
-			if (strcmp(json_string_value(json_object_get(x, "outcome")), "fail") == 0)
-				fprintf(f, "%s ", json_string_value(json_object_get(x, "check")));
-		}
-		fprintf(f, "\",");
-		csv_field(f, note ? note : "");
-		fprintf(f, "\n");
-	}
-	fclose(f);
-	free(path);
-}
-
 /* Print the entries without a grade, and the first line of why. Result: how many are errors. */
 static unsigned list_others(const struct entry *entries, unsigned n)
 {
@@ -309,9 +264,9 @@ int class_grade(const struct options *given)
 	unsigned n = read_entries(&o, &entries), done = run_all(&o, entries, n);
 	if (isatty(1))
 		printf("\n");
-	write_csv(&o, entries, n);
+	class_write(&o);
 	unsigned errors = list_others(entries, n);
-	printf("%u of %u submissions done, %u of them with an error; %s/summary.csv\n", done, n,
+	printf("%u of %u submissions done, %u of them with an error; %s/index.html\n", done, n,
 	       errors, o.out);
 	if (interrupted)
 		printf("interrupted: the same command goes on\n");

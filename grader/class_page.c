@@ -20,6 +20,7 @@ static const char style[] =
 	"#class tbody th{position:sticky;left:0;background:Canvas;max-width:14rem;"
 	"overflow-wrap:anywhere;font-weight:400}\n"
 	"#class td{text-align:center}\n"
+	"@media(max-width:40rem){#class tbody th{max-width:8rem}}\n"
 	"body:has(#by-score:checked) #class tbody :is(td,th){order:var(--score)}\n"
 	"body:has(#by-outcome:checked) #class tbody :is(td,th){order:var(--outcome)}\n"
 	"label{margin-right:1rem;white-space:nowrap}\n";

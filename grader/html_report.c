@@ -13,6 +13,7 @@ static const char style[] =
 	"section{border-top:1px solid var(--line);padding:.8rem 0}\n"
 	".facts td{padding:.1rem 1rem .1rem 0;vertical-align:top}.facts td:first-child{color:var(--dim)}\n"
 	".overview{width:100%;margin:.8rem 0}\n"
+	".overview th{white-space:nowrap;font-size:.85rem}\n"
 	".overview th,.overview td{padding:.25rem .6rem .25rem 0;border-bottom:1px solid var(--line);"
 	"vertical-align:top}\n"
 	".overview .number{text-align:right;padding:.25rem 0 .25rem .6rem}\n"
