@@ -205,11 +205,11 @@ handout:
 	@$(LOCKED) tools/handout '$(LAB)' '$(OUT)'
 
 $(B)/files: FORCE
-	@mkdir -p $(B); git ls-files | cmp -s - $@ || git ls-files >$@
+	@mkdir -p $(B); tools/files >$@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # In an instructor's tree: written anew when any file of the project is newer, or came or went. What
 # was built in it stays, and times are kept.
-$(B)/handout/%/build/.made: $(if $(HANDOUT),,$(B)/files $(shell git ls-files 2>/dev/null))
+$(B)/handout/%/build/.made: $(if $(HANDOUT),,$(B)/files $(shell tools/files))
 	@rm -rf $(B)/handout/$*.build
 	@mv $(@D) $(B)/handout/$*.build 2>/dev/null || mkdir -p $(B)/handout/$*.build
 	@tools/handout $* >/dev/null && mv $(B)/handout/$*.build $(@D) && touch $@

@@ -15,8 +15,8 @@
 /* --- gradings --- */
 
 /*
- * A submission: the reference's files; with the patch labs/LAB/KIND/NAME.diff, if diff is KIND/NAME;
- * or the handout's files, if diff is "". Result: its directory.
+ * A submission: the reference's files; with the patch labs/LAB/KIND/NAME.diff, if diff is
+ * KIND/NAME; or the handout's files, if diff is "". Result: its directory.
  */
 static const char *submission(const char *lab, const char *diff)
 {
@@ -163,7 +163,7 @@ static void compiled(const struct test *t)
 	if (strncmp(value, "clang", 5) == 0 &&
 	    shell(text, sizeof(text), 10, "clang --version") != 0)
 		give_up(SKIPPED, "clang is not installed");
-	shell_must(60, "QUIET=1 tools/handout %s %s && cp --parents $(grep -rlE 'LAB %d TODO' kernel "
+	shell_must(200, "QUIET=1 tools/handout %s %s && cp --parents $(grep -rlE 'LAB %d TODO' kernel "
 		   "vmm) %s && sed -i 's/^%s ?= .*/%s := %s/' %s/Makefile && "
 		   "grep -qxF '%s := %s' %s/Makefile", t->text, tree, atoi(t->text), tree, option,
 		   option, value, tree, option, value, tree);
