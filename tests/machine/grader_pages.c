@@ -76,6 +76,35 @@ static void report_page(const struct test *t)
 	browse("pages.js", page);
 }
 
+/*
+ * Lab 2's answers: one that is markup and more, one left as it was, one taken out. The page shows
+ * the first as text, and a note names the others.
+ */
+static void answers(const struct test *t)
+{
+	const char *dir = work_path("submission"), *page = work_path("r.html");
+	const json_t *all;
+	(void)t;
+	shell_must(10, "mkdir %s && cp --parents $(grep -rl 'LAB 2 TODO' kernel vmm) "
+		       "labs/02-deprivilege/answers.md %s && sed -i "
+		       "-e '0,/^(your answer)/s//## <script>alert(1)<\\/script>\\n`#include \"x\"`/' "
+		       "-e '/^## Question 2.3/,$d' %s/labs/02-deprivilege/answers.md", dir, dir, dir);
+	int status = shell(said, sizeof(said), SECONDS, "build/grader grade --lab 02-deprivilege "
+			   "--submission %s --only gdt --json %s --html %s", dir,
+			   work_path("r.json"), page);
+	check_status(status, GRADED, "answers");
+	check_said("questions without an answer in answers.md: 2.2 2.3 (");
+	all = json_object_get(json_object_get(report(), "extra_data"), "answers");
+	CHECK(score() == max_score() && json_array_size(all) == 3, "%d points, %zu answers",
+	      score(), json_array_size(all));
+	char *text = page_text(page);
+	check_has(text, "Question 2.3: ", true);
+	check_has(text, "## &#60;script&#62;alert(1)&#60;/script&#62;\n`#include", true);
+	check_has(text, "<script>", false);
+	CHECK(count(text, "no answer</p>") == 2, "two questions have no answer:\n%s", text);
+	browse("pages.js", page);
+}
+
 /* A class: reports as the grader writes them, with names that want to be more than text. */
 static const struct { const char *name, *csv; int score; } class[] = {
 	{ "=cmd|' A0", "\"'=cmd|' A0\",graded,90,100,", 90 },
@@ -146,6 +175,7 @@ static void class_page(const struct test *t)
 
 const struct test grader_page_tests[] = {
 	{ .name = "grader-report-page", .run = report_page, .seconds = 400 },
+	{ .name = "grader-answers", .run = answers, .seconds = 400 },
 	{ .name = "grader-class-page", .run = class_page, .seconds = 400 },
 	{ 0 },
 };
