@@ -228,7 +228,7 @@ static void check_stop(const char *check, const char *text)
 		"Error in testing", "condition at location 1,", "Undefined c", "Invalid",
 	};
 	char function[60] = "";
-	const char *head = strstr(text, "\nstops at "), *stop = strstr(text, "\nBreakpoint 1");
+	const char *head = strstr(text, "\nstops at "), *stop = strstr(text, "Breakpoint 1");
 	const char *in = NULL;
 	if (head && stop && sscanf(head, "\nstops at %59[^(]", function) == 1)
 		in = strstr(stop, function);
