@@ -262,7 +262,7 @@ struct cause {
 	const struct result *because; /* the failure that explains this one, or NULL */
 };
 /* Find the causes of n results; those of checks that did not fail are zero. */
-void causes_find(const struct result *results, unsigned n, struct cause causes[MAX_CHECKS]);
+void causes_find(const struct result *results, unsigned n, struct cause *causes);
 
 /* --- reports (report.c, html_report.c, class_report.c, class_page.c) --- */
 
