@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The report as one HTML page that needs nothing else: an overview of all checks, failed ones first;
- * then each failure with its cause, its place and what to read; the answers; the recording; the
+ * The report as one HTML page that needs nothing else: an overview of all checks, failed ones
+ * first; then each failure with its cause, its place and what to read; the answers; the recording; the
  * sections of the handout. It is made from the JSON report.
  */
 #include "html.h"
@@ -11,11 +11,12 @@
 static const char style[] =
 	"body{max-width:56rem}\n"
 	"section{border-top:1px solid var(--line);padding:.8rem 0}\n"
-	".facts td{padding:.1rem 1rem .1rem 0;vertical-align:top}.facts td:first-child{color:var(--dim)}\n"
+	".facts td{padding:.1rem 1rem .1rem 0;vertical-align:top}\n"
+	".facts td:first-child{color:var(--dim)}\n"
 	".overview{width:100%;margin:.8rem 0}\n"
 	".overview th{white-space:nowrap;font-size:.85rem}\n"
-	".overview th,.overview td{padding:.25rem .6rem .25rem 0;border-bottom:1px solid var(--line);"
-	"vertical-align:top}\n"
+	".overview th,.overview td{padding:.25rem .6rem .25rem 0;vertical-align:top;"
+	"border-bottom:1px solid var(--line)}\n"
 	".overview .number{text-align:right;padding:.25rem 0 .25rem .6rem}\n"
 	".overview td:first-child,.overview td.number{white-space:nowrap}\n"
 	".score{font-size:1.25rem;font-weight:600}\n"
@@ -71,7 +72,8 @@ static void score(FILE *f, const json_t *report, const json_t *extra)
 		fprintf(f, "%lld of %lld points", json_number(report, "score"),
 			json_number(extra, "max_score"));
 	else
-		fprintf(f, "<span class=\"error\">no grade (%s)</span>", json_text(extra, "outcome"));
+		fprintf(f, "<span class=\"error\">no grade (%s)</span>",
+			json_text(extra, "outcome"));
 	fprintf(f, "</p>\n");
 }
 
@@ -146,8 +148,8 @@ static bool consequence(FILE *f, const json_t *const *tests, unsigned n, const j
 		const json_t *other = extra_of(tests[i]);
 		if (strcmp(json_text(other, "check"), because) != 0)
 			continue;
-		fprintf(f, "<p class=\"cause\">Mend exercise %lld first: <a href=\"#%s\">%s</a></p>\n",
-			json_number(extra, "mend"), because, because);
+		fprintf(f, "<p class=\"cause\">Mend exercise %lld first: <a href=\"#%s\">%s</a>"
+			   "</p>\n", json_number(extra, "mend"), because, because);
 		return strcmp(json_text(other, "cause"), text) == 0;
 	}
 	return false;

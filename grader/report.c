@@ -176,7 +176,8 @@ static json_t *check_json(const struct options *o, const struct result *r, const
 		give_up(BROKEN, "no memory");
 	json_t *cause = r->outcome == PASSED ? json_string("") :
 			text_for_all(o, first_line(r->reason));
-	json_t *j = json_pack("{s:s, s:s, s:o, s:{s:s, s:i, s:s, s:o, s:s, s:i, s:s, s:s, s:s, s:f}}",
+	json_t *j = json_pack("{s:s, s:s, s:o,"
+			      " s:{s:s, s:i, s:s, s:o, s:s, s:i, s:s, s:s, s:s, s:f}}",
 			      "name", name,
 			      "number", digits,
 			      "output", check_output(o, r),

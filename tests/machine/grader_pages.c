@@ -33,8 +33,8 @@ static void browse(const char *script, const char *page)
 	char text[4000];
 	need_browser();
 	int status = shell(text, sizeof(text), 200, "NODE_PATH=%s/browser/node_modules "
-			   "node tests/browser/%s %s %s/%s 2>&1", build_dir, script, page, build_dir,
-			   script);
+			   "node tests/browser/%s %s %s/%s 2>&1",
+			   build_dir, script, page, build_dir, script);
 	CHECK(status == 0, "tests/browser/%s ended with status %d:\n%s", script, status, text);
 }
 
@@ -87,8 +87,9 @@ static void answers(const struct test *t)
 	(void)t;
 	shell_must(10, "mkdir %s && cp --parents $(grep -rl 'LAB 2 TODO' kernel vmm) "
 		       "labs/02-deprivilege/answers.md %s && sed -i "
-		       "-e '0,/^(your answer)/s//## <script>alert(1)<\\/script>\\n`#include \"x\"`/' "
-		       "-e '/^## Question 2.3/,$d' %s/labs/02-deprivilege/answers.md", dir, dir, dir);
+		       "-e '0,/^(your answer)/s//## <script>alert(1)<\\/script>\\n"
+		       "`#include \"x\"`/' -e '/^## Question 2.3/,$d' "
+		       "%s/labs/02-deprivilege/answers.md", dir, dir, dir);
 	int status = shell(said, sizeof(said), SECONDS, "build/grader grade --lab 02-deprivilege "
 			   "--submission %s --only gdt --json %s --html %s", dir,
 			   work_path("r.json"), page);
@@ -122,7 +123,8 @@ static json_t *fake_test(const char *check, int points, bool passed)
 	return json_pack("{s:s, s:i, s:i, s:s, s:{s:s, s:i, s:s, s:s}}", "name", check,
 			 "score", passed ? points : 0, "max_score", points, "output", "",
 			 "extra_data", "check", check, "exercise", 1,
-			 "outcome", passed ? "pass" : "fail", "cause", passed ? "" : "<b>wrong</b>");
+			 "outcome", passed ? "pass" : "fail",
+			 "cause", passed ? "" : "<b>wrong</b>");
 }
 
 static void write_report(const char *dir, unsigned i)

@@ -106,7 +106,8 @@ static void symbol_twice(const struct test *t)
 
 /* --- which failure explains which --- */
 
-#define AT(k) "\nat: f (kernel/mm/vm.c:7), in exercise " #k "\nby hand: at: g (x.c:1), in exercise 9"
+#define AT(k) "\nat: f (kernel/mm/vm.c:7), in exercise " #k \
+	      "\nby hand: at: g (x.c:1), in exercise 9"
 #define AT_GIVEN(k) "\nat: memcpy (lib/string.c:16), given code\n" \
 		    "called from: f (kernel/mm/vm.c:7), in exercise " #k
 
