@@ -73,7 +73,8 @@ static void matrix(FILE *f, const struct class *c)
 {
 	fprintf(f, "<p>Rows by <label><input type=\"radio\" name=\"by\" id=\"by-name\" checked> "
 		   "name</label><label><input type=\"radio\" name=\"by\" id=\"by-score\"> "
-		   "points, lowest first</label><label><input type=\"radio\" name=\"by\" id=\"by-outcome\"> without a "
+		   "points, lowest first</label><label><input type=\"radio\" name=\"by\" "
+		   "id=\"by-outcome\"> without a "
 		   "grade first</label></p>\n<div class=\"scrolls\" tabindex=\"0\">"
 		   "<table id=\"class\" style=\"grid-template-columns:repeat(%u,auto)\">\n"
 		   "<thead><tr><th class=\"plain\">submission<th class=\"plain\">points",
