@@ -31,6 +31,14 @@ static char *path_of(const struct options *o, const char *name, const char *end)
 	return path;
 }
 
+static char *submission_path(const struct options *o, const char *name)
+{
+	char *path;
+	if (asprintf(&path, "%s/%s", o->submission, name) < 0)
+		give_up(BROKEN, "no memory");
+	return path;
+}
+
 static int visible(const struct dirent *e)
 {
 	return e->d_name[0] != '.';
@@ -61,9 +69,7 @@ static bool like_archive(const char *path)
 static bool is_submission(const struct options *o, const char *name)
 {
 	struct stat st;
-	char *path;
-	if (asprintf(&path, "%s/%s", o->submission, name) < 0)
-		give_up(BROKEN, "no memory");
+	char *path = submission_path(o, name);
 	bool there = stat(path, &st) == 0;
 	bool one = there && (S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && like_archive(path)));
 	if (!one)
@@ -94,13 +100,23 @@ static const char *outcome(const struct entry *e)
 	return s ? s : "error";
 }
 
+/* An entry is done, and no report says how: write one. */
+static void no_report(const struct options *o, struct entry *e, const char *why)
+{
+	struct options one = *o;
+	char *path = path_of(o, e->name, ".json"), *submission = submission_path(o, e->name);
+	one.submission = submission;
+	e->state = DONE;
+	e->report = report_no_grade(&one, "error", why);
+	json_dump_file(e->report, path, JSON_INDENT(2));
+	free(path), free(submission);
+}
+
 /* Start the grading of an entry. Result: whether it runs; if not, it is done, with an error. */
 static bool start(const struct options *o, struct entry *e)
 {
-	char *submission, seed[16], *argv[24];
+	char *submission = submission_path(o, e->name), seed[16], *argv[24];
 	unsigned n = 0;
-	if (asprintf(&submission, "%s/%s", o->submission, e->name) < 0)
-		give_up(BROKEN, "no memory");
 	snprintf(seed, sizeof(seed), "%u", o->seed);
 	argv[n++] = "build/grader", argv[n++] = "grade";
 	argv[n++] = "--lab", argv[n++] = (char *)o->lab->name;
@@ -118,9 +134,8 @@ static bool start(const struct options *o, struct entry *e)
 		argv[n++] = "--no-sandbox";
 	argv[n] = NULL;
 	int log = open(path_of(o, e->name, NEW_LOG), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (log < 0) { /* a name that is too long, say */
-		e->state = DONE;
-		e->report = report_no_grade(o, "error", strerror(errno));
+	if (log < 0) {
+		no_report(o, e, strerror(errno));
 		return false;
 	}
 	e->pid = process_start(argv, -1, log, log);
@@ -165,9 +180,9 @@ static void finish(const struct options *o, struct entry *e, int status)
 	const char *said = status == GRADED ? "graded" : status == USAGE ? "refused" : "error";
 	e->state = DONE;
 	e->report = json_load_file(path, 0, NULL);
-	if (strcmp(outcome(e), said) != 0) {
+	if (!e->report || strcmp(outcome(e), said) != 0) {
 		json_decref(e->report);
-		e->report = NULL;
+		no_report(o, e, "its grading ended without a report; see its .log");
 	}
 	free(path);
 }
@@ -263,7 +278,7 @@ static unsigned list_others(const struct entry *entries, unsigned n)
 		if (e->state != DONE || strcmp(outcome(e), "graded") == 0)
 			continue;
 		errors += strcmp(outcome(e), "error") == 0;
-		why = why ? why : "no report; see its .log";
+		why = why ? why : "";
 		printf("%s: %s: %s\n", outcome(e), text_line(e->name, strlen(e->name)),
 		       text_line(why, strcspn(why, "\n")));
 	}

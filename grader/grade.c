@@ -191,8 +191,11 @@ static int report(struct grading *g)
 	if (errors > 0)
 		printf("no grade: %u checks could not be made (an error of this environment); "
 		       "grade it again\n", errors);
-	else
+	else {
+		if (!g->not_built)
+			report_summary(g);
 		print_points(g);
+	}
 	return errors > 0 ? ENVIRONMENT : GRADED;
 }
 

@@ -86,6 +86,40 @@ void report_print(const struct result *r)
 	fflush(stdout);
 }
 
+/* The checks that a failure explains, in one line. */
+static void print_waiting(const struct grading *g, const struct cause *causes,
+			  const struct result *r)
+{
+	const char *before = "            waits for that: ";
+	for (unsigned i = 0; i < g->n; i++)
+		if (causes[i].because == r) {
+			printf("%s%s", before, g->results[i].test.name);
+			before = ", ";
+		}
+	if (*before == ',')
+		printf("\n");
+}
+
+void report_summary(const struct grading *g)
+{
+	enum { SHOWN = 3 };
+	struct cause causes[MAX_CHECKS];
+	unsigned n = 0;
+	causes_find(g->results, g->n, causes);
+	for (unsigned i = 0; i < g->n; i++) {
+		const struct result *r = &g->results[i];
+		if (r->outcome != FAILED || causes[i].because || n++ >= SHOWN)
+			continue;
+		printf("%s exercise %u (%s): %s%s%s%s\n", n == 1 ? "mend first:" : "      then:",
+		       causes[i].exercise, r->test.name, causes[i].text,
+		       *causes[i].where ? " (" : "", causes[i].where,
+		       *causes[i].where ? ")" : "");
+		print_waiting(g, causes, r);
+	}
+	if (n > SHOWN)
+		printf("            and %u more\n", n - SHOWN);
+}
+
 /* What a student reads of a check. */
 static json_t *check_output(const struct result *r)
 {
@@ -100,7 +134,8 @@ static json_t *check_output(const struct result *r)
 	return j;
 }
 
-static json_t *check_json(const struct result *r, unsigned number, bool graded)
+static json_t *check_json(const struct result *r, const struct cause *c, unsigned number,
+			  bool graded)
 {
 	static const char *const outcomes[] = { "pass", "fail", "skip", "error" };
 	const struct test *t = &r->test;
@@ -109,7 +144,7 @@ static json_t *check_json(const struct result *r, unsigned number, bool graded)
 	if (asprintf(&name, "%s: %s", t->name, t->title ? t->title : "") < 0)
 		give_up(BROKEN, "no memory");
 	json_t *cause = r->outcome == PASSED ? json_string("") : report_text(first_line(r->reason));
-	json_t *j = json_pack("{s:s, s:s, s:o, s:{s:s, s:i, s:s, s:o, s:s, s:s, s:f}}",
+	json_t *j = json_pack("{s:s, s:s, s:o, s:{s:s, s:i, s:s, s:o, s:s, s:i, s:s, s:s, s:s, s:f}}",
 			      "name", name,
 			      "number", digits,
 			      "output", check_output(r),
@@ -118,6 +153,9 @@ static json_t *check_json(const struct result *r, unsigned number, bool graded)
 			      "exercise", (int)t->exercise,
 			      "outcome", outcomes[r->outcome],
 			      "cause", cause,
+			      "where", c->where ? c->where : "",
+			      "mend", (int)(c->exercise ? c->exercise : t->exercise),
+			      "because", c->because ? c->because->test.name : "",
 			      "see", t->see ? t->see : "",
 			      "next", next_step(t),
 			      "seconds", r->seconds);
@@ -135,16 +173,18 @@ json_t *report_json(const struct grading *g)
 {
 	const struct options *o = g->o;
 	json_t *tests = json_array();
+	struct cause causes[MAX_CHECKS];
 	unsigned score = 0, max = 0;
 	bool graded = true;
 	char *output;
+	causes_find(g->results, g->n, causes);
 	for (unsigned i = 0; i < g->n; i++)
 		graded &= g->results[i].outcome != BROKEN;
 	for (unsigned i = 0; i < g->n; i++) {
 		const struct result *r = &g->results[i];
 		score += r->outcome == PASSED ? r->test.points : 0;
 		max += report_counts(r) ? r->test.points : 0;
-		json_array_append_new(tests, check_json(r, i + 1, graded));
+		json_array_append_new(tests, check_json(r, &causes[i], i + 1, graded));
 	}
 	if (asprintf(&output, "%s%s", g->notes, g->not_built ? g->not_built : "") < 0)
 		give_up(BROKEN, "no memory");
@@ -167,6 +207,8 @@ json_t *report_json(const struct grading *g)
 			      "build_seconds", g->build_seconds);
 	if (graded)
 		json_object_set_new(j, "score", json_integer(score));
+	if (g->answers)
+		json_object_set(json_object_get(j, "extra_data"), "answers", g->answers);
 	free(output);
 	return j;
 }

@@ -94,7 +94,7 @@ static bool prompted(struct machine *m)
 		m->said = realloc(m->said, m->said_bytes + 4097);
 		ssize_t got = read(m->monitor_out, m->said + m->said_bytes, 4096);
 		if (got <= 0) {
-			machine_ends(m, machine_patience);
+			machine_ends(m, 1);
 			break;
 		}
 		m->said[m->said_bytes += (size_t)got] = '\0';

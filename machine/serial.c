@@ -27,9 +27,9 @@ void machine_pump(struct machine *m)
 
 bool machine_sees(struct machine *m, const char *text, double seconds)
 {
-	for (double limit = machine_limit(seconds);;) {
+	for (machine_wait_begins(m, seconds);;) {
 		bool over = machine_ended(m) || (m->o.bochs && bochs_stopped(m)) ||
-			    machine_late(m, limit);
+			    machine_late(m);
 		machine_pump(m);
 		const char *at = strstr(m->log + m->seen, text);
 		if (at) {

@@ -97,13 +97,18 @@ uint32_t symbol_bytes(const char *name)
 	return (uint32_t)only(kernel(), "the kernel", name).st_size;
 }
 
+bool vmm_symbol_exists(const char *name)
+{
+	GElf_Sym s;
+	return find(vmm(), name, &s);
+}
+
 uint32_t vmm_symbol(const char *name)
 {
 	return (uint32_t)only(vmm(), "the VMM", name).st_value;
 }
 
-/* "/where/it/was/built/kernel/mm/vm.c:12" becomes "kernel/mm/vm.c:12", if that file is here. */
-static const char *below_here(const char *line)
+const char *symbol_below_here(const char *line)
 {
 	for (const char *slash = line; (slash = strchr(slash, '/')); slash++) {
 		char *file = strndup(slash + 1, strcspn(slash + 1, ":"));
@@ -129,7 +134,8 @@ char *symbol_where(uint32_t address)
 		for (char *rest = text, *name, *line; (name = strsep(&rest, "\n")) && rest;) {
 			line = strsep(&rest, "\n");
 			line[strcspn(line, " ")] = '\0'; /* without "(discriminator n)" */
-			fprintf(f, "%s%s (%s)", ftell(f) > 0 ? "\n" : "", name, below_here(line));
+			fprintf(f, "%s%s (%s)", ftell(f) > 0 ? "\n" : "", name,
+				symbol_below_here(line));
 		}
 	fclose(f);
 	return places;
@@ -182,6 +188,20 @@ static bool file_word(Elf *elf, uint32_t address, uint32_t *word)
 		return true;
 	}
 	return false;
+}
+
+uint32_t symbol_file_end(void)
+{
+	size_t n = 0;
+	uint32_t end = 0;
+	elf_getphdrnum(kernel(), &n);
+	for (size_t i = 0; i < n; i++) {
+		GElf_Phdr p;
+		gelf_getphdr(kernel(), (int)i, &p);
+		if (p.p_type == PT_LOAD && p.p_paddr + p.p_memsz > end)
+			end = (uint32_t)(p.p_paddr + p.p_memsz);
+	}
+	return end;
 }
 
 uint32_t attack_word(uint32_t address)
