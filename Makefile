@@ -29,6 +29,7 @@ SUBMISSION ?= .
 SEED ?= 2026
 ONLY ?=
 MUTATE ?=
+DIFF ?=
 TEST ?=
 GUI ?=
 WERROR ?= 0
@@ -94,7 +95,7 @@ MUTATE := $(patsubst %,$(B)/host/%.o,$(wildcard mutants/*.c))
 RECORDER := $(filter-out $(B)/host/viewer/main.c.o,$(TRACE))
 
 # What a lab's tree cannot do.
-WHOLE := demo test soak bench bench-switch report handout gradescope mutate
+WHOLE := demo test soak bench bench-switch report handout gradescope mutate try
 
 .PHONY: all help whole $(WHOLE) grade setup trace run run-bochs iso doctor size check gdb debug \
 	debug-bochs replay log clean kernel unit FORCE report docs
@@ -130,6 +131,7 @@ whole:
 #:   grade      LAB=NAME [SUBMISSION=PATH] [SEED=n] [ONLY="CHECK..."]: grade this tree, or a folder,
 #:              tar or zip
 #:   mutate     LAB=NAME: one-token changes of the solution that keep full marks (--help in MUTATE=)
+#:   try        LAB=NAME DIFF=FILE: grade the solution with a patch: a wrong or a right submission
 #:   gradescope LAB=NAME: build/gradescope-NAME.zip, an autograder for Gradescope
 #:   docs       the handbook, as a site: build/docs/index.html
 #:   doctor     which tools are there, which are missing, and the fix
@@ -160,7 +162,7 @@ demo:
 
 test soak bench bench-switch:
 	@tools/setup test
-	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run $(B)/grader $(B)/trace
+	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run $(B)/grader $(B)/trace $(B)/mutate
 	@$(MAKE) --no-print-directory DEBUG=1 kernel
 	@$(MAKE) --no-print-directory VO=static kernel
 	@$(ALONE) $(B)/tests/run --unit $(B)/unit $(if $(filter test,$@),,--$@)
@@ -229,6 +231,12 @@ grade gradescope:
 		$(if $(HANDOUT),,$(B)/handout/$(LAB)/build/.made)
 	@$(ALONE) $(if $(filter grade,$@),$(GRADE) && echo 'more: $(B)/grade.html', \
 		tools/gradescope '$(LAB)')
+
+try:
+	@$(NEEDS_LAB)
+	@tools/setup grade
+	@$(MAKE) --no-print-directory all $(B)/grader
+	@$(ALONE) tools/try '$(LAB)' '$(DIFF)' '$(SEED)'
 
 mutate:
 	@$(NEEDS_LAB)
@@ -309,14 +317,15 @@ $(K)/%.S.o: %.S $(K)/flags
 
 # A compiler that does not do what is wanted is refused once, instead of in each file.
 TRY_COMPILER = echo 'char is_32_bit[sizeof(long) == 4 ? 1 : -1];' | $(CC32) \
-	$(filter-out -MMD -MP,$(KFLAGS)) -x c -S -o $@.try - 2>/dev/null || \
+	$(filter-out -MMD -MP,$(KFLAGS)) -x c -S -o $@.try - 2>/dev/null && [ -s $@.try ] || \
 	{ echo "make: CC32='$(CC32)' does not compile for i386 with $(OPT) and this project's" \
 		"options; leave CC32 out (GCC), or give CC32='clang -m32'" >&2; exit 1; }
 
 # Changed flags rebuild everything.
 $(K)/flags: FORCE
 	@type -P $(firstword $(CC32)) >/dev/null || \
-		{ echo "make: $(firstword $(CC32)) is missing; run 'make setup'" >&2; exit 1; }
+		{ echo "make: $(firstword $(CC32)) is missing; run 'make setup' for GCC, or install" \
+			"what CC32 names" >&2; exit 1; }
 	@mkdir -p $(@D); echo '$(CC32) $(KFLAGS) $(UFLAGS) $(VFLAGS)' >$@.new
 	@cmp -s $@.new $@ && rm $@.new || { $(TRY_COMPILER) && mv $@.new $@; }
 
@@ -408,6 +417,7 @@ $(B)/grader: $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER)
 	$(call say,LD,$@)
 	$(Q)$(HOSTCC) -o $@ $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER) \
 		-ljansson -lelf -larchive -lutil
+	@tools/check-points $@ >$@.points || cat $@.points >&2
 
 # The grader's checks in another program, which tries mutants of the solutions.
 $(B)/mutate: $(MUTATE) $(filter-out %/grader/main.c.o,$(GRADER)) $(LIBRARY) $(B)/host/labs.c.o \
@@ -449,4 +459,5 @@ compile_commands.json: FORCE
 FORCE:
 .DEFAULT:
 	@echo "make: nothing makes '$@'; 'make help' lists the targets" >&2; exit 1
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+# Not those of other trees in it: students', copies.
+-include $(shell find $(B) -mindepth 1 -name '*build' -prune -o -name '*.d' -print 2>/dev/null)
