@@ -9,7 +9,6 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.SECONDARY:
 $(if $(filter clean,$(MAKECMDGOALS)),.NOTPARALLEL:) # make clean all: one after the other
 
 # --- options: make TARGET NAME=value ---
@@ -263,7 +262,7 @@ clean:
 # --- kernel: linked twice; the second image holds the first one's symbols, for back traces ---
 kernel: $(K)/cinnabar $(K)/vmm.elf
 
-$(K)/cinnabar: $(KOBJ) $(K)/kernel/kernel.ld tools/ksyms
+$(K)/cinnabar: $(KOBJ) $(K)/kernel/kernel.ld tools/ksyms $(B)/sources
 	$(call say,LD,$@)
 	$(Q)tools/ksyms </dev/null >$(K)/ksyms0.S && $(CC32) -m32 -c $(K)/ksyms0.S -o $(K)/ksyms0.o
 	$(Q)$(LD32) -z noexecstack -T $(K)/kernel/kernel.ld -o $(K)/pass1 $(KOBJ) $(K)/ksyms0.o
@@ -275,6 +274,11 @@ $(K)/cinnabar: $(KOBJ) $(K)/kernel/kernel.ld tools/ksyms
 # Compared by contents: after DEBUG=1 the debug kernel lies here, and is the newer file.
 $(B)/cinnabar: $(K)/cinnabar FORCE
 	$(Q)cmp -s $< $@ || cp $< $@
+
+# Compared by contents: what is linked lacks a file as soon as its source is gone.
+$(B)/sources: FORCE
+	@mkdir -p $(@D); echo '$(KSRC) $(VSRC) $(wildcard user/lib/* user/programs/*/*)' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # --- layouts, for assembly and for the programs on the host ---
 $(K)/offsets.h: include/offsets.c tools/offsets $(K)/flags
@@ -295,7 +299,7 @@ $(K)/%.ld: %.ld include/layout.h $(K)/flags
 $(B)/vmm: $(K)/vmm.elf
 	$(Q)cp $< $@
 
-$(K)/vmm.elf: $(VOBJ) $(K)/vmm/vmm.ld
+$(K)/vmm.elf: $(VOBJ) $(K)/vmm/vmm.ld $(B)/sources
 	$(call say,LD,$@)
 	$(Q)$(LD32) -z noexecstack -T $(K)/vmm/vmm.ld -Map=$(K)/vmm.map -o $@ $(VOBJ)
 
@@ -338,14 +342,14 @@ $(B)/user/%.S.o: %.S $(K)/flags
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D) && $(CC32) $(UFLAGS) -c $< -o $@
 
-$(B)/user/lib.a: $(ULIB)
+$(B)/user/lib.a: $(ULIB) $(B)/sources
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && $(AR32) rcs $@ $^
+	$(Q)rm -f $@ && $(AR32) rcs $@ $(ULIB)
 
 define program
 $(B)/symbols/$(1): $(patsubst %,$(B)/user/%.o,$(wildcard user/programs/$(1).c \
 		labs/*/programs/$(1).c user/programs/$(1)/*.c user/programs/$(1)/*.S)) \
-		$(B)/user/lib.a user/user.ld
+		$(B)/user/lib.a user/user.ld $(B)/sources
 	$$(call say,LD,$$@)
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)$(LD32) -z noexecstack --gc-sections -T user/user.ld -o $$@ $$(filter %.o,$$^) \
@@ -355,7 +359,13 @@ $(B)/bin/$(1): $(B)/symbols/$(1)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
-$(B)/rootfs.ext2: $(PROGRAMS:%=$(B)/bin/%) $(shell find user/root -type f 2>/dev/null) tools/mkroot
+# Compared by contents: a file may come, go, or change, and have an old date.
+$(B)/rootfs.list: FORCE
+	@mkdir -p $(@D); { echo '$(PROGRAMS)' "$$ROOT_MIB $$ROOT_BLOCK"; cksum tools/mkroot; \
+		find user/root -type f -exec cksum {} + | sort; } >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(B)/rootfs.ext2: $(PROGRAMS:%=$(B)/bin/%) $(B)/rootfs.list
 	$(call say,MKFS,$@)
 	$(Q)tools/mkroot $@ $(PROGRAMS:%=$(B)/bin/%)
 

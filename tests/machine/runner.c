@@ -20,6 +20,7 @@ static const struct test *const ordinary[] = {
 	isolation_tests,
 	hostile_tests,
 	disk_tests,
+	shell_tests,
 	gdb_tests,
 	gdb_look_tests,
 	gdb_tool_tests,
