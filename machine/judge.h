@@ -39,6 +39,11 @@ const char *judge_shuffle(unsigned k);
 
 /* What the test is doing: stands before the reason if it gives up; NULL: nothing. */
 extern const char *judge_context;
+/*
+ * Called once when the test gives up FAILED, before it does: to find a cause that goes before. It
+ * may start machines, and may give up itself: then that is the test's reason.
+ */
+extern void (*judge_cause)(void);
 /* Give up FAILED with this reason unless x. */
 #define CHECK(x, ...) do { if (!(x)) give_up(FAILED, __VA_ARGS__); } while (0)
 
@@ -62,6 +67,8 @@ struct hole { unsigned lab, exercise, first, last; bool empty; };
 enum { HOLES_MAX = 32 };
 /* Find the holes in a file's text. Result: how many there are. */
 unsigned holes_find(const char *text, struct hole holes[HOLES_MAX]);
+/* The whole text of a file, to be freed; NULL if it cannot be read. */
+char *file_text(const char *path);
 /* The hole that holds a line of a file; exercise 0 if none does. */
 struct hole hole_at(const char *file, unsigned line);
 

@@ -12,7 +12,7 @@
 	.exercise = k, .name = n, .run = check_##function, .points = worth
 
 /* For checks of single functions: three CPUs, of which the check lets one run at a time. */
-#define ALONE .seconds = 40, .machine = { .cpus = 3, .counted = true }
+#define ALONE .seconds = 40, .machine = { .cpus = 3 }
 
 const struct test lab_03_checks[] = {
 	{ ROW(1, "vo-busy", vo_busy, 6), ALONE,
@@ -48,7 +48,7 @@ const struct test lab_03_checks[] = {
 	  .title = "registers and tables are those from before attach, and the TLB is empty",
 	  .see = "handout 5.2; " SDM "8.2.2, 4.10.4.1", .stop_at = "cpu_restore",
 	  .look = "p/x c->native;cb gdt;cb tss" },
-	{ ROW(11, "undo", undo, 6), ALONE,
+	{ ROW(11, "undo", undo_phases, 6), ALONE,
 	  .title = "what was done is undone, last first",
 	  .see = "handout 6.1", .stop_at = "undo", .text = FAIL,
 	  .look = "p failed;p rendezvous.attach" },
@@ -56,8 +56,7 @@ const struct test lab_03_checks[] = {
 	  .title = "those that came are sent away, and nobody is waited for",
 	  .see = "handout 6.2", .stop_at = "gather", .look = "p rendezvous" },
 
-	{ ROW(6, "rendezvous", rendezvous, 4), .seconds = 40,
-	  .machine = { .cpus = 3, .counted = true },
+	{ ROW(6, "rendezvous", rendezvous, 4), .seconds = 40, .machine = { .cpus = 3 },
 	  .title = "a real switch of three processors, one of them late",
 	  .see = "handout 3.5, 3.6", .stop_at = "install", .look = "cb where;p rendezvous" },
 	{ ROW(8, "attach", attach, 2), .seconds = 60, .machine = { .budget = 100 },
@@ -82,12 +81,10 @@ const struct test lab_03_checks[] = {
 	  .title = "a failure in any phase leaves all as it was",
 	  .see = "handout 6.1", .stop_at = "undo", .text = FAIL,
 	  .look = "p failed;p rendezvous.attach" },
-	{ ROW(12, "silent-cpu", silent_cpu, 2), .seconds = 40,
-	  .machine = { .cpus = 3, .counted = true },
+	{ ROW(12, "silent-cpu", silent_cpu, 2), .seconds = 40, .machine = { .cpus = 3 },
 	  .title = "a CPU that does not come ends the try, and harms nobody",
 	  .see = "handout 3.3, 6.2", .stop_at = "gather", .look = "cb where;p rendezvous" },
-	{ ROW(11, "roll-back-smp4", roll_back_smp, 2), .seconds = 40,
-	  .machine = { .cpus = 4, .counted = true },
+	{ ROW(11, "roll-back-smp4", roll_back_smp, 2), .seconds = 40, .machine = { .cpus = 4 },
 	  .title = "there and back, and failures on the way, with four processors",
 	  .see = "handout 6.1", .stop_at = "undo", .text = FAIL,
 	  .look = "p failed;p rendezvous.attach" },

@@ -66,7 +66,7 @@ uint32_t nr_typed(struct guest *g);
 typedef void check(const struct test *t);
 /* Each exercise alone. */
 check check_vo_busy;                             /* checks_busy.c */
-check check_phases, check_undo, check_dismiss;   /* checks_leader.c */
+check check_phases, check_undo_phases, check_dismiss;   /* checks_leader.c */
 check check_await, check_quiesce;                /* checks_wait.c */
 check check_orders, check_follow;                /* checks_orders.c */
 check check_selectors, check_commit;             /* checks_exchange.c */

@@ -44,7 +44,7 @@ static void let_go(struct guest *g)
 {
 	while (g->nr_breakpoints)
 		break_off(g, g->breakpoints[0]);
-	gdb_run_cpus(g->m, 1u << g->cpu, false, machine_limit(g->seconds));
+	gdb_run_cpus(g->m, 1u << g->cpu, false, g->seconds);
 }
 
 void give_up_lost(struct guest *g, const char *function)
@@ -78,7 +78,7 @@ void run_on(struct guest *g, const char *what)
 			want_no_panic(g);
 			return;
 		}
-	CHECK(gdb_run_cpus(g->m, 1u << cpu, false, machine_limit(g->seconds)) == (int)cpu,
+	CHECK(gdb_run_cpus(g->m, 1u << cpu, false, g->seconds) == (int)cpu,
 	      "%s: it hangs, or ends the machine", what);
 	read_registers(g);
 	want_no_panic(g);

@@ -214,7 +214,7 @@ static void undo_once(struct guest *g, unsigned failed, bool attach)
 	call_end(g);
 }
 
-void check_undo(const struct test *t)
+void check_undo_phases(const struct test *t)
 {
 	struct guest g = enter(t, 11);
 	choose(&g, 0);

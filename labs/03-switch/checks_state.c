@@ -59,9 +59,8 @@ static void want_selector(struct guest *g, uint32_t task, uint32_t frame, unsign
 	uint32_t cs = word_at(g, frame + TRAP_FRAME_CS), eip = word_at(g, frame + TRAP_FRAME_EIP);
 	CHECK(cs == wanted,
 	      "frame %u of the task at %#x, interrupted at %#x, has CS %#x before commit(); to go "
-	      "on in ring %u it needs %#x: %s", n, task, eip, cs, wanted & 1, wanted,
-	      attach ? "an IRET from ring 1 to 0x08 faults"
-		     : "ring 0 takes the frame for one with ESP and SS, and pops two words more");
+	      "on in ring %u it needs %#x: IRET from there to another RPL is #GP(8) (exercise 7; "
+	      "SDM vol. 2, IRET)", n, task, eip, cs, wanted & 1, wanted);
 }
 
 /* Result: how many frames the task has. */

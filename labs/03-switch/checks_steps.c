@@ -22,8 +22,7 @@ struct guest start(const struct test *t, unsigned k)
 		machine_stop(m);
 	else
 		gdb_connect(m);
-	/* Where instructions are counted, they alone decide. */
-	return (struct guest){ .m = m, .seconds = o.budget ? 10 * SECONDS : SECONDS };
+	return (struct guest){ .m = m, .seconds = SECONDS };
 }
 
 struct guest enter(const struct test *t, unsigned k)
@@ -60,9 +59,9 @@ void rest(struct guest *g)
 
 /* --- from one breakpoint to the next --- */
 
-static int go_on_until(struct guest *g, unsigned cpus, double limit)
+static int go_on_for(struct guest *g, unsigned cpus, double seconds)
 {
-	int cpu = run_until(g, cpus, limit);
+	int cpu = run_for(g, cpus, seconds);
 	CHECK(cpu >= 0 || !machine_ended(g->m),
 	      "the machine ended with status %d in the middle of a switch", g->m->exit_status);
 	return cpu;
@@ -70,7 +69,7 @@ static int go_on_until(struct guest *g, unsigned cpus, double limit)
 
 int go_on(struct guest *g, unsigned cpus)
 {
-	return go_on_until(g, cpus, machine_limit(g->seconds));
+	return go_on_for(g, cpus, g->seconds);
 }
 
 unsigned reach(struct guest *g, const char *function, const char *what)
@@ -110,15 +109,7 @@ uint32_t bring_all(struct guest *g)
 
 void want_none(struct guest *g, unsigned cpus, const char *what)
 {
-	enum { A_WHILE = 300000 }; /* instructions: a right submission is never caught */
-	uint64_t end = qmp_instructions(g->m) + A_WHILE;
-	bool free_running = g->m->o.free_running;
-	int cpu;
-	g->m->o.free_running = true; /* the slices below have limits in time, and prove nothing */
-	do
-		cpu = go_on_until(g, cpus, clock_seconds() + 0.02);
-	while (cpu < 0 && qmp_instructions(g->m) < end);
-	g->m->o.free_running = free_running;
+	int cpu = go_on_for(g, cpus, 0.01); /* a right submission is never caught */
 	g->m->late = false;
 	CHECK(cpu < 0, "%s: CPU %d came to %s", what, cpu, symbol_where(g->c.eip));
 }

@@ -26,6 +26,7 @@ void go(struct guest *g, uint32_t eip, uint32_t esp)
 	debug_set_register(g->m, GDB_ESP, esp);
 	debug_set_register(g->m, GDB_EIP, eip);
 	g->c.eip = eip, g->c.esp = esp;
+	g->held &= ~(1u << g->cpu); /* a breakpoint at the new place was not reported yet */
 }
 
 void skip(struct guest *g, uint32_t result)
