@@ -207,7 +207,6 @@ void check_reinject(const struct test *t)
 
 #define DR7_MARK 0x700u /* LE and GE, which enable nothing; 0x400 is the rest value */
 #define MSR_SYSENTER_CS 0x174u
-#define TSS_BUSY (2u << 8) /* in a descriptor's upper word */
 enum { MAX_RESTORE = 300 };
 
 /* Execute these instructions, as many as there are, on this CPU alone. */

@@ -177,7 +177,7 @@ void check_finale(const struct test *t)
 	run(&g, "work 1 > /before && torn 1 && echo well >> /before", t->seconds);
 	uint32_t switches = kernel_word(g.m, "nr_switches"), attachments = nr_attachments(&g);
 	snprintf(line, sizeof(line),
-		 "switcher %u 0 work 1 > /after; switcher %u 0 torn 1 && "
+		 "switcher %u 1 work 1 > /after; switcher %u 0 torn 1 && "
 		 "echo well >> /after; sync\n",
 		 t->number / 2, t->number / 2);
 	machine_send(g.m, line);
