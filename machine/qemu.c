@@ -56,17 +56,6 @@ static char *join(const struct arguments *a, const char *last)
 	return text;
 }
 
-/* A path whose name tells the machines of one test apart. */
-static const char *own_path(const struct machine *m, const char *name)
-{
-	unsigned n = 0;
-	char text[64];
-	for (const struct machine *other = m->next; other; other = other->next)
-		n++;
-	snprintf(text, sizeof(text), "%u.%s", n, name);
-	return work_path(text);
-}
-
 /* --- the serial line: two named pipes --- */
 
 /*
@@ -131,9 +120,9 @@ static void connection_arguments(struct machine *m, int ram, struct arguments *a
 	arg(a, "-object");
 	arg(a, "memory-backend-file,id=ram,size=%uM,mem-path=/proc/self/fd/%d,share=on", m->o.mem,
 	    ram);
-	arg(a, "-serial"), arg(a, "pipe:%s", own_path(m, "serial"));
-	arg(a, "-qmp"), arg(a, "unix:%s,server=on,wait=off", own_path(m, "qmp"));
-	arg(a, "-gdb"), arg(a, "unix:%s,server=on,wait=off", own_path(m, "gdb"));
+	arg(a, "-serial"), arg(a, "pipe:%s", machine_path(m, "serial"));
+	arg(a, "-qmp"), arg(a, "unix:%s,server=on,wait=off", machine_path(m, "qmp"));
+	arg(a, "-gdb"), arg(a, "unix:%s,server=on,wait=off", machine_path(m, "gdb"));
 	if (machine_traced) {
 		arg(a, "-d"), arg(a, "int,cpu_reset");
 		arg(a, "-D"), arg(a, "%s", work_path("traps"));
@@ -157,15 +146,15 @@ void qemu_start(struct machine *m)
 	qemu_arguments(m, &a);
 	m->by_hand = join(&a, "-serial mon:stdio");
 	int ram = map_memory(m);
-	make_serial(m, own_path(m, "serial"));
+	make_serial(m, machine_path(m, "serial"));
 	connection_arguments(m, ram, &a);
 	int err = open(work_path("qemu.err"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	m->pid = process_start(a.v, -1, err, err);
 	close(err), close(ram);
 	for (unsigned i = 0; i < a.n; i++)
 		free(a.v[i]);
-	open_serial_in(m, own_path(m, "serial"));
-	qmp_connect(m, own_path(m, "qmp"));
+	open_serial_in(m, machine_path(m, "serial"));
+	qmp_connect(m, machine_path(m, "qmp"));
 	m->gdb.fd = -1;
 	if (!m->o.paused && !machine_debugged)
 		machine_continue(m);
