@@ -181,6 +181,8 @@ struct grading {
 	char *checksum;   /* of files, checks and this program */
 	double seconds, build_seconds;
 	json_t *recording, *reference; /* recording.c, each NULL if there is none */
+	char *handout;    /* the text that the page's links lead to, or NULL */
+	json_t *answers;  /* answers.c, or NULL */
 };
 
 /* Exit status of `grade`. */
@@ -213,13 +215,18 @@ void note(struct grading *g, const char *fmt, ...) __attribute__((format(printf,
 /* Print all notes, and from now on each at once. */
 void notes_print(struct grading *g);
 /*
- * Note which files are missing and which exercises are empty; of a student's own tree, other
- * changes.
+ * Note which files are missing and which exercises and questions are empty; of a student's own
+ * tree, other changes. Keep the answers and the handout's text for the reports.
  */
 void take_notes(struct grading *g, const char *base, bool own, char *const *files, unsigned n,
 		const struct taken *t);
 /* Note it if all checks in QEMU pass, but one in Bochs fails. */
 void note_disagreement(struct grading *g);
+/*
+ * The answers to questions in the form of answers.c; text: NULL if there are none.
+ * Result: [{question, answer}]; an answer that was not given is "".
+ */
+json_t *answers_read(const char *questions, const char *text);
 
 /*
  * Run the checks on the built tree in the sandbox, and fill g->results. log: what the judge
@@ -245,12 +252,26 @@ int recording_inner(int argc, char **argv);
 /* `reference LAB`: the reference's recording to standard output. */
 int recording_reference(const char *lab);
 
-/* --- reports (report.c, html.c) --- */
+/* --- which failure explains which (causes.c) --- */
+
+struct cause {
+	char *text;        /* one line: how the machine ended, or what was got and expected */
+	char *where;       /* "kernel/mm/vm.c:208"; "": not known */
+	unsigned exercise; /* to mend; the check's own unless text or place name another one */
+	bool sure;         /* the text names it */
+	const struct result *because; /* the failure that explains this one, or NULL */
+};
+/* Find the causes of n results; those of checks that did not fail are zero. */
+void causes_find(const struct result *results, unsigned n, struct cause *causes);
+
+/* --- reports (report.c, html_report.c, class_report.c, class_page.c) --- */
 
 /* Text as JSON, whatever bytes a guest or a compiler put into it. */
 json_t *report_text(const char *text);
 /* Print the result of a check. */
 void report_print(const struct result *r);
+/* Print what to mend first, and which checks wait for that. */
+void report_summary(const struct grading *g);
 /* Whether the points of a check are part of the maximum. */
 bool report_counts(const struct result *r);
 /* All that is known of a grading, in Gradescope's format. */
@@ -263,5 +284,10 @@ json_t *report_no_grade(const struct options *o, const char *outcome, const char
  */
 void report_write(const struct options *o, json_t *report, const struct grading *g);
 void html_write(const char *path, json_t *report, const struct grading *g);
+/*
+ * Write the class's summary.csv and index.html to o->out, from all reports of the lab there: so a
+ * run over a part of the class keeps the rest.
+ */
+void class_write(const struct options *o);
 
 #endif

@@ -14,13 +14,24 @@
 const char *machine_cmdline(const struct machine *m);
 /*
  * Wait for the end of a machine whose connections have closed, which happens a moment before its
- * process ends. Gives up BROKEN if a signal ended it. Result: whether it ended in time.
+ * process ends. seconds: as time_is_over(). Result: whether it ended in time.
  */
 bool machine_ends(struct machine *m, double seconds);
+/* Copy the root image, without most of its free space, to path. */
+void machine_small_root(const char *path);
 /* Make an ISO with kernel, VMM, root image and command line of m. Result: its path. */
 const char *machine_make_iso(const struct machine *m);
 
 /* --- QEMU --- */
+
+/* Connect a stream to a Unix socket. what: for the reason. */
+void stream_connect(struct stream *s, const char *path, const char *what);
+/*
+ * Result: the next byte; STREAM_NONE if none comes within ms; STREAM_END if QEMU has closed the
+ * socket.
+ */
+enum { STREAM_NONE = -1, STREAM_END = -2 };
+int stream_byte(struct stream *s, int ms);
 
 /* Start QEMU for m, with memory, serial line and QMP connected; it runs unless m is paused. */
 void qemu_start(struct machine *m);
@@ -30,6 +41,9 @@ void qmp_connect(struct machine *m, const char *path);
 void gdb_settle(struct machine *m);
 
 /* --- Bochs --- */
+
+/* Make the option ROM and the disk from which m boots without GRUB (bochs_image.c). */
+void bochs_make_image(const struct machine *m, const char *rom, const char *disk);
 
 /* Start Bochs for m, with the serial line connected; it runs unless m is paused. */
 void bochs_start(struct machine *m);

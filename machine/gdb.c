@@ -5,13 +5,9 @@
  */
 #include "emulators.h"
 #include "x86.h"
-#include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 static char packet[8192];
@@ -23,41 +19,37 @@ static unsigned hex(const char *s)
 	return (unsigned)strtoul(digits, NULL, 16);
 }
 
-/* Result: false if none comes before the end, or the stub has closed. */
-static bool get_byte(struct machine *m, double end, char *c)
+/*
+ * Receive the rest of a packet, "text#checksum" after the '$', and acknowledge it with '+'.
+ * Result: text, or NULL if the stub has closed.
+ */
+static const char *rest_of_packet(struct machine *m)
 {
-	while (clock_seconds() < end) {
-		struct pollfd p = { .fd = m->gdb, .events = POLLIN };
-		ssize_t n = recv(m->gdb, c, 1, MSG_DONTWAIT);
-		if (n >= 0)
-			return n == 1;
-		machine_pump(m);
-		poll(&p, 1, 20);
-	}
-	return false;
+	size_t n = 0;
+	int c;
+	while ((c = stream_byte(&m->gdb, -1)) >= 0 && c != '#')
+		if (n + 1 < sizeof(packet))
+			packet[n++] = (char)c;
+	packet[n] = '\0';
+	for (int digits = 0; digits < 2 && c >= 0; digits++)
+		c = stream_byte(&m->gdb, -1);
+	return c >= 0 && write(m->gdb.fd, "+", 1) == 1 ? packet : NULL;
 }
 
-/*
- * Receive a packet, "$text#checksum", and acknowledge it with '+'.
- * Result: text, or NULL if none comes in time.
- */
+/* Receive a packet. Result: its text, or NULL if none comes in time, or the stub has closed. */
 static const char *receive(struct machine *m, double seconds)
 {
-	double end = clock_seconds() + seconds;
-	size_t n = 0;
-	char c, sum[2];
-	do
-		if (!get_byte(m, end, &c))
-			return NULL;
-	while (c != '$');
-	while (get_byte(m, end, &c) && c != '#')
-		if (n + 1 < sizeof(packet))
-			packet[n++] = c;
-	packet[n] = '\0';
-	if (!get_byte(m, end, &sum[0]) || !get_byte(m, end, &sum[1]) ||
-	    write(m->gdb, "+", 1) != 1)
-		return NULL;
-	return packet;
+	double start = clock_seconds();
+	for (int c; (c = stream_byte(&m->gdb, 20)) != STREAM_END;) {
+		if (c == '$')
+			return rest_of_packet(m);
+		if (c != STREAM_NONE)
+			continue;
+		machine_pump(m);
+		if (time_is_over(start, seconds))
+			break;
+	}
+	return NULL;
 }
 
 static void transmit(struct machine *m, const char *text)
@@ -65,7 +57,7 @@ static void transmit(struct machine *m, const char *text)
 	unsigned sum = 0;
 	for (const char *s = text; *s; s++)
 		sum += (unsigned char)*s;
-	dprintf(m->gdb, "$%s#%02x", text, sum & 0xFF);
+	dprintf(m->gdb.fd, "$%s#%02x", text, sum & 0xFF);
 }
 
 const char *gdb_command(struct machine *m, double seconds, const char *fmt, ...)
@@ -76,7 +68,7 @@ const char *gdb_command(struct machine *m, double seconds, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	transmit(m, text);
-	const char *answer = receive(m, seconds * machine_patience);
+	const char *answer = receive(m, seconds);
 	if (!answer)
 		machine_ends(m, 5);
 	if (!answer)
@@ -86,28 +78,33 @@ const char *gdb_command(struct machine *m, double seconds, const char *fmt, ...)
 
 void gdb_connect(struct machine *m)
 {
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	char path[200];
 	unsigned n = 0;
 	while (machine_debugged) /* a person's GDB has the stub; this process ends with that GDB */
 		pause();
 	for (const struct machine *other = m->next; other; other = other->next)
 		n++;
-	snprintf(to.sun_path, sizeof(to.sun_path), "%.90s/%u.gdb", work_dir, n);
+	snprintf(path, sizeof(path), "%.90s/%u.gdb", work_dir, n);
 	/* A stop by the stub would cause a report, at an unknown time: so QMP stops the machine. */
 	machine_stop(m);
-	m->gdb = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (connect(m->gdb, (struct sockaddr *)&to, sizeof(to)) < 0)
-		give_up(BROKEN, "GDB stub: %s", strerror(errno));
+	stream_connect(&m->gdb, path, "GDB stub");
 	gdb_command(m, 10, "?");
 	/* After this request the stub accepts p, which reads one register. */
 	gdb_command(m, 10, "qXfer:features:read:target.xml:0,8");
 }
 
+void gdb_disconnect(struct machine *m)
+{
+	gdb_command(m, 10, "D");
+	close(m->gdb.fd);
+	m->gdb.fd = -1;
+}
+
 void gdb_settle(struct machine *m)
 {
-	struct pollfd p = { .fd = m->gdb, .events = POLLIN };
-	while (poll(&p, 1, 0) > 0 && receive(m, 1))
-		;
+	for (int c; (c = stream_byte(&m->gdb, 0)) >= 0;)
+		if (c == '$')
+			rest_of_packet(m);
 }
 
 void gdb_break(struct machine *m, uint32_t address, bool set)
@@ -116,19 +113,15 @@ void gdb_break(struct machine *m, uint32_t address, bool set)
 		give_up(BROKEN, "GDB stub: no breakpoint at %#x", address);
 }
 
-/* Wait for the report of a stop; NULL if none comes before the limit, or the machine ends. */
-static const char *await_stop(struct machine *m, double limit)
+/* Let it run as transmit() says. Result: the report of its stop; NULL if none comes in time. */
+static const char *run_to_stop(struct machine *m, const char *text, double seconds)
 {
-	while (!machine_late(m, limit)) {
-		struct pollfd p = { .fd = m->gdb, .events = POLLIN };
-		char c = 0;
-		machine_pump(m);
-		if (poll(&p, 1, 20) <= 0)
+	transmit(m, text);
+	for (machine_wait_begins(m, seconds); !machine_late(m); machine_pump(m)) {
+		int c = stream_byte(&m->gdb, 20);
+		if (c != '$' && c != STREAM_END)
 			continue;
-		bool byte = recv(m->gdb, &c, 1, MSG_PEEK) == 1;
-		if (byte && c == '+' && read(m->gdb, &c, 1) == 1) /* acknowledges our packet */
-			continue;
-		const char *report = receive(m, 10);
+		const char *report = c == '$' ? rest_of_packet(m) : NULL;
 		if (!report || *report == 'W') /* "W" says that the machine ends */
 			machine_ends(m, 5);
 		return machine_ended(m) ? NULL : report;
@@ -138,8 +131,7 @@ static const char *await_stop(struct machine *m, double limit)
 
 bool gdb_run(struct machine *m, double seconds)
 {
-	transmit(m, "c");
-	return await_stop(m, machine_limit(seconds)) != NULL;
+	return run_to_stop(m, "c", seconds) != NULL;
 }
 
 void gdb_select(struct machine *m, unsigned cpu)
@@ -147,15 +139,14 @@ void gdb_select(struct machine *m, unsigned cpu)
 	gdb_command(m, 10, "Hg%x", cpu + 1);
 }
 
-int gdb_run_cpus(struct machine *m, unsigned cpus, bool step, double limit)
+int gdb_run_cpus(struct machine *m, unsigned cpus, bool step, double seconds)
 {
 	char text[100] = "vCont";
 	for (unsigned i = 0; i < m->o.cpus; i++)
 		if (cpus >> i & 1)
 			snprintf(text + strlen(text), sizeof(text) - strlen(text), ";%c:%x",
 				 step ? 's' : 'c', i + 1);
-	transmit(m, text);
-	const char *report = await_stop(m, limit), *thread;
+	const char *report = run_to_stop(m, text, seconds), *thread;
 	if (!report) {
 		if (!machine_ended(m))
 			machine_stop(m);

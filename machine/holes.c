@@ -98,8 +98,7 @@ unsigned holes_find(const char *text, struct hole holes[HOLES_MAX])
 	return n;
 }
 
-/* The whole text of a file; NULL if it cannot be read. */
-static char *contents(const char *path)
+char *file_text(const char *path)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -117,7 +116,7 @@ static char *contents(const char *path)
 struct hole hole_at(const char *file, unsigned line)
 {
 	struct hole holes[HOLES_MAX], none = { 0 };
-	char *text = contents(file);
+	char *text = file_text(file);
 	unsigned n = text ? holes_find(text, holes) : 0;
 	free(text);
 	for (unsigned i = 0; i < n; i++)

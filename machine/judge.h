@@ -67,6 +67,8 @@ struct hole { unsigned lab, exercise, first, last; bool empty; };
 enum { HOLES_MAX = 32 };
 /* Find the holes in a file's text. Result: how many there are. */
 unsigned holes_find(const char *text, struct hole holes[HOLES_MAX]);
+/* The whole text of a file, to be freed; NULL if it cannot be read. */
+char *file_text(const char *path);
 /* The hole that holds a line of a file; exercise 0 if none does. */
 struct hole hole_at(const char *file, unsigned line);
 

@@ -5,7 +5,7 @@
  */
 #include "emulators.h"
 #include "offsets.h"
-#include "x86.h"
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,8 +14,6 @@ _Static_assert(EXIT_PANIC == 2 * PANIC_STATUS + 1 && EXIT_OK == 2 * OK_STATUS + 
 	       "isa-debug-exit makes exit status 2 * n + 1 of the kernel's status n");
 
 struct machine *machines;
-unsigned machine_budget;
-double machine_patience = 1;
 bool machine_debugged, machine_traced;
 
 struct machine *machine_start(const struct machine_options *o)
@@ -35,63 +33,6 @@ struct machine *machine_start(const struct machine_options *o)
 	return m;
 }
 
-/* --- waiting --- */
-
-double machine_limit(double seconds)
-{
-	return clock_seconds() + seconds * machine_patience;
-}
-
-/*
- * Whether the only CPU is halted with interrupts off: it will never execute anything. Asked only
- * when the count of instructions has stood still for a second.
- */
-static bool dead(struct machine *m)
-{
-	enum { SECONDS = 1 };
-	if (clock_seconds() - m->moved < SECONDS)
-		return false;
-	char *text = qmp_if_there(m, "human-monitor-command",
-				  "{\"command-line\":\"info registers\"}");
-	const char *flags = text ? strstr(text, "EFL=") : NULL;
-	bool halted = flags && strstr(text, "HLT=1") && !(strtoul(flags + 4, NULL, 16) & EFLAGS_IF);
-	free(text);
-	return halted;
-}
-
-/* machine_late() for a machine with a budget, in million instructions. */
-static bool budget_used_up(struct machine *m, double limit, unsigned budget)
-{
-	uint64_t before = m->instructions;
-	m->asked = clock_seconds();
-	if (qmp_instructions(m) != before)
-		m->moved = m->asked;
-	if (!m->pid)
-		return false;
-	m->late = m->instructions > budget * 1000000ull || dead(m);
-	/* Nearly used up when the time is over: its instructions are slow, not this host. */
-	if (m->asked > limit && m->instructions > budget * 900000ull)
-		m->late = true;
-	if (!m->late && m->asked > limit)
-		give_up(BROKEN, "this host is too slow: %llu of %u million instructions "
-			"when the time was over",
-			(unsigned long long)m->instructions / 1000000, budget);
-	return m->late;
-}
-
-bool machine_late(struct machine *m, double limit)
-{
-	enum { ASK_MS = 100 }; /* seldom enough to cost nothing */
-	unsigned budget = m->o.budget ? m->o.budget : machine_budget;
-	if (machine_debugged)
-		return false;
-	if (budget == 0 || m->o.cpus > 1 || m->o.bochs || m->o.free_running)
-		return m->late = clock_seconds() > limit;
-	if (machine_ended(m) || clock_seconds() - m->asked < ASK_MS / 1e3)
-		return false;
-	return budget_used_up(m, limit, budget);
-}
-
 /* --- stop and continue --- */
 
 void machine_stop(struct machine *m)
@@ -100,7 +41,7 @@ void machine_stop(struct machine *m)
 		bochs_stop(m);
 	} else {
 		free(qmp(m, "stop", NULL));
-		if (m->gdb >= 0)
+		if (m->gdb.fd >= 0)
 			gdb_settle(m);
 	}
 	machine_pump(m);
@@ -119,6 +60,26 @@ void machine_continue(struct machine *m)
 
 /* --- the end --- */
 
+/*
+ * A signal ended the emulator. It is the guest that makes an emulator abort, fault, or pass the
+ * limits of its process. Any other signal is from outside.
+ */
+static void give_up_killed(const struct machine *m, int signal) __attribute__((noreturn));
+static void give_up_killed(const struct machine *m, int signal)
+{
+	static const int by_guest[] = {
+		SIGABRT, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGXCPU, SIGXFSZ,
+	};
+	const char *emulator = m->o.bochs ? "Bochs" : "QEMU";
+	char text[600] = "";
+	shell(text, sizeof(text), 5, "tail -c 500 %s 2>/dev/null", work_path("qemu.err"));
+	for (unsigned i = 0; i < sizeof(by_guest) / sizeof(by_guest[0]); i++)
+		if (signal == by_guest[i])
+			give_up(FAILED, "the kernel does what ends %s itself, by signal %d (%s): "
+				"%s", emulator, signal, strsignal(signal), text);
+	give_up(BROKEN, "%s was ended by signal %d (%s)", emulator, signal, strsignal(signal));
+}
+
 bool machine_ended(struct machine *m)
 {
 	if (!m->pid)
@@ -128,15 +89,14 @@ bool machine_ended(struct machine *m)
 		return false;
 	m->pid = 0;
 	if (m->exit_status >= KILLED)
-		give_up(BROKEN, "%s was ended by signal %d (%s)", m->o.bochs ? "Bochs" : "QEMU",
-			m->exit_status - KILLED, strsignal(m->exit_status - KILLED));
+		give_up_killed(m, m->exit_status - KILLED);
 	return true;
 }
 
 bool machine_ends(struct machine *m, double seconds)
 {
-	for (double end = clock_seconds() + seconds; !machine_ended(m); usleep(2000))
-		if (clock_seconds() > end)
+	for (double start = clock_seconds(); !machine_ended(m); process_pause(m->pid, -1, 100))
+		if (time_is_over(start, seconds))
 			return false;
 	return true;
 }
@@ -145,9 +105,10 @@ int machine_wait(struct machine *m, double seconds)
 {
 	if (m->o.bochs)
 		return bochs_wait(m, seconds);
-	for (double limit = machine_limit(seconds); !machine_ended(m); usleep(2000)) {
+	machine_wait_begins(m, seconds);
+	for (; !machine_ended(m); process_pause(m->pid, m->serial, 20)) {
 		machine_pump(m);
-		if (machine_late(m, limit))
+		if (machine_late(m))
 			give_up(FAILED, "the machine did not end in time");
 	}
 	machine_pump(m);

@@ -5,7 +5,7 @@
  * the tests, the labs' checks, the grader and the viewer.
  *
  * Functions give up (process.h) when they cannot do their work. An argument `seconds` is a limit
- * in seconds of the host.
+ * in seconds of the machine's own time (time.c): a verdict does not depend on the host's speed.
  */
 #ifndef MACHINE_H
 #define MACHINE_H
@@ -22,8 +22,8 @@ extern const char *kernel_file, *vmm_file;  /* the ELF files to boot; their symb
 enum { BOCHS_HZ = 50000000 }; /* instructions in a second of Bochs's time */
 
 struct machine_options {
-	bool bochs;           /* Bochs, always from an ISO; else QEMU */
-	bool iso;             /* boot an ISO made for this machine; else QEMU's -kernel */
+	bool bochs;           /* Bochs; else QEMU */
+	bool iso;             /* boot an ISO made for this machine; else as QEMU's -kernel does */
 	const char *iso_file; /* boot this ISO */
 	unsigned cpus;        /* 0 is 1 */
 	unsigned mem;         /* MiB; 0 is 64 */
@@ -31,28 +31,32 @@ struct machine_options {
 	const char *cmdline;  /* more boot options, or NULL */
 	const char *modules;  /* text of QEMU's -initrd, "" for none; NULL: VMM and root image */
 	const char *disk;     /* image file of the first ATA disk, or NULL */
-	bool free_running;    /* one CPU without -icount: time is the host's */
-	bool counted;         /* several CPUs with -icount: they take turns, on one count */
+	bool free_running;    /* without -icount: time is the host's, and CPUs run in parallel */
 	bool paused;          /* do not start the CPUs */
 	unsigned budget;      /* million instructions; 0: machine_budget */
 };
 
 /*
- * Waiting. A budget counts only where the guest's instructions are counted: QEMU, one CPU, not
- * free running. There it alone decides that a machine takes too long, so that a verdict does not
- * depend on the host's speed. A limit in seconds is then only a backstop: a machine that passes
- * it proves this host too slow (BROKEN).
+ * Time (time.c). QEMU counts the instructions of all CPUs together, unless the machine is free
+ * running: MIPS million instructions are a second. In Bochs, and in a machine that is free running,
+ * a second is one in which the emulator runs or sleeps; it is longer on a busy host.
+ *
+ * A budget makes limits shorter: the longest wait, in million instructions a CPU; all waits may
+ * take BUDGET_WAITS times as many. In Bochs it is the time that they take on a slow host.
  */
-extern unsigned machine_budget; /* million instructions; 0, the default: none */
-extern double machine_patience; /* factor on all limits in seconds; default 1 */
+enum { MIPS = 100, BUDGET_WAITS = 20 };
+extern unsigned machine_budget; /* 0, the default: none */
 extern bool machine_debugged;   /* for a person with GDB: starts stopped, nothing has a limit */
 extern bool machine_traced;     /* QEMU logs all traps in work_path("traps") */
+
+/* A socket, and what has come from it but is not used yet. */
+struct stream { int fd; size_t at, n; char bytes[4096]; };
 
 struct machine {
 	struct machine_options o;
 	pid_t pid;                       /* 0 after its end */
 	int serial, serial_in;           /* descriptors: what it says, what it hears */
-	int qmp, gdb;                    /* sockets of QEMU; gdb is -1 before gdb_connect() */
+	struct stream qmp, gdb;          /* of QEMU; gdb.fd is -1 before gdb_connect() */
 	int monitor_in, monitor_out;     /* Bochs's debugger */
 	char *said;                      /* what that said since the last command */
 	size_t said_bytes;
@@ -63,8 +67,8 @@ struct machine {
 	size_t seen;                     /* place in log after the last text waited for */
 	int exit_status;                 /* after its end: as process_wait() */
 	uint64_t instructions;           /* executed, when last asked for */
-	double asked, moved;             /* when that was, and when the number last grew */
-	bool late;                       /* the last wait passed its limit */
+	struct { double limit, from, moved, ask; } wait; /* the present one (time.c) */
+	bool late;                       /* it passed its limit, or the machine executes nothing */
 	uint8_t *ram;                    /* QEMU: physical memory, also after the end */
 	size_t ram_bytes;
 	char *by_hand;                   /* command that starts this machine on a terminal */
@@ -102,10 +106,13 @@ void machine_quit(struct machine *m);
 void machine_pump(struct machine *m);
 /* Result: whether it ended by itself. Gives up BROKEN if a signal ended the emulator. */
 bool machine_ended(struct machine *m);
-/* Result: the time (clock_seconds()) when a wait with a limit of these seconds must end. */
-double machine_limit(double seconds);
-/* Result: whether a wait must end: the limit has passed, or the budget is used up. */
-bool machine_late(struct machine *m, double limit);
+/* A wait begins that has a limit. */
+void machine_wait_begins(struct machine *m, double seconds);
+/*
+ * Result: whether the wait must end: its limit has passed, or the machine will never execute
+ * anything. Gives up BROKEN if it is the emulator that stands still.
+ */
+bool machine_late(struct machine *m);
 /* Print how to start the machine by hand, and the last lines of its serial log. */
 void machine_describe(const struct machine *m, FILE *to);
 
@@ -137,6 +144,8 @@ enum gdb_register {
 
 /* Connect to the stub. The machine is stopped afterwards. */
 void gdb_connect(struct machine *m);
+/* Let the machine go on without a debugger. */
+void gdb_disconnect(struct machine *m);
 /* Send a command. Result: the text of the answer, valid until the next call. */
 const char *gdb_command(struct machine *m, double seconds, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -147,10 +156,10 @@ bool gdb_run(struct machine *m, double seconds);
 /* Execute one instruction. */
 void gdb_step(struct machine *m);
 /*
- * Let only some CPUs run, or execute one instruction. cpus: a bit for each; limit: time by
- * clock_seconds(). Result: the CPU that stopped by itself; -1: none did before the limit.
+ * Let only some CPUs run, or execute one instruction. cpus: a bit for each. Result: the CPU that
+ * stopped by itself; -1: none did in time.
  */
-int gdb_run_cpus(struct machine *m, unsigned cpus, bool step, double limit);
+int gdb_run_cpus(struct machine *m, unsigned cpus, bool step, double seconds);
 /* Select the CPU for the functions below. A stop selects the CPU that stopped. */
 void gdb_select(struct machine *m, unsigned cpu);
 uint32_t gdb_register(struct machine *m, enum gdb_register r);
@@ -202,8 +211,15 @@ uint32_t attack_word(uint32_t address);
  * function into which that one was inlined. To be freed.
  */
 char *symbol_where(uint32_t address);
+/* "/where/it/was/built/kernel/mm/vm.c:12": the part from kernel/ on, if that file is here. */
+const char *symbol_below_here(const char *line);
 /* The function of kernel or VMM that holds an address, as "name+0x1c"; NULL; to be freed. */
 char *symbol_offset(uint32_t address);
+/*
+ * The kernel as a boot loader leaves it: machine addresses of its begin, its end and its first
+ * instruction. Result: its bytes, to be freed.
+ */
+uint8_t *symbol_file_image(uint32_t *begin, uint32_t *end, uint32_t *entry);
 /* The 32-bit word that kernel_file holds for an address. */
 uint32_t symbol_file_word(uint32_t address);
 

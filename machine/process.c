@@ -4,23 +4,89 @@
  * parent ends.
  */
 #include "process.h"
+#include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <fcntl.h>
 
-double clock_seconds(void)
+/* --- time --- */
+
+static double read_clock(clockid_t clock)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
+	clock_gettime(clock, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
+
+double clock_seconds(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+/*
+ * How many seconds a process that wants to run gets for one second of processor time: by a trial
+ * of 10 ms now, and by the load of the last minute.
+ */
+static double host_slowness(void)
+{
+	enum { TRIAL_MS = 10 };
+	double load = 0, start = clock_seconds(), end = read_clock(CLOCK_THREAD_CPUTIME_ID);
+	for (end += TRIAL_MS / 1e3; read_clock(CLOCK_THREAD_CPUTIME_ID) < end;)
+		;
+	double trial = (clock_seconds() - start) / (TRIAL_MS / 1e3);
+	if (getloadavg(&load, 1) == 1)
+		load /= get_nprocs();
+	return trial > load ? trial : load;
+}
+
+bool time_is_over(double start, double seconds)
+{
+	static double slowness = 1, tried;
+	double now = clock_seconds();
+	if (now - start < seconds)
+		return false;
+	if (now - tried > 1)
+		slowness = host_slowness(), tried = now;
+	return now - start > seconds * slowness;
+}
+
+/* The longest time that a thread of the process has waited for a processor; 0 if nobody says. */
+static double waited(pid_t pid)
+{
+	char path[300];
+	double longest = 0;
+	unsigned long long ran, waited_ns;
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	DIR *threads = opendir(path);
+	for (struct dirent *d; threads && (d = readdir(threads));) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", (int)pid, d->d_name);
+		FILE *f = fopen(path, "r");
+		if (f && fscanf(f, "%llu %llu", &ran, &waited_ns) == 2 && waited_ns / 1e9 > longest)
+			longest = waited_ns / 1e9;
+		if (f)
+			fclose(f);
+	}
+	if (threads)
+		closedir(threads);
+	return longest;
+}
+
+double process_clock(pid_t pid)
+{
+	return clock_seconds() - waited(pid);
+}
+
+/* --- files and arguments --- */
 
 const char *work_path(const char *name)
 {
@@ -39,6 +105,8 @@ void arg(struct arguments *a, const char *fmt, ...)
 		give_up(BROKEN, "no memory for arguments");
 	va_end(ap);
 }
+
+/* --- processes --- */
 
 pid_t process_start(char *const argv[], int in, int out, int err)
 {
@@ -61,14 +129,24 @@ pid_t process_start(char *const argv[], int in, int out, int err)
 	_exit(127);
 }
 
+void process_pause(pid_t pid, int fd, int ms)
+{
+	int end = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd p[] = { { .fd = end, .events = POLLIN }, { .fd = fd, .events = POLLIN } };
+	poll(p, 2, end < 0 && ms > 2 ? 2 : ms);
+	if (p[1].revents & POLLHUP && !(p[0].revents & POLLIN)) /* it is about to end */
+		poll(p, 1, 1);
+	if (end >= 0)
+		close(end);
+}
+
 int process_wait(pid_t pid, double seconds)
 {
-	double end = clock_seconds() + seconds;
 	int status;
-	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (clock_seconds() > end)
+	for (double start = clock_seconds(); waitpid(pid, &status, WNOHANG) == 0;) {
+		if (seconds == 0 || time_is_over(start, seconds))
 			return -1;
-		usleep(2000);
+		process_pause(pid, -1, 100);
 	}
 	return WIFEXITED(status) ? WEXITSTATUS(status) : KILLED + WTERMSIG(status);
 }
@@ -79,23 +157,33 @@ void process_kill(pid_t pid)
 	waitpid(pid, NULL, 0);
 }
 
-/* shell(), of a command that is complete. Output that does not fit is read and dropped. */
+/*
+ * shell(), of a command that is complete. Output that does not fit is read and dropped. `timeout`
+ * makes a process group, and ends what the command started, too: at a SIGALRM, as if its own time
+ * were over, which is only there in case that this process ends.
+ */
 static int run(char *output, size_t size, double seconds, char *command)
 {
 	char discard[4096];
 	int fds[2];
 	size_t n = 0;
+	bool over = false;
+	double start = clock_seconds();
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		give_up(BROKEN, "no descriptors: %s", strerror(errno));
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	/* `timeout` makes a process group, and ends what the command started, too. */
-	char limit[32];
-	snprintf(limit, sizeof(limit), "%.0f", seconds);
-	char *argv[] = { "timeout", "-k", "2", limit, "sh", "-c", command, NULL };
+	char *argv[] = { "timeout", "-k", "2", "86400", "sh", "-c", command, NULL };
 	pid_t pid = process_start(argv, null, fds[1], fds[1]);
 	close(fds[1]);
 	close(null);
 	for (ssize_t got = 1; got > 0;) {
+		struct pollfd p = { .fd = fds[0], .events = POLLIN };
+		if (poll(&p, 1, 200) <= 0)
+			p.revents = 0;
+		if (!over && time_is_over(start, seconds))
+			over = kill(pid, SIGALRM) == 0;
+		if (!p.revents)
+			continue;
 		bool room = n + 1 < size;
 		size_t bytes = room ? size - 1 - n : sizeof(discard);
 		got = read(fds[0], room ? output + n : discard, bytes);

@@ -37,6 +37,17 @@ const char *work_path(const char *name);
 
 /* Result: seconds of the host's monotonic clock. */
 double clock_seconds(void);
+/*
+ * For what cannot count its own work: whether these seconds have passed since start, by
+ * clock_seconds(). On a busy host each second takes as many as a process waits there for one second
+ * of processor time.
+ */
+bool time_is_over(double start, double seconds);
+/*
+ * Result: the seconds in which a process has run or has slept: without those in which it waited for
+ * a processor of this host.
+ */
+double process_clock(pid_t pid);
 
 /* --- processes (process.c) --- */
 
@@ -50,6 +61,8 @@ void arg(struct arguments *a, const char *fmt, ...) __attribute__((format(printf
  * Result: its process id.
  */
 pid_t process_start(char *const argv[], int in, int out, int err);
+/* Wait until a child ends, fd (-1: none) has something to read or has closed, or for ms. */
+void process_pause(pid_t pid, int fd, int ms);
 /*
  * Wait until a child ends. seconds: the limit; 0: do not wait.
  * Result: its exit status; KILLED + the signal's number; -1 if it still runs.

@@ -22,7 +22,7 @@ static void qemu_arguments(struct machine *m, struct arguments *a)
 	const struct machine_options *o = &m->o;
 	arg(a, "qemu-system-i386"), arg(a, "-nodefaults"), arg(a, "-m"), arg(a, "%u", o->mem);
 	arg(a, "-smp"), arg(a, "cpus=%u,cores=1,threads=1,sockets=%u", o->cpus, o->cpus);
-	if (o->counted || (o->cpus == 1 && !o->free_running)) {
+	if (!o->free_running) {
 		arg(a, "-icount"), arg(a, machine_debugged ? "shift=0" : "shift=0,sleep=off");
 		arg(a, "-rtc"), arg(a, "clock=vm");
 	}
@@ -98,13 +98,13 @@ static void open_serial_in(struct machine *m, const char *path)
 {
 	char name[4096];
 	snprintf(name, sizeof(name), "%s.in", path);
-	for (double limit = machine_limit(20);; usleep(2000)) {
+	for (double start = clock_seconds();; process_pause(m->pid, -1, 1)) {
 		m->serial_in = open(name, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 		if (m->serial_in >= 0)
 			return;
 		if (machine_ended(m))
 			give_up_ended(m);
-		if (clock_seconds() > limit)
+		if (time_is_over(start, 20))
 			give_up(BROKEN, "QEMU does not open %s", name);
 	}
 }
@@ -139,9 +139,20 @@ static void connection_arguments(struct machine *m, struct arguments *a)
 	}
 }
 
+/* QEMU says only that it cannot load such a kernel, or nothing. */
+static void check_size(const struct machine *m)
+{
+	uint32_t begin, end, entry;
+	free(symbol_file_image(&begin, &end, &entry));
+	if (end > (uint64_t)m->o.mem << 20)
+		give_up(FAILED, "the kernel is too large for the machine: it needs memory up to %u "
+			"MiB, the machine has %u", (end >> 20) + 1, m->o.mem);
+}
+
 void qemu_start(struct machine *m)
 {
 	struct arguments a = { .n = 0 };
+	check_size(m);
 	qemu_arguments(m, &a);
 	m->by_hand = join(&a, "-serial mon:stdio");
 	map_memory(m, own_path(m, "ram"));
@@ -154,7 +165,7 @@ void qemu_start(struct machine *m)
 		free(a.v[i]);
 	open_serial_in(m, own_path(m, "serial"));
 	qmp_connect(m, own_path(m, "qmp"));
-	m->gdb = -1;
+	m->gdb.fd = -1;
 	if (!m->o.paused && !machine_debugged)
 		machine_continue(m);
 }

@@ -13,34 +13,66 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* The next answer; NULL if none comes in time, or QEMU closes the socket. */
-static json_t *receive(struct machine *m, double seconds)
+enum { ANSWER_SECONDS = 30 };
+
+void stream_connect(struct stream *s, const char *path, const char *what)
 {
-	char *line = malloc(1 << 16);
-	size_t n = 0, size = 1 << 16;
-	for (double end = clock_seconds() + seconds; clock_seconds() < end;) {
-		struct pollfd p = { .fd = m->qmp, .events = POLLIN };
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
+	s->at = s->n = 0;
+	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connect(s->fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		give_up(BROKEN, "%s: %s", what, strerror(errno));
+}
+
+int stream_byte(struct stream *s, int ms)
+{
+	struct pollfd p = { .fd = s->fd, .events = POLLIN };
+	if (s->at == s->n) {
+		if (poll(&p, 1, ms) <= 0)
+			return STREAM_NONE;
+		ssize_t got = read(s->fd, s->bytes, sizeof(s->bytes));
+		if (got <= 0)
+			return STREAM_END;
+		s->at = 0, s->n = (size_t)got;
+	}
+	return (unsigned char)s->bytes[s->at++];
+}
+
+/* The next line; NULL if none comes in time, or QEMU closes the socket. */
+static char *next_line(struct machine *m, double seconds)
+{
+	size_t n = 0, size = 1 << 12;
+	char *line = malloc(size);
+	double start = clock_seconds();
+	for (int c; (c = stream_byte(&m->qmp, 20)) != STREAM_END;) {
+		if (c == STREAM_NONE) {
+			machine_pump(m); /* QEMU must not wait for us to read the serial line */
+			if (time_is_over(start, seconds))
+				break;
+			continue;
+		}
 		if (n + 1 >= size)
 			line = realloc(line, size *= 2);
-		ssize_t got = recv(m->qmp, line + n, 1, MSG_DONTWAIT);
-		if (got < 0) {
-			machine_pump(m); /* QEMU must not wait for us to read the serial line */
-			poll(&p, 1, 20);
-			continue;
-		}
-		if (got == 0)
-			break;
-		if (line[n++] != '\n')
-			continue;
-		json_t *object = json_loadb(line, n, 0, NULL);
-		n = 0;
-		if (object && !json_object_get(object, "event")) {
-			free(line);
-			return object;
-		}
-		json_decref(object);
+		line[n++] = (char)c;
+		line[n] = '\0';
+		if (c == '\n')
+			return line;
 	}
 	free(line);
+	return NULL;
+}
+
+/* The next answer; NULL if there is none. */
+static json_t *receive(struct machine *m, double seconds)
+{
+	for (char *line; (line = next_line(m, seconds));) {
+		json_t *object = json_loads(line, 0, NULL);
+		free(line);
+		if (object && !json_object_get(object, "event"))
+			return object;
+		json_decref(object);
+	}
 	return NULL;
 }
 
@@ -51,16 +83,16 @@ static json_t *ask(struct machine *m, const char *command, const char *arguments
 	if (asprintf(&text, "{\"execute\":\"%s\"%s%s}\n", command,
 		     arguments ? ",\"arguments\":" : "", arguments ? arguments : "") < 0)
 		give_up(BROKEN, "no memory");
-	bool sent = send(m->qmp, text, strlen(text), MSG_NOSIGNAL) >= 0;
+	bool sent = send(m->qmp.fd, text, strlen(text), MSG_NOSIGNAL) >= 0;
 	free(text);
-	return sent ? receive(m, 20) : NULL;
+	return sent ? receive(m, ANSWER_SECONDS) : NULL;
 }
 
 char *qmp_if_there(struct machine *m, const char *command, const char *arguments)
 {
 	json_t *answer = ask(m, command, arguments), *value = json_object_get(answer, "return");
 	if (!answer) {
-		if (!machine_ends(m, 5 * machine_patience))
+		if (!machine_ends(m, 5))
 			give_up(BROKEN, "QMP %s: QEMU does not answer", command);
 		return NULL;
 	}
@@ -81,12 +113,8 @@ char *qmp(struct machine *m, const char *command, const char *arguments)
 
 void qmp_connect(struct machine *m, const char *path)
 {
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
-	m->qmp = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (connect(m->qmp, (struct sockaddr *)&to, sizeof(to)) < 0)
-		give_up(BROKEN, "QMP: %s", strerror(errno));
-	json_t *greeting = receive(m, 20);
+	stream_connect(&m->qmp, path, "QMP");
+	json_t *greeting = receive(m, ANSWER_SECONDS);
 	if (!greeting)
 		give_up(BROKEN, "QMP: no greeting");
 	json_decref(greeting);

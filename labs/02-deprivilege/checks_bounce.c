@@ -7,7 +7,9 @@
 #include "checks.h"
 
 #define NOWHERE 0xF7FFF000u /* kernel space without a page */
-enum { PROGRAMS_FLAGS = 0x257DD5 }; /* all that POPF or a CPU can set, but IF and VM; with IOPL */
+/* All that POPF or a CPU can set, but IF and VM: with IOPL, and PF, AF, ZF, SF, OF, RF, ID. */
+enum { PROGRAMS_FLAGS = EFLAGS_CF | EFLAGS_TF | EFLAGS_DF | EFLAGS_IOPL | EFLAGS_NT | EFLAGS_AC |
+			0x2108D4 };
 
 struct fault {
 	const char *name;

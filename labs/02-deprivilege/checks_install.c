@@ -244,8 +244,11 @@ void check_flush(const struct test *t)
 	uint32_t home = home_address(g, g->c.cr3 >> PAGE_SHIFT);
 	CHECK(page_walk(g->m, g->c.cr3, home).writable,
 	      "the page directory's page %#x is not writable before `protect`", home);
+	struct cpu_state c = g->c;
 	gdb_set_register(g->m, GDB_EBX, home);
 	run_here(g, touch, sizeof(touch));
+	set_registers(g, &c);
+	look(g, 0);
 	watch_ends(p, false);
 	probe_next_step(p, VMM_INSTALL);
 	watch_ends(p, true);

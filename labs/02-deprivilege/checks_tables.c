@@ -34,7 +34,8 @@ static const char *described(struct segment_fields s)
 			   : s.type == TSS_AVAILABLE	? "available TSS"
 			   : s.type == TSS_BUSY		? "busy TSS"
 							: "system segment or gate";
-	const char *accessed = !(s.type & 0x10) ? "" : s.type & 1 ? " (accessed)" : " (not accessed)";
+	const char *bit_0 = s.type & 1 ? " (accessed)" : " (not accessed)";
+	const char *accessed = s.type & 0x10 ? bit_0 : "";
 	snprintf(text, sizeof(texts[0]),
 		 "%s, type %#x%s, DPL %u, first byte %#x, last byte %#x%s", kind, s.type, accessed,
 		 s.dpl, s.base, s.last, s.big ? ", 32-bit" : "");
@@ -147,18 +148,23 @@ void check_tss(const struct test *t)
 
 /* --- exercise 2 --- */
 
-/* Whether the vector's gate leads past the VMM, to the kernel. */
-static bool is_direct(unsigned v)
+/*
+ * Which vectors may lead past the VMM, to the kernel: those that must, and those that may. These
+ * are benign exceptions (SDM vol. 3, table 6-4), in ring 1 and 3 only, which the VMM need not see.
+ * A second fault during a benign one's delivery, on a bad stack, is no double fault.
+ */
+static const uint8_t must_be_direct[] = { VEC_BP, VEC_OF, SYSCALL_VECTOR };
+enum { VEC_BR = 5, VEC_AC = 17 };
+static const uint8_t may_be_direct[] = { VEC_BR, VEC_UD, VEC_NM, VEC_MF, VEC_AC, VEC_XM };
+
+static bool must_lead_direct(unsigned v)
 {
-	static const uint8_t direct[] = {
-		VEC_BP, VEC_OF, VEC_UD, VEC_NM, VEC_MF, VEC_XM, SYSCALL_VECTOR,
-	};
-	return memchr(direct, (int)v, sizeof(direct)) != NULL;
+	return memchr(must_be_direct, (int)v, sizeof(must_be_direct));
 }
 
-static unsigned direct_dpl(unsigned v)
+static bool may_lead_direct(unsigned v)
 {
-	return v == VEC_BP || v == VEC_OF || v == SYSCALL_VECTOR ? 3 : 0;
+	return memchr(may_be_direct, (int)v, sizeof(may_be_direct));
 }
 
 struct gate_fields { bool present; unsigned selector, type, dpl; uint32_t offset; };
@@ -178,9 +184,14 @@ static void want_gate(unsigned v, struct gate_fields g, struct gate_fields w)
 	      g.present ? "present, but nothing handles this vector" : "missing");
 	if (!g.present)
 		return;
+	CHECK(g.selector != SEL_KCODE || w.selector == SEL_KCODE,
+	      "vector %#x leads straight to the kernel, and the VMM must see it: it is the VMM's, "
+	      "or a second fault during its delivery is a double fault", v);
+	CHECK(g.selector == SEL_KCODE || w.selector != SEL_KCODE,
+	      "vector %#x leads into the VMM, not straight to the kernel", v);
 	CHECK(g.type == w.type || w.type != GATE_TRAP,
-	      "vector %#x leads to ring 1 by a gate of type %#x: through an interrupt gate the "
-	      "real IF becomes 0, and ring 1 cannot set it", v, g.type);
+	      "vector %#x leads to ring 1 by a gate of type %#x, not 0xf: through an interrupt "
+	      "gate the real IF becomes 0, and ring 1 cannot set it", v, g.type);
 	CHECK(g.type == w.type,
 	      "vector %#x has a gate of type %#x, not %#x: the VMM runs with interrupts off", v,
 	      g.type, w.type);
@@ -220,8 +231,8 @@ static void right_idt(struct probe *p, uint64_t idt[256])
 		idt[stubs[i][0]] = gate(stubs[i][1], SEL_VMM_CODE, GATE_INTERRUPT, 0);
 	}
 	for (unsigned v = 0; v < 256; v++)
-		if (is_direct(v))
-			idt[v] = gate(p->handlers[v], SEL_KCODE | 1, GATE_TRAP, direct_dpl(v));
+		if (must_lead_direct(v))
+			idt[v] = gate(p->handlers[v], SEL_KCODE | 1, GATE_TRAP, 3);
 	idt[VEC_DF] = gate(0, SEL_DF_TSS, GATE_TASK, 0);
 	idt[HYPERCALL_VECTOR] =
 		gate(vmm_symbol("hypercall_entry"), SEL_VMM_CODE, GATE_INTERRUPT, 1);
@@ -245,6 +256,10 @@ void check_idt(const struct test *t)
 	PROBE_RUN(p, "warm-up of the IDT", p->back);
 	virtual_read(g->m, g->c.cr3, vmm_symbol("vmm_idt"), idt, sizeof(idt));
 	right_idt(p, right);
-	for (unsigned v = 0; v < 256; v++)
-		want_gate(v, gate_of(idt[v]), gate_of(right[v]));
+	for (unsigned v = 0; v < 256; v++) {
+		struct gate_fields g = gate_of(idt[v]);
+		if (g.selector == SEL_KCODE && may_lead_direct(v))
+			right[v] = gate(p->handlers[v], SEL_KCODE | 1, GATE_TRAP, 0);
+		want_gate(v, g, gate_of(right[v]));
+	}
 }

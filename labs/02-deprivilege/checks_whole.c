@@ -22,17 +22,39 @@ static void needs(unsigned exercise, const char *check)
 				check);
 }
 
-/* Code in ring 1 must lead to the kernel's handler of this vector. */
-static void want_handler(struct probe *p, const void *code, size_t bytes, unsigned vector)
+/*
+ * push $flags; popf; int $VEC_IRQ: from ring 1 or 3 that must lead to the kernel's handler of #GP,
+ * without these flags.
+ */
+static void want_bounce(struct probe *p, unsigned ring, uint32_t flags)
 {
-	uint32_t at = plant(&p->g, code, bytes), esp = p->entry.esp - 64;
-	go(&p->g, at, esp);
-	PROBE_RUN(p, text_of("the way to the kernel's handler of vector %#x", vector),
-		  p->handlers[vector]);
-	uint32_t eip = word_at(&p->g, p->g.c.esp + (vector == VEC_GP ? 4 : 0));
-	CHECK(p->g.c.cpl == 1 && (eip & PAGE_MASK) == (at & PAGE_MASK),
-	      "the handler of vector %#x runs in ring %u, and its frame has EIP %#x", vector,
-	      p->g.c.cpl, eip);
+	uint8_t code[] = { 0x68, 0, 0, 0, 0, 0x9D, 0xCD, VEC_IRQ };
+	struct guest *g = &p->g;
+	uint32_t esp = ring == 3 ? p->user_esp : p->entry.esp - 64;
+	uint32_t due = ring == 3 ? p->stack - 4 * 6 : esp - 4 * 4;
+	memcpy(code + 1, &flags, 4);
+	uint32_t at = ring == 3 ? plant_user(p, code, sizeof(code)) : plant(g, code, sizeof(code));
+	go_ring(p, ring, at, esp);
+	uint32_t ds = g->c.ds.selector;
+	set_shared(p, 0, 0);
+	PROBE_RUN(p, text_of("a fault in ring %u", ring), p->handlers[VEC_GP]);
+	CHECK(g->c.cpl == 1 && g->c.esp == due && g->c.ds.selector == ds &&
+	      word_at(g, due + 4) == at + sizeof(code) - 2,
+	      "the handler of a fault in ring %u begins in ring %u with ESP %#x, due is %#x; DS is "
+	      "%#x, it was %#x; the frame has EIP %#x", ring, g->c.cpl, g->c.esp, due,
+	      g->c.ds.selector, ds, word_at(g, due + 4));
+	CHECK(!(g->c.eflags & flags & ~(uint32_t)EFLAGS_FIXED),
+	      "the handler of a fault in ring %u runs with EFLAGS %#x", ring, g->c.eflags);
+}
+
+/* HC_EVENTS in ring 1 must lead to the timer's handler. */
+static void want_delivery(struct probe *p)
+{
+	static const uint8_t code[] = { 0xB8, HC_EVENTS, 0, 0, 0, 0xCD, HYPERCALL_VECTOR };
+	go_ring(p, 1, plant(&p->g, code, sizeof(code)), p->entry.esp - 64);
+	set_shared(p, EFLAGS_IF, 1u << EVENT_TIMER);
+	PROBE_RUN(p, "an event, with virtual IF 1", p->handlers[VEC_TIMER]);
+	CHECK(!own_shared(p, VMM_SHARED_PENDING), "an event is pending after its delivery");
 }
 
 /* An operation of the VO, with virtual IF before. Result: its result. */
@@ -46,37 +68,46 @@ static uint32_t try_vo(struct probe *p, uint32_t offset, uint32_t argument, uint
 	return p->g.c.eax;
 }
 
-static void want_ring_1_works(struct probe *p)
+static void want_ring_1_works(struct probe *p, uint32_t flags)
 {
-	static const uint8_t interrupt[] = { 0xCD, VEC_IRQ };
-	static const uint8_t events[] = { 0xB8, HC_EVENTS, 0, 0, 0, 0xCD, HYPERCALL_VECTOR };
+	/* push $2; popf; mov $SEL_KDATA, %eax; to DS, ES, FS, GS: as the kernel had them */
+	static const uint8_t normal[] = {
+		0x6A, 0x02, 0x9D, 0xB8, SEL_KDATA, 0, 0, 0,
+		0x8E, 0xD8, 0x8E, 0xC0, 0x8E, 0xE0, 0x8E, 0xE8,
+	};
 	struct cpu_state c = p->g.c;
+	uint32_t top[TRAP_FRAME_BYTES / 4], at_top = p->stack - sizeof(top);
+	virtual_read(p->g.m, c.cr3, at_top, top, sizeof(top)); /* the first process's registers */
 	uint32_t pending = own_shared(p, VMM_SHARED_PENDING);
 	needs(5, "save");
-	uint32_t flags = try_vo(p, VO_IRQ_SAVE, 0, EFLAGS_IF);
-	CHECK(flags & EFLAGS_IF && !own_shared(p, VMM_SHARED_VIF),
+	uint32_t was = try_vo(p, VO_IRQ_SAVE, 0, EFLAGS_IF);
+	CHECK(was & EFLAGS_IF && !own_shared(p, VMM_SHARED_VIF),
 	      "with virtual IF %#x irq.save returns %#x and leaves virtual IF %#x", EFLAGS_IF,
-	      flags, own_shared(p, VMM_SHARED_VIF));
+	      was, own_shared(p, VMM_SHARED_VIF));
 	needs(6, "restore");
 	try_vo(p, VO_IRQ_RESTORE, EFLAGS_IF, 0);
 	CHECK(own_shared(p, VMM_SHARED_VIF) == EFLAGS_IF,
 	      "irq.restore(%#x) leaves virtual IF %#x", EFLAGS_IF, own_shared(p, VMM_SHARED_VIF));
 	needs(7, "bounce-kernel");
-	want_handler(p, interrupt, sizeof(interrupt), VEC_GP);
+	want_bounce(p, 1, flags);
+	needs(7, "bounce-user");
+	want_bounce(p, 3, flags);
 	needs(8, "deliver");
-	set_shared(p, EFLAGS_IF, 1u << EVENT_TIMER);
-	want_handler(p, events, sizeof(events), VEC_TIMER);
+	want_delivery(p);
 	judge_context = NULL;
 	set_shared(p, 0, pending);
+	set_words(&p->g, at_top, top, LENGTH(top));
+	run_here(&p->g, normal, sizeof(normal));
 	set_registers(&p->g, &c);
 	look(&p->g, 0);
 }
 
 /*
  * Boot, with the test's command to run, as far as ring 1, by what the submission has built. Events
- * and bounces are tried there once. p2m: the order of machine frames; NULL: as `make run` has it.
+ * and bounces are tried there once, from code with these flags. p2m: the order of machine frames;
+ * NULL: as `make run` has it.
  */
-static struct probe *begin(const struct test *t, const char *p2m)
+static struct probe *begin(const struct test *t, const char *p2m, uint32_t flags)
 {
 	struct test with = *t;
 	with.machine.cmdline = run_words(t, "");
@@ -85,7 +116,7 @@ static struct probe *begin(const struct test *t, const char *p2m)
 	p->t = t;
 	watch_ends(p, true);
 	probe_arrive(p, p->back, "the descent to ring 1");
-	want_ring_1_works(p);
+	want_ring_1_works(p, flags);
 	watch_ends(p, false);
 	allow_interrupts(p, true);
 	return p;
@@ -139,7 +170,7 @@ static uint32_t want_ints_refused(const struct attempt *attempts)
  */
 void check_intruder(const struct test *t)
 {
-	struct probe *p = begin(t, judge_shuffle(t->number));
+	struct probe *p = begin(t, judge_shuffle(t->number), EFLAGS_FIXED);
 	struct guest *g = &p->g;
 	struct attempt attempts[MAX_ATTEMPTS];
 	probe_arrive(p, symbol("sys_getppid"),
@@ -177,7 +208,7 @@ static void next_fork(struct probe *p, unsigned times)
  */
 void check_count(const struct test *t)
 {
-	struct probe *p = begin(t, NULL);
+	struct probe *p = begin(t, NULL, EFLAGS_FIXED);
 	const uint32_t places[] = {
 		vmm_symbol("exit_handle"), vmm_symbol("hypercall_handle"),
 		vmm_symbol("irq_arrived"), symbol("syscall_entry"),
@@ -211,10 +242,13 @@ static void run_undisturbed(const struct test *t, unsigned order)
 	machine_quit(p.g.m);
 }
 
+/* Programs set such flags: a handler that keeps them ends far from the cause. */
+enum { PROGRAMS_FLAGS = EFLAGS_FIXED | EFLAGS_TF | EFLAGS_NT | EFLAGS_AC };
+
 /* Under two orders of machine frames. */
 void check_programs(const struct test *t)
 {
-	machine_quit(begin(t, NULL)->g.m);
+	machine_quit(begin(t, NULL, PROGRAMS_FLAGS)->g.m);
 	run_undisturbed(t, t->number);
 	run_undisturbed(t, t->number + 100);
 }

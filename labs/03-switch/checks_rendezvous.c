@@ -287,7 +287,7 @@ static void arrive(struct guest *g, unsigned cpu)
 		if (!same_rendezvous(&before, &after))
 			return;
 	}
-	run_until(g, ALL_CPUS, machine_limit(0.5)); /* a panic, say, comes first */
+	run_for(g, ALL_CPUS, 0.5); /* a panic, say, comes first */
 	give_up(FAILED, "CPU %u does not say that it has arrived", cpu);
 }
 

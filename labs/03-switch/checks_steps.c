@@ -22,8 +22,7 @@ struct guest start(const struct test *t, unsigned k)
 		machine_stop(m);
 	else
 		gdb_connect(m);
-	/* Where instructions are counted, they alone decide. */
-	return (struct guest){ .m = m, .seconds = o.budget ? 10 * SECONDS : SECONDS };
+	return (struct guest){ .m = m, .seconds = SECONDS };
 }
 
 void ask(struct guest *g, bool to_virtual)
@@ -48,9 +47,9 @@ void rest(struct guest *g)
 
 /* --- from one breakpoint to the next --- */
 
-static int go_on_until(struct guest *g, unsigned cpus, double limit)
+static int go_on_for(struct guest *g, unsigned cpus, double seconds)
 {
-	int cpu = run_until(g, cpus, limit);
+	int cpu = run_for(g, cpus, seconds);
 	CHECK(cpu >= 0 || !machine_ended(g->m),
 	      "the machine ended with status %d in the middle of a switch", g->m->exit_status);
 	return cpu;
@@ -58,7 +57,7 @@ static int go_on_until(struct guest *g, unsigned cpus, double limit)
 
 int go_on(struct guest *g, unsigned cpus)
 {
-	return go_on_until(g, cpus, machine_limit(g->seconds));
+	return go_on_for(g, cpus, g->seconds);
 }
 
 unsigned reach(struct guest *g, const char *function, const char *what)
@@ -76,7 +75,7 @@ unsigned reach(struct guest *g, const char *function, const char *what)
 void want_none(struct guest *g, unsigned cpus, const char *what)
 {
 	/* The longer, the surer; a right submission is never caught. */
-	int cpu = go_on_until(g, cpus, clock_seconds() + 0.1);
+	int cpu = go_on_for(g, cpus, 0.05);
 	g->m->late = false;
 	CHECK(cpu < 0, "%s: CPU %d came to %#x", what, cpu, g->c.eip);
 }

@@ -62,8 +62,8 @@ void watch(struct guest *g, const char *const *functions, unsigned n, bool on);
  * if none came within the time or the machine ended. In Bochs all CPUs run.
  */
 int run_cpus(struct guest *g, unsigned cpus);
-/* The same with another limit, as machine_limit() gives it. QEMU only. */
-int run_until(struct guest *g, unsigned cpus, double limit);
+/* The same with another limit. QEMU only. */
+int run_for(struct guest *g, unsigned cpus, double seconds);
 /* One instruction of this CPU. Its new state is not read; look() does. QEMU only. */
 void step(struct guest *g, unsigned cpu);
 

@@ -74,7 +74,7 @@ void watch(struct guest *g, const char *const *functions, unsigned n, bool on)
 
 void step(struct guest *g, unsigned cpu)
 {
-	if (gdb_run_cpus(g->m, 1u << cpu, true, machine_limit(g->seconds)) < 0)
+	if (gdb_run_cpus(g->m, 1u << cpu, true, g->seconds) < 0)
 		give_up(FAILED, "CPU %u does not end a single instruction", cpu);
 }
 
@@ -99,19 +99,19 @@ static int stopped(struct guest *g, int cpu)
 	return cpu;
 }
 
-int run_until(struct guest *g, unsigned cpus, double limit)
+int run_for(struct guest *g, unsigned cpus, double seconds)
 {
 	for (unsigned i = 0; i < g->m->o.cpus; i++)
 		if (g->held & cpus & 1u << i)
 			step_off(g, i);
-	return stopped(g, gdb_run_cpus(g->m, cpus, false, limit));
+	return stopped(g, gdb_run_cpus(g->m, cpus, false, seconds));
 }
 
 int run_cpus(struct guest *g, unsigned cpus)
 {
 	if (g->m->o.bochs)
 		return stopped(g, debug_run(g->m, g->seconds) ? 0 : -1);
-	return run_until(g, cpus, machine_limit(g->seconds));
+	return run_for(g, cpus, g->seconds);
 }
 
 int run_to_first(struct guest *g, const uint32_t *addresses, unsigned n)

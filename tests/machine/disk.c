@@ -128,8 +128,7 @@ static void killed(const struct test *t)
 }
 
 #define KILLED(n) \
-	{ .name = "disk-killed" #n, .run = killed, .seconds = 200, .number = n, \
-	  .machine = { .free_running = true } }
+	{ .name = "disk-killed" #n, .run = killed, .seconds = 200, .number = n }
 const struct test disk_tests[] = {
 	{ .name = "disk", .run = disk, .seconds = 150 },
 	{ .name = "disk-smp4", .run = disk, .seconds = 150,

@@ -102,6 +102,8 @@ const struct test document_tests[] = {
 	{ .name = "make-doctor", .run = host_command, .seconds = 60, .text = "make doctor" },
 	{ .name = "make-size", .run = host_command, .seconds = 60, .text = "make size" },
 	{ .name = "make-check", .run = host_command, .seconds = 120, .text = "make check" },
+	{ .name = "plain-copy", .run = host_command, .seconds = 60,
+	  .text = "tests/labs/plain-copy 2>&1" },
 	{ .name = "report", .run = host_command, .seconds = 60, .text = "tests/report/check 2>&1" },
 	{ 0 },
 };

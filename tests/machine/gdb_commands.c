@@ -24,8 +24,8 @@ static struct machine *start_to(const struct test *t, const char *function)
 	CHECK(gdb_run(m, 60) && gdb_register(m, GDB_EIP) == at, "the machine did not come to %s",
 	      function);
 	gdb_break(m, at, false);
-	close(m->gdb);
-	m->gdb = -1;
+	close(m->gdb.fd);
+	m->gdb.fd = -1;
 	return m;
 }
 

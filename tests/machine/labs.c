@@ -15,8 +15,8 @@
 /* --- gradings --- */
 
 /*
- * A submission: the reference's files; with the patch labs/LAB/KIND/NAME.diff, if diff is KIND/NAME;
- * or the handout's files, if diff is "". Result: its directory.
+ * A submission: the reference's files; with the patch labs/LAB/KIND/NAME.diff, if diff is
+ * KIND/NAME; or the handout's files, if diff is "". Result: its directory.
  */
 static const char *submission(const char *lab, const char *diff)
 {
@@ -163,7 +163,7 @@ static void compiled(const struct test *t)
 	if (strncmp(value, "clang", 5) == 0 &&
 	    shell(text, sizeof(text), 10, "clang --version") != 0)
 		give_up(SKIPPED, "clang is not installed");
-	shell_must(60, "QUIET=1 tools/handout %s %s && cp --parents $(grep -rlE 'LAB %d TODO' kernel "
+	shell_must(200, "QUIET=1 tools/handout %s %s && cp --parents $(grep -rlE 'LAB %d TODO' kernel "
 		   "vmm) %s && sed -i 's/^%s ?= .*/%s := %s/' %s/Makefile && "
 		   "grep -qxF '%s := %s' %s/Makefile", t->text, tree, atoi(t->text), tree, option,
 		   option, value, tree, option, value, tree);
@@ -228,7 +228,7 @@ static void check_stop(const char *check, const char *text)
 		"Error in testing", "condition at location 1,", "Undefined c", "Invalid",
 	};
 	char function[60] = "";
-	const char *head = strstr(text, "\nstops at "), *stop = strstr(text, "\nBreakpoint 1");
+	const char *head = strstr(text, "\nstops at "), *stop = strstr(text, "Breakpoint 1");
 	const char *in = NULL;
 	if (head && stop && sscanf(head, "\nstops at %59[^(]", function) == 1)
 		in = strstr(stop, function);
@@ -238,8 +238,8 @@ static void check_stop(const char *check, const char *text)
 	      strstr(stop, "\neip ") && strstr(stop, "mode, ring "),
 	      "make debug TEST=%s does not show exercise, section and registers:\n%s", check, text);
 	for (unsigned i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
-		CHECK(!strstr(text, errors[i]), "make debug TEST=%s: its stop_if or look is wrong:\n%s",
-		      check, text);
+		CHECK(!strstr(text, errors[i]),
+		      "make debug TEST=%s: its stop_if or look is wrong:\n%s", check, text);
 }
 
 /* `make debug` stops at the exercise: for every number-th check of the lab that is not in Bochs. */

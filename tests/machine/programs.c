@@ -60,7 +60,8 @@ const struct test program_tests[] = {
 	SUITE("shuffle1", .p2m = "shuffle:1"),
 	SUITE("shuffle2", .p2m = "shuffle:2"),
 	SUITE("identity-smp4", .cpus = 4),
-	SUITE("shuffle1-smp4", .cpus = 4, .p2m = "shuffle:1"),
+	/* Free running, here and below: the kernel's locks, on CPUs that run in parallel. */
+	SUITE("shuffle1-smp4", .cpus = 4, .p2m = "shuffle:1", .free_running = true),
 	SUITE("shuffle2-smp4", .cpus = 4, .p2m = "shuffle:2"),
 	SUITE("iso", .iso = true, .p2m = "shuffle:1"),
 	SUITE("iso-smp4", .iso = true, .cpus = 4),
@@ -73,19 +74,25 @@ const struct test program_tests[] = {
 	ROW("switch-debug-smp4", 240, 1, "switcher 20 0 work 40 && switcher 20 0 stress 2r",
 	    .cpus = 4),
 	ROW("stress", 120, 0, "stress 10r 6", .p2m = "shuffle:6"),
-	ROW("stress-smp4", 120, 0, "stress 10r 5", .cpus = 4, .p2m = "shuffle:5"),
+	ROW("stress-smp4", 120, 0, "stress 10r 5", .cpus = 4, .p2m = "shuffle:5",
+	    .free_running = true),
 	ROW("fuzz", 240, 0, "fuzz 20000 1", 0),
-	ROW("fuzz-smp4", 240, 0, "fuzz 20000 2", .cpus = 4, .p2m = "shuffle:4"),
+	ROW("fuzz-smp4", 240, 0, "fuzz 20000 2", .cpus = 4, .p2m = "shuffle:4",
+	    .free_running = true),
 	{ 0 },
 };
 
+/* With several CPUs free running, for what only parallel CPUs meet. */
 const struct test soak_tests[] = {
 	ROW("soak-virtual-debug", 3600, 1, "echo virtual > /proc/mode && usertests",
 	    .p2m = "shuffle:8"),
 	ROW("soak-fuzz", 7200, 0, "fuzz 1000000 3", 0),
-	ROW("soak-fuzz-smp4", 7200, 0, "fuzz 1000000 4", .cpus = 4, .p2m = "shuffle:3"),
+	ROW("soak-fuzz-smp4", 7200, 0, "fuzz 1000000 4", .cpus = 4, .p2m = "shuffle:3",
+	    .free_running = true),
 	ROW("soak-usertests", 7200, 0, "usertests -big", 0),
-	ROW("soak-usertests-smp4", 7200, 0, "usertests -big", .cpus = 4),
-	ROW("soak-stress-smp8", 7200, 0, "stress 200", .cpus = 8, .p2m = "shuffle:9"),
+	ROW("soak-usertests-smp4", 7200, 0, "usertests -big", .cpus = 4,
+	    .free_running = true),
+	ROW("soak-stress-smp8", 7200, 0, "stress 200", .cpus = 8, .p2m = "shuffle:9",
+	    .free_running = true),
 	{ 0 },
 };

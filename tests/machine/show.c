@@ -167,7 +167,7 @@ static void measure(json_t *all, unsigned mem, unsigned processes, unsigned cpus
 {
 	char command[100], what[100];
 	struct cost best[2];
-	struct machine_options o = { .mem = mem, .cpus = cpus, .counted = true };
+	struct machine_options o = { .mem = mem, .cpus = cpus };
 	snprintf(command, sizeof(command), "crowd %u switcher 8 && cat /proc/switch", processes);
 	struct machine *m = run_command(&o, command, EXIT_OK, 120);
 	find_costs(m->log, best);

@@ -110,12 +110,14 @@ const struct test switch_tests[] = {
 	VIRTUAL("usertests-bochs-smp2", "usertests", .cpus = 2, .bochs = true),
 	VIRTUAL("fuzz", "fuzz 5000 7", .p2m = "shuffle:3"),
 	SUITE("switch-usertests", "switcher 10 1 usertests", 0),
+	/* Free running: the rendezvous and the VMM's locks, on CPUs that run in parallel. */
 	SUITE("switch-usertests-shuffle1-smp4", "switcher 10 0 usertests", .p2m = "shuffle:1",
-	      .cpus = 4),
+	      .cpus = 4, .free_running = true),
 	SUITE("switch-usertests-shuffle2-bochs", "switcher 10 50 usertests", .p2m = "shuffle:2",
 	      .bochs = true),
-	SUITE("switch-torn", "switcher 1000 0 torn 200", .p2m = "shuffle:1", .free_running = true),
-	SUITE("switch-fuzz-smp4", "switcher 10 0 fuzz 5000 8", .p2m = "shuffle:3", .cpus = 4),
+	SUITE("switch-torn", "switcher 1000 0 torn 200", .p2m = "shuffle:1"),
+	SUITE("switch-fuzz-smp4", "switcher 10 0 fuzz 5000 8", .p2m = "shuffle:3", .cpus = 4,
+	      .free_running = true),
 	INVARIANTS("identity", 60, 1, 0),
 	INVARIANTS("shuffle1", 60, 2, .p2m = "shuffle:1"),
 	INVARIANTS("shuffle2-smp4", 60, 3, .p2m = "shuffle:2", .cpus = 4),
@@ -131,6 +133,7 @@ const struct test switch_tests[] = {
 
 const struct test switch_soak_tests[] = {
 	PAIRS("soak-switch-pairs", 3600, 10000, .p2m = "shuffle:6"),
-	PAIRS("soak-switch-pairs-smp4", 3600, 1000, .p2m = "shuffle:7", .cpus = 4),
+	PAIRS("soak-switch-pairs-smp4", 3600, 1000, .p2m = "shuffle:7", .cpus = 4,
+	      .free_running = true),
 	{ 0 },
 };

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Time: when a machine takes too long. Where QEMU counts instructions, they alone decide. A guest
+ * that executes nothing any more is told from its state, and an emulator that stands still from
+ * the process's own time, so that neither a slow nor a busy host changes a verdict.
+ */
+#include "emulators.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* Million instructions that Bochs executes in a second, on a slow host. */
+enum { BOCHS_MIPS = 10 };
+
+unsigned machine_budget;
+
+static bool counted(const struct machine *m)
+{
+	return !m->o.bochs && !m->o.free_running;
+}
+
+/* Seconds of the machine's time, from some origin. */
+static double now(struct machine *m)
+{
+	return counted(m) ? (double)qmp_instructions(m) / (MIPS * 1e6) : process_clock(m->pid);
+}
+
+/* Seconds between two looks: rare enough to cost nothing. */
+static double pause_of(const struct machine *m)
+{
+	return m->wait.limit < 1 ? 0.02 : 0.1;
+}
+
+void machine_wait_begins(struct machine *m, double seconds)
+{
+	unsigned budget = m->o.budget ? m->o.budget : machine_budget;
+	m->late = false;
+	m->wait.limit = seconds;
+	double most = (double)budget * m->o.cpus / (m->o.bochs ? BOCHS_MIPS : MIPS);
+	if (budget && !m->o.free_running && seconds > most)
+		m->wait.limit = most;
+	/* Long waits begin with the first look, of which most have none. */
+	m->wait.from = m->pid && m->wait.limit < 1 ? now(m) : -1;
+	m->wait.moved = 0;
+	m->wait.ask = clock_seconds() + pause_of(m);
+}
+
+/* Whether the machine, which executes nothing, can go on by itself. */
+static bool can_go_on(struct machine *m)
+{
+	char *status = qmp_if_there(m, "query-status", NULL), *registers;
+	bool runs = status && strstr(status, "\"running\": true");
+	free(status);
+	if (!m->pid || !runs)
+		return false;
+	registers = qmp_if_there(m, "human-monitor-command",
+				 "{\"command-line\":\"info registers -a\"}");
+	bool executes = registers && strstr(registers, "HLT=0");
+	free(registers);
+	return executes;
+}
+
+/*
+ * The count of instructions stands still. A guest that sleeps does not do so: QEMU skips the time
+ * up to its next interrupt. So if all CPUs are halted, no interrupt will ever come.
+ */
+static bool stands_still(struct machine *m, double process_now)
+{
+	enum { DEAD_SECONDS = 1, EMULATOR_SECONDS = 30 };
+	if (process_now - m->wait.moved < DEAD_SECONDS)
+		return false;
+	if (!can_go_on(m))
+		return true;
+	if (process_now - m->wait.moved > EMULATOR_SECONDS)
+		give_up(BROKEN, "QEMU executes nothing, although a CPU is not halted");
+	return false;
+}
+
+static bool used_up(const struct machine *m)
+{
+	unsigned budget = m->o.budget ? m->o.budget : machine_budget;
+	uint64_t all = budget * 1000000ull * m->o.cpus * BUDGET_WAITS;
+	return budget && counted(m) && m->instructions > all;
+}
+
+bool machine_late(struct machine *m)
+{
+	uint64_t before = m->instructions;
+	if (machine_debugged || machine_ended(m) || clock_seconds() < m->wait.ask)
+		return false;
+	m->wait.ask = clock_seconds() + pause_of(m);
+	double time = now(m), process_now = m->pid ? process_clock(m->pid) : 0;
+	if (!m->pid)
+		return false;
+	if (m->wait.from < 0)
+		m->wait.from = time;
+	if (m->instructions != before || m->wait.moved == 0)
+		m->wait.moved = process_now;
+	return m->late = time - m->wait.from > m->wait.limit || used_up(m) ||
+			 (counted(m) && stands_still(m, process_now));
+}
