@@ -58,7 +58,8 @@ static uint32_t refs_at(struct guest *g, uint32_t pfn)
 static void fill_page(struct scene *s, struct page *p, unsigned k)
 {
 	struct guest *g = &s->g;
-	*p = (struct page){ .address = address_of(k), .inside = k >= s->from + EDGE && k < PAGES - EDGE,
+	*p = (struct page){ .address = address_of(k),
+			    .inside = k >= s->from + EDGE && k < PAGES - EDGE,
 			    .present = k % 10 != 7, .refs = k % SHARED_EVERY ? 1 : 2 };
 	uint32_t pfn = alloc_frame(g), flags = p->present ? P | U | A : U | A;
 	p->mfn = g->p2m[pfn];
