@@ -79,6 +79,12 @@ static void want_ring_1_works(struct probe *p, uint32_t flags)
 	uint32_t top[TRAP_FRAME_BYTES / 4], at_top = p->stack - sizeof(top);
 	virtual_read(p->g.m, c.cr3, at_top, top, sizeof(top)); /* the first process's registers */
 	uint32_t pending = own_shared(p, VMM_SHARED_PENDING);
+	needs(3, "install");
+	want_tables(p);
+	needs(4, "descent");
+	CHECK(c.cpl == 1 && c.cs.selector == (SEL_KCODE | 1) && c.eflags & EFLAGS_IF,
+	      "the kernel arrives in ring %u with CS %#x and EFLAGS %#x", c.cpl, c.cs.selector,
+	      c.eflags);
 	needs(5, "save");
 	uint32_t was = try_vo(p, VO_IRQ_SAVE, 0, EFLAGS_IF);
 	CHECK(was & EFLAGS_IF && !own_shared(p, VMM_SHARED_VIF),
