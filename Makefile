@@ -85,9 +85,10 @@ PROGRAM_FOLDERS := $(patsubst %/,%,$(dir $(wildcard user/programs/*/*.c)))
 PROGRAMS := $(sort $(notdir $(basename $(wildcard user/programs/*.c labs/*/programs/*.c)) \
 	$(PROGRAM_FOLDERS)))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
-LIBRARY := $(patsubst %,$(B)/host/%.o,$(wildcard machine/*.c))
+LIBRARY := $(patsubst %,$(B)/host/%.o,$(wildcard machine/*.c) machine/bochs_rom.S)
 GRADER := $(patsubst %,$(B)/host/%.o,$(wildcard grader/*.c labs/common/*.c labs/*/checks*.c))
-MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c) grader/sandbox.c)
+MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c) \
+	grader/sandbox.c grader/causes.c grader/text.c)
 TRACE := $(patsubst %,$(B)/host/%.o,$(wildcard viewer/*.c viewer/*.S))
 MUTATE := $(patsubst %,$(B)/host/%.o,$(wildcard mutants/*.c))
 RECORDER := $(filter-out $(B)/host/viewer/main.c.o,$(TRACE))
@@ -364,9 +365,19 @@ $(B)/unit/%: tests/unit/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(SANITIZED) -Itests/unit -Iinclude -Ikernel -I. $< -o $@ -lcmocka
 
-$(sort $(MACHINE) $(LIBRARY) $(GRADER) $(MUTATE) $(filter %.c.o,$(TRACE))): $(B)/host/%.c.o: %.c
+$(sort $(filter %.c.o,$(MACHINE) $(LIBRARY) $(GRADER) $(MUTATE) $(TRACE))): $(B)/host/%.c.o: %.c
 	$(call say,HOSTCC,$<)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -c $< -o $@
+
+# The loader of Bochs's machines: an option ROM, which the programs on the host contain.
+$(B)/bochs-loader: machine/bochs_loader.S
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC32) -c $< -o $@.o
+	$(Q)$(LD32) -Ttext 0 -e 0 --oformat binary -o $@ $@.o
+
+$(B)/host/machine/bochs_rom.S.o: machine/bochs_rom.S $(B)/bochs-loader
+	$(call say,HOSTAS,$<)
+	$(Q)mkdir -p $(@D) && $(HOSTCC) -c $< -o $@
 
 # The attacks of the isolation tests: code that runs at any address, linked at 0.
 $(B)/attacks: $(wildcard tests/isolation/*.S)

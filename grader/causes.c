@@ -96,7 +96,7 @@ static unsigned explanation(const struct result *r, const struct cause *c, unsig
 	return i;
 }
 
-void causes_find(const struct result *results, unsigned n, struct cause causes[MAX_CHECKS])
+void causes_find(const struct result *results, unsigned n, struct cause *causes)
 {
 	for (unsigned i = 0; i < n; i++)
 		causes[i] = failed(&results[i]) ? read_cause(&results[i]) : (struct cause){ 0 };

@@ -282,7 +282,7 @@ int class_grade(const struct options *given)
 		printf("\n");
 	class_write(&o);
 	unsigned errors = list_others(entries, n);
-	printf("%u of %u submissions done, %u of them with an error; %s/summary.csv\n", done, n,
+	printf("%u of %u submissions done, %u of them with an error; %s/index.html\n", done, n,
 	       errors, o.out);
 	if (interrupted)
 		printf("interrupted: the same command goes on\n");

@@ -228,7 +228,7 @@ static void check_stop(const char *check, const char *text)
 		"Error in testing", "condition at location 1,", "Undefined c", "Invalid",
 	};
 	char function[60] = "";
-	const char *head = strstr(text, "\nstops at "), *stop = strstr(text, "\nBreakpoint 1");
+	const char *head = strstr(text, "\nstops at "), *stop = strstr(text, "Breakpoint 1");
 	const char *in = NULL;
 	if (head && stop && sscanf(head, "\nstops at %59[^(]", function) == 1)
 		in = strstr(stop, function);
@@ -238,8 +238,8 @@ static void check_stop(const char *check, const char *text)
 	      strstr(stop, "\neip ") && strstr(stop, "mode, ring "),
 	      "make debug TEST=%s does not show exercise, section and registers:\n%s", check, text);
 	for (unsigned i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
-		CHECK(!strstr(text, errors[i]), "make debug TEST=%s: its stop_if or look is wrong:\n%s",
-		      check, text);
+		CHECK(!strstr(text, errors[i]),
+		      "make debug TEST=%s: its stop_if or look is wrong:\n%s", check, text);
 }
 
 /* `make debug` stops at the exercise: for every number-th check of the lab that is not in Bochs. */

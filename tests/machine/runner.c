@@ -30,6 +30,7 @@ static const struct test *const ordinary[] = {
 	grader_outcome_tests,
 	grader_layout_tests,
 	grader_report_tests,
+	grader_page_tests,
 	grader_environment_tests,
 	grader_run_tests,
 	sensitive_tests,
