@@ -51,6 +51,24 @@ static void repeated(const struct test *t)
 	}
 }
 
+/* What a user's account, shell or place has set changes nothing in the report. */
+static void any_host(const struct test *t)
+{
+	const char *odd = work_path("a b,c'd");
+	(void)t;
+	build_handout();
+	json_t *plain = without_times(report());
+	shell_must(10, "mkdir \"%s\"", odd);
+	int status = shell(said, sizeof(said), SECONDS,
+			   "umask 0777; MAKEFLAGS=-n CC32=false CFLAGS='-O0 -DX' HOSTCC=false "
+			   "LANG=tr_TR.UTF-8 LC_ALL=tr_TR.UTF-8 TZ=Asia/Kathmandu POSIXLY_CORRECT=1 "
+			   "BASH_ENV=/nowhere CDPATH=/ TMPDIR=\"%s\" %s --submission . --only %s "
+			   "--json %s", odd, GRADE, one_check(), work_path("r.json"));
+	check_status(status, GRADED, "an odd host");
+	CHECK(json_equal(plain, without_times(report())), "the report is another one:\n%s",
+	      json_dumps(report(), JSON_INDENT(1)));
+}
+
 static long count_files(const char *pattern)
 {
 	char text[32];
@@ -192,6 +210,7 @@ static void usage(const struct test *t)
 
 const struct test grader_run_tests[] = {
 	{ .name = "grader-repeated", .run = repeated, .seconds = 200, .number = 5 },
+	{ .name = "grader-any-host", .run = any_host, .seconds = 120 },
 	{ .name = "grader-class", .run = class_resumes, .seconds = 200 },
 	{ .name = "grader-student", .run = student, .seconds = 200 },
 	{ .name = "grader-interrupted", .run = interrupted_early, .seconds = 120 },
