@@ -16,7 +16,7 @@
 enum state { WAITING, RUNNING, DONE };
 struct entry { char *name; enum state state; pid_t pid; json_t *report; };
 
-/* A report's path. A name that is too long for a file with a longer end is cut, and stays its own. */
+/* A report's path. A long name is cut, so that ends can follow, and a sum keeps it unique. */
 static char *path_of(const struct options *o, const char *name, const char *end)
 {
 	enum { LONGEST = 200 };
@@ -24,7 +24,7 @@ static char *path_of(const struct options *o, const char *name, const char *end)
 	unsigned sum = 0;
 	for (const char *c = name; *c; c++)
 		sum = sum * 31 + (unsigned char)*c;
-	if (strlen(name) > LONGEST)
+	if (strlen(name) > LONGEST || strcmp(name, "index") == 0) /* index.html is the class's */
 		snprintf(rest, sizeof(rest), "~%08x", sum);
 	if (asprintf(&path, "%s/%.*s%s%s", o->out, LONGEST, name, rest, end) < 0)
 		give_up(BROKEN, "no memory");
@@ -133,7 +133,8 @@ static bool start(const struct options *o, struct entry *e)
 	if (o->no_sandbox)
 		argv[n++] = "--no-sandbox";
 	argv[n] = NULL;
-	int log = open(path_of(o, e->name, NEW_LOG), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	int log = open(path_of(o, e->name, NEW_LOG), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+		       0644);
 	if (log < 0) {
 		no_report(o, e, strerror(errno));
 		return false;

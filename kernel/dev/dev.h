@@ -41,8 +41,13 @@ struct blockdev *ata_init(void);
 void serial_init(void);
 /* Send a character. Context: console_lock held, or panicking. */
 void serial_putc(char c);
-/* Pass what came in to tty_input(). Interrupts off. */
+/* Pass what came in to tty_input(), as long as there is room. Interrupts off. */
 void serial_interrupt(void);
+/*
+ * Let input interrupt, or not: then characters stay in the UART, and the sender waits. A
+ * character that is in the UART when `on` is set interrupts at once. Context: any.
+ */
+void serial_listen(bool on);
 
 /* --- vga.c: text screen, 80 x 25, at machine address 0xB8000 --- */
 /*
@@ -77,6 +82,11 @@ void tty_init(void);
  * raw mode each character can be read at once. Context: interrupt handlers.
  */
 void tty_input(char c);
+/*
+ * Whether a character of the serial line has a place. If not, the line's interrupt is off
+ * until a reader has made room. Context: interrupt handler of the serial line.
+ */
+bool tty_has_room(void);
 /*
  * tty_read - wait for input, and give at most a line of it, or 128 bytes.
  * tty_write - show text.
