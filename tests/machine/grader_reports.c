@@ -118,8 +118,8 @@ static const struct { const char *log, *cause; unsigned panicking; } messages[] 
 	{ "", "", 1 },
 	{ PANIC("printed before") PANIC("real"), "kernel panic: real\nat: ", 1 },
 	{ INIT PANIC("init ended with status 0x4d"),
-	  "init, the first program, is ended by its fault: #GP general protection, error code 0x18 (selector 0x18, of the GDT), at its address "
-	  "0x8048123\nat: ", 1 },
+	  "init, the first program, is ended by its fault: #GP general protection, error code "
+	  "0x18 (selector 0x18, of the GDT), at its address 0x8048123\nat: ", 1 },
 	{ INIT PANIC("init ended with status 0x100"),
 	  "kernel panic: init ended with status 0x100\nat: ", 1 },
 };
