@@ -28,6 +28,7 @@ SUBMISSION ?= .
 SEED ?= 2026
 ONLY ?=
 MUTATE ?=
+DIFF ?=
 TEST ?=
 GUI ?=
 WERROR ?= 0
@@ -84,15 +85,16 @@ PROGRAM_FOLDERS := $(patsubst %/,%,$(dir $(wildcard user/programs/*/*.c)))
 PROGRAMS := $(sort $(notdir $(basename $(wildcard user/programs/*.c labs/*/programs/*.c)) \
 	$(PROGRAM_FOLDERS)))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
-LIBRARY := $(patsubst %,$(B)/host/%.o,$(wildcard machine/*.c))
+LIBRARY := $(patsubst %,$(B)/host/%.o,$(wildcard machine/*.c) machine/bochs_rom.S)
 GRADER := $(patsubst %,$(B)/host/%.o,$(wildcard grader/*.c labs/common/*.c labs/*/checks*.c))
-MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c) grader/sandbox.c)
+MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c) \
+	grader/sandbox.c grader/causes.c grader/text.c)
 TRACE := $(patsubst %,$(B)/host/%.o,$(wildcard viewer/*.c viewer/*.S))
 MUTATE := $(patsubst %,$(B)/host/%.o,$(wildcard mutants/*.c))
 RECORDER := $(filter-out $(B)/host/viewer/main.c.o,$(TRACE))
 
 # What a lab's tree cannot do.
-WHOLE := demo test soak bench bench-switch report handout gradescope mutate
+WHOLE := demo test soak bench bench-switch report handout gradescope mutate try
 
 .PHONY: all help whole $(WHOLE) grade setup trace run run-bochs iso doctor size check gdb debug \
 	debug-bochs replay log clean kernel unit FORCE report docs
@@ -128,6 +130,7 @@ whole:
 #:   grade      LAB=NAME [SUBMISSION=PATH] [SEED=n] [ONLY="CHECK..."]: grade this tree, or a folder,
 #:              tar or zip
 #:   mutate     LAB=NAME: one-token changes of the solution that keep full marks (--help in MUTATE=)
+#:   try        LAB=NAME DIFF=FILE: grade the solution with a patch: a wrong or a right submission
 #:   gradescope LAB=NAME: build/gradescope-NAME.zip, an autograder for Gradescope
 #:   docs       the handbook, as a site: build/docs/index.html
 #:   doctor     which tools are there, which are missing, and the fix
@@ -158,7 +161,7 @@ demo:
 
 test soak bench bench-switch:
 	@tools/setup test
-	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run $(B)/grader $(B)/trace
+	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run $(B)/grader $(B)/trace $(B)/mutate
 	@$(MAKE) --no-print-directory DEBUG=1 kernel
 	@$(MAKE) --no-print-directory VO=static kernel
 	@$(ALONE) $(B)/tests/run --unit $(B)/unit $(if $(filter test,$@),,--$@)
@@ -227,6 +230,12 @@ grade gradescope:
 		$(if $(HANDOUT),,$(B)/handout/$(LAB)/build/.made)
 	@$(ALONE) $(if $(filter grade,$@),$(GRADE) && echo 'more: $(B)/grade.html', \
 		tools/gradescope '$(LAB)')
+
+try:
+	@$(NEEDS_LAB)
+	@tools/setup grade
+	@$(MAKE) --no-print-directory all $(B)/grader
+	@$(ALONE) tools/try '$(LAB)' '$(DIFF)' '$(SEED)'
 
 mutate:
 	@$(NEEDS_LAB)
@@ -312,14 +321,15 @@ $(K)/%.S.o: %.S $(K)/flags
 
 # A compiler that does not do what is wanted is refused once, instead of in each file.
 TRY_COMPILER = echo 'char is_32_bit[sizeof(long) == 4 ? 1 : -1];' | $(CC32) \
-	$(filter-out -MMD -MP,$(KFLAGS)) -x c -S -o $@.try - 2>/dev/null || \
+	$(filter-out -MMD -MP,$(KFLAGS)) -x c -S -o $@.try - 2>/dev/null && [ -s $@.try ] || \
 	{ echo "make: CC32='$(CC32)' does not compile for i386 with $(OPT) and this project's" \
 		"options; leave CC32 out (GCC), or give CC32='clang -m32'" >&2; exit 1; }
 
 # Changed flags rebuild everything.
 $(K)/flags: FORCE
 	@type -P $(firstword $(CC32)) >/dev/null || \
-		{ echo "make: $(firstword $(CC32)) is missing; run 'make setup'" >&2; exit 1; }
+		{ echo "make: $(firstword $(CC32)) is missing; run 'make setup' for GCC, or install" \
+			"what CC32 names" >&2; exit 1; }
 	@mkdir -p $(@D); echo '$(CC32) $(KFLAGS) $(UFLAGS) $(VFLAGS)' >$@.new
 	@cmp -s $@.new $@ && rm $@.new || { $(TRY_COMPILER) && mv $@.new $@; }
 
@@ -374,9 +384,19 @@ $(B)/unit/%: tests/unit/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(SANITIZED) -Itests/unit -Iinclude -Ikernel -I. $< -o $@ -lcmocka
 
-$(sort $(MACHINE) $(LIBRARY) $(GRADER) $(MUTATE) $(filter %.c.o,$(TRACE))): $(B)/host/%.c.o: %.c
+$(sort $(filter %.c.o,$(MACHINE) $(LIBRARY) $(GRADER) $(MUTATE) $(TRACE))): $(B)/host/%.c.o: %.c
 	$(call say,HOSTCC,$<)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -c $< -o $@
+
+# The loader of Bochs's machines: an option ROM, which the programs on the host contain.
+$(B)/bochs-loader: machine/bochs_loader.S
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC32) -c $< -o $@.o
+	$(Q)$(LD32) -Ttext 0 -e 0 --oformat binary -o $@ $@.o
+
+$(B)/host/machine/bochs_rom.S.o: machine/bochs_rom.S $(B)/bochs-loader
+	$(call say,HOSTAS,$<)
+	$(Q)mkdir -p $(@D) && $(HOSTCC) -c $< -o $@
 
 # The attacks of the isolation tests: code that runs at any address, linked at 0.
 $(B)/attacks: $(wildcard tests/isolation/*.S)
@@ -407,6 +427,7 @@ $(B)/grader: $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER)
 	$(call say,LD,$@)
 	$(Q)$(HOSTCC) -o $@ $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER) \
 		-ljansson -lelf -larchive -lutil
+	@tools/check-points $@ >$@.points || cat $@.points >&2
 
 # The grader's checks in another program, which tries mutants of the solutions.
 $(B)/mutate: $(MUTATE) $(filter-out %/grader/main.c.o,$(GRADER)) $(LIBRARY) $(B)/host/labs.c.o \
@@ -448,4 +469,5 @@ compile_commands.json: FORCE
 FORCE:
 .DEFAULT:
 	@echo "make: nothing makes '$@'; 'make help' lists the targets" >&2; exit 1
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+# Not those of other trees in it: students', copies.
+-include $(shell find $(B) -mindepth 1 -name '*build' -prune -o -name '*.d' -print 2>/dev/null)

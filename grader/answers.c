@@ -50,7 +50,7 @@ json_t *answers_read(const char *questions, const char *text)
 	for (; q; q = next_question(q + strlen(heading))) {
 		const char *given = text ? find_question(text, q) : NULL;
 		char *answer = given ? answer_to(given) : strdup("");
-		char *title = report_printable(q + 3, strcspn(q + 3, "\r\n"));
+		char *title = text_line(q + 3, strcspn(q + 3, "\r\n"));
 		json_array_append_new(all, json_pack("{s:o,s:o}", "question", report_text(title),
 						     "answer", report_text(answer)));
 		free(answer), free(title);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Submissions in archives. A process in the sandbox reads the archive from its standard input, front
- * to end, and writes what it finds as records (struct record). Nothing is unpacked to a disk: an
- * entry's name is only a name. An archive may be compressed once; which way is read from its first
- * bytes here, because libarchive by itself would go through any number of layers.
+ * Submissions in archives. A process in the sandbox reads the archive from its standard input,
+ * front to end, and writes what it finds as records (struct record). Nothing is unpacked to a disk:
+ * an entry's name is only a name. An archive may be compressed once; which way is read from its
+ * first bytes here, because libarchive by itself would go through any number of layers.
  */
 #include "grader.h"
 #include <archive.h>
@@ -17,11 +17,15 @@
 enum { CPU_SECONDS = 20, SECONDS = 60, MEGABYTES = 1024, FILE_MEGABYTES = 64, PROCESSES = 16 };
 enum { NAME_LIMIT = 4096 };
 
-#define NO_ARCHIVE "it is damaged, or no tar or zip, or compressed more than once (at most once is " \
-	"taken): "
+#define NO_ARCHIVE "it is damaged, or no tar or zip, or compressed more than once " \
+	"(at most once is taken): "
 
 /* Before the path and the contents of an entry. REFUSED: the path is the message. */
-struct record { enum { FILE_RECORD, REFUSED_RECORD } kind; enum found_kind found; size_t path, bytes; };
+struct record {
+	enum { FILE_RECORD, REFUSED_RECORD } kind;
+	enum found_kind found;
+	size_t path, bytes;
+};
 
 /* --- inside of the sandbox --- */
 
@@ -47,7 +51,12 @@ static void refuse(const char *fmt, ...)
 	_exit(GRADED);
 }
 
-struct compression { const char *magic; unsigned bytes; int (*support)(struct archive *); int code; };
+struct compression {
+	const char *magic;
+	unsigned bytes;
+	int (*support)(struct archive *);
+	int code;
+};
 
 /* Let libarchive read this kind alone. */
 static struct archive *open_archive(void)
@@ -78,8 +87,9 @@ static struct archive *open_archive(void)
 }
 
 /*
- * Read an entry to its end, whatever size its header gives. text: room for FILE_LIMIT + 1 bytes, or
- * NULL. all: grows by its bytes. Result: its bytes, or FILE_LIMIT + 1 if it has more than FILE_LIMIT.
+ * Read an entry to its end, whatever size its header gives. text: room for FILE_LIMIT + 1 bytes,
+ * or NULL. all: grows by its bytes. Result: its bytes; FILE_LIMIT + 1 if it has more than
+ * FILE_LIMIT.
  */
 static size_t read_entry(struct archive *a, const char *name, char *text, size_t *all)
 {

@@ -41,10 +41,10 @@ static void find_place(struct cause *c, const char *reason)
 	for (const char *line = reason; line && line < end_of_causes(reason);) {
 		const char *place = place_of(line);
 		if (place && !*c->where)
-			c->where = report_printable(place, strcspn(place, ")\n"));
+			c->where = text_line(place, strcspn(place, ")\n"));
 		const char *in = place ? strstr(place, "), in exercise ") : NULL;
 		if (in && in < line + strcspn(line, "\n") && !exercise) {
-			c->where = report_printable(place, strcspn(place, ")"));
+			c->where = text_line(place, strcspn(place, ")"));
 			sscanf(in, "), in exercise %u", &exercise);
 		}
 		line = strchr(line, '\n');
@@ -61,7 +61,7 @@ static struct cause read_cause(const struct result *r)
 		"unfinished exercise: lab ",
 	};
 	struct cause c = { .where = "", .exercise = r->test.exercise };
-	c.text = report_printable(r->reason, strcspn(r->reason, "\n"));
+	c.text = text_line(r->reason, strcspn(r->reason, "\n"));
 	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]) && !c.sure; i++) {
 		unsigned n = number_after(r->reason, words[i]);
 		c.sure = n > 0 && (i == 0 || strncmp(r->reason, words[i], strlen(words[i])) == 0);
@@ -96,7 +96,7 @@ static unsigned explanation(const struct result *r, const struct cause *c, unsig
 	return i;
 }
 
-void causes_find(const struct result *results, unsigned n, struct cause causes[MAX_CHECKS])
+void causes_find(const struct result *results, unsigned n, struct cause *causes)
 {
 	for (unsigned i = 0; i < n; i++)
 		causes[i] = failed(&results[i]) ? read_cause(&results[i]) : (struct cause){ 0 };

@@ -16,7 +16,7 @@
 enum state { WAITING, RUNNING, DONE };
 struct entry { char *name; enum state state; pid_t pid; json_t *report; };
 
-/* A report's path. A name that is too long for a file with a longer end is cut, and stays its own. */
+/* A report's path. A long name is cut, so that ends can follow, and a sum keeps it unique. */
 static char *path_of(const struct options *o, const char *name, const char *end)
 {
 	enum { LONGEST = 200 };
@@ -24,7 +24,7 @@ static char *path_of(const struct options *o, const char *name, const char *end)
 	unsigned sum = 0;
 	for (const char *c = name; *c; c++)
 		sum = sum * 31 + (unsigned char)*c;
-	if (strlen(name) > LONGEST)
+	if (strlen(name) > LONGEST || strcmp(name, "index") == 0) /* index.html is the class's */
 		snprintf(rest, sizeof(rest), "~%08x", sum);
 	if (asprintf(&path, "%s/%.*s%s%s", o->out, LONGEST, name, rest, end) < 0)
 		give_up(BROKEN, "no memory");
@@ -133,7 +133,8 @@ static bool start(const struct options *o, struct entry *e)
 	if (o->no_sandbox)
 		argv[n++] = "--no-sandbox";
 	argv[n] = NULL;
-	int log = open(path_of(o, e->name, NEW_LOG), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	int log = open(path_of(o, e->name, NEW_LOG), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+		       0644);
 	if (log < 0) {
 		no_report(o, e, strerror(errno));
 		return false;
@@ -224,51 +225,6 @@ static unsigned run_all(const struct options *o, struct entry *entries, unsigned
 	return done;
 }
 
-/*
- * A field in quotes, safe for any spreadsheet: a quote is doubled, and no field begins a
- * formula.
- */
-static void csv_field(FILE *f, const char *s)
-{
-	fprintf(f, "\"%s", strchr("=+-@\t\r", *s) && *s ? "'" : "");
-	for (; *s; s++)
-		fprintf(f, *s == '"' ? "\"\"" : "%c", *s == '\n' ? ' ' : *s);
-	fprintf(f, "\"");
-}
-
-static void write_csv(const struct options *o, const struct entry *entries, unsigned n)
-{
-	char *path = path_of(o, "summary", ".csv");
-	FILE *f = fopen(path, "w");
-	if (!f)
-		give_up(BROKEN, "%s: %s", path, strerror(errno));
-	fprintf(f, "submission,outcome,score,max_score,seed,failed,note\n");
-	for (const struct entry *e = entries; e < entries + n; e++) {
-		const json_t *extra = json_object_get(e->report, "extra_data");
-		const json_t *score = json_object_get(e->report, "score"), *test;
-		const char *note = json_string_value(json_object_get(e->report, "output"));
-		size_t i;
-		if (e->state != DONE)
-			continue;
-		csv_field(f, e->name);
-		fprintf(f, ",%s,", outcome(e));
-		if (score)
-			fprintf(f, "%lld,%lld", json_integer_value(score),
-				json_integer_value(json_object_get(extra, "max_score")));
-		fprintf(f, "%s,%u,\"", score ? "" : ",", o->seed);
-		json_array_foreach(json_object_get(e->report, "tests"), i, test) {
-			const json_t *x = json_object_get(test, "extra_data");
-			if (strcmp(json_string_value(json_object_get(x, "outcome")), "fail") == 0)
-				fprintf(f, "%s ", json_string_value(json_object_get(x, "check")));
-		}
-		fprintf(f, "\",");
-		csv_field(f, note ? note : "");
-		fprintf(f, "\n");
-	}
-	fclose(f);
-	free(path);
-}
-
 /* Print the entries without a grade, and the first line of why. Result: how many are errors. */
 static unsigned list_others(const struct entry *entries, unsigned n)
 {
@@ -324,9 +280,9 @@ int class_grade(const struct options *given)
 	unsigned n = read_entries(&o, &entries), done = run_all(&o, entries, n);
 	if (isatty(1))
 		printf("\n");
-	write_csv(&o, entries, n);
+	class_write(&o);
 	unsigned errors = list_others(entries, n);
-	printf("%u of %u submissions done, %u of them with an error; %s/summary.csv\n", done, n,
+	printf("%u of %u submissions done, %u of them with an error; %s/index.html\n", done, n,
 	       errors, o.out);
 	if (interrupted)
 		printf("interrupted: the same command goes on\n");

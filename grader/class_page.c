@@ -8,7 +8,7 @@
 
 static const char style[] =
 	".scrolls{overflow-x:auto;margin:.8rem 0}\n"
-	/* Cells of a grid have an order, rows of a table have none; so each row's cells share one. */
+	/* Cells of a grid have an order, rows of a table have none: a row's cells share one. */
 	"#class{display:grid;width:max-content;overflow-wrap:normal}\n"
 	"#class tbody,#class thead,#class tr{display:contents}\n"
 	"#class td,#class th{padding:.2rem .5rem;border-bottom:1px solid var(--line);"
@@ -20,6 +20,7 @@ static const char style[] =
 	"#class tbody th{position:sticky;left:0;background:Canvas;max-width:14rem;"
 	"overflow-wrap:anywhere;font-weight:400}\n"
 	"#class td{text-align:center}\n"
+	"@media(max-width:40rem){#class tbody th{max-width:8rem}}\n"
 	"body:has(#by-score:checked) #class tbody :is(td,th){order:var(--score)}\n"
 	"body:has(#by-outcome:checked) #class tbody :is(td,th){order:var(--outcome)}\n"
 	"label{margin-right:1rem;white-space:nowrap}\n";
@@ -34,7 +35,8 @@ static void cell(FILE *f, const struct student *s, const struct column *k, const
 	for (unsigned i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
 		if (strcmp(outcome, signs[i].outcome) != 0)
 			continue;
-		fprintf(f, "<a class=\"%s\" title=\"%s: %s\" href=\"./", outcome, k->check, outcome);
+		fprintf(f, "<a class=\"%s\" title=\"%s: %s\" href=\"./", outcome, k->check,
+			outcome);
 		html_address(f, s->name);
 		fprintf(f, i == 0 ? ".html\">%s</a>" : ".html#%s\">", i == 0 ? signs[i].sign :
 			k->check);
@@ -69,9 +71,10 @@ static void row(FILE *f, const struct class *c, unsigned number)
 
 static void matrix(FILE *f, const struct class *c)
 {
-	fprintf(f, "<p>Rows by <label><input type=\"radio\" name=\"by\" id=\"by-name\" checked> name"
-		   "</label><label><input type=\"radio\" name=\"by\" id=\"by-score\"> points, lowest first"
-		   "</label><label><input type=\"radio\" name=\"by\" id=\"by-outcome\"> without a "
+	fprintf(f, "<p>Rows by <label><input type=\"radio\" name=\"by\" id=\"by-name\" checked> "
+		   "name</label><label><input type=\"radio\" name=\"by\" id=\"by-score\"> "
+		   "points, lowest first</label><label><input type=\"radio\" name=\"by\" "
+		   "id=\"by-outcome\"> without a "
 		   "grade first</label></p>\n<div class=\"scrolls\" tabindex=\"0\">"
 		   "<table id=\"class\" style=\"grid-template-columns:repeat(%u,auto)\">\n"
 		   "<thead><tr><th class=\"plain\">submission<th class=\"plain\">points",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A class at one sight, from the reports in its folder: summary.csv, a row for each submission and a
- * column for each check, the check that most failed first; and index.html with the same
+ * A class at one sight, from the reports in its folder: summary.csv, a row for each submission and
+ * a column for each check, the check that most failed first; and index.html with the same
  * (class_page.c).
  */
 #include "class_report.h"
@@ -65,7 +65,8 @@ static void count_columns(struct class *c)
 {
 	for (const struct test *t = c->o->lab->checks; t->name && c->nr_columns < MAX_CHECKS; t++) {
 		struct column *k = &c->columns[c->nr_columns];
-		*k = (struct column){ .number = c->nr_columns++, .check = t->name, .title = t->title ? t->title : "",
+		*k = (struct column){ .number = c->nr_columns++, .check = t->name,
+				      .title = t->title ? t->title : "",
 				      .exercise = t->exercise, .points = t->points };
 		for (unsigned i = 0; i < c->n; i++) {
 			const char *s = outcome_of(find_test(c->students[i].report, t->name));

@@ -60,7 +60,7 @@ void stop_if_interrupted(void)
 	exit(INTERRUPTED);
 }
 
-/* End a process group. What is ours can put its things in order first; a sandbox does not matter. */
+/* End a process group. A make of ours can put its things in order first. */
 static void end_group(pid_t pid)
 {
 	enum { SECONDS = 3 };
@@ -74,8 +74,8 @@ static void end_group(pid_t pid)
 int wait_for(pid_t pid, double seconds)
 {
 	int status = -1;
-	for (double end = clock_seconds() + seconds; status < 0 && !interrupted &&
-	     clock_seconds() < end;)
+	for (double start = clock_seconds(); status < 0 && !interrupted &&
+	     !time_is_over(start, seconds);)
 		status = process_wait(pid, 0.1);
 	if (status < 0)
 		end_group(pid);

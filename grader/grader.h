@@ -223,7 +223,7 @@ void take_notes(struct grading *g, const char *base, bool own, char *const *file
 /* Note it if all checks in QEMU pass, but one in Bochs fails. */
 void note_disagreement(struct grading *g);
 /*
- * The answers in the text of an answers.md, NULL if there is none, to the questions of another one.
+ * The answers to questions in the form of answers.c; text: NULL if there are none.
  * Result: [{question, answer}]; an answer that was not given is "".
  */
 json_t *answers_read(const char *questions, const char *text);
@@ -262,7 +262,7 @@ struct cause {
 	const struct result *because; /* the failure that explains this one, or NULL */
 };
 /* Find the causes of n results; those of checks that did not fail are zero. */
-void causes_find(const struct result *results, unsigned n, struct cause causes[MAX_CHECKS]);
+void causes_find(const struct result *results, unsigned n, struct cause *causes);
 
 /* --- reports (report.c, html_report.c, class_report.c, class_page.c) --- */
 

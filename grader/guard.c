@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum { LOOK_MS = 20, ARGUMENTS = 5 };
+enum { LOOK_MS = 50, ARGUMENTS = 5 };
 struct use { unsigned processes; uint64_t bytes, ticks; bool runs; };
 
 /* Add what a process uses, with the time of its children that have ended. See proc(5), stat. */

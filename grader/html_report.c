@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The report as one HTML page that needs nothing else: an overview of all checks, failed ones first;
- * then each failure with its cause, its place and what to read; the answers; the recording; the
- * sections of the handout. It is made from the JSON report.
+ * The report as one HTML page that needs nothing else: an overview of all checks, failed ones
+ * first; then each failure with its cause, its place and what to read; the answers; the recording;
+ * the sections of the handout. It is made from the JSON report.
  */
 #include "html.h"
 #include "viewer.h"
@@ -11,10 +11,12 @@
 static const char style[] =
 	"body{max-width:56rem}\n"
 	"section{border-top:1px solid var(--line);padding:.8rem 0}\n"
-	".facts td{padding:.1rem 1rem .1rem 0;vertical-align:top}.facts td:first-child{color:var(--dim)}\n"
+	".facts td{padding:.1rem 1rem .1rem 0;vertical-align:top}\n"
+	".facts td:first-child{color:var(--dim)}\n"
 	".overview{width:100%;margin:.8rem 0}\n"
-	".overview th,.overview td{padding:.25rem .6rem .25rem 0;border-bottom:1px solid var(--line);"
-	"vertical-align:top}\n"
+	".overview th{white-space:nowrap;font-size:.85rem}\n"
+	".overview th,.overview td{padding:.25rem .6rem .25rem 0;vertical-align:top;"
+	"border-bottom:1px solid var(--line)}\n"
 	".overview .number{text-align:right;padding:.25rem 0 .25rem .6rem}\n"
 	".overview td:first-child,.overview td.number{white-space:nowrap}\n"
 	".score{font-size:1.25rem;font-weight:600}\n"
@@ -29,7 +31,6 @@ static const char style[] =
 /* --- the order of the checks --- */
 
 static const json_t *extra_of(const json_t *test) { return json_object_get(test, "extra_data"); }
-
 static const char *outcome_of(const json_t *test) { return json_text(extra_of(test), "outcome"); }
 
 /* Errors, causes, consequences, what was skipped, what passed. */
@@ -54,6 +55,13 @@ static unsigned order(const json_t *tests, const json_t *ordered[MAX_CHECKS])
 	return n;
 }
 
+/* Whether there is more to say of a check than the overview says: not if nothing was run. */
+static bool has_section(const json_t *test)
+{
+	return strcmp(outcome_of(test), "pass") != 0 &&
+	       strncmp(json_text(extra_of(test), "cause"), "nothing was run", 15) != 0;
+}
+
 /* --- head and overview --- */
 
 static void row(FILE *f, const char *label, const char *value)
@@ -70,7 +78,8 @@ static void score(FILE *f, const json_t *report, const json_t *extra)
 		fprintf(f, "%lld of %lld points", json_number(report, "score"),
 			json_number(extra, "max_score"));
 	else
-		fprintf(f, "<span class=\"error\">no grade (%s)</span>", json_text(extra, "outcome"));
+		fprintf(f, "<span class=\"error\">no grade (%s)</span>",
+			json_text(extra, "outcome"));
 	fprintf(f, "</p>\n");
 }
 
@@ -96,10 +105,10 @@ static void overview(FILE *f, const json_t *const *tests, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		const json_t *extra = extra_of(tests[i]);
 		const char *outcome = outcome_of(tests[i]), *check = json_text(extra, "check");
-		bool passed = strcmp(outcome, "pass") == 0;
+		bool linked = has_section(tests[i]);
 		const char *title = strstr(json_text(tests[i], "name"), ": ");
 		fprintf(f, "<tr><td class=\"%s\">%s<td>", outcome, outcome);
-		fprintf(f, passed ? "%s%s" : "<a href=\"#%s\">%s</a>", passed ? "" : check, check);
+		fprintf(f, linked ? "<a href=\"#%s\">%s</a>" : "%s%s", linked ? check : "", check);
 		fprintf(f, " <span class=\"dim\">");
 		html_text(f, title ? title + 2 : "");
 		fprintf(f, "</span><td class=\"number\">%lld<td class=\"number\">",
@@ -116,8 +125,7 @@ static void overview(FILE *f, const json_t *const *tests, unsigned n)
 
 static void folded(FILE *f, const char *title, const char *s, const char *end)
 {
-	while (s < end && (*s == '\n' || end[-1] == '\n'))
-		*s == '\n' ? s++ : end--;
+	s += strspn(s, "\n");
 	if (s >= end)
 		return;
 	fprintf(f, "<details><summary>%s</summary><pre>", title);
@@ -145,8 +153,8 @@ static bool consequence(FILE *f, const json_t *const *tests, unsigned n, const j
 		const json_t *other = extra_of(tests[i]);
 		if (strcmp(json_text(other, "check"), because) != 0)
 			continue;
-		fprintf(f, "<p class=\"cause\">Mend exercise %lld first: <a href=\"#%s\">%s</a></p>\n",
-			json_number(extra, "mend"), because, because);
+		fprintf(f, "<p class=\"cause\">Mend exercise %lld first: <a href=\"#%s\">%s</a>"
+			   "</p>\n", json_number(extra, "mend"), because, because);
 		return strcmp(json_text(other, "cause"), text) == 0;
 	}
 	return false;
@@ -244,7 +252,7 @@ static void sections_of_handout(FILE *f, const json_t *const *tests, unsigned n,
 	const char *sees[MAX_CHECKS];
 	unsigned failed = 0;
 	for (unsigned i = 0; i < n; i++)
-		if (strcmp(outcome_of(tests[i]), "fail") == 0)
+		if (has_section(tests[i]))
 			sees[failed++] = json_text(extra_of(tests[i]), "see");
 	if (failed == 0 || !handout)
 		return;
@@ -279,7 +287,7 @@ void html_write(const char *path, json_t *report, const struct grading *g)
 		fprintf(f, "<p><a href=\"#recording\">How this machine changes its mode</a>, "
 			   "step by step</p>\n");
 	for (unsigned i = 0; i < n; i++)
-		if (strcmp(outcome_of(tests[i]), "pass") != 0)
+		if (has_section(tests[i]))
 			section(f, tests, n, tests[i], handout);
 	answers(f, answered);
 	if (g && g->recording)

@@ -17,6 +17,32 @@ json_t *report_text(const char *text)
 	return j;
 }
 
+static void take_out(char *text, const char *path)
+{
+	size_t n = strlen(path);
+	for (char *at = text; n > 1 && (at = strstr(at, path));)
+		memmove(at, at + n, strlen(at + n) + 1);
+}
+
+/*
+ * A text as JSON without the paths of this host: what lies below them keeps its name. Reports go to
+ * students, and to other hosts.
+ */
+static json_t *text_for_all(const struct options *o, const char *text)
+{
+	char *copy = strdup(text ? text : ""), *above = strdup(o->submission), here[4096];
+	char *slash = strrchr(above, '/');
+	const char *paths[] = { grade_path(""), above, "/tmp/judge/", "/tree/",
+				getcwd(here, sizeof(here) - 1) ? strcat(here, "/") : "" };
+	if (slash)
+		slash[1] = '\0';
+	for (unsigned i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		take_out(copy, paths[i]);
+	json_t *j = report_text(copy);
+	free(copy), free(above);
+	return j;
+}
+
 bool report_counts(const struct result *r)
 {
 	return r->outcome != SKIPPED;
@@ -66,6 +92,7 @@ void report_print(const struct result *r)
 {
 	static const char *const words[] = { "[ok]  ", "[FAIL]", "[skip]", "[ERR] " };
 	const struct test *t = &r->test;
+	struct cause c;
 	const char *colors[] = { "\033[32m", "\033[31m", "\033[33m", "\033[35m" };
 	bool color = isatty(1) && !getenv("NO_COLOR");
 	printf("%s%s%s %2u/%-2u %s: %s\n", color ? colors[r->outcome] : "", words[r->outcome],
@@ -78,7 +105,11 @@ void report_print(const struct result *r)
 	}
 	if (r->outcome == FAILED || r->outcome == BROKEN)
 		print_reason(r->reason);
-	else if (r->outcome == SKIPPED)
+	causes_find(r, 1, &c);
+	if (r->outcome == FAILED && c.exercise != t->exercise && !c.sure)
+		printf("        this check judges exercise %u; the cause may lie in exercise %u\n",
+		       t->exercise, c.exercise);
+	if (r->outcome == SKIPPED)
 		printf("        %s\n", first_line(r->reason));
 	if (r->outcome == FAILED)
 		printf("        read: %s\n        %s\n", t->see ? t->see : "the handout",
@@ -121,7 +152,7 @@ void report_summary(const struct grading *g)
 }
 
 /* What a student reads of a check. */
-static json_t *check_output(const struct result *r)
+static json_t *check_output(const struct options *o, const struct result *r)
 {
 	char *text;
 	if (r->outcome == PASSED)
@@ -129,13 +160,13 @@ static json_t *check_output(const struct result *r)
 	if (asprintf(&text, "%s\nread: %s\n%s", r->reason,
 		     r->test.see ? r->test.see : "the handout", next_step(&r->test)) < 0)
 		give_up(BROKEN, "no memory");
-	json_t *j = report_text(text);
+	json_t *j = text_for_all(o, text);
 	free(text);
 	return j;
 }
 
-static json_t *check_json(const struct result *r, const struct cause *c, unsigned number,
-			  bool graded)
+static json_t *check_json(const struct options *o, const struct result *r, const struct cause *c,
+			  unsigned number, bool graded)
 {
 	static const char *const outcomes[] = { "pass", "fail", "skip", "error" };
 	const struct test *t = &r->test;
@@ -143,11 +174,13 @@ static json_t *check_json(const struct result *r, const struct cause *c, unsigne
 	snprintf(digits, sizeof(digits), "%u", number);
 	if (asprintf(&name, "%s: %s", t->name, t->title ? t->title : "") < 0)
 		give_up(BROKEN, "no memory");
-	json_t *cause = r->outcome == PASSED ? json_string("") : report_text(first_line(r->reason));
-	json_t *j = json_pack("{s:s, s:s, s:o, s:{s:s, s:i, s:s, s:o, s:s, s:i, s:s, s:s, s:s, s:f}}",
+	json_t *cause = r->outcome == PASSED ? json_string("") :
+			text_for_all(o, first_line(r->reason));
+	json_t *j = json_pack("{s:s, s:s, s:o,"
+			      " s:{s:s, s:i, s:s, s:o, s:s, s:i, s:s, s:s, s:s, s:f}}",
 			      "name", name,
 			      "number", digits,
-			      "output", check_output(r),
+			      "output", check_output(o, r),
 			      "extra_data",
 			      "check", t->name,
 			      "exercise", (int)t->exercise,
@@ -184,13 +217,13 @@ json_t *report_json(const struct grading *g)
 		const struct result *r = &g->results[i];
 		score += r->outcome == PASSED ? r->test.points : 0;
 		max += report_counts(r) ? r->test.points : 0;
-		json_array_append_new(tests, check_json(r, &causes[i], i + 1, graded));
+		json_array_append_new(tests, check_json(o, r, &causes[i], i + 1, graded));
 	}
 	if (asprintf(&output, "%s%s", g->notes, g->not_built ? g->not_built : "") < 0)
 		give_up(BROKEN, "no memory");
 	json_t *j = json_pack("{s:o, s:f, s:o,"
 			      " s:{s:i, s:s, s:s, s:I, s:i, s:o, s:s, s:s, s:b, s:f, s:f}}",
-			      "output", report_text(output),
+			      "output", text_for_all(o, output),
 			      "execution_time", g->seconds,
 			      "tests", tests,
 			      "extra_data",
@@ -216,7 +249,7 @@ json_t *report_json(const struct grading *g)
 json_t *report_no_grade(const struct options *o, const char *outcome, const char *why)
 {
 	return json_pack("{s:o, s:[], s:{s:i, s:s, s:s, s:I, s:o}}",
-			 "output", report_text(why),
+			 "output", text_for_all(o, why),
 			 "tests",
 			 "extra_data",
 			 "format", FORMAT,

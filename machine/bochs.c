@@ -20,7 +20,8 @@
 
 static void write_configuration(struct machine *m, const char *path, const char *tty)
 {
-	const char *iso = m->o.iso_file ? m->o.iso_file : machine_make_iso(m);
+	const char *rom = work_path("loader.rom"), *disk = work_path("loader.disk");
+	const char *iso = m->o.iso_file ? m->o.iso_file : m->o.iso ? machine_make_iso(m) : NULL;
 	FILE *f = fopen(path, "w");
 	if (!f)
 		give_up(BROKEN, "%s: %s", path, strerror(errno));
@@ -31,7 +32,14 @@ static void write_configuration(struct machine *m, const char *path, const char 
 	fprintf(f, "cpu: count=%u, ips=%u, reset_on_triple_fault=0\n", m->o.cpus,
 		BOCHS_HZ);
 	fprintf(f, "megs: %u\nclock: sync=none\n", m->o.mem);
-	fprintf(f, "ata0-master: type=cdrom, path=\"%s\", status=inserted\nboot: cdrom\n", iso);
+	if (iso) {
+		fprintf(f, "ata0-master: type=cdrom, path=\"%s\", status=inserted\n", iso);
+		fprintf(f, "boot: cdrom\n");
+	} else {
+		bochs_make_image(m, rom, disk);
+		fprintf(f, "optromimage1: file=\"%s\", address=0xd0000\n", rom);
+		fprintf(f, "ata0-master: type=disk, path=\"%s\", mode=flat\n", disk);
+	}
 	fprintf(f, "com1: enabled=1, mode=term, dev=%s\n", tty);
 	fprintf(f, "log: %s\npanic: action=fatal\n", work_path("bochs.log"));
 	fclose(f);
@@ -108,17 +116,47 @@ static bool prompted(struct machine *m)
 	return m->answered;
 }
 
-/* Wait for the debugger's answer. Result: its text; NULL if Bochs ends or the time is over. */
-static char *answer(struct machine *m, double seconds)
+static void wait_a_little(struct machine *m)
 {
-	for (double limit = clock_seconds() + seconds; !prompted(m); machine_pump(m)) {
-		if (clock_seconds() > limit || !m->pid)
-			return NULL;
-		poll(&(struct pollfd){ .fd = m->monitor_out, .events = POLLIN }, 1, 20);
-	}
+	machine_pump(m);
+	process_pause(m->pid, m->monitor_out, 20);
+}
+
+static char *take_answer(struct machine *m)
+{
 	char *text = m->said;
 	m->said = NULL, m->said_bytes = 0, m->answered = false;
 	return text;
+}
+
+/* Wait for the debugger's answer. Result: its text; NULL if Bochs ends or does not answer. */
+static char *answer(struct machine *m)
+{
+	enum { SECONDS = 60 };
+	for (double start = clock_seconds(); !prompted(m); wait_a_little(m))
+		if (!m->pid || time_is_over(start, SECONDS))
+			return NULL;
+	return take_answer(m);
+}
+
+/* Wait until the running machine stops. Result: what Bochs says; NULL if it ends or is late. */
+static char *await_stop(struct machine *m, double seconds)
+{
+	for (machine_wait_begins(m, seconds); !prompted(m); wait_a_little(m))
+		if (!m->pid || machine_late(m))
+			return NULL;
+	m->stopped = true;
+	return take_answer(m);
+}
+
+/* Bochs has ended by itself: the guest shut it down, or did what Bochs cannot emulate. */
+static void give_up_ended(const struct machine *m) __attribute__((noreturn));
+static void give_up_ended(const struct machine *m)
+{
+	char text[300] = "";
+	shell(text, sizeof(text), 5, "grep -h PANIC %s | head -n 1", work_path("bochs.log"));
+	give_up(FAILED, "the machine ended by itself, with Bochs's status %d %s", m->exit_status,
+		text);
 }
 
 char *bochs_command(struct machine *m, const char *fmt, ...)
@@ -129,7 +167,9 @@ char *bochs_command(struct machine *m, const char *fmt, ...)
 	vsnprintf(command, sizeof(command), fmt, ap);
 	va_end(ap);
 	dprintf(m->monitor_in, "%s\n", command);
-	char *text = answer(m, 60);
+	char *text = answer(m);
+	if (!text && !m->pid)
+		give_up_ended(m);
 	if (!text)
 		give_up(BROKEN, "Bochs: no answer to `%s`", command);
 	return text;
@@ -171,7 +211,7 @@ void bochs_start(struct machine *m)
 	close(in[0]), close(out[1]);
 	m->monitor_in = in[1], m->monitor_out = out[0];
 	m->stopped = true;
-	char *text = answer(m, 20);
+	char *text = answer(m);
 	if (!text)
 		give_up(BROKEN, "Bochs does not start (see bochs.log)");
 	free(text);
@@ -187,9 +227,11 @@ void bochs_stop(struct machine *m)
 	if (m->stopped)
 		return;
 	kill(m->pid, SIGINT);
-	char *text = answer(m, 20);
+	char *text = answer(m);
+	if (!text && !m->pid)
+		give_up_ended(m);
 	if (!text)
-		give_up(FAILED, "Bochs does not stop; it may have ended by itself");
+		give_up(BROKEN, "Bochs does not stop");
 	free(text);
 	m->stopped = true;
 }
@@ -202,19 +244,19 @@ bool bochs_stopped(struct machine *m)
 bool bochs_run(struct machine *m, double seconds)
 {
 	dprintf(m->monitor_in, "c\n");
-	char *text = answer(m, seconds);
-	m->stopped = text != NULL;
-	free(text);
+	m->stopped = false;
+	free(await_stop(m, seconds));
 	return m->stopped;
 }
 
 int bochs_wait(struct machine *m, double seconds)
 {
-	char *text = m->stopped ? strdup("") : answer(m, seconds);
-	if (!text)
-		give_up(FAILED, "the machine did not reach its shutdown within %.0f s", seconds);
-	free(text);
-	m->stopped = true;
+	if (!m->stopped)
+		free(await_stop(m, seconds));
+	if (!m->pid)
+		give_up_ended(m);
+	if (!m->stopped)
+		give_up(FAILED, "the machine did not reach its shutdown in time");
 	struct cpu_state cpus[CPUS_MAX];
 	uint32_t status = 0;
 	unsigned n = machine_state(m, cpus);

@@ -17,6 +17,8 @@ const char *machine_cmdline(const struct machine *m);
  * process ends. seconds: as time_is_over(). Result: whether it ended in time.
  */
 bool machine_ends(struct machine *m, double seconds);
+/* Copy the root image, without most of its free space, to path. */
+void machine_small_root(const char *path);
 /* Make an ISO with kernel, VMM, root image and command line of m. Result: its path. */
 const char *machine_make_iso(const struct machine *m);
 
@@ -39,6 +41,9 @@ void qmp_connect(struct machine *m, const char *path);
 void gdb_settle(struct machine *m);
 
 /* --- Bochs --- */
+
+/* Make the option ROM and the disk from which m boots without GRUB (bochs_image.c). */
+void bochs_make_image(const struct machine *m, const char *rom, const char *disk);
 
 /* Start Bochs for m, with the serial line connected; it runs unless m is paused. */
 void bochs_start(struct machine *m);

@@ -39,6 +39,11 @@ const char *judge_shuffle(unsigned k);
 
 /* What the test is doing: stands before the reason if it gives up; NULL: nothing. */
 extern const char *judge_context;
+/*
+ * Called once when the test gives up FAILED, before it does: to find a cause that goes before. It
+ * may start machines, and may give up itself: then that is the test's reason.
+ */
+extern void (*judge_cause)(void);
 /* Give up FAILED with this reason unless x. */
 #define CHECK(x, ...) do { if (!(x)) give_up(FAILED, __VA_ARGS__); } while (0)
 

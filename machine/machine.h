@@ -22,8 +22,8 @@ extern const char *kernel_file, *vmm_file;  /* the ELF files to boot; their symb
 enum { BOCHS_HZ = 50000000 }; /* instructions in a second of Bochs's time */
 
 struct machine_options {
-	bool bochs;           /* Bochs, always from an ISO; else QEMU */
-	bool iso;             /* boot an ISO made for this machine; else QEMU's -kernel */
+	bool bochs;           /* Bochs; else QEMU */
+	bool iso;             /* boot an ISO made for this machine; else as QEMU's -kernel does */
 	const char *iso_file; /* boot this ISO */
 	unsigned cpus;        /* 0 is 1 */
 	unsigned mem;         /* MiB; 0 is 64 */
@@ -41,8 +41,8 @@ struct machine_options {
  * running: MIPS million instructions are a second. In Bochs, and in a machine that is free running,
  * a second is one in which the emulator runs or sleeps; it is longer on a busy host.
  *
- * A budget makes limits shorter: the longest wait, in million instructions; all waits together may
- * take BUDGET_WAITS times as many. It counts where instructions are counted.
+ * A budget makes limits shorter: the longest wait, in million instructions a CPU; all waits may
+ * take BUDGET_WAITS times as many. In Bochs it is the time that they take on a slow host.
  */
 enum { MIPS = 100, BUDGET_WAITS = 20 };
 extern unsigned machine_budget; /* 0, the default: none */
@@ -215,8 +215,11 @@ char *symbol_where(uint32_t address);
 const char *symbol_below_here(const char *line);
 /* The function of kernel or VMM that holds an address, as "name+0x1c"; NULL; to be freed. */
 char *symbol_offset(uint32_t address);
-/* The machine address after the last byte of kernel_file, when it is loaded. */
-uint32_t symbol_file_end(void);
+/*
+ * The kernel as a boot loader leaves it: machine addresses of its begin, its end and its first
+ * instruction. Result: its bytes, to be freed.
+ */
+uint8_t *symbol_file_image(uint32_t *begin, uint32_t *end, uint32_t *entry);
 /* The 32-bit word that kernel_file holds for an address. */
 uint32_t symbol_file_word(uint32_t address);
 

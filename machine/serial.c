@@ -6,6 +6,19 @@
 #include <string.h>
 #include <unistd.h>
 
+static void give_up_flooded(struct machine *m) __attribute__((noreturn));
+static void give_up_flooded(struct machine *m)
+{
+	close(m->serial);
+	m->serial = -1;
+	m->late = true;
+	give_up(FAILED, "the machine prints without end: %zu MiB on the serial line",
+		m->log_bytes >> 20);
+}
+
+/* What no check and no test prints. */
+enum { LOG_MAX = 16 << 20 };
+
 void machine_pump(struct machine *m)
 {
 	char buf[4096];
@@ -13,6 +26,8 @@ void machine_pump(struct machine *m)
 	struct pollfd p = { .fd = m->serial, .events = POLLIN };
 	while (m->serial >= 0 && poll(&p, 1, 0) > 0 &&
 	       (got = read(m->serial, buf, sizeof(buf))) > 0) {
+		if (m->log_bytes > LOG_MAX)
+			give_up_flooded(m);
 		char *log = realloc(m->log, m->log_bytes + (size_t)got + 1);
 		if (!log)
 			give_up(BROKEN, "no memory for the serial log");

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Million instructions that Bochs executes in a second, on a slow host. */
+enum { BOCHS_MIPS = 10 };
+
 unsigned machine_budget;
 
 static bool counted(const struct machine *m)
@@ -32,8 +35,9 @@ void machine_wait_begins(struct machine *m, double seconds)
 	unsigned budget = m->o.budget ? m->o.budget : machine_budget;
 	m->late = false;
 	m->wait.limit = seconds;
-	if (budget && counted(m) && seconds > (double)budget / MIPS)
-		m->wait.limit = (double)budget / MIPS;
+	double most = (double)budget * m->o.cpus / (m->o.bochs ? BOCHS_MIPS : MIPS);
+	if (budget && !m->o.free_running && seconds > most)
+		m->wait.limit = most;
 	/* Long waits begin with the first look, of which most have none. */
 	m->wait.from = m->pid && m->wait.limit < 1 ? now(m) : -1;
 	m->wait.moved = 0;
@@ -74,7 +78,8 @@ static bool stands_still(struct machine *m, double process_now)
 static bool used_up(const struct machine *m)
 {
 	unsigned budget = m->o.budget ? m->o.budget : machine_budget;
-	return budget && counted(m) && m->instructions > budget * 1000000ull * BUDGET_WAITS;
+	uint64_t all = budget * 1000000ull * m->o.cpus * BUDGET_WAITS;
+	return budget && counted(m) && m->instructions > all;
 }
 
 bool machine_late(struct machine *m)

@@ -98,6 +98,7 @@ uint32_t right_slot(struct guest *g, uint32_t directory, uint32_t address);
 /* FAILED unless slot_of(), or slot_make(), does what its exercise says. */
 void judge_walk(struct guest *g);
 void judge_tables(struct guest *g);
+void judge_unmap(struct guest *g); /* drop_pages(); checks_unmap.c */
 
 /* --- the VMM's frame table (checks_recount.c) --- */
 
@@ -143,6 +144,8 @@ void judge_directories(struct guest *g); /* 10 */
 void judge_undo(struct guest *g);      /* 10 */
 void judge_promote(struct guest *g);   /* 11, checks_promote.c */
 void judge_protect(struct guest *g);   /* 12 */
+/* For judge_cause, of a check that needs all these: the first that is wrong goes before. */
+void look_at_each(void);
 
 /* --- a whole directory (checks_account.c) --- */
 
@@ -151,7 +154,7 @@ void judge_protect(struct guest *g);   /* 12 */
  * read-only page, so these checks do not rest on exercises 3 to 5.
  */
 void load_own_directory(struct guest *g);
-struct guest start_account(void); /* start_stock(), with such a directory; all exercises tried */
+struct guest start_account(void); /* start_stock(), with such a directory, and look_at_each() */
 /* Forget all types, then account the loaded directory. Result: that of frames_account(). */
 int account(struct guest *g);
 /*

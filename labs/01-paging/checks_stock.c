@@ -114,6 +114,24 @@ struct guest start_stock(void)
 	return g;
 }
 
+void look_at_each(void)
+{
+	static const struct { const char *context; void (*judge)(struct guest *g); } each[] = {
+		{ "cannot be judged until exercise 6 (check `home`) is right", judge_home },
+		{ "cannot be judged until exercise 9 (check `entries`) is right", judge_entries },
+		{ "cannot be judged until exercise 10 (check `directories`) is right",
+		  judge_directories },
+		{ "cannot be judged until exercise 10 (check `undo`) is right", judge_undo },
+		{ "cannot be judged until exercise 11 (check `promote`) is right", judge_promote },
+		{ "cannot be judged until exercise 12 (check `protect`) is right", judge_protect },
+	};
+	struct guest g = start_stock();
+	for (unsigned i = 0; i < LENGTH(each); i++) {
+		judge_context = each[i].context;
+		each[i].judge(&g);
+	}
+}
+
 uint32_t cpu0(void)
 {
 	return vmm_symbol("vmm_cpus");

@@ -125,7 +125,9 @@ static void deliver_once(struct deliverer *d, unsigned ring, uint32_t vif, uint3
 	      name_of(&s));
 }
 
-/* Each bit alone and with others, in both rings, with virtual IF 0, 1, and hostile. */
+enum { AT_RANDOM = 100 };
+
+/* Each bit alone and with others, in both rings, with virtual IF 0, 1, and hostile; then any. */
 void check_deliver(const struct test *t)
 {
 	struct deliverer d = deliverer_start(t);
@@ -143,6 +145,9 @@ void check_deliver(const struct test *t)
 		deliver_once(&d, ring, EFLAGS_IF, ~EVENT_BITS);
 		deliver_once(&d, ring, EFLAGS_IF, 0xFFFFFFFF);
 	}
+	for (unsigned i = 0; i < AT_RANDOM; i++)
+		deliver_once(&d, random_below(2) ? 1 : 3, random_word(),
+			     random_word() & random_word());
 }
 
 /* --- interrupts --- */

@@ -18,7 +18,7 @@ static struct probe *start_at(const struct test *t)
 	o.cmdline = text_of("mode=virtual%s%s", *more ? " " : "", more);
 	p->t = t;
 	p->nr_cpus = 1;
-	p->g = guest_start(&o, o.bochs ? BOCHS_SECONDS * machine_patience : SECONDS);
+	p->g = guest_start(&o, o.bochs ? BOCHS_SECONDS : SECONDS);
 	return p;
 }
 

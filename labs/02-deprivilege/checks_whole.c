@@ -22,10 +22,12 @@ static void needs(unsigned exercise, const char *check)
 				check);
 }
 
-/* push $flags; popf; int $VEC_IRQ: from ring 1 or 3 that must lead to the kernel's handler of #GP. */
-static void want_bounce(struct probe *p, unsigned ring)
+/*
+ * push $flags; popf; int $VEC_IRQ: from ring 1 or 3 that must lead to the kernel's handler of #GP,
+ * without these flags.
+ */
+static void want_bounce(struct probe *p, unsigned ring, uint32_t flags)
 {
-	const uint32_t flags = EFLAGS_FIXED | EFLAGS_TF | EFLAGS_NT | EFLAGS_AC;
 	uint8_t code[] = { 0x68, 0, 0, 0, 0, 0x9D, 0xCD, VEC_IRQ };
 	struct guest *g = &p->g;
 	uint32_t esp = ring == 3 ? p->user_esp : p->entry.esp - 64;
@@ -41,7 +43,7 @@ static void want_bounce(struct probe *p, unsigned ring)
 	      "the handler of a fault in ring %u begins in ring %u with ESP %#x, due is %#x; DS is "
 	      "%#x, it was %#x; the frame has EIP %#x", ring, g->c.cpl, g->c.esp, due,
 	      g->c.ds.selector, ds, word_at(g, due + 4));
-	CHECK(!(g->c.eflags & (EFLAGS_TF | EFLAGS_NT | EFLAGS_AC)),
+	CHECK(!(g->c.eflags & flags & ~(uint32_t)EFLAGS_FIXED),
 	      "the handler of a fault in ring %u runs with EFLAGS %#x", ring, g->c.eflags);
 }
 
@@ -66,7 +68,7 @@ static uint32_t try_vo(struct probe *p, uint32_t offset, uint32_t argument, uint
 	return p->g.c.eax;
 }
 
-static void want_ring_1_works(struct probe *p)
+static void want_ring_1_works(struct probe *p, uint32_t flags)
 {
 	/* push $2; popf; mov $SEL_KDATA, %eax; to DS, ES, FS, GS: as the kernel had them */
 	static const uint8_t normal[] = {
@@ -78,18 +80,18 @@ static void want_ring_1_works(struct probe *p)
 	virtual_read(p->g.m, c.cr3, at_top, top, sizeof(top)); /* the first process's registers */
 	uint32_t pending = own_shared(p, VMM_SHARED_PENDING);
 	needs(5, "save");
-	uint32_t flags = try_vo(p, VO_IRQ_SAVE, 0, EFLAGS_IF);
-	CHECK(flags & EFLAGS_IF && !own_shared(p, VMM_SHARED_VIF),
+	uint32_t was = try_vo(p, VO_IRQ_SAVE, 0, EFLAGS_IF);
+	CHECK(was & EFLAGS_IF && !own_shared(p, VMM_SHARED_VIF),
 	      "with virtual IF %#x irq.save returns %#x and leaves virtual IF %#x", EFLAGS_IF,
-	      flags, own_shared(p, VMM_SHARED_VIF));
+	      was, own_shared(p, VMM_SHARED_VIF));
 	needs(6, "restore");
 	try_vo(p, VO_IRQ_RESTORE, EFLAGS_IF, 0);
 	CHECK(own_shared(p, VMM_SHARED_VIF) == EFLAGS_IF,
 	      "irq.restore(%#x) leaves virtual IF %#x", EFLAGS_IF, own_shared(p, VMM_SHARED_VIF));
 	needs(7, "bounce-kernel");
-	want_bounce(p, 1);
+	want_bounce(p, 1, flags);
 	needs(7, "bounce-user");
-	want_bounce(p, 3);
+	want_bounce(p, 3, flags);
 	needs(8, "deliver");
 	want_delivery(p);
 	judge_context = NULL;
@@ -102,9 +104,10 @@ static void want_ring_1_works(struct probe *p)
 
 /*
  * Boot, with the test's command to run, as far as ring 1, by what the submission has built. Events
- * and bounces are tried there once. p2m: the order of machine frames; NULL: as `make run` has it.
+ * and bounces are tried there once, from code with these flags. p2m: the order of machine frames;
+ * NULL: as `make run` has it.
  */
-static struct probe *begin(const struct test *t, const char *p2m)
+static struct probe *begin(const struct test *t, const char *p2m, uint32_t flags)
 {
 	struct test with = *t;
 	with.machine.cmdline = run_words(t, "");
@@ -113,7 +116,7 @@ static struct probe *begin(const struct test *t, const char *p2m)
 	p->t = t;
 	watch_ends(p, true);
 	probe_arrive(p, p->back, "the descent to ring 1");
-	want_ring_1_works(p);
+	want_ring_1_works(p, flags);
 	watch_ends(p, false);
 	allow_interrupts(p, true);
 	return p;
@@ -167,7 +170,7 @@ static uint32_t want_ints_refused(const struct attempt *attempts)
  */
 void check_intruder(const struct test *t)
 {
-	struct probe *p = begin(t, judge_shuffle(t->number));
+	struct probe *p = begin(t, judge_shuffle(t->number), EFLAGS_FIXED);
 	struct guest *g = &p->g;
 	struct attempt attempts[MAX_ATTEMPTS];
 	probe_arrive(p, symbol("sys_getppid"),
@@ -205,7 +208,7 @@ static void next_fork(struct probe *p, unsigned times)
  */
 void check_count(const struct test *t)
 {
-	struct probe *p = begin(t, NULL);
+	struct probe *p = begin(t, NULL, EFLAGS_FIXED);
 	const uint32_t places[] = {
 		vmm_symbol("exit_handle"), vmm_symbol("hypercall_handle"),
 		vmm_symbol("irq_arrived"), symbol("syscall_entry"),
@@ -239,10 +242,13 @@ static void run_undisturbed(const struct test *t, unsigned order)
 	machine_quit(p.g.m);
 }
 
+/* Programs set such flags: a handler that keeps them ends far from the cause. */
+enum { PROGRAMS_FLAGS = EFLAGS_FIXED | EFLAGS_TF | EFLAGS_NT | EFLAGS_AC };
+
 /* Under two orders of machine frames. */
 void check_programs(const struct test *t)
 {
-	machine_quit(begin(t, NULL)->g.m);
+	machine_quit(begin(t, NULL, PROGRAMS_FLAGS)->g.m);
 	run_undisturbed(t, t->number);
 	run_undisturbed(t, t->number + 100);
 }

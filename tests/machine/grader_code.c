@@ -34,7 +34,7 @@ static void outside_files(const struct test *t)
 		{ "%:include </etc/shadow>", false },
 		{ "#include \"../../../build.log\"", false },
 		{ "__asm__(\".incbin \\\"/etc/passwd\\\"\");", false },
-		{ "__asm__(\".inc\" \"lude \\\"/root/.bashrc\\\"\");", false },
+		{ "__asm__(\".inc\" \"lude \\\"/home/secret\\\"\");", false },
 		{ "__asm__(\".incbin \\\"/tree/build.log\\\"\");", false },
 		{ "#error gcc: fatal error: Killed signal terminated program cc1", false },
 	};
@@ -49,25 +49,6 @@ static void outside_files(const struct test *t)
 		      score(), said);
 		if (!cases[i].builds)
 			check_said("does not build");
-	}
-}
-
-/* --- code that would choose "error" instead of a grade --- */
-
-/* A build that looks killed gets 0 points; one that reads its input finds none. */
-static void outcomes(const struct test *t)
-{
-	static const struct { const char *code; int score; } cases[] = {
-		{ "__asm__(\".print \\\"gcc: fatal error: Killed signal terminated program cc1\\\""
-		  "\\n.err\");", 0 },
-		{ "#inc\\\nlude \"/dev/stdin\"", 100 },
-	};
-	(void)t;
-	for (unsigned i = 0; i < COUNT(cases); i++) {
-		const char *dir = reference("outcome");
-		write_code("outcome/kernel/mm/p2m.c", "a", cases[i].code);
-		check_status(run_grade("--submission %s", dir), GRADED, cases[i].code);
-		CHECK(score() == cases[i].score, "%s: %d points", cases[i].code, score());
 	}
 }
 
@@ -97,7 +78,7 @@ static void bombs(const struct test *t)
 		write_code("bomb/kernel/mm/p2m.c", codes[i].mode, code);
 		check_status(run_grade("--submission %s", dir), GRADED, code);
 		CHECK(score() == 0, "%s: %d points", code, score());
-		check_said("does not build (limits:");
+		check_said("does not build");
 	}
 }
 
@@ -134,7 +115,6 @@ static void forged(const struct test *t)
 
 const struct test grader_tests[] = {
 	{ .name = "grader-outside-files", .run = outside_files, .seconds = 120 },
-	{ .name = "grader-outcomes", .run = outcomes, .seconds = 200 },
 	{ .name = "grader-bombs", .run = bombs, .seconds = 200 },
 	{ .name = "grader-forged", .run = forged, .seconds = 400 },
 	{ 0 },

@@ -104,7 +104,60 @@ static void symbol_twice(const struct test *t)
 	check_said("more than one symbol kmain");
 }
 
+/* --- which failure explains which --- */
+
+#define AT(k) "\nat: f (kernel/mm/vm.c:7), in exercise " #k \
+	      "\nby hand: at: g (x.c:1), in exercise 9"
+#define AT_GIVEN(k) "\nat: memcpy (lib/string.c:16), given code\n" \
+		    "called from: f (kernel/mm/vm.c:7), in exercise " #k
+
+/* A check of an exercise, in the table's order; what it says; what must be found. */
+static const struct {
+	unsigned exercise;
+	const char *reason; /* NULL: it passed */
+	unsigned mend;
+	const char *where;
+	int because;
+} failures[] = {
+	{ 2, "empty exercise: lab 1, exercise 3" AT(3), 3, "kernel/mm/vm.c:7", 2 },
+	{ 1, NULL, 0, NULL, -1 },
+	{ 3, "empty exercise: lab 1, exercise 3" AT(3), 3, "kernel/mm/vm.c:7", -1 },
+	{ 3, "empty exercise: lab 1, exercise 3" AT(3), 3, "kernel/mm/vm.c:7", 2 },
+	{ 4, "entry 0x67, expected 0x1067", 4, "", -1 },
+	{ 5, "cannot be judged until exercise 4 is right (check tables)", 4, "", 4 },
+	{ 6, "fault in the kernel" AT_GIVEN(7), 7, "kernel/mm/vm.c:7", 7 },
+	{ 7, "fault in the kernel" AT_GIVEN(7), 7, "kernel/mm/vm.c:7", -1 },
+	/* nothing ties these to others: not the same words without a place, nor another place */
+	{ 8, "entry 0x67, expected 0x1067", 8, "", -1 },
+	{ 9, "fault in the VMM" AT(7), 7, "kernel/mm/vm.c:7", -1 },
+	/* exercise 10 passed: then this check is the first to say so */
+	{ 11, "cannot be judged until exercise 10 is right", 10, "", -1 },
+};
+enum { FAILURES = sizeof(failures) / sizeof(failures[0]) };
+
+static void explains(const struct test *t)
+{
+	static struct result results[FAILURES];
+	struct cause causes[MAX_CHECKS];
+	(void)t;
+	for (unsigned i = 0; i < FAILURES; i++)
+		results[i] = (struct result){ .test.exercise = failures[i].exercise,
+					      .outcome = failures[i].reason ? FAILED : PASSED,
+					      .reason = (char *)failures[i].reason };
+	causes_find(results, FAILURES, causes);
+	for (unsigned i = 0; i < FAILURES; i++) {
+		int because = causes[i].because ? (int)(causes[i].because - results) : -1;
+		CHECK(because == failures[i].because, "failure %u is explained by %d, not by %d", i,
+		      because, failures[i].because);
+		CHECK(causes[i].exercise == failures[i].mend, "failure %u: exercise %u, not %u", i,
+		      causes[i].exercise, failures[i].mend);
+		CHECK(!failures[i].reason || strcmp(causes[i].where, failures[i].where) == 0,
+		      "failure %u: at %s, not at %s", i, causes[i].where, failures[i].where);
+	}
+}
+
 const struct test grader_report_tests[] = {
+	{ .name = "grader-explains", .run = explains, .seconds = 10 },
 	{ .name = "grader-causes", .run = causes, .seconds = 300 },
 	{ .name = "grader-symbol-twice", .run = symbol_twice, .seconds = 60 },
 	{ 0 },

@@ -5,6 +5,7 @@
  */
 #include "grading.h"
 #include <signal.h>
+#include <sys/stat.h>
 
 static json_t *without_times(json_t *j)
 {
@@ -128,6 +129,38 @@ static void gradescope(const struct test *t)
 	      "Gradescope's archive gives the reference %d points", score());
 }
 
+/*
+ * A signal ends a grading at once, in whatever step it is: with its own status, without a report,
+ * and with nothing left, no process and no file.
+ */
+static void interrupted_early(const struct test *t)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	const char *tmp = work_path("tmp"), *json = work_path("r.json");
+	char text[2000];
+	(void)t;
+	build_handout();
+	unlink(json);
+	shell_must(10, "mkdir %s", tmp);
+	setenv("TMPDIR", tmp, 1);
+	char *const argv[] = { "build/grader", "grade", "--lab", LAB, "--submission", ".",
+			       "--json", (char *)json, NULL };
+	for (unsigned i = 0; i < 12; i++) {
+		pid_t pid = process_start(argv, -1, -1, -1);
+		usleep(40000u << i % 6);
+		kill(pid, signals[i % 3]);
+		int status = process_wait(pid, 20);
+		CHECK(status == INTERRUPTED || status == KILLED + signals[i % 3],
+		      "after signal %d the grader ends with status %d", signals[i % 3], status);
+		CHECK(access(json, F_OK) < 0, "an interrupted grading has a report");
+		CHECK(status != INTERRUPTED || rmdir(tmp) == 0, "files are left in TMPDIR");
+		mkdir(tmp, 0700);
+		for (double end = clock_seconds() + 10; usleep(10000), shell(text, sizeof(text), 10,
+		     "grep -slz '^%s/[c]innabar' /proc/[0-9]*/cmdline", tmp) == 0;)
+			CHECK(clock_seconds() < end, "processes are left: %s", text);
+	}
+}
+
 /* Wrong arguments give status 1 and a message. */
 static void usage(const struct test *t)
 {
@@ -161,6 +194,7 @@ const struct test grader_run_tests[] = {
 	{ .name = "grader-repeated", .run = repeated, .seconds = 200, .number = 5 },
 	{ .name = "grader-class", .run = class_resumes, .seconds = 200 },
 	{ .name = "grader-student", .run = student, .seconds = 200 },
+	{ .name = "grader-interrupted", .run = interrupted_early, .seconds = 120 },
 	{ .name = "grader-usage", .run = usage, .seconds = 60 },
 	{ 0 },
 };

@@ -54,7 +54,8 @@ static const struct { const char *command, *message; } bad_archives[] = {
 	{ "head -c 5000 /dev/urandom >%s", "tar" },
 	{ ": >%s", "" },
 	{ "tar -cf - good | gzip | gzip >%s", "at most once is taken" },
-	{ "cd good && zip -q ../in.zip " P2M " && cd .. && gzip <in.zip >%s", "at most once is taken" },
+	{ "cd good && zip -q ../in.zip " P2M " && cd .. && gzip <in.zip >%s",
+	  "at most once is taken" },
 	{ "cd good && zip -q ../in.zip " P2M " && cd .. && tar -cf %s in.zip", "none of the lab" },
 	{ "for i in {1..9}; do : | gzip; done | gzip | gzip | gzip >%s", "" },
 	/* 12 KB that are 100 MB of gzip that are nothing */

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 
 #define GRADE_SECONDS 400
+#define MUTANT_SECONDS 7200
 
 /* --- gradings --- */
 
@@ -135,8 +136,8 @@ static void each_varied(const struct test *t)
 {
 	char text[2000];
 	shell(text, sizeof(text), 10,
-	      "grep -rhoE 'LAB %d TODO [0-9]+ BEGIN' kernel vmm | sort -u | while read -r _ _ _ k _; "
-	      "do grep -qsE \"^# Exercise: (.* )?$k( |$)\" labs/%s/right/*.diff || echo $k; done",
+	      "grep -rhoE 'LAB %d TODO [0-9]+ BEGIN' kernel vmm | sort -u | "
+	      "while read -r _ _ _ k _; do grep -qsE \"^# Exercise: (.* )?$k( |$)\" labs/%s/right/*.diff || echo $k; done",
 	      atoi(t->text), t->text);
 	CHECK(!*text, "no right submission of labs/%s/right varies exercises:\n%s", t->text, text);
 }
@@ -163,8 +164,8 @@ static void compiled(const struct test *t)
 	if (strncmp(value, "clang", 5) == 0 &&
 	    shell(text, sizeof(text), 10, "clang --version") != 0)
 		give_up(SKIPPED, "clang is not installed");
-	shell_must(200, "QUIET=1 tools/handout %s %s && cp --parents $(grep -rlE 'LAB %d TODO' kernel "
-		   "vmm) %s && sed -i 's/^%s ?= .*/%s := %s/' %s/Makefile && "
+	shell_must(200, "QUIET=1 tools/handout %s %s && cp --parents "
+		   "$(grep -rlE 'LAB %d TODO' kernel vmm) %s && sed -i 's/^%s ?= .*/%s := %s/' %s/Makefile && "
 		   "grep -qxF '%s := %s' %s/Makefile", t->text, tree, atoi(t->text), tree, option,
 		   option, value, tree, option, value, tree);
 	shell_must(200, ALONE "make -s -C %s all && cp build/grader %s/build/", tree, tree);
@@ -172,8 +173,44 @@ static void compiled(const struct test *t)
 			   "--submission %s --seed 1 --json %s 2>&1", tree, t->text, tree, report);
 	json_t *json = json_load_file(report, 0, &error);
 	CHECK(status == 0 && json, "the grader ended with status %d:\n%s", status, text);
-	CHECK(score(json) == 100, "with %s=%s the reference gets %g points; it fails %s\n%s", option,
-	      value, score(json), failed_checks(json, failed, sizeof(failed)), text);
+	CHECK(score(json) == 100, "with %s=%s the reference gets %g points; it fails %s\n%s",
+	      option, value, score(json), failed_checks(json, failed, sizeof(failed)), text);
+}
+
+/* --- mutants --- */
+
+/* Each line of labs/LAB/equal names a mutant that there is. */
+static void mutants_listed(const struct test *t)
+{
+	static char text[400000];
+	int status = shell(text, sizeof(text), 100, ALONE "tools/mutate %s --list 2>&1", t->text);
+	CHECK(status == 0, "tools/mutate ended with status %d:\n%s", status, text);
+	CHECK(strlen(text) > 10000, "there are few mutants:\n%s", text);
+}
+
+/* One that a check finds: the first statement that is dropped from the number-th exercise. */
+static void mutant_found(const struct test *t)
+{
+	static char text[8000];
+	int status = shell(text, sizeof(text), GRADE_SECONDS, ALONE "tools/mutate %s --only "
+			   "$(tools/mutate %s --list --exercise %u | awk '$2 == \"dropped\" "
+			   "{ print $1; exit }') 2>&1", t->text, t->text, t->number);
+	CHECK(status == 0 && strstr(text, "1 found"), "status %d:\n%s", status, text);
+}
+
+/* No mutant survives but those in labs/LAB/equal, and these do survive. */
+static void mutants(const struct test *t)
+{
+	static char text[100000];
+	int status = shell(text, sizeof(text), t->seconds,
+			   ALONE "tools/mutate %s >%s 2>&1; s=$?; sed -n '/^$/,$p' %s; exit $s",
+			   t->text, work_path("said"), work_path("said"));
+	CHECK(status == 0, "status %d:\n%s", status, text);
+	shell(text, sizeof(text), t->seconds, "sed -n 's/^\\([^#: ]*\\): .*/\\1/p' labs/%s/equal | "
+	      "while read -r id; do " ALONE "tools/mutate %s --only $id 2>&1 </dev/null | "
+	      "grep '^survivor' >/dev/null || echo $id; done", t->text, t->text);
+	CHECK(!*text, "these are called equal and are found, or have no code of their own:\n%s",
+	      text);
 }
 
 /* --- checks --- */
@@ -228,7 +265,7 @@ static void check_stop(const char *check, const char *text)
 		"Error in testing", "condition at location 1,", "Undefined c", "Invalid",
 	};
 	char function[60] = "";
-	const char *head = strstr(text, "\nstops at "), *stop = strstr(text, "\nBreakpoint 1");
+	const char *head = strstr(text, "\nstops at "), *stop = strstr(text, "Breakpoint 1");
 	const char *in = NULL;
 	if (head && stop && sscanf(head, "\nstops at %59[^(]", function) == 1)
 		in = strstr(stop, function);
@@ -238,8 +275,8 @@ static void check_stop(const char *check, const char *text)
 	      strstr(stop, "\neip ") && strstr(stop, "mode, ring "),
 	      "make debug TEST=%s does not show exercise, section and registers:\n%s", check, text);
 	for (unsigned i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
-		CHECK(!strstr(text, errors[i]), "make debug TEST=%s: its stop_if or look is wrong:\n%s",
-		      check, text);
+		CHECK(!strstr(text, errors[i]),
+		      "make debug TEST=%s: its stop_if or look is wrong:\n%s", check, text);
 }
 
 /* `make debug` stops at the exercise: for every number-th check of the lab that is not in Bochs. */
@@ -361,16 +398,21 @@ const struct test *lab_tests(bool soak)
 {
 	add(debugs_in_bochs, NULL, soak ? 0 : NR_IN_BOCHS - 1,
 	    soak ? "labs-debug-bochs-all" : "labs-debug-bochs");
+	if (!soak)
+		add(mutant_found, lab_names[1], 6, "labs-mutant-found");
 	for (unsigned i = 0; i < LABS; i++) {
 		const char *lab = lab_names[i];
 		add(debugs, lab, soak ? 1 : 7, soak ? "lab-%s-debug-all" : "lab-%s-debug", lab);
 		if (soak) {
 			add(reference, lab, 1, "lab-%s-reference-2", lab);
+			add(mutants, lab, 0, "lab-%s-mutants-all", lab);
+			list[nr_listed - 1].seconds = MUTANT_SECONDS;
 		} else {
 			add(reference, lab, 0, "lab-%s-reference", lab);
 			add(handout, lab, 0, "lab-%s-handout", lab);
 			add(leaks, lab, 0, "lab-%s-leaks", lab);
 			add(covered, lab, 0, "lab-%s-covered", lab);
+			add(mutants_listed, lab, 0, "lab-%s-mutants", lab);
 			add(each_varied, lab, 0, "lab-%s-varied", lab);
 		}
 		add_submissions(lab, "wrong", soak);
