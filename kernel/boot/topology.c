@@ -12,6 +12,7 @@
 
 struct topology topology;
 static const uint8_t *low; /* the first MiB, mapped */
+static unsigned left_out;  /* processors */
 
 static bool sum_ok(const void *p, uint32_t bytes)
 {
@@ -52,6 +53,8 @@ static void add_cpu(uint8_t apic_id)
 			return;
 	if (topology.nr_cpus < ARRAY_SIZE(topology.apic_id))
 		topology.apic_id[topology.nr_cpus++] = apic_id;
+	else
+		left_out++;
 }
 
 /*
@@ -156,7 +159,31 @@ void topology_find(void)
 	for (unsigned line = 0; line < NR_IRQ; line++)
 		topology.isa[line].pin = (uint8_t)(line == 0 ? 2 : line);
 	low = map_machine(0, LOW_BYTES, 0);
+	left_out = 0;
 	if (!find_acpi() && !find_mp())
 		printk("topology: no ACPI and no MP table; "
 		       "one processor and the usual addresses are taken\n");
+	if (left_out)
+		printk("topology: %u processors are left out, because %u are used at most\n",
+		       left_out, (unsigned)ARRAY_SIZE(topology.apic_id));
+}
+
+void topology_check(void)
+{
+	static const struct { unsigned bit; const char *name; } needed[] = { /* CPUID 1, EDX */
+		{ 9, "a local APIC" }, { 4, "a time-stamp counter" }, { 3, "4 MiB pages" },
+		{ 0, "an FPU" },
+	};
+	uint32_t eax = 1, ebx, ecx, edx;
+	__asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+	for (unsigned i = 0; i < ARRAY_SIZE(needed); i++)
+		if (!(edx & 1u << needed[i].bit))
+			panic("boot: the processor has not %s, which the kernel needs",
+			      needed[i].name);
+	volatile uint32_t *ioapic = map_machine(topology.ioapic, PAGE_SIZE, PTE_W | PTE_PCD);
+	ioapic[0] = 1; /* version; in bits 16 to 23 the last of its pins (82093AA, 3.2.2) */
+	uint32_t last = ioapic[4] >> 16 & 0xFF;
+	if (last < NR_IRQ - 1 || last > 239)
+		panic("boot: the machine has no I/O APIC at %#x, which the kernel needs",
+		      topology.ioapic);
 }
