@@ -81,18 +81,18 @@ void lab_compiled(const struct test *t)
 void lab_mutants_listed(const struct test *t)
 {
 	static char text[400000];
-	int status = shell(text, sizeof(text), 100, ALONE "tools/mutate %s --list 2>&1", t->text);
+	int status = shell(text, sizeof(text), 100, "build/mutate %s --list 2>&1", t->text);
 	CHECK(status == 0, "tools/mutate ended with status %d:\n%s", status, text);
 	CHECK(strlen(text) > 10000, "there are few mutants:\n%s", text);
 }
 
-/* One that a check finds: the first statement that is dropped from the number-th exercise. */
+/* One that a check finds: the last statement that is dropped from the number-th exercise. */
 void lab_mutant_found(const struct test *t)
 {
 	static char text[8000];
-	int status = shell(text, sizeof(text), GRADE_SECONDS, ALONE "tools/mutate %s --only "
-			   "$(tools/mutate %s --list --exercise %u | awk '$2 == \"dropped\" "
-			   "{ print $1; exit }') 2>&1", t->text, t->text, t->number);
+	int status = shell(text, sizeof(text), GRADE_SECONDS, "build/mutate %s --only "
+			   "$(build/mutate %s --list --exercise %u | awk '$2 == \"dropped\" "
+			   "{ id = $1 } END { print id }') 2>&1", t->text, t->text, t->number);
 	CHECK(status == 0 && strstr(text, "1 found"), "status %d:\n%s", status, text);
 }
 
@@ -101,11 +101,11 @@ void lab_mutants(const struct test *t)
 {
 	static char text[100000];
 	int status = shell(text, sizeof(text), t->seconds,
-			   ALONE "tools/mutate %s >%s 2>&1; s=$?; sed -n '/^$/,$p' %s; exit $s",
+			   "build/mutate %s >%s 2>&1; s=$?; sed -n '/^$/,$p' %s; exit $s",
 			   t->text, work_path("said"), work_path("said"));
 	CHECK(status == 0, "status %d:\n%s", status, text);
 	shell(text, sizeof(text), t->seconds, "sed -n 's/^\\([^#: ]*\\): .*/\\1/p' labs/%s/equal | "
-	      "while read -r id; do " ALONE "tools/mutate %s --only $id 2>&1 </dev/null | "
+	      "while read -r id; do build/mutate %s --only $id 2>&1 </dev/null | "
 	      "grep '^survivor' >/dev/null || echo $id; done", t->text, t->text);
 	CHECK(!*text, "these are called equal and are found, or have no code of their own:\n%s",
 	      text);
