@@ -146,7 +146,7 @@ static void root_image(const struct test *t)
 		IMAGE(1) "echo text >user/root/etc/late; touch -d 2001-01-01 user/root/etc/late; "
 		IMAGE(2) "rm user/programs/late.c; " IMAGE(1)
 		"echo more >user/root/etc/late; touch -d 2001-01-01 user/root/etc/late; " IMAGE(1)
-		"debugfs -R 'cat etc/late' $i 2>&1 | grep -q more || { echo old content; exit 1; }; "
+		"debugfs -R 'cat etc/late' $i 2>&1 | grep -q more || { echo old; exit 1; }; "
 		"rm user/root/etc/late; " IMAGE(0),
 		work_path("tree"), work_path("tree"), work_path("tree"));
 	CHECK(status == 0, "status %d: %s", status, text);
