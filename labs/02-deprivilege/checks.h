@@ -117,6 +117,8 @@ uint64_t read_descriptor(struct probe *p, unsigned cpu, unsigned selector);
 /* The right GDT of a CPU; and that the CPU has it, its TSS busy or not. */
 void right_gdt(unsigned cpu, uint64_t gdt[VMM_GDT_ENTRIES]);
 void want_gdt(struct probe *p, unsigned cpu, bool busy);
+/* GDTR, IDTR, TR and LDTR are this CPU's (checks_install.c). */
+void want_tables(const struct probe *p);
 /* Store the right GDT and TSS of each CPU, and the right IDT. */
 void store_tables(struct probe *p);
 void store_idt(struct probe *p);

@@ -257,6 +257,7 @@ const struct test boot_tests[] = {
 	ROW("boot-iso-smp2", boot, 120, .iso = true, .cpus = 2, .p2m = "shuffle:3"),
 	ROW("boot-iso-as-built", boot_built_iso, 120, 0),
 	ROW("boot-bochs", boot, 180, .bochs = true),
+	ROW("boot-iso-bochs", boot, 180, .bochs = true, .iso = true),
 	ROW("boot-bochs-smp2", boot, 180, .bochs = true, .cpus = 2),
 	ROW("boot-instructions", boot_cost, 90, .paused = true),
 	{ .name = "boot-clock", .run = clock_rate, .seconds = 90, .number = 1000000000 },
