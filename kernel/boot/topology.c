@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Finds processors and interrupt controllers: in ACPI's MADT (ACPI 6.4, 5.2.12), else in
- * the MP table (MultiProcessor Specification 1.4, 4); else it assumes what every PC has.
+ * the MP table (MultiProcessor Specification 1.4, 4); else it assumes what every PC has. And
+ * what turns the machine off, in ACPI's FADT and DSDT.
  * Firmware tables are input: lengths and sums are checked.
  */
 #include "dev/dev.h"
@@ -100,19 +101,46 @@ void topology_parse_madt(const uint8_t *madt)
 	}
 }
 
+/*
+ * The port is PM1a_CNT of the FADT (ACPI 6.4, 5.2.9). The value for it stands in the DSDT, in
+ * the code for Name (_S5, Package { value, ... }): a name, the package's code 0x12 and its
+ * length in 1 to 4 bytes, the number of values, and a value as 0, 1, or 0x0A and a byte
+ * (7.4.2, 20.2.4, 20.2.5.4).
+ */
+static void find_power_off(const uint8_t *fadt)
+{
+	enum { SLP_EN = 0x2000 };
+	const uint8_t *dsdt = get32(fadt + 4) >= 68 ? map_table(get32(fadt + 40), "DSDT") : NULL;
+	uint32_t bytes = dsdt ? get32(dsdt + 4) : 0;
+	for (uint32_t at = 36; at + 12 <= bytes; at++) {
+		const uint8_t *p = dsdt + at;
+		if (memcmp(p, "_S5_\x12", 5) != 0)
+			continue;
+		p += 5 + 1 + (p[5] >> 6) + 1;
+		topology.off_port = get16(fadt + 64);
+		topology.off_value = (uint16_t)((p[p[0] == 0x0A] & 7) << 10 | SLP_EN);
+		return;
+	}
+}
+
 static bool find_acpi(void)
 {
+	bool found = false;
 	const uint8_t *rsdp = find_pointer("RSD PTR ", 20);
 	const uint8_t *rsdt = rsdp ? map_table(get32(rsdp + 16), "RSDT") : NULL;
 	uint32_t bytes = rsdt ? MIN(get32(rsdt + 4), RSDT_BYTES_MAX) : 0;
 	for (uint32_t at = 36; at + 4 <= bytes; at += 4) {
-		const uint8_t *madt = map_table(get32(rsdt + at), "APIC");
+		const uint8_t *madt = found ? NULL : map_table(get32(rsdt + at), "APIC");
+		const uint8_t *fadt = madt || topology.off_port
+					      ? NULL : map_table(get32(rsdt + at), "FACP");
+		if (fadt)
+			find_power_off(fadt);
 		if (madt && get32(madt + 4) >= 44) {
 			topology_parse_madt(madt);
-			return true;
+			found = true;
 		}
 	}
-	return false;
+	return found;
 }
 
 /* --- MP table --- */

@@ -109,6 +109,7 @@ struct topology {
 		uint8_t pin;     /* of the IOAPIC */
 		bool low, level; /* active low; level triggered */
 	} isa[16]; /* by ISA line */
+	uint16_t off_port, off_value; /* what turns the machine off by ACPI; port 0: nothing */
 };
 extern struct topology topology;
 /*
