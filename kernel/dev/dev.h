@@ -109,6 +109,7 @@ struct topology {
 		uint8_t pin;     /* of the IOAPIC */
 		bool low, level; /* active low; level triggered */
 	} isa[16]; /* by ISA line */
+	uint16_t off_port, off_value; /* what turns the machine off by ACPI; port 0: nothing */
 };
 extern struct topology topology;
 /*
@@ -116,6 +117,8 @@ extern struct topology topology;
  * MP table, else with the PC's usual values. Context: boot, map_machine() works.
  */
 void topology_find(void);
+/* Panic if the machine lacks what the kernel needs. Context: boot, after topology_find(). */
+void topology_check(void);
 /* Fill `topology` from one table, whose sum is right. Host tests call these, too. */
 void topology_parse_madt(const uint8_t *madt);
 void topology_parse_mp(const uint8_t *mp);

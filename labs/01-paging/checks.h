@@ -136,7 +136,8 @@ void forget_types(struct guest *g);
 struct guest start_stock(void);
 /* The frame table is as expected; an entry of an older generation may have been brought up. */
 void want_frames(struct guest *g, const struct entry *expected, const char *what);
-struct entry current(const struct guest *g, struct entry e, uint32_t generation);
+/* An entry as frame_current() brings it up to a generation. */
+struct entry current(struct entry e, uint32_t generation);
 /* FAILED unless the exercise's function does what its comment says. g: of start_stock(). */
 void judge_home(struct guest *g);      /* 6, checks_frames.c */
 void judge_entries(struct guest *g);   /* 9, checks_entries.c */

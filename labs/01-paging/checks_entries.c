@@ -46,7 +46,7 @@ static uint32_t foreign(struct guest *g)
 /* Expected: the entry of a frame, brought up, with this added to its count. */
 static void add_count(struct guest *g, struct entry *frames, uint32_t mfn, uint32_t n)
 {
-	frames[mfn] = current(g, frames[mfn], vmm_generation(g));
+	frames[mfn] = current(frames[mfn], vmm_generation(g));
 	frames[mfn].count += n;
 }
 

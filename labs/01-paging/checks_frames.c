@@ -144,8 +144,13 @@ void check_owners(const struct test *t)
 	(void)t;
 	add_mappings(&g);
 	struct entry *want = count_stock(&g);
+	uint32_t end = VMM_BASE + g.nr_mfns * FRAME_ENTRY_BYTES +
+		       vmm_member(&g, "machine", offsetof(struct vmm_machine, image_bytes));
+	uint32_t after = word_at(&g, end);
 	run_to(&g, vmm_symbol("forget_last_tables")); /* between exercises 7 and 8 */
 	struct entry *frames = read_frames(&g);
+	CHECK(word_at(&g, end) == after, "frame %#x is the first above memory, but a mapping of it "
+	      "was noted, after the end of the frame table", g.nr_mfns);
 	for (uint32_t mfn = 0; mfn < g.nr_mfns; mfn++)
 		want_stock(&g, mfn, &frames[mfn], &want[mfn]);
 }

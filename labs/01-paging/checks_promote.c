@@ -81,7 +81,7 @@ enum { HOME_PROTECT, FLUSH, GET_ENTRIES };
 static void want_busy(struct guest *g, const struct frame *f, const struct entry *before,
 		      bool home_writable)
 {
-	struct entry now = read_frame(g, f->mfn), was = current(g, *before, vmm_generation(g));
+	struct entry now = read_frame(g, f->mfn), was = current(*before, vmm_generation(g));
 	CHECK(now.type == was.type && now.count == was.count && now.next == was.next &&
 	      home_is_writable(g, f->mfn) == home_writable,
 	      "promote(%s) refuses, but changes the frame: it is now %s with count %u, its home %s",

@@ -18,6 +18,7 @@ enum { TABLES = 3, FIRST_SLOT = 0x140 };
 struct page {
 	uint32_t address, at, mfn, refs; /* at: machine address of its entry */
 	bool inside;                     /* of the range that is unmapped */
+	bool present;                    /* else PROT_NONE: the entry holds its frame without P */
 	bool cleared, flushed, put;      /* what was seen so far */
 };
 
@@ -53,17 +54,18 @@ static uint32_t refs_at(struct guest *g, uint32_t pfn)
 	return kernel_word(g->m, "frame_table") + pfn * FRAME_BYTES + FRAME_REFS;
 }
 
-/* Map a page. One in ten may not be touched (PROT_NONE): its entry holds its frame without P. */
+/* Map a page. One in ten may not be touched (PROT_NONE). */
 static void fill_page(struct scene *s, struct page *p, unsigned k)
 {
 	struct guest *g = &s->g;
-	*p = (struct page){ .address = address_of(k), .inside = k >= s->from + EDGE && k < PAGES - EDGE,
-			    .refs = k % SHARED_EVERY ? 1 : 2 };
-	uint32_t pfn = alloc_frame(g), flags = k % 10 == 7 ? U | A : P | U | A;
+	*p = (struct page){ .address = address_of(k),
+			    .inside = k >= s->from + EDGE && k < PAGES - EDGE,
+			    .present = k % 10 != 7, .refs = k % SHARED_EVERY ? 1 : 2 };
+	uint32_t pfn = alloc_frame(g), flags = p->present ? P | U | A : U | A;
 	p->mfn = g->p2m[pfn];
 	set_word(g, refs_at(g, pfn), p->refs);
 	table_entry(g, s->s.directory, p->address, &p->at);
-	set_physical(g, p->at, p->mfn << 12 | flags | (p->refs == 1 && flags & P ? W | D : 0));
+	set_physical(g, p->at, p->mfn << 12 | flags | (p->refs == 1 && p->present ? W | D : 0));
 }
 
 static void fill(struct scene *s)
@@ -159,8 +161,8 @@ static void judge_page(struct guest *g, const struct page *p)
 	CHECK(!pte == p->inside, "page %#x lies %s what was unmapped, and its entry is %#x",
 	      p->address, p->inside ? "in" : "outside of", pte);
 	CHECK(p->put == p->inside, "page %#x: its frame %#x was%s given back%s", p->address, p->mfn,
-	      p->put ? "" : " not", p->put ? "" : " (an entry without P, of a PROT_NONE page, "
-	      "holds a frame, too)");
+	      p->put ? "" : " not", p->put || p->present ? "" : " (its entry has no P: it is a "
+	      "PROT_NONE page, and holds a frame, too)");
 	CHECK(refs == p->refs - p->inside, "page %#x: frame %#x has %u references, expected %u",
 	      p->address, p->mfn, refs, p->refs - p->inside);
 }

@@ -10,7 +10,8 @@ enum { TRIES = 6 };
 
 struct guest start_kernel(void)
 {
-	struct machine_options o = { .p2m = judge_shuffle(1), .modules = without_vmm() };
+	struct machine_options o = { .p2m = judge_shuffle(1), .modules = without_vmm(),
+				     .cmdline = "run=stale" };
 	struct guest g = start_at(&o, symbol("files_init_console"));
 	learn_p2m(&g);
 	return g;

@@ -210,6 +210,26 @@ static void edit_keys(const struct test *t)
 	end_at_prompt(m);
 }
 
+/*
+ * text: a machine without a device that takes a status. `shutdown` turns it off by ACPI, so QEMU
+ * ends; a panic stays on the screen.
+ */
+static void power_off(const struct test *t)
+{
+	static const char *const words[] = { "run=true", "panic=test" };
+	for (int i = 0; i < 2; i++) {
+		char text[4000];
+		int status = shell(text, sizeof(text), 80,
+				   "timeout %d qemu-system-i386 -machine %s -kernel %s -append %s "
+				   "-initrd %s/rootfs.ext2\\ rootfs -display none -net none "
+				   "-serial stdio </dev/null 2>&1", i ? 10 : 60, t->text,
+				   kernel_file, words[i], build_dir);
+		CHECK(status == (i ? 124 : 0), "%s: QEMU ended with status %d:\n%s", words[i],
+		      status, text);
+		CHECK(strstr(text, i ? "kernel panic" : "status 0"), "%s: %s", words[i], text);
+	}
+}
+
 /* text: commands. Two runs with counted instructions print the same. */
 static void deterministic(const struct test *t)
 {
@@ -237,6 +257,7 @@ const struct test boot_tests[] = {
 	ROW("boot-iso-smp2", boot, 120, .iso = true, .cpus = 2, .p2m = "shuffle:3"),
 	ROW("boot-iso-as-built", boot_built_iso, 120, 0),
 	ROW("boot-bochs", boot, 180, .bochs = true),
+	ROW("boot-iso-bochs", boot, 180, .bochs = true, .iso = true),
 	ROW("boot-bochs-smp2", boot, 180, .bochs = true, .cpus = 2),
 	ROW("boot-instructions", boot_cost, 90, .paused = true),
 	{ .name = "boot-clock", .run = clock_rate, .seconds = 90, .number = 1000000000 },
@@ -258,6 +279,8 @@ const struct test boot_tests[] = {
 	ROW("paste-bochs", paste, 180, .bochs = true),
 	ROW("long-lines", long_lines, 90, 0),
 	ROW("edit-keys", edit_keys, 90, 0),
+	{ .name = "power-off-pc", .run = power_off, .seconds = 150, .text = "pc" },
+	{ .name = "power-off-q35", .run = power_off, .seconds = 150, .text = "q35" },
 	{ .name = "boot-shuffled-layout", .run = shuffled_layout, .seconds = 300 },
 	{ .name = "deterministic", .run = deterministic, .seconds = 120,
 	  .text = "ls -l /bin | wc; cat /etc/motd; cat /proc/uptime; ps; cat /proc/interrupts" },
