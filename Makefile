@@ -9,12 +9,12 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.SECONDARY:
 $(if $(filter clean,$(MAKECMDGOALS)),.NOTPARALLEL:) # make clean all: one after the other
 
 # --- options: make TARGET NAME=value ---
 V ?= 0
 DEBUG ?= 0
+OPT ?= -O2
 VO ?= table
 SMP ?=
 MEM ?=
@@ -28,13 +28,17 @@ SUBMISSION ?= .
 SEED ?= 2026
 ONLY ?=
 MUTATE ?=
+DIFF ?=
 TEST ?=
 GUI ?=
 WERROR ?= 0
 export SMP MEM CMDLINE DISK VMM ACCEL GUI
 
 B := build
-K := $(B)/$(if $(filter 1,$(DEBUG)),debug,$(if $(filter static,$(VO)),static,kernel))
+# Objects for options that were given here have a folder of their own.
+given = $(if $(filter-out file undefined,$(origin $(1))),-$(notdir $(firstword $($(1):-%=%))))
+K := $(B)/$(if $(filter 1,$(DEBUG)),debug,$(if $(filter static,$(VO)),static,kernel))$(call \
+	given,OPT)$(call given,CC32)
 Q := $(if $(filter 1,$(V)),,@)
 SILENT := $(filter 1,$(V))$(findstring s,$(firstword -$(MAKEFLAGS)))
 say = $(if $(SILENT),,@printf '  %-6s %s\n' $(1) $(2);)
@@ -48,19 +52,22 @@ NM32 ?= $(CROSS)nm
 OBJDUMP32 ?= $(CROSS)objdump
 AR32 ?= $(CROSS)ar
 HOSTCC ?= gcc
+CLANG := $(findstring clang,$(CC32))
 
 # Not empty in a lab's student tree, where empty exercises leave names unused.
 HANDOUT := $(wildcard labs/*/manifest)
 ERROR := $(if $(filter 1,$(WERROR)),-Werror)
 WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes $(ERROR) \
+	$(if $(CLANG),-Wno-unknown-attributes -Wno-unknown-pragmas) \
 	$(if $(HANDOUT),-Wno-unused -Wno-unused-parameter)
-FREESTANDING := -std=gnu11 -ffreestanding -O2 -g -fno-pic -fno-pie -fcf-protection=none \
+FREESTANDING := -m32 -std=gnu11 -ffreestanding -g -fno-pic -fno-pie -fcf-protection=none \
 	-fno-stack-protector -fno-common -fno-asynchronous-unwind-tables -mno-sse -mno-mmx \
-	-march=pentium -mpreferred-stack-boundary=2 -MMD -MP
-KFLAGS := $(FREESTANDING) $(WARN) -mno-80387 -fno-omit-frame-pointer -fmacro-prefix-map=kernel/= \
+	-march=pentium $(if $(CLANG),-mstack-alignment=4,-mpreferred-stack-boundary=2) -MMD -MP
+KFLAGS := $(OPT) $(FREESTANDING) $(WARN) -Wframe-larger-than=1024 -mno-80387 \
+	-fno-omit-frame-pointer -fmacro-prefix-map=kernel/= \
 	-Iinclude -Ikernel -I. -I$(K) \
 	$(if $(filter 1,$(DEBUG)),-DDEBUG) $(if $(filter static,$(VO)),-DVO_STATIC)
-UFLAGS := $(FREESTANDING) $(WARN) -fomit-frame-pointer -ffunction-sections -fdata-sections \
+UFLAGS := -O2 $(FREESTANDING) $(WARN) -fomit-frame-pointer -ffunction-sections -fdata-sections \
 	-Iinclude -Iuser/lib -I.
 HFLAGS := -std=gnu11 -g -O1 -Wall -Wextra $(ERROR) -MMD -MP \
 	-Imachine -Igrader -Iviewer -Ilabs/common -Iinclude -I. -I$(K)
@@ -80,13 +87,14 @@ PROGRAMS := $(sort $(notdir $(basename $(wildcard user/programs/*.c labs/*/progr
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 LIBRARY := $(patsubst %,$(B)/host/%.o,$(wildcard machine/*.c) machine/bochs_rom.S)
 GRADER := $(patsubst %,$(B)/host/%.o,$(wildcard grader/*.c labs/common/*.c labs/*/checks*.c))
-MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c) grader/sandbox.c)
+MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c) \
+	grader/sandbox.c grader/causes.c grader/text.c)
 TRACE := $(patsubst %,$(B)/host/%.o,$(wildcard viewer/*.c viewer/*.S))
 MUTATE := $(patsubst %,$(B)/host/%.o,$(wildcard mutants/*.c))
 RECORDER := $(filter-out $(B)/host/viewer/main.c.o,$(TRACE))
 
 # What a lab's tree cannot do.
-WHOLE := demo test soak bench bench-switch report handout gradescope mutate
+WHOLE := demo test soak bench bench-switch report handout gradescope mutate try
 
 .PHONY: all help whole $(WHOLE) grade setup trace run run-bochs iso doctor size check gdb debug \
 	debug-bochs replay log clean kernel unit FORCE report docs
@@ -122,6 +130,7 @@ whole:
 #:   grade      LAB=NAME [SUBMISSION=PATH] [SEED=n] [ONLY="CHECK..."]: grade this tree, or a folder,
 #:              tar or zip
 #:   mutate     LAB=NAME: one-token changes of the solution that keep full marks (--help in MUTATE=)
+#:   try        LAB=NAME DIFF=FILE: grade the solution with a patch: a wrong or a right submission
 #:   gradescope LAB=NAME: build/gradescope-NAME.zip, an autograder for Gradescope
 #:   docs       the handbook, as a site: build/docs/index.html
 #:   doctor     which tools are there, which are missing, and the fix
@@ -130,6 +139,7 @@ whole:
 #:   setup      install all that is missing
 #:   clean      remove build/
 #:
+#:   OPT=-O0 how GCC optimises kernel and VMM; CC32="clang -m32" compiles them with Clang
 #:   VO=static native operations bound at compile time (no mode switch): what does the VO cost?
 #:   V=1 show commands    DEBUG=1 debug kernel (VO call counts, assertions)
 #:   WERROR=1 warnings are errors    SMP=n processors, 1-8    MEM=n MiB of memory
@@ -151,7 +161,7 @@ demo:
 
 test soak bench bench-switch:
 	@tools/setup test
-	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run $(B)/grader $(B)/trace
+	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run $(B)/grader $(B)/trace $(B)/mutate
 	@$(MAKE) --no-print-directory DEBUG=1 kernel
 	@$(MAKE) --no-print-directory VO=static kernel
 	@$(ALONE) $(B)/tests/run --unit $(B)/unit $(if $(filter test,$@),,--$@)
@@ -176,7 +186,8 @@ run-bochs: iso
 	@tools/bochs
 
 gdb debug: all $(if $(TEST),$(B)/grader)
-	@$(if $(TEST),$(B)/grader debug '$(TEST)' --seed '$(SEED)',tools/debug)
+	@$(if $(TEST),$(B)/grader debug '$(TEST)' $(if $(LAB),--lab '$(LAB)') --seed '$(SEED)', \
+		tools/debug)
 
 debug-bochs: iso
 	@DEBUGGER=1 tools/bochs
@@ -196,11 +207,11 @@ handout:
 	@$(LOCKED) tools/handout '$(LAB)' '$(OUT)'
 
 $(B)/files: FORCE
-	@mkdir -p $(B); git ls-files | cmp -s - $@ || git ls-files >$@
+	@mkdir -p $(B); new=$@.$$$$; tools/files >$$new; cmp -s $$new $@ && rm $$new || mv $$new $@
 
 # In an instructor's tree: written anew when any file of the project is newer, or came or went. What
 # was built in it stays, and times are kept.
-$(B)/handout/%/build/.made: $(if $(HANDOUT),,$(B)/files $(shell git ls-files 2>/dev/null))
+$(B)/handout/%/build/.made: $(if $(HANDOUT),,$(B)/files $(shell tools/files))
 	@rm -rf $(B)/handout/$*.build
 	@mv $(@D) $(B)/handout/$*.build 2>/dev/null || mkdir -p $(B)/handout/$*.build
 	@tools/handout $* >/dev/null && mv $(B)/handout/$*.build $(@D) && touch $@
@@ -219,6 +230,12 @@ grade gradescope:
 		$(if $(HANDOUT),,$(B)/handout/$(LAB)/build/.made)
 	@$(ALONE) $(if $(filter grade,$@),$(GRADE) && echo 'more: $(B)/grade.html', \
 		tools/gradescope '$(LAB)')
+
+try:
+	@$(NEEDS_LAB)
+	@tools/setup grade
+	@$(MAKE) --no-print-directory all $(B)/grader
+	@$(ALONE) tools/try '$(LAB)' '$(DIFF)' '$(SEED)'
 
 mutate:
 	@$(NEEDS_LAB)
@@ -245,12 +262,12 @@ clean:
 # --- kernel: linked twice; the second image holds the first one's symbols, for back traces ---
 kernel: $(K)/cinnabar $(K)/vmm.elf
 
-$(K)/cinnabar: $(KOBJ) $(K)/kernel/kernel.ld tools/ksyms
+$(K)/cinnabar: $(KOBJ) $(K)/kernel/kernel.ld tools/ksyms $(B)/sources
 	$(call say,LD,$@)
-	$(Q)tools/ksyms </dev/null >$(K)/ksyms0.S && $(CC32) -c $(K)/ksyms0.S -o $(K)/ksyms0.o
+	$(Q)tools/ksyms </dev/null >$(K)/ksyms0.S && $(CC32) -m32 -c $(K)/ksyms0.S -o $(K)/ksyms0.o
 	$(Q)$(LD32) -z noexecstack -T $(K)/kernel/kernel.ld -o $(K)/pass1 $(KOBJ) $(K)/ksyms0.o
 	$(Q)$(NM32) -n $(K)/pass1 | tools/ksyms >$(K)/ksyms.S
-	$(Q)$(CC32) -c $(K)/ksyms.S -o $(K)/ksyms.o
+	$(Q)$(CC32) -m32 -c $(K)/ksyms.S -o $(K)/ksyms.o
 	$(Q)$(LD32) -z noexecstack -T $(K)/kernel/kernel.ld -Map=$(K)/cinnabar.map -o $@ $(KOBJ) \
 		$(K)/ksyms.o
 
@@ -258,17 +275,23 @@ $(K)/cinnabar: $(KOBJ) $(K)/kernel/kernel.ld tools/ksyms
 $(B)/cinnabar: $(K)/cinnabar FORCE
 	$(Q)cmp -s $< $@ || cp $< $@
 
+# Compared by contents: what is linked lacks a file as soon as its source is gone.
+$(B)/sources: FORCE
+	@mkdir -p $(@D); echo '$(KSRC) $(VSRC) $(wildcard user/lib/* user/programs/*/*)' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
 # --- layouts, for assembly and for the programs on the host ---
 $(K)/offsets.h: include/offsets.c tools/offsets $(K)/flags
 	$(call say,GEN,$@)
-	$(Q)$(CC32) $(filter-out -Werror,$(KFLAGS)) -MT $@ -MF $@.d -S $< -o $(K)/offsets.s
+	$(Q)$(CC32) $(filter-out -Werror,$(KFLAGS)) $(if $(CLANG),-fno-integrated-as) -MT $@ \
+		-MF $@.d -S $< -o $(K)/offsets.s
 	$(Q)tools/offsets <$(K)/offsets.s >$@.new
 	$(Q)cmp -s $@.new $@ && rm $@.new && touch $@ || mv $@.new $@
 
 $(KOBJ) $(VOBJ) $(sort $(LIBRARY) $(GRADER) $(MACHINE) $(TRACE) $(MUTATE)): | $(K)/offsets.h
 
 # The address space stands in include/layout.h only: linker scripts take it from there.
-$(K)/%.ld: %.ld include/layout.h
+$(K)/%.ld: %.ld include/layout.h $(K)/flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC32) -E -P -undef -x assembler-with-cpp -D__ASSEMBLER__ -Iinclude $< -o $@
 
@@ -276,7 +299,7 @@ $(K)/%.ld: %.ld include/layout.h
 $(B)/vmm: $(K)/vmm.elf
 	$(Q)cp $< $@
 
-$(K)/vmm.elf: $(VOBJ) $(K)/vmm/vmm.ld
+$(K)/vmm.elf: $(VOBJ) $(K)/vmm/vmm.ld $(B)/sources
 	$(call say,LD,$@)
 	$(Q)$(LD32) -z noexecstack -T $(K)/vmm/vmm.ld -Map=$(K)/vmm.map -o $@ $(VOBJ)
 
@@ -296,12 +319,21 @@ $(K)/%.S.o: %.S $(K)/flags
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D) && $(CC32) $(KFLAGS) -c $< -o $@
 
+# A compiler that does not do what is wanted is refused once, instead of in each file.
+TRY_COMPILER = echo 'char is_32_bit[sizeof(long) == 4 ? 1 : -1];' | $(CC32) \
+	$(filter-out -MMD -MP,$(KFLAGS)) -x c -S -o $$new.s - 2>/dev/null && [ -s $$new.s ] && \
+	rm $$new.s || \
+	{ echo "make: CC32='$(CC32)' does not compile for i386 with $(OPT) and this project's" \
+		"options; leave CC32 out (GCC), or give CC32='clang -m32'" >&2; exit 1; }
+
 # Changed flags rebuild everything.
 $(K)/flags: FORCE
 	@type -P $(firstword $(CC32)) >/dev/null || \
-		{ echo "make: $(firstword $(CC32)) is missing; run 'make setup'" >&2; exit 1; }
-	@mkdir -p $(@D); echo '$(CC32) $(KFLAGS) $(UFLAGS) $(VFLAGS)' >$@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+		{ echo "make: $(firstword $(CC32)) is missing; run 'make setup' for GCC, or" \
+			"install what CC32 names" >&2; exit 1; }
+	@mkdir -p $(@D); new=$@.$$$$; \
+		echo '$(CC32) $(KFLAGS) $(UFLAGS) $(VFLAGS)' >$$new; \
+		cmp -s $$new $@ && rm $$new || { $(TRY_COMPILER) && mv $$new $@; }
 
 # --- programs and the root file system ---
 $(B)/user/%.c.o: %.c $(K)/flags
@@ -312,14 +344,14 @@ $(B)/user/%.S.o: %.S $(K)/flags
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D) && $(CC32) $(UFLAGS) -c $< -o $@
 
-$(B)/user/lib.a: $(ULIB)
+$(B)/user/lib.a: $(ULIB) $(B)/sources
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && $(AR32) rcs $@ $^
+	$(Q)rm -f $@ && $(AR32) rcs $@ $(ULIB)
 
 define program
 $(B)/symbols/$(1): $(patsubst %,$(B)/user/%.o,$(wildcard user/programs/$(1).c \
 		labs/*/programs/$(1).c user/programs/$(1)/*.c user/programs/$(1)/*.S)) \
-		$(B)/user/lib.a user/user.ld
+		$(B)/user/lib.a user/user.ld $(B)/sources
 	$$(call say,LD,$$@)
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)$(LD32) -z noexecstack --gc-sections -T user/user.ld -o $$@ $$(filter %.o,$$^) \
@@ -329,7 +361,13 @@ $(B)/bin/$(1): $(B)/symbols/$(1)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
-$(B)/rootfs.ext2: $(PROGRAMS:%=$(B)/bin/%) $(shell find user/root -type f 2>/dev/null) tools/mkroot
+# Compared by contents: a file may come, go, or change, and have an old date.
+$(B)/rootfs.list: FORCE
+	@mkdir -p $(@D); { echo '$(PROGRAMS)' "$$ROOT_MIB $$ROOT_BLOCK"; cksum tools/mkroot; \
+		find user/root -type f -exec cksum {} + | sort; } >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(B)/rootfs.ext2: $(PROGRAMS:%=$(B)/bin/%) $(B)/rootfs.list
 	$(call say,MKFS,$@)
 	$(Q)tools/mkroot $@ $(PROGRAMS:%=$(B)/bin/%)
 
@@ -391,6 +429,7 @@ $(B)/grader: $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER)
 	$(call say,LD,$@)
 	$(Q)$(HOSTCC) -o $@ $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER) \
 		-ljansson -lelf -larchive -lutil
+	@tools/check-points $@ >$@.points || cat $@.points >&2
 
 # The grader's checks in another program, which tries mutants of the solutions.
 $(B)/mutate: $(MUTATE) $(filter-out %/grader/main.c.o,$(GRADER)) $(LIBRARY) $(B)/host/labs.c.o \
@@ -432,4 +471,5 @@ compile_commands.json: FORCE
 FORCE:
 .DEFAULT:
 	@echo "make: nothing makes '$@'; 'make help' lists the targets" >&2; exit 1
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+# Not those of other trees in it: students', copies.
+-include $(shell find $(B) -mindepth 1 -name '*build' -prune -o -name '*.d' -print 2>/dev/null)

@@ -1,105 +1,206 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Submissions in archives, which libarchive reads from front to end. An archive that tries
- * something (paths that leave it, a link in a wanted file's place, a bomb) is refused as a
- * whole, and the message names the entry.
+ * Submissions in archives. A process in the sandbox reads the archive from its standard input,
+ * front to end, and writes what it finds as records (struct record). Nothing is unpacked to a disk:
+ * an entry's name is only a name. An archive may be compressed once; which way is read from its
+ * first bytes here, because libarchive by itself would go through any number of layers.
  */
 #include "grader.h"
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
+#include <signal.h>
+#include <sys/stat.h>
 
-static bool leaves(const char *path)
+enum { CPU_SECONDS = 20, SECONDS = 60, MEGABYTES = 1024, FILE_MEGABYTES = 64, PROCESSES = 16 };
+enum { NAME_LIMIT = 4096 };
+
+#define NO_ARCHIVE "it is damaged, or no tar or zip, or compressed more than once " \
+	"(at most once is taken): "
+
+/* Before the path and the contents of an entry. REFUSED: the path is the message. */
+struct record {
+	enum { FILE_RECORD, REFUSED_RECORD } kind;
+	enum found_kind found;
+	size_t path, bytes;
+};
+
+/* --- inside of the sandbox --- */
+
+static void write_record(struct record r, const char *path, const char *text)
 {
-	if (*path == '/')
-		return true;
-	for (const char *part = path; part; part = strchr(part, '/'), part += part != NULL)
-		if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0'))
-			return true;
-	return false;
+	r.path = strlen(path);
+	FILE *f = stdout;
+	if (fwrite(&r, sizeof(r), 1, f) != 1 || fwrite(path, 1, r.path, f) != r.path ||
+	    fwrite(text, 1, r.bytes, f) != r.bytes)
+		_exit(ENVIRONMENT);
 }
 
-/*
- * Read an entry to its end, whatever size its header gives. Result: its contents if keep, else
- * NULL. *bytes: its size, which is added to *all.
- */
-static char *read_entry(struct archive *a, const char *name, bool keep, size_t *bytes, size_t *all)
+static void refuse(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+static void refuse(const char *fmt, ...)
 {
-	static char scrap[65536];
-	char *text = keep ? calloc(1, FILE_LIMIT + 1) : NULL;
-	*bytes = 0;
-	for (;;) {
-		size_t room = keep ? FILE_LIMIT + 1 - *bytes : sizeof(scrap);
-		la_ssize_t got = archive_read_data(a, keep ? text + *bytes : scrap, room);
-		if (got < 0)
-			give_up(FAILED, "the archive is damaged at %s: %s", name,
-				archive_error_string(a));
-		if (got == 0)
-			break;
-		*bytes += (size_t)got, *all += (size_t)got;
-		if (keep && *bytes > FILE_LIMIT)
-			give_up(FAILED, "%s has more than %d KiB", name, FILE_LIMIT >> 10);
-		if (*all > UNPACKED_LIMIT)
-			give_up(FAILED, "the archive unpacks to more than %d MiB (at %s)",
-				UNPACKED_LIMIT >> 20, name);
-	}
-	return text;
+	char text[2000];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	write_record((struct record){ .kind = REFUSED_RECORD }, text, "");
+	fflush(stdout);
+	_exit(GRADED);
 }
 
-static struct archive *open_archive(const char *path)
+struct compression {
+	const char *magic;
+	unsigned bytes;
+	int (*support)(struct archive *);
+	int code;
+};
+
+/* Let libarchive read this kind alone. */
+static struct archive *open_archive(void)
 {
+	static const struct compression kinds[] = {
+		{ "\x1f\x8b", 2, archive_read_support_filter_gzip, ARCHIVE_FILTER_GZIP },
+		{ "BZh", 3, archive_read_support_filter_bzip2, ARCHIVE_FILTER_BZIP2 },
+		{ "\xfd" "7zXZ", 6, archive_read_support_filter_xz, ARCHIVE_FILTER_XZ },
+		{ "\x28\xb5\x2f\xfd", 4, archive_read_support_filter_zstd, ARCHIVE_FILTER_ZSTD },
+	};
 	struct archive *a = archive_read_new();
-	if (!a)
-		give_up(BROKEN, "no memory");
-	/* In the locale "C" libarchive gives no name at all that is not ASCII. */
-	setlocale(LC_CTYPE, "C.UTF-8");
-	archive_read_support_filter_gzip(a), archive_read_support_filter_bzip2(a);
-	archive_read_support_filter_xz(a), archive_read_support_filter_zstd(a);
-	archive_read_support_format_tar(a), archive_read_support_format_zip(a);
-	if (archive_read_open_filename(a, path, 65536) != ARCHIVE_OK)
-		give_up(FAILED, "%s is no directory, tar or zip, or damaged: %s", path,
-			archive_error_string(a));
+	char first[8] = "";
+	bool compressed = false;
+	if (!a || pread(0, first, sizeof(first), 0) < 0)
+		_exit(ENVIRONMENT);
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (memcmp(first, kinds[i].magic, kinds[i].bytes) == 0) {
+			kinds[i].support(a);
+			archive_read_append_filter(a, kinds[i].code);
+			compressed = true;
+		}
+	archive_read_support_format_tar(a);
+	if (!compressed)
+		archive_read_support_format_zip(a);
+	if (archive_read_open_fd(a, 0, 65536) != ARCHIVE_OK)
+		refuse(NO_ARCHIVE "%s", archive_error_string(a));
 	return a;
 }
 
-void archive_take(const char *path, char *const *wanted, unsigned n, struct taken *t)
+/*
+ * Read an entry to its end, whatever size its header gives. text: room for FILE_LIMIT + 1 bytes,
+ * or NULL. all: grows by its bytes. Result: its bytes; FILE_LIMIT + 1 if it has more than
+ * FILE_LIMIT.
+ */
+static size_t read_entry(struct archive *a, const char *name, char *text, size_t *all)
 {
-	struct archive *a = open_archive(path);
+	static char scrap[65536];
+	size_t bytes = 0;
+	for (la_ssize_t got = 1; got > 0;) {
+		bool room = text && bytes <= FILE_LIMIT;
+		got = room ? archive_read_data(a, text + bytes, FILE_LIMIT + 1 - bytes) :
+			     archive_read_data(a, scrap, sizeof(scrap));
+		if (got < 0)
+			refuse("the archive is damaged at %s: %s", name, archive_error_string(a));
+		bytes += room || !text ? (size_t)got : 0;
+		*all += (size_t)got;
+		if (*all > UNPACKED_LIMIT)
+			refuse("the archive unpacks to more than %d MiB (at %s)",
+			       UNPACKED_LIMIT >> 20, name);
+	}
+	return bytes;
+}
+
+static void read_one(struct archive *a, struct archive_entry *e, char *const *wanted, unsigned n)
+{
+	static size_t all;
+	static char text[FILE_LIMIT + 1];
+	const char *name = archive_entry_pathname(e);
+	struct record r = { .found = FOUND_FILE };
+	if (!name || strlen(name) > NAME_LIMIT) /* no name of ours: those are ASCII */
+		name = "(a name that cannot be read)";
+	if (archive_entry_filetype(e) == AE_IFDIR)
+		return;
+	if (archive_entry_filetype(e) == AE_IFLNK || archive_entry_hardlink(e))
+		r.found = FOUND_LINK;
+	else if (archive_entry_filetype(e) != AE_IFREG)
+		r.found = FOUND_DEVICE;
+	bool keep = submission_wants(name, wanted, n);
+	size_t bytes = read_entry(a, name, keep ? text : NULL, &all);
+	r.bytes = keep ? bytes : 0;
+	write_record(r, name, text);
+}
+
+int archive_inner(char *list)
+{
+	struct archive *a = open_archive();
 	struct archive_entry *e;
-	char *top = NULL;
-	size_t all = 0, bytes, prefix;
+	char *wanted[MAX_FILES];
+	unsigned n = 0, entries = 0;
 	int status;
-	for (unsigned entries = 0;;) {
-		status = archive_read_next_header(a, &e);
-		if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
-			break;
-		const char *name = archive_entry_pathname(e);
-		if (!name || ++entries > ENTRIES_LIMIT)
-			give_up(FAILED, "the archive has an entry with no readable name, "
-					"or more than %d entries", ENTRIES_LIMIT);
-		while (strncmp(name, "./", 2) == 0)
-			name += 2;
-		if (leaves(name))
-			give_up(FAILED, "the archive has an entry outside of itself: %s", name);
-		char *own = strdup(name);
-		int i = submission_match(own, wanted, n, &prefix);
-		if (i >= 0 && (archive_entry_filetype(e) != AE_IFREG || archive_entry_hardlink(e) ||
-			       archive_entry_symlink(e)))
-			give_up(FAILED, "%s is a link or device in the archive; "
-					"only plain files are taken", own);
-		char *text = read_entry(a, own, i >= 0, &bytes, &all);
-		if (i >= 0) {
-			if (!top)
-				top = strndup(own, prefix);
-			if (t->text[i] || strlen(top) != prefix || strncmp(top, own, prefix) != 0)
-				give_up(FAILED, "%s is in the archive more than once", wanted[i]);
-			t->text[i] = text, t->bytes[i] = bytes;
-		}
-		free(own);
+	for (char *name = strtok(list, "\n"); name && n < MAX_FILES; name = strtok(NULL, "\n"))
+		wanted[n++] = name;
+	/* In the locale "C" libarchive gives no name that is not ASCII. */
+	setlocale(LC_CTYPE, "C.UTF-8");
+	while ((status = archive_read_next_header(a, &e)) == ARCHIVE_OK || status == ARCHIVE_WARN) {
+		if (++entries > ENTRIES_LIMIT)
+			refuse("the archive has more than %d entries", ENTRIES_LIMIT);
+		if (archive_entry_is_encrypted(e))
+			refuse("the archive has a password");
+		read_one(a, e, wanted, n);
 	}
 	if (status != ARCHIVE_EOF)
-		give_up(FAILED, "%s: the archive is damaged, or of a kind that is "
-				"not taken (tar, zip): %s", path, archive_error_string(a));
-	archive_read_free(a);
-	free(top);
+		refuse(NO_ARCHIVE "%s", archive_error_string(a));
+	return fflush(stdout) == 0 ? GRADED : ENVIRONMENT;
+}
+
+/* --- outside --- */
+
+/* Read bytes into new memory, with a NUL after them. Result: NULL if the file has no more. */
+static char *read_bytes(FILE *f, size_t bytes)
+{
+	char *text = bytes <= (size_t)FILE_MEGABYTES << 20 ? calloc(1, bytes + 1) : NULL;
+	return text && fread(text, 1, bytes, f) == bytes ? text : NULL;
+}
+
+/* The process inside may be one that the archive has taken over: a record is only a claim. */
+static void read_records(const char *path, FILE *f, struct finds *found)
+{
+	struct record r;
+	while (fread(&r, sizeof(r), 1, f) == 1) {
+		char *name = read_bytes(f, r.path), *text = read_bytes(f, r.bytes);
+		if (!name || !text || r.bytes > FILE_LIMIT + 1)
+			give_up(FAILED, "%s: its list of files breaks off", path);
+		if (r.kind == REFUSED_RECORD)
+			give_up(FAILED, "%s: %s", path, name);
+		finds_add(found, name, r.found, text, r.bytes);
+		free(name);
+	}
+}
+
+void archive_read(const char *path, struct sandbox s, const struct lab_tree *tree,
+		  struct finds *found)
+{
+	char *argv[] = { (char *)sandbox_self(&s), "unpack", tree->text, NULL };
+	s.tree = grade_path("unpack");
+	s.cpu_seconds = CPU_SECONDS, s.megabytes = MEGABYTES, s.file_megabytes = FILE_MEGABYTES;
+	s.processes = PROCESSES, s.memory = MEGABYTES;
+	s.input = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	FILE *f = fopen(grade_path("unpacked"), "w+e");
+	if (s.input < 0)
+		give_up(FAILED, "%s: %s", path, strerror(errno));
+	if (!f || mkdir(s.tree, 0755) < 0)
+		give_up(BROKEN, "%s: %s", s.tree, strerror(errno));
+	s.output = fileno(f);
+	int status = wait_for(sandbox_start(&s, argv), SECONDS);
+	close(s.input);
+	rewind(f);
+	bool killed = status == 128 + SIGKILL || status == KILLED + SIGKILL;
+	if (status == SANDBOX_LIMIT || status < 0 || (status >= 128 && !killed))
+		give_up(FAILED, "%s: reading it takes more than %d s, or %d MiB of memory", path,
+			CPU_SECONDS, MEGABYTES);
+	if (status != GRADED)
+		give_up(BROKEN, "%s: the archive could not be read here (status %d)", path, status);
+	read_records(path, f, found);
+	fclose(f);
+	rmdir(s.tree);
 }

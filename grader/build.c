@@ -10,7 +10,9 @@
 #include <fcntl.h>
 #include <signal.h>
 
-enum { BUILD_CPU_SECONDS = 30, BUILD_SECONDS = 300, BUILD_MIB = 1024, BUILD_FILE_MIB = 64 };
+/* A whole build takes 10 s of CPU time, 100 MiB and 20 processes. */
+enum { CPU_SECONDS = 30, IDLE_SECONDS = 5, PROCESS_MIB = 1024, ALL_MIB = 2048, PROCESSES = 128 };
+enum { FILE_MIB = 16, SECONDS = 300 };
 enum { MESSAGE_BYTES = 6000 };
 
 void write_file(const char *path, const char *text, size_t bytes)
@@ -53,14 +55,14 @@ char *build_messages(const char *path)
 	return text;
 }
 
-static int make(struct sandbox *s, const char *jobs, const char *log)
+/* One job at a time: what the compiler says comes in the same order on each host. */
+static int make(struct sandbox *s, const char *log)
 {
 	s->output = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (s->output < 0)
 		give_up(BROKEN, "%s: %s", log, strerror(errno));
-	pid_t pid = sandbox_start(s, (char *[]){ "make", (char *)jobs, "all", NULL });
-	setpgid(pid, pid);
-	int status = wait_for(pid, BUILD_SECONDS);
+	char *argv[] = { "make", "-j1", "all", NULL };
+	int status = wait_for(sandbox_start(s, argv), SECONDS);
 	close(s->output);
 	return status;
 }
@@ -73,9 +75,9 @@ static void check_environment(const char *tree, int status, const char *text)
 {
 	enum { MAKE_FAILED = 2 }; /* bwrap, prlimit and env have other statuses of their own */
 	char *probe, *room = calloc(1, 1 << 20);
-	if (status >= KILLED || status == KILLED - 128 + SIGKILL)
+	if (status >= 128)
 		give_up(BROKEN, "the build was killed from outside: %s", text);
-	if (status >= 0 && status != MAKE_FAILED)
+	if (status >= 0 && status != MAKE_FAILED && status != SANDBOX_LIMIT)
 		give_up(BROKEN, "make was not run (status %d): %s", status, text);
 	if (asprintf(&probe, "%s/probe", tree) < 0 || !room)
 		give_up(BROKEN, "no memory");
@@ -85,41 +87,53 @@ static void check_environment(const char *tree, int status, const char *text)
 }
 
 /* The last question before a submission is blamed: do the pristine files build here? */
-static void check_pristine(struct sandbox s, const char *base, char *const *files, unsigned n)
+static void check_pristine(struct sandbox s, const char *base, const struct lab_tree *tree)
 {
 	const char *log = grade_path("pristine.log");
 	s.tree = grade_path("pristine");
 	lab_copy(base, s.tree);
-	for (unsigned i = 0; i < n; i++)
-		shell_must(10, "touch '%s/%s'", s.tree, files[i]);
-	if (make(&s, "-j2", log) != 0)
+	for (unsigned i = 0; i < tree->n; i++)
+		run_tool(NULL, 0, 10, "touch '%s/%s'", s.tree, tree->files[i]);
+	if (make(&s, log) != 0)
 		give_up(BROKEN, "nothing can be built here, not even the pristine files: %s",
 			build_messages(log));
 }
 
-void build_submission(struct grading *g, struct sandbox s, const char *base, char *const *files,
-		      unsigned n)
+/* Say why it does not build, with what the reader may not know. */
+static void explain(struct grading *g, int status, const char *messages)
+{
+	const char *missing = "";
+	char *own = "";
+	if (strstr(messages, "No such file"))
+		missing = "only the files that the lab's list names are taken, and no header of "
+			  "your own\n";
+	if (*missing && g->own_files &&
+	    asprintf(&own, "not taken were: %s\n", g->own_files) < 0)
+		give_up(BROKEN, "no memory");
+	if (asprintf(&g->not_built,
+		     "the submission does not build%s (limits: %d s of CPU time, %d s in "
+		     "all, %d MiB of memory, files of %d MiB)\n%s%s%s",
+		     status < 0 || status == SANDBOX_LIMIT ? " within its limits" : "", CPU_SECONDS,
+		     SECONDS, PROCESS_MIB, FILE_MIB, missing, own, messages) < 0)
+		give_up(BROKEN, "no memory");
+}
+
+void build_submission(struct grading *g, struct sandbox s, const char *base,
+		      const struct lab_tree *tree)
 {
 	const char *log = grade_path("build.log");
 	double start = clock_seconds();
 	s.writable = true;
-	s.cpu_seconds = BUILD_CPU_SECONDS;
-	s.megabytes = BUILD_MIB;
-	s.file_megabytes = BUILD_FILE_MIB;
-	int status = make(&s, "-j2", log);
-	if (status > 0 && status < KILLED)
-		status = make(&s, "-j1", log); /* messages in order */
+	s.cpu_seconds = s.all_cpu_seconds = CPU_SECONDS, s.idle_seconds = IDLE_SECONDS;
+	s.megabytes = PROCESS_MIB, s.memory = ALL_MIB, s.processes = PROCESSES;
+	s.file_megabytes = FILE_MIB;
+	int status = make(&s, log);
 	if (status != 0) {
 		char *text = build_messages(log);
 		check_environment(s.tree, status, text);
 		if (base)
-			check_pristine(s, base, files, n);
-		if (asprintf(&g->not_built,
-			     "the submission does not build%s (limits: %d s of CPU time, %d s in "
-			     "all, %d MiB of memory, files of %d MiB)\n%s",
-			     status < 0 ? " within its time" : "", BUILD_CPU_SECONDS,
-			     BUILD_SECONDS, BUILD_MIB, BUILD_FILE_MIB, text) < 0)
-			give_up(BROKEN, "no memory");
+			check_pristine(s, base, tree);
+		explain(g, status, text);
 	}
 	g->build_seconds = clock_seconds() - start;
 }

@@ -12,13 +12,29 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#define NEW_LOG ".log.new" /* replaces the old log if there is something in it */
 enum state { WAITING, RUNNING, DONE };
 struct entry { char *name; enum state state; pid_t pid; json_t *report; };
 
+/* A report's path. A long name is cut, so that ends can follow, and a sum keeps it unique. */
 static char *path_of(const struct options *o, const char *name, const char *end)
 {
+	enum { LONGEST = 200 };
+	char *path, rest[16] = "";
+	unsigned sum = 0;
+	for (const char *c = name; *c; c++)
+		sum = sum * 31 + (unsigned char)*c;
+	if (strlen(name) > LONGEST || strcmp(name, "index") == 0) /* index.html is the class's */
+		snprintf(rest, sizeof(rest), "~%08x", sum);
+	if (asprintf(&path, "%s/%.*s%s%s", o->out, LONGEST, name, rest, end) < 0)
+		give_up(BROKEN, "no memory");
+	return path;
+}
+
+static char *submission_path(const struct options *o, const char *name)
+{
 	char *path;
-	if (asprintf(&path, "%s/%s%s", o->out, name, end) < 0)
+	if (asprintf(&path, "%s/%s", o->submission, name) < 0)
 		give_up(BROKEN, "no memory");
 	return path;
 }
@@ -28,16 +44,53 @@ static int visible(const struct dirent *e)
 	return e->d_name[0] != '.';
 }
 
+/* Whether the file could be an archive: by its name, or by its first bytes. */
+static bool like_archive(const char *path)
+{
+	static const char *const ends[] = { ".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz",
+					    ".txz", ".zst" };
+	static const char *const magic[] = { "PK", "\x1f\x8b", "BZh", "\xfd" "7zXZ",
+					     "\x28\xb5\x2f\xfd" };
+	char text[512] = "";
+	const char *end = strrchr(path, '.');
+	for (unsigned i = 0; end && i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (strcasecmp(end, ends[i]) == 0)
+			return true;
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	close(fd);
+	for (unsigned i = 0; n > 0 && i < sizeof(magic) / sizeof(magic[0]); i++)
+		if (strncmp(text, magic[i], strlen(magic[i])) == 0)
+			return true;
+	return n == sizeof(text) && memcmp(text + 257, "ustar", 5) == 0;
+}
+
+/* Whether an entry is a submission. Other files in the directory are none; a note names them. */
+static bool is_submission(const struct options *o, const char *name)
+{
+	struct stat st;
+	char *path = submission_path(o, name);
+	bool there = stat(path, &st) == 0;
+	bool one = there && (S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && like_archive(path)));
+	if (!one)
+		printf("note: skipped: %s is no directory, tar or zip\n",
+		       text_line(name, strlen(name)));
+	free(path);
+	return one;
+}
+
 static unsigned read_entries(const struct options *o, struct entry **entries)
 {
 	struct dirent **names;
+	unsigned count = 0;
 	int n = scandir(o->submission, &names, visible, alphasort);
 	if (n < 0)
 		give_up(FAILED, "%s: %s", o->submission, strerror(errno));
 	*entries = calloc((size_t)n + 1, sizeof(**entries));
 	for (int i = 0; i < n; i++)
-		(*entries)[i].name = names[i]->d_name;
-	return (unsigned)n;
+		if (is_submission(o, names[i]->d_name))
+			(*entries)[count++].name = names[i]->d_name;
+	return count;
 }
 
 static const char *outcome(const struct entry *e)
@@ -47,13 +100,23 @@ static const char *outcome(const struct entry *e)
 	return s ? s : "error";
 }
 
+/* An entry is done, and no report says how: write one. */
+static void no_report(const struct options *o, struct entry *e, const char *why)
+{
+	struct options one = *o;
+	char *path = path_of(o, e->name, ".json"), *submission = submission_path(o, e->name);
+	one.submission = submission;
+	e->state = DONE;
+	e->report = report_no_grade(&one, "error", why);
+	json_dump_file(e->report, path, JSON_INDENT(2));
+	free(path), free(submission);
+}
+
 /* Start the grading of an entry. Result: whether it runs; if not, it is done, with an error. */
 static bool start(const struct options *o, struct entry *e)
 {
-	char *submission, seed[16], *argv[20];
+	char *submission = submission_path(o, e->name), seed[16], *argv[24];
 	unsigned n = 0;
-	if (asprintf(&submission, "%s/%s", o->submission, e->name) < 0)
-		give_up(BROKEN, "no memory");
 	snprintf(seed, sizeof(seed), "%u", o->seed);
 	argv[n++] = "build/grader", argv[n++] = "grade";
 	argv[n++] = "--lab", argv[n++] = (char *)o->lab->name;
@@ -63,15 +126,17 @@ static bool start(const struct options *o, struct entry *e)
 	argv[n++] = "--json", argv[n++] = path_of(o, e->name, ".json");
 	argv[n++] = "--html", argv[n++] = path_of(o, e->name, ".html");
 	argv[n++] = "--in-class";
+	if (o->only)
+		argv[n++] = "--only", argv[n++] = (char *)o->only;
 	if (o->again)
 		argv[n++] = "--again";
 	if (o->no_sandbox)
 		argv[n++] = "--no-sandbox";
 	argv[n] = NULL;
-	int log = open(path_of(o, e->name, ".log"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (log < 0) { /* a name that is too long, say */
-		e->state = DONE;
-		e->report = report_no_grade(o, "error", strerror(errno));
+	int log = open(path_of(o, e->name, NEW_LOG), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+		       0644);
+	if (log < 0) {
+		no_report(o, e, strerror(errno));
 		return false;
 	}
 	e->pid = process_start(argv, -1, log, log);
@@ -86,7 +151,7 @@ static void print_progress(const struct entry *e, unsigned done, unsigned n)
 	const json_t *extra = json_object_get(e->report, "extra_data");
 	bool line = isatty(1);
 	printf("%s[%u/%u] %s: ", line ? "\r\033[K" : "", done, n,
-	       report_printable(e->name, strlen(e->name)));
+	       text_line(e->name, strlen(e->name)));
 	if (score)
 		printf("%lld of %lld", json_integer_value(score),
 		       json_integer_value(json_object_get(extra, "max_score")));
@@ -94,6 +159,16 @@ static void print_progress(const struct entry *e, unsigned done, unsigned n)
 		printf("%s", outcome(e));
 	printf("%s", line ? "" : "\n");
 	fflush(stdout);
+}
+
+/* The log of what had a grade already stays: its process said nothing. */
+static void keep_log(const struct options *o, const struct entry *e)
+{
+	struct stat st;
+	char *new = path_of(o, e->name, NEW_LOG), *log = path_of(o, e->name, ".log");
+	if (stat(new, &st) == 0 && (st.st_size > 0 ? rename(new, log) : unlink(new)) < 0)
+		give_up(BROKEN, "%s: %s", log, strerror(errno));
+	free(new), free(log);
 }
 
 /*
@@ -106,9 +181,9 @@ static void finish(const struct options *o, struct entry *e, int status)
 	const char *said = status == GRADED ? "graded" : status == USAGE ? "refused" : "error";
 	e->state = DONE;
 	e->report = json_load_file(path, 0, NULL);
-	if (strcmp(outcome(e), said) != 0) {
+	if (!e->report || strcmp(outcome(e), said) != 0) {
 		json_decref(e->report);
-		e->report = NULL;
+		no_report(o, e, "its grading ended without a report; see its .log");
 	}
 	free(path);
 }
@@ -133,6 +208,7 @@ static unsigned run_all(const struct options *o, struct entry *entries, unsigned
 			if (status < 0)
 				continue;
 			running--;
+			keep_log(o, e);
 			if (interrupted) { /* the report may be an old one */
 				e->state = WAITING;
 				continue;
@@ -149,51 +225,6 @@ static unsigned run_all(const struct options *o, struct entry *entries, unsigned
 	return done;
 }
 
-/*
- * A field in quotes, safe for any spreadsheet: a quote is doubled, and no field begins a
- * formula.
- */
-static void csv_field(FILE *f, const char *s)
-{
-	fprintf(f, "\"%s", strchr("=+-@\t\r", *s) && *s ? "'" : "");
-	for (; *s; s++)
-		fprintf(f, *s == '"' ? "\"\"" : "%c", *s == '\n' ? ' ' : *s);
-	fprintf(f, "\"");
-}
-
-static void write_csv(const struct options *o, const struct entry *entries, unsigned n)
-{
-	char *path = path_of(o, "summary", ".csv");
-	FILE *f = fopen(path, "w");
-	if (!f)
-		give_up(BROKEN, "%s: %s", path, strerror(errno));
-	fprintf(f, "submission,outcome,score,max_score,seed,failed,note\n");
-	for (const struct entry *e = entries; e < entries + n; e++) {
-		const json_t *extra = json_object_get(e->report, "extra_data");
-		const json_t *score = json_object_get(e->report, "score"), *test;
-		const char *note = json_string_value(json_object_get(e->report, "output"));
-		size_t i;
-		if (e->state != DONE)
-			continue;
-		csv_field(f, e->name);
-		fprintf(f, ",%s,", outcome(e));
-		if (score)
-			fprintf(f, "%lld,%lld", json_integer_value(score),
-				json_integer_value(json_object_get(extra, "max_score")));
-		fprintf(f, "%s,%u,\"", score ? "" : ",", o->seed);
-		json_array_foreach(json_object_get(e->report, "tests"), i, test) {
-			const json_t *x = json_object_get(test, "extra_data");
-			if (strcmp(json_string_value(json_object_get(x, "outcome")), "fail") == 0)
-				fprintf(f, "%s ", json_string_value(json_object_get(x, "check")));
-		}
-		fprintf(f, "\",");
-		csv_field(f, note ? note : "");
-		fprintf(f, "\n");
-	}
-	fclose(f);
-	free(path);
-}
-
 /* Print the entries without a grade, and the first line of why. Result: how many are errors. */
 static unsigned list_others(const struct entry *entries, unsigned n)
 {
@@ -203,9 +234,9 @@ static unsigned list_others(const struct entry *entries, unsigned n)
 		if (e->state != DONE || strcmp(outcome(e), "graded") == 0)
 			continue;
 		errors += strcmp(outcome(e), "error") == 0;
-		why = why ? why : "no report; see its .log";
-		printf("%s: %s: %s\n", outcome(e), report_printable(e->name, strlen(e->name)),
-		       report_printable(why, strcspn(why, "\n")));
+		why = why ? why : "";
+		printf("%s: %s: %s\n", outcome(e), text_line(e->name, strlen(e->name)),
+		       text_line(why, strcspn(why, "\n")));
 	}
 	return errors;
 }
@@ -215,8 +246,22 @@ static void interrupt(int sig)
 	interrupted = sig;
 }
 
+/* With those above. */
+static void make_directory(const char *path)
+{
+	char *copy = strdup(path);
+	for (char *slash = copy; (slash = strchr(slash + 1, '/')); *slash = '/') {
+		*slash = '\0';
+		mkdir(copy, 0777);
+	}
+	if (mkdir(copy, 0777) < 0 && errno != EEXIST)
+		give_up(BROKEN, "%s: %s", path, strerror(errno));
+	free(copy);
+}
+
 int class_grade(const struct options *given)
 {
+	static struct result results[MAX_CHECKS];
 	struct options o = *given;
 	struct sigaction stop = { .sa_handler = interrupt };
 	struct entry *entries;
@@ -229,14 +274,15 @@ int class_grade(const struct options *given)
 		o.out = out;
 	if (o.jobs == 0) /* more than processors: each grading waits for a part of its time */
 		o.jobs = ((unsigned)sysconf(_SC_NPROCESSORS_ONLN) * 3 + 1) / 2;
-	shell_must(10, "mkdir -p '%s'", o.out);
-	lab_base(o.lab, false, &own); /* once, not by each */
+	make_directory(o.out);
+	lab_checks(o.lab, o.only, results); /* gives up if a name is none */
+	lab_base(o.lab, false, &own);       /* once, not by each */
 	unsigned n = read_entries(&o, &entries), done = run_all(&o, entries, n);
 	if (isatty(1))
 		printf("\n");
-	write_csv(&o, entries, n);
+	class_write(&o);
 	unsigned errors = list_others(entries, n);
-	printf("%u of %u submissions done, %u of them with an error; %s/summary.csv\n", done, n,
+	printf("%u of %u submissions done, %u of them with an error; %s/index.html\n", done, n,
 	       errors, o.out);
 	if (interrupted)
 		printf("interrupted: the same command goes on\n");

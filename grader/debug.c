@@ -2,21 +2,107 @@
 /*
  * A person looks at a check. It runs as in a grading, with the same machine and seed, but the
  * machine starts stopped, nothing has a time limit, and GDB has the terminal. GDB goes on to
- * the function of the exercise. The check feeds the machine until the check itself would
- * connect as a debugger; from then on the machine is the person's. A check in Bochs becomes
- * Bochs's own debugger at once.
+ * the function of the exercise, in the direction or call that is judged, and shows what to look at.
+ * The check feeds the machine until the check itself would connect as a debugger; from then on the
+ * machine is the person's. A check in Bochs becomes Bochs's own debugger at once.
  */
 #include "grader.h"
 #include <signal.h>
 
-static const struct test *find(const char *name)
+static const struct test *find(const char *name, const struct lab **lab)
 {
-	for (const struct lab *l = all_labs; l->name; l++)
+	for (const struct lab *l = *lab ? *lab : all_labs; l->name; l++) {
 		for (const struct test *t = l->checks; t->name; t++)
-			if (strcmp(t->name, name) == 0)
+			if (strcmp(t->name, name) == 0) {
+				*lab = l;
 				return t;
+			}
+		if (*lab)
+			break;
+	}
 	return NULL;
 }
+
+static const char *function(const struct test *t)
+{
+	return t->stop_at ? t->stop_at : "kmain";
+}
+
+/* What the check is about, where to read, and where the machine will stop. */
+static void print_head(const struct test *t, const struct lab *lab)
+{
+	printf("%s: %s\nlab %d, exercise %u; read: %s\nstops at %s()%s%s\n", t->name, t->title,
+	       atoi(lab->name), t->exercise, t->see ? t->see : "the handout", function(t),
+	       t->stop_if ? " if " : "", t->stop_if ? t->stop_if : "");
+	if (!t->machine.bochs)
+		return;
+	printf("This check runs in Bochs, which checks what QEMU does not. Its debugger begins "
+	       "here:\n    r, sreg, creg     registers; segments and tables; control registers\n"
+	       "    info gdt, info idt, info tss, page ADDRESS    what the CPU would use\n"
+	       "    s, n, c           one instruction, over a call, go on; lb \"vmm:FUNCTION\"\n");
+	if (t->stop_if)
+		printf("It has no conditions: go on with c while it is not so that %s\n",
+		       t->stop_if);
+	if (t->look)
+		printf("Look at: %s\n", t->look);
+}
+
+/* --- GDB's commands --- */
+
+/* Names as GDB has them, in lines of hexadecimal numbers. */
+static void write_registers(FILE *f)
+{
+	static const char *const lines[] = {
+		"eax ebx ecx edx", "esi edi ebp esp", "eip eflags cs ss ds es", "cr0 cr2 cr3 cr4",
+	};
+	for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		char *names = strdup(lines[i]), *list = strdup(""), *longer;
+		fprintf(f, "printf \"");
+		for (char *name = strtok(names, " "); name; name = strtok(NULL, " ")) {
+			fprintf(f, "%s %%08x  ", name);
+			if (asprintf(&longer, "%s, $%s", list, name) < 0)
+				give_up(BROKEN, "no memory");
+			free(list);
+			list = longer;
+		}
+		fprintf(f, "\\n\"%s\n", list);
+		free(names), free(list);
+	}
+}
+
+/* Stop where the check is judged, each time: registers, then what the row says. */
+static void write_stop(FILE *f, const struct test *t)
+{
+	char *look = strdup(t->look ? t->look : "");
+	fprintf(f, "hbreak %s%s%s\ncommands\n", function(t), t->stop_if ? " if " : "",
+		t->stop_if ? t->stop_if : "");
+	write_registers(f);
+	for (char *s = strtok(look, ";"); s; s = strtok(NULL, ";")) {
+		s += strspn(s, " ");
+		fprintf(f, "echo (gdb) %s\\n\n%s\n", s, s);
+	}
+	/* QEMU's end is an error to GDB, which would end the script. */
+	fprintf(f, "end\npython\ntry:\n    gdb.execute('continue')\nexcept gdb.error:\n"
+		   "    print('The machine ended before it came to %s(): see make grade ONLY=%s')\n"
+		   "end\n", function(t), t->name);
+	free(look);
+}
+
+static char *gdb_script(const struct test *t, const char *dir, const char *socket)
+{
+	char *path;
+	if (asprintf(&path, "%s/script.gdb", dir) < 0)
+		give_up(BROKEN, "no memory");
+	FILE *f = fopen(path, "w");
+	if (!f)
+		give_up(BROKEN, "%s cannot be written", path);
+	fprintf(f, "target remote %s\n", socket);
+	write_stop(f, t);
+	fclose(f);
+	return path;
+}
+
+/* --- running --- */
 
 /*
  * Start the check in a session of its own, where no Ctrl-C comes. (Bochs's debugger wants the
@@ -43,10 +129,27 @@ static void interrupt(int sig)
 	terminal_gone |= sig != SIGINT; /* Ctrl-C is GDB's, once that runs */
 }
 
+/* Run GDB to its end, with the user's own arguments. Result: its exit status. */
+static int run_gdb(const struct options *o, const char *script)
+{
+	struct arguments a = { { "gdb", "-q", "-nx", "-x", "tools/gdb/cinnabar.py", "-x",
+				 (char *)script }, 7 };
+	int status;
+	for (char *const *more = o->more; *more; more++)
+		arg(&a, "%s", *more);
+	pid_t gdb = process_start(a.v, -1, -1, -1);
+	while ((status = process_wait(gdb, 0.1)) < 0 && !terminal_gone)
+		;
+	if (status < 0)
+		process_kill(gdb);
+	return status;
+}
+
 int debug_check(const struct options *o)
 {
-	const struct test *t = find(o->only);
-	char *dir, *target, *stop, *socket;
+	const struct lab *lab = o->lab;
+	const struct test *t = find(o->only, &lab);
+	char *socket;
 	int status = ENVIRONMENT;
 	bool runs = true;
 	if (!t) {
@@ -55,28 +158,17 @@ int debug_check(const struct options *o)
 		return USAGE;
 	}
 	judge_seed = o->seed;
-	dir = judge_make_dir();
-	if (asprintf(&socket, "%s/0.gdb", dir) < 0 ||
-	    asprintf(&target, "target remote %s", socket) < 0 ||
-	    asprintf(&stop, "hbreak %s", t->stop_at ? t->stop_at : "kmain") < 0)
+	char *dir = judge_make_dir();
+	if (asprintf(&socket, "%s/0.gdb", dir) < 0)
 		give_up(BROKEN, "no memory");
-	printf("%s: %s\nread: %s\n", t->name, t->title, t->see ? t->see : "the handout");
+	print_head(t, lab);
 	signal(SIGINT, interrupt), signal(SIGTERM, interrupt), signal(SIGHUP, interrupt);
-	setenv("STOP_AT", t->stop_at ? t->stop_at : "kmain", 1); /* for Bochs */
+	setenv("STOP_AT", function(t), 1); /* for Bochs */
 	pid_t check = start_check(t, dir);
 	while (access(socket, F_OK) < 0 && !interrupted && runs)
 		runs = process_wait(check, 0.02) < 0;
-	if (access(socket, F_OK) == 0 && !interrupted) {
-		struct arguments a = { { "gdb", "-q", "-nx", "-x", "tools/gdb/cinnabar.py", "-ex",
-					 target, "-ex", stop, "-ex", "continue" }, 11 };
-		for (char *const *more = o->more; *more; more++)
-			arg(&a, "%s", *more);
-		pid_t gdb = process_start(a.v, -1, -1, -1);
-		while ((status = process_wait(gdb, 0.1)) < 0 && !terminal_gone)
-			;
-		if (status < 0)
-			process_kill(gdb);
-	}
+	if (access(socket, F_OK) == 0 && !interrupted)
+		status = run_gdb(o, gdb_script(t, dir, socket));
 	if (runs)
 		process_kill(check);
 	judge_remove_dir(dir);

@@ -6,6 +6,7 @@
  */
 #include "grader.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 
 volatile int interrupted;
@@ -20,19 +21,28 @@ const char *grade_path(const char *name)
 	return path;
 }
 
+/* What was killed just now may still write a last file. */
+static void remove_dir(void)
+{
+	for (unsigned tries = 0; dir && tries < 20 && access(dir, F_OK) == 0; tries++) {
+		judge_remove_dir(dir);
+		usleep(tries * 10000);
+	}
+}
+
 /* Every give_up() of this process comes here. */
 static void end_without_grade(enum outcome outcome, const char *why)
 {
 	static bool ending;
 	int status = outcome == BROKEN ? ENVIRONMENT : USAGE;
-	if (dir)
-		judge_remove_dir(dir);
+	remove_dir();
 	if (!ending) { /* what fails in here, fails for good */
 		ending = true;
 		bool error = outcome == BROKEN;
 		struct result r = { .test = { .name = "grading" }, .outcome = BROKEN,
 				    .reason = (char *)why, .done = true };
-		fprintf(stderr, "grader: %s: %s\n", error ? "error, no grade" : "refused", why);
+		fprintf(stderr, "grader: %s: %s\n", error ? "error, no grade" : "refused",
+			text_lines(why));
 		report_write(current, report_no_grade(current, error ? "error" : "refused", why),
 			     NULL);
 		if (current->junit)
@@ -41,26 +51,59 @@ static void end_without_grade(enum outcome outcome, const char *why)
 	exit(status);
 }
 
-static void end_interrupted(void)
+void stop_if_interrupted(void)
 {
-	judge_remove_dir(dir);
+	if (!interrupted)
+		return;
+	remove_dir();
 	fprintf(stderr, "grader: interrupted\n");
 	exit(INTERRUPTED);
+}
+
+/* End a process group. A make of ours can put its things in order first. */
+static void end_group(pid_t pid)
+{
+	enum { SECONDS = 3 };
+	kill(-pid, SIGTERM);
+	bool ended = process_wait(pid, SECONDS) >= 0;
+	kill(-pid, SIGKILL);
+	if (!ended)
+		process_kill(pid);
 }
 
 int wait_for(pid_t pid, double seconds)
 {
 	int status = -1;
-	for (double end = clock_seconds() + seconds; status < 0 && !interrupted &&
-	     clock_seconds() < end;)
+	for (double start = clock_seconds(); status < 0 && !interrupted &&
+	     !time_is_over(start, seconds);)
 		status = process_wait(pid, 0.1);
-	if (status < 0) {
-		kill(-pid, SIGKILL);
-		process_kill(pid);
-	}
-	if (interrupted)
-		end_interrupted();
+	if (status < 0)
+		end_group(pid);
+	stop_if_interrupted();
 	return status;
+}
+
+void run_tool(char *output, size_t size, double seconds, const char *fmt, ...)
+{
+	char *command, text[4000];
+	va_list ap;
+	va_start(ap, fmt);
+	int bytes = vasprintf(&command, fmt, ap);
+	va_end(ap);
+	FILE *f = tmpfile();
+	int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (bytes < 0 || !f || nothing < 0)
+		give_up(BROKEN, "no temporary file: %s", strerror(errno));
+	char *argv[] = { "setsid", "sh", "-c", command, NULL };
+	int status = wait_for(process_start(argv, nothing, fileno(f), fileno(f)), seconds);
+	rewind(f);
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	fclose(f), close(nothing);
+	if (status != 0)
+		give_up(BROKEN, "`%s` ended with status %d:\n%s", command, status, text);
+	if (output)
+		snprintf(output, size, "%s", text);
+	free(command);
 }
 
 /* --- steps --- */
@@ -80,12 +123,10 @@ static char *checksum(const char *base, unsigned n, const struct taken *t)
 		write_file(path, t->text[i], t->bytes[i]);
 		free(path);
 	}
-	int status = shell(text, sizeof(text), 20,
-			   "{ (cd %s && sha256sum file*); cat %s/build/cinnabar %s/build/vmm "
-			   "%s/build/rootfs.ext2 /proc/%d/exe; } | sha256sum",
-			   dir, base, base, base, (int)getpid());
-	if (status != 0)
-		give_up(BROKEN, "no checksum: %s", text);
+	run_tool(text, sizeof(text), 60,
+		 "{ (cd '%s' && sha256sum $(ls | grep '^file')); cat %s/build/cinnabar "
+		 "%s/build/vmm %s/build/rootfs.ext2 /proc/%d/exe; } | sha256sum",
+		 dir, base, base, base, (int)getpid());
 	text[64] = '\0';
 	return strdup(text);
 }
@@ -108,11 +149,18 @@ static void choose_sandbox(struct grading *g, bool own)
 		"without one", why);
 }
 
+void notes_print(struct grading *g)
+{
+	for (const char *s = g->notes; *s; s += strcspn(s, "\n"), s += *s == '\n')
+		printf("note: %s\n", text_line(s, strcspn(s, "\n")));
+	g->quiet = false;
+}
+
 /* Nothing could be run: every check fails. */
 static void fail_all(struct grading *g)
 {
 	for (const char *s = g->not_built; *s; s += strcspn(s, "\n"), s += *s == '\n')
-		printf("%s\n", report_printable(s, strcspn(s, "\n")));
+		printf("%s\n", text_line(s, strcspn(s, "\n")));
 	for (unsigned i = 0; i < g->n; i++) {
 		struct result *r = &g->results[i];
 		r->outcome = FAILED, r->done = true, r->reason = "nothing was run: see above";
@@ -143,24 +191,28 @@ static int report(struct grading *g)
 	if (errors > 0)
 		printf("no grade: %u checks could not be made (an error of this environment); "
 		       "grade it again\n", errors);
-	else
+	else {
+		if (!g->not_built)
+			report_summary(g);
 		print_points(g);
+	}
 	return errors > 0 ? ENVIRONMENT : GRADED;
 }
 
 /* In a class: whether a report is there of the same files, checks and seed that has a grade. */
 static bool done_before(const struct grading *g)
 {
-	const char *sum = "", *outcome = "";
+	const char *sum = "", *outcome = "", *only = "";
 	json_int_t seed = -1;
 	json_t *j = NULL;
 	if (g->o->in_class && !g->o->again)
 		j = json_load_file(g->o->json, 0, NULL);
 	if (j)
-		json_unpack(j, "{s:{s:s,s:s,s:I}}", "extra_data", "outcome", &outcome, "checksum",
-			    &sum, "seed", &seed);
+		json_unpack(j, "{s:{s:s,s:s,s:I,s:s}}", "extra_data", "outcome", &outcome,
+			    "checksum", &sum, "seed", &seed, "only", &only);
 	bool done = strcmp(outcome, "graded") == 0 && strcmp(sum, g->checksum) == 0 &&
-		    seed == (json_int_t)g->o->seed;
+		    seed == (json_int_t)g->o->seed &&
+		    strcmp(only, g->o->only ? g->o->only : "") == 0;
 	json_decref(j);
 	return done;
 }
@@ -170,11 +222,22 @@ static void interrupt(int sig)
 	interrupted = sig;
 }
 
+/* Paths of sockets are short, and emulators read commas and blanks in paths as something else. */
+static void choose_tmpdir(void)
+{
+	enum { LONGEST = 60 };
+	const char *tmp = getenv("TMPDIR");
+	if (!tmp || *tmp != '/' || strlen(tmp) > LONGEST ||
+	    tmp[strspn(tmp, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-")])
+		setenv("TMPDIR", "/tmp", 1);
+}
+
 static void begin(const struct options *o)
 {
 	struct sigaction stop = { .sa_handler = interrupt };
 	current = o;
 	judge_outside = end_without_grade;
+	choose_tmpdir();
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGHUP, &stop, NULL);
@@ -188,51 +251,62 @@ static bool same_directory(const char *a, const char *b)
 	return same;
 }
 
-/* Build the submission in a copy of the base, or say in g->not_built why that cannot be. */
-static void build(struct grading *g, struct sandbox s, const char *base, char *const *files,
-		  unsigned n, const struct taken *t)
+static bool is_source(const char *name)
 {
-	for (unsigned i = 0; i < n && !g->not_built; i++)
-		if (t->text[i])
-			g->not_built = submission_refusal(files[i], t->text[i], t->bytes[i]);
+	const char *dot = strrchr(name, '.');
+	return dot && strchr("chS", dot[1]);
+}
+
+/* Build the submission in a copy of the base, or say in g->not_built why that cannot be. */
+static void build(struct grading *g, struct sandbox s, const char *base,
+		  const struct lab_tree *tree, const struct taken *t)
+{
+	for (unsigned i = 0; i < tree->n && !g->not_built; i++)
+		if (t->text[i] && strlen(t->text[i]) < t->bytes[i] &&
+		    is_source(tree->files[i]) &&
+		    asprintf(&g->not_built, "%s has a NUL byte in it: that is no source",
+			     tree->files[i]) < 0)
+			give_up(BROKEN, "no memory");
 	if (g->not_built)
 		return;
 	lab_copy(base, s.tree);
-	build_place(s.tree, files, n, t);
-	build_submission(g, s, strcmp(base, ".") == 0 ? NULL : base, files, n);
+	build_place(s.tree, tree->files, tree->n, t);
+	build_submission(g, s, strcmp(base, ".") == 0 ? NULL : base, tree);
 }
 
 int grade(const struct options *o)
 {
 	struct grading *g = calloc(1, sizeof(*g));
 	struct taken *t = calloc(1, sizeof(*t));
-	char *files[MAX_FILES], *text;
+	struct lab_tree tree;
 	double start = clock_seconds();
 	bool own;
 	begin(o);
-	g->o = o, g->notes = "";
+	g->o = o, g->notes = "", g->quiet = true;
 	g->n = lab_checks(o->lab, o->only, g->results);
 	lab_check_tools(o->lab->checks);
 	const char *base = lab_base(o->lab, o->in_class, &own);
-	unsigned n = lab_files(base, o->lab, files, &text);
-	submission_take(o->submission, files, n, t);
+	lab_read_tree(base, o->lab, &tree);
+	own = own && same_directory(o->submission, ".");
 	dir = judge_make_dir();
-	g->checksum = checksum(base, n, t);
+	if (!o->in_class) /* else the first that cannot start it says so */
+		choose_sandbox(g, own);
+	struct sandbox s = { .tree = grade_path("tree"), .none = o->no_sandbox };
+	submission_take(g, s, &tree, t);
+	g->checksum = checksum(base, tree.n, t);
 	if (done_before(g)) {
-		judge_remove_dir(dir);
+		remove_dir();
 		return GRADED;
 	}
-	own = own && same_directory(o->submission, ".");
-	take_notes(g, base, own, files, n, t);
-	choose_sandbox(g, own);
-	struct sandbox s = { .tree = grade_path("tree"), .none = o->no_sandbox };
-	build(g, s, base, files, n, t);
+	notes_print(g);
+	take_notes(g, base, own, tree.files, tree.n, t);
+	build(g, s, base, &tree, t);
 	if (g->not_built)
 		fail_all(g);
 	else
 		judge(g, s, grade_path("judge.log"));
 	g->seconds = clock_seconds() - start;
 	recording_make(g, s, base, dir);
-	judge_remove_dir(dir);
+	remove_dir();
 	return report(g);
 }

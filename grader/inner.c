@@ -38,6 +38,7 @@ int inner(int argc, char **argv)
 	judge_seed = (unsigned)strtoul(argv[1], NULL, 10);
 	machine_budget = BUDGET;
 	lab_files(".", lab, files, (char **)&judge_files);
+	judge_lab = (unsigned)atoi(lab->name);
 	unsigned n = lab_checks(lab, *argv[4] ? argv[4] : NULL, results);
 	if (mkdir(argv[3], 0700) < 0)
 		give_up(BROKEN, "%s: %s", argv[3], strerror(errno));

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 const struct lab *lab_find(const char *name)
 {
@@ -74,9 +75,13 @@ void lab_enter_root(void)
  */
 static int lock(int how)
 {
-	int fd = open("build/.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || flock(fd, how) < 0)
-		give_up(BROKEN, "build/.lock: %s", strerror(errno));
+	int fd = open("build/.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600), error;
+	do {
+		stop_if_interrupted();
+		error = fd < 0 || flock(fd, how) < 0 ? errno : 0;
+	} while (error == EINTR);
+	if (error)
+		give_up(BROKEN, "build/.lock: %s", strerror(error));
 	return fd;
 }
 
@@ -84,9 +89,9 @@ static int lock(int how)
 static void build(const struct lab *lab, const char *base)
 {
 	int fd = lock(LOCK_EX);
-	shell_must(300,
-		   ALONE "make -s build/handout/%s/build/.made && " ALONE "make -s -C '%s' all",
-		   lab->name, base);
+	run_tool(NULL, 0, 600,
+		 ALONE "make -s build/handout/%s/build/.made && " ALONE "make -s -C '%s' all",
+		 lab->name, base);
 	close(fd);
 }
 
@@ -137,15 +142,52 @@ unsigned lab_files(const char *base, const struct lab *lab, char *files[MAX_FILE
 	return n;
 }
 
+void lab_read_tree(const char *base, const struct lab *lab, struct lab_tree *tree)
+{
+	enum { SUM = 64, NAME = SUM + 2 }; /* as sha256sum writes them */
+	char *path, line[4096];
+	if (asprintf(&path, "%s/labs/%s/manifest", base, lab->name) < 0)
+		give_up(BROKEN, "no memory");
+	memset(tree, 0, sizeof(*tree));
+	tree->n = lab_files(base, lab, tree->files, &tree->text);
+	FILE *f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (tree->nr_all % 256 == 0)
+			tree->all = realloc(tree->all, (tree->nr_all + 256) * sizeof(*tree->all));
+		if (strlen(line) > NAME)
+			tree->all[tree->nr_all++] = strdup(line + NAME);
+	}
+	if (!f)
+		give_up(BROKEN, "%s: %s; run 'make handout LAB=%s' again", path, strerror(errno),
+			lab->name);
+	fclose(f);
+	free(path);
+}
+
+/* make compares times: with a clock that was put back it would not see what has changed. */
+static void check_clock(const char *base)
+{
+	struct stat s;
+	char *path;
+	if (asprintf(&path, "%s/build/cinnabar", base) < 0)
+		give_up(BROKEN, "no memory");
+	if (stat(path, &s) == 0 && s.st_mtime > time(NULL) + 1)
+		give_up(BROKEN, "%s was built in the future: set this host's clock, or run "
+			"'make clean'", path);
+	free(path);
+}
+
 /* Only what a build needs is copied; with its times, which make compares. */
 void lab_copy(const char *base, const char *to)
 {
+	check_clock(base);
 	int fd = lock(LOCK_SH);
-	shell_must(60,
-		   "mkdir -p '%s/build' && cd '%s' && "
-		   "cp -a Makefile include lib kernel vmm user tools labs '%s' && "
-		   "cd build && cp -a cinnabar vmm rootfs.ext2 kernel user bin '%s/build'",
-		   to, base, to, to);
+	run_tool(NULL, 0, 120,
+		 "mkdir -p '%s/build' && cd '%s' && "
+		 "cp -a Makefile include lib kernel vmm user tools labs '%s' && "
+		 "cd build && cp -a cinnabar vmm rootfs.ext2 kernel user bin symbols '%s/build'",
+		 to, base, to, to);
 	close(fd);
 }
 

@@ -4,20 +4,21 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <sys/stat.h>
 
 enum { DEFAULT_SEED = 2026, MAX_JOBS = 256 };
 
 static const char usage_text[] =
 	"usage: grader grade --lab LAB --submission PATH [--json FILE] [--junit FILE]\n"
 	"                    [--html FILE] [--seed N] [--jobs N] [--only CHECKS] [--no-sandbox]\n"
-	"       grader class --lab LAB DIR [--out DIR] [--seed N] [--jobs N] [--again]\n"
-	"                    [--no-sandbox]\n"
+	"       grader class --lab LAB DIR [--out DIR] [--seed N] [--jobs N] [--only CHECKS]\n"
+	"                    [--again] [--no-sandbox]\n"
 	"       grader list [--lab LAB]\n"
 	"       grader debug CHECK [--seed N] [-- GDB ARGUMENTS]\n"
 	"       grader reference LAB\n"
 	"       grader help\n"
-	"PATH: a directory, tar (.gz .bz2 .xz .zst) or zip with the lab's files at its root or in\n"
-	"its one top directory.\n"
+	"PATH: a directory, tar (.gz .bz2 .xz .zst) or zip with the lab's files, in their\n"
+	"folders, in further folders, or in none.\n"
 	"CHECKS: names of checks, with blanks or commas between.\n"
 	"DIR: a directory of such submissions. Reports of `class` go to --out, default\n"
 	"build/class/LAB.\n"
@@ -137,17 +138,25 @@ static void one_argument(int argc, char **argv, const char *what)
 
 static void end(enum outcome outcome, const char *why)
 {
-	fprintf(stderr, "grader: %s\n", why);
+	fprintf(stderr, "grader: %s\n", text_lines(why));
 	exit(outcome == BROKEN ? ENVIRONMENT : USAGE);
 }
 
 int main(int argc, char **argv)
 {
 	struct options o;
+	char why[300];
+	umask(022);
 	const char *command = argc > 1 ? argv[1] : "";
 	judge_outside = end; /* until `grade` has reports to write */
 	if (strcmp(command, "judge") == 0)
 		return inner(argc - 2, argv + 2);
+	if (strcmp(command, "guard") == 0)
+		return guard(argc - 2, argv + 2);
+	if (strcmp(command, "unpack") == 0 && argc == 3)
+		return archive_inner(argv[2]);
+	if (strcmp(command, "sandbox") == 0) /* whether one can be had: for scripts */
+		return sandbox_works(why, sizeof(why)) ? GRADED : ENVIRONMENT;
 	if (strcmp(command, "record") == 0)
 		return recording_inner(argc - 2, argv + 2);
 	if (strcmp(command, "help") == 0 || strcmp(argv[argc - 1], "--help") == 0 ||

@@ -126,8 +126,7 @@ void recording_make(struct grading *g, struct sandbox s, const char *base, const
 		char *argv[] = { (char *)sandbox_self(&s), "record", (char *)g->o->lab->name,
 				 s.none ? work : "/tmp/recording", NULL };
 		pid_t pid = sandbox_start(&s, argv);
-		setpgid(pid, pid);
-		close(RESULTS_FD);
+			close(RESULTS_FD);
 		if (wait_for(pid, SECONDS + AROUND_SECONDS) == GRADED)
 			g->recording = json_load_file(file, 0, NULL);
 	}

@@ -5,22 +5,41 @@
  * nothing can take an error for zero points.
  */
 #include "grader.h"
-#include <ctype.h>
 #include <errno.h>
 
 enum { FORMAT = 1 };
 
 json_t *report_text(const char *text)
 {
-	json_t *j = json_string(text ? text : "");
-	if (j)
-		return j;
-	char *plain = strdup(text);
-	for (char *s = plain; *s; s++)
-		if ((unsigned char)*s >= 127)
-			*s = '?';
-	j = json_string(plain);
-	free(plain);
+	char *shown = text_lines(text ? text : "");
+	json_t *j = json_string(shown);
+	free(shown);
+	return j;
+}
+
+static void take_out(char *text, const char *path)
+{
+	size_t n = strlen(path);
+	for (char *at = text; n > 1 && (at = strstr(at, path));)
+		memmove(at, at + n, strlen(at + n) + 1);
+}
+
+/*
+ * A text as JSON without the paths of this host: what lies below them keeps its name. Reports go to
+ * students, and to other hosts.
+ */
+static json_t *text_for_all(const struct options *o, const char *text)
+{
+	char *copy = strdup(text ? text : ""), *above = strdup(o->submission), here[4096];
+	char *slash = strrchr(above, '/');
+	const char *paths[] = { grade_path(""), above, "/tmp/judge/", "/tree/",
+				getcwd(here, sizeof(here) - 1) ? strcat(here, "/") : "" };
+	if (slash)
+		slash[1] = '\0';
+	for (unsigned i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		take_out(copy, paths[i]);
+	json_t *j = report_text(copy);
+	free(copy), free(above);
 	return j;
 }
 
@@ -29,18 +48,9 @@ bool report_counts(const struct result *r)
 	return r->outcome != SKIPPED;
 }
 
-char *report_printable(const char *s, size_t n)
-{
-	char *copy = strndup(s, n);
-	for (char *c = copy; *c; c++)
-		if (iscntrl((unsigned char)*c) && *c != '\t')
-			*c = '?';
-	return copy;
-}
-
 static char *first_line(const char *text)
 {
-	return report_printable(text ? text : "", strcspn(text ? text : "", "\n"));
+	return text_line(text ? text : "", strcspn(text ? text : "", "\n"));
 }
 
 /* How the reader can look at a check. Result: for the caller to free. */
@@ -82,6 +92,7 @@ void report_print(const struct result *r)
 {
 	static const char *const words[] = { "[ok]  ", "[FAIL]", "[skip]", "[ERR] " };
 	const struct test *t = &r->test;
+	struct cause c;
 	const char *colors[] = { "\033[32m", "\033[31m", "\033[33m", "\033[35m" };
 	bool color = isatty(1) && !getenv("NO_COLOR");
 	printf("%s%s%s %2u/%-2u %s: %s\n", color ? colors[r->outcome] : "", words[r->outcome],
@@ -94,7 +105,11 @@ void report_print(const struct result *r)
 	}
 	if (r->outcome == FAILED || r->outcome == BROKEN)
 		print_reason(r->reason);
-	else if (r->outcome == SKIPPED)
+	causes_find(r, 1, &c);
+	if (r->outcome == FAILED && c.exercise != t->exercise && !c.sure)
+		printf("        this check judges exercise %u; the cause may lie in exercise %u\n",
+		       t->exercise, c.exercise);
+	if (r->outcome == SKIPPED)
 		printf("        %s\n", first_line(r->reason));
 	if (r->outcome == FAILED)
 		printf("        read: %s\n        %s\n", t->see ? t->see : "the handout",
@@ -102,8 +117,42 @@ void report_print(const struct result *r)
 	fflush(stdout);
 }
 
+/* The checks that a failure explains, in one line. */
+static void print_waiting(const struct grading *g, const struct cause *causes,
+			  const struct result *r)
+{
+	const char *before = "            waits for that: ";
+	for (unsigned i = 0; i < g->n; i++)
+		if (causes[i].because == r) {
+			printf("%s%s", before, g->results[i].test.name);
+			before = ", ";
+		}
+	if (*before == ',')
+		printf("\n");
+}
+
+void report_summary(const struct grading *g)
+{
+	enum { SHOWN = 3 };
+	struct cause causes[MAX_CHECKS];
+	unsigned n = 0;
+	causes_find(g->results, g->n, causes);
+	for (unsigned i = 0; i < g->n; i++) {
+		const struct result *r = &g->results[i];
+		if (r->outcome != FAILED || causes[i].because || n++ >= SHOWN)
+			continue;
+		printf("%s exercise %u (%s): %s%s%s%s\n", n == 1 ? "mend first:" : "      then:",
+		       causes[i].exercise, r->test.name, causes[i].text,
+		       *causes[i].where ? " (" : "", causes[i].where,
+		       *causes[i].where ? ")" : "");
+		print_waiting(g, causes, r);
+	}
+	if (n > SHOWN)
+		printf("            and %u more\n", n - SHOWN);
+}
+
 /* What a student reads of a check. */
-static json_t *check_output(const struct result *r)
+static json_t *check_output(const struct options *o, const struct result *r)
 {
 	char *text;
 	if (r->outcome == PASSED)
@@ -111,12 +160,13 @@ static json_t *check_output(const struct result *r)
 	if (asprintf(&text, "%s\nread: %s\n%s", r->reason,
 		     r->test.see ? r->test.see : "the handout", next_step(&r->test)) < 0)
 		give_up(BROKEN, "no memory");
-	json_t *j = report_text(text);
+	json_t *j = text_for_all(o, text);
 	free(text);
 	return j;
 }
 
-static json_t *check_json(const struct result *r, unsigned number, bool graded)
+static json_t *check_json(const struct options *o, const struct result *r, const struct cause *c,
+			  unsigned number, bool graded)
 {
 	static const char *const outcomes[] = { "pass", "fail", "skip", "error" };
 	const struct test *t = &r->test;
@@ -124,16 +174,21 @@ static json_t *check_json(const struct result *r, unsigned number, bool graded)
 	snprintf(digits, sizeof(digits), "%u", number);
 	if (asprintf(&name, "%s: %s", t->name, t->title ? t->title : "") < 0)
 		give_up(BROKEN, "no memory");
-	json_t *cause = r->outcome == PASSED ? json_string("") : report_text(first_line(r->reason));
-	json_t *j = json_pack("{s:s, s:s, s:o, s:{s:s, s:i, s:s, s:o, s:s, s:s, s:f}}",
+	json_t *cause = r->outcome == PASSED ? json_string("") :
+			text_for_all(o, first_line(r->reason));
+	json_t *j = json_pack("{s:s, s:s, s:o,"
+			      " s:{s:s, s:i, s:s, s:o, s:s, s:i, s:s, s:s, s:s, s:f}}",
 			      "name", name,
 			      "number", digits,
-			      "output", check_output(r),
+			      "output", check_output(o, r),
 			      "extra_data",
 			      "check", t->name,
 			      "exercise", (int)t->exercise,
 			      "outcome", outcomes[r->outcome],
 			      "cause", cause,
+			      "where", c->where ? c->where : "",
+			      "mend", (int)(c->exercise ? c->exercise : t->exercise),
+			      "because", c->because ? c->because->test.name : "",
 			      "see", t->see ? t->see : "",
 			      "next", next_step(t),
 			      "seconds", r->seconds);
@@ -151,22 +206,24 @@ json_t *report_json(const struct grading *g)
 {
 	const struct options *o = g->o;
 	json_t *tests = json_array();
+	struct cause causes[MAX_CHECKS];
 	unsigned score = 0, max = 0;
 	bool graded = true;
 	char *output;
+	causes_find(g->results, g->n, causes);
 	for (unsigned i = 0; i < g->n; i++)
 		graded &= g->results[i].outcome != BROKEN;
 	for (unsigned i = 0; i < g->n; i++) {
 		const struct result *r = &g->results[i];
 		score += r->outcome == PASSED ? r->test.points : 0;
 		max += report_counts(r) ? r->test.points : 0;
-		json_array_append_new(tests, check_json(r, i + 1, graded));
+		json_array_append_new(tests, check_json(o, r, &causes[i], i + 1, graded));
 	}
 	if (asprintf(&output, "%s%s", g->notes, g->not_built ? g->not_built : "") < 0)
 		give_up(BROKEN, "no memory");
 	json_t *j = json_pack("{s:o, s:f, s:o,"
 			      " s:{s:i, s:s, s:s, s:I, s:i, s:o, s:s, s:s, s:b, s:f, s:f}}",
-			      "output", report_text(output),
+			      "output", text_for_all(o, output),
 			      "execution_time", g->seconds,
 			      "tests", tests,
 			      "extra_data",
@@ -183,6 +240,8 @@ json_t *report_json(const struct grading *g)
 			      "build_seconds", g->build_seconds);
 	if (graded)
 		json_object_set_new(j, "score", json_integer(score));
+	if (g->answers)
+		json_object_set(json_object_get(j, "extra_data"), "answers", g->answers);
 	free(output);
 	return j;
 }
@@ -190,7 +249,7 @@ json_t *report_json(const struct grading *g)
 json_t *report_no_grade(const struct options *o, const char *outcome, const char *why)
 {
 	return json_pack("{s:o, s:[], s:{s:i, s:s, s:s, s:I, s:o}}",
-			 "output", report_text(why),
+			 "output", text_for_all(o, why),
 			 "tests",
 			 "extra_data",
 			 "format", FORMAT,

@@ -1,177 +1,159 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is taken from a submission: the contents of the lab's files, as bytes. Nothing is
- * unpacked, so no path, link, owner or mode of an archive ever reaches a disk. Directories are
- * walked without following a link.
+ * What is taken from a submission: the contents of the lab's files, as bytes. Nothing is unpacked,
+ * so no path, link, owner or mode of an archive ever reaches a disk. Directories are walked in the
+ * order of their names, and no link is followed. What is found lies in a list; match.c chooses.
  */
 #include "grader.h"
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
-int submission_match(const char *path, char *const *wanted, unsigned n, size_t *prefix)
+enum { DEPTH_LIMIT = 64 };
+
+void finds_add(struct finds *all, const char *path, enum found_kind kind, char *text, size_t bytes)
 {
-	const char *slash = strchr(path, '/');
-	for (unsigned i = 0; i < n; i++) {
-		*prefix = 0;
-		if (strcmp(path, wanted[i]) == 0)
-			return (int)i;
-		*prefix = slash ? (size_t)(slash + 1 - path) : 0;
-		if (slash && strcmp(slash + 1, wanted[i]) == 0)
-			return (int)i;
-	}
-	return -1;
+	if (all->n % 1024 == 0)
+		all->v = realloc(all->v, (all->n + 1024) * sizeof(*all->v));
+	char *name = strdup(path), *slashes = strdup(path);
+	if (!all->v || !name || !slashes)
+		give_up(BROKEN, "no memory");
+	for (char *c = slashes; *c; c++) /* as Windows writes paths */
+		if (*c == '\\')
+			*c = '/';
+	all->v[all->n++] = (struct found){ .name = name, .path = slashes, .kind = kind,
+					   .text = text, .bytes = bytes, .place = -1 };
 }
 
-/* Open a path below dir, no component of which may be a link. Result: descriptor, or -1. */
-static int open_beneath(int dir, const char *path)
+static int visible(const struct dirent *e)
 {
-	char *copy = strdup(path), *part = copy;
-	int at = dup(dir);
+	return e->d_name[0] != '.';
+}
+
+static void walk(int dir, const char *path, unsigned depth, struct finds *all);
+
+/* Add an entry of a directory, or all that lies below it. path: "" or its own, with a slash. */
+static void add_entry(int dir, const char *path, const char *name, unsigned depth,
+		      struct finds *all)
+{
+	struct stat s;
+	char *full;
+	if (asprintf(&full, "%s%s", path, name) < 0)
+		give_up(BROKEN, "no memory");
+	bool there = fstatat(dir, name, &s, AT_SYMLINK_NOFOLLOW) == 0;
+	if (there && S_ISDIR(s.st_mode)) {
+		int below = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		char *prefix;
+		if (asprintf(&prefix, "%s/", full) < 0)
+			give_up(BROKEN, "no memory");
+		if (below >= 0)
+			walk(below, prefix, depth + 1, all);
+		free(prefix);
+	} else if (there) {
+		finds_add(all, full, S_ISREG(s.st_mode) ? FOUND_FILE : S_ISLNK(s.st_mode) ?
+			  FOUND_LINK : FOUND_DEVICE, NULL, 0);
+	}
+	free(full);
+}
+
+/* List a directory, whose descriptor is closed, and what lies below it. */
+static void walk(int dir, const char *path, unsigned depth, struct finds *all)
+{
+	struct dirent **names;
+	int n = depth < DEPTH_LIMIT ? scandirat(dir, ".", &names, visible, alphasort) : 0;
+	if (depth == 0 && n < 0)
+		give_up(FAILED, "this directory cannot be read: %s", strerror(errno));
+	for (int i = 0; i < n; i++) {
+		if (all->n > ENTRIES_LIMIT)
+			give_up(FAILED, "the directory holds more than %d files: hand in the lab's "
+				"files alone", ENTRIES_LIMIT);
+		stop_if_interrupted();
+		add_entry(dir, path, names[i]->d_name, depth, all);
+		free(names[i]);
+	}
+	if (n >= 0)
+		free(names);
+	close(dir);
+}
+
+/* Read the file of a directory that was chosen. A component that has become a link is refused. */
+static void read_file(const char *root, struct found *f)
+{
+	struct stat s;
+	char *copy = strdup(f->name), *part = copy;
+	int at = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	for (char *slash; at >= 0 && (slash = strchr(part, '/')); part = slash + 1) {
 		*slash = '\0';
 		int next = openat(at, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		close(at);
 		at = next;
 	}
-	if (at >= 0) {
-		int file = openat(at, part, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-		int error = errno;
-		close(at);
-		errno = error;
-		at = file;
-	}
+	int fd = at < 0 ? -1 : openat(at, part, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &s) < 0 || !S_ISREG(s.st_mode))
+		give_up(FAILED, "%s cannot be read as a plain file: %s", f->path, strerror(errno));
+	f->text = calloc(1, FILE_LIMIT + 2);
+	ssize_t got = f->text ? read(fd, f->text, FILE_LIMIT + 1) : -1;
+	if (got < 0)
+		give_up(BROKEN, "%s: %s", f->path, strerror(errno));
+	f->bytes = (size_t)got;
+	close(fd), close(at);
 	free(copy);
-	return at;
 }
 
-static void take_file(int dir, const char *name, struct taken *t, unsigned i)
+/* A directory that holds one archive and nothing else that could be meant. Result: it, or NULL. */
+static const char *only_archive(const struct finds *all)
 {
-	struct stat s;
-	int fd = open_beneath(dir, name);
-	if (fd < 0 && errno == ENOENT)
-		return;
-	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
-		give_up(FAILED, "%s: is or lies behind a link: only plain files are taken", name);
-	if (fd < 0)
-		give_up(FAILED, "%s: %s", name, strerror(errno));
-	if (fstat(fd, &s) < 0 || !S_ISREG(s.st_mode))
-		give_up(FAILED, "%s is no plain file", name);
-	if (s.st_size > FILE_LIMIT)
-		give_up(FAILED, "%s has %lld KiB; at most %d are taken", name,
-			(long long)s.st_size >> 10, FILE_LIMIT >> 10);
-	t->text[i] = calloc(1, FILE_LIMIT + 1);
-	ssize_t got = read(fd, t->text[i], FILE_LIMIT);
-	if (!t->text[i] || got < 0)
-		give_up(BROKEN, "%s: %s", name, strerror(errno));
-	t->bytes[i] = (size_t)got;
-	close(fd);
+	static const char *const ends[] = { ".zip", ".tar", ".tgz", ".tbz2", ".txz", ".tar.gz",
+					    ".tar.bz2", ".tar.xz", ".tar.zst" };
+	const char *found = NULL;
+	for (const struct found *f = all->v; f < all->v + all->n; f++)
+		for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+			size_t n = strlen(f->path), end = strlen(ends[i]);
+			if (n <= end || strcasecmp(f->path + n - end, ends[i]) != 0)
+				continue;
+			if (found)
+				return NULL;
+			found = f->path;
+		}
+	return found;
 }
 
-static void take_directory(int dir, char *const *wanted, unsigned n, struct taken *t)
+void submission_take(struct grading *g, struct sandbox s, const struct lab_tree *tree,
+		     struct taken *t)
 {
-	for (unsigned i = 0; i < n; i++)
-		take_file(dir, wanted[i], t, i);
-}
-
-/* The same in a directory below. What is none is left out. */
-static void take_below(int dir, const char *name, char *const *wanted, unsigned n, struct taken *t)
-{
-	int below = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (below < 0)
-		return;
-	take_directory(below, wanted, n, t);
-	close(below);
-}
-
-static bool nothing(const struct taken *t, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (t->text[i])
-			return false;
-	return true;
-}
-
-void submission_take(const char *path, char *const *wanted, unsigned n, struct taken *t)
-{
-	struct stat s;
-	memset(t, 0, sizeof(*t));
-	if (stat(path, &s) < 0)
+	const char *path = g->o->submission, *archive;
+	struct finds all = { 0 };
+	struct stat st;
+	char *inner = NULL;
+	if (stat(path, &st) < 0)
 		give_up(FAILED, "submission %s: %s", path, strerror(errno));
-	if (!S_ISDIR(s.st_mode)) {
-		archive_take(path, wanted, n, t);
-	} else {
-		int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		DIR *d = dir < 0 ? NULL : fdopendir(dup(dir));
-		if (!d)
-			give_up(BROKEN, "%s: %s", path, strerror(errno));
-		take_directory(dir, wanted, n, t);
-		for (struct dirent *e; nothing(t, n) && (e = readdir(d));)
-			if (e->d_name[0] != '.')
-				take_below(dir, e->d_name, wanted, n, t);
-		closedir(d);
-		close(dir);
+	bool directory = S_ISDIR(st.st_mode);
+	if (directory)
+		walk(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), "", 0, &all);
+	else if (!S_ISREG(st.st_mode))
+		give_up(FAILED, "%s is no directory and no file", path);
+	else
+		archive_read(path, s, tree, &all);
+	match(&all, tree);
+	if (directory && !match_any(&all) && (archive = only_archive(&all))) {
+		note(g, "the submission is the archive %s in this directory", archive);
+		if (asprintf(&inner, "%s/%s", path, archive) < 0)
+			give_up(BROKEN, "no memory");
+		all = (struct finds){ 0 };
+		archive_read(inner, s, tree, &all);
+		match(&all, tree);
+		directory = false;
 	}
-	if (nothing(t, n))
-		give_up(FAILED, "%s holds none of the lab's files (%s ...)", path, wanted[0]);
-}
-
-/* The rest of a directive's line. Result: what is wrong if it names a file outside; or NULL. */
-static const char *bad_include(const char *rest)
-{
-	size_t line = strcspn(rest, "\n");
-	const char *open = strpbrk(rest, "\"<");
-	if (!open || open >= rest + line)
-		return "an #include that does not name its file";
-	if (open[1] == '/')
-		return "an #include with an absolute path";
-	const char *dots = strstr(open, "..");
-	return dots && dots < rest + line ? "an #include that leaves the tree" : NULL;
-}
-
-/*
- * This is for a clear message. That no file outside of the tree can be read is the sandbox's work.
- * Result: what is wrong with the line, or NULL.
- */
-static const char *bad_line(const char *line)
-{
-	static const char *const directives[] = { ".incbin", ".include" };
-	size_t n = strcspn(line, "\n");
-	for (unsigned i = 0; i < 2; i++) {
-		const char *at = strstr(line, directives[i]);
-		if (at && at < line + n)
-			return directives[i];
+	memset(t, 0, sizeof(*t));
+	for (unsigned i = 0; i < tree->n; i++) {
+		struct found *f = match_choice(g, &all, tree, i);
+		if (f && directory)
+			read_file(path, f);
+		if (f && f->bytes > FILE_LIMIT)
+			give_up(FAILED, "%s has more than %d KiB", f->path, FILE_LIMIT >> 10);
+		if (f)
+			t->text[i] = text_decode(f->text, f->bytes, &t->bytes[i]);
 	}
-	while (*line == ' ' || *line == '\t')
-		line++;
-	if (*line != '#' && strncmp(line, "%:", 2) != 0)
-		return NULL;
-	line += *line == '#' ? 1 : 2;
-	while (*line == ' ' || *line == '\t')
-		line++;
-	if (strncmp(line, "embed", 5) == 0)
-		return "#embed";
-	return strncmp(line, "include", 7) == 0 ? bad_include(line + 7) : NULL;
-}
-
-char *submission_refusal(const char *name, const char *text, size_t bytes)
-{
-	unsigned number = 1;
-	char *binary;
-	if (strlen(text) < bytes &&
-	    asprintf(&binary, "%s has a NUL byte in it: that is no source", name) > 0)
-		return binary;
-	for (const char *line = text;; number++) {
-		const char *what = bad_line(line);
-		char *message;
-		if (what && asprintf(&message,
-				     "%s:%u: %s: a submission may use the tree's own files only",
-				     name, number, what) > 0)
-			return message;
-		line += strcspn(line, "\n");
-		if (!*line++)
-			return NULL;
-	}
+	match_notes(g, &all, tree, t);
 }

@@ -9,6 +9,8 @@
 #include <poll.h>
 
 enum { JUDGE_CPU_SECONDS = 3600, JUDGE_MIB = 16384, JUDGE_FILE_MIB = 1024 };
+/* A check has up to three machines of 64 MiB, whose files in /tmp count, too. */
+enum { MIB_A_JOB = 1024, PROCESSES_A_JOB = 64 };
 
 /* One result. Those that come early are printed when their turn comes. */
 static void take_line(struct grading *g, const char *line)
@@ -54,6 +56,16 @@ static void read_results(struct grading *g, int fd)
 	free(text);
 }
 
+/* A check has no result. Only the submission's machines can use up what all may use together. */
+static void end_early(struct result *r, int status, const char *said)
+{
+	if (status != SANDBOX_LIMIT)
+		give_up(BROKEN, "the judge ended early, with status %d: %s", status, said);
+	r->outcome = FAILED, r->done = true;
+	if (asprintf(&r->reason, "this submission's machines use too much: %s", said) < 0)
+		give_up(BROKEN, "no memory");
+}
+
 void judge(struct grading *g, struct sandbox s, const char *log)
 {
 	const struct options *o = g->o;
@@ -64,6 +76,8 @@ void judge(struct grading *g, struct sandbox s, const char *log)
 	snprintf(jobs, sizeof(jobs), "%u", o->jobs ? o->jobs : all);
 	s.cpu_seconds = JUDGE_CPU_SECONDS;
 	s.megabytes = JUDGE_MIB, s.file_megabytes = JUDGE_FILE_MIB;
+	s.memory = MIB_A_JOB * ((unsigned)atoi(jobs) + 1);
+	s.processes = PROCESSES_A_JOB * ((unsigned)atoi(jobs) + 1);
 	s.output = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	/* The copy of the pipe's end stays open in the judge. */
 	if (s.output < 0 || pipe2(fds, O_CLOEXEC) < 0 || dup2(fds[1], RESULTS_FD) < 0)
@@ -72,14 +86,14 @@ void judge(struct grading *g, struct sandbox s, const char *log)
 			 s.none ? (char *)grade_path("judge") : "/tmp/judge",
 			 (char *)(o->only ? o->only : ""), NULL };
 	pid_t pid = sandbox_start(&s, argv);
-	setpgid(pid, pid);
 	close(fds[1]), close(RESULTS_FD), close(s.output);
 	read_results(g, fds[0]);
 	int status = wait_for(pid, 30);
+	close(fds[0]);
 	for (unsigned i = 0; i < g->n; i++)
 		if (!g->results[i].done)
-			give_up(BROKEN, "the judge ended early, with status %d: %s", status,
-				build_messages(log));
-	close(fds[0]);
+			end_early(&g->results[i], status, build_messages(log));
+	while (g->printed < g->n)
+		report_print(&g->results[g->printed++]);
 	note_disagreement(g);
 }

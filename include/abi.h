@@ -66,7 +66,7 @@ enum { PROT_NONE = 0, PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4 };
 
 enum { /* st_mode, as ext2 stores it */
 	S_IFMT = 0xF000, S_IFDIR = 0x4000, S_IFREG = 0x8000, S_IFCHR = 0x2000, S_IFIFO = 0x1000,
-	S_IFLNK = 0xA000,
+	S_IFLNK = 0xA000, S_IFBLK = 0x6000, S_IFSOCK = 0xC000,
 };
 
 struct stat {

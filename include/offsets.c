@@ -27,6 +27,7 @@ void offsets(void)
 	FIELD(task, hazard);
 	FIELD(task, trap_frames);
 	FIELD(task, preempt);
+	FIELD(task, cpu);
 	FIELD(task, preempted_next);
 	CONSTANT(TASK_STACK_BYTES);
 	SIZE(trap_frame);
@@ -57,6 +58,7 @@ void offsets(void)
 	FIELD(mm, slots);
 	SIZE(frame);
 	FIELD(frame, order);
+	FIELD(frame, refs);
 	FIELD(frame, kind);
 	CONSTANT(NO_FRAME);
 
@@ -103,6 +105,7 @@ void offsets(void)
 	CONSTANT(SEL_VMM_DATA);
 	FIELD(cpu, current);
 	FIELD(cpu, hazard);
+	FIELD(cpu, index);
 	FIELD(cpu, attached);
 	FIELD(cpu, halted);
 	FIELD(cpu, tss);
@@ -125,16 +128,23 @@ void offsets(void)
 	FIELD(regs, eflags);
 	FIELD(regs, esp);
 	FIELD(regs, ss);
+	SIZE(vcpu);
 	FIELD(vcpu, domain);
 	FIELD(vcpu, shared);
 	FIELD(vcpu, directory);
 	FIELD(vcpu, last_table);
 	FIELD(domain, id);
 	FIELD(domain, rights);
+	FIELD(domain, nr_pfns);
+	FIELD(domain, directory);
+	FIELD(domain, shared);
 	FIELD(domain, handlers);
 	FIELD(domain, generation);
 	FIELD(domain, listed);
 	FIELD(domain, nr_listed);
+	FIELD(domain, direct_map_tables);
+	FIELD(domain, kernel_pdes);
+	FIELD(domain, nr_masked_mappings);
 	FIELD(domain, vcpus);
 
 	/* VMM: the frame table */
@@ -150,6 +160,8 @@ void offsets(void)
 	CONSTANT(COUNT_MASK);
 	CONSTANT(FOR_EVER);
 	CONSTANT(END_OF_LIST);
+	CONSTANT(NO_TABLE);
+	CONSTANT(PTE_ALLOWED);
 	CONSTANT(WRITABLE);
 	CONSTANT(TABLE);
 	CONSTANT(DIRECTORY);

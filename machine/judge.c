@@ -27,8 +27,9 @@ static char undiagnosed[1000]; /* the verdict, in case time runs out during the 
 static jmp_buf diagnosis_failed;
 
 const char *work_dir, *build_dir = "build";
-const char *kernel_file = "build/cinnabar", *vmm_file = "build/vmm", *judge_files;
+const char *kernel_file = "build/cinnabar", *vmm_file = "build/vmm";
 const char *judge_context;
+void (*judge_cause)(void);
 const char *const outcome_words[4] = { "ok  ", "FAIL", "skip", "ERR " };
 unsigned judge_seed = 2026;
 void (*judge_outside)(enum outcome outcome, const char *why);
@@ -71,6 +72,19 @@ static void print_reason(FILE *f, enum outcome outcome, const char *why)
 		machine_describe(m, f);
 }
 
+/* Look for a cause that goes before. The machine that failed stays the one to diagnose. */
+static void look_for_cause(void)
+{
+	void (*cause)(void) = judge_cause;
+	struct machine *failed = machines;
+	const char *context = judge_context;
+	judge_cause = NULL;
+	cause();
+	for (; machines != failed; machines = machines->next)
+		machine_quit(machines);
+	judge_context = context;
+}
+
 void give_up(enum outcome outcome, const char *why, ...)
 {
 	char *text, *report;
@@ -83,6 +97,8 @@ void give_up(enum outcome outcome, const char *why, ...)
 	    (judge_context && asprintf(&text, "%s: %s", judge_context, text) < 0))
 		text = "no memory";
 	va_end(ap);
+	if (outcome == FAILED && judge_cause && report_fd >= 0)
+		look_for_cause();
 	if (report_fd < 0) {
 		if (judge_outside)
 			judge_outside(outcome, text);

@@ -39,6 +39,11 @@ const char *judge_shuffle(unsigned k);
 
 /* What the test is doing: stands before the reason if it gives up; NULL: nothing. */
 extern const char *judge_context;
+/*
+ * Called once when the test gives up FAILED, before it does: to find a cause that goes before. It
+ * may start machines, and may give up itself: then that is the test's reason.
+ */
+extern void (*judge_cause)(void);
 /* Give up FAILED with this reason unless x. */
 #define CHECK(x, ...) do { if (!(x)) give_up(FAILED, __VA_ARGS__); } while (0)
 
@@ -46,6 +51,7 @@ extern const char *judge_context;
 
 /* The files that a student works in, one a line, or NULL: a diagnosis names their lines first. */
 extern const char *judge_files;
+extern unsigned judge_lab; /* the number of the lab whose exercises are judged */
 /*
  * Read the cause from the state of the machine started last. It may give up.
  * Result: the cause, or NULL if the check's own words must do.
@@ -53,6 +59,18 @@ extern const char *judge_files;
 char *diagnose(const struct test *t);
 /* Result: what a diagnosis that gave up had written by then, or NULL. */
 char *diagnosis_so_far(void);
+
+/* --- the exercises' holes in a source file (holes.c) --- */
+
+/* Lines first to last hold the markers too. empty: nothing but the handout's panic is in it. */
+struct hole { unsigned lab, exercise, first, last; bool empty; };
+enum { HOLES_MAX = 32 };
+/* Find the holes in a file's text. Result: how many there are. */
+unsigned holes_find(const char *text, struct hole holes[HOLES_MAX]);
+/* The whole text of a file, to be freed; NULL if it cannot be read. */
+char *file_text(const char *path);
+/* The hole that holds a line of a file; exercise 0 if none does. */
+struct hole hole_at(const char *file, unsigned line);
 
 /* --- running (judge.c) --- */
 

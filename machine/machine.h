@@ -201,12 +201,20 @@ uint32_t symbol_bytes(const char *name);
 bool symbol_exists(const char *name);
 /* As symbol(), of the VMM. */
 uint32_t vmm_symbol(const char *name);
+bool vmm_symbol_exists(const char *name);
 /* Address of a symbol of the attack programs (tests/isolation), which are linked at 0. */
 uint32_t attack_symbol(const char *name);
 /* 32 bits of the attack programs' code. */
 uint32_t attack_word(uint32_t address);
-/* Source of an address of kernel or VMM, as "function (file:line)"; to be freed. */
+/*
+ * Source of an address of kernel or VMM, as "function (file:line)": one line, and one more for each
+ * function into which that one was inlined. To be freed.
+ */
 char *symbol_where(uint32_t address);
+/* "/where/it/was/built/kernel/mm/vm.c:12": the part from kernel/ on, if that file is here. */
+const char *symbol_below_here(const char *line);
+/* The function of kernel or VMM that holds an address, as "name+0x1c"; NULL; to be freed. */
+char *symbol_offset(uint32_t address);
 /*
  * The kernel as a boot loader leaves it: machine addresses of its begin, its end and its first
  * instruction. Result: its bytes, to be freed.

@@ -133,13 +133,18 @@ uint32_t symbol_bytes(const char *name)
 	return (uint32_t)only(kernel(), "the kernel", name).st_size;
 }
 
+bool vmm_symbol_exists(const char *name)
+{
+	GElf_Sym s;
+	return find(vmm(), name, &s);
+}
+
 uint32_t vmm_symbol(const char *name)
 {
 	return (uint32_t)only(vmm(), "the VMM", name).st_value;
 }
 
-/* "/where/it/was/built/kernel/mm/vm.c:12" becomes "kernel/mm/vm.c:12", if that file is here. */
-static const char *below_here(const char *line)
+const char *symbol_below_here(const char *line)
 {
 	for (const char *slash = line; (slash = strchr(slash, '/')); slash++) {
 		char *file = strndup(slash + 1, strcspn(slash + 1, ":"));
@@ -153,21 +158,47 @@ static const char *below_here(const char *line)
 
 char *symbol_where(uint32_t address)
 {
-	char text[300] = "", *where;
+	char text[2000] = "", *places;
+	size_t size;
 	const char *file = address >= VMM_BASE ? vmm_file : kernel_file;
-	shell(text, sizeof(text), 10, "addr2line -f -e %s %#x", file, address);
-	char *line = strchr(text, '\n');
-	if (!line || *text == '?') {
-		if (asprintf(&where, "%#x, which is code of neither kernel nor VMM (a jump to "
-			     "nowhere, or what a check has planted)", address) < 0)
-			give_up(BROKEN, "no memory");
-		return where;
+	shell(text, sizeof(text), 10, "addr2line -i -f -e %s %#x", file, address);
+	FILE *f = open_memstream(&places, &size);
+	if (*text == '?' || !strchr(text, '\n'))
+		fprintf(f, "%#x, which is code of neither kernel nor VMM (a jump to nowhere, or "
+			"what a check has planted)", address);
+	else
+		for (char *rest = text, *name, *line; (name = strsep(&rest, "\n")) && rest;) {
+			line = strsep(&rest, "\n");
+			line[strcspn(line, " ")] = '\0'; /* without "(discriminator n)" */
+			fprintf(f, "%s%s (%s)", ftell(f) > 0 ? "\n" : "", name,
+				symbol_below_here(line));
+		}
+	fclose(f);
+	return places;
+}
+
+char *symbol_offset(uint32_t address)
+{
+	Elf *elf = address >= VMM_BASE ? vmm() : kernel();
+	char *result = NULL;
+	for (Elf_Scn *s = NULL; (s = elf_nextscn(elf, s));) {
+		GElf_Shdr header;
+		gelf_getshdr(s, &header);
+		if (header.sh_type != SHT_SYMTAB)
+			continue;
+		Elf_Data *data = elf_getdata(s, NULL);
+		for (size_t i = 0; i < header.sh_size / header.sh_entsize && !result; i++) {
+			GElf_Sym f;
+			gelf_getsym(data, (int)i, &f);
+			if (GELF_ST_TYPE(f.st_info) != STT_FUNC || address < f.st_value ||
+			    address >= f.st_value + f.st_size)
+				continue;
+			if (asprintf(&result, "%s+%#x", elf_strptr(elf, header.sh_link, f.st_name),
+				     address - (uint32_t)f.st_value) < 0)
+				give_up(BROKEN, "no memory");
+		}
 	}
-	*line++ = '\0';
-	line[strcspn(line, " \n")] = '\0'; /* without "(discriminator n)" */
-	if (asprintf(&where, "%s (%s)", text, below_here(line)) < 0)
-		give_up(BROKEN, "no memory");
-	return where;
+	return result;
 }
 
 uint32_t attack_symbol(const char *name)

@@ -37,16 +37,11 @@ static json_t *place(json_t *places, uint32_t address)
  */
 static void add_line(json_t *place, char *text)
 {
-	static char root[LINE_BYTES];
 	char *colon = strrchr(text, ':');
-	if (!*root && !getcwd(root, sizeof(root)))
-		give_up(BROKEN, "the working directory has no name: %s", strerror(errno));
 	if (!colon || *text == '?' || json_object_get(place, "file"))
 		return;
 	*colon = '\0';
-	size_t n = strlen(root);
-	const char *file = strncmp(text, root, n) == 0 && text[n] == '/' ? text + n + 1 : text;
-	json_object_set_new(place, "file", json_string(file));
+	json_object_set_new(place, "file", json_string(symbol_below_here(text)));
 	json_object_set_new(place, "line", json_integer(atoi(colon + 1)));
 }
 

@@ -258,8 +258,10 @@ static uint32_t shrink(uint32_t wanted)
 
 void bcache_init(struct bcache *c, struct blockdev *dev, uint32_t block_bytes)
 {
-	*c = (struct bcache){ .dev = dev, .block_bytes = block_bytes,
-			      .limit = MAX(nr_pfns / 4, 64u) };
+	memset(c, 0, sizeof(*c)); /* too large for the stack, where a literal may be built */
+	c->dev = dev;
+	c->block_bytes = block_bytes;
+	c->limit = MAX(nr_pfns / 4, 64u);
 	active = c;
 	frame_shrinker = shrink;
 }

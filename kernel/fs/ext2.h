@@ -17,9 +17,15 @@ enum {
 	EXT2_MAGIC = 0xEF53, EXT2_ROOT = 2, EXT2_DIRECT = 12, EXT2_POINTERS = 15,
 	EXT2_LINKS_MAX = 32000, EXT2_GROUPS_MAX = 512,
 };
+#define EXT2_CLEAN 1 /* bit of the superblock's state */
 #define EXT2_INCOMPAT_FILETYPE 0x2u
 #define EXT2_RO_COMPAT_KNOWN 0x3u /* sparse_super, large_file */
 #define EXT2_SIZE_MAX 0x7FFFFFFFu
+/* Flags of an inode. CONSTANT: nothing may change. INDEX: of a directory, whose blocks hash. */
+enum { EXT2_CONSTANT = 0x10, EXT2_APPEND = 0x20, EXT2_INDEX = 0x1000 };
+/* Compressed, encrypted or huge; with extents, attributes or data in other places. */
+#define EXT2_FLAGS_UNKNOWN 0x102C0A00u
+#define EXT2_ATTRIBUTES 0xEA020000u /* first word of a block of attributes */
 
 struct ext2_super {
 	uint32_t inodes_count, blocks_count, reserved_blocks, free_blocks, free_inodes,
@@ -66,13 +72,14 @@ struct ext2 {
 	uint32_t time_offset;            /* seconds to add to the time since boot */
 	uint32_t block_hint, inode_hint; /* below this number (index) none is free */
 	bool has_types;                  /* directory entries tell file types */
+	bool was_clean;                  /* when it was mounted */
 	struct ext2_inode *inodes[64];   /* in memory, hashed by number */
 	struct ext2_inode *idle_newest, *idle_oldest; /* those without a reference */
 	unsigned nr_idle;
 };
 
 struct ext2_inode {
-	struct vnode vn; /* vn.size mirrors disk.size */
+	struct vnode vn; /* vn.size mirrors disk.size; above EXT2_SIZE_MAX: a file too large */
 	struct ext2_disk_inode disk;
 	struct ext2_inode *hash_next, *newer, *older;
 };
@@ -116,6 +123,8 @@ int ext2_inode_new(struct ext2 *fs, uint16_t mode, struct vnode **out);
 /* Copy ip->disk to the inode's table block in the cache. */
 int ext2_inode_write(struct ext2_inode *ip);
 void ext2_release(struct vnode *vn); /* vnode operation */
+/* Erase the files that have a reference, but no link. For ext2_unmount(). */
+void ext2_erase_unlinked(struct ext2 *fs);
 
 /* --- ext2_map.c --- */
 /*
@@ -153,6 +162,7 @@ int ext2_truncate(struct vnode *vn, uint32_t size);
 int ext2_page(struct vnode *vn, uint32_t index, pfn_t *out);
 
 /* --- ext2_names.c --- */
-extern const struct vnode_ops ext2_ops;
+/* ext2_ops: of files and directories; ext2_special_ops: of links, devices, pipes, sockets. */
+extern const struct vnode_ops ext2_ops, ext2_special_ops;
 
 #endif

@@ -138,12 +138,28 @@ static int extend(struct ext2_inode *dir, struct block **out)
 	return 0;
 }
 
+/*
+ * A new entry may lie where the index of an indexed directory (htree) is, and the index does not
+ * know it. So the directory loses its index, on the disk, before its first new entry.
+ */
+static int drop_index(struct ext2_inode *dir)
+{
+	if (!(dir->disk.flags & EXT2_INDEX))
+		return 0;
+	dir->disk.flags &= ~(uint32_t)EXT2_INDEX;
+	int error = ext2_inode_write(dir);
+	return error ? error : bcache_sync(&fs_of(&dir->vn)->cache);
+}
+
 int ext2_dir_add(struct ext2_inode *dir, const char *name, unsigned length, uint32_t ino,
 		 uint16_t mode)
 {
 	struct ext2 *fs = dir->vn.fs;
 	struct block *b;
-	int error = -ENOSPC;
+	int error = drop_index(dir);
+	if (error)
+		return error;
+	error = -ENOSPC;
 	for (uint32_t i = 0; error == -ENOSPC && i < dir->vn.size / fs->block_bytes; i++) {
 		error = dir_block(dir, i, &b);
 		if (error)

@@ -91,6 +91,9 @@ int ext2_write(struct vnode *vn, uint32_t offset, const void *buf, uint32_t byte
 		return bytes ? -EFBIG : 0;
 	bytes = MIN(bytes, EXT2_SIZE_MAX - offset);
 	bcache_enter(&fs->cache);
+	uint32_t flags = inode_of(vn)->disk.flags;
+	if (flags & EXT2_CONSTANT || (flags & EXT2_APPEND && offset < vn->size))
+		error = bytes ? -EPERM : 0, bytes = 0;
 	while (done < bytes && !error) {
 		uint32_t at = offset + done;
 		uint32_t some = MIN(bytes - done, fs->block_bytes - at % fs->block_bytes);
@@ -132,11 +135,13 @@ int ext2_truncate(struct vnode *vn, uint32_t size)
 	if (size > EXT2_SIZE_MAX)
 		return -EFBIG;
 	bcache_enter(&fs->cache);
-	int error = size < vn->size ? clear_tail(vn, size) : 0;
+	int error = ip->disk.flags & (EXT2_CONSTANT | EXT2_APPEND) ? -EPERM
+		    : size < vn->size ? clear_tail(vn, size) : 0;
 	if (!error) {
 		if (size < vn->size)
 			ext2_cut(ip, DIV_UP(size, fs->block_bytes));
 		ip->disk.size = vn->size = size;
+		ip->disk.size_high = 0;
 		ip->disk.mtime = ip->disk.ctime = ext2_time(fs);
 		error = ext2_inode_write(ip);
 	}

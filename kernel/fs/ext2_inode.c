@@ -24,7 +24,8 @@ static int locate(struct ext2 *fs, uint32_t ino, struct block **b, struct ext2_d
 	return error;
 }
 
-int ext2_inode_write(struct ext2_inode *ip)
+/* fresh: bytes of a larger inode that may be left from an earlier file become 0. */
+static int write_inode(struct ext2_inode *ip, bool fresh)
 {
 	struct ext2 *fs = ip->vn.fs;
 	struct ext2_disk_inode *at;
@@ -36,11 +37,15 @@ int ext2_inode_write(struct ext2_inode *ip)
 	if (!error) {
 		locate(fs, ip->vn.ino, &b, &at); /* bcache_change() may have moved the data */
 		bcache_put(b);
+		if (fresh)
+			memset(at, 0, fs->inode_bytes);
 		*at = ip->disk;
 	}
 	bcache_put(b);
 	return error;
 }
+
+int ext2_inode_write(struct ext2_inode *ip) { return write_inode(ip, false); }
 
 static void idle_remove(struct ext2 *fs, struct ext2_inode *ip)
 {
@@ -61,11 +66,14 @@ static void forget(struct ext2 *fs, struct ext2_inode *ip)
 static struct ext2_inode *insert(struct ext2 *fs, uint32_t ino, const struct ext2_disk_inode *disk)
 {
 	struct ext2_inode *ip = kmalloc(sizeof(*ip));
+	unsigned type = disk->mode & S_IFMT;
+	bool large = disk->size > EXT2_SIZE_MAX || (type == S_IFREG && disk->size_high);
 	if (!ip)
 		return NULL;
 	*ip = (struct ext2_inode){
-		.vn = { .ops = &ext2_ops, .refs = 1, .ino = ino, .mode = disk->mode,
-			.size = disk->size, .fs = fs },
+		.vn = { .ops = type == S_IFREG || type == S_IFDIR ? &ext2_ops : &ext2_special_ops,
+			.refs = 1, .ino = ino, .mode = disk->mode,
+			.size = large ? EXT2_SIZE_MAX + 1 : disk->size, .fs = fs },
 		.disk = *disk,
 		.hash_next = *bucket(fs, ino),
 	};
@@ -78,11 +86,12 @@ static bool inode_ok(const struct ext2 *fs, const struct ext2_disk_inode *d)
 	unsigned type = d->mode & S_IFMT;
 	if (d->links == 0 ||
 	    (type != S_IFREG && type != S_IFDIR && type != S_IFLNK && type != S_IFCHR &&
-	     type != S_IFIFO && type != 0x6000 && type != 0xC000)) /* block device, socket */
+	     type != S_IFIFO && type != S_IFBLK && type != S_IFSOCK))
 		return false;
-	if (type == S_IFDIR && (d->size == 0 || d->size % fs->block_bytes))
+	if (type == S_IFDIR &&
+	    (d->size == 0 || d->size % fs->block_bytes || d->size > EXT2_SIZE_MAX))
 		return false;
-	return d->size <= EXT2_SIZE_MAX && (type != S_IFREG || d->size_high == 0);
+	return !(d->flags & EXT2_FLAGS_UNKNOWN);
 }
 
 int ext2_inode_get(struct ext2 *fs, uint32_t ino, struct vnode **out)
@@ -121,7 +130,7 @@ int ext2_inode_new(struct ext2 *fs, uint16_t mode, struct vnode **out)
 	struct ext2_disk_inode disk = { .mode = mode, .links = 1, .atime = now, .ctime = now,
 					.mtime = now };
 	struct ext2_inode *ip = insert(fs, ino, &disk);
-	error = ip ? ext2_inode_write(ip) : -ENOMEM;
+	error = ip ? write_inode(ip, true) : -ENOMEM;
 	if (error) {
 		if (ip)
 			forget(fs, ip);
@@ -132,16 +141,38 @@ int ext2_inode_new(struct ext2 *fs, uint16_t mode, struct vnode **out)
 	return 0;
 }
 
-/* Free the inode and the blocks of a file that has neither a link nor a reference. */
+/* Files can share a block of extended attributes: its second word counts them. */
+static void drop_attributes(struct ext2 *fs, uint32_t number)
+{
+	struct block *b;
+	if (!number || !ext2_block_ok(fs, number) || bcache_get(&fs->cache, number, &b))
+		return;
+	uint32_t magic = ((uint32_t *)b->data)[0], files = ((uint32_t *)b->data)[1];
+	if (magic == EXT2_ATTRIBUTES && files > 1 && bcache_change(&fs->cache, b, true) == 0)
+		((uint32_t *)b->data)[1]--;
+	bcache_put(b);
+	if (magic == EXT2_ATTRIBUTES && files <= 1)
+		ext2_block_free(fs, number);
+}
+
+/* Free the inode and the blocks of a file that has no link, and is not used any more. */
 static void erase(struct ext2 *fs, struct ext2_inode *ip)
 {
 	bool dir = (ip->disk.mode & S_IFMT) == S_IFDIR;
 	ext2_cut(ip, 0);
+	drop_attributes(fs, ip->disk.file_acl);
 	uint32_t now = ext2_time(fs);
 	ip->disk = (struct ext2_disk_inode){ .dtime = now, .generation = ip->disk.generation + 1 };
 	if (ext2_inode_write(ip) == 0)
 		ext2_inode_free(fs, ip->vn.ino, dir);
-	forget(fs, ip);
+}
+
+void ext2_erase_unlinked(struct ext2 *fs)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(fs->inodes); i++)
+		for (struct ext2_inode *ip = fs->inodes[i]; ip; ip = ip->hash_next)
+			if (ip->disk.links == 0)
+				erase(fs, ip);
 }
 
 static void make_idle(struct ext2 *fs, struct ext2_inode *ip)
@@ -162,10 +193,12 @@ void ext2_release(struct vnode *vn)
 	struct ext2 *fs = fs_of(vn);
 	bcache_enter(&fs->cache);
 	if (__atomic_sub_fetch(&vn->refs, 1, __ATOMIC_ACQ_REL) == 0) {
-		if (inode_of(vn)->disk.links == 0)
-			erase(fs, inode_of(vn));
-		else
+		if (inode_of(vn)->disk.links) {
 			make_idle(fs, inode_of(vn));
+		} else {
+			erase(fs, inode_of(vn));
+			forget(fs, inode_of(vn));
+		}
 	}
 	bcache_leave(&fs->cache);
 }

@@ -23,6 +23,10 @@ static int find(struct vnode *dir, const char *name, unsigned length, struct vno
 {
 	struct ext2_place at;
 	int error = is_dir(dir) ? ext2_dir_find(inode_of(dir), name, length, &at) : -ENOTDIR;
+	if (!error && inode_of(dir)->disk.links == 0) {
+		bcache_put(at.block);
+		error = -ENOENT; /* the parent of a removed directory may be another by now */
+	}
 	if (error)
 		return error;
 	error = ext2_inode_get(fs_of(dir), at.entry->ino, out);
@@ -49,12 +53,21 @@ static int must_be_free(struct vnode *dir, const char *name, unsigned length)
 		return -ENOTDIR;
 	if (inode_of(dir)->disk.links == 0)
 		return -ENOENT;
+	if (inode_of(dir)->disk.flags & EXT2_CONSTANT)
+		return -EPERM;
 	int error = ext2_dir_find(inode_of(dir), name, length, &at);
 	if (error == 0) {
 		bcache_put(at.block);
 		return -EEXIST;
 	}
 	return error == -ENOENT ? 0 : error;
+}
+
+/* Whether the flags of a file and its directory allow that it loses this name. */
+static int may_lose_name(struct vnode *dir, struct vnode *vn)
+{
+	uint32_t flags = inode_of(dir)->disk.flags | inode_of(vn)->disk.flags;
+	return flags & (EXT2_CONSTANT | EXT2_APPEND) ? -EPERM : 0;
 }
 
 /* Undo ext2_inode_new. */
@@ -107,7 +120,7 @@ static int link(struct vnode *dir, const char *name, unsigned length, struct vno
 	struct ext2 *fs = fs_of(dir);
 	bcache_enter(&fs->cache);
 	int error = must_be_free(dir, name, length);
-	if (is_dir(target))
+	if (is_dir(target) || inode_of(target)->disk.flags & (EXT2_CONSTANT | EXT2_APPEND))
 		error = -EPERM;
 	else if (!error && inode_of(target)->disk.links == 0)
 		error = -ENOENT;
@@ -128,9 +141,9 @@ static int unlink(struct vnode *dir, const char *name, unsigned length)
 	bcache_enter(&fs_of(dir)->cache);
 	int error = find(dir, name, length, &vn, &at);
 	if (!error) {
-		if (is_dir(vn)) {
+		error = is_dir(vn) ? -EISDIR : may_lose_name(dir, vn);
+		if (error) {
 			bcache_put(at.block);
-			error = -EISDIR;
 		} else if (!(error = ext2_dir_remove(inode_of(dir), &at))) {
 			error = set_links(inode_of(vn), -1);
 		}
@@ -149,6 +162,7 @@ static int rmdir(struct vnode *dir, const char *name, unsigned length)
 	if (!error) {
 		error = !is_dir(vn)		 ? -ENOTDIR
 			: vn->ino == EXT2_ROOT ? -EBUSY : ext2_dir_empty(inode_of(vn));
+		error = error ? error : may_lose_name(dir, vn);
 		if (error)
 			bcache_put(at.block);
 		else if (!(error = ext2_dir_remove(inode_of(dir), &at))) {
@@ -186,12 +200,13 @@ static int lies_below(struct vnode *dir, const struct vnode *top)
 	return result;
 }
 
-/* Whether `vn` may take the place of `old`. */
-static int may_replace(struct vnode *vn, struct vnode *old)
+/* Whether `vn` may take the place of `old` in `to`. */
+static int may_replace(struct vnode *to, struct vnode *vn, struct vnode *old)
 {
 	if (is_dir(vn) != is_dir(old))
 		return is_dir(vn) ? -ENOTDIR : -EISDIR;
-	return is_dir(old) ? ext2_dir_empty(inode_of(old)) : 0;
+	int error = may_lose_name(to, old);
+	return error || !is_dir(old) ? error : ext2_dir_empty(inode_of(old));
 }
 
 /* Let ".." of a moved directory point to its new parent. */
@@ -247,8 +262,13 @@ static int rename(struct vnode *from, const char *name, unsigned length, struct 
 		if (!error && old != vn) {
 			error = is_dir(vn) ? lies_below(to, vn) : 0;
 			error = error > 0 ? -EINVAL : error;
+			error = error ? error : may_lose_name(from, vn);
 			if (!error && old)
-				error = may_replace(vn, old);
+				error = may_replace(to, vn, old);
+			else if (!error && inode_of(to)->disk.flags & EXT2_CONSTANT)
+				error = -EPERM;
+			else if (!error && is_dir(vn) && inode_of(to)->disk.links >= EXT2_LINKS_MAX)
+				error = -EMLINK;
 			if (!error)
 				error = move(from, name, length, to, new_name, new_length, vn, old);
 		}
@@ -272,8 +292,10 @@ static int readdir(struct vnode *dir, uint32_t *cookie, struct dirent_sink *sink
 static int stat(struct vnode *vn, struct stat *st)
 {
 	const struct ext2_disk_inode *d = &inode_of(vn)->disk;
+	if (vn->size > EXT2_SIZE_MAX && d->size_high)
+		return -EFBIG; /* st_size has 32 bits */
 	*st = (struct stat){ .st_dev = 1, .st_ino = vn->ino, .st_mode = d->mode,
-			     .st_nlink = d->links, .st_size = vn->size, .st_blocks = d->blocks,
+			     .st_nlink = d->links, .st_size = d->size, .st_blocks = d->blocks,
 			     .st_mtime = d->mtime };
 	return 0;
 }
@@ -287,10 +309,10 @@ static int sync(struct vnode *vn)
 	return error;
 }
 
-/* Contents are a regular file's. */
+/* Result: 0 if this is a regular file, and not too large. */
 static int must_be_file(const struct vnode *vn)
 {
-	return is_dir(vn) ? -EISDIR : (vn->mode & S_IFMT) != S_IFREG ? -EINVAL : 0;
+	return is_dir(vn) ? -EISDIR : vn->size > EXT2_SIZE_MAX ? -EFBIG : 0;
 }
 
 static int read(struct vnode *vn, uint32_t offset, void *buf, uint32_t bytes, bool user)
@@ -307,13 +329,22 @@ static int write(struct vnode *vn, uint32_t offset, const void *buf, uint32_t by
 
 static int truncate(struct vnode *vn, uint32_t size)
 {
+	return is_dir(vn) ? -EISDIR : ext2_truncate(vn, size);
+}
+
+static int page(struct vnode *vn, uint32_t index, pfn_t *out)
+{
 	int error = must_be_file(vn);
-	return error ? error : ext2_truncate(vn, size);
+	return error ? error : ext2_page(vn, index, out);
 }
 
 const struct vnode_ops ext2_ops = {
 	.lookup = lookup, .create = create, .mkdir = mkdir, .link = link, .unlink = unlink,
 	.rmdir = rmdir, .rename = rename, .readdir = readdir, .read = read, .write = write,
-	.truncate = truncate, .page = ext2_page, .stat = stat, .sync = sync,
+	.truncate = truncate, .page = page, .stat = stat, .sync = sync,
 	.release = ext2_release,
+};
+
+const struct vnode_ops ext2_special_ops = {
+	.stat = stat, .sync = sync, .release = ext2_release,
 };

@@ -38,10 +38,9 @@ static const char *bad_super(const struct ext2_super *s, const struct blockdev *
 		return "no ext2 file system";
 	if (s->revision > 1)
 		return "a revision that is not known";
-	if (s->revision == 1 && s->incompat & ~EXT2_INCOMPAT_FILETYPE)
-		return "features that are not supported (make it with mke2fs -t ext2)";
-	if (s->revision == 1 && s->ro_compat & ~EXT2_RO_COMPAT_KNOWN)
-		return "features that are not supported for writing (make it with mke2fs -t ext2)";
+	if (s->revision == 1 && (s->incompat & ~EXT2_INCOMPAT_FILETYPE ||
+				 s->ro_compat & ~EXT2_RO_COMPAT_KNOWN))
+		return "features that are not supported (dumpe2fs -h lists them)";
 	if (s->log_block_size > 2)
 		return "a block size above 4096";
 	uint32_t bytes = 1024u << s->log_block_size;
@@ -56,9 +55,11 @@ static const char *bad_super(const struct ext2_super *s, const struct blockdev *
 	    s->blocks_count > dev->sectors / (bytes / SECTOR))
 		return "more blocks than the disk";
 	uint32_t groups = DIV_UP(s->blocks_count - s->first_data_block, s->blocks_per_group);
-	if (groups > EXT2_GROUPS_MAX || s->inodes_count != groups * s->inodes_per_group ||
+	if (groups > EXT2_GROUPS_MAX)
+		return "more than 512 groups of blocks";
+	if (s->inodes_count != groups * s->inodes_per_group ||
 	    s->inodes_count < EXT2_ROOT)
-		return "a wrong number of groups or inodes";
+		return "a wrong number of inodes";
 	return NULL;
 }
 
@@ -123,6 +124,18 @@ static int hold_all(struct ext2 *fs, struct vnode **root)
 	return error;
 }
 
+/* Write a new state; all other changes must be on the disk before. */
+static int set_state(struct ext2 *fs, bool clean)
+{
+	int error = bcache_sync(&fs->cache);
+	if (error)
+		return error;
+	uint16_t *state = &fs->super->state;
+	*state = (uint16_t)(clean ? *state | EXT2_CLEAN : *state & ~EXT2_CLEAN);
+	ext2_super_changed(fs);
+	return bcache_sync(&fs->cache);
+}
+
 int ext2_mount(struct blockdev *dev, struct vnode **root)
 {
 	struct ext2 *fs = &filesystem;
@@ -130,21 +143,35 @@ int ext2_mount(struct blockdev *dev, struct vnode **root)
 	int error = read_super(dev, &s);
 	if (error)
 		return error;
-	*fs = (struct ext2){
-		.block_bytes = 1024u << s.log_block_size,
-		.nr_groups = DIV_UP(s.blocks_count - s.first_data_block, s.blocks_per_group),
-		.inode_bytes = s.revision ? s.inode_size : 128,
-		.first_inode = s.revision ? MAX(s.first_inode, 11u) : 11,
-		.has_types = s.revision && s.incompat & EXT2_INCOMPAT_FILETYPE,
-		.time_offset = MAX(s.wtime, 1u),
-	};
+	memset(fs, 0, sizeof(*fs)); /* too large for the stack, where a literal may be built */
+	fs->block_bytes = 1024u << s.log_block_size;
+	fs->nr_groups = DIV_UP(s.blocks_count - s.first_data_block, s.blocks_per_group);
+	fs->inode_bytes = s.revision ? s.inode_size : 128;
+	fs->first_inode = s.revision ? MAX(s.first_inode, 11u) : 11;
+	fs->has_types = s.revision && s.incompat & EXT2_INCOMPAT_FILETYPE;
+	fs->time_offset = MAX(s.wtime, 1u);
 	bcache_init(&fs->cache, dev, fs->block_bytes);
 	bcache_enter(&fs->cache);
 	error = hold_all(fs, root);
-	if (error)
+	if (error) {
 		printk("ext2: %s: damaged (error %d); check it with e2fsck\n", dev->name, error);
+	} else {
+		fs->was_clean = fs->super->state & EXT2_CLEAN;
+		if (!fs->was_clean)
+			printk("ext2: %s: was not unmounted, or has errors; check it with e2fsck\n",
+			       dev->name);
+		error = set_state(fs, false);
+	}
 	bcache_leave(&fs->cache);
 	if (error)
 		bcache_drop(&fs->cache);
 	return error;
+}
+
+int ext2_unmount(void)
+{
+	struct ext2 *fs = &filesystem;
+	bcache_enter(&fs->cache);
+	ext2_erase_unlinked(fs);
+	return set_state(fs, fs->was_clean);
 }

@@ -77,11 +77,13 @@ static int check_open(struct vnode *vn, uint32_t flags)
 	if (is_dir(vn) && ((flags & O_ACCMODE) != O_RDONLY || flags & (O_CREAT | O_TRUNC)))
 		return -EISDIR;
 	if (flags & O_DIRECTORY && !is_dir(vn))
-		return -ENOTDIR;
+		return not_dir(vn);
+	if (!is_dir(vn) && !vn->ops->read) /* a link; or a device, pipe or socket on the disk */
+		return is_link(vn) ? -ELOOP : -ENODEV;
 	if (flags & O_TRUNC && (flags & O_ACCMODE) != O_RDONLY && (vn->mode & S_IFMT) == S_IFREG &&
 	    vn->ops->truncate)
 		return vn->size ? vn->ops->truncate(vn, 0) : 0;
-	return 0;
+	return vn->size > FILE_BYTES_MAX ? -EFBIG : 0;
 }
 
 int sys_open(uint32_t path, uint32_t flags, uint32_t mode)
@@ -248,7 +250,7 @@ static int cwd_create(struct vnode *vn, const char *path, struct cwd **out)
 	const struct cwd *old = current()->cwd;
 	char *full = is_dir(vn) ? kmalloc(2 * PATH_MAX) : NULL;
 	if (!full)
-		return is_dir(vn) ? -ENOMEM : -ENOTDIR;
+		return is_dir(vn) ? -ENOMEM : not_dir(vn);
 	uint32_t length = path_normalize(full, old ? old->path : "/", path);
 	struct cwd *c = length < PATH_MAX ? kmalloc(sizeof(*c) + length + 1) : NULL;
 	if (c) {

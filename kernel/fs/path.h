@@ -21,12 +21,13 @@ struct path_end {
 
 /*
  * Walk path up to its last component, and fill *end. Result: 0; -ENOENT (also for ""),
- * -ENOTDIR, -ENAMETOOLONG, or the file system's error. After an error there is nothing to put.
+ * -ENOTDIR, -ELOOP, -ENAMETOOLONG, or the file system's error. After an error there is
+ * nothing to put.
  */
 int path_parent(const char *path, struct path_end *end);
 /*
- * Look the last component up: *out gets a reference. Result: 0; -ENOTDIR if a slash follows
- * and it is no directory; the file system's error.
+ * Look the last component up: *out gets a reference. Result: 0; -ENOTDIR or -ELOOP if a slash
+ * follows and it is no directory; the file system's error.
  */
 int path_last(const struct path_end *end, struct vnode **out);
 /* Whether the last component is a mount point, which no call may remove or replace. */
@@ -44,5 +45,8 @@ uint32_t path_normalize(char *out, const char *from, const char *path);
 int vnode_stat_user(struct vnode *vn, uint32_t to);
 
 static inline bool is_dir(const struct vnode *vn) { return (vn->mode & S_IFMT) == S_IFDIR; }
+static inline bool is_link(const struct vnode *vn) { return (vn->mode & S_IFMT) == S_IFLNK; }
+/* The error if a path needs a directory here. Symbolic links are not followed. */
+static inline int not_dir(const struct vnode *vn) { return is_link(vn) ? -ELOOP : -ENOTDIR; }
 
 #endif

@@ -93,7 +93,7 @@ int path_parent(const char *path, struct path_end *end)
 	while (!error) {
 		const char *rest = end->name + end->length;
 		if (!is_dir(end->dir) || end->length > NAME_MAX) {
-			error = end->length > NAME_MAX ? -ENAMETOOLONG : -ENOTDIR;
+			error = end->length > NAME_MAX ? -ENAMETOOLONG : not_dir(end->dir);
 		} else {
 			while (*rest == '/')
 				rest++;
@@ -114,8 +114,8 @@ int path_last(const struct path_end *end, struct vnode **out)
 {
 	int error = step(end->dir, end->name, end->length, out);
 	if (!error && end->slash && !is_dir(*out)) {
+		error = not_dir(*out);
 		vnode_put(*out);
-		error = -ENOTDIR;
 	}
 	return error;
 }
@@ -180,6 +180,8 @@ int vnode_read(struct vnode *vn, uint32_t offset, void *buf, uint32_t bytes)
 }
 
 int vfs_sync(void) { return root->ops->sync(root); }
+
+int vfs_unmount(void) { return ext2_unmount(); }
 
 int vfs_init(struct blockdev *disk)
 {

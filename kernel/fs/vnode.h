@@ -107,6 +107,8 @@ int vfs_lookup(const char *path, struct vnode **out);
 int vnode_read(struct vnode *vn, uint32_t offset, void *buf, uint32_t bytes);
 /* Write all changes to the disk. 0, -errno. */
 int vfs_sync(void);
+/* The same, as the last use of all files: who uses one afterwards waits for ever. 0, -errno. */
+int vfs_unmount(void);
 
 /* --- ext2_super.c --- */
 /*
@@ -115,6 +117,11 @@ int vfs_sync(void);
  * Context: as vfs_init.
  */
 int ext2_mount(struct blockdev *dev, struct vnode **root);
+/*
+ * Write all changes, and then the mark that the file system is clean, unless it was not
+ * clean when it was mounted. The file system stays locked for ever. 0, -errno.
+ */
+int ext2_unmount(void);
 
 /* --- pseudofs.c --- */
 /* Make the tree "proc" or "dev". Result: a reference to its root directory. Once each, at boot. */

@@ -28,22 +28,22 @@ static pte_t *table_of(const struct mm *mm, uint32_t address)
 	/* LAB 1 TODO 3 END */
 }
 
-pte_t *slot_of(const struct mm *mm, uint32_t address)
+pte_t *__attribute__((noinline, noipa)) /* a call: debuggers and checks stop here */
+slot_of(const struct mm *mm, uint32_t address)
 {
 	pte_t *table = table_of(mm, address);
 	return table ? &table[address >> PAGE_SHIFT & 1023] : NULL;
 }
 
 /*
- * The entry for an address. If there is no table for it yet, the pool gives one.
+ * The entry for an address. If there is no table for it yet, the pool gives one
+ * (table_take(), all zeros).
  *
  * Exercise 1.4 (labs/01-paging/handout.md, 4.2): given mm and an address of a program.
- * Result: the address of its entry. If the directory entry is 0, table_take() gives a
- * table, which is all zeros: the directory entry becomes present, writable and open to
- * programs (PTE_USER), and its bit in mm->slots is set. Only the VO may store into a
- * directory. A pfn must be translated and stored in one mode, so both happen between
- * vo_hold() and vo_release(). If memory is out, the result is NULL; then nothing must
- * have changed, and the VO must not be held.
+ * Result: the address of its entry, in a table that is in the directory and in mm->slots and
+ * through which a program may do all that an entry allows. NULL if memory is out; then
+ * nothing has changed. Only the VO may store into a directory, and the mode must not change
+ * between a translation and the store of its result.
  */
 pte_t *slot_make(struct mm *mm, uint32_t address)
 {
@@ -195,12 +195,12 @@ void drop_pages(struct mm *mm, uint32_t start, uint32_t end, bool loaded)
 		/*
 		 * Exercise 1.5 (labs/01-paging/handout.md, 4.3): given the entries from
 		 * slot[first] to slot[stop - 1]. Some of them are 0; each other entry holds a
-		 * frame, present or not (PROT_NONE). Result: all entries are 0, one reference
-		 * to each frame is dropped (frame_put), and mm->pages is right.
-		 * Stores and flush are one batch (vo_batch_begin, vo_batch_end), and the
-		 * references are dropped after the batch. frame_put() may give the frame to
-		 * another user at once. So by then no entry and, if the tables are loaded, no
-		 * TLB entry must refer to the frame.
+		 * frame, present or not (PROT_NONE). Result: all these entries are 0, mm has
+		 * given back its reference to each of the frames (frame_put), and mm->pages is
+		 * right. At frame_put() a frame may get another user at once: by then no entry
+		 * and, if the tables are loaded, no TLB entry must lead to it. Stores and flush
+		 * are one batch (vo_batch_begin, vo_batch_end); in virtual mode they happen at
+		 * its end.
 		 */
 		/* LAB 1 TODO 5 BEGIN */
 		vo_batch_begin();

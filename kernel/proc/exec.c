@@ -97,7 +97,7 @@ int task_exec(const char *path, unsigned argc, const char *args, size_t args_byt
 	if ((vn->mode & S_IFMT) == S_IFDIR)
 		error = -EISDIR;
 	else if ((vn->mode & S_IFMT) != S_IFREG || !vn->ops->page)
-		error = -EACCES;
+		error = (vn->mode & S_IFMT) == S_IFLNK ? -ELOOP : -EACCES;
 	else if (!(mm = mm_create()))
 		error = -ENOMEM;
 	error = error ? error : load(mm, vn, &entry);

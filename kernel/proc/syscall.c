@@ -120,7 +120,9 @@ static int sys_shutdown(uint32_t status)
 {
 	if (status > 0x7F - OK_STATUS)
 		return -EINVAL;
-	vfs_sync();
+	int error = vfs_unmount();
+	if (error)
+		printk("shutdown: the disk could not be written (error %d); run e2fsck\n", error);
 	printk("shutdown: status %u; the machine may be turned off\n", status);
 	VO(cpu, shutdown)(OK_STATUS + status);
 	__builtin_unreachable();

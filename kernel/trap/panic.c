@@ -5,6 +5,7 @@
  * it.
  */
 #include "trap/trap.h"
+#include "layout.h"
 
 unsigned panicking;
 
@@ -33,7 +34,11 @@ static void print_cause(const char *fmt, va_list ap)
 	vsnprintf(cause, sizeof(cause), fmt, ap);
 	const struct task *t = current();
 	printk("\nkernel panic: %s\n", cause);
-	printk("cpu %u, ring %u, task %d (%s)\n", t->cpu, VO(cpu, ring)(), t->pid, t->name);
+	if ((uint32_t)t >= VMM_BASE) /* the VMM faulted after it had given the kernel's IDT back */
+		printk("ring %u, on the VMM's stack\n", VO(cpu, ring)());
+	else
+		printk("cpu %u, ring %u, task %d (%s)\n", t->cpu, VO(cpu, ring)(), t->pid,
+		       t->name);
 }
 
 /*

@@ -15,9 +15,9 @@ static bool from_user(const struct trap_frame *regs) { return (regs->cs & 3) == 
 
 void trap_panic(const struct trap_frame *regs, uint32_t address)
 {
-	bool user = from_user(regs);
-	uint32_t offset;
-	const char *name = ksym_find(regs->eip, &offset);
+	bool user = from_user(regs), in_vmm = regs->eip >= VMM_BASE;
+	uint32_t offset = regs->eip - VMM_BASE;
+	const char *name = in_vmm ? "VMM_BASE" : ksym_find(regs->eip, &offset);
 	panic_begin(); /* first: the fault may have hit the console, which holds its lock */
 	printk("eax %08x ebx %08x ecx %08x edx %08x\nesi %08x edi %08x ebp %08x esp %08x\n",
 	       regs->eax, regs->ebx, regs->ecx, regs->edx, regs->esi, regs->edi, regs->ebp,
@@ -26,7 +26,7 @@ void trap_panic(const struct trap_frame *regs, uint32_t address)
 	       regs->eflags, regs->ds, regs->es, address);
 	backtrace(regs->ebp);
 	panic_end("exception %u, error %#x, in %s at %s+%#x", regs->vector, regs->error,
-		  user ? "a program" : "the kernel", name, offset);
+		  user ? "a program" : in_vmm ? "the VMM" : "the kernel", name, offset);
 }
 
 /*

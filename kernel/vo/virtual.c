@@ -144,9 +144,9 @@ static void virtual_mmu_flush_all(void) { virtual_mmu_flush_page(VMM_FLUSH_ALL);
 /*
  * Turn interrupts off.
  *
- * Exercise 2.5 (labs/02-deprivilege/handout.md, 5): given the shared page, whose vif holds
- * virtual IF in bit 9. Result: the earlier virtual IF, in bit 9; virtual IF is 0. No
- * instruction may trap into the VMM, and the real IF must stay 1.
+ * Exercise 2.5 (labs/02-deprivilege/handout.md, 5.1): given this CPU's shared page. Result: the
+ * earlier virtual IF, in bit 9; virtual IF is 0. No instruction may trap, and the real IF must
+ * stay 1.
  */
 static uint32_t virtual_irq_save(void)
 {
@@ -161,11 +161,10 @@ static uint32_t virtual_irq_save(void)
 /*
  * Turn interrupts on or off, and take the events that came while they were off.
  *
- * Exercise 2.6 (labs/02-deprivilege/handout.md, 5): given flags. Result: virtual IF is bit 9 of
- * flags, the other bits of its word are 0. If virtual IF is 1 now and an event is pending, the
- * VMM is asked to deliver it (virtual_irq_take_events), as the very last thing; otherwise there
- * is no exit. An event may become pending between any two instructions, and the VMM only notes
- * it while virtual IF is 0: none must be missed.
+ * Exercise 2.6 (labs/02-deprivilege/handout.md, 5.2): given flags. Result: the word of virtual IF
+ * has bit 9 of flags, and no other bit. If virtual IF is 1 now and an event is pending, the last
+ * act is to ask for it (virtual_irq_take_events); else there is no exit. An event may become
+ * pending between any two instructions: none must be missed.
  */
 static void virtual_irq_restore(uint32_t flags)
 {

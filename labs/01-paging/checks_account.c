@@ -1,24 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exercises 9 to 11: the phase `account`, called again and again on page tables of the check's own,
- * of which one entry is another each time.
+ * Exercises 9 to 11 together: the phase `account`, called again and again on page tables of the
+ * check's own, of which one entry is another each time.
  */
 #include "checks.h"
 
 enum { BELOW_STACK = 32 }; /* struct vmm_loaded lies as many bytes below the stack pointer */
-
-uint32_t new_frame(struct guest *g)
-{
-	static const uint32_t zeros[1024];
-	uint32_t mfn = g->p2m[alloc_frame(g)];
-	physical_write(g->m, mfn << 12, zeros, sizeof(zeros));
-	return mfn;
-}
-
-static void set_entry(struct guest *g, uint32_t at, uint32_t entry)
-{
-	physical_write(g->m, at, &entry, 4);
-}
 
 void load_own_directory(struct guest *g)
 {
@@ -31,9 +18,9 @@ void load_own_directory(struct guest *g)
 	physical_write(g->m, directory + 4 * KERNEL_SLOT, upper, sizeof(upper));
 	for (unsigned i = 0; i < LENGTH(slots); i++) {
 		uint32_t table = new_frame(g) << 12;
-		set_entry(g, directory + 4 * slots[i], table | P | W | U);
-		set_entry(g, table + 4 * 10, new_frame(g) << 12 | P | W | U);
-		set_entry(g, table + 4 * 20, new_frame(g) << 12 | P | U);
+		set_physical(g, directory + 4 * slots[i], table | P | W | U);
+		set_physical(g, table + 4 * 10, new_frame(g) << 12 | P | W | U);
+		set_physical(g, table + 4 * 20, new_frame(g) << 12 | P | U);
 	}
 	CALL(g, "native_mmu_load_directory", mfn);
 	g->c.cr3 = directory;
@@ -41,9 +28,8 @@ void load_own_directory(struct guest *g)
 
 struct guest start_account(void)
 {
-	struct machine_options o = { .p2m = judge_shuffle(5), .mem = 32,
-				     .cmdline = "mode=virtual run=true" };
-	struct guest g = start_at(&o, symbol("files_init_console"));
+	struct guest g = start_stock();
+	judge_cause = look_at_each;
 	load_own_directory(&g);
 	return g;
 }
@@ -87,19 +73,20 @@ static void try(struct guest *g, uint32_t at, uint32_t entry, int want, const ch
 {
 	uint32_t old = physical_word(g->m, at);
 	char when[200];
-	set_entry(g, at, entry);
+	set_physical(g, at, entry);
 	int result = account(g);
 	snprintf(when, sizeof(when), "%s (entry %#x at machine address %#x)", what, entry, at);
-	CHECK(want == 0 ? result > 0 : result == want, "%s: account gives %d, expected %s%d", when,
-	      result, want ? "" : "no error, above ", want);
+	CHECK(want == 0 ? result > 0 : result == want, "%s: account gives %s, expected %s", when,
+	      error_text(result), want ? error_text(want) : "a number of frames");
 	want_counts(g, want == 0, when);
-	set_entry(g, at, old);
+	set_physical(g, at, old);
 }
 
 static void want_clean(struct guest *g)
 {
 	int result = account(g);
-	CHECK(result > 0, "account of good tables gives %d", result);
+	CHECK(result > 0, "account of good tables gives %s, expected the number of frames, %u",
+	      error_text(result), find_tables(g).n + 1);
 	want_counts(g, 1, "account of good tables");
 	struct entry f = read_frame(g, g->c.cr3 >> 12);
 	CHECK(f.type == DIRECTORY && f.count == 1,
@@ -116,65 +103,13 @@ static void want_clean(struct guest *g)
 	      "account counts %d frames: expected the directory and %u tables", result, t.n);
 }
 
-static uint32_t shared_table(struct guest *g)
-{
-	return physical_word(g->m, (g->c.cr3 & -PAGE) + 4 * (KERNEL_SLOT + 1)) >> 12;
-}
-
-/* A frame below nr_mfns that nobody owns. */
-static uint32_t hole(const struct guest *g)
-{
-	uint32_t mfn = 0xA0;
-	CHECK(g->m2p[mfn] == NO_FRAME, "frame %#x, below 1 MiB, belongs to the kernel", mfn);
-	return mfn;
-}
-
 /* The frame of a virtual address. */
 static uint32_t frame_at(struct guest *g, uint32_t address)
 {
 	return page_walk(g->m, g->c.cr3, address).machine >> 12;
 }
 
-/* --- exercise 9 --- */
-
-void check_entries(const struct test *t)
-{
-	struct guest g = start_account();
-	struct tables tables = find_tables(&g);
-	uint32_t data = new_frame(&g), vmm = frame_at(&g, VMM_BASE);
-	uint32_t shared = shared_table(&g), directory = g.c.cr3 >> 12;
-	const uint32_t allowed = P | W | U | PTE_PWT | PTE_PCD | A | D | G | PTE_AVL;
-	const uint32_t absent = 0xFFF & ~(uint32_t)P;
-	const struct { uint32_t mfn, flags; int want; const char *what; } tries[] = {
-		{ data, P | W | U, 0, "a writable page" },
-		{ data, P | U, 0, "a read-only page" },
-		{ data, P | W, 0, "a page for the kernel alone" },
-		{ data, allowed, 0, "all flags that are allowed" },
-		{ vmm, absent, 0, "an entry that is not present, of a frame of the VMM's" },
-		{ 0xFFFFF, absent, 0, "an entry that is not present, of all ones" },
-		{ vmm, P | U, -EPERM, "a read-only page of the VMM's" },
-		{ vmm + 1, P | W | U, -EPERM, "a writable page of the VMM's" },
-		{ hole(&g), P | U, -EPERM, "a frame in a hole of the memory map" },
-		{ g.nr_mfns, P | W, -EPERM, "the first frame above memory" },
-		{ 0xFEE00, P | W | PTE_PWT | PTE_PCD, -EPERM, "the local APIC" },
-		{ 0xFFFFF, P, -EPERM, "the last frame that there is" },
-		{ data, P | U | PS, -EINVAL, "a bit that no entry may have" },
-		{ tables.mfn[0], P | U, 0, "a read-only mapping of the page table itself" },
-		{ shared, P, 0, "a read-only mapping of a table of the kernel's" },
-		{ shared, P | W | U, -EBUSY, "a writable mapping of a table of the kernel's" },
-		{ directory, P | W | U, -EBUSY, "a writable mapping of the page directory" },
-	};
-	(void)t;
-	want_clean(&g);
-	for (unsigned i = 0; i < LENGTH(tries); i++) {
-		uint32_t table = tables.mfn[i % 2 ? 0 : tables.n - 1];
-		try(&g, free_entry(&g, table, i % 3 == 0), tries[i].mfn << 12 | tries[i].flags,
-		    tries[i].want, tries[i].what);
-	}
-	want_clean(&g);
-}
-
-/* --- exercise 10 --- */
+/* --- a whole directory, or nothing of it --- */
 
 /*
  * After an error nothing refers to the frames of the directory any more. (Tables that another
@@ -200,20 +135,20 @@ static void try_new_table(struct guest *g, uint32_t pde_at, uint32_t table, unsi
 {
 	static const char what[] = "a bad entry in the last table";
 	uint32_t good_at = (table << 12) + 4 * (1023 - bad);
-	set_entry(g, good_at, good_entry);
-	set_entry(g, pde_at, table << 12 | P | W | U);
+	set_physical(g, good_at, good_entry);
+	set_physical(g, pde_at, table << 12 | P | W | U);
 	try(g, (table << 12) + 4 * bad, bad_entry, -EPERM, what);
 	want_forgotten(g, what);
-	set_entry(g, good_at, 0);
-	set_entry(g, pde_at, 0);
+	set_physical(g, good_at, 0);
+	set_physical(g, pde_at, 0);
 }
 
-void check_directories(const struct test *t)
+static void try_directories(struct guest *g)
 {
-	struct guest g = start_account();
-	struct tables tables = find_tables(&g);
-	uint32_t directory = g.c.cr3 & -PAGE, extra = new_frame(&g), data = new_frame(&g);
-	uint32_t vmm = frame_at(&g, VMM_BASE), shared = shared_table(&g);
+	struct tables tables = find_tables(g);
+	uint32_t directory = g->c.cr3 & -PAGE, extra = new_frame(g), data = new_frame(g);
+	uint32_t vmm = frame_at(g, VMM_BASE), last = tables.mfn[tables.n - 1];
+	uint32_t shared = physical_word(g->m, directory + 4 * (KERNEL_SLOT + 1)) >> 12;
 	const uint32_t flags = P | W | U, slot = KERNEL_SLOT - 5; /* a free one */
 	const struct { uint32_t slot, pde; int want; const char *what; } tries[] = {
 		{ slot, extra << 12 | flags, 0, "one more page table" },
@@ -226,56 +161,58 @@ void check_directories(const struct test *t)
 		  "another table in the kernel's part" },
 		{ 1023, 0, -EPERM, "the VMM's last table left out" },
 	};
-	(void)t;
-	want_clean(&g);
 	for (unsigned i = 0; i < LENGTH(tries); i++) {
-		try(&g, directory + 4 * tries[i].slot, tries[i].pde, tries[i].want, tries[i].what);
+		try(g, directory + 4 * tries[i].slot, tries[i].pde, tries[i].want, tries[i].what);
 		if (tries[i].want)
-			want_forgotten(&g, tries[i].what);
+			want_forgotten(g, tries[i].what);
 	}
 	for (unsigned bad = 0; bad < 1024; bad += 1023)
-		try_new_table(&g, directory + 4 * slot, extra, bad, vmm << 12 | P,
+		try_new_table(g, directory + 4 * slot, extra, bad, vmm << 12 | P,
 			      data << 12 | flags);
-	uint32_t last = tables.mfn[tables.n - 1];
-	try(&g, free_entry(&g, last, true), vmm << 12 | P, -EPERM,
+	try(g, free_entry(g, last, true), vmm << 12 | P, -EPERM,
 	    "a bad entry in the stack's table");
-	want_clean(&g);
 }
 
-/* --- exercise 11 --- */
+/* --- aliases --- */
 
 /* Text is mapped writable nowhere, so it could become a page table: its entries decide. */
 static void try_text(struct guest *g, uint32_t at)
 {
 	uint32_t old = physical_word(g->m, at);
-	set_entry(g, at, frame_at(g, symbol("image_start")) << 12 | P | U);
+	set_physical(g, at, frame_at(g, symbol("image_start")) << 12 | P | U);
 	int result = account(g);
 	CHECK(result == -EPERM || result == -EINVAL,
-	      "a page of the kernel's text as page table: account gives %d; no mapping of it is "
-	      "writable, so its entries should be looked at, and they are bad", result);
+	      "a page of the kernel's text as page table: account gives %s; no mapping of it is "
+	      "writable, so its entries should be looked at, and they are bad", error_text(result));
 	want_counts(g, 0, "a page of the kernel's text as page table");
-	set_entry(g, at, old);
+	set_physical(g, at, old);
+}
+
+static void try_aliases(struct guest *g)
+{
+	struct tables tables = find_tables(g);
+	uint32_t directory = g->c.cr3 & -PAGE, slot_at = directory + 4 * (KERNEL_SLOT - 6);
+	uint32_t first = tables.mfn[0], last = tables.mfn[tables.n - 1];
+	const uint32_t flags = P | W | U;
+	try(g, free_entry(g, last, false), first << 12 | flags, -EBUSY,
+	    "a writable mapping of a page table that was checked before");
+	try(g, free_entry(g, first, false), last << 12 | flags, -EBUSY,
+	    "a writable mapping of a page table that is checked later");
+	try(g, free_entry(g, first, true), first << 12 | flags, -EBUSY,
+	    "a page table that maps itself writable");
+	try(g, free_entry(g, first, true), last << 12 | P | U, 0,
+	    "a read-only mapping of another page table");
+	try(g, slot_at, frame_at(g, symbol("vmm_shared")) << 12 | flags, -EBUSY,
+	    "a page to which the VMM writes as page table");
+	try_text(g, slot_at);
 }
 
 void check_aliases(const struct test *t)
 {
 	struct guest g = start_account();
-	struct tables tables = find_tables(&g);
-	uint32_t directory = g.c.cr3 & -PAGE, slot_at = directory + 4 * (KERNEL_SLOT - 6);
-	uint32_t first = tables.mfn[0], last = tables.mfn[tables.n - 1];
-	const uint32_t flags = P | W | U;
 	(void)t;
 	want_clean(&g);
-	try(&g, free_entry(&g, last, false), first << 12 | flags, -EBUSY,
-	    "a writable mapping of a page table that was checked before");
-	try(&g, free_entry(&g, first, false), last << 12 | flags, -EBUSY,
-	    "a writable mapping of a page table that is checked later");
-	try(&g, free_entry(&g, first, true), first << 12 | flags, -EBUSY,
-	    "a page table that maps itself writable");
-	try(&g, free_entry(&g, first, true), last << 12 | P | U, 0,
-	    "a read-only mapping of another page table");
-	try(&g, slot_at, frame_at(&g, symbol("vmm_shared")) << 12 | flags, -EBUSY,
-	    "a page to which the VMM writes as page table");
-	try_text(&g, slot_at);
+	try_directories(&g);
+	try_aliases(&g);
 	want_clean(&g);
 }

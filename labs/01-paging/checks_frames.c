@@ -1,142 +1,239 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exercises 6 to 8, what warm-up leaves: who owns each frame, how often it is mapped writable, and
- * which frames are tables for ever.
+ * Exercises 6 to 8, each alone. Exercise 6 is called. Exercise 7 runs in warm-up, on tables to
+ * which the check has added entries, and is judged before exercise 8 begins. Exercise 8 runs on a
+ * stock that the check has taken, and the check makes homes read-only where home_protect() is
+ * called.
  */
 #include "checks.h"
 
-static struct guest start(void)
+/* --- exercise 6 --- */
+
+/* The direct map's entries, by pfn. Result: for the caller to free. */
+static uint32_t *home_entries(struct guest *g)
 {
-	struct machine_options o = { .p2m = judge_shuffle(4), .mem = 32 };
-	struct guest g = start_at(&o, symbol("files_init_console"));
+	uint32_t *entries = malloc(g->nr_pfns * sizeof(*entries));
+	for (uint32_t pfn = 0; pfn < g->nr_pfns; pfn++)
+		entries[pfn] = home_entry(g, pfn);
+	return entries;
+}
+
+/* The home of pfn is protected, or not; then only its W has changed, and only as it must. */
+static void protect_once(struct guest *g, uint32_t pfn, bool protect)
+{
+	uint32_t mfn = g->p2m[pfn], *before = home_entries(g);
+	struct entry f = read_frame(g, mfn), after;
+	uint32_t want = f.home & HOME_W ? (before[pfn] & ~(uint32_t)W) | (protect ? 0 : W)
+					: before[pfn];
+	VMM_CALL(g, "home_protect", cpu0(), frame_address(g, mfn), protect);
+	uint32_t got = home_entry(g, pfn);
+	CHECK(got == want,
+	      "home_protect(frame %#x, pfn %#x, %s, %s): its entry in the direct map was %#x and "
+	      "is %#x, expected %#x", mfn, pfn, f.home & HOME_W ? "HOME_W" : "home without HOME_W",
+	      protect ? "true" : "false", before[pfn], got, want);
+	for (uint32_t other = 0; other < g->nr_pfns; other++)
+		CHECK(other == pfn || home_entry(g, other) == before[other],
+		      "home_protect(frame %#x, pfn %#x): the entry for pfn %#x has changed from "
+		      "%#x to %#x", mfn, pfn, other, before[other], home_entry(g, other));
+	after = read_frame(g, mfn);
+	CHECK(memcmp(&f, &after, sizeof(f)) == 0,
+	      "home_protect(frame %#x, pfn %#x) changes the frame's entry in the frame table", mfn,
+	      pfn);
+	free(before);
+}
+
+/* The first data page of a table of the direct map, the last one of all, text, and others. */
+static uint32_t some_pfn(struct guest *g, unsigned k)
+{
+	uint32_t text = (symbol("image_start") - KERNEL_BASE) / PAGE;
+	switch (k) {
+	case 0: return text + random_below((symbol("readonly_end") - symbol("image_start")) / PAGE);
+	case 1: return g->nr_pfns - 1;
+	case 2: return 1024 * (1 + random_below(g->nr_pfns / 1024 - 1));
+	default: return 2048 + random_below(g->nr_pfns - 2048);
+	}
+}
+
+void judge_home(struct guest *g)
+{
+	for (unsigned k = 0; k < 6; k++) {
+		uint32_t pfn = some_pfn(g, k), old = home_entry(g, pfn);
+		if (read_frame(g, g->p2m[pfn]).generation == FOR_EVER)
+			continue;
+		set_home_entry(g, pfn, old ^ (random_below(8) << 9 | (random_below(2) ? D : 0)));
+		for (unsigned i = 0; i < 4; i++)
+			protect_once(g, pfn, i < 2 ? true : !(i & 2));
+		protect_once(g, pfn, random_below(2));
+		set_home_entry(g, pfn, old);
+	}
+}
+
+void check_home(const struct test *t)
+{
+	struct guest g = start_stock();
+	(void)t;
+	judge_home(&g);
+}
+
+/* --- exercise 7 --- */
+
+static struct guest start_warm_up(unsigned order)
+{
+	struct machine_options o = { .p2m = judge_shuffle(order) };
+	struct guest g = start_at(&o, vmm_symbol("frames_warm_up"));
 	learn_p2m(&g);
 	return g;
 }
 
-static uint32_t kernel_directory(struct guest *g)
+/* Machine address of the kernel's last mappings, which are free. */
+static uint32_t free_mapping(struct guest *g, unsigned n)
 {
-	return page_walk(g->m, g->c.cr3, kernel_word(g->m, "kernel_directory")).machine >> 12;
-}
-
-/* By mfn: whether it is a table of the kernel's upper part, or the kernel's directory. */
-static bool *find_shared(struct guest *g)
-{
-	bool *shared = calloc(ALL_FRAMES, sizeof(*shared));
-	uint32_t directory = kernel_directory(g);
-	shared[directory] = true;
-	for (unsigned slot = KERNEL_SLOT; slot < VMM_SLOT; slot++) {
-		uint32_t pde = physical_word(g->m, (directory << 12) + 4 * slot);
-		if (pde & P)
-			shared[pde >> 12] = true;
-	}
-	return shared;
+	uint32_t at, address = VMM_BASE - (n + 1) * PAGE;
+	CHECK(table_entry(g, g->c.cr3, address, &at) == 0 && at, "%#x is not free", address);
+	return at;
 }
 
 /*
- * How often the kernel's upper part maps each frame writable, as it was before warm-up made the
- * kernel's own tables read-only.
+ * What no machine has at boot: frames with aliases, writable or not; a home that is read-only or
+ * not there; mappings of frames that are not the kernel's, of the first frame above memory, and
+ * after the direct map's last page.
  */
-static uint32_t *count_writable(struct guest *g, const bool *shared)
+static void add_mappings(struct guest *g)
 {
-	uint32_t *count = calloc(ALL_FRAMES, sizeof(*count)), table[1024];
-	uint32_t directory = kernel_directory(g);
-	for (unsigned slot = KERNEL_SLOT; slot < VMM_SLOT; slot++) {
-		uint32_t pde = physical_word(g->m, (directory << 12) + 4 * slot);
-		if (!(pde & P))
-			continue;
-		physical_read(g->m, pde & -PAGE, table, sizeof(table));
-		for (unsigned i = 0; i < 1024; i++)
-			if ((table[i] & (P | W)) == (P | W) && table[i] >> 12 < g->nr_mfns)
-				count[table[i] >> 12]++;
-	}
-	for (uint32_t mfn = 0; mfn < g->nr_mfns; mfn++)
-		if (shared[mfn] && !(home_entry(g, g->m2p[mfn]) & W))
-			count[mfn]++;
-	/* The VMM maps the shared page, too. */
-	count[page_walk(g->m, g->c.cr3, symbol("vmm_shared")).machine >> 12]++;
-	return count;
+	uint32_t pfn = 3000 + random_below(4000), mfn = g->p2m[pfn], hole = 0xA0, at;
+	const uint32_t entries[] = {
+		mfn << 12 | P | W | A | D, mfn << 12 | P | W, mfn << 12 | P,
+		g->p2m[pfn + 1] << 12 | P, g->p2m[pfn + 2] << 12 | P | W | G, hole << 12 | P | W,
+		g->nr_mfns << 12 | P | W, mfn << 12 | W,
+	};
+	for (unsigned i = 0; i < LENGTH(entries); i++)
+		set_physical(g, free_mapping(g, i), entries[i]);
+	set_home_entry(g, pfn + 2, home_entry(g, pfn + 2) & ~(uint32_t)W);
+	set_home_entry(g, pfn + 3, 0);
+	table_entry(g, g->c.cr3, KERNEL_BASE + g->nr_pfns * PAGE, &at);
+	if (at)
+		set_physical(g, at, hole << 12 | P);
 }
 
-/* The frame of a pfn, or of none, has the right owner and home. domain: the kernel's id. */
-static void want_owner(uint32_t mfn, uint32_t pfn, const struct entry *f, uint32_t domain)
+static void want_stock(struct guest *g, uint32_t mfn, const struct entry *is,
+		       const struct entry *want)
 {
-	uint32_t home = f->home;
-	if (pfn == NO_FRAME) {
-		CHECK(f->owner != domain,
-		      "frame %#x is not the kernel's (m2p has NO_FRAME), "
-		      "but its owner is domain %u", mfn,
-		      f->owner);
-		return;
-	}
-	CHECK(f->owner == domain,
-	      "frame %#x is the kernel's (pfn %#x), but its owner is %u, not domain %u", mfn, pfn,
-	      f->owner, domain);
-	CHECK(home >> 12 == pfn, "frame %#x has pfn %#x, but its home names pfn %#x", mfn, pfn,
-	      home >> 12);
-	CHECK(!(home & HOME_W) == in_text(pfn), "frame %#x (pfn %#x, %s): HOME_W is %u", mfn, pfn,
-	      in_text(pfn) ? "the kernel's text" : "data", !!(home & HOME_W));
+	uint32_t pfn = g->m2p[mfn], base = is->home >> BASE_SHIFT & BASE_MASK;
+	uint32_t want_base = want->home >> BASE_SHIFT & BASE_MASK;
+	CHECK(is->owner == want->owner, "frame %#x (pfn %#x): its owner is %u, expected %u%s", mfn,
+	      pfn, is->owner, want->owner,
+	      want->owner ? "" : ": the direct map does not show it below d->nr_pfns");
+	CHECK(base == want_base,
+	      "frame %#x (pfn %#x): the kernel's tables map it writable %u times (the VMM's "
+	      "mapping of vmm_shared is one more), but its home, %#x, counts %u", mfn, pfn,
+	      want_base, is->home, base);
+	CHECK((is->home ^ want->home) >> 12 == 0,
+	      "frame %#x: its home, %#x, names pfn %#x, expected %#x", mfn, is->home,
+	      is->home >> 12, want->home >> 12);
+	CHECK(is->home == want->home,
+	      "frame %#x (pfn %#x): its home is %#x, expected %#x: HOME_W must say whether the "
+	      "entry in the direct map is writable", mfn, pfn, is->home, want->home);
+	CHECK(is->type == want->type && is->count == want->count && is->next == want->next &&
+		      is->generation == want->generation,
+	      "frame %#x (pfn %#x): warm-up changes more than owner and home", mfn, pfn);
 }
 
 void check_owners(const struct test *t)
 {
-	struct guest g = start();
-	struct entry *frames = read_frames(&g);
-	uint32_t *writable = count_writable(&g, find_shared(&g));
-	uint32_t domain = vmm_member(&g, "domain0", DOMAIN_ID) & 0xFF;
+	struct guest g = start_warm_up(4);
 	(void)t;
-	for (uint32_t mfn = 0; mfn < g.nr_mfns; mfn++) {
-		uint32_t home = frames[mfn].home, base = home >> BASE_SHIFT & BASE_MASK;
-		want_owner(mfn, g.m2p[mfn], &frames[mfn], domain);
-		CHECK(base == writable[mfn],
-		      "frame %#x has %u writable mappings in the shared tables (the VMM's own of "
-		      "vmm_shared among them), but home, %#x, counts %u",
-		      mfn, writable[mfn], home, base);
-	}
+	add_mappings(&g);
+	struct entry *want = count_stock(&g);
+	uint32_t end = VMM_BASE + g.nr_mfns * FRAME_ENTRY_BYTES +
+		       vmm_member(&g, "machine", offsetof(struct vmm_machine, image_bytes));
+	uint32_t after = word_at(&g, end);
+	run_to(&g, vmm_symbol("forget_last_tables")); /* between exercises 7 and 8 */
+	struct entry *frames = read_frames(&g);
+	CHECK(word_at(&g, end) == after, "frame %#x is the first above memory, but a mapping of it "
+	      "was noted, after the end of the frame table", g.nr_mfns);
+	for (uint32_t mfn = 0; mfn < g.nr_mfns; mfn++)
+		want_stock(&g, mfn, &frames[mfn], &want[mfn]);
 }
 
-static void want_homes(struct guest *g, const bool *shared)
+/* --- exercise 8 --- */
+
+/*
+ * Let warm-up run to the beginning of exercise 8, on an empty directory, so that it has no entry to
+ * account; then give it a stock. Result: where frames_warm_up() returns to.
+ */
+static uint32_t begin_fix(struct guest *g)
+{
+	uint32_t end = return_address(g), directory = vmm_symbol("domain0") + DOMAIN_DIRECTORY;
+	set_word(g, directory, new_frame(g));
+	run_to(g, vmm_symbol("forget_last_tables"));
+	set_word(g, directory, kernel_directory(g));
+	take_stock(g, false);
+	return end;
+}
+
+static void want_homes(struct guest *g, const bool *shared, const uint32_t *before)
 {
 	for (uint32_t pfn = 0; pfn < g->nr_pfns; pfn++) {
 		uint32_t mfn = g->p2m[pfn], pte = home_entry(g, pfn);
-		bool want = !shared[mfn] && !in_text(pfn);
-		const char *what = want ? "data" : "text";
-		if (shared[mfn])
-			what = "a table of the kernel's upper part or its directory";
-		CHECK((pte & P) && pte >> 12 == mfn,
-		      "the direct map's entry for pfn %#x is %#x, p2m has %#x", pfn, pte, mfn);
-		CHECK(!(pte & W) == !want,
-		      "frame %#x (pfn %#x) is %s, and its entry in the direct map is %#x: %s", mfn,
-		      pfn, what, pte, pte & W ? "writable" : "read-only");
+		uint32_t want = shared[mfn] ? before[pfn] & ~(uint32_t)W : before[pfn];
+		CHECK(pte == want, "frame %#x (pfn %#x) is %s: its entry in the direct map was %#x "
+		      "and is %#x, expected %#x", mfn, pfn,
+		      shared[mfn] ? "a table of the kernel's upper part, or its directory"
+				  : "no table of the kernel's",
+		      before[pfn], pte, want);
 	}
 }
 
-static void want_shared_type(uint32_t mfn, const struct entry *f, bool shared)
+/* home_protect() was called: the check does its work. The TLB first learns the old entry. */
+static void protect_for(struct guest *g)
 {
-	CHECK(!shared || (f->type == SHARED && f->count == 0 && f->generation == FOR_EVER),
-	      "frame %#x is a table of the kernel's upper part or its directory: expected SHARED, "
-	      "count 0, generation FOR_EVER; it is %s, count %u, generation %#x",
-	      mfn, type_name(f->type), f->count, f->generation);
-	CHECK(shared || f->generation != FOR_EVER,
-	      "frame %#x, no table of the kernel's, has generation FOR_EVER", mfn);
+	uint32_t mfn = (g->c.edx - frame_address(g, 0)) / FRAME_ENTRY_BYTES, pfn;
+	CHECK(mfn < g->nr_mfns && frame_address(g, mfn) == g->c.edx && g->m2p[mfn] != NO_FRAME,
+	      "home_protect() is called with %#x, which is no entry of a frame of the kernel's",
+	      g->c.edx);
+	CHECK(g->c.ecx & 0xFF, "home_protect(frame %#x, pfn %#x, false): a table of the kernel's "
+	      "must become read-only", mfn, g->m2p[mfn]);
+	pfn = g->m2p[mfn];
+	can_write(g, KERNEL_BASE + pfn * PAGE);
+	if (read_frame(g, mfn).home & HOME_W)
+		set_home_entry(g, pfn, home_entry(g, pfn) & ~(uint32_t)W);
+	skip(g, 0);
+}
+
+static void want_no_stale(struct guest *g, const bool *shared)
+{
+	for (uint32_t pfn = 0; pfn < g->nr_pfns; pfn++)
+		CHECK(!shared[g->p2m[pfn]] || !can_write(g, KERNEL_BASE + pfn * PAGE),
+		      "frame %#x (pfn %#x), a table of the kernel's or its directory, is read-only "
+		      "in memory (%#x), but the kernel can still write to it: a stale TLB entry; "
+		      "flush after the last table", g->p2m[pfn], pfn, home_entry(g, pfn));
+	CHECK(can_write(g, symbol("vmm_shared")),
+	      "the kernel cannot write to its own data any more");
 }
 
 void check_shared(const struct test *t)
 {
-	struct guest g = start();
-	struct entry *frames = read_frames(&g);
+	struct guest g = start_warm_up(4);
+	uint32_t end = begin_fix(&g), *before = home_entries(&g);
+	struct entry *want = read_frames(&g);
 	bool *shared = find_shared(&g);
 	(void)t;
 	for (uint32_t mfn = 0; mfn < g.nr_mfns; mfn++)
-		want_shared_type(mfn, &frames[mfn], shared[mfn]);
-	want_homes(&g, shared);
-	/* The translations that the CPU has. */
-	const uint32_t tables[] = { kernel_word(g.m, "direct_map"),
-				    kernel_word(g.m, "kernel_directory") };
-	for (unsigned i = 0; i < LENGTH(tables); i++)
-		CHECK(!can_write(&g, tables[i]),
-		      "the kernel can still write to %#x, a table of its "
-		      "upper part, through the TLB",
-		      tables[i]);
-	CHECK(can_write(&g, symbol("vmm_shared")),
-	      "the kernel cannot write to its own data any more");
+		if (shared[mfn])
+			want[mfn].type = SHARED, want[mfn].count = 0,
+			want[mfn].generation = FOR_EVER;
+	break_at(&g, vmm_symbol("home_protect"));
+	break_at(&g, end);
+	for (;;) {
+		CHECK(run_cpus(&g, ALL_CPUS) >= 0, "the machine ended or hung in frames_warm_up()");
+		if (g.c.eip == end)
+			break;
+		protect_for(&g);
+	}
+	break_off(&g, vmm_symbol("home_protect"));
+	break_off(&g, end);
+	want_frames(&g, want, "after frames_warm_up(), all tables of the kernel's must be SHARED, "
+		    "count 0, FOR_EVER");
+	want_homes(&g, shared, before);
+	want_no_stale(&g, shared);
 }

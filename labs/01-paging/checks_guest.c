@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The machine of this lab's checks: brought to a function, and asked for memory and page tables. */
+/*
+ * The machine of this lab's checks: brought to a function, with its frames dealt by the check, and
+ * asked for memory and page tables.
+ */
 #include "checks.h"
 
 enum { SECONDS = 60 };
@@ -21,9 +24,77 @@ const char *without_vmm(void)
 	return modules;
 }
 
+/* --- the order of frames, dealt by the check --- */
+
+static void read_ranges(struct guest *g, uint32_t at, uint32_t n, uint32_t most, struct range *r)
+{
+	CHECK(n <= most, "p2m_build() is given %u ranges", n);
+	virtual_read(g->m, g->c.cr3, at, r, n * sizeof(*r));
+}
+
+struct input read_input(struct guest *g)
+{
+	struct input in = { .nr_pfns = kernel_word(g->m, "nr_pfns"),
+			    .nr_mfns = kernel_word(g->m, "nr_mfns") };
+	for (unsigned i = 0; i < LENGTH(in.at); i++)
+		in.at[i] = argument(g, i);
+	read_ranges(g, in.at[0], in.at[1], RANGES_MAX, in.usable);
+	read_ranges(g, in.at[2], in.at[3], RESERVED_MAX, in.reserved);
+	read_ranges(g, in.at[4], in.at[5], FIXED, in.fixed);
+	bool right = in.at[3] > 0 && in.at[5] == FIXED && in.nr_pfns <= in.nr_mfns &&
+		     in.nr_mfns <= g->m->o.mem << 8 && in.fixed[1].end < in.nr_pfns;
+	CHECK(right, "the machine's own input is odd: %u pfns, %u machine frames, fixed up to %#x",
+	      in.nr_pfns, in.nr_mfns, in.fixed[1].end);
+	return in;
+}
+
+bool within(const struct range *r, uint32_t n, uint32_t frame)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (frame >= r[i].first && frame < r[i].end)
+			return true;
+	return false;
+}
+
+bool usable(const struct input *in, uint32_t mfn)
+{
+	return mfn < in->nr_mfns && within(in->usable, in->at[1], mfn) &&
+	       !within(in->reserved, in->at[3], mfn);
+}
+
+/* At p2m_build(): do its work, in a random order, and return from it. */
+static void deal_frames(struct guest *g)
+{
+	struct input in = read_input(g);
+	uint32_t *p2m = malloc(in.nr_pfns * 4), *m2p = malloc(in.nr_mfns * 4);
+	uint32_t *deck = malloc(in.nr_mfns * 4), n = 0;
+	memset(m2p, 0xFF, in.nr_mfns * 4);
+	for (uint32_t mfn = 0; mfn < in.nr_mfns; mfn++)
+		if (usable(&in, mfn) && !within(in.fixed, FIXED, mfn))
+			deck[n++] = mfn;
+	for (uint32_t pfn = 0; pfn < in.nr_pfns; pfn++) {
+		uint32_t card = n ? random_below(n) : 0, mfn = pfn;
+		if (!within(in.fixed, FIXED, pfn))
+			mfn = deck[card], deck[card] = deck[--n];
+		p2m[pfn] = mfn;
+		m2p[mfn] = pfn;
+	}
+	/* Both tables lie in the boot heap, where pfn == mfn. */
+	physical_write(g->m, kernel_word(g->m, "p2m") - KERNEL_BASE, p2m, in.nr_pfns * 4);
+	physical_write(g->m, kernel_word(g->m, "m2p") - KERNEL_BASE, m2p, in.nr_mfns * 4);
+	free(p2m), free(m2p), free(deck);
+	skip(g, 0);
+}
+
 struct guest start_at(const struct machine_options *o, uint32_t address)
 {
 	struct guest g = guest_start(o, SECONDS);
+	if (o->p2m && !o->bochs) {
+		run_to(&g, symbol("p2m_build"));
+		if (address == g.c.eip)
+			return g;
+		deal_frames(&g);
+	}
 	run_to(&g, address);
 	return g;
 }
@@ -33,8 +104,8 @@ void learn_p2m(struct guest *g)
 	read_p2m(g);
 	for (uint32_t pfn = 0; pfn < g->nr_pfns; pfn++)
 		CHECK(g->p2m[pfn] < g->nr_mfns && g->m2p[g->p2m[pfn]] == pfn,
-		      "p2m[%#x] is %#x: no base for this check (exercises 1 and 2, checks `holes` "
-		      "and `shuffle`)", pfn, g->p2m[pfn]);
+		      "cannot be judged until exercise 1 (check `holes`) is right: p2m[%#x] is %#x",
+		      pfn, g->p2m[pfn]);
 }
 
 uint32_t alloc_frame(struct guest *g)
@@ -70,6 +141,26 @@ uint32_t table_entry(struct guest *g, uint32_t directory, uint32_t address, uint
 uint32_t home_entry(struct guest *g, uint32_t pfn)
 {
 	return page_walk(g->m, g->c.cr3, KERNEL_BASE + pfn * PAGE).pte;
+}
+
+void set_home_entry(struct guest *g, uint32_t pfn, uint32_t entry)
+{
+	uint32_t address = KERNEL_BASE + pfn * PAGE, at;
+	table_entry(g, g->c.cr3, address, &at);
+	set_physical(g, at, entry);
+}
+
+void set_physical(struct guest *g, uint32_t at, uint32_t word)
+{
+	physical_write(g->m, at, &word, 4);
+}
+
+uint32_t new_frame(struct guest *g)
+{
+	static const uint32_t zeros[1024];
+	uint32_t mfn = g->p2m[alloc_frame(g)];
+	physical_write(g->m, mfn << 12, zeros, sizeof(zeros));
+	return mfn;
 }
 
 bool in_text(uint32_t pfn)

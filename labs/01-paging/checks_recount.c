@@ -5,9 +5,10 @@
  */
 #include "checks.h"
 
+enum { OWNER_BITS = 8 }; /* the rest of that word is `next` */
+
 static struct entry unpack(const uint8_t *raw)
 {
-	enum { OWNER_BITS = 8 }; /* the rest of that word is `next` */
 	uint32_t use, last;
 	struct entry e;
 	memcpy(&e.home, raw + FRAME_ENTRY_HOME, 4);
@@ -36,6 +37,19 @@ struct entry read_frame(struct guest *g, uint32_t mfn)
 	virtual_read(g->m, g->c.cr3, vmm_word(g, "frames") + mfn * FRAME_ENTRY_BYTES, raw,
 		     sizeof(raw));
 	return unpack(raw);
+}
+
+void write_frame(struct guest *g, uint32_t mfn, const struct entry *e)
+{
+	const uint32_t words[] = { e->home, e->generation, e->type << TYPE_SHIFT | e->count,
+				   e->owner | e->next << OWNER_BITS };
+	_Static_assert(sizeof(words) == FRAME_ENTRY_BYTES, "struct frame_entry has four words");
+	set_words(g, frame_address(g, mfn), words, LENGTH(words));
+}
+
+uint32_t frame_address(struct guest *g, uint32_t mfn)
+{
+	return vmm_word(g, "frames") + mfn * FRAME_ENTRY_BYTES;
 }
 
 const char *type_name(unsigned type)

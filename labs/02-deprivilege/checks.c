@@ -12,6 +12,11 @@ enum { BUDGET = 100, BUDGET_OF_PROGRAMS = 1500 };
 	.exercise = k, .name = n, .run = check_##function, .points = worth, .number = __COUNTER__, \
 	.seconds = 60, .see = "handout, exercise " #k "; " manual
 
+/*
+ * Of usertests: what runs through this lab's code, and is done in a second or two. Registers and
+ * flags over system calls and preemption, faults and other doors into the kernel, the kernel's own
+ * page faults, fork, and sleep.
+ */
 #define USERTESTS \
 	"usertests regs_system_call regs_preemption fault_vectors fault_other_doors fault_popf " \
 	"fpu_preemption flags_nested_task handler_hostile_flags cow_kernel_writes fork_chain " \
@@ -20,55 +25,64 @@ enum { BUDGET = 100, BUDGET_OF_PROGRAMS = 1500 };
 const struct test lab_02_checks[] = {
 	{ ROW(1, "gdt", gdt, 9, "SDM vol. 3, 3.4.5, 8.2.2"), .stop_at = "cpus_warm_up",
 	  .title = "The GDT's entries: DPL, limit, type, accessed bit",
-	  .machine = { .budget = BUDGET } },
+	  .look = "cb gdt vmm", .machine = { .budget = BUDGET } },
 	{ ROW(1, "tss", tss, 5, "SDM vol. 3, 8.2.1; vol. 1, 19.5.2"), .stop_at = "cpus_warm_up",
 	  .title = "The TSS: stacks for rings 0 and 1, no I/O bitmap",
-	  .machine = { .budget = BUDGET } },
+	  .look = "cb tss vmm", .machine = { .budget = BUDGET } },
 	{ ROW(2, "idt", idt, 9, "SDM vol. 3, 6.11, 6.12.1"), .stop_at = "idt_warm_up",
-	  .title = "The IDT's gates: type, DPL, where they lead", .machine = { .budget = BUDGET } },
+	  .title = "The IDT's gates: type, DPL, where they lead",
+	  .look = "cb idt vmm", .machine = { .budget = BUDGET } },
 
 	{ ROW(3, "install", install, 8, "SDM vol. 3, 2.4, 8.2.4"), .stop_at = "cpu_install",
-	  .title = "What the CPU has loaded after cpu_install()", .machine = { .budget = BUDGET } },
+	  .title = "What the CPU has loaded after cpu_install()",
+	  .look = "cb where;cb tss", .machine = { .budget = BUDGET } },
 	{ ROW(3, "again", again, 5, "SDM vol. 3, 8.2.2, 18.2.4"), .stop_at = "cpu_install",
 	  .title = "The same with a busy TSS, an LDT, a breakpoint and SYSENTER in use",
-	  .machine = { .budget = BUDGET } },
+	  .look = "cb where;cb gdt vmm", .machine = { .budget = BUDGET } },
 	{ ROW(3, "flush", flush, 4, "SDM vol. 3, 4.10.4"), .stop_at = "cpu_install",
-	  .title = "No old TLB entry is left", .machine = { .budget = BUDGET } },
-	{ ROW(4, "descent", descent, 11, "SDM vol. 3, 5.8; vol. 2, IRET"), .stop_at = "vmm_call",
-	  .title = "The first instruction in ring 1", .machine = { .budget = BUDGET } },
+	  .title = "No old TLB entry is left",
+	  .look = "info registers cr3 cr4", .machine = { .budget = BUDGET } },
+	{ ROW(4, "descent", descent, 11, "SDM vol. 3, 5.8; vol. 2, IRET"), .stop_at = "descend",
+	  .title = "The first instruction in ring 1",
+	  .look = "x/6wx $edx;info registers cs ss ds es", .machine = { .budget = BUDGET } },
 	{ ROW(4, "hardware", hardware, 6, "SDM vol. 3, 5.3, 5.4.1"), .stop_at = "vmm_call",
 	  .title = "Limits and segments on a CPU that checks them (Bochs)",
-	  .machine = { .bochs = true } },
+	  .look = "sreg;creg", .machine = { .bochs = true } },
 
 	{ ROW(5, "save", save, 4, "vmm_abi.h"), .stop_at = "virtual_irq_save",
-	  .title = "irq.save: virtual IF before, and then 0", .machine = { .budget = BUDGET } },
+	  .title = "irq.save: virtual IF before, and then 0",
+	  .look = "cb events", .machine = { .budget = BUDGET } },
 	{ ROW(6, "restore", restore, 7, "vmm_abi.h"), .stop_at = "virtual_irq_restore",
 	  .title = "irq.restore: pending events are asked for, none is missed",
-	  .machine = { .budget = BUDGET } },
+	  .look = "cb events", .machine = { .budget = BUDGET } },
 
 	{ ROW(7, "bounce-user", bounce_user, 6, "SDM vol. 3, 6.12.1, 6.13"), .stop_at = "bounce",
-	  .title = "Faults of a program: stack, frame, flags", .machine = { .budget = BUDGET } },
+	  .title = "Faults of a program: stack, frame, flags", .stop_if = "(r->cs & 3) == 3",
+	  .look = "p/x *r;p/x c->tss.esp1", .machine = { .budget = BUDGET } },
 	{ ROW(7, "bounce-kernel", bounce_kernel, 6, "SDM vol. 3, 6.12.1, 6.13"),
-	  .stop_at = "bounce",
+	  .stop_at = "bounce", .stop_if = "(r->cs & 3) == 1",
 	  .title = "Faults of the kernel, with virtual IF 0 and 1",
-	  .machine = { .budget = BUDGET } },
+	  .look = "p/x *r;cb events", .machine = { .budget = BUDGET } },
 	{ ROW(7, "bounce-stack", bounce_stack, 3, "docs/vmm.md"), .stop_at = "bounce",
 	  .title = "A bad kernel stack stops the kernel, not the VMM",
-	  .machine = { .budget = BUDGET } },
+	  .look = "p/x r->esp;p/x c->tss.esp1", .machine = { .budget = BUDGET } },
 	{ ROW(8, "deliver", deliver, 5, "vmm_abi.h"), .stop_at = "event_deliver",
-	  .title = "Which event is delivered, and when none is", .machine = { .budget = BUDGET } },
-	{ ROW(8, "pending", pending, 3, "vmm_abi.h"), .stop_at = "irq_arrived",
-	  .title = "Interrupts that come while virtual IF is 0", .machine = { .budget = BUDGET } },
+	  .title = "Which event is delivered, and when none is",
+	  .look = "cb events;p/x r->cs", .machine = { .budget = BUDGET } },
+	{ ROW(8, "pending", pending, 3, "vmm_abi.h"), .stop_at = "event_deliver",
+	  .title = "Interrupts that come while virtual IF is 0",
+	  .look = "cb events;p/x r->cs", .machine = { .budget = BUDGET } },
 
 	/* These need all of it. */
 	{ ROW(2, "intruder", intruder, 5, "SDM vol. 3, 6.12.1.1"), .stop_at = "exit_handle",
 	  .title = "An attacking program gets nowhere", .text = "intruder",
+	  .stop_if = "(r->cs & 3) == 3", .look = "p/x *r",
 	  .machine = { .budget = BUDGET_OF_PROGRAMS } },
 	{ ROW(8, "count", count, 2, "docs/vmm.md"), .stop_at = "event_deliver",
-	  .title = "Under load each interrupt is handled once", .text = "work 8",
-	  .machine = { .budget = BUDGET_OF_PROGRAMS } },
+	  .title = "Under load each interrupt is handled once; the invariants hold",
+	  .text = "work 8", .look = "cb events", .machine = { .budget = BUDGET_OF_PROGRAMS } },
 	{ ROW(8, "programs", programs, 2, "docs/vmm.md"), .stop_at = "event_deliver",
-	  .title = "Programs run, and the invariants hold at any moment", .text = USERTESTS,
-	  .machine = { .budget = BUDGET_OF_PROGRAMS } },
+	  .title = "usertests, under two orders of machine frames", .text = USERTESTS,
+	  .look = "cb events", .machine = { .budget = BUDGET_OF_PROGRAMS } },
 	{ 0 },
 };

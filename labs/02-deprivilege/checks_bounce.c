@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Exercise 7: faults in ring 3 and ring 1, and what the kernel's handler finds at its first
- * instruction.
+ * instruction. The CPU raises the fault and the VMM's stub saves the registers; then the check
+ * may give the saved EFLAGS any value, as if the interrupted code had had it.
  */
 #include "checks.h"
 
 #define NOWHERE 0xF7FFF000u /* kernel space without a page */
-enum { PREFIX = 6, CARRY_DF_NT_AC = EFLAGS_CF | EFLAGS_DF | EFLAGS_NT | EFLAGS_AC };
+/* All that POPF or a CPU can set, but IF and VM: with IOPL, and PF, AF, ZF, SF, OF, RF, ID. */
+enum { PROGRAMS_FLAGS = EFLAGS_CF | EFLAGS_TF | EFLAGS_DF | EFLAGS_IOPL | EFLAGS_NT | EFLAGS_AC |
+			0x2108D4 };
 
 struct fault {
 	const char *name;
@@ -24,154 +27,224 @@ static const struct fault faults[] = {
 	{ "int $0x20", { 0xCD, 0x20 }, 2, 0, VEC_GP, 0x20 * 8 + 2, true },
 	{ "a division by zero", { 0x31, 0xC9, 0xF7, 0xF1 }, 4, 2, VEC_DE, 0, false },
 };
+enum { HLT = 1, DIVISION = 3 };
 
-/* push $flags; popf; then the fault. Result: the address of the instruction that faults. */
-static uint32_t begin(struct probe *p, const struct fault *f, unsigned ring, uint32_t flags,
-		      uint32_t esp)
+/* A fault that is bounced: the probe's machine, and where the check's code for each fault is. */
+struct bouncer {
+	struct probe *p;
+	const struct fault *f;
+	unsigned ring;
+	uint32_t vif, at[LENGTH(faults)];
+	struct saved s;            /* what was interrupted */
+	struct shared_page before;
+};
+
+static struct bouncer bouncer(struct probe *p, unsigned ring)
 {
-	enum { PUSH = 0x68, POPF = 0x9D };
-	uint8_t code[PREFIX + sizeof(f->code)] = { PUSH };
-	memcpy(code + 1, &flags, 4);
-	code[PREFIX - 1] = POPF;
-	memcpy(code + PREFIX, f->code, f->bytes);
-	uint32_t at = ring == 3 ? plant_user(p, code, sizeof(code))
-				: plant(&p->g, code, sizeof(code));
-	go_ring(p, ring, at, esp);
-	return at + PREFIX + f->before;
+	struct bouncer b = { .p = p, .ring = ring };
+	for (unsigned i = 0; i < LENGTH(faults); i++)
+		b.at[i] = ring == 3 ? plant_user(p, faults[i].code, faults[i].bytes)
+				    : plant(&p->g, faults[i].code, faults[i].bytes);
+	return b;
 }
 
-/* The CPU's part: it enters the VMM. Result: what the stub saved. */
-static struct saved enter(struct probe *p, const struct fault *f, unsigned ring, uint32_t eip)
+static const char *name_of(const struct bouncer *b)
 {
-	uint32_t error = f->error | (f->vector == VEC_PF && ring == 3 ? PF_USER : 0);
-	if (RUN(&p->g, vmm_symbol("exit_handle")) != 0)
-		probe_lost(p,
-			   "%s in ring %u does not lead to the VMM's "
-			   "exit_handle() (exercises 1 to 3)",
-			   f->name, ring);
-	struct saved s = read_saved(p);
-	CHECK(SAVED(s, VECTOR) == f->vector && SAVED(s, ERROR) == error && SAVED(s, EIP) == eip &&
-		      (SAVED(s, CS) & 3) == ring,
-	      "%s in ring %u: vector %u, error %#x, CS %#x, EIP %#x came to the VMM", f->name, ring,
-	      SAVED(s, VECTOR), SAVED(s, ERROR), SAVED(s, CS), SAVED(s, EIP));
-	return s;
+	return text_of("%s in ring %u, virtual IF %#x", b->f->name, b->ring, b->vif);
+}
+
+/* The CPU's part: it enters the VMM. */
+static void enter(struct bouncer *b, unsigned i, uint32_t esp)
+{
+	struct probe *p = b->p;
+	b->f = &faults[i];
+	uint32_t error = b->f->error | (b->f->vector == VEC_PF && b->ring == 3 ? PF_USER : 0);
+	uint32_t eip = b->at[i] + b->f->before;
+	go_ring(p, b->ring, b->at[i], esp);
+	set_shared(p, b->vif, 0);
+	b->before = read_shared(p);
+	PROBE_RUN(p, name_of(b), vmm_symbol("exit_handle"));
+	b->s = read_saved(p);
+	CHECK(SAVED(b->s, VECTOR) == b->f->vector && SAVED(b->s, ERROR) == error &&
+		      SAVED(b->s, EIP) == eip && (SAVED(b->s, CS) & 3) == b->ring,
+	      "%s: vector %u, error %#x, CS %#x, EIP %#x came to the VMM: the given stubs of "
+	      "entry.S have changed", name_of(b), SAVED(b->s, VECTOR), SAVED(b->s, ERROR),
+	      SAVED(b->s, CS), SAVED(b->s, EIP));
+}
+
+/* The interrupted code had these flags. */
+static void had_flags(struct bouncer *b, uint32_t flags)
+{
+	SAVED(b->s, EFLAGS) = EFLAGS_FIXED | EFLAGS_IF | (flags & PROGRAMS_FLAGS);
+	set_word(&b->p->g, b->p->g.c.eax + REGS_EFLAGS, SAVED(b->s, EFLAGS));
+}
+
+/* --- what the handler finds --- */
+
+enum { EFLAGS_WORD = 3, WORDS_FROM_RING_1 = 4, WORDS_FROM_RING_3 = 6 };
+
+/* Why EFLAGS in the frame are wrong, if bit 9 alone is. */
+static const char *about_if(const struct bouncer *b, uint32_t difference)
+{
+	if (difference != EFLAGS_IF)
+		return "";
+	return b->ring == 3 ? ": bit 9, IF, is 1 in a program's frame, whatever virtual IF is"
+			    : ": in the kernel's frame bit 9, IF, is virtual IF";
 }
 
 /* The frame, as the SDM's figure 6-4 shows it, from the stack pointer up. */
-static void want_frame(struct probe *p, const struct fault *f, const struct saved *s, uint32_t vif)
+static void want_frame(const struct bouncer *b)
 {
-	enum { EFLAGS_WORD = 3, WORDS_FROM_RING_1 = 4, WORDS_FROM_RING_3 = 6 };
 	static const char *const names[] = { "the error code", "EIP", "CS", "EFLAGS", "ESP", "SS" };
-	unsigned ring = SAVED(*s, CS) & 3;
-	bool outer = ring == 3;
-	uint32_t flag = outer ? EFLAGS_IF : vif & EFLAGS_IF;
+	const struct saved *s = &b->s;
+	struct guest *g = &b->p->g;
+	uint32_t flag = b->ring == 3 ? EFLAGS_IF : b->vif & EFLAGS_IF;
 	uint32_t eflags = (SAVED(*s, EFLAGS) & ~(uint32_t)EFLAGS_IF) | flag;
 	const uint32_t wanted[] = { SAVED(*s, ERROR), SAVED(*s, EIP), SAVED(*s, CS),
 				    eflags,	      SAVED(*s, ESP), SAVED(*s, SS) };
-	unsigned first = f->has_error ? 0 : 1, end = outer ? WORDS_FROM_RING_3 : WORDS_FROM_RING_1;
-	uint32_t top = outer ? p->stack : SAVED(*s, ESP), esp = top - 4 * (end - first);
-	CHECK(p->g.c.esp == esp,
-	      "%s in ring %u: the handler begins with ESP %#x; below %#x a frame of %u words%s "
-	      "begins at %#x", f->name, ring, p->g.c.esp, top, end - first,
-	      f->has_error ? ", one of them the error code," : "", esp);
+	unsigned first = b->f->has_error ? 0 : 1;
+	unsigned end = b->ring == 3 ? WORDS_FROM_RING_3 : WORDS_FROM_RING_1;
+	uint32_t top = b->ring == 3 ? b->p->stack : SAVED(*s, ESP), esp = top - 4 * (end - first);
+	CHECK(g->c.esp == esp,
+	      "%s: the handler begins with ESP %#x; below %#x a frame of %u words%s begins at %#x",
+	      name_of(b), g->c.esp, top, end - first,
+	      b->f->has_error ? ", one of them the error code," : "", esp);
 	for (unsigned i = first; i < end; i++) {
-		uint32_t word = word_at(&p->g, esp + 4 * (i - first));
-		bool only_if = i == EFLAGS_WORD && (word ^ wanted[i]) == EFLAGS_IF;
-		CHECK(word == wanted[i],
-		      "%s in ring %u, virtual IF %#x: in the frame %s is %#x, not %#x%s", f->name,
-		      ring, vif, names[i], word, wanted[i],
-		      only_if ? ": there bit 9, IF, is virtual IF" : "");
+		uint32_t word = word_at(g, esp + 4 * (i - first));
+		CHECK(word == wanted[i], "%s: in the frame %s is %#x, not %#x%s", name_of(b),
+		      names[i], word, wanted[i],
+		      i == EFLAGS_WORD ? about_if(b, word ^ wanted[i]) : "");
 	}
 }
 
-static void want_state(const struct probe *p, const struct fault *f, const struct saved *s)
+static void want_flags(const struct bouncer *b, uint32_t eflags)
 {
-	const struct cpu_state *c = &p->g.c;
-	CHECK(c->cpl == 1 && c->cs.selector == (SEL_KCODE | 1) && c->ss.selector == (SEL_KDATA | 1),
-	      "%s: the handler runs in ring %u with CS %#x, SS %#x", f->name, c->cpl,
-	      c->cs.selector, c->ss.selector);
-	CHECK(c->eflags & EFLAGS_IF, "%s: the handler runs with the real IF 0", f->name);
-	CHECK(!(c->eflags & (EFLAGS_TF | EFLAGS_NT | EFLAGS_AC | EFLAGS_IOPL)),
-	      "%s: the handler runs with EFLAGS %#x: TF, NT, AC or IOPL is not 0", f->name,
-	      c->eflags);
-	CHECK(c->eax == SAVED(*s, EAX) && c->ebx == SAVED(*s, EBX) && c->ecx == SAVED(*s, ECX) &&
-		      c->edx == SAVED(*s, EDX) && c->esi == SAVED(*s, ESI) &&
-		      c->edi == SAVED(*s, EDI) && c->ebp == SAVED(*s, EBP),
-	      "%s: the bounce changed a general register", f->name);
+	static const struct { const char *name; uint32_t bits; } clear[] = {
+		{ "TF", EFLAGS_TF }, { "NT", EFLAGS_NT }, { "AC", EFLAGS_AC },
+		{ "IOPL", EFLAGS_IOPL },
+	};
+	CHECK(eflags & EFLAGS_IF, "%s: the handler runs with the real IF 0", name_of(b));
+	for (unsigned i = 0; i < LENGTH(clear); i++)
+		CHECK(!(eflags & clear[i].bits),
+		      "%s: the interrupted code had EFLAGS %#x, and the handler runs with %#x: %s "
+		      "must be 0", name_of(b), SAVED(b->s, EFLAGS), eflags, clear[i].name);
 }
 
-static void bounce_once(struct probe *p, const struct fault *f, unsigned ring, uint32_t vif)
+static void want_state(const struct bouncer *b)
 {
-	uint32_t esp = ring == 3 ? p->user_esp : p->entry.esp - 64;
-	uint32_t handler = p->handlers[f->vector];
-	uint32_t eip = begin(p, f, ring, EFLAGS_FIXED | CARRY_DF_NT_AC, esp);
-	set_shared(p, vif, 0);
-	struct saved s = enter(p, f, ring, eip);
-	if (RUN(&p->g, handler, vmm_symbol("end_run")) != 0)
-		probe_lost(p,
-			   "%s in ring %u: the VMM does not return to the kernel's handler of "
-			   "vector %u at %#x", f->name, ring, f->vector, handler);
-	want_state(p, f, &s);
-	want_frame(p, f, &s, vif);
-	uint32_t vif_after = shared_word(&p->g, VMM_SHARED_VIF);
+	const struct cpu_state *c = &b->p->g.c;
+	const struct { const char *name; uint32_t is, was; } kept[] = {
+		{ "EAX", c->eax, SAVED(b->s, EAX) }, { "EBX", c->ebx, SAVED(b->s, EBX) },
+		{ "ECX", c->ecx, SAVED(b->s, ECX) }, { "EDX", c->edx, SAVED(b->s, EDX) },
+		{ "ESI", c->esi, SAVED(b->s, ESI) }, { "EDI", c->edi, SAVED(b->s, EDI) },
+		{ "EBP", c->ebp, SAVED(b->s, EBP) },
+		{ "DS", c->ds.selector, SAVED(b->s, DS) & 0xFFFF },
+		{ "ES", c->es.selector, SAVED(b->s, ES) & 0xFFFF },
+	};
+	CHECK(c->cpl == 1 && c->cs.selector == (SEL_KCODE | 1) && c->ss.selector == (SEL_KDATA | 1),
+	      "%s: the handler runs in ring %u with CS %#x, SS %#x, not %#x, %#x", name_of(b),
+	      c->cpl, c->cs.selector, c->ss.selector, SEL_KCODE | 1, SEL_KDATA | 1);
+	want_flags(b, c->eflags);
+	for (unsigned i = 0; i < LENGTH(kept); i++)
+		CHECK(kept[i].is == kept[i].was,
+		      "%s: %s is %#x in the handler; it was %#x, and only EIP, ESP, CS, SS and "
+		      "EFLAGS change", name_of(b), kept[i].name, kept[i].is, kept[i].was);
+}
+
+static void bounce_once(struct bouncer *b, unsigned i, uint32_t vif, uint32_t flags)
+{
+	struct probe *p = b->p;
+	uint32_t esp = b->ring == 3 ? p->user_esp : p->entry.esp - 4 * (16 + random_below(16));
+	b->vif = vif;
+	enter(b, i, esp);
+	had_flags(b, flags);
+	PROBE_RUN(p, name_of(b), p->handlers[b->f->vector]);
+	want_state(b);
+	want_frame(b);
+	uint32_t vif_after = own_shared(p, VMM_SHARED_VIF);
 	CHECK(vif_after == 0,
-	      "%s in ring %u: virtual IF is %#x when the handler begins; an interrupt gate would "
-	      "have cleared it", f->name, ring, vif_after);
+	      "%s: virtual IF is %#x when the handler begins; an interrupt gate would have cleared "
+	      "it", name_of(b), vif_after);
+	want_others_kept(p, &b->before, name_of(b));
 }
 
 void check_bounce_user(const struct test *t)
 {
-	struct probe *p = probe_start(t);
+	struct bouncer b = bouncer(probe_start(t), 3);
 	for (unsigned i = 0; i < LENGTH(faults); i++)
-		bounce_once(p, &faults[i], 3, EFLAGS_IF);
+		bounce_once(&b, i, EFLAGS_IF, random_word());
 	/* A kernel that forgot to set virtual IF: ring 3 has interrupts on all the same. */
-	bounce_once(p, &faults[1], 3, 0);
+	bounce_once(&b, HLT, 0, 0);
+	bounce_once(&b, DIVISION, 0, PROGRAMS_FLAGS);
 }
 
 /* With virtual IF 1, 0, and as a hostile kernel leaves it. */
 void check_bounce_kernel(const struct test *t)
 {
-	static const uint32_t vifs[] = { EFLAGS_IF, 0, 0xFFFFFFFF, ~(uint32_t)EFLAGS_IF };
-	struct probe *p = probe_start(t);
+	const uint32_t vifs[] = { EFLAGS_IF, 0, 0xFFFFFFFF, ~(uint32_t)EFLAGS_IF, random_word() };
+	struct bouncer b = bouncer(probe_start(t), 1);
 	for (unsigned v = 0; v < LENGTH(vifs); v++)
 		for (unsigned i = 0; i < LENGTH(faults); i++)
-			bounce_once(p, &faults[i], 1, vifs[v]);
+			bounce_once(&b, i, vifs[v], v == 0 ? PROGRAMS_FLAGS : random_word());
+}
+
+/* --- stacks --- */
+
+enum { NEAR_WORDS = 16 };
+
+/* The words around an address, where something is mapped. */
+static void read_near(struct probe *p, uint32_t address, uint32_t words[NEAR_WORDS])
+{
+	for (unsigned i = 0; i < NEAR_WORDS; i++) {
+		uint32_t at = (address & ~3u) - 4 * (NEAR_WORDS - 2) + 4 * i;
+		words[i] = page_walk(p->g.m, p->g.c.cr3, at).present ? word_at(&p->g, at) : 0;
+	}
 }
 
 /* A fault with the kernel's stack at `stack`, where the VMM must not store. */
-static void want_stopped(struct probe *p, uint32_t stack)
+static void want_stopped(struct bouncer *b, unsigned i, uint32_t stack)
 {
-	static const uint8_t hlt = 0xF4;
-	uint32_t at = plant(&p->g, &hlt, 1);
-	go_ring(p, 1, at, p->entry.esp);
-	go(&p->g, at, stack);
-	set_shared(p, EFLAGS_IF, 0);
-	int stop = RUN(&p->g, vmm_symbol("end_run"), p->handlers[VEC_GP]);
-	CHECK(stop != 1, "a fault with the kernel's stack at %#x was bounced there", stack);
-	if (stop != 0)
-		probe_lost(p,
-			   "a fault with the kernel's stack at %#x: the VMM neither bounces it nor "
-			   "stops the kernel", stack);
-	CHECK(p->g.c.eax == VMM_STOPPED_STATUS,
-	      "a fault with the kernel's stack at %#x ends the run with status %#x, not %#x "
-	      "(stop_kernel): the VMM itself failed", stack, p->g.c.eax, VMM_STOPPED_STATUS);
+	uint32_t before[NEAR_WORDS], after[NEAR_WORDS];
+	struct probe *p = b->p;
+	unsigned words = (b->ring == 3 ? 5 : 3) + faults[i].has_error;
+	enter(b, i, b->ring == 3 ? p->user_esp : stack);
+	if (b->ring == 3)
+		set_word(&p->g, CPU_AT(p->cpu, TSS) + offsetof(struct tss, esp1), stack);
+	read_near(p, stack, before);
+	judge_context = text_of("the kernel's stack at %#x", stack);
+	int stop = PROBE_RUN(p, name_of(b), vmm_symbol("stop_kernel"),
+			     p->handlers[b->f->vector]);
+	CHECK(stop != 1, "%s was bounced there: the kernel must be stopped", name_of(b));
+	read_near(p, stack, after);
+	CHECK(memcmp(before, after, sizeof(before)) == 0,
+	      "%s stored there: only copy_to_kernel() may, which looks whose memory it is",
+	      name_of(b));
+	CHECK(p->g.c.ecx == stack - 4 * words,
+	      "%s: stop_kernel() is told %#x, not %#x, where the frame of %u words was to begin",
+	      name_of(b), p->g.c.ecx, stack - 4 * words, words);
+	judge_context = NULL;
 }
 
-/* A hostile kernel's stack may be nowhere, in the VMM, in a program's memory, in a page table. */
+/*
+ * A hostile kernel's stack may be nowhere, in the VMM, half in the VMM, in a program's memory, in a
+ * page table, or at the end of the address space.
+ */
+static void want_all_stopped(struct probe *p, unsigned ring)
+{
+	struct bouncer b = bouncer(p, ring);
+	const uint32_t directory = home_address(&p->g, p->g.c.cr3 >> PAGE_SHIFT);
+	const uint32_t stacks[] = {
+		NOWHERE + PAGE_SIZE / 2, vmm_symbol("vmm_idt") + 8 * 64, VMM_BASE + 8,
+		p->user_page + PAGE_SIZE / 2, directory + PAGE_SIZE, 0, 8,
+	};
+	b.vif = EFLAGS_IF;
+	for (unsigned i = 0; i < LENGTH(stacks); i++)
+		want_stopped(&b, random_below(2) ? HLT : DIVISION, stacks[i]);
+}
+
 void check_bounce_stack(const struct test *t)
 {
 	struct probe *p = probe_start(t);
-	uint32_t before[8], after[8];
-	want_stopped(p, NOWHERE);
-	const uint32_t stacks[] = { vmm_symbol("vmm_idt") + 8 * 64, p->user_page + PAGE_SIZE / 2,
-				    probe_directory(p) + PAGE_SIZE };
-	for (unsigned i = 0; i < LENGTH(stacks); i++) {
-		uint32_t below = stacks[i] - sizeof(before);
-		virtual_read(p->g.m, p->g.c.cr3, below, before, sizeof(before));
-		want_stopped(p, stacks[i]);
-		virtual_read(p->g.m, p->g.c.cr3, below, after, sizeof(after));
-		CHECK(memcmp(before, after, sizeof(before)) == 0,
-		      "a bounce to the stack at %#x stored there: only copy_to_kernel() may, which "
-		      "looks whose memory it is", stacks[i]);
-	}
+	want_all_stopped(p, 1);
+	want_all_stopped(p, 3);
 }

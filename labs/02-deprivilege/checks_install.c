@@ -1,29 +1,54 @@
 /* SPDX-License-Identifier: MIT */
-/* Exercises 3 and 4: what the CPU has loaded after cpu_install(), and how it arrives in ring 1. */
+/*
+ * Exercise 3: what the CPU has loaded after cpu_install(), which is done several times on one
+ * machine, each time from another state of the registers that a kernel may have used.
+ */
 #include "checks.h"
 
 #define MSR_SYSENTER_CS 0x174
-enum { MOST_STEPS = 500 }; /* instructions of cpu_install() */
-enum { TSS_BUSY = 11 };
+enum { MOST_STEPS = 2000, NULL_DR7 = 0x400 };
 
-/* Stop after cpu_install(). Result: its second argument, the kernel's stack. */
-static uint32_t install(struct probe *p)
+/* What the kernel may have left. */
+enum { BUSY = 1, LDT = 2, DEBUG = 4, SYSENTER = 8, EVERYTHING = 15 };
+
+/* What must not change: the segment registers, and the tables of the other CPUs. */
+struct kept { struct segment segments[6]; uint8_t others[VMM_MAX_CPUS][CPU_BYTES / 8]; };
+
+static void keep(struct probe *p, struct kept *k)
 {
-	probe_arrive(p, vmm_symbol("cpu_install"), "the VMM's side of the phase `install`");
-	uint32_t kernel_stack = p->g.c.edx, back = return_address(&p->g);
-	CHECK(RUN(&p->g, back) == 0,
-	      "cpu_install() does not return: a fault among LGDT, LIDT, LTR and LLDT ends the "
-	      "machine (exercise 3). LTR faults if the TSS's descriptor is busy, or none");
-	return kernel_stack;
+	const struct cpu_state *c = &p->g.c;
+	const struct segment s[] = { c->es, c->cs, c->ss, c->ds, c->fs, c->gs };
+	uint32_t bytes = CPU_GDT + 8 * VMM_GDT_ENTRIES - CPU_TSS;
+	memcpy(k->segments, s, sizeof(s));
+	for (unsigned i = 0; i < p->nr_cpus; i++)
+		virtual_read(p->g.m, c->cr3, CPU_AT(i, TSS), k->others[i], bytes);
 }
 
-static void want_tables(const struct cpu_state *c)
+static void want_kept(struct probe *p, const struct kept *before)
 {
-	uint32_t gdt = CPU_AT(GDT), idt = vmm_symbol("vmm_idt"), tss = CPU_AT(TSS);
+	static const char *const names[] = { "ES", "CS", "SS", "DS", "FS", "GS" };
+	struct kept after = *before;
+	keep(p, &after);
+	for (unsigned i = 0; i < LENGTH(names); i++)
+		CHECK(after.segments[i].selector == before->segments[i].selector &&
+		      after.segments[i].limit == before->segments[i].limit,
+		      "cpu_install() has loaded %s: it is %#x, limit %#x; it was %#x, limit %#x",
+		      names[i], after.segments[i].selector, after.segments[i].limit,
+		      before->segments[i].selector, before->segments[i].limit);
+	for (unsigned i = 0; i < p->nr_cpus; i++)
+		CHECK(i == p->cpu || memcmp(after.others[i], before->others[i],
+					    sizeof(after.others[i])) == 0,
+		      "cpu_install() of CPU %u has changed the TSS or GDT of CPU %u", p->cpu, i);
+}
+
+void want_tables(const struct probe *p)
+{
+	const struct cpu_state *c = &p->g.c;
+	uint32_t gdt = CPU_AT(p->cpu, GDT), idt = vmm_symbol("vmm_idt"), tss = CPU_AT(p->cpu, TSS);
 	uint32_t limit = 8 * VMM_GDT_ENTRIES - 1;
 	CHECK(c->gdt.base == gdt && c->gdt.limit == limit,
-	      "GDTR is %#x, limit %#x, not %#x, limit %#x (V2)", c->gdt.base, c->gdt.limit, gdt,
-	      limit);
+	      "CPU %u's GDTR is %#x, limit %#x, not %#x, limit %#x (V2)", p->cpu, c->gdt.base,
+	      c->gdt.limit, gdt, limit);
 	CHECK(c->idt.base == idt && c->idt.limit == 0x7FF,
 	      "IDTR is %#x, limit %#x, not %#x, limit 0x7ff (V2)", c->idt.base, c->idt.limit, idt);
 	CHECK(c->tr.selector == SEL_TSS && c->tr.base == tss,
@@ -34,25 +59,32 @@ static void want_tables(const struct cpu_state *c)
 	      "LDTR is %#x, not 0: the kernel's LDT could hold any segment (V2)", c->ldt.selector);
 }
 
+static void want_registers(struct probe *p)
+{
+	static const uint8_t get_dr7[] = { 0x0F, 0x21, 0xFB }, rdmsr[] = { 0x0F, 0x32 };
+	struct guest *g = &p->g;
+	run_here(g, get_dr7, sizeof(get_dr7));
+	CHECK(g->c.ebx == NULL_DR7,
+	      "DR7 is %#x, not %#x: a breakpoint of the kernel's would stop the VMM", g->c.ebx,
+	      NULL_DR7);
+	gdb_set_register(g->m, GDB_ECX, MSR_SYSENTER_CS);
+	run_here(g, rdmsr, sizeof(rdmsr));
+	CHECK(g->c.eax == 0, "SYSENTER_CS is %#x, not 0: SYSENTER would lead any program to ring 0",
+	      g->c.eax);
+}
+
 static void want_loaded(struct probe *p, uint32_t kernel_stack)
 {
 	const struct cpu_state *c = &p->g.c;
 	struct tss s;
-	virtual_read(p->g.m, c->cr3, CPU_AT(TSS), &s, sizeof(s));
-	want_tables(c);
-	unsigned type = segment_of(read_descriptor(p, SEL_TSS)).type;
-	CHECK(type == TSS_BUSY, "the loaded TSS's descriptor has type %#x, not 0xb (busy)", type);
+	virtual_read(p->g.m, c->cr3, CPU_AT(p->cpu, TSS), &s, sizeof(s));
+	want_tables(p);
+	want_gdt(p, p->cpu, true);
 	CHECK(s.esp1 == kernel_stack,
-	      "TSS: esp1 is %#x, not %#x: system calls would enter ring 1 on a wrong stack", s.esp1,
-	      kernel_stack);
+	      "CPU %u's TSS: esp1 is %#x, not %#x: system calls enter ring 1 on a wrong stack",
+	      p->cpu, s.esp1, kernel_stack);
 	CHECK(c->cpl == 0 && !(c->eflags & EFLAGS_IF), "after cpu_install() CPL is %u, EFLAGS %#x",
 	      c->cpl, c->eflags);
-}
-
-void check_install(const struct test *t)
-{
-	struct probe *p = probe_enter(t, VMM_INSTALL);
-	want_loaded(p, install(p));
 }
 
 /* --- registers that the kernel may have used --- */
@@ -71,55 +103,88 @@ static void load_ldt(struct probe *p)
 	gdb_set_register(g->m, GDB_EAX, selector);
 	run_here(g, lldt, sizeof(lldt));
 	set_words(g, at, old, 2);
-	CHECK(g->c.ldt.selector == selector, "LLDT of the check's own led to LDTR %#x",
-	      g->c.ldt.selector);
 }
 
-static void set_busy(struct probe *p)
+static void set_busy(struct probe *p, bool busy)
 {
-	uint64_t busy = read_descriptor(p, SEL_TSS) | (uint64_t)2 << 40;
-	set_words(&p->g, CPU_AT(GDT) + SEL_TSS, WORDS((uint32_t)busy, (uint32_t)(busy >> 32)));
+	uint64_t bit = (uint64_t)2 << 40, d = read_descriptor(p, p->cpu, SEL_TSS) & ~bit;
+	d |= busy ? bit : 0;
+	set_words(&p->g, CPU_AT(p->cpu, GDT) + SEL_TSS, WORDS((uint32_t)d, (uint32_t)(d >> 32)));
 }
 
-/* An enabled breakpoint in DR0, and SYSENTER. */
-static void use_registers(struct probe *p)
+/* An enabled breakpoint in DR0 to DR3, at random, or none. */
+static void set_debug(struct probe *p, bool on)
 {
-	/* mov %ebx, %dr7; mov %eax, %dr0 */
-	static const uint8_t set_debug[] = { 0x0F, 0x23, 0xFB, 0x0F, 0x23, 0xC0 };
+	/* mov %eax, %dr7 */
+	static const uint8_t code[] = { 0x0F, 0x23, 0xF8 };
+	gdb_set_register(p->g.m, GDB_EAX, NULL_DR7 | (on ? 1 + random_below(0xFF) : 0));
+	run_here(&p->g, code, sizeof(code));
+}
+
+static void set_sysenter(struct probe *p, uint32_t selector)
+{
 	static const uint8_t wrmsr[] = { 0x0F, 0x30 };
-	struct guest *g = &p->g;
-	uint32_t ebx = g->c.ebx;
-	gdb_set_register(g->m, GDB_EBX, 0x402); /* DR0, executed */
-	gdb_set_register(g->m, GDB_EAX, 0xFFFFFFF0);
-	run_here(g, set_debug, sizeof(set_debug));
-	gdb_set_register(g->m, GDB_ECX, MSR_SYSENTER_CS);
-	gdb_set_register(g->m, GDB_EDX, 0);
-	gdb_set_register(g->m, GDB_EAX, SEL_KCODE);
-	run_here(g, wrmsr, sizeof(wrmsr));
-	gdb_set_register(g->m, GDB_EBX, ebx);
+	gdb_set_register(p->g.m, GDB_ECX, MSR_SYSENTER_CS);
+	gdb_set_register(p->g.m, GDB_EDX, 0);
+	gdb_set_register(p->g.m, GDB_EAX, selector);
+	run_here(&p->g, wrmsr, sizeof(wrmsr));
+}
+
+static void leave_state(struct probe *p, unsigned state)
+{
+	set_busy(p, state & BUSY);
+	if (state & LDT)
+		load_ldt(p);
+	set_debug(p, state & DEBUG);
+	set_sysenter(p, state & SYSENTER ? SEL_KCODE + 8 * random_below(4) : 0);
+}
+
+/* At the first instruction of cpu_install() for this CPU. */
+static struct cpu_state enter_install(struct probe *p)
+{
+	PROBE_RUN(p, "the VMM call VMM_INSTALL", vmm_symbol("cpu_install"));
+	return p->g.c;
+}
+
+static void install_once(struct probe *p, const struct cpu_state *at, unsigned state)
+{
+	static struct kept before;
+	uint32_t stack = random_word() & ~3u;
+	leave_state(p, state);
+	keep(p, &before);
+	judge_context = text_of("from a state with%s%s%s%s", state & BUSY ? " a busy TSS" : "",
+				state & LDT ? " an LDT" : "", state & DEBUG ? " a breakpoint" : "",
+				state & SYSENTER ? " SYSENTER in use" : "");
+	if (!state)
+		judge_context = "from a fresh state";
+	probe_again(p, "cpu_install()", at, CPU_BLOCK(p->cpu), stack);
+	want_loaded(p, stack);
+	want_kept(p, &before);
+	want_registers(p);
+	judge_context = NULL;
+}
+
+/* The first time, at a fresh boot. */
+void check_install(const struct test *t)
+{
+	struct probe *p = probe_enter(t, VMM_INSTALL);
+	struct cpu_state at = enter_install(p);
+	install_once(p, &at, 0);
 }
 
 /*
- * As a second attach finds the machine, and as a kernel may leave its registers: the TSS is busy,
- * an LDT is loaded, a breakpoint is set, SYSENTER is in use.
+ * As a second attach finds the machine, and as a kernel may leave its registers: one thing after
+ * the other, in random order, and all together.
  */
 void check_again(const struct test *t)
 {
-	static const uint8_t get_dr7[] = { 0x0F, 0x21, 0xFB }, rdmsr[] = { 0x0F, 0x32 };
 	struct probe *p = probe_enter(t, VMM_INSTALL);
-	struct guest *g = &p->g;
-	set_busy(p);
-	load_ldt(p);
-	use_registers(p);
-	want_loaded(p, install(p));
-	run_here(g, get_dr7, sizeof(get_dr7));
-	CHECK(g->c.ebx == NULL_DR7,
-	      "DR7 is %#x, not %#x: a breakpoint of the kernel's would stop the VMM", g->c.ebx,
-	      NULL_DR7);
-	gdb_set_register(g->m, GDB_ECX, MSR_SYSENTER_CS);
-	run_here(g, rdmsr, sizeof(rdmsr));
-	CHECK(g->c.eax == 0, "SYSENTER_CS is %#x, not 0: SYSENTER would lead any program to ring 0",
-	      g->c.eax);
+	struct cpu_state at = enter_install(p);
+	unsigned first = random_below(4);
+	for (unsigned i = 0; i < 4; i++)
+		install_once(p, &at, 1u << (first + i) % 4);
+	install_once(p, &at, EVERYTHING);
+	install_once(p, &at, EVERYTHING & ~(1u << first));
 }
 
 /* --- the TLB --- */
@@ -132,17 +197,19 @@ static bool drops_global_entries(struct probe *p)
 {
 	struct guest *g = &p->g;
 	bool dropped = false;
-	probe_arrive(p, vmm_symbol("cpu_install"), "the VMM's side of the phase `install`");
 	uint32_t back = return_address(g), cr4 = g->c.cr4;
 	CHECK(cr4 & CR4_PGE, "CR4 is %#x: the kernel does not use global entries", cr4);
 	for (unsigned i = 0; g->c.eip != back && i < MOST_STEPS; i++) {
 		step(g, 0);
 		look(g, 0);
 		dropped |= g->c.cr4 != cr4;
+		CHECK(g->c.eip >= VMM_BASE || g->c.eip == back,
+		      "cpu_install() leaves the VMM: it is at %s", place(g->c.eip));
 	}
 	CHECK(g->c.eip == back,
-	      "cpu_install() has not returned after %u instructions; it is at %#x",
-	      MOST_STEPS, g->c.eip);
+	      "cpu_install() has not returned after %u instructions; it is at %s", MOST_STEPS,
+	      place(g->c.eip));
+	CHECK(g->c.cr4 == cr4, "cpu_install() leaves CR4 %#x; before it was %#x", g->c.cr4, cr4);
 	return dropped;
 }
 
@@ -154,13 +221,11 @@ static void want_fault(struct probe *p, uint32_t address, uint32_t pte)
 	uint32_t at = plant(g, code, sizeof(code));
 	gdb_set_register(g->m, GDB_EBX, address);
 	go(g, at, g->c.esp);
-	int stop = RUN(g, vmm_symbol("exit_handle"), at + 3);
+	int stop = PROBE_RUN(p, "a store of ring 1 to a read-only page",
+			     vmm_symbol("exit_handle"), at + 3);
 	CHECK(stop != 1,
 	      "ring 1 stores to its page directory at %#x, although the entry there (%#x) is "
 	      "read-only: the TLB still has the old one (exercise 3: flush_local)", address, pte);
-	if (stop != 0)
-		probe_lost(p, "a store of ring 1 to a read-only page does not "
-			      "bring the CPU to the VMM");
 	struct saved s = read_saved(p);
 	CHECK(SAVED(s, VECTOR) == VEC_PF && SAVED(s, ERROR) == (PF_PRESENT | PF_WRITE),
 	      "that store gave vector %u, error %#x", SAVED(s, VECTOR), SAVED(s, ERROR));
@@ -169,78 +234,37 @@ static void want_fault(struct probe *p, uint32_t address, uint32_t pte)
 /*
  * Pages that hold page tables have become read-only in memory. Until the TLB is flushed a writable
  * entry may still be there. One is, because the check lets ring 0 write to such a page before the
- * phase `protect`.
+ * phase `protect`. What else cpu_install() loads is loaded again by the check.
  */
 void check_flush(const struct test *t)
 {
 	static const uint8_t touch[] = { 0x83, 0x0B, 0x00 }; /* orl $0, (%ebx) */
 	struct probe *p = probe_enter(t, VMM_ACCOUNT);
 	struct guest *g = &p->g;
-	uint32_t home = probe_directory(p);
+	uint32_t home = home_address(g, g->c.cr3 >> PAGE_SHIFT);
 	CHECK(page_walk(g->m, g->c.cr3, home).writable,
 	      "the page directory's page %#x is not writable before `protect`", home);
+	struct cpu_state c = g->c;
 	gdb_set_register(g->m, GDB_EBX, home);
 	run_here(g, touch, sizeof(touch));
+	set_registers(g, &c);
+	look(g, 0);
+	watch_ends(p, false);
 	probe_next_step(p, VMM_INSTALL);
+	watch_ends(p, true);
+	set_word(g, g->c.esp + 8, p->cpu);
+	enter_install(p);
 	bool dropped = drops_global_entries(p);
 	struct walk w = page_walk(g->m, g->c.cr3, home);
 	CHECK(w.present && !w.writable,
 	      "after `protect` the page directory's page %#x is still writable: entry %#x", home,
 	      w.pte);
+	go(g, p->entry.eip, p->entry.esp);
+	look(g, 0);
+	probe_load(p);
 	probe_descend(p);
-	set_shared(p, 0, 0);
 	want_fault(p, home, w.pte);
 	CHECK(dropped,
 	      "CR4.PGE does not change in cpu_install(): on hardware, if not on QEMU, global "
 	      "entries survive a load of CR3 (exercise 3: flush_local)");
-}
-
-/* --- exercise 4 --- */
-
-static void want_segment(struct probe *p, const char *name, const struct segment *s,
-			 unsigned selector)
-{
-	struct segment_fields entry = segment_of(read_descriptor(p, selector));
-	CHECK(s->selector == selector, "%s is %#x, not %#x%s", name, s->selector, selector,
-	      s->selector ? "" : ": IRET to ring 1 made it null, because what it held has DPL 0");
-	CHECK(s->base == 0 && s->limit == VMM_BASE - 1, "%s (%#x) has base %#x and limit %#x: %s",
-	      name, s->selector, s->base, s->limit,
-	      entry.base == s->base && entry.last == s->limit
-		      ? "so says its entry in the VMM's GDT (exercise 1)"
-		      : "what the CPU keeps is that of the kernel's old table; only a load after "
-			"LGDT changes it");
-}
-
-static void want_flags(uint32_t eflags)
-{
-	CHECK(eflags & EFLAGS_IF,
-	      "EFLAGS is %#x: the real IF is 0 in ring 1, and nothing there can set it: no "
-	      "interrupt will ever come", eflags);
-	CHECK(!(eflags & EFLAGS_IOPL),
-	      "EFLAGS is %#x: with IOPL %u ring 1 has CLI, STI and all ports (V6)", eflags,
-	      eflags >> 12 & 3);
-	CHECK(!(eflags & (EFLAGS_NT | EFLAGS_TF | EFLAGS_DF | EFLAGS_AC)),
-	      "EFLAGS is %#x: NT, TF, DF or AC is set", eflags);
-}
-
-void check_descent(const struct test *t)
-{
-	struct probe *p = probe_start(t);
-	const struct cpu_state *c = &p->g.c, *e = &p->entry;
-	CHECK(c->cs.selector == (SEL_KCODE | 1) && c->ss.selector == (SEL_KDATA | 1),
-	      "ring 1 has CS %#x and SS %#x", c->cs.selector, c->ss.selector);
-	want_flags(c->eflags);
-	CHECK(c->esp == e->esp + 4, "ESP is %#x in ring 1; after RET it would be %#x", c->esp,
-	      e->esp + 4);
-	CHECK(c->ebx == e->ebx && c->esi == e->esi && c->edi == e->edi && c->ebp == e->ebp,
-	      "EBX %#x, ESI %#x, EDI %#x, EBP %#x; before they were %#x, %#x, %#x, %#x: the caller "
-	      "relies on them",
-	      c->ebx, c->esi, c->edi, c->ebp, e->ebx, e->esi, e->edi, e->ebp);
-	CHECK(c->eax == 0, "vmm_call(VMM_INSTALL) returned %#x, not 0", c->eax);
-	want_segment(p, "CS", &c->cs, SEL_KCODE | 1);
-	want_segment(p, "SS", &c->ss, SEL_KDATA | 1);
-	want_segment(p, "DS", &c->ds, SEL_KDATA);
-	want_segment(p, "ES", &c->es, SEL_KDATA);
-	want_segment(p, "FS", &c->fs, SEL_KDATA);
-	want_segment(p, "GS", &c->gs, SEL_KDATA);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The probe: a machine that is stopped during its attach at boot, and brought to ring 1. */
 #include "checks.h"
-#include <stdarg.h>
 
 /*
  * Bytes from the end of a process's kernel stack to the ESP in the frame of its first return to
@@ -9,101 +8,26 @@
  */
 enum { FRAME_ESP = 8 };
 
-void set_shared(struct probe *p, uint32_t vif, uint32_t pending)
+/* --- start --- */
+
+static struct probe *start_at(const struct test *t)
 {
-	set_shared_word(&p->g, VMM_SHARED_VIF, vif);
-	set_shared_word(&p->g, VMM_SHARED_PENDING, pending);
+	struct probe *p = calloc(1, sizeof(*p));
+	struct machine_options o = t->machine;
+	const char *more = o.cmdline ? o.cmdline : "";
+	o.cmdline = text_of("mode=virtual%s%s", *more ? " " : "", more);
+	p->t = t;
+	p->nr_cpus = 1;
+	p->g = guest_start(&o, o.bochs ? BOCHS_SECONDS : SECONDS);
+	return p;
 }
 
-struct saved read_saved(struct probe *p)
+static void read_handlers(struct probe *p)
 {
-	struct saved s;
-	virtual_read(p->g.m, p->g.c.cr3, p->g.c.eax, &s, sizeof(s));
-	return s;
-}
-
-/* --- running --- */
-
-static char *text_of(const char *fmt, va_list ap)
-{
-	char *text;
-	return vasprintf(&text, fmt, ap) < 0 ? "no memory" : text;
-}
-
-void probe_lost(struct probe *p, const char *why, ...)
-{
-	va_list ap;
-	va_start(ap, why);
-	char *text = text_of(why, ap);
-	va_end(ap);
-	machine_continue(p->g.m);
-	machine_sees(p->g.m, "\1", 1); /* no such text: until the end, or for a second */
-	give_up(FAILED, "%s", text);
-}
-
-void probe_arrive(struct probe *p, uint32_t address, const char *why, ...)
-{
-	va_list ap;
-	if (RUN(&p->g, address) == 0)
-		return;
-	va_start(ap, why);
-	give_up(FAILED, "the machine does not come to %#x: %s", address, text_of(why, ap));
-}
-
-/* --- planted code --- */
-
-uint32_t plant_user(struct probe *p, const void *code, size_t bytes)
-{
-	uint32_t words[PLANT_BYTES / 4] = { 0 }, at = p->free_user;
-	if (bytes > PLANT_BYTES || at + 2 * PLANT_BYTES > p->user_esp)
-		give_up(BROKEN, "too much planted code");
-	memcpy(words, code, bytes);
-	set_words(&p->g, at, words, LENGTH(words));
-	p->free_user += PLANT_BYTES;
-	return at;
-}
-
-void go_ring(struct probe *p, unsigned ring, uint32_t eip, uint32_t esp)
-{
-	static const uint8_t iret = 0xCF;
-	uint32_t cs = ring == 3 ? SEL_UCODE : SEL_KCODE | 1;
-	uint32_t ss = ring == 3 ? SEL_UDATA : SEL_KDATA | 1;
-	if (p->g.c.cpl == ring) {
-		go(&p->g, eip, esp);
-		return;
-	}
-	const uint32_t words[] = { eip, cs, EFLAGS_FIXED | EFLAGS_IF, esp, ss };
-	uint32_t frame = plant(&p->g, words, sizeof(words));
-	go(&p->g, plant(&p->g, &iret, 1), frame);
-	probe_arrive(p, eip,
-		     "an IRET to ring %u with CS %#x and SS %#x: are those segments in the GDT as "
-		     "they should be (exercise 1)?", ring, cs, ss);
-}
-
-void allow_interrupts(struct probe *p, bool on)
-{
-	/* movl $priority, (task priority register, in the VMM's mapping of the local APIC) */
-	uint8_t code[] = { 0xC7, 0x05, 0x80, 0xF0, 0xFF, 0xFD, on ? 0 : 0xFF, 0, 0, 0 };
-	run_here(&p->g, code, sizeof(code));
-}
-
-/* --- the way down --- */
-
-uint32_t probe_directory(struct probe *p)
-{
-	return home_address(&p->g, p->g.c.cr3 >> PAGE_SHIFT);
-}
-
-void probe_next_step(struct probe *p, uint32_t op)
-{
-	struct guest *g = &p->g;
-	do
-		probe_arrive(p, vmm_symbol("vmm_call_entry"),
-			     "there the kernel calls the VMM for the next step of its attach");
-	while (argument(g, 0) != op);
-	p->back = return_address(g);
-	p->stack = argument(g, 2); /* the second one is the CPU */
-	p->entry = g->c;
+	uint32_t idt[512];
+	virtual_read(p->g.m, p->g.c.cr3, p->g.c.idt.base, idt, sizeof(idt));
+	for (unsigned v = 0; v < 256; v++)
+		p->handlers[v] = (idt[2 * v] & 0xFFFF) | (idt[2 * v + 1] & 0xFFFF0000);
 }
 
 /* The first process, of which only the kernel stack is known. */
@@ -115,46 +39,134 @@ static void find_user_stack(struct probe *p)
 	p->free_user = p->user_page;
 }
 
-static void read_handlers(struct probe *p)
+void probe_next_step(struct probe *p, uint32_t op)
 {
-	uint32_t idt[512];
-	virtual_read(p->g.m, p->g.c.cr3, p->g.c.idt.base, idt, sizeof(idt));
-	for (unsigned v = 0; v < 256; v++)
-		p->handlers[v] = (idt[2 * v] & 0xFFFF) | (idt[2 * v + 1] & 0xFFFF0000);
+	struct guest *g = &p->g;
+	do
+		probe_arrive(p, vmm_symbol("vmm_call_entry"),
+			     "the next step of the attach, by a VMM call");
+	while (argument(g, 0) != op);
+	p->back = return_address(g);
+	p->stack = argument(g, 2); /* the second one is the CPU */
+	p->entry = g->c;
+}
+
+struct probe *probe_boot(const struct test *t)
+{
+	struct probe *p = start_at(t);
+	probe_next_step(p, VMM_WARM_UP);
+	read_handlers(p);
+	p->nr_cpus = 2 + random_below(VMM_MAX_CPUS - 1);
+	p->cpu = 1 + random_below(p->nr_cpus - 1);
+	set_word(&p->g, argument(&p->g, 2), p->nr_cpus); /* vmm_boot.machine.nr_cpus */
+	watch_ends(p, true);
+	return p;
+}
+
+struct probe *probe_own_way(const struct test *t, uint32_t op)
+{
+	struct probe *p = start_at(t);
+	probe_next_step(p, VMM_WARM_UP);
+	read_handlers(p);
+	probe_next_step(p, op);
+	find_user_stack(p);
+	allow_interrupts(p, false);
+	return p;
+}
+
+/* --- by the check's own hands --- */
+
+/*
+ * Exercises 1 and 2 run as they are, and may fail in any way: what they leave is replaced. The
+ * warm-up has done all else before.
+ */
+void probe_warm(struct probe *p)
+{
+	struct cpu_state call = p->g.c;
+	PROBE_RUN(p, "the VMM's warm-up", vmm_symbol("cpus_warm_up"));
+	probe_pass(p);
+	store_tables(p);
+	if (RUN(&p->g, p->back) != 0) {
+		CHECK(!machine_ended(p->g.m), "cannot be judged until exercise 2 (check idt) lets "
+		      "warm-up go on: the machine has ended there");
+		call.eax = 0;
+		call.eip = p->back;
+		call.esp += 4;
+		set_registers(&p->g, &call);
+		look(&p->g, 0);
+	}
+	store_tables(p);
+	store_idt(p);
 }
 
 struct probe *probe_enter(const struct test *t, uint32_t op)
 {
-	struct probe *p = calloc(1, sizeof(*p));
-	struct machine_options o = t->machine;
-	const char *more = o.cmdline ? o.cmdline : "";
-	char *cmdline;
-	if (asprintf(&cmdline, "mode=virtual%s%s", *more ? " " : "", more) < 0)
-		give_up(BROKEN, "no memory");
-	o.cmdline = cmdline;
-	o.p2m = judge_shuffle(t->number);
-	p->g = guest_start(&o, o.bochs ? BOCHS_SECONDS : SECONDS);
+	struct probe *p = probe_boot(t);
+	probe_warm(p);
+	watch_ends(p, false); /* the native kernel has traps and interrupts of its own */
 	probe_next_step(p, op);
-	read_handlers(p);
+	watch_ends(p, true);
 	find_user_stack(p);
-	if (op != VMM_WARM_UP)
-		allow_interrupts(p, false);
+	allow_interrupts(p, false);
+	if (op == VMM_INSTALL)
+		set_word(&p->g, p->g.c.esp + 8, p->cpu);
 	return p;
+}
+
+void probe_load(struct probe *p)
+{
+	struct guest *g = &p->g;
+	uint32_t gdt = CPU_AT(p->cpu, GDT), idt = vmm_symbol("vmm_idt");
+	const uint32_t pointers[] = { (8 * VMM_GDT_ENTRIES - 1) | gdt << 16, gdt >> 16,
+				      0x7FF | idt << 16, idt >> 16 };
+	uint32_t at = plant(g, pointers, sizeof(pointers)), idtr = at + 8;
+	uint8_t code[] = {
+		0x0F, 0x01, 0x15, 0, 0, 0, 0,               /* lgdt at */
+		0x0F, 0x01, 0x1D, 0, 0, 0, 0,               /* lidt idtr */
+		0xB8, SEL_TSS, 0, 0, 0, 0x0F, 0x00, 0xD8,   /* mov $SEL_TSS, %eax; ltr %ax */
+		0x31, 0xC0, 0x0F, 0x00, 0xD0,               /* xor %eax, %eax; lldt %ax */
+	};
+	memcpy(code + 3, &at, 4);
+	memcpy(code + 10, &idtr, 4);
+	store_tables(p);
+	set_word(g, CPU_AT(p->cpu, TSS) + offsetof(struct tss, esp1), p->stack);
+	run_here(g, code, sizeof(code));
 }
 
 void probe_descend(struct probe *p)
 {
-	probe_arrive(p, p->back,
-		     "where vmm_call(VMM_INSTALL) returns to in ring 1 (exercises 3 and 4)");
-	CHECK(p->g.c.cpl == 1,
-	      "vmm_call(VMM_INSTALL) returned in ring %u, not in ring 1: only IRET with a CS of "
-	      "RPL 1 leads down (exercise 4)", p->g.c.cpl);
+	static const uint8_t segments[] = {
+		0xB8, SEL_KDATA, 0, 0, 0,                       /* mov $SEL_KDATA, %eax */
+		0x8E, 0xD8, 0x8E, 0xC0, 0x8E, 0xE0, 0x8E, 0xE8, /* to DS, ES, FS, GS */
+	};
+	struct guest *g = &p->g;
+	struct cpu_state c = p->entry;
+	uint32_t vcpu = word_at(g, CPU_AT(p->cpu, CURRENT));
+	uint32_t vcpu_0 = word_at(g, CPU_AT(0, CURRENT));
+	set_word(g, vcpu + VCPU_DIRECTORY, word_at(g, vcpu_0 + VCPU_DIRECTORY));
+	set_word(g, CPU_AT(p->cpu, HAZARD), 0);
+	set_word(g, CPU_AT(p->cpu, ATTACHED), 1);
+	set_word(g, task_of(&c) + TASK_CPU, p->cpu);
+	run_here(g, segments, sizeof(segments));
+	go_ring(p, 1, p->back, p->entry.esp + 4);
+	c.eax = 0;
+	c.eip = p->back;
+	c.esp = p->entry.esp + 4;
+	set_registers(g, &c);
+	look(g, 0);
 }
 
 struct probe *probe_start(const struct test *t)
 {
 	struct probe *p = probe_enter(t, VMM_INSTALL);
+	probe_load(p);
+	/* mov %cr3, %eax; mov %eax, %cr3: QEMU drops the whole TLB */
+	run_here(&p->g, (const uint8_t[]){ 0x0F, 0x20, 0xD8, 0x0F, 0x22, 0xD8 }, 6);
 	probe_descend(p);
+	for (unsigned i = 0; i < VMM_MAX_CPUS; i++) {
+		set_shared_word(&p->g, 4 * SHARED_WORDS * i + VMM_SHARED_VIF, random_word());
+		set_shared_word(&p->g, 4 * SHARED_WORDS * i + VMM_SHARED_PENDING, random_word());
+	}
 	set_shared(p, 0, 0);
 	return p;
 }

@@ -2,7 +2,7 @@
 /* Exercises 1 and 2: the tables that warm-up leaves in memory, entry by entry. */
 #include "checks.h"
 
-enum { TSS_AVAILABLE = 9, TSS_BUSY = 11 };
+enum { TSS_AVAILABLE = 9, TSS_BUSY = 11, RING_1_DATA = SEL_KDATA + 1 };
 
 struct segment_fields segment_of(uint64_t d)
 {
@@ -16,10 +16,10 @@ struct segment_fields segment_of(uint64_t d)
 					.last = base + limit };
 }
 
-uint64_t read_descriptor(struct probe *p, unsigned selector)
+uint64_t read_descriptor(struct probe *p, unsigned cpu, unsigned selector)
 {
 	uint64_t d;
-	virtual_read(p->g.m, p->g.c.cr3, CPU_AT(GDT) + (selector & ~7u), &d, 8);
+	virtual_read(p->g.m, p->g.c.cr3, CPU_AT(cpu, GDT) + (selector & ~7u), &d, 8);
 	return d;
 }
 
@@ -34,18 +34,12 @@ static const char *described(struct segment_fields s)
 			   : s.type == TSS_AVAILABLE	? "available TSS"
 			   : s.type == TSS_BUSY		? "busy TSS"
 							: "system segment or gate";
+	const char *bit_0 = s.type & 1 ? " (accessed)" : " (not accessed)";
+	const char *accessed = s.type & 0x10 ? bit_0 : "";
 	snprintf(text, sizeof(texts[0]),
-		 "%s, type %#x (accessed bit %u), DPL %u, first byte %#x, last byte %#x%s", kind,
-		 s.type, s.type & 1, s.dpl, s.base, s.last, s.big ? ", 32-bit" : "");
+		 "%s, type %#x%s, DPL %u, first byte %#x, last byte %#x%s", kind, s.type, accessed,
+		 s.dpl, s.base, s.last, s.big ? ", 32-bit" : "");
 	return s.present ? text : "not present";
-}
-
-/* Stop where an exercise's part of warm-up is done, whatever comes after it. */
-static struct probe *warm(const struct test *t, uint32_t address, const char *why)
-{
-	struct probe *p = probe_enter(t, VMM_WARM_UP);
-	probe_arrive(p, address, "%s", why);
-	return p;
 }
 
 /* --- exercise 1 --- */
@@ -58,75 +52,125 @@ static bool same_segment(struct segment_fields a, struct segment_fields b)
 	       a.last == b.last;
 }
 
+static const char *const entry_names[VMM_GDT_ENTRIES] = {
+	"null", "SEL_KCODE", "SEL_KDATA", "SEL_UCODE", "SEL_UDATA", "SEL_TSS", "SEL_DF_TSS",
+	"SEL_VMM_CODE", "SEL_VMM_DATA",
+};
+
+/* The descriptor with these fields: the opposite of segment_of(). */
+static uint64_t descriptor_of(struct segment_fields s)
+{
+	uint32_t length = s.last - s.base, limit = s.big ? length >> PAGE_SHIFT : length;
+	uint64_t d = DESCRIPTOR(s.base, limit, s.type, s.dpl);
+	return !s.present ? 0 : s.big ? d : d & ~((uint64_t)0xC << 52);
+}
+
+/* The table of the handout. */
+void right_gdt(unsigned cpu, uint64_t gdt[VMM_GDT_ENTRIES])
+{
+	const uint32_t below = VMM_BASE - 1, all = 0xFFFFFFFF, tss_last = sizeof(struct tss) - 1;
+	const uint32_t tss = CPU_AT(cpu, TSS), df_tss = CPU_AT(cpu, DF_TSS);
+	const struct segment_fields right[VMM_GDT_ENTRIES] = {
+		{ 0 },
+		{ true, SEG_CODE, 1, 1, 0, below }, { true, SEG_DATA, 1, 1, 0, below },
+		{ true, SEG_CODE, 3, 1, 0, below }, { true, SEG_DATA, 3, 1, 0, below },
+		{ true, TSS_AVAILABLE, 0, 0, tss, tss + tss_last },
+		{ true, TSS_AVAILABLE, 0, 0, df_tss, df_tss + tss_last },
+		{ true, SEG_CODE, 0, 1, 0, all }, { true, SEG_DATA, 0, 1, 0, all },
+	};
+	for (unsigned i = 0; i < VMM_GDT_ENTRIES; i++)
+		gdt[i] = descriptor_of(right[i]);
+}
+
+void store_tables(struct probe *p)
+{
+	for (unsigned i = 0; i < p->nr_cpus; i++) {
+		uint64_t gdt[VMM_GDT_ENTRIES];
+		struct tss t = { .esp0 = CPU_BLOCK(i + 1), .ss0 = SEL_VMM_DATA,
+				 .ss1 = RING_1_DATA, .iomap = 0xFFFF };
+		right_gdt(i, gdt);
+		set_word(&p->g, CPU_AT(i, INDEX), i);
+		set_words(&p->g, CPU_AT(i, GDT), (const uint32_t *)gdt, sizeof(gdt) / 4);
+		set_words(&p->g, CPU_AT(i, TSS), (const uint32_t *)&t, sizeof(t) / 4);
+	}
+}
+
+/* Stop where the CPUs' tables are filled. */
 static struct probe *warm_cpus(const struct test *t)
 {
-	struct probe *p = warm(t, vmm_symbol("cpus_warm_up"), "warm-up fills the CPUs' tables");
-	probe_arrive(p, return_address(&p->g),
-		     "warm-up is done with the CPUs' tables (exercise 1)");
+	struct probe *p = probe_boot(t);
+	PROBE_RUN(p, "the VMM's warm-up", vmm_symbol("cpus_warm_up"));
+	PROBE_RUN(p, "warm-up of the CPUs' tables", return_address(&p->g));
 	return p;
+}
+
+void want_gdt(struct probe *p, unsigned cpu, bool busy)
+{
+	uint64_t right[VMM_GDT_ENTRIES];
+	right_gdt(cpu, right);
+	right[SEL_TSS / 8] |= busy ? (uint64_t)2 << 40 : 0;
+	for (unsigned i = 0; i < VMM_GDT_ENTRIES; i++) {
+		uint64_t d = read_descriptor(p, cpu, 8 * i);
+		struct segment_fields s = segment_of(d), w = segment_of(right[i]);
+		CHECK(same_segment(s, w),
+		      "CPU %u: GDT entry %u (%s), at %#x, is %#llx,\n  that is %s,\n  not     %s",
+		      cpu, i, entry_names[i], CPU_AT(cpu, GDT) + 8 * i, (unsigned long long)d,
+		      described(s), described(w));
+	}
 }
 
 void check_gdt(const struct test *t)
 {
-	const uint32_t below = VMM_BASE - 1, all = 0xFFFFFFFF;
-	const uint32_t tss = CPU_AT(TSS), df_tss = CPU_AT(DF_TSS);
-	const uint32_t tss_last = sizeof(struct tss) - 1;
-	const struct { const char *name; struct segment_fields s; } wanted[VMM_GDT_ENTRIES] = {
-		{ "null", { 0 } },
-		{ "SEL_KCODE", { true, SEG_CODE, 1, 1, 0, below } },
-		{ "SEL_KDATA", { true, SEG_DATA, 1, 1, 0, below } },
-		{ "SEL_UCODE", { true, SEG_CODE, 3, 1, 0, below } },
-		{ "SEL_UDATA", { true, SEG_DATA, 3, 1, 0, below } },
-		{ "SEL_TSS", { true, TSS_AVAILABLE, 0, 0, tss, tss + tss_last } },
-		{ "SEL_DF_TSS", { true, TSS_AVAILABLE, 0, 0, df_tss, df_tss + tss_last } },
-		{ "SEL_VMM_CODE", { true, SEG_CODE, 0, 1, 0, all } },
-		{ "SEL_VMM_DATA", { true, SEG_DATA, 0, 1, 0, all } },
-	};
 	struct probe *p = warm_cpus(t);
-	for (unsigned i = 0; i < VMM_GDT_ENTRIES; i++) {
-		uint64_t d = read_descriptor(p, 8 * i);
-		struct segment_fields s = segment_of(d), w = wanted[i].s;
-		CHECK(same_segment(s, w),
-		      "GDT entry %u (%s), at %#x, is %#llx,\n  that is %s,\n  not     %s", i,
-		      wanted[i].name, CPU_AT(GDT) + 8 * i, (unsigned long long)d, described(s),
-		      described(w));
-	}
+	for (unsigned i = 0; i < p->nr_cpus; i++)
+		want_gdt(p, i, false);
+}
+
+static void want_tss(struct probe *p, unsigned cpu)
+{
+	struct tss s;
+	virtual_read(p->g.m, p->g.c.cr3, CPU_AT(cpu, TSS), &s, sizeof(s));
+	uint32_t end = CPU_BLOCK(cpu) + CPU_BYTES;
+	CHECK(s.ss0 == SEL_VMM_DATA && s.esp0 == end,
+	      "CPU %u's TSS: entries to ring 0 begin at %#x:%#x, not at %#x:%#x, the end of this "
+	      "CPU's stack", cpu, s.ss0, s.esp0, SEL_VMM_DATA, end);
+	CHECK(s.ss1 == RING_1_DATA,
+	      "CPU %u's TSS: ss1 is %#x, not %#x: the CPU wants RPL and DPL of a ring's stack "
+	      "segment to be that ring", cpu, s.ss1, RING_1_DATA);
+	CHECK(s.iomap >= sizeof(s),
+	      "CPU %u's TSS: the I/O bitmap's base is %#x, within the segment (its last byte is "
+	      "%#zx): what follows grants ports", cpu, s.iomap, sizeof(s) - 1);
+	CHECK(s.link == 0,
+	      "CPU %u's TSS: the back link is %#x, not 0: an IRET with NT set would go there", cpu,
+	      s.link);
 }
 
 void check_tss(const struct test *t)
 {
-	struct tss s;
 	struct probe *p = warm_cpus(t);
-	virtual_read(p->g.m, p->g.c.cr3, CPU_AT(TSS), &s, sizeof(s));
-	uint32_t end = vmm_symbol("vmm_cpus") + CPU_BYTES;
-	CHECK(s.ss0 == SEL_VMM_DATA && s.esp0 == end,
-	      "TSS: entries to ring 0 begin at %#x:%#x, not at %#x:%#x, the "
-	      "end of this CPU's stack",
-	      s.ss0, s.esp0, SEL_VMM_DATA, end);
-	CHECK(s.ss1 == (SEL_KDATA | 1),
-	      "TSS: ss1 is %#x, not %#x: the CPU wants RPL and DPL of a ring's stack segment to be "
-	      "that ring", s.ss1, SEL_KDATA | 1);
-	CHECK(s.iomap >= sizeof(s),
-	      "TSS: the I/O bitmap's base is %#x, within the segment (its last byte is %#zx): what "
-	      "follows grants ports", s.iomap, sizeof(s) - 1);
-	CHECK(s.link == 0, "TSS: the back link is %#x, not 0: an IRET with NT set would go there",
-	      s.link);
+	for (unsigned i = 0; i < p->nr_cpus; i++)
+		want_tss(p, i);
 }
 
 /* --- exercise 2 --- */
 
-/* Whether the vector's gate leads past the VMM, to the kernel. */
-static bool is_direct(unsigned v)
+/*
+ * Which vectors may lead past the VMM, to the kernel: those that must, and those that may. These
+ * are benign exceptions (SDM vol. 3, table 6-4), in ring 1 and 3 only, which the VMM need not see.
+ * A second fault during a benign one's delivery, on a bad stack, is no double fault.
+ */
+static const uint8_t must_be_direct[] = { SYSCALL_VECTOR, VEC_BP, VEC_OF };
+enum { VEC_BR = 5, VEC_AC = 17 };
+static const uint8_t may_be_direct[] = { VEC_BR, VEC_UD, VEC_NM, VEC_MF, VEC_AC, VEC_XM };
+
+static bool must_lead_direct(unsigned v)
 {
-	static const uint8_t direct[] = {
-		VEC_BP, VEC_OF, VEC_UD, VEC_NM, VEC_MF, VEC_XM, SYSCALL_VECTOR,
-	};
-	return memchr(direct, (int)v, sizeof(direct)) != NULL;
+	return memchr(must_be_direct, (int)v, sizeof(must_be_direct));
 }
 
-static unsigned direct_dpl(unsigned v)
+static bool may_lead_direct(unsigned v)
 {
-	return v == VEC_BP || v == VEC_OF || v == SYSCALL_VECTOR ? 3 : 0;
+	return memchr(may_be_direct, (int)v, sizeof(may_be_direct));
 }
 
 struct gate_fields { bool present; unsigned selector, type, dpl; uint32_t offset; };
@@ -143,12 +187,17 @@ static struct gate_fields gate_of(uint64_t d)
 static void want_gate(unsigned v, struct gate_fields g, struct gate_fields w)
 {
 	CHECK(g.present == w.present, "vector %#x: its gate is %s", v,
-	      g.present ? "present, but it has no handler" : "missing");
+	      g.present ? "present, but nothing handles this vector" : "missing");
 	if (!g.present)
 		return;
+	CHECK(g.selector != SEL_KCODE || w.selector == SEL_KCODE,
+	      "vector %#x leads straight to the kernel, and the VMM must see it: it is the VMM's, "
+	      "or a second fault during its delivery is a double fault", v);
+	CHECK(g.selector == SEL_KCODE || w.selector != SEL_KCODE,
+	      "vector %#x leads into the VMM, not straight to the kernel", v);
 	CHECK(g.type == w.type || w.type != GATE_TRAP,
-	      "vector %#x leads to ring 1 by a gate of type %#x: through an interrupt gate the "
-	      "real IF becomes 0, and ring 1 cannot set it", v, g.type);
+	      "vector %#x leads to ring 1 by a gate of type %#x, not 0xf: through an interrupt "
+	      "gate the real IF becomes 0, and ring 1 cannot set it", v, g.type);
 	CHECK(g.type == w.type,
 	      "vector %#x has a gate of type %#x, not %#x: the VMM runs with interrupts off", v,
 	      g.type, w.type);
@@ -157,36 +206,66 @@ static void want_gate(unsigned v, struct gate_fields g, struct gate_fields w)
 	      "which rings INT may raise it",
 	      v, g.dpl, w.dpl);
 	CHECK(g.selector == w.selector && (v == VEC_DF || g.offset == w.offset),
-	      "vector %#x: its gate leads to %#x:%#x, not %#x:%#x (RPL aside)", v, g.selector,
-	      g.offset, w.selector, w.offset);
+	      "vector %#x: its gate leads to %#x:%s, not to %#x:%s (RPL aside)", v, g.selector,
+	      place(g.offset), w.selector, place(w.offset));
 }
 
-static struct gate_fields wanted_gate(unsigned selector, unsigned type, unsigned dpl,
-				      uint32_t offset)
+/*
+ * The vectors that have a stub: exceptions 0 to 20, the ISA lines, and those that we choose. The
+ * VMM's table of stubs says where each stub is, and each must push its vector.
+ */
+static const uint8_t chosen[] = { VEC_TIMER, VEC_RESCHED, VEC_HALT, VEC_SWITCH, VEC_FLUSH,
+				  VEC_SPURIOUS };
+enum { STUBBED_EXCEPTIONS = 21, NR_STUBS = STUBBED_EXCEPTIONS + NR_IRQ + sizeof(chosen) };
+
+static bool has_stub(unsigned v)
 {
-	return (struct gate_fields){ true, selector, type, dpl, offset };
+	return v < STUBBED_EXCEPTIONS || (v >= VEC_IRQ && v < VEC_IRQ + NR_IRQ) ||
+	       memchr(chosen, (int)v, sizeof(chosen));
+}
+
+static void right_idt(struct probe *p, uint64_t idt[256])
+{
+	struct guest *g = &p->g;
+	uint32_t stubs[NR_STUBS][2]; /* vector, address */
+	memset(idt, 0, 256 * 8);
+	virtual_read(g->m, g->c.cr3, vmm_symbol("vmm_stubs"), stubs, sizeof(stubs));
+	for (unsigned i = 0; i < NR_STUBS; i++) {
+		CHECK(stubs[i][0] < 256 && has_stub(stubs[i][0]),
+		      "the given table vmm_stubs (entry.S) has changed: pair %u is of vector %#x",
+		      i, stubs[i][0]);
+		idt[stubs[i][0]] = gate(stubs[i][1], SEL_VMM_CODE, GATE_INTERRUPT, 0);
+	}
+	for (unsigned v = 0; v < 256; v++)
+		if (must_lead_direct(v))
+			idt[v] = gate(p->handlers[v], SEL_KCODE | 1, GATE_TRAP, 3);
+	idt[VEC_DF] = gate(0, SEL_DF_TSS, GATE_TASK, 0);
+	idt[HYPERCALL_VECTOR] =
+		gate(vmm_symbol("hypercall_entry"), SEL_VMM_CODE, GATE_INTERRUPT, 1);
+}
+
+void store_idt(struct probe *p)
+{
+	uint64_t idt[256];
+	right_idt(p, idt);
+	set_words(&p->g, vmm_symbol("vmm_idt"), (const uint32_t *)idt, 512);
+	set_words(&p->g, vmm_symbol("domain0") + DOMAIN_HANDLERS, p->handlers, 256);
 }
 
 void check_idt(const struct test *t)
 {
-	uint64_t idt[256];
-	struct gate_fields wanted[256] = { 0 };
-	uint32_t stub[2]; /* vector, address */
-	struct probe *p = warm(t, symbol("files_init_console"),
-			       "the kernel goes on after warm-up (exercise 2)");
+	uint64_t idt[256], right[256];
+	struct probe *p = probe_boot(t);
 	struct guest *g = &p->g;
+	PROBE_RUN(p, "the VMM's warm-up", vmm_symbol("cpus_warm_up"));
+	probe_pass(p);
+	PROBE_RUN(p, "warm-up of the IDT", p->back);
 	virtual_read(g->m, g->c.cr3, vmm_symbol("vmm_idt"), idt, sizeof(idt));
-	for (unsigned i = 0, n = vmm_word(g, "vmm_stubs_count"); i < n && i < 256; i++) {
-		virtual_read(g->m, g->c.cr3, vmm_symbol("vmm_stubs") + 8 * i, stub, sizeof(stub));
-		wanted[stub[0] & 0xFF] = wanted_gate(SEL_VMM_CODE, GATE_INTERRUPT, 0, stub[1]);
-	}
-	wanted[VEC_DF] = wanted_gate(SEL_DF_TSS, GATE_TASK, 0, 0);
-	wanted[HYPERCALL_VECTOR] =
-		wanted_gate(SEL_VMM_CODE, GATE_INTERRUPT, 1, vmm_symbol("hypercall_entry"));
+	right_idt(p, right);
 	for (unsigned v = 0; v < 256; v++) {
-		if (is_direct(v))
-			wanted[v] = wanted_gate(SEL_KCODE, GATE_TRAP, direct_dpl(v),
-						p->handlers[v]);
-		want_gate(v, gate_of(idt[v]), wanted[v]);
+		struct gate_fields g = gate_of(idt[v]);
+		if (g.selector == SEL_KCODE && may_lead_direct(v))
+			right[v] = gate(p->handlers[v], SEL_KCODE | 1, GATE_TRAP, 0);
+		want_gate(v, g, gate_of(right[v]));
 	}
 }

@@ -79,6 +79,8 @@ uint32_t argument(struct guest *g, unsigned i);
 uint32_t return_address(struct guest *g);
 /* At a function's first instruction: return from it at once, with this result. */
 void skip(struct guest *g, uint32_t result);
+/* Load the general registers, ESP and EIP: all at once where the debugger can. */
+void set_registers(struct guest *g, const struct cpu_state *c);
 /* The CPU goes on here. */
 void go(struct guest *g, uint32_t eip, uint32_t esp);
 
@@ -99,6 +101,8 @@ uint32_t call(struct guest *g, uint32_t function, const uint32_t *arguments, uns
 void call_begin(struct guest *g, uint32_t function, const uint32_t *arguments, unsigned n);
 uint32_t call_next(struct guest *g);
 uint32_t call_end(struct guest *g);
+/* Where a call returns to. */
+uint32_t end_of_call(void);
 
 /*
  * Put at most PLANT_BYTES bytes of code into the free part of the current task's kernel stack, each

@@ -26,6 +26,7 @@ void go(struct guest *g, uint32_t eip, uint32_t esp)
 	debug_set_register(g->m, GDB_ESP, esp);
 	debug_set_register(g->m, GDB_EIP, eip);
 	g->c.eip = eip, g->c.esp = esp;
+	g->held &= ~(1u << g->cpu); /* a breakpoint at the new place was not reported yet */
 }
 
 void skip(struct guest *g, uint32_t result)
@@ -39,8 +40,7 @@ void skip(struct guest *g, uint32_t result)
 
 /* --- calls --- */
 
-/* Load the general registers and EIP, all at once where the debugger can. */
-static void set_registers(struct guest *g, const struct cpu_state *c)
+void set_registers(struct guest *g, const struct cpu_state *c)
 {
 	const uint32_t values[] = { /* in the order of enum gdb_register */
 		c->eax, c->ecx, c->edx, c->ebx, c->esp, c->ebp, c->esi, c->edi, c->eip,
@@ -55,7 +55,7 @@ static void set_registers(struct guest *g, const struct cpu_state *c)
 		give_up(BROKEN, "GDB stub: registers are not set");
 }
 
-static uint32_t end_of_call(void)
+uint32_t end_of_call(void)
 {
 	return symbol("kmain");
 }

@@ -36,7 +36,7 @@ static void forms(const struct test *t)
 #define P2M "kernel/mm/p2m.c"
 /* Commands that make a bad submission, and words of the message that refuses it. */
 static const struct { const char *command, *message; } bad_archives[] = {
-	{ "cp -r good bad && tar -P -cf %s good $PWD/good/" P2M, "outside of itself" },
+	{ "cp -r good bad && tar -P -cf %s good $PWD/good/" P2M, "more than once" },
 	{ "mkdir -p d && cd d && tar -P -cf %s ../good/" P2M, "outside of itself" },
 	{ "cp -r good link && ln -sf /etc/passwd link/" P2M " && tar -cf %s link", "link" },
 	{ "cp -r good hard && ln -f hard/kernel/mm/vm.c hard/" P2M
@@ -53,8 +53,25 @@ static const struct { const char *command, *message; } bad_archives[] = {
 	{ "zip -qr z.zip good && head -c 9000 z.zip >%s", "damaged" },
 	{ "head -c 5000 /dev/urandom >%s", "tar" },
 	{ ": >%s", "" },
+	{ "tar -cf - good | gzip | gzip >%s", "at most once is taken" },
+	{ "cd good && zip -q ../in.zip " P2M " && cd .. && gzip <in.zip >%s",
+	  "at most once is taken" },
+	{ "cd good && zip -q ../in.zip " P2M " && cd .. && tar -cf %s in.zip", "none of the lab" },
+	{ "for i in {1..9}; do : | gzip; done | gzip | gzip | gzip >%s", "" },
+	/* 12 KB that are 100 MB of gzip that are nothing */
+	{ "gzip </dev/null >n && for i in {1..12}; do cat n n n n >m; mv m n; [ $(stat -c %%s n) "
+	  "-lt 90000000 ] || break; done; gzip <n | gzip >%s", "" },
+	{ "cd good && zip -q -P secret ../locked.zip " P2M " && mv ../locked.zip %s", "password" },
+	{ "mkdir -p two/kernel/mm two/Kernel/MM && cp good/" P2M " two/kernel/mm && "
+	  "cp good/" P2M " two/Kernel/MM && rm -f %s && cp -r two %s", "more than once" },
+	{ "mkdir same && cp good/" P2M " same/ && cp good/" P2M " 'same/p2m (1).c' && rm -rf %s && "
+	  "cp -r same %s", "more than once" },
+	{ "mkdir other && echo x >other/notes.txt && echo y >other/p2m.txt && rm -rf %s && "
+	  "cp -r other %s", "It holds: notes.txt, p2m.txt" },
+	{ "mkdir wrong && mkdir wrong/vmm && cp good/" P2M " wrong/vmm/ && rm -rf %s && "
+	  "cp -r wrong %s", "It holds: vmm/p2m.c" },
 	{ "cp -r good linked && ln -sf /etc/passwd linked/" P2M
-	  " && rm -f %s && ln -s linked %s", "link" },
+	  " && rm -rf %s && ln -s linked %s", "link" },
 	{ "mkdir moved && mv linked/kernel moved/ && ln -sfn moved/kernel linked/kernel"
 	  " && rm -f %s && ln -s linked %s", "link" },
 };
@@ -97,6 +114,39 @@ static void whitelist(const struct test *t)
 	check_said("empty exercise");
 }
 
+/* A header of the student's own: a note says that it was not taken, and why the build misses it. */
+static void own_header(const struct test *t)
+{
+	const char *dir = reference("header");
+	(void)t;
+	need_sandbox();
+	shell_must(10, "cd %s && echo 'int mine;' >kernel/mm/mine.h && echo x >notes.h && "
+		       "sed -i '1i #include \"mm/mine.h\"' " P2M, dir);
+	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED, "a header");
+	CHECK(score() == 0, "a header that is not taken: %d points", score());
+	check_said("note: not taken: kernel/mm/mine.h. Only the files that");
+	check_said("only the files that the lab's list names are taken, and no header of your own");
+	check_said("mine.h: No such file");
+}
+
+/* Names in an archive reach the terminal and the report as text. */
+static void names(const struct test *t)
+{
+	static const char *const bad[] = { "\033", "\007", "\302\233", "\342\200\256", "\377" };
+	(void)t;
+	shell_must(10, "cd %s && mkdir names && cd names && for n in '\033]0;x\007' '\302\2332J' "
+		       "'\342\200\256cba' '\377x'; do echo x >\"$(printf \"$n\").txt\"; done && "
+		       "tar -cf ../names.tar *", work_dir);
+	check_status(run_grade("--submission %s --only %s", work_path("names.tar"), one_check()),
+		     REFUSED, "names that steer a terminal");
+	check_said("It holds: ");
+	char *text = json_dumps(report(), JSON_ENSURE_ASCII);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK(!strstr(said, bad[i]), "the grader prints what steers a terminal: %s", text);
+	CHECK(!strstr(text, "\\u001") && !strstr(text, "\\u009") && !strstr(text, "\\u202"),
+	      "the report holds what steers a terminal: %s", text);
+}
+
 /* Only the checks that are asked for count; the page names the exercise of each. */
 static void some_checks(const struct test *t)
 {
@@ -120,6 +170,8 @@ const struct test grader_submission_tests[] = {
 	{ .name = "grader-forms", .run = forms, .seconds = 120 },
 	{ .name = "grader-archives", .run = archives, .seconds = 120 },
 	{ .name = "grader-whitelist", .run = whitelist, .seconds = 60 },
+	{ .name = "grader-own-header", .run = own_header, .seconds = 60 },
+	{ .name = "grader-names", .run = names, .seconds = 60 },
 	{ .name = "grader-some-checks", .run = some_checks, .seconds = 120 },
 	{ 0 },
 };

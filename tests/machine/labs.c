@@ -2,22 +2,16 @@
 /*
  * The labs, judged by grading. The handout gives no points and its report names each empty
  * exercise; the reference gives all points; each known-wrong submission exactly those that its
- * first lines promise. No handout holds a line of the solutions, and each check can be debugged.
+ * first lines promise; right submissions, written in another way, and the reference compiled in
+ * another way get all. No handout holds a line of the solutions, and each check can be debugged.
  */
-#include "tests.h"
+#include "labs.h"
 #include <dirent.h>
-#include <jansson.h>
 #include <stdarg.h>
-
-#define GRADE_SECONDS 400
 
 /* --- gradings --- */
 
-/*
- * A submission: the reference's files; with the known-wrong patch diff, if there is one; or the
- * handout's files, if diff is "". Result: its directory.
- */
-static const char *submission(const char *lab, const char *diff)
+const char *lab_submission(const char *lab, const char *diff)
 {
 	const char *dir = work_path("submission");
 	const char *from = diff && !*diff ? work_path("handout") : ".";
@@ -27,11 +21,11 @@ static const char *submission(const char *lab, const char *diff)
 		   "mkdir -p %s && cd %s && cp --parents $(grep -rlE 'LAB %d TODO' kernel vmm) %s",
 		   dir, from, atoi(lab), dir);
 	if (diff && *diff)
-		shell_must(10, "patch -s -p1 -d %s <labs/%s/wrong/%s.diff", dir, lab, diff);
+		shell_must(10, "patch -s -p1 -d %s <labs/%s/%s.diff", dir, lab, diff);
 	return dir;
 }
 
-static json_t *grade(const char *lab, const char *dir, unsigned seed)
+json_t *lab_grade(const char *lab, const char *dir, unsigned seed)
 {
 	const char *report = work_path("report.json");
 	char text[8000];
@@ -45,8 +39,7 @@ static json_t *grade(const char *lab, const char *dir, unsigned seed)
 	return json;
 }
 
-/* The names of the checks that did not pass, in the report's order, a blank after each. */
-static char *failed_checks(const json_t *report, char *buf, size_t size)
+char *lab_failed(const json_t *report, char *buf, size_t size)
 {
 	size_t i, at = 0;
 	const json_t *test;
@@ -61,7 +54,7 @@ static char *failed_checks(const json_t *report, char *buf, size_t size)
 	return buf;
 }
 
-static double score(const json_t *report)
+double lab_score(const json_t *report)
 {
 	return json_number_value(json_object_get(report, "score"));
 }
@@ -70,17 +63,17 @@ static double score(const json_t *report)
 static void reference(const struct test *t)
 {
 	char names[2000];
-	json_t *report = grade(t->text, submission(t->text, NULL), 1 + t->number);
-	CHECK(score(report) == 100, "the reference gets %g points; it fails %s", score(report),
-	      failed_checks(report, names, sizeof(names)));
+	json_t *report = lab_grade(t->text, lab_submission(t->text, NULL), 1 + t->number);
+	CHECK(lab_score(report) == 100, "the reference gets %g points; it fails %s", lab_score(report),
+	      lab_failed(report, names, sizeof(names)));
 }
 
 static void handout(const struct test *t)
 {
 	char count[20], wanted[200] = "empty exercises:";
-	json_t *report = grade(t->text, submission(t->text, ""), 1);
+	json_t *report = lab_grade(t->text, lab_submission(t->text, ""), 1);
 	char *text = json_dumps(report, 0);
-	CHECK(score(report) == 0, "the handout as given gets %g points", score(report));
+	CHECK(lab_score(report) == 0, "the handout as given gets %g points", lab_score(report));
 	shell(count, sizeof(count), 10,
 	      "grep -rhoE 'LAB %d TODO [0-9]+ BEGIN' kernel vmm | sort -u | wc -l", atoi(t->text));
 	CHECK(atoi(count) >= 5, "lab %s has only %s exercises", t->text, count);
@@ -89,29 +82,28 @@ static void handout(const struct test *t)
 	CHECK(strstr(text, wanted), "the report does not say '%s':\n%s", wanted, text);
 }
 
-/* What the diff's first lines promise: "# NAME: value". Result: the value, "" if there is none. */
-static const char *promised(const char *lab, const char *diff, const char *name)
+const char *lab_promised(const char *lab, const char *diff, const char *name)
 {
 	static char value[500];
 	shell(value, sizeof(value), 10,
-	      "sed -n 's/^# %s: *//p' labs/%s/wrong/%s.diff | tr -d '\\n'", name, lab, diff);
+	      "sed -n 's/^# %s: *//p' labs/%s/%s.diff | tr -d '\\n'", name, lab, diff);
 	return value;
 }
 
-/* text: LAB/DIFF. Checks that fail, points and words of the report are those promised. */
+/* text: LAB/wrong/NAME. Checks that fail, points and words of the report are those promised. */
 static void wrong(const struct test *t)
 {
 	char lab[40], failed[2000], wanted[2000];
 	const char *diff = strchr(t->text, '/') + 1;
 	snprintf(lab, sizeof(lab), "%.*s", (int)(diff - t->text - 1), t->text);
-	json_t *report = grade(lab, submission(lab, diff), 1 + t->number);
-	snprintf(wanted, sizeof(wanted), "%s ", promised(lab, diff, "Fails"));
-	CHECK(strcmp(failed_checks(report, failed, sizeof(failed)), wanted) == 0,
+	json_t *report = lab_grade(lab, lab_submission(lab, diff), 1 + t->number);
+	snprintf(wanted, sizeof(wanted), "%s ", lab_promised(lab, diff, "Fails"));
+	CHECK(strcmp(lab_failed(report, failed, sizeof(failed)), wanted) == 0,
 	      "%s fails: %sbut should fail: %s", t->text, failed, wanted);
-	double points = atof(promised(lab, diff, "Score"));
-	CHECK(score(report) == points, "%s gets %g points instead of %g", t->text, score(report),
+	double points = atof(lab_promised(lab, diff, "Score"));
+	CHECK(lab_score(report) == points, "%s gets %g points instead of %g", t->text, lab_score(report),
 	      points);
-	const char *says = promised(lab, diff, "Says");
+	const char *says = lab_promised(lab, diff, "Says");
 	char *text = json_dumps(report, 0);
 	CHECK(strstr(text, says), "the report of %s does not say '%s':\n%s", t->text, says, text);
 }
@@ -158,18 +150,42 @@ static bool is_in_bochs(const char *check)
 	return false;
 }
 
+/*
+ * GDB stopped in the function that the check's row names, by the row's condition, and what the row
+ * wants to be seen was printed without an error.
+ */
+static void check_stop(const char *check, const char *text)
+{
+	static const char *const errors[] = {
+		"Error in testing", "condition at location 1,", "Undefined c", "Invalid",
+	};
+	char function[60] = "";
+	const char *head = strstr(text, "\nstops at "), *stop = strstr(text, "Breakpoint 1");
+	const char *in = NULL;
+	if (head && stop && sscanf(head, "\nstops at %59[^(]", function) == 1)
+		in = strstr(stop, function);
+	CHECK(in && in < strchr(stop + 1, '\n'), "make debug TEST=%s does not stop in %s():\n%s",
+	      check, function, text);
+	CHECK(strstr(text, ", exercise ") && strstr(text, "; read: ") && strstr(stop, "\neax ") &&
+	      strstr(stop, "\neip ") && strstr(stop, "mode, ring "),
+	      "make debug TEST=%s does not show exercise, section and registers:\n%s", check, text);
+	for (unsigned i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		CHECK(!strstr(text, errors[i]),
+		      "make debug TEST=%s: its stop_if or look is wrong:\n%s", check, text);
+}
+
 /* `make debug` stops at the exercise: for every number-th check of the lab that is not in Bochs. */
 static void debugs(const struct test *t)
 {
-	char *names = strdup(check_names(t->text)), text[8000];
+	char *names = strdup(check_names(t->text)), text[16000];
 	unsigned i = 0, tried = 0;
 	for (char *name = strtok(names, "\n"); name; name = strtok(NULL, "\n")) {
 		if (i++ % t->number || is_in_bochs(name))
 			continue;
-		int status = shell(text, sizeof(text), 60, "build/grader debug %s -- -batch "
-				   "-ex 'cb where' 2>&1 </dev/null", name);
-		CHECK(status == 0 && strstr(text, "Breakpoint 1") && strstr(text, "mode, ring "),
-		      "make debug TEST=%s: status %d\n%s", name, status, text);
+		int status = shell(text, sizeof(text), 60, "build/grader debug %s --lab %s -- "
+				   "-batch -ex 'cb where' 2>&1 </dev/null", name, t->text);
+		CHECK(status == 0, "make debug TEST=%s: status %d\n%s", name, status, text);
+		check_stop(name, text);
 		tried++;
 	}
 	free(names);
@@ -184,8 +200,8 @@ static void debugs_in_bochs(const struct test *t)
 {
 	static char text[30000];
 	const char *tree = work_path("tree");
-	shell_must(30, "mkdir %s && tar -c --exclude=./.git --exclude=./build/handout . | "
-		       "tar -xC %s", tree, tree);
+	shell_must(30, "mkdir %s && tar -c --exclude=./.git --exclude=./build/handout "
+		       "--exclude=./build/course --exclude=./build/mutants . | tar -xC %s", tree, tree);
 	for (unsigned k = t->number; k < NR_IN_BOCHS; k++) {
 		shell(text, sizeof(text), 100, "echo q | " ALONE "make -C %s debug TEST=%s 2>&1",
 		      tree, in_bochs[k].check);
@@ -200,13 +216,13 @@ static void debugs_in_bochs(const struct test *t)
 static void leaks(const struct test *t)
 {
 	char text[4000];
-	int status = shell(text, sizeof(text), 60, "tests/labs/leaks %s 2>&1", t->text);
+	int status = shell(text, sizeof(text), 200, "tests/labs/leaks %s 2>&1", t->text);
 	CHECK(status == 0, "%s", text);
 }
 
 /* --- the list --- */
 
-enum { LABS = 3, MAX_LAB_TESTS = 300 };
+enum { LABS = 3, MAX_LAB_TESTS = 600 };
 static const char *const lab_names[LABS] = { "01-paging", "02-deprivilege", "03-switch" };
 static struct test list[MAX_LAB_TESTS];
 static unsigned nr_listed;
@@ -225,54 +241,78 @@ add(void (*run)(const struct test *t), const char *text, unsigned number, const 
 					   .text = text, .number = number };
 }
 
-static void add_wrong_one(const char *lab, const char *diff, unsigned seeds)
+/* kind: "wrong" or "right". */
+static void add_submission(const char *lab, const char *kind, const char *diff, unsigned seeds)
 {
 	for (unsigned seed = 0; seed < seeds; seed++) {
 		char *text;
-		if (asprintf(&text, "%s/%s", lab, diff) > 0)
-			add(wrong, text, seed, "lab-%s-%s-%u", lab, diff, seed + 1);
+		if (asprintf(&text, "%s/%s/%s", lab, kind, diff) > 0)
+			add(*kind == 'w' ? wrong : lab_right, text, seed, "lab-%s-%s-%s-%u", lab, kind,
+			    diff, seed + 1);
 	}
 }
 
-/*
- * The wrong submissions in a lab's folder. In the ordinary run every `each`-th (about three),
- * graded with one seed; with --soak all, with two seeds.
- */
-static void add_wrong(const char *lab, bool all)
+static int is_diff(const struct dirent *file)
 {
+	const char *dot = strrchr(file->d_name, '.');
+	return dot && strcmp(dot, ".diff") == 0;
+}
+
+/*
+ * The wrong or the right submissions in a lab's folder. In the ordinary run three of them, or as
+ * many as there are, graded with one seed; with --soak all, with two seeds.
+ */
+static void add_submissions(const char *lab, const char *kind, bool all)
+{
+	enum { SAMPLE = 3 };
 	struct dirent **names;
 	char *dir;
-	if (asprintf(&dir, "labs/%s/wrong", lab) < 0)
+	if (asprintf(&dir, "labs/%s/%s", lab, kind) < 0)
 		return;
-	int files = scandir(dir, &names, NULL, alphasort);
-	int each = files >= 5 ? (files - 2) / 3 : 1; /* two of them are . and .. */
-	for (int i = 0, k = 1; i < files; i++) {
-		char *dot = strstr(names[i]->d_name, ".diff");
-		if (!dot)
-			continue;
-		*dot = '\0';
-		if (all || k % each == 3)
-			add_wrong_one(lab, names[i]->d_name, all ? 2 : 1);
-		k++;
+	int n = scandir(dir, &names, is_diff, alphasort);
+	for (int i = 0; i < n; i++) {
+		/* i * SAMPLE / n takes each value below SAMPLE, and is new here */
+		bool in_sample = i == 0 || i * SAMPLE / n != (i - 1) * SAMPLE / n;
+		*strrchr(names[i]->d_name, '.') = '\0';
+		if (all || in_sample)
+			add_submission(lab, kind, names[i]->d_name, all ? 2 : 1);
 	}
+	free(dir);
+}
+
+/* In the ordinary run one for each lab. */
+static void add_compiled(const char *lab, unsigned index, bool all)
+{
+	for (unsigned k = 0; k < lab_nr_compilers; k++)
+		if (all || k == index)
+			add(lab_compiled, lab, k, "lab-%s-compiled-%s%s", lab, lab_compiler(k),
+			    all ? "-all" : "");
 }
 
 const struct test *lab_tests(bool soak)
 {
 	add(debugs_in_bochs, NULL, soak ? 0 : NR_IN_BOCHS - 1,
 	    soak ? "labs-debug-bochs-all" : "labs-debug-bochs");
+	if (!soak)
+		add(lab_mutant_found, lab_names[1], 6, "labs-mutant-found");
 	for (unsigned i = 0; i < LABS; i++) {
 		const char *lab = lab_names[i];
 		add(debugs, lab, soak ? 1 : 7, soak ? "lab-%s-debug-all" : "lab-%s-debug", lab);
 		if (soak) {
 			add(reference, lab, 1, "lab-%s-reference-2", lab);
+			add(lab_mutants, lab, 0, "lab-%s-mutants-all", lab);
+			list[nr_listed - 1].seconds = MUTANT_SECONDS;
 		} else {
 			add(reference, lab, 0, "lab-%s-reference", lab);
 			add(handout, lab, 0, "lab-%s-handout", lab);
 			add(leaks, lab, 0, "lab-%s-leaks", lab);
 			add(covered, lab, 0, "lab-%s-covered", lab);
+			add(lab_mutants_listed, lab, 0, "lab-%s-mutants", lab);
+			add(lab_each_varied, lab, 0, "lab-%s-varied", lab);
 		}
-		add_wrong(lab, soak);
+		add_submissions(lab, "wrong", soak);
+		add_submissions(lab, "right", soak);
+		add_compiled(lab, i, soak);
 	}
 	return list;
 }

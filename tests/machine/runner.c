@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
-enum { MAX_TESTS = 400, MAX_JOBS = 16 };
+enum { MAX_TESTS = 1000, MAX_JOBS = 16 };
 
 /* What a run without --soak does, and one with it; the labs' tests come on top (lab_tests). */
 static const struct test *const ordinary[] = {
@@ -21,12 +21,18 @@ static const struct test *const ordinary[] = {
 	isolation_tests,
 	hostile_tests,
 	disk_tests,
+	shell_tests,
 	gdb_tests,
 	gdb_look_tests,
 	gdb_tool_tests,
 	document_tests,
 	grader_submission_tests,
 	grader_tests,
+	grader_sandbox_tests,
+	grader_outcome_tests,
+	grader_layout_tests,
+	grader_report_tests,
+	grader_page_tests,
 	grader_environment_tests,
 	grader_run_tests,
 	sensitive_tests,
@@ -223,7 +229,7 @@ static int list_tests(void)
 	return 0;
 }
 
-static int run_tests(unsigned jobs)
+static int run_tests(unsigned jobs, bool soak)
 {
 	struct sigaction stop = { .sa_handler = interrupt };
 	char *base_dir = judge_make_dir(), why[300];
@@ -233,7 +239,8 @@ static int run_tests(unsigned jobs)
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGHUP, &stop, NULL);
-	struct judge judge = { jobs, base_dir, "build/tests/run", print_result, &stopping };
+	struct judge judge = { jobs, base_dir, soak ? "build/tests/run --soak" : "build/tests/run",
+			       print_result, &stopping };
 	double start = clock_seconds();
 	unsigned done = judge_all(&judge, results, nr_results);
 	judge_remove_dir(base_dir);
@@ -255,5 +262,5 @@ int main(int argc, char **argv)
 		fprintf(stderr, "no test has such a name; -l lists them\n");
 		return 2;
 	}
-	return run_tests(c.jobs);
+	return run_tests(c.jobs, c.soak);
 }

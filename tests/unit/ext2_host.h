@@ -174,23 +174,31 @@ static char image_path[] = "/tmp/cinnabar-ext2-XXXXXX";
 
 static void run(const char *format, uint32_t block_bytes, uint32_t kib)
 {
-	char command[300];
+	char command[600];
 	snprintf(command, sizeof(command), format, image_path, block_bytes, kib);
 	if (system(command))
 		fail_msg("seed %u: failed: %s", seed, command);
 }
 
+/* Read the image file into the disk. */
+static void load_disk(void)
+{
+	FILE *f = fopen(image_path, "r");
+	CHECK(f && fseek(f, 0, 2 /* from its end */) == 0);
+	disk_bytes = (uint32_t)ftell(f);
+	device.sectors = disk_bytes / SECTOR;
+	disk = realloc(disk, disk_bytes);
+	rewind(f);
+	CHECK(fread(disk, 1, disk_bytes, f) == disk_bytes);
+	fclose(f);
+}
+
 /* Make a new file system of this size, with several groups. */
-static void make_disk(uint32_t block_bytes, uint32_t kib)
+__attribute__((unused)) static void make_disk(uint32_t block_bytes, uint32_t kib)
 {
 	run("PATH=$PATH:/usr/sbin:/sbin mke2fs -q -F -t ext2 -b %2$u -g 512 -N 192 -m 0 %1$s %3$uk",
 	    block_bytes, kib);
-	disk_bytes = kib * 1024;
-	device.sectors = disk_bytes / SECTOR;
-	disk = realloc(disk, disk_bytes);
-	FILE *f = fopen(image_path, "r");
-	CHECK(f && fread(disk, 1, disk_bytes, f) == disk_bytes);
-	fclose(f);
+	load_disk();
 }
 
 /* e2fsck must find nothing wrong. */
@@ -213,15 +221,17 @@ static int mount_disk(void)
 }
 
 /*
- * Write everything back and forget it. Whatever happened before, nobody may hold a block or an
+ * Unmount and forget everything. Whatever happened before, nobody may hold a block or an
  * inode, and all memory must come back.
  */
 static int unmount_disk(void)
 {
 	struct ext2 *fs = &filesystem;
 	bool mounted = root;
-	int error = mounted ? root->ops->sync(root) : 0;
 	vnode_put(root);
+	int error = mounted ? ext2_unmount() : 0;
+	if (mounted)
+		bcache_leave(&fs->cache);
 	for (unsigned i = 0; i < ARRAY_SIZE(fs->inodes); i++)
 		for (struct ext2_inode *ip; (ip = fs->inodes[i]); kfree(ip)) {
 			CHECK(ip->vn.refs == 0 || !mounted);

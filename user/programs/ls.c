@@ -9,11 +9,7 @@ static bool with_details, all;
 
 static char type_letter(uint32_t mode)
 {
-	switch (mode & S_IFMT) {
-	case S_IFDIR: return 'd';
-	case S_IFCHR: return 'c';
-	default: return '-';
-	}
+	return "?pc?d?b?-?l?s???"[(mode & S_IFMT) >> 12];
 }
 
 static void show(const char *name, const char *path)

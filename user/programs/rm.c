@@ -9,13 +9,11 @@ static bool recursive, force;
 
 static int remove(const char *path)
 {
-	struct stat st;
 	struct dir d;
-	int error = stat(path, &st), status = 0;
+	int error = unlink(path), status = 0;
 	if (error == -ENOENT && force)
 		return 0;
-	if (!error && recursive && (st.st_mode & S_IFMT) == S_IFDIR &&
-	    (error = dir_open(&d, path)) == 0) {
+	if (error == -EISDIR && recursive && (error = dir_open(&d, path)) == 0) {
 		char *below = malloc(PATH_MAX);
 		for (struct dirent *e; below && (e = dir_next(&d));)
 			if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
@@ -25,8 +23,6 @@ static int remove(const char *path)
 		free(below);
 		dir_close(&d);
 		error = !below ? -ENOMEM : d.error ? d.error : status ? 0 : rmdir(path);
-	} else if (!error) {
-		error = unlink(path);
 	}
 	if (error)
 		complain(path, error);

@@ -27,15 +27,11 @@ static uint32_t machine_address(const void *own)
 /*
  * Fill the GDT and the TSS of one CPU, which are all zero.
  *
- * Exercise 2.1 (labs/02-deprivilege/handout.md, 3): given c, and DESCRIPTOR(), which takes a
- * limit in pages. Result, in the GDT: at their selectors' indices the kernel's code and data
- * with DPL 1, the programs' with DPL 3, c->tss and c->df_tss as available TSSes
- * (tss_descriptor), and the VMM's own code and data with DPL 0 and all 4 GiB. The first four
- * begin at 0 and end with the last byte below VMM_BASE. All accessed bits are 1. Result, in the
- * TSS: entries to ring 0 begin at the end of this CPU's CPU_BYTES, on the VMM's data segment;
- * entries to ring 1 use the kernel's. The base of the I/O bitmap lies beyond the segment's
- * limit: there is none. The GDT must not hold anything else; esp1 belongs to exercise 2.3. (SDM
- * vol. 3, 3.4.5, 8.2.1, 8.2.2)
+ * Exercise 2.1 (labs/02-deprivilege/handout.md, 3.1): given c. Result: the GDT has the segments
+ * of the table in the handout, each at its selector's index, with accessed bits 1, and nothing
+ * else. The TSS says where entries to ring 0 begin and which stack segment entries to ring 1 get,
+ * and that there is no I/O bitmap. It must not name another CPU's memory; esp1 belongs to
+ * exercise 2.3. (SDM vol. 3, 3.4.5, 8.2.1, 8.2.2)
  */
 static void fill_tables(struct cpu *c)
 {
@@ -102,13 +98,11 @@ static uint32_t read_sysenter_cs(void)
 /*
  * Go from the kernel's tables, which are noted in c->native, to this CPU's own.
  *
- * Exercise 2.3 (labs/02-deprivilege/handout.md, 4): given c, filled by exercise 2.1, and
- * kernel_stack; interrupts are off, CPL is 0. Result: GDTR, IDTR and TR hold c->gdt, vmm_idt
- * and c->tss; LDTR is null; DR7 is DR7_OFF; SYSENTER_CS is 0 (write_sysenter_cs); entries from
- * ring 3 to ring 1 begin at kernel_stack; this CPU's TLB is empty, global entries included
- * (flush_local), because page tables have become read-only in memory. All this also holds when
- * it is done a second time: the earlier LTR left the TSS marked busy. The segment registers
- * must not change. (SDM vol. 3, 2.4, 8.2.4)
+ * Exercise 2.3 (labs/02-deprivilege/handout.md, 4.1): given c and kernel_stack; interrupts are
+ * off, CPL is 0. Result: the CPU uses c->gdt, vmm_idt and c->tss, and entries from ring 3 to ring
+ * 1 begin at kernel_stack; nothing that the kernel had in LDTR, DR7, SYSENTER_CS or the TLB is
+ * left. All this also holds the second time, and on each CPU. The segment registers must not
+ * change. (SDM vol. 3, 2.4, 8.2.2, 8.2.4)
  */
 void cpu_install(struct cpu *c, uint32_t kernel_stack)
 {

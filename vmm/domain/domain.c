@@ -46,24 +46,24 @@ static uint32_t gate_offset(uint64_t g)
 /*
  * Fill vmm_idt, which is all zero, and note the kernel's handlers (SDM vol. 3, 6.11, 6.12.1).
  *
- * Exercise 2.2 (labs/02-deprivilege/handout.md, 3): given vmm_stubs, which has vmm_stubs_count
- * pairs of vector and address; handlers; and `direct`. Result: a vector with a stub enters the
- * VMM there with interrupts off, and no INT instruction reaches it. A vector in `direct` leads
- * straight to the kernel's handler in ring 1, and the real IF stays unchanged; programs may
- * raise VEC_BP, VEC_OF and SYSCALL_VECTOR by INT, the others not. A vector in `direct` leads to
- * the kernel even if it has a stub. VEC_DF and HYPERCALL_VECTOR are set after the exercise.
+ * Exercise 2.2 (labs/02-deprivilege/handout.md, 3.2): given handlers, and vmm_stubs, which has
+ * vmm_stubs_count pairs of vector and address. Result: system calls and the exceptions that you
+ * choose are direct, which means that they lead to the kernel's handler in ring 1 and leave the
+ * real IF alone. All other vectors with a stub enter the VMM there, with interrupts off. By INT a
+ * program raises VEC_BP, VEC_OF and SYSCALL_VECTOR, and must not raise any other. VEC_DF and
+ * HYPERCALL_VECTOR are set after the exercise.
  */
 static void idt_warm_up(uint32_t handlers[256], const uint64_t *native_idt)
 {
+	for (unsigned v = 0; v < 256; v++)
+		handlers[v] = gate_offset(native_idt[v]);
+	/* LAB 2 TODO 2 BEGIN quiet */
 	/*
 	 * The kernel's stack may be bad. A second fault during the delivery must then be no double
 	 * fault, so no contributory exception is here (SDM vol. 3, table 6-4). VEC_DE is one.
 	 */
 	static const uint8_t direct[] = { VEC_BP, VEC_OF, VEC_UD, VEC_NM, VEC_MF, VEC_XM,
 					  SYSCALL_VECTOR };
-	for (unsigned v = 0; v < 256; v++)
-		handlers[v] = gate_offset(native_idt[v]);
-	/* LAB 2 TODO 2 BEGIN quiet */
 	/*
 	 * Trap gates, because through an interrupt gate the real IF would stay 0 in ring 1
 	 * (6.12.1.2).

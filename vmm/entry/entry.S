@@ -63,14 +63,11 @@ vmm_call_entry:
 	/*
 	 * The descent to ring 1 (SDM vol. 3, 5.8.5, 6.12.1; vol. 2, IRET).
 	 *
-	 * Exercise 2.4 (labs/02-deprivilege/handout.md, 4): given EDX, the kernel's stack as
-	 * vmm_call_entry left it: EDI, ESI, EBX and EBP were pushed last; above them lies the
-	 * return address, whose arguments the caller removes. Result, in ring 1: the state
-	 * after an ordinary RET with result 0. EIP is the return address, ESP points above it,
-	 * EBX, ESI, EDI and EBP are the saved ones. CS and SS are the kernel's, RPL 1; DS, ES,
-	 * FS and GS are SEL_KDATA, RPL 0, and loaded from the new table (before or after IRET:
-	 * mind what IRET does to segments of DPL 0). The real IF is 1; IOPL, NT, TF, DF and AC
-	 * are 0.
+	 * Exercise 2.4 (labs/02-deprivilege/handout.md, 4.2): given EDX, the kernel's stack as
+	 * vmm_call_entry left it. Result, in ring 1: the state after an ordinary RET of vmm_call
+	 * with result 0, but that CS and SS have RPL 1. DS, ES, FS and GS are SEL_KDATA (RPL 0)
+	 * from the new table. The real IF is 1; IOPL, NT, TF, DF and AC are 0, whatever they
+	 * were.
 	 */
 descend:
 	/* LAB 2 TODO 4 BEGIN */

@@ -10,15 +10,13 @@
  * the CPU had taken the vector itself through an interrupt gate (SDM vol. 3, 6.12.1, 6.13,
  * figure 6-4).
  *
- * Exercise 2.7 (labs/02-deprivilege/handout.md, 6): given r, the registers of code in ring 1 or
- * 3, handler, and has_error. Result: in r, EIP is handler, CS and SS are the kernel's with RPL
- * 1, ESP points to the new frame; TF, NT, AC and IOPL are 0, IF stays 1; all other registers are
- * unchanged. From ring 3 the frame has five words and begins at c->tss.esp1; from ring 1 it has
- * three, on the interrupted stack. Below it lies the error code, if there is one. The frame's
- * EFLAGS are r's, but for IF: that is 1 from ring 3, and virtual IF from ring 1. Virtual IF is
- * 0 afterwards. The kernel's stack may be anywhere: only copy_to_kernel() may store to it; if
- * that fails, stop_kernel(r, "no kernel stack for a bounce", the address at which the frame was
- * to begin).
+ * Exercise 2.7 (labs/02-deprivilege/handout.md, 6.1): given r, the registers of code in ring 1 or
+ * 3; the kernel's handler; and whether the vector has an error code. Result: after the VMM's IRET
+ * the handler runs in ring 1 as after an interrupt gate of the native kernel, and so that CS, SS,
+ * ESP, EIP and EFLAGS alone have changed. Virtual IF does what IF does natively: bit 9 of the
+ * frame's EFLAGS tells it, and it is 0 afterwards. The real IF stays 1; TF, NT, AC and IOPL are 0.
+ * Only copy_to_kernel() may store to the kernel's stack. If that fails the kernel is stopped:
+ * stop_kernel(r, "no kernel stack for a bounce", where the frame was to begin).
  */
 void bounce(struct cpu *c, struct regs *r, unsigned vector)
 {
@@ -56,11 +54,11 @@ void bounce(struct cpu *c, struct regs *r, unsigned vector)
  * Bounce the next event, if the interrupted code takes events. At most one event is bounced:
  * the kernel's handler ends by setting virtual IF, and then asks for the next one (HC_EVENTS).
  *
- * Exercise 2.8 (labs/02-deprivilege/handout.md, 6): given the shared page. Ring 1 takes events
- * if virtual IF is 1; ring 3 always does. Result, if an event is pending and the interrupted
- * code takes events: the event with the lowest number is bounced (vector_of), its bit in
- * `pending` is 0, and EXIT_EVENT is counted. Otherwise nothing must change. The kernel writes
- * `pending`, too: bits that are not in EVENT_BITS mean nothing.
+ * Exercise 2.8 (labs/02-deprivilege/handout.md, 6.2): given r and this CPU's shared page. Ring 1
+ * takes events if virtual IF is 1, ring 3 always does. Result, if an event is pending and the
+ * interrupted code takes events: the one with the lowest number is bounced, pending no more, and
+ * counted (EXIT_EVENT). Otherwise nothing has changed. Bits of `pending` that are not in
+ * EVENT_BITS mean nothing, and stay.
  */
 void event_deliver(struct cpu *c, struct regs *r)
 {

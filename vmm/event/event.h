@@ -35,9 +35,10 @@ unsigned vector_of(unsigned event);
 /*
  * bounce - let the kernel handle a vector as if the hardware had delivered it: a frame on the
  * kernel's ring-1 stack, and the kernel's handler next. Stops a kernel that has no stack or no
- * handler for it. Context: the way out of the VMM (hazard_handle).
+ * handler for it. Context: the way out of the VMM (hazard_handle). Never inlined, so that a
+ * debugger can stop at each bounce.
  */
-void bounce(struct cpu *c, struct regs *r, unsigned vector);
+void bounce(struct cpu *c, struct regs *r, unsigned vector) __attribute__((noinline));
 /* event_deliver - bounce one pending event, if the kernel may take one. Context: as bounce(). */
 void event_deliver(struct cpu *c, struct regs *r);
 

@@ -14,11 +14,12 @@ pte_t *home_of(struct cpu *c, const struct frame_entry *f)
 /*
  * Make a frame's home read-only, or writable again.
  *
- * Exercise 1.6 (labs/01-paging/handout.md, 5.1): given a frame's entry. Result: the writable
- * bit of its home (home_of) is 0 if protect, else 1. Homes that were not writable when warm-up
- * took stock (HOME_W is 0: the kernel's text) must not change, nor any other bit.
+ * Exercise 1.6 (labs/01-paging/handout.md, 5.1): given a frame's entry. Result: its home
+ * (home_of) is read-only if protect, else writable. A home that was read-only when warm-up took
+ * stock (without HOME_W: the kernel's text) must stay as it is, and so must all other bits.
  */
-void home_protect(struct cpu *c, const struct frame_entry *f, bool protect)
+void __attribute__((noinline, noipa)) /* a call: debuggers and checks stop here */
+home_protect(struct cpu *c, const struct frame_entry *f, bool protect)
 {
 	/* LAB 1 TODO 6 BEGIN */
 	if (!(f->home & HOME_W))
@@ -70,10 +71,9 @@ void frames_forget(struct domain *d)
  * Make the homes of all tables read-only, or writable again; unmap the interrupt controllers, or
  * map them.
  *
- * Exercise 1.12 (labs/01-paging/handout.md, 6.4): given the list that begins at d->listed
- * (next_listed) and ends with END_OF_LIST. Result: the home of each listed frame that is still
- * a table or directory is read-only if protect, else writable again. The home of a frame that
- * is WRITABLE again must not change.
+ * Exercise 1.12 (labs/01-paging/handout.md, 6.4): given the domain's list (d->listed,
+ * next_listed()). Result: whatever has a type on it has a read-only home if protect, else a home
+ * as before. No other home must change: some of the list is WRITABLE again.
  */
 void frames_protect(struct cpu *c, bool protect)
 {

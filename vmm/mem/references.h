@@ -11,12 +11,9 @@
 /*
  * Check whether a page table of this domain may hold an entry, and count its reference. (lock)
  *
- * Exercise 1.9 (labs/01-paging/handout.md, 6.1): given an entry. Result: 0 for an entry that is
- * not present, whatever else it holds. Otherwise, in this order: -EPERM if the domain does not
- * own the frame; -EINVAL if a bit is set that is not in PTE_ALLOWED; -EBUSY if the entry is
- * writable and the frame's type is not WRITABLE; else 0. A writable entry that passes adds one
- * to the count of its frame, whose entry must be brought up first (frame_current). An error
- * must not change anything.
+ * Exercise 1.9 (labs/01-paging/handout.md, 6.1): given any word. Result: 0 if it may stand in a
+ * page table; then the frame's count has one writable mapping more if the word is one. Else the
+ * error of the first row that fits in the handout's table; an error must not change anything.
  */
 static inline int pte_get(const struct domain *d, pte_t pte)
 {

@@ -60,12 +60,12 @@ static bool same_upper(const struct domain *d, const pte_t *entries)
 /*
  * Check and count the entries of a table or directory. (lock)
  *
- * Exercise 1.10 (labs/01-paging/handout.md, 6.2): given the entries of a TABLE (1024 of them,
- * by pte_get) or of a DIRECTORY (USER_ENTRIES of them, by pde_get; its upper part must be
- * same_upper(), else -EPERM). next_entry() finds the entries that are not 0. Result: 0, or the
- * first error. After an error nothing that was counted here must stay counted (put_entries).
+ * Exercise 1.10 (labs/01-paging/handout.md, 6.2): given the entries of a TABLE (1024, for
+ * pte_get) or of a DIRECTORY (USER_ENTRIES, for pde_get; the rest must be same_upper(), else
+ * -EPERM). Result: 0, and every entry is counted; or the first error, and no count has changed.
  */
-static int get_entries(struct cpu *c, const pte_t *entries, enum frame_type type)
+static int __attribute__((noinline, noipa, used)) /* a call: debuggers and checks stop here */
+get_entries(struct cpu *c, const pte_t *entries, enum frame_type type)
 {
 	const struct domain *d = domain_of(c);
 	/* LAB 1 TODO 10 BEGIN */
@@ -100,10 +100,10 @@ static void set_plain(struct cpu *c, struct frame_entry *f)
  * its check.
  *
  * Exercise 1.11 (labs/01-paging/handout.md, 6.3): given a frame of the domain's and its new
- * type. Result: -EBUSY unless the frame is WRITABLE and its home, if that is writable, is its
- * only writable mapping. Otherwise the frame has the type, count 0, and is in the domain's list
- * (enlist). If this CPU is attached, the home is protected and then every CPU's TLB flushed; at
- * attach frames_protect() and cpu_install() do that for all.
+ * type. Result: -EBUSY if the frame must not become a table now (you decide when: the one rule,
+ * 2.3), and nothing has changed. Otherwise the frame has the type, count 0, and is in the
+ * domain's list; and if this CPU is attached, no CPU can write to it any more, at its home or by
+ * a TLB entry from before. At attach frames_protect() and cpu_install() do the latter for all.
  */
 int promote(struct cpu *c, mfn_t mfn, enum frame_type type)
 {

@@ -21,11 +21,10 @@ static void note_controller(struct domain *d, mfn_t table, uint32_t index, pte_t
  * Note what one present entry of the kernel's upper part says of a frame. page: its number in
  * kernel space, counted from KERNEL_BASE.
  *
- * Exercise 1.7 (labs/01-paging/handout.md, 5.2): given an entry. Result, for a frame of the
- * machine's memory (below machine.nr_mfns): if the page belongs to the direct map (below
- * d->nr_pfns), it is the frame's home: its number is the pfn, the owner is d, and HOME_W is set
- * if the entry is writable. And wherever the entry is writable, direct map or not, the count at
- * BASE_SHIFT is one more. What home holds already must stay.
+ * Exercise 1.7 (labs/01-paging/handout.md, 5.2): given a present entry. Result: if its frame is
+ * memory (below machine.nr_mfns), the frame table knows what the entry says: a page of the direct
+ * map (below d->nr_pfns) is the frame's home, and makes the frame d's; any writable entry is one
+ * writable mapping more. What is noted of the frame already must stay.
  */
 static void account_entry(const struct domain *d, uint32_t page, pte_t pte)
 {
@@ -67,12 +66,11 @@ static void account_shared(struct cpu *c, struct domain *d)
  * Fix a table of the kernel's own: it stays read-only from now on, because the kernel has no
  * more to write there.
  *
- * Exercise 1.8 (labs/01-paging/handout.md, 5.3), with the loop in frames_warm_up(): given a
- * frame. Result: its home is protected, its type SHARED with count 0, in every generation
- * (FOR_EVER). frames_warm_up() does this to each present table of the kernel's slots
- * (KERNEL_SLOT to VMM_SLOT - 1; kernel_pdes goes on with the VMM's own) and to the kernel's
- * directory. After the loop the TLB must hold no entry from before the tables became read-only
- * (only one CPU runs at this point); the direct map's entries are global.
+ * Exercise 1.8 (labs/01-paging/handout.md, 5.3), with the end of frames_warm_up(): given a frame.
+ * Result: it is SHARED with count 0, in every generation (FOR_EVER), and its home is read-only.
+ * When frames_warm_up() returns, that holds for each present table of the kernel's slots
+ * (KERNEL_SLOT to VMM_SLOT - 1; kernel_pdes goes on with the VMM's own) and for the kernel's
+ * directory, and no TLB entry from before is left (one CPU runs; the direct map is global).
  */
 static void fix_shared(struct cpu *c, mfn_t mfn)
 {

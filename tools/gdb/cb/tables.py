@@ -109,7 +109,8 @@ class Tables:
         lines = {"TR": "%#x: %#010x, limit %#x" % self.tr}
         for ring in range(3):
             esp, ss = int(self.tss["esp%d" % ring]), int(self.tss["ss%d" % ring])
-            lines["ring %d stack" % ring] = "%#06x:%#010x" % (ss, esp) if esp else "none"
+            known = ss or esp
+            lines["ring %d stack" % ring] = "%#06x:%#010x" % (ss, esp) if known else "none"
         iomap = int(self.tss["iomap"])
         lines["I/O bitmap"] = "%#x: %s" % (iomap, "within the limit" if iomap <= limit else
                                            "beyond the limit, so no port without IOPL")

@@ -23,6 +23,13 @@ TEST(dir_make_remove)
 	check_is(rmdir("d"), 0);
 	check_is(rmdir("d"), -ENOENT);
 	check(rmdir("/") < 0);
+	check_is(mkdir("d", 0755), 0);
+	check_is(rmdir("d/."), -EINVAL);
+	check_is(rmdir("d/.."), -EINVAL);
+	check_is(rmdir("d/"), 0);
+	check_is(rmdir(""), -ENOENT);
+	check_is(mkdir("", 0755), -ENOENT);
+	check_is(chdir(""), -ENOENT);
 	check(rmdir(".") < 0);
 	check(rmdir("..") < 0);
 	check(mkdir("/", 0755) < 0);
@@ -190,6 +197,54 @@ TEST(dir_remove_current)
 	check(mkdir("e", 0755) < 0);
 	check_is(chdir("/tmp/usertests"), 0);
 	check(!exists("d"));
+}
+
+static void exit_in_removed(void)
+{
+	struct stat st;
+	check_is(mkdir("a", 0755), 0);
+	check_is(mkdir("a/b", 0755), 0);
+	check_is(chdir("a/b"), 0);
+	check_is(rmdir("/tmp/usertests/a/b"), 0);
+	check_is(rmdir("/tmp/usertests/a"), 0);
+	make_file("/tmp/usertests/f", 10, 1); /* may get the parent's inode */
+	check_is(stat("..", &st), -ENOENT);
+	check_is(stat("../f", &st), -ENOENT);
+	check_is(chdir(".."), -ENOENT);
+	check_is(stat(".", &st), 0);
+	check_is(st.st_nlink, 0);
+	check_is(rename("/tmp/usertests/f", "f"), -ENOENT);
+	check_is(link("/tmp/usertests/f", "f"), -ENOENT);
+}
+
+/* A process may end in a removed directory, whose parent is gone, too. */
+TEST(dir_exit_in_removed)
+{
+	for (int i = 0; i < 20; i++) {
+		check_child(exit_in_removed);
+		check_is(unlink("f"), 0);
+	}
+}
+
+/* A directory that needs a block of pointers: all its names are found, and it becomes empty. */
+TEST(dir_large)
+{
+	enum { LARGE = 230 }; /* 15 such names fill a block, and 12 blocks need no pointers */
+	struct stat st;
+	check_is(mkdir("d", 0755), 0);
+	for (int i = 0; i < LARGE; i++) {
+		snprintf(path, sizeof(path), "d/%0250d", i);
+		check_is(i ? link("f", path) : close(open("f", O_RDWR | O_CREAT, 0644)), 0);
+	}
+	check_is(stat("d", &st), 0);
+	check(st.st_size > 12 * 4096 && st.st_blocks * 512 > st.st_size);
+	for (int i = LARGE - 1; i > 0; i--) {
+		snprintf(path, sizeof(path), "d/%0250d", i);
+		check(exists(path));
+		check_is(rmdir("d"), -ENOTEMPTY);
+		check_is(unlink(path), 0);
+	}
+	check_is(rmdir("d"), 0);
 }
 
 /* The kernel's own directories, /proc and /dev, can be listed, and their files read. */

@@ -67,6 +67,42 @@ TEST(file_paths)
 	check_is(stat("f/../f", &b), -ENOTDIR);
 }
 
+/* The empty path names nothing. */
+TEST(file_no_name)
+{
+	struct stat st;
+	make_file("f", 10, 1);
+	check_is(link("f", ""), -ENOENT);
+	check_is(link("", "g"), -ENOENT);
+	check_is(unlink(""), -ENOENT);
+	check_is(stat("", &st), -ENOENT);
+	check_is(open("", O_RDWR | O_CREAT, 0644), -ENOENT);
+	check_is(exec("", (char *[]){ NULL }), -ENOENT);
+	check_file("f", 10, 1);
+}
+
+/* A file may have hundreds of names, and is there until the last one goes. */
+TEST(file_many_links)
+{
+	enum { LINKS = 500 };
+	struct stat st;
+	char name[16];
+	make_file("0", 5000, 1);
+	for (int i = 1; i < LINKS; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		check_is(link("0", name), 0);
+	}
+	check_is(stat("7", &st), 0);
+	check_is(st.st_nlink, LINKS);
+	for (int i = 0; i < LINKS; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		if (i % 100 == 99)
+			check_file(name, 5000, 1);
+		check_is(unlink(name), 0);
+	}
+	check(!exists("0"));
+}
+
 /* Processes that create, write and delete a file of one name at the same time do no harm. */
 TEST(file_races)
 {

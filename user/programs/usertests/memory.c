@@ -35,6 +35,34 @@ TEST(memory_full)
 	memset(p, 1, 1 << 20);
 }
 
+/* Take blocks of 1 MiB until malloc gives NULL, and free them. Result: how many there were. */
+static int take_all(void)
+{
+	struct block { struct block *next; } *all = NULL, *b;
+	int n = 0;
+	for (; (b = malloc(1 << 20)); n++) {
+		b->next = all;
+		all = b;
+	}
+	for (; (b = all); free(b))
+		all = b->next;
+	return n;
+}
+
+/* malloc gives NULL when the addresses run out; after free() they are all there again. */
+TEST(memory_malloc_until_null)
+{
+	limit_size();
+	int n = take_all();
+	check(n > 1000 && n < 3072);
+	for (int i = 0; i < 3; i++)
+		check_is(take_all(), n);
+	char *small = malloc(100);
+	check(small);
+	memset(small, 1, 100);
+	free(small);
+}
+
 /* With hardly any memory left, each system call gives an error or works. */
 static void scrape(void)
 {

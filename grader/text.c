@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Text from submissions. File names, the compiler's words and a guest's words may hold anything.
+ * All of it passes this filter before it reaches a terminal, a log or a report. Kept is UTF-8 that
+ * is shown as it stands; whatever is obeyed instead of shown becomes a question mark.
+ */
+#include "grader.h"
+#include <iconv.h>
+
+/* Read a character of UTF-8. Result: its bytes; 0 if there is none at s. */
+static unsigned decode(const unsigned char *s, uint32_t *c)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	unsigned bytes = *s < 0x80 ? 1 : *s < 0xC0 ? 0 : *s < 0xE0 ? 2 : *s < 0xF0 ? 3 :
+			 *s < 0xF8 ? 4 : 0;
+	*c = bytes > 1 ? *s & (0x7Fu >> bytes) : *s;
+	for (unsigned i = 1; i < bytes; i++) {
+		if ((s[i] & 0xC0) != 0x80)
+			return 0;
+		*c = *c << 6 | (s[i] & 0x3F);
+	}
+	bool surrogate = *c >= 0xD800 && *c <= 0xDFFF;
+	return bytes && *c >= least[bytes] && *c <= 0x10FFFF && !surrogate ? bytes : 0;
+}
+
+/* Characters that steer a terminal or a browser: controls, line ends, directions of writing. */
+static bool steers(uint32_t c)
+{
+	static const uint32_t ranges[][2] = {
+		{ 0x00, 0x1F }, { 0x7F, 0x9F }, { 0xAD, 0xAD }, { 0x61C, 0x61C },
+		{ 0x200B, 0x200F }, { 0x2028, 0x202E }, { 0x2060, 0x206F }, { 0xFEFF, 0xFEFF },
+		{ 0xFFF9, 0xFFFF }, { 0xE0000, 0xE0FFF },
+	};
+	for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+		if (c >= ranges[i][0] && c <= ranges[i][1])
+			return true;
+	return false;
+}
+
+static char *filter(const char *text, size_t n, bool lines)
+{
+	char *copy = strndup(text, n), *to = copy;
+	uint32_t c;
+	if (!copy)
+		give_up(BROKEN, "no memory");
+	for (const char *s = copy; *s;) {
+		unsigned bytes = decode((const unsigned char *)s, &c);
+		bool kept = bytes && (!steers(c) || c == '\t' || (lines && c == '\n'));
+		if (kept)
+			memmove(to, s, bytes);
+		else
+			*to = '?';
+		to += kept ? bytes : 1;
+		s += bytes ? bytes : 1;
+	}
+	*to = '\0';
+	return copy;
+}
+
+char *text_line(const char *s, size_t n)
+{
+	return filter(s, n, false);
+}
+
+char *text_lines(const char *s)
+{
+	return filter(s, strlen(s), true);
+}
+
+/* --- sources --- */
+
+/* The encoding in which Windows writes sources that are no UTF-8: it has a mark, or zeros. */
+static const char *wide(const char *text, size_t bytes)
+{
+	if (bytes < 2)
+		return NULL;
+	if (memcmp(text, "\xff\xfe", 2) == 0 || (text[0] && !text[1]))
+		return "UTF-16LE";
+	return memcmp(text, "\xfe\xff", 2) == 0 || (!text[0] && text[1]) ? "UTF-16BE" : NULL;
+}
+
+/* Convert to UTF-8. Result: its bytes; 0 if the text is not in this encoding. to: 2 * bytes. */
+static size_t convert(const char *encoding, char *text, size_t bytes, char *to)
+{
+	size_t room = 2 * bytes, left = room;
+	iconv_t c = iconv_open("UTF-8", encoding);
+	if (c == (iconv_t)-1)
+		return 0;
+	size_t n = iconv(c, &text, &bytes, &to, &left);
+	iconv_close(c);
+	return n == (size_t)-1 ? 0 : room - left;
+}
+
+char *text_decode(char *text, size_t bytes, size_t *n)
+{
+	const char *encoding = wide(text, bytes);
+	char *utf8 = calloc(1, 2 * bytes + 1), *from = text, *to = utf8;
+	if (!utf8)
+		give_up(BROKEN, "no memory");
+	size_t converted = encoding ? convert(encoding, text, bytes, utf8) : 0;
+	if (converted)
+		from = utf8, bytes = converted;
+	if (bytes >= 3 && memcmp(from, "\xef\xbb\xbf", 3) == 0)
+		from += 3, bytes -= 3;
+	for (size_t i = 0; i < bytes; i++)
+		if (from[i] != '\r')
+			*to++ = from[i];
+		else if (i + 1 == bytes || from[i + 1] != '\n')
+			*to++ = '\n';
+	*to = '\0';
+	*n = (size_t)(to - utf8);
+	free(text);
+	return utf8;
+}

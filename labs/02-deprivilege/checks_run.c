@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Running a probe: to an address, or to what happens instead. The machine stops before anything
+ * can be printed, so that no report shows a panic that the check itself has caused.
+ */
+#include "checks.h"
+#include <stdarg.h>
+
+const char *text_of(const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+	va_start(ap, fmt);
+	int n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	return n < 0 ? "no memory" : text;
+}
+
+const char *place(uint32_t address)
+{
+	bool known = address >= VMM_BASE || (address >= symbol("image_start") &&
+					     address < symbol("readonly_end"));
+	return text_of(known ? "%#x, %s" : "%#x%s", address, known ? symbol_where(address) : "");
+}
+
+/* --- what happened instead --- */
+
+/* Where a run ends that does not come to its aim. */
+enum { KERNEL_PANIC, KERNEL_TRAP, VMM_PANIC, VMM_FAULT, VMM_STOP, NR_ENDS };
+
+static uint32_t end_address(unsigned i)
+{
+	switch (i) {
+	case KERNEL_PANIC: return symbol("panic");
+	case KERNEL_TRAP: return symbol("trap_handle");
+	case VMM_PANIC: return vmm_symbol("vmm_panic");
+	case VMM_FAULT: return vmm_symbol("vmm_fault");
+	default: return vmm_symbol("stop_kernel");
+	}
+}
+
+void watch_ends(struct probe *p, bool on)
+{
+	p->watching = on;
+	for (unsigned i = 0; i < NR_ENDS; i++)
+		if (on)
+			break_at(&p->g, end_address(i));
+		else
+			break_off(&p->g, end_address(i));
+}
+
+static const char *read_text(struct probe *p, uint32_t address)
+{
+	char text[120] = "";
+	for (unsigned i = 0; i + 4 < sizeof(text) && !memchr(text, '\0', i); i += 4) {
+		uint32_t word = word_at(&p->g, address + i);
+		memcpy(text + i, &word, 4);
+	}
+	return text_of("%s", text);
+}
+
+/* An empty exercise says so by a panic. */
+static const char *panic_text(struct probe *p, const char *whose, uint32_t text)
+{
+	unsigned lab, exercise;
+	const char *message = read_text(p, text);
+	if (sscanf(message, "lab %u, exercise %u is empty", &lab, &exercise) != 2)
+		return text_of("%s panics: %s, at %s", whose, message,
+			       place(return_address(&p->g) - 1));
+	judge_context = NULL; /* this is the whole of it */
+	if (lab != 2 || exercise != p->t->exercise)
+		give_up(FAILED, "cannot be judged until exercise %u is done: %s", exercise,
+			message);
+	return text_of("empty exercise: %s", message);
+}
+
+/* The registers that kernel or VMM saved at a fault, by the offsets of their members. */
+static const char *fault_text(struct probe *p, const char *whose, uint32_t regs, uint32_t vector,
+			      uint32_t eip)
+{
+	uint32_t cs = word_at(&p->g, regs + eip + 4);
+	return text_of("%s vector %u, error %#x, of ring %u at %s", whose,
+		       word_at(&p->g, regs + vector), word_at(&p->g, regs + vector + 4), cs & 3,
+		       place(word_at(&p->g, regs + eip)));
+}
+
+/* The CPU is at the first instruction of an end: what happened. */
+static const char *end_text(struct probe *p, unsigned end)
+{
+	const struct cpu_state *c = &p->g.c;
+	switch (end) {
+	case KERNEL_PANIC: return panic_text(p, "the kernel", argument(&p->g, 0));
+	case KERNEL_TRAP:
+		return fault_text(p, "the kernel's handler gets", argument(&p->g, 0),
+				  TRAP_FRAME_VECTOR, TRAP_FRAME_EIP);
+	case VMM_PANIC: return panic_text(p, "the VMM", argument(&p->g, 0));
+	case VMM_FAULT:
+		return fault_text(p, "the VMM itself fails:", c->eax, REGS_VECTOR, REGS_EIP);
+	default:
+		return text_of("the VMM stops the kernel: %s (%#x)", read_text(p, c->edx), c->ecx);
+	}
+}
+
+/* Result: what happened, if the CPU is at an end; else NULL. */
+static const char *ended(struct probe *p)
+{
+	for (unsigned i = 0; i < NR_ENDS; i++)
+		if (p->g.c.eip == end_address(i))
+			return end_text(p, i);
+	return NULL;
+}
+
+/* --- running --- */
+
+int probe_run(struct probe *p, const char *what, const uint32_t *addresses, unsigned n)
+{
+	int first = -1;
+	for (unsigned i = 0; i < n; i++)
+		break_at(&p->g, addresses[i]);
+	if (run_cpus(&p->g, ALL_CPUS) < 0)
+		give_up(FAILED, "%s: the machine ends, or hangs", what);
+	for (unsigned i = n; i-- > 0;) {
+		if (p->g.c.eip == addresses[i])
+			first = (int)i;
+		break_off(&p->g, addresses[i]);
+	}
+	watch_ends(p, p->watching); /* one of the addresses may have been an end */
+	if (first >= 0)
+		return first;
+	const char *instead = ended(p);
+	give_up(FAILED, "%s: %s", what, instead ? instead : place(p->g.c.eip));
+}
+
+const char *probe_pass(struct probe *p)
+{
+	struct guest *g = &p->g;
+	struct cpu_state back = g->c;
+	uint32_t end = return_address(g);
+	break_at(g, end);
+	if (run_cpus(g, ALL_CPUS) < 0)
+		give_up(FAILED, "cannot be judged until exercise 1 (check gdt) lets warm-up go on: %s "
+			"does not return: the machine ends, or hangs", place(back.eip));
+	break_off(g, end);
+	if (g->c.eip == end)
+		return NULL;
+	const char *instead = ended(p);
+	back.eip = end;
+	back.esp += 4;
+	back.eax = 0;
+	set_registers(g, &back);
+	look(g, 0);
+	return instead ? instead : "a breakpoint";
+}
+
+void probe_again(struct probe *p, const char *what, const struct cpu_state *at, uint32_t eax,
+		 uint32_t edx)
+{
+	struct guest *g = &p->g;
+	uint32_t end = word_at(g, at->esp);
+	struct cpu_state c = *at;
+	c.eax = eax;
+	c.edx = edx;
+	g->c = c;
+	set_registers(g, &c);
+	PROBE_RUN(p, what, end);
+	set_word(g, at->esp, end); /* the callee owns its arguments' place, not this; be sure */
+}
+
+void probe_arrive(struct probe *p, uint32_t address, const char *why, ...)
+{
+	va_list ap;
+	char *text;
+	va_start(ap, why);
+	if (vasprintf(&text, why, ap) < 0)
+		text = "no memory";
+	va_end(ap);
+	if (!p->g.m->o.bochs)
+		PROBE_RUN(p, text, address);
+	else if (RUN(&p->g, address) != 0)
+		give_up(FAILED, "the machine does not come to %#x: %s", address, text);
+	free(text);
+}
+
+/* --- planted code --- */
+
+uint32_t plant_user(struct probe *p, const void *code, size_t bytes)
+{
+	uint32_t words[PLANT_BYTES / 4] = { 0 }, at = p->free_user;
+	if (bytes > PLANT_BYTES || at + 2 * PLANT_BYTES > p->user_esp)
+		give_up(BROKEN, "too much planted code");
+	memcpy(words, code, bytes);
+	set_words(&p->g, at, words, LENGTH(words));
+	p->free_user += PLANT_BYTES;
+	return at;
+}
+
+/* The IRET is planted once: how often this is called is not the check's choice alone. */
+void go_ring(struct probe *p, unsigned ring, uint32_t eip, uint32_t esp)
+{
+	static const uint8_t iret = 0xCF;
+	uint32_t cs = ring == 3 ? SEL_UCODE : SEL_KCODE | 1;
+	uint32_t ss = ring == 3 ? SEL_UDATA : SEL_KDATA | 1;
+	if (p->g.c.cpl == ring) {
+		go(&p->g, eip, esp);
+		return;
+	}
+	const uint32_t words[] = { eip, cs, EFLAGS_FIXED | EFLAGS_IF, esp, ss };
+	if (!p->iret) {
+		p->iret = plant(&p->g, &iret, 1);
+		p->frame = plant(&p->g, words, sizeof(words));
+	}
+	set_words(&p->g, p->frame, words, LENGTH(words));
+	go(&p->g, p->iret, p->frame);
+	PROBE_RUN(p, "the check's own IRET to an outer ring", eip);
+}
+
+void allow_interrupts(struct probe *p, bool on)
+{
+	/* movl $priority, (task priority register, in the VMM's mapping of the local APIC) */
+	uint8_t code[] = { 0xC7, 0x05, 0x80, 0xF0, 0xFF, 0xFD, on ? 0 : 0xFF, 0, 0, 0 };
+	run_here(&p->g, code, sizeof(code));
+}
+
+/* --- what kernel and VMM share --- */
+
+static uint32_t shared_offset(const struct probe *p)
+{
+	return p->cpu * SHARED_WORDS * 4;
+}
+
+uint32_t own_shared(struct probe *p, uint32_t offset)
+{
+	return shared_word(&p->g, shared_offset(p) + offset);
+}
+
+void set_shared(struct probe *p, uint32_t vif, uint32_t pending)
+{
+	set_shared_word(&p->g, shared_offset(p) + VMM_SHARED_VIF, vif);
+	set_shared_word(&p->g, shared_offset(p) + VMM_SHARED_PENDING, pending);
+}
+
+struct shared_page read_shared(struct probe *p)
+{
+	struct shared_page s;
+	physical_read(p->g.m, symbol("vmm_shared") - KERNEL_BASE, &s, sizeof(s));
+	return s;
+}
+
+void want_others_kept(struct probe *p, const struct shared_page *before, const char *what)
+{
+	struct shared_page after = read_shared(p);
+	for (unsigned i = 0; i < VMM_MAX_CPUS; i++)
+		for (unsigned w = 0; i != p->cpu && w < SHARED_WORDS; w++)
+			CHECK(after.words[i][w] == before->words[i][w],
+			      "%s on CPU %u: word %u of CPU %u's shared page has become %#x, not "
+			      "%#x: each CPU has a page of its own", what, p->cpu, w, i,
+			      after.words[i][w], before->words[i][w]);
+}
+
+struct saved read_saved(struct probe *p)
+{
+	struct saved s;
+	virtual_read(p->g.m, p->g.c.cr3, p->g.c.eax, &s, sizeof(s));
+	return s;
+}

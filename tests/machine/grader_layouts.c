@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The forms in which honest students hand in (tests/submissions/layouts): each is graded as the
+ * plain files are. They are one class, graded by one check. And a class in general: what is in it,
+ * which checks, and what a second run leaves as it is.
+ */
+#include "grading.h"
+#include <dirent.h>
+
+/* Result: a value of extra_data of a report in the directory `out`, or "". */
+static const char *extra(const char *name, const char *key)
+{
+	char *path;
+	if (asprintf(&path, "%s/%s", work_path("out"), name) < 0)
+		give_up(BROKEN, "no memory");
+	json_t *j = json_load_file(path, 0, NULL);
+	const char *s = json_string_value(json_object_get(json_object_get(j, "extra_data"), key));
+	return s ? s : "";
+}
+
+static void run_class(const char *more)
+{
+	check_status(shell(said, sizeof(said), SECONDS, "build/grader class --lab " LAB
+			   " --only %s --out %s %s %s", one_check(), work_path("out"),
+			   work_path("class"), more), GRADED, "a class");
+}
+
+static void check_same(const char *name)
+{
+	const char *sum = extra(name, "checksum"), *plain = extra("plain.json", "checksum");
+	CHECK(strcmp(extra(name, "outcome"), "graded") == 0 && *plain && strcmp(sum, plain) == 0,
+	      "%s is not graded as the plain files are:\n%s", name, said);
+}
+
+/* Nothing that a terminal obeys reaches it, whatever entries and files are called. */
+static void check_printable(const char *what, const char *text)
+{
+	for (const char *s = text; *s; s++)
+		CHECK(*s == '\n' || *s == '\t' || (unsigned char)*s >= ' ',
+		      "%s has a control character %#x", what, *s);
+}
+
+static void layouts(const struct test *t)
+{
+	unsigned n = 0;
+	(void)t;
+	need_sandbox();
+	build_handout();
+	shell_must(60, "tests/submissions/layouts %s %s", reference("reference"),
+		   work_path("class"));
+	run_class("");
+	check_said("note: skipped: grades.csv is no directory, tar or zip");
+	check_said("M\303\274ller?[2J");
+	check_printable("what the grader printed", said);
+	DIR *d = opendir(work_path("out"));
+	for (struct dirent *e; d && (e = readdir(d));)
+		if (strstr(e->d_name, ".json"))
+			check_same(e->d_name), n++;
+	closedir(d);
+	CHECK(n == 26, "%u of 26 submissions have a report", n);
+}
+
+/* A second run keeps reports and logs of what has a grade; other checks are another grade. */
+static void again(const struct test *t)
+{
+	char text[200];
+	const char *log = work_path("out/flat.log");
+	(void)t;
+	reference("class/plain");
+	shell_must(10, "mkdir %s && cp $(find %s -type f) %s", work_path("class/flat"),
+		   work_path("class/plain"), work_path("class/flat"));
+	run_class("");
+	shell_must(10, "grep -q 'points' %s && grep -q 'p2m.c was taken as kernel/mm/p2m.c' %s && "
+		   "cd %s && sha256sum *.log *.json >../sums", log, log, work_path("out"));
+	run_class("");
+	CHECK(shell(said, sizeof(said), 10, "cd %s && sha256sum -c --quiet ../sums && ! ls *.new",
+		    work_path("out")) == 0, "a second run changes what has a grade:\n%s", said);
+	run_class("--only walk");
+	CHECK(strcmp(extra("plain.json", "only"), "walk") == 0,
+	      "other checks are not graded: the old report counts");
+	snprintf(text, sizeof(text), "build/grader class --lab " LAB " --only nothing %s",
+		 work_path("class"));
+	check_status(shell(said, sizeof(said), 60, "%s", text), REFUSED, "a check that is none");
+}
+
+const struct test grader_layout_tests[] = {
+	{ .name = "grader-layouts", .run = layouts, .seconds = 300 },
+	{ .name = "grader-class-again", .run = again, .seconds = 120 },
+	{ 0 },
+};
