@@ -9,7 +9,6 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.SECONDARY:
 $(if $(filter clean,$(MAKECMDGOALS)),.NOTPARALLEL:) # make clean all: one after the other
 
 # --- options: make TARGET NAME=value ---
@@ -29,6 +28,7 @@ SUBMISSION ?= .
 SEED ?= 2026
 ONLY ?=
 MUTATE ?=
+DIFF ?=
 TEST ?=
 GUI ?=
 WERROR ?= 0
@@ -94,7 +94,7 @@ MUTATE := $(patsubst %,$(B)/host/%.o,$(wildcard mutants/*.c))
 RECORDER := $(filter-out $(B)/host/viewer/main.c.o,$(TRACE))
 
 # What a lab's tree cannot do.
-WHOLE := demo test soak bench bench-switch report handout gradescope mutate
+WHOLE := demo test soak bench bench-switch report handout gradescope mutate try
 
 .PHONY: all help whole $(WHOLE) grade setup trace run run-bochs iso doctor size check gdb debug \
 	debug-bochs replay log clean kernel unit FORCE report docs
@@ -130,6 +130,7 @@ whole:
 #:   grade      LAB=NAME [SUBMISSION=PATH] [SEED=n] [ONLY="CHECK..."]: grade this tree, or a folder,
 #:              tar or zip
 #:   mutate     LAB=NAME: one-token changes of the solution that keep full marks (--help in MUTATE=)
+#:   try        LAB=NAME DIFF=FILE: grade the solution with a patch: a wrong or a right submission
 #:   gradescope LAB=NAME: build/gradescope-NAME.zip, an autograder for Gradescope
 #:   docs       the handbook, as a site: build/docs/index.html
 #:   doctor     which tools are there, which are missing, and the fix
@@ -160,7 +161,7 @@ demo:
 
 test soak bench bench-switch:
 	@tools/setup test
-	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run $(B)/grader $(B)/trace
+	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run $(B)/grader $(B)/trace $(B)/mutate
 	@$(MAKE) --no-print-directory DEBUG=1 kernel
 	@$(MAKE) --no-print-directory VO=static kernel
 	@$(ALONE) $(B)/tests/run --unit $(B)/unit $(if $(filter test,$@),,--$@)
@@ -206,7 +207,7 @@ handout:
 	@$(LOCKED) tools/handout '$(LAB)' '$(OUT)'
 
 $(B)/files: FORCE
-	@mkdir -p $(B); tools/files >$@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	@mkdir -p $(B); new=$@.$$$$; tools/files >$$new; cmp -s $$new $@ && rm $$new || mv $$new $@
 
 # In an instructor's tree: written anew when any file of the project is newer, or came or went. What
 # was built in it stays, and times are kept.
@@ -229,6 +230,12 @@ grade gradescope:
 		$(if $(HANDOUT),,$(B)/handout/$(LAB)/build/.made)
 	@$(ALONE) $(if $(filter grade,$@),$(GRADE) && echo 'more: $(B)/grade.html', \
 		tools/gradescope '$(LAB)')
+
+try:
+	@$(NEEDS_LAB)
+	@tools/setup grade
+	@$(MAKE) --no-print-directory all $(B)/grader
+	@$(ALONE) tools/try '$(LAB)' '$(DIFF)' '$(SEED)'
 
 mutate:
 	@$(NEEDS_LAB)
@@ -255,7 +262,7 @@ clean:
 # --- kernel: linked twice; the second image holds the first one's symbols, for back traces ---
 kernel: $(K)/cinnabar $(K)/vmm.elf
 
-$(K)/cinnabar: $(KOBJ) $(K)/kernel/kernel.ld tools/ksyms
+$(K)/cinnabar: $(KOBJ) $(K)/kernel/kernel.ld tools/ksyms $(B)/sources
 	$(call say,LD,$@)
 	$(Q)tools/ksyms </dev/null >$(K)/ksyms0.S && $(CC32) -m32 -c $(K)/ksyms0.S -o $(K)/ksyms0.o
 	$(Q)$(LD32) -z noexecstack -T $(K)/kernel/kernel.ld -o $(K)/pass1 $(KOBJ) $(K)/ksyms0.o
@@ -267,6 +274,11 @@ $(K)/cinnabar: $(KOBJ) $(K)/kernel/kernel.ld tools/ksyms
 # Compared by contents: after DEBUG=1 the debug kernel lies here, and is the newer file.
 $(B)/cinnabar: $(K)/cinnabar FORCE
 	$(Q)cmp -s $< $@ || cp $< $@
+
+# Compared by contents: what is linked lacks a file as soon as its source is gone.
+$(B)/sources: FORCE
+	@mkdir -p $(@D); echo '$(KSRC) $(VSRC) $(wildcard user/lib/* user/programs/*/*)' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # --- layouts, for assembly and for the programs on the host ---
 $(K)/offsets.h: include/offsets.c tools/offsets $(K)/flags
@@ -287,7 +299,7 @@ $(K)/%.ld: %.ld include/layout.h $(K)/flags
 $(B)/vmm: $(K)/vmm.elf
 	$(Q)cp $< $@
 
-$(K)/vmm.elf: $(VOBJ) $(K)/vmm/vmm.ld
+$(K)/vmm.elf: $(VOBJ) $(K)/vmm/vmm.ld $(B)/sources
 	$(call say,LD,$@)
 	$(Q)$(LD32) -z noexecstack -T $(K)/vmm/vmm.ld -Map=$(K)/vmm.map -o $@ $(VOBJ)
 
@@ -309,16 +321,19 @@ $(K)/%.S.o: %.S $(K)/flags
 
 # A compiler that does not do what is wanted is refused once, instead of in each file.
 TRY_COMPILER = echo 'char is_32_bit[sizeof(long) == 4 ? 1 : -1];' | $(CC32) \
-	$(filter-out -MMD -MP,$(KFLAGS)) -x c -S -o $@.try - 2>/dev/null || \
+	$(filter-out -MMD -MP,$(KFLAGS)) -x c -S -o $$new.s - 2>/dev/null && [ -s $$new.s ] && \
+	rm $$new.s || \
 	{ echo "make: CC32='$(CC32)' does not compile for i386 with $(OPT) and this project's" \
 		"options; leave CC32 out (GCC), or give CC32='clang -m32'" >&2; exit 1; }
 
 # Changed flags rebuild everything.
 $(K)/flags: FORCE
 	@type -P $(firstword $(CC32)) >/dev/null || \
-		{ echo "make: $(firstword $(CC32)) is missing; run 'make setup'" >&2; exit 1; }
-	@mkdir -p $(@D); echo '$(CC32) $(KFLAGS) $(UFLAGS) $(VFLAGS)' >$@.new
-	@cmp -s $@.new $@ && rm $@.new || { $(TRY_COMPILER) && mv $@.new $@; }
+		{ echo "make: $(firstword $(CC32)) is missing; run 'make setup' for GCC, or" \
+			"install what CC32 names" >&2; exit 1; }
+	@mkdir -p $(@D); new=$@.$$$$; \
+		echo '$(CC32) $(KFLAGS) $(UFLAGS) $(VFLAGS)' >$$new; \
+		cmp -s $$new $@ && rm $$new || { $(TRY_COMPILER) && mv $$new $@; }
 
 # --- programs and the root file system ---
 $(B)/user/%.c.o: %.c $(K)/flags
@@ -329,14 +344,14 @@ $(B)/user/%.S.o: %.S $(K)/flags
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D) && $(CC32) $(UFLAGS) -c $< -o $@
 
-$(B)/user/lib.a: $(ULIB)
+$(B)/user/lib.a: $(ULIB) $(B)/sources
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && $(AR32) rcs $@ $^
+	$(Q)rm -f $@ && $(AR32) rcs $@ $(ULIB)
 
 define program
 $(B)/symbols/$(1): $(patsubst %,$(B)/user/%.o,$(wildcard user/programs/$(1).c \
 		labs/*/programs/$(1).c user/programs/$(1)/*.c user/programs/$(1)/*.S)) \
-		$(B)/user/lib.a user/user.ld
+		$(B)/user/lib.a user/user.ld $(B)/sources
 	$$(call say,LD,$$@)
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)$(LD32) -z noexecstack --gc-sections -T user/user.ld -o $$@ $$(filter %.o,$$^) \
@@ -346,7 +361,13 @@ $(B)/bin/$(1): $(B)/symbols/$(1)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
-$(B)/rootfs.ext2: $(PROGRAMS:%=$(B)/bin/%) $(shell find user/root -type f 2>/dev/null) tools/mkroot
+# Compared by contents: a file may come, go, or change, and have an old date.
+$(B)/rootfs.list: FORCE
+	@mkdir -p $(@D); { echo '$(PROGRAMS)' "$$ROOT_MIB $$ROOT_BLOCK"; cksum tools/mkroot; \
+		find user/root -type f -exec cksum {} + | sort; } >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(B)/rootfs.ext2: $(PROGRAMS:%=$(B)/bin/%) $(B)/rootfs.list
 	$(call say,MKFS,$@)
 	$(Q)tools/mkroot $@ $(PROGRAMS:%=$(B)/bin/%)
 
@@ -408,6 +429,7 @@ $(B)/grader: $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER)
 	$(call say,LD,$@)
 	$(Q)$(HOSTCC) -o $@ $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER) \
 		-ljansson -lelf -larchive -lutil
+	@tools/check-points $@ >$@.points || cat $@.points >&2
 
 # The grader's checks in another program, which tries mutants of the solutions.
 $(B)/mutate: $(MUTATE) $(filter-out %/grader/main.c.o,$(GRADER)) $(LIBRARY) $(B)/host/labs.c.o \
@@ -449,4 +471,5 @@ compile_commands.json: FORCE
 FORCE:
 .DEFAULT:
 	@echo "make: nothing makes '$@'; 'make help' lists the targets" >&2; exit 1
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+# Not those of other trees in it: students', copies.
+-include $(shell find $(B) -mindepth 1 -name '*build' -prune -o -name '*.d' -print 2>/dev/null)

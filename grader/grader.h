@@ -108,7 +108,8 @@ void submission_take(struct grading *g, struct sandbox s, const struct lab_tree 
 /* A file of a submission. */
 enum found_kind { FOUND_FILE, FOUND_LINK, FOUND_DEVICE };
 struct found {
-	char *path;
+	char *name; /* as it stands in the submission */
+	char *path; /* the same with slashes, from the top of the submission */
 	enum found_kind kind;
 	char *text; /* contents of a plain file in an archive that may be wanted */
 	size_t bytes;

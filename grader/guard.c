@@ -78,7 +78,7 @@ static void check(const unsigned limits[ARGUMENTS])
 	static uint64_t ticks;
 	static double moved;
 	struct use u = look();
-	if (limits[0] && u.processes >= limits[0])
+	if (limits[0] && u.processes + 1 >= limits[0]) /* this one counts for the system */
 		over("the limit is %u processes and threads\n", limits[0]);
 	if (limits[1] && u.bytes >> 20 > limits[1])
 		over("the limit is %u MiB of memory, with files in /tmp\n", limits[1]);

@@ -145,6 +145,7 @@ static void end(enum outcome outcome, const char *why)
 int main(int argc, char **argv)
 {
 	struct options o;
+	char why[300];
 	umask(022);
 	const char *command = argc > 1 ? argv[1] : "";
 	judge_outside = end; /* until `grade` has reports to write */
@@ -154,6 +155,8 @@ int main(int argc, char **argv)
 		return guard(argc - 2, argv + 2);
 	if (strcmp(command, "unpack") == 0 && argc == 3)
 		return archive_inner(argv[2]);
+	if (strcmp(command, "sandbox") == 0) /* whether one can be had: for scripts */
+		return sandbox_works(why, sizeof(why)) ? GRADED : ENVIRONMENT;
 	if (strcmp(command, "record") == 0)
 		return recording_inner(argc - 2, argv + 2);
 	if (strcmp(command, "help") == 0 || strcmp(argv[argc - 1], "--help") == 0 ||

@@ -16,14 +16,14 @@ void finds_add(struct finds *all, const char *path, enum found_kind kind, char *
 {
 	if (all->n % 1024 == 0)
 		all->v = realloc(all->v, (all->n + 1024) * sizeof(*all->v));
-	char *name = strdup(path);
-	if (!all->v || !name)
+	char *name = strdup(path), *slashes = strdup(path);
+	if (!all->v || !name || !slashes)
 		give_up(BROKEN, "no memory");
-	for (char *c = name; *c; c++) /* as Windows writes paths */
+	for (char *c = slashes; *c; c++) /* as Windows writes paths */
 		if (*c == '\\')
 			*c = '/';
-	all->v[all->n++] = (struct found){ .path = name, .kind = kind, .text = text,
-					   .bytes = bytes, .place = -1 };
+	all->v[all->n++] = (struct found){ .name = name, .path = slashes, .kind = kind,
+					   .text = text, .bytes = bytes, .place = -1 };
 }
 
 static int visible(const struct dirent *e)
@@ -81,7 +81,7 @@ static void walk(int dir, const char *path, unsigned depth, struct finds *all)
 static void read_file(const char *root, struct found *f)
 {
 	struct stat s;
-	char *copy = strdup(f->path), *part = copy;
+	char *copy = strdup(f->name), *part = copy;
 	int at = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	for (char *slash; at >= 0 && (slash = strchr(part, '/')); part = slash + 1) {
 		*slash = '\0';

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bochs, driven by the debugger that is built into Debian's Bochs: commands go to its standard
- * input; an answer ends with the next prompt. The serial line is a pseudo-terminal. Breakpoints
- * on the functions that end a run stop the machine there, with its status and memory still
- * readable.
+ * Bochs, driven by the debugger that is built into Debian's Bochs. The debugger executes a file of
+ * commands that never ends, a named pipe: on its standard input it would spend a system call on
+ * each letter. It prompts for nothing there, so each command is followed by one whose answer is
+ * known. The serial line is a pseudo-terminal. Breakpoints on the functions that end a run stop
+ * the machine there, with its status and memory still readable.
  */
 #include "emulators.h"
 #include "offsets.h"
@@ -15,12 +16,13 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
 static void write_configuration(struct machine *m, const char *path, const char *tty)
 {
-	const char *rom = work_path("loader.rom"), *disk = work_path("loader.disk");
+	const char *rom = machine_path(m, "loader.rom"), *disk = machine_path(m, "loader.disk");
 	const char *iso = m->o.iso_file ? m->o.iso_file : m->o.iso ? machine_make_iso(m) : NULL;
 	FILE *f = fopen(path, "w");
 	if (!f)
@@ -91,15 +93,23 @@ static bool read_status(struct machine *m, const struct cpu_state *c, unsigned e
 
 /* --- the debugger --- */
 
-/*
- * Read what the debugger has said.
- * Result: whether it has come to its prompt, "<bochs:N> ", which is cut off.
- */
-static bool prompted(struct machine *m)
+/* The command after each command, "calculate this number", and its answer. */
+#define MARK "? 305419896\n"
+#define MARK_ANSWER "0x12345678 305419896\n"
+
+void bochs_send(struct machine *m, const char *command)
+{
+	dprintf(m->monitor_in, "%s\n" MARK, command);
+}
+
+/* Read what the debugger has said. Result: whether its answer is complete; the mark is cut off. */
+static bool answered(struct machine *m)
 {
 	struct pollfd p = { .fd = m->monitor_out, .events = POLLIN };
 	while (!m->answered && poll(&p, 1, 0) > 0) {
-		m->said = realloc(m->said, m->said_bytes + 4097);
+		m->said = realloc(m->said, m->said_bytes + 4098);
+		if (m->said_bytes == 0) /* each line of an answer follows a newline */
+			m->said[m->said_bytes++] = '\n';
 		ssize_t got = read(m->monitor_out, m->said + m->said_bytes, 4096);
 		if (got <= 0) {
 			machine_ends(m, 1);
@@ -107,10 +117,9 @@ static bool prompted(struct machine *m)
 		}
 		m->said[m->said_bytes += (size_t)got] = '\0';
 	}
-	char *prompt = m->said_bytes ? strrchr(m->said, '<') : NULL;
-	if (prompt && strncmp(prompt, "<bochs:", 7) == 0 &&
-	    strcmp(m->said + m->said_bytes - 2, "> ") == 0) {
-		*prompt = '\0';
+	size_t mark = strlen(MARK_ANSWER);
+	if (m->said_bytes >= mark && strcmp(m->said + m->said_bytes - mark, MARK_ANSWER) == 0) {
+		m->said[m->said_bytes -= mark] = '\0';
 		m->answered = true;
 	}
 	return m->answered;
@@ -133,7 +142,7 @@ static char *take_answer(struct machine *m)
 static char *answer(struct machine *m)
 {
 	enum { SECONDS = 60 };
-	for (double start = clock_seconds(); !prompted(m); wait_a_little(m))
+	for (double start = clock_seconds(); !answered(m); wait_a_little(m))
 		if (!m->pid || time_is_over(start, SECONDS))
 			return NULL;
 	return take_answer(m);
@@ -142,7 +151,7 @@ static char *answer(struct machine *m)
 /* Wait until the running machine stops. Result: what Bochs says; NULL if it ends or is late. */
 static char *await_stop(struct machine *m, double seconds)
 {
-	for (machine_wait_begins(m, seconds); !prompted(m); wait_a_little(m))
+	for (machine_wait_begins(m, seconds); !answered(m); wait_a_little(m))
 		if (!m->pid || machine_late(m))
 			return NULL;
 	m->stopped = true;
@@ -166,7 +175,7 @@ char *bochs_command(struct machine *m, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(command, sizeof(command), fmt, ap);
 	va_end(ap);
-	dprintf(m->monitor_in, "%s\n", command);
+	bochs_send(m, command);
 	char *text = answer(m);
 	if (!text && !m->pid)
 		give_up_ended(m);
@@ -189,28 +198,33 @@ static void debugger(const char *command)
 
 void bochs_start(struct machine *m)
 {
-	int in[2], out[2], slave;
+	int out[2], slave;
 	struct termios raw = { .c_cflag = CS8 };
 	char tty[64];
-	const char *configuration = work_path("bochsrc");
+	const char *configuration = machine_path(m, "bochsrc");
+	const char *commands = machine_path(m, "commands");
 	if (asprintf(&m->by_hand, "make %s-bochs SMP=%u MEM=%u CMDLINE='%s'",
 		     machine_debugged ? "debug" : "run", m->o.cpus, m->o.mem,
 		     machine_cmdline(m)) < 0)
 		give_up(BROKEN, "no memory");
 	if (machine_debugged)
 		debugger(m->by_hand);
-	if (openpty(&m->serial, &slave, tty, &raw, NULL) < 0 || pipe2(in, O_CLOEXEC) < 0 ||
+	if (openpty(&m->serial, &slave, tty, &raw, NULL) < 0 || mkfifo(commands, 0600) < 0 ||
 	    pipe2(out, O_CLOEXEC) < 0)
-		give_up(BROKEN, "pseudo-terminal: %s", strerror(errno));
+		give_up(BROKEN, "pseudo-terminal or pipe: %s", strerror(errno));
+	m->monitor_in = open(commands, O_RDWR | O_CLOEXEC);
 	write_configuration(m, configuration, tty);
 	fcntl(m->serial, F_SETFD, FD_CLOEXEC);
 	m->serial_in = m->serial;
-	char *argv[] = { "bochs", "-q", "-f", (char *)configuration, NULL };
-	m->pid = process_start(argv, in[0], out[1], out[1]);
+	char *argv[] = { "bochs", "-q", "-f", (char *)configuration, "-rc", (char *)commands,
+			 NULL };
+	int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	m->pid = process_start(argv, nothing, out[1], out[1]);
 	/* slave stays open: without it the line would hang up before Bochs opens it. */
-	close(in[0]), close(out[1]);
-	m->monitor_in = in[1], m->monitor_out = out[0];
+	close(nothing), close(out[1]);
+	m->monitor_out = out[0];
 	m->stopped = true;
+	dprintf(m->monitor_in, MARK);
 	char *text = answer(m);
 	if (!text)
 		give_up(BROKEN, "Bochs does not start (see bochs.log)");
@@ -238,12 +252,12 @@ void bochs_stop(struct machine *m)
 
 bool bochs_stopped(struct machine *m)
 {
-	return m->stopped || prompted(m);
+	return m->stopped || answered(m);
 }
 
 bool bochs_run(struct machine *m, double seconds)
 {
-	dprintf(m->monitor_in, "c\n");
+	bochs_send(m, "c");
 	m->stopped = false;
 	free(await_stop(m, seconds));
 	return m->stopped;

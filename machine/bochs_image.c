@@ -105,7 +105,7 @@ static uint32_t add_module(struct image *image, uint32_t address, const char *pa
 /* Fill the disk. Result: the machine address of the kernel's first instruction. */
 static uint32_t fill_disk(struct image *image, const struct machine *m)
 {
-	const char *root = work_path("rootfs.ext2");
+	const char *root = machine_path(m, "rootfs.ext2");
 	uint32_t begin, end, entry;
 	uint8_t *kernel = symbol_file_image(&begin, &end, &entry);
 	put(image, begin, kernel, end - begin);

@@ -10,6 +10,8 @@
 
 /* --- both --- */
 
+/* Result: the path of a file of this machine's in work_dir, as work_path(). */
+const char *machine_path(const struct machine *m, const char *name);
 /* Result: the kernel command line of m, valid until the next call. */
 const char *machine_cmdline(const struct machine *m);
 /*
@@ -47,6 +49,8 @@ void bochs_make_image(const struct machine *m, const char *rom, const char *disk
 
 /* Start Bochs for m, with the serial line connected; it runs unless m is paused. */
 void bochs_start(struct machine *m);
+/* Send the debugger a command, and do not wait for its answer. */
+void bochs_send(struct machine *m, const char *command);
 /* Send the debugger a command. Result: its answer, to be freed. The machine is stopped. */
 char *bochs_command(struct machine *m, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

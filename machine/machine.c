@@ -33,6 +33,16 @@ struct machine *machine_start(const struct machine_options *o)
 	return m;
 }
 
+const char *machine_path(const struct machine *m, const char *name)
+{
+	unsigned n = 0;
+	char text[64];
+	for (const struct machine *other = m->next; other; other = other->next)
+		n++;
+	snprintf(text, sizeof(text), "%u.%s", n, name);
+	return work_path(text);
+}
+
 /* --- stop and continue --- */
 
 void machine_stop(struct machine *m)
@@ -51,7 +61,7 @@ void machine_continue(struct machine *m)
 {
 	if (m->o.bochs) {
 		m->stopped = false;
-		dprintf(m->monitor_in, "c\n");
+		bochs_send(m, "c");
 	} else {
 		/* The machine may end before it answers. */
 		free(qmp_if_there(m, "cont", NULL));

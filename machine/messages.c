@@ -151,6 +151,29 @@ static bool print_vmm_exception(FILE *f, const char *message, uint32_t eip)
 	return true;
 }
 
+/* Init must not end. If an exception ended it, that is the cause; the kernel printed it before. */
+static bool print_end_of_init(FILE *f, const char *log, const char *message)
+{
+	enum { BY_EXCEPTION = 0x40, VECTOR = 31 }; /* WSTATUS_FAULT() (abi.h) */
+	const char *fault = NULL;
+	unsigned status, error = 0;
+	uint32_t eip, address = 0;
+	if (sscanf(message, "kernel panic: init ended with status %x", &status) != 1 ||
+	    (status & ~VECTOR) != BY_EXCEPTION)
+		return false;
+	for (const char *at = log; (at = strstr(at, "\ninit (1): ")) && at < message; at++)
+		fault = at;
+	fprintf(f, "init, the first program, is ended by its fault: ");
+	if (fault && (fault = strstr(fault, ", error ")) && fault < message &&
+	    sscanf(fault, ", error %x) at %x, address %x", &error, &eip, &address) == 3) {
+		print_trap(f, status & VECTOR, error, address);
+		fprintf(f, ", at its address %#x", eip);
+	} else {
+		print_trap(f, status & VECTOR, error, address);
+	}
+	return true;
+}
+
 /* --- all of it --- */
 
 bool print_last_words(FILE *f, struct machine *m)
@@ -168,7 +191,8 @@ bool print_last_words(FILE *f, struct machine *m)
 			   message + strcspn(message, ":") + 2; /* after "kernel panic: " */
 	if (!print_empty(f, line, addresses[0]) &&
 	    !print_panic_exception(f, message, exception) &&
-	    !print_vmm_exception(f, message, addresses[0]))
+	    !print_vmm_exception(f, message, addresses[0]) &&
+	    (is_students(addresses[0]) || !print_end_of_init(f, m->log, message)))
 		fprintf(f, "%.*s", (int)strcspn(message, "\n"), message);
 	print_where(f, "at: ", addresses, n);
 	return true;

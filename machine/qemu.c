@@ -56,17 +56,6 @@ static char *join(const struct arguments *a, const char *last)
 	return text;
 }
 
-/* A path whose name tells the machines of one test apart. */
-static const char *own_path(const struct machine *m, const char *name)
-{
-	unsigned n = 0;
-	char text[64];
-	for (const struct machine *other = m->next; other; other = other->next)
-		n++;
-	snprintf(text, sizeof(text), "%u.%s", n, name);
-	return work_path(text);
-}
-
 /* --- the serial line: two named pipes --- */
 
 /*
@@ -111,28 +100,29 @@ static void open_serial_in(struct machine *m, const char *path)
 
 /* --- memory --- */
 
-static void map_memory(struct machine *m, const char *path)
+/* Result: the descriptor of a file without a name or a disk, which QEMU inherits. */
+static int map_memory(struct machine *m)
 {
 	m->ram_bytes = (size_t)m->o.mem << 20;
-	int ram = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int ram = memfd_create("machine", 0);
 	if (ram < 0 || ftruncate(ram, (off_t)m->ram_bytes) < 0)
 		give_up(BROKEN, "memory file: %s", strerror(errno));
 	m->ram = mmap(NULL, m->ram_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ram, 0);
 	if (m->ram == MAP_FAILED)
 		give_up(BROKEN, "memory file: %s", strerror(errno));
-	close(ram);
+	return ram;
 }
 
 /* The arguments that connect the machine to this process. */
-static void connection_arguments(struct machine *m, struct arguments *a)
+static void connection_arguments(struct machine *m, int ram, struct arguments *a)
 {
 	arg(a, "-S"), arg(a, "-machine"), arg(a, "pc,memory-backend=ram");
 	arg(a, "-object");
-	arg(a, "memory-backend-file,id=ram,size=%uM,mem-path=%s,share=on", m->o.mem,
-	    own_path(m, "ram"));
-	arg(a, "-serial"), arg(a, "pipe:%s", own_path(m, "serial"));
-	arg(a, "-qmp"), arg(a, "unix:%s,server=on,wait=off", own_path(m, "qmp"));
-	arg(a, "-gdb"), arg(a, "unix:%s,server=on,wait=off", own_path(m, "gdb"));
+	arg(a, "memory-backend-file,id=ram,size=%uM,mem-path=/proc/self/fd/%d,share=on", m->o.mem,
+	    ram);
+	arg(a, "-serial"), arg(a, "pipe:%s", machine_path(m, "serial"));
+	arg(a, "-qmp"), arg(a, "unix:%s,server=on,wait=off", machine_path(m, "qmp"));
+	arg(a, "-gdb"), arg(a, "unix:%s,server=on,wait=off", machine_path(m, "gdb"));
 	if (machine_traced) {
 		arg(a, "-d"), arg(a, "int,cpu_reset");
 		arg(a, "-D"), arg(a, "%s", work_path("traps"));
@@ -155,16 +145,16 @@ void qemu_start(struct machine *m)
 	check_size(m);
 	qemu_arguments(m, &a);
 	m->by_hand = join(&a, "-serial mon:stdio");
-	map_memory(m, own_path(m, "ram"));
-	make_serial(m, own_path(m, "serial"));
-	connection_arguments(m, &a);
+	int ram = map_memory(m);
+	make_serial(m, machine_path(m, "serial"));
+	connection_arguments(m, ram, &a);
 	int err = open(work_path("qemu.err"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	m->pid = process_start(a.v, -1, err, err);
-	close(err);
+	close(err), close(ram);
 	for (unsigned i = 0; i < a.n; i++)
 		free(a.v[i]);
-	open_serial_in(m, own_path(m, "serial"));
-	qmp_connect(m, own_path(m, "qmp"));
+	open_serial_in(m, machine_path(m, "serial"));
+	qmp_connect(m, machine_path(m, "qmp"));
 	m->gdb.fd = -1;
 	if (!m->o.paused && !machine_debugged)
 		machine_continue(m);

@@ -92,14 +92,23 @@ static char *read_file(const char *path)
 	return text;
 }
 
-/* Statements that changed places come last: many of those are equal, and take a whole grading. */
+/* Of the kinds that come last many mutants are equal, and those take a whole grading. */
+static unsigned rank(const struct mutant *m)
+{
+	static const char *const last[] = { "constant", "moved" };
+	unsigned k = 2;
+	while (k > 0 && strcmp(m->kind, last[k - 1]) != 0)
+		k--;
+	return k;
+}
+
 static void order_trials(struct mutant *m)
 {
 	unsigned n = 0;
 	c.trials = calloc(c.n, sizeof(c.trials[0]));
-	for (int moved = 0; moved <= 1; moved++)
+	for (unsigned k = 0; k <= 2; k++)
 		for (unsigned i = 0; i < c.n; i++)
-			if ((strcmp(m[i].kind, "moved") == 0) == moved)
+			if (rank(&m[i]) == k)
 				c.trials[n++].m = &m[i];
 }
 

@@ -116,31 +116,45 @@ void record_write(const struct campaign *c)
 	json_decref(all);
 }
 
+/* A line "ID: REASON". Result: the mutant, or NULL if no mutant has this ID; *bad: why. */
+static struct trial *take_equal(struct campaign *c, char *line, const char **bad)
+{
+	char *reason = strstr(line, ": ");
+	*bad = "no line of the form 'ID: REASON'";
+	if (!reason)
+		return NULL;
+	*reason = '\0';
+	*bad = "no mutant has this ID now; remove the line, or find its new ID";
+	struct trial *t = find(c, line);
+	if (!t)
+		return NULL;
+	t->fate = EQUAL;
+	t->by = NULL;
+	t->reason = strdup(reason + 2);
+	return t;
+}
+
 unsigned record_equal(struct campaign *c)
 {
-	char *path, line[1000];
+	char *path, line[1000], *whole;
+	const char *bad = "the first line begins with a blank";
+	struct trial *t = NULL;
 	unsigned wrong = 0;
 	if (asprintf(&path, "labs/%s/equal", c->lab->name) < 0)
 		give_up(BROKEN, "no memory");
 	FILE *f = fopen(path, "r");
 	for (unsigned number = 1; f && fgets(line, sizeof(line), f); number++) {
 		line[strcspn(line, "\n")] = '\0';
-		char *reason = strstr(line, ": ");
 		if (!*line || *line == '#')
 			continue;
-		if (reason)
-			*reason = '\0';
-		struct trial *t = find(c, line);
-		if (!t || !reason) {
-			wrong++;
-			fprintf(stderr, "mutate: %s:%u: %s\n", path, number, !reason ?
-				"no line of the form 'ID: REASON'" :
-				"no mutant has this ID now; remove the line, or find its new ID");
-			continue;
+		if (*line != ' ') {
+			t = take_equal(c, line, &bad);
+			wrong += !t;
+		} else if (t && asprintf(&whole, "%s%s", t->reason, line) > 0) {
+			t->reason = whole;
 		}
-		t->fate = EQUAL;
-		t->by = NULL;
-		t->reason = strdup(reason + 2);
+		if (!t)
+			fprintf(stderr, "mutate: %s:%u: %s\n", path, number, bad);
 	}
 	if (f)
 		fclose(f);

@@ -7,6 +7,8 @@
 #include "trial.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -56,6 +58,7 @@ static bool is_same_code(void)
 static void run_check(const struct test *t, int fd)
 {
 	char seed[16];
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	int log = open("build/judge.log", O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	snprintf(seed, sizeof(seed), "%u", campaign->seed);
 	if (log < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0 || dup2(fd, RESULTS_FD) < 0)
@@ -156,6 +159,7 @@ pid_t trial_start(const struct campaign *c, const struct trial *t, unsigned slot
 	pid_t pid = fork();
 	if (pid != 0)
 		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* an orphan would keep the lock */
 	judge_outside = end_trial;
 	campaign = (struct campaign *)c;
 	if (chdir(tree) < 0)

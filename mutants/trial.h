@@ -46,8 +46,8 @@ void trial_take(struct trial *t, unsigned slot, int status);
 void record_load(struct campaign *c);
 void record_write(const struct campaign *c);
 /*
- * Read labs/LAB/equal, lines "ID: REASON". Result: how many lines name no mutant of the lab; each
- * is told.
+ * Read labs/LAB/equal, lines "ID: REASON"; lines that begin with a blank go on with the reason.
+ * Result: how many lines name no mutant of the lab; each is told.
  */
 unsigned record_equal(struct campaign *c);
 /* Print what came of all: counts, by exercise, by check; each survivor with its lines. */

@@ -8,12 +8,12 @@
 
 #include "mm/p2m.h"
 
-#define MAX_RANGES 64
+#define MAX_RANGES 128
 #define MAX_MODULES 4
 
 struct boot_module {
 	uint32_t machine, bytes; /* first machine address, size */
-	char text[64];           /* its string in the loader's configuration */
+	char text[64];           /* the end of its string in the loader's configuration */
 };
 
 struct memory_range { /* one E820 entry, clipped to 4 GiB */

@@ -25,6 +25,8 @@ static struct blockdev *root_device(void)
 	char wanted[16] = "";
 	const struct boot_module *m = boot_module("rootfs");
 	boot_option("root", wanted, sizeof(wanted));
+	if (wanted[0] && strcmp(wanted, "ram") != 0 && strcmp(wanted, "ata") != 0)
+		panic("boot: root=%s is not known; use root=ram or root=ata", wanted);
 	if (m && strcmp(wanted, "ata") != 0) {
 		rootfs_machine = m->machine;
 		rootfs_bytes = m->bytes;
@@ -56,7 +58,7 @@ static void init_main(void)
 	int error = vfs_init(root);
 	if (error)
 		panic("boot: cannot mount the root file system on %s (error %d); "
-		      "check it with e2fsck", root->name, error);
+		      "the lines before this one tell why", root->name, error);
 	vmm_warm_up();
 	error = files_init_console();
 	if (error || !flush)
@@ -90,6 +92,7 @@ void kmain(uint32_t magic, uint32_t info)
 	vga_init();
 	VO(cpu, init)(0);
 	topology_find();
+	topology_check();
 	VO(irq, init)(0);
 	fpu_init();
 	keyboard_init();

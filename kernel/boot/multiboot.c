@@ -31,9 +31,12 @@ static const void *at(uint32_t machine) { return (const void *)(KERNEL_BASE + ma
 
 static void add_range(uint64_t base, uint64_t bytes, uint32_t type)
 {
-	if (boot_info.nr_ranges < MAX_RANGES && base < 1ull << 32)
-		boot_info.ranges[boot_info.nr_ranges++] =
-			(struct memory_range){ base, MIN(bytes, (1ull << 32) - base), type };
+	if (base >= 1ull << 32)
+		return;
+	if (boot_info.nr_ranges == MAX_RANGES)
+		panic("boot: the memory map has more than %u ranges", MAX_RANGES);
+	boot_info.ranges[boot_info.nr_ranges++] =
+		(struct memory_range){ base, MIN(bytes, (1ull << 32) - base), type };
 }
 
 static void parse_ranges(const struct multiboot_info *info)
@@ -46,6 +49,8 @@ static void parse_ranges(const struct multiboot_info *info)
 	for (uint32_t done = 0; done + sizeof(struct multiboot_range) <= info->mmap_length;) {
 		const struct multiboot_range *r = at(info->mmap_addr + done);
 		add_range(r->base, r->bytes, r->type);
+		if (r->size > info->mmap_length)
+			break;
 		done += MAX(r->size, 20u) + 4;
 	}
 }
@@ -53,15 +58,18 @@ static void parse_ranges(const struct multiboot_info *info)
 static void parse_modules(const struct multiboot_info *info)
 {
 	const struct multiboot_module *m = at(info->mods_addr);
-	unsigned n = info->flags & HAS_MODULES ? MIN(info->mods_count, (uint32_t)MAX_MODULES) : 0;
-	for (unsigned i = 0; i < n; i++) {
+	uint32_t n = info->flags & HAS_MODULES ? info->mods_count : 0;
+	if (n > MAX_MODULES)
+		panic("boot: %u boot modules are more than %u", n, MAX_MODULES);
+	for (uint32_t i = 0; i < n; i++) {
 		struct boot_module *to = &boot_info.modules[boot_info.nr_modules];
+		const char *text = m[i].string ? at(m[i].string) : "";
+		size_t length = strlen(text), room = sizeof(to->text) - 1;
 		if (m[i].end <= m[i].start || m[i].start & ~PAGE_MASK)
-			continue;
+			panic("boot: the boot module `%s` is empty, or begins within a page", text);
 		to->machine = m[i].start;
 		to->bytes = m[i].end - m[i].start;
-		if (m[i].string)
-			strlcpy(to->text, at(m[i].string), sizeof(to->text));
+		strlcpy(to->text, text + (length > room ? length - room : 0), sizeof(to->text));
 		boot_info.nr_modules++;
 	}
 }
@@ -74,8 +82,11 @@ void boot_parse(uint32_t magic, uint32_t machine)
 		      "use GRUB's `multiboot` or QEMU's -kernel", magic);
 	if (!(info->flags & (HAS_MEMORY | HAS_MMAP)))
 		panic("boot: the loader passed no memory map");
-	if ((info->flags & HAS_CMDLINE) && info->cmdline)
-		strlcpy(boot_info.cmdline, at(info->cmdline), sizeof(boot_info.cmdline));
+	if ((info->flags & HAS_CMDLINE) && info->cmdline) {
+		size_t room = sizeof(boot_info.cmdline);
+		if (strlcpy(boot_info.cmdline, at(info->cmdline), room) >= room)
+			panic("boot: the command line is longer than %zu bytes", room - 1);
+	}
 	parse_ranges(info);
 	parse_modules(info);
 }

@@ -43,8 +43,10 @@ void smp_start(void)
 	smp_directory = pfn_to_mfn(virt_to_pfn(kernel_directory)) << PAGE_SHIFT;
 	for (unsigned i = 1; i < topology.nr_cpus; i++) {
 		pfn_t pfn = frame_alloc(TASK_STACK_ORDER);
-		if (pfn == NO_FRAME)
+		if (pfn == NO_FRAME) {
+			printk("smp: no memory for more than %u processors\n", nr_cpus);
 			return;
+		}
 		unsigned cpu = nr_cpus;
 		topology.apic_id[cpu] = topology.apic_id[i];
 		smp_stack = (uint32_t)pfn_to_virt(pfn) + TASK_STACK_BYTES;

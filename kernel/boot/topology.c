@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Finds processors and interrupt controllers: in ACPI's MADT (ACPI 6.4, 5.2.12), else in
- * the MP table (MultiProcessor Specification 1.4, 4); else it assumes what every PC has.
+ * the MP table (MultiProcessor Specification 1.4, 4); else it assumes what every PC has. And
+ * what turns the machine off, in ACPI's FADT and DSDT.
  * Firmware tables are input: lengths and sums are checked.
  */
 #include "dev/dev.h"
@@ -12,6 +13,7 @@
 
 struct topology topology;
 static const uint8_t *low; /* the first MiB, mapped */
+static unsigned left_out;  /* processors */
 
 static bool sum_ok(const void *p, uint32_t bytes)
 {
@@ -52,6 +54,8 @@ static void add_cpu(uint8_t apic_id)
 			return;
 	if (topology.nr_cpus < ARRAY_SIZE(topology.apic_id))
 		topology.apic_id[topology.nr_cpus++] = apic_id;
+	else
+		left_out++;
 }
 
 /*
@@ -97,19 +101,46 @@ void topology_parse_madt(const uint8_t *madt)
 	}
 }
 
+/*
+ * The port is PM1a_CNT of the FADT (ACPI 6.4, 5.2.9). The value for it stands in the DSDT, in
+ * the code for Name (_S5, Package { value, ... }): a name, the package's code 0x12 and its
+ * length in 1 to 4 bytes, the number of values, and a value as 0, 1, or 0x0A and a byte
+ * (7.4.2, 20.2.4, 20.2.5.4).
+ */
+static void find_power_off(const uint8_t *fadt)
+{
+	enum { SLP_EN = 0x2000 };
+	const uint8_t *dsdt = get32(fadt + 4) >= 68 ? map_table(get32(fadt + 40), "DSDT") : NULL;
+	uint32_t bytes = dsdt ? get32(dsdt + 4) : 0;
+	for (uint32_t at = 36; at + 12 <= bytes; at++) {
+		const uint8_t *p = dsdt + at;
+		if (memcmp(p, "_S5_\x12", 5) != 0)
+			continue;
+		p += 5 + 1 + (p[5] >> 6) + 1;
+		topology.off_port = get16(fadt + 64);
+		topology.off_value = (uint16_t)((p[p[0] == 0x0A] & 7) << 10 | SLP_EN);
+		return;
+	}
+}
+
 static bool find_acpi(void)
 {
+	bool found = false;
 	const uint8_t *rsdp = find_pointer("RSD PTR ", 20);
 	const uint8_t *rsdt = rsdp ? map_table(get32(rsdp + 16), "RSDT") : NULL;
 	uint32_t bytes = rsdt ? MIN(get32(rsdt + 4), RSDT_BYTES_MAX) : 0;
 	for (uint32_t at = 36; at + 4 <= bytes; at += 4) {
-		const uint8_t *madt = map_table(get32(rsdt + at), "APIC");
+		const uint8_t *madt = found ? NULL : map_table(get32(rsdt + at), "APIC");
+		const uint8_t *fadt = madt || topology.off_port
+					      ? NULL : map_table(get32(rsdt + at), "FACP");
+		if (fadt)
+			find_power_off(fadt);
 		if (madt && get32(madt + 4) >= 44) {
 			topology_parse_madt(madt);
-			return true;
+			found = true;
 		}
 	}
-	return false;
+	return found;
 }
 
 /* --- MP table --- */
@@ -156,7 +187,31 @@ void topology_find(void)
 	for (unsigned line = 0; line < NR_IRQ; line++)
 		topology.isa[line].pin = (uint8_t)(line == 0 ? 2 : line);
 	low = map_machine(0, LOW_BYTES, 0);
+	left_out = 0;
 	if (!find_acpi() && !find_mp())
 		printk("topology: no ACPI and no MP table; "
 		       "one processor and the usual addresses are taken\n");
+	if (left_out)
+		printk("topology: %u processors are left out, because %u are used at most\n",
+		       left_out, (unsigned)ARRAY_SIZE(topology.apic_id));
+}
+
+void topology_check(void)
+{
+	static const struct { unsigned bit; const char *name; } needed[] = { /* CPUID 1, EDX */
+		{ 9, "a local APIC" }, { 4, "a time-stamp counter" }, { 3, "4 MiB pages" },
+		{ 0, "an FPU" },
+	};
+	uint32_t eax = 1, ebx, ecx, edx;
+	__asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+	for (unsigned i = 0; i < ARRAY_SIZE(needed); i++)
+		if (!(edx & 1u << needed[i].bit))
+			panic("boot: the processor has not %s, which the kernel needs",
+			      needed[i].name);
+	volatile uint32_t *ioapic = map_machine(topology.ioapic, PAGE_SIZE, PTE_W | PTE_PCD);
+	ioapic[0] = 1; /* version; in bits 16 to 23 the last of its pins (82093AA, 3.2.2) */
+	uint32_t last = ioapic[4] >> 16 & 0xFF;
+	if (last < NR_IRQ - 1 || last > 239)
+		panic("boot: the machine has no I/O APIC at %#x, which the kernel needs",
+		      topology.ioapic);
 }

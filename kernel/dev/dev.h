@@ -41,8 +41,13 @@ struct blockdev *ata_init(void);
 void serial_init(void);
 /* Send a character. Context: console_lock held, or panicking. */
 void serial_putc(char c);
-/* Pass what came in to tty_input(). Interrupts off. */
+/* Pass what came in to tty_input(), as long as there is room. Interrupts off. */
 void serial_interrupt(void);
+/*
+ * Let input interrupt, or not: then characters stay in the UART, and the sender waits. A
+ * character that is in the UART when `on` is set interrupts at once. Context: any.
+ */
+void serial_listen(bool on);
 
 /* --- vga.c: text screen, 80 x 25, at machine address 0xB8000 --- */
 /*
@@ -78,6 +83,11 @@ void tty_init(void);
  */
 void tty_input(char c);
 /*
+ * Whether a character of the serial line has a place. If not, the line's interrupt is off
+ * until a reader has made room. Context: interrupt handler of the serial line.
+ */
+bool tty_has_room(void);
+/*
  * tty_read - wait for input, and give at most a line of it, or 128 bytes.
  * tty_write - show text.
  * user: whether buf is a user address; else it is a kernel address. Result: bytes done, 0 at
@@ -99,6 +109,7 @@ struct topology {
 		uint8_t pin;     /* of the IOAPIC */
 		bool low, level; /* active low; level triggered */
 	} isa[16]; /* by ISA line */
+	uint16_t off_port, off_value; /* what turns the machine off by ACPI; port 0: nothing */
 };
 extern struct topology topology;
 /*
@@ -106,6 +117,8 @@ extern struct topology topology;
  * MP table, else with the PC's usual values. Context: boot, map_machine() works.
  */
 void topology_find(void);
+/* Panic if the machine lacks what the kernel needs. Context: boot, after topology_find(). */
+void topology_check(void);
 /* Fill `topology` from one table, whose sum is right. Host tests call these, too. */
 void topology_parse_madt(const uint8_t *madt);
 void topology_parse_mp(const uint8_t *mp);

@@ -41,6 +41,8 @@ void serial_putc(char c)
 
 void serial_interrupt(void)
 {
-	while (present && in(LSR) & LSR_READY)
+	while (present && in(LSR) & LSR_READY && tty_has_room())
 		tty_input((char)in(DATA));
 }
+
+void serial_listen(bool on) { out(IER, on); }

@@ -9,7 +9,7 @@
 #include "mm/vm.h"
 #include "proc/task.h"
 
-#define INPUT_BYTES 1024u
+#define INPUT_BYTES 4096u
 #define CONTROL(c) ((c) & 0x1F)
 enum { CHUNK = 128, ERASE = 0x7F, ESCAPE = 0x1B };
 
@@ -23,6 +23,8 @@ static char input[INPUT_BYTES]; /* a ring */
  */
 static uint32_t read_at, line_at, write_at;
 static bool raw;
+static bool held;     /* the serial line waits for a reader, with its interrupt off */
+static bool too_long; /* a character of the edited line had no place */
 static int foreground; /* the group that Ctrl-C kills, 0 if none */
 /* Where in an escape sequence the last character was: line editing ignores such sequences. */
 static enum { NORMAL, ESCAPED, SEQUENCE } skipping;
@@ -44,8 +46,13 @@ void console_write(const char *text, uint32_t bytes)
 
 /* --- line editing: with `lock` held --- */
 
+static char last(void) { return input[(write_at - 1) % INPUT_BYTES]; }
+
+/* Erase a character: its last byte, and in UTF-8 all bytes back to its first one. */
 static void erase_one(void)
 {
+	while ((last() & 0xC0) == 0x80 && write_at - 1 != line_at)
+		write_at--;
 	write_at--;
 	console_write("\b \b", 3);
 }
@@ -64,8 +71,6 @@ static void end_line(void)
 	wake_all(&readers);
 }
 
-static char last(void) { return input[(write_at - 1) % INPUT_BYTES]; }
-
 /* Result: whether c belongs to an escape sequence. */
 static bool skip_sequence(char c)
 {
@@ -73,11 +78,20 @@ static bool skip_sequence(char c)
 		return false;
 	if (skipping == NORMAL)
 		skipping = ESCAPED;
-	else if (skipping == ESCAPED && c == '[')
+	else if (skipping == ESCAPED && (c == '[' || c == 'O'))
 		skipping = SEQUENCE;
 	else if (skipping == ESCAPED || (c >= '@' && c <= '~'))
 		skipping = NORMAL;
 	return true;
+}
+
+/* A line of which a part is missing must not be read: it could be a command. */
+static void drop_line(void)
+{
+	static const char text[] = "tty: the line was too long, and is not read\n";
+	console_write(text, sizeof(text) - 1);
+	write_at = line_at;
+	too_long = false;
 }
 
 static void edit(char c)
@@ -101,12 +115,18 @@ static void edit(char c)
 		end_line();
 	} else if (c == '\n') {
 		console_write(&c, 1);
-		store(c);
+		if (too_long)
+			drop_line();
+		else
+			store(c);
 		end_line();
-	} else if ((uint8_t)c >= ' ' && write_at - read_at < INPUT_BYTES - 1) {
+	} else if ((uint8_t)c >= ' ' || c == '\t') {
 		/* One place stays free for the newline. */
-		store(c);
-		console_write(&c, 1);
+		bool room = write_at - read_at < INPUT_BYTES - 1;
+		if (room)
+			store(c);
+		too_long |= !room;
+		console_write(!room ? "\a" : c == '\t' ? " " : &c, 1);
 	}
 }
 
@@ -125,12 +145,25 @@ void tty_input(char c)
 		victims = foreground;
 		console_write("^C\n", 3);
 		write_at = line_at;
+		too_long = false;
 	} else {
 		edit(c);
 	}
 	spin_unlock_irq(&lock, flags);
 	if (victims)
 		task_kill_group(victims);
+}
+
+bool tty_has_room(void)
+{
+	uint32_t flags = spin_lock_irq(&lock);
+	/* If no line is complete nobody reads, so the line must be edited on. */
+	bool room = write_at - read_at < INPUT_BYTES - 1 || read_at == line_at;
+	held = !room;
+	if (held)
+		serial_listen(false);
+	spin_unlock_irq(&lock, flags);
+	return room;
 }
 
 /*
@@ -151,6 +184,10 @@ static uint32_t take(char *to, uint32_t bytes)
 		to[n++] = c;
 		if (c == '\n')
 			break;
+	}
+	if (held && (write_at - read_at <= INPUT_BYTES / 2 || read_at == line_at)) {
+		held = false;
+		serial_listen(true);
 	}
 	return n;
 }
@@ -204,6 +241,7 @@ int tty_set_raw(bool on)
 	uint32_t flags = spin_lock_irq(&lock);
 	raw = on;
 	skipping = NORMAL;
+	too_long = false;
 	end_line();
 	spin_unlock_irq(&lock, flags);
 	return 0;

@@ -52,7 +52,9 @@ void vga_putc(char c)
 		at -= at > 0;
 	else if (c == '\t')
 		at = (at + 8) & ~7u;
-	else if ((uint8_t)c >= ' ')
+	else if ((uint8_t)c >= 0xC0)
+		set(at++, (BLANK & 0xFF00) | '?'); /* UTF-8: a letter that is not there */
+	else if ((uint8_t)c >= ' ' && (uint8_t)c < 0x80)
 		set(at++, (uint16_t)(BLANK & 0xFF00) | (uint8_t)c);
 	if (at >= CELLS)
 		scroll();

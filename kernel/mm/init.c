@@ -19,7 +19,7 @@ extern char image_start[], readonly_end[], image_end[];
 pte_t *kernel_directory;
 pte_t *direct_map;
 static struct p2m_order order;
-static struct frame_range usable[MAX_RANGES], reserved[3], fixed[2];
+static struct frame_range usable[2 * MAX_RANGES], reserved[3], fixed[2];
 static unsigned nr_usable, nr_reserved = 2;
 static pte_t *kernel_map_tables; /* SLOTS_KERNEL_MAP tables, one after the other */
 static uint32_t kernel_map_used;
@@ -31,6 +31,22 @@ static void *boot_alloc(uint32_t frames)
 	char *p = boot_heap;
 	boot_heap += frames * PAGE_SIZE;
 	return memset(p, 0, frames * PAGE_SIZE);
+}
+
+/* Frames in [first, end) are not usable, although a range may say so. */
+static void exclude(uint32_t first, uint32_t end)
+{
+	for (unsigned i = 0; i < nr_usable; i++) {
+		struct frame_range *u = &usable[i];
+		if (u->end <= first || u->first >= end)
+			continue;
+		if (u->first < first && end < u->end && nr_usable < ARRAY_SIZE(usable))
+			usable[nr_usable++] = (struct frame_range){ end, u->end };
+		if (u->first < first)
+			u->end = first;
+		else
+			u->first = MIN(end, u->end);
+	}
 }
 
 /* Note usable and reserved machine frames, and count those that the kernel gets. */
@@ -46,6 +62,12 @@ static void find_usable(void)
 		usable[nr_usable++] = f;
 		highest = MAX(highest, f.end);
 	}
+	for (unsigned i = 0; i < boot_info.nr_ranges; i++) {
+		const struct memory_range *r = &boot_info.ranges[i];
+		uint64_t end = r->base + r->bytes + PAGE_SIZE - 1;
+		if (r->type != 1 && r->bytes)
+			exclude((uint32_t)(r->base >> PAGE_SHIFT), (uint32_t)(end >> PAGE_SHIFT));
+	}
 	reserved[0] = (struct frame_range){ 0, 1 }; /* the firmware's data */
 	reserved[1].first = TRAMPOLINE >> PAGE_SHIFT;
 	reserved[1].end = reserved[1].first + 1;
@@ -54,6 +76,9 @@ static void find_usable(void)
 	nr_reserved += reserved[2].end > 0;
 	uint32_t count = p2m_count(usable, nr_usable, reserved, nr_reserved, nr_mfns);
 	nr_pfns = MIN(count, (uint32_t)MAX_PFNS);
+	if (nr_pfns < count)
+		printk("boot: %u MiB of memory are used, and %u MiB are left out\n",
+		       nr_pfns >> 8, (count - nr_pfns) >> 8);
 }
 
 /*

@@ -54,7 +54,7 @@ int await(volatile uint32_t *bits)
 /*
  * Do a step on all CPUs.
  *
- * Exercise 3.5 (labs/03-switch/handout.md, 3.4): given a step and its direction, and all other
+ * Exercise 3.5 (labs/03-switch/handout.md, 3.5): given a step and its direction, and all other
  * CPUs in follow(), or on their way to it. Result: every CPU, this one included, has done the
  * step once when this returns; after a NULL step every follower has left its loop. No CPU must
  * ever do another step, or do it in another direction, than this one orders.
@@ -311,7 +311,7 @@ void lead(void)
 /*
  * A follower's part in a switch.
  *
- * Exercise 3.6 (labs/03-switch/handout.md, 3.5): given the leader in everywhere(), which may
+ * Exercise 3.6 (labs/03-switch/handout.md, 3.6): given the leader in everywhere(), which may
  * have given its first order before this function begins. Result: each ordered step was done
  * once, in its direction, and reported in `done`, until a NULL step, which is reported, too.
  */

@@ -4,6 +4,7 @@
  * around it. vo.h has the contracts.
  */
 #include "vo/native.h"
+#include "dev/dev.h"
 #include "mm/vm.h"
 #include "proc/task.h"
 #include "trap/trap.h"
@@ -150,10 +151,13 @@ void native_cpu_halt(void)
 
 void native_cpu_shutdown(unsigned status)
 {
-	/* QEMU's isa-debug-exit; then Bochs. */
+	/* QEMU's isa-debug-exit; then Bochs; then ACPI. */
 	__asm__ volatile("outl %0, %1" : : "a"(status), "Nd"((uint16_t)0xF4));
 	for (const char *s = "Shutdown"; *s; s++)
 		native_io_out8(0x8900, (uint8_t)*s);
+	if (topology.off_port && status != PANIC_STATUS) /* a panic is to be read */
+		__asm__ volatile("outw %0, %1"
+				 : : "a"(topology.off_value), "Nd"(topology.off_port));
 	native_cpu_halt();
 }
 

@@ -57,7 +57,7 @@ struct probe *probe_own_way(const struct test *t, uint32_t op);
  */
 int probe_run(struct probe *p, const char *what, const uint32_t *addresses, unsigned n);
 #define PROBE_RUN(p, what, ...) probe_run(p, what, WORDS(__VA_ARGS__))
-/* Run a function from its first instruction to its return. Result: NULL, or what went wrong. */
+/* Run cpus_warm_up() from its first instruction to its return. Result: NULL, or what went wrong. */
 const char *probe_pass(struct probe *p);
 /*
  * Run a function again, from its first instruction, where its natural call was stopped in state
@@ -117,6 +117,8 @@ uint64_t read_descriptor(struct probe *p, unsigned cpu, unsigned selector);
 /* The right GDT of a CPU; and that the CPU has it, its TSS busy or not. */
 void right_gdt(unsigned cpu, uint64_t gdt[VMM_GDT_ENTRIES]);
 void want_gdt(struct probe *p, unsigned cpu, bool busy);
+/* GDTR, IDTR, TR and LDTR are this CPU's (checks_install.c). */
+void want_tables(const struct probe *p);
 /* Store the right GDT and TSS of each CPU, and the right IDT. */
 void store_tables(struct probe *p);
 void store_idt(struct probe *p);

@@ -41,7 +41,7 @@ static void want_kept(struct probe *p, const struct kept *before)
 		      "cpu_install() of CPU %u has changed the TSS or GDT of CPU %u", p->cpu, i);
 }
 
-static void want_tables(const struct probe *p)
+void want_tables(const struct probe *p)
 {
 	const struct cpu_state *c = &p->g.c;
 	uint32_t gdt = CPU_AT(p->cpu, GDT), idt = vmm_symbol("vmm_idt"), tss = CPU_AT(p->cpu, TSS);

@@ -2,7 +2,7 @@
 /* Exercises 1 and 2: the tables that warm-up leaves in memory, entry by entry. */
 #include "checks.h"
 
-enum { TSS_AVAILABLE = 9, TSS_BUSY = 11 };
+enum { TSS_AVAILABLE = 9, TSS_BUSY = 11, RING_1_DATA = SEL_KDATA + 1 };
 
 struct segment_fields segment_of(uint64_t d)
 {
@@ -57,31 +57,37 @@ static const char *const entry_names[VMM_GDT_ENTRIES] = {
 	"SEL_VMM_CODE", "SEL_VMM_DATA",
 };
 
-static uint64_t tss_at(uint32_t address)
+/* The descriptor with these fields: the opposite of segment_of(). */
+static uint64_t descriptor_of(struct segment_fields s)
 {
-	return DESCRIPTOR(address, sizeof(struct tss) - 1, TSS_AVAILABLE, 0) &
-	       ~((uint64_t)0xC << 52);
+	uint32_t length = s.last - s.base, limit = s.big ? length >> PAGE_SHIFT : length;
+	uint64_t d = DESCRIPTOR(s.base, limit, s.type, s.dpl);
+	return !s.present ? 0 : s.big ? d : d & ~((uint64_t)0xC << 52);
 }
 
+/* The table of the handout. */
 void right_gdt(unsigned cpu, uint64_t gdt[VMM_GDT_ENTRIES])
 {
-	const uint32_t limit = VMM_BASE / PAGE_SIZE - 1;
-	const uint64_t right[VMM_GDT_ENTRIES] = {
-		0,
-		DESCRIPTOR(0, limit, SEG_CODE, 1), DESCRIPTOR(0, limit, SEG_DATA, 1),
-		DESCRIPTOR(0, limit, SEG_CODE, 3), DESCRIPTOR(0, limit, SEG_DATA, 3),
-		tss_at(CPU_AT(cpu, TSS)), tss_at(CPU_AT(cpu, DF_TSS)),
-		DESCRIPTOR(0, 0xFFFFF, SEG_CODE, 0), DESCRIPTOR(0, 0xFFFFF, SEG_DATA, 0),
+	const uint32_t below = VMM_BASE - 1, all = 0xFFFFFFFF, tss_last = sizeof(struct tss) - 1;
+	const uint32_t tss = CPU_AT(cpu, TSS), df_tss = CPU_AT(cpu, DF_TSS);
+	const struct segment_fields right[VMM_GDT_ENTRIES] = {
+		{ 0 },
+		{ true, SEG_CODE, 1, 1, 0, below }, { true, SEG_DATA, 1, 1, 0, below },
+		{ true, SEG_CODE, 3, 1, 0, below }, { true, SEG_DATA, 3, 1, 0, below },
+		{ true, TSS_AVAILABLE, 0, 0, tss, tss + tss_last },
+		{ true, TSS_AVAILABLE, 0, 0, df_tss, df_tss + tss_last },
+		{ true, SEG_CODE, 0, 1, 0, all }, { true, SEG_DATA, 0, 1, 0, all },
 	};
-	memcpy(gdt, right, sizeof(right));
+	for (unsigned i = 0; i < VMM_GDT_ENTRIES; i++)
+		gdt[i] = descriptor_of(right[i]);
 }
 
 void store_tables(struct probe *p)
 {
 	for (unsigned i = 0; i < p->nr_cpus; i++) {
 		uint64_t gdt[VMM_GDT_ENTRIES];
-		struct tss t = { .ss0 = SEL_VMM_DATA, .esp0 = CPU_BLOCK(i) + CPU_BYTES,
-				 .ss1 = SEL_KDATA | 1, .iomap = sizeof(t) };
+		struct tss t = { .esp0 = CPU_BLOCK(i + 1), .ss0 = SEL_VMM_DATA,
+				 .ss1 = RING_1_DATA, .iomap = 0xFFFF };
 		right_gdt(i, gdt);
 		set_word(&p->g, CPU_AT(i, INDEX), i);
 		set_words(&p->g, CPU_AT(i, GDT), (const uint32_t *)gdt, sizeof(gdt) / 4);
@@ -128,9 +134,9 @@ static void want_tss(struct probe *p, unsigned cpu)
 	CHECK(s.ss0 == SEL_VMM_DATA && s.esp0 == end,
 	      "CPU %u's TSS: entries to ring 0 begin at %#x:%#x, not at %#x:%#x, the end of this "
 	      "CPU's stack", cpu, s.ss0, s.esp0, SEL_VMM_DATA, end);
-	CHECK(s.ss1 == (SEL_KDATA | 1),
+	CHECK(s.ss1 == RING_1_DATA,
 	      "CPU %u's TSS: ss1 is %#x, not %#x: the CPU wants RPL and DPL of a ring's stack "
-	      "segment to be that ring", cpu, s.ss1, SEL_KDATA | 1);
+	      "segment to be that ring", cpu, s.ss1, RING_1_DATA);
 	CHECK(s.iomap >= sizeof(s),
 	      "CPU %u's TSS: the I/O bitmap's base is %#x, within the segment (its last byte is "
 	      "%#zx): what follows grants ports", cpu, s.iomap, sizeof(s) - 1);
@@ -153,7 +159,7 @@ void check_tss(const struct test *t)
  * are benign exceptions (SDM vol. 3, table 6-4), in ring 1 and 3 only, which the VMM need not see.
  * A second fault during a benign one's delivery, on a bad stack, is no double fault.
  */
-static const uint8_t must_be_direct[] = { VEC_BP, VEC_OF, SYSCALL_VECTOR };
+static const uint8_t must_be_direct[] = { SYSCALL_VECTOR, VEC_BP, VEC_OF };
 enum { VEC_BR = 5, VEC_AC = 17 };
 static const uint8_t may_be_direct[] = { VEC_BR, VEC_UD, VEC_NM, VEC_MF, VEC_AC, VEC_XM };
 

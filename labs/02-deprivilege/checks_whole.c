@@ -68,6 +68,28 @@ static uint32_t try_vo(struct probe *p, uint32_t offset, uint32_t argument, uint
 	return p->g.c.eax;
 }
 
+/* The tables of the submission, as far as no program could run without. */
+static void want_base(struct probe *p)
+{
+	struct guest *g = &p->g;
+	uint64_t gate;
+	struct tss t;
+	virtual_read(g->m, g->c.cr3, CPU_AT(0, TSS), &t, sizeof(t));
+	virtual_read(g->m, g->c.cr3, vmm_symbol("vmm_idt") + 8 * SYSCALL_VECTOR, &gate, 8);
+	needs(1, "tss");
+	CHECK(t.ss1 == SEL_KDATA + 1, "the TSS has ss1 %#x", t.ss1);
+	needs(2, "idt");
+	CHECK((gate >> 40 & 0xFF) == (0xE0 | GATE_TRAP),
+	      "the gate of system calls is %#llx", (unsigned long long)gate);
+	needs(3, "install");
+	want_tables(p);
+	CHECK(t.esp1 == p->stack, "the TSS has esp1 %#x, not %#x", t.esp1, p->stack);
+	needs(4, "descent");
+	CHECK(g->c.cpl == 1 && g->c.cs.selector == (SEL_KCODE | 1) && g->c.eflags & EFLAGS_IF,
+	      "the kernel arrives in ring %u with CS %#x and EFLAGS %#x", g->c.cpl,
+	      g->c.cs.selector, g->c.eflags);
+}
+
 static void want_ring_1_works(struct probe *p, uint32_t flags)
 {
 	/* push $2; popf; mov $SEL_KDATA, %eax; to DS, ES, FS, GS: as the kernel had them */
@@ -79,6 +101,7 @@ static void want_ring_1_works(struct probe *p, uint32_t flags)
 	uint32_t top[TRAP_FRAME_BYTES / 4], at_top = p->stack - sizeof(top);
 	virtual_read(p->g.m, c.cr3, at_top, top, sizeof(top)); /* the first process's registers */
 	uint32_t pending = own_shared(p, VMM_SHARED_PENDING);
+	want_base(p);
 	needs(5, "save");
 	uint32_t was = try_vo(p, VO_IRQ_SAVE, 0, EFLAGS_IF);
 	CHECK(was & EFLAGS_IF && !own_shared(p, VMM_SHARED_VIF),

@@ -27,6 +27,10 @@ int go_on(struct guest *g, unsigned cpus);
  * Result: the CPU.
  */
 unsigned reach(struct guest *g, const char *function, const char *what);
+/* All CPUs of the machine, as bits. */
+unsigned all_cpus(const struct guest *g);
+/* All CPUs go to the first instruction of switch_interrupt(). Result: its return address. */
+uint32_t bring_all(struct guest *g);
 /* None of these CPUs may come to any breakpoint for a while. */
 void want_none(struct guest *g, unsigned cpus, const char *what);
 /* At a function's first instruction: let it run to its end. Result: what it returns. */
@@ -40,6 +44,14 @@ int switch_once(struct guest *g, bool to_virtual);
 /* The same, which must succeed, and rest(). */
 void must_switch(struct guest *g, bool to_virtual);
 
+/* Attach, detach, and compare with before (checks_registers.c). */
+void there_and_back(struct guest *g);
+/*
+ * Programs change the mode. Stop when switch_mode() returns next: if it says that it went well, the
+ * mode that was asked for must be the CPU's own: CPL, GDTR, IDTR, TR, CR3, and the VO in use.
+ */
+void look_at_switch(struct guest *g);
+
 /*
  * The keyboard's controller is told that a key came (8042, command D2). That works while the
  * machine is stopped.
@@ -52,10 +64,18 @@ uint32_t nr_attachments(struct guest *g);
 uint32_t nr_typed(struct guest *g);
 
 typedef void check(const struct test *t);
-check check_phases, check_vo_busy, check_silent_cpu, check_rendezvous; /* checks_rendezvous.c */
-check check_attach, check_frames;                                      /* checks_state.c */
-check check_events, check_sweep;                                       /* checks_events.c */
-check check_detach, check_both_ways, check_bochs;                      /* checks_registers.c */
-check check_roll_back, check_roll_back_smp, check_finale;              /* checks_rollback.c */
+/* Each exercise alone. */
+check check_vo_busy;                             /* checks_busy.c */
+check check_phases, check_undo_phases, check_dismiss;   /* checks_leader.c */
+check check_await, check_quiesce;                /* checks_wait.c */
+check check_orders, check_follow;                /* checks_orders.c */
+check check_selectors, check_commit;             /* checks_exchange.c */
+check check_reinject, check_cpu_restore;             /* checks_leave.c */
+/* Whole switches. */
+check check_silent_cpu, check_rendezvous;              /* checks_whole.c */
+check check_attach, check_frames;                      /* checks_state.c */
+check check_events, check_sweep;                       /* checks_events.c */
+check check_detach, check_bochs;                       /* checks_registers.c */
+check check_roll_back, check_roll_back_smp, check_finale; /* checks_rollback.c */
 
 #endif

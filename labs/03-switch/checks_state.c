@@ -31,25 +31,26 @@ void check_attach(const struct test *t)
 
 /* --- frames of interrupted kernel code --- */
 
-enum { MAX_FAULTS = 3000, MAX_LIST = 1000, MAX_TRIES = 100, HAZARD_RESCHED = 1 };
+enum { MAX_STOPS = 3000, MAX_LIST = 1000, HAZARD_RESCHED = 1 };
+
+/* The next interrupt ends this task's turn. */
+static void end_turn(struct guest *g, uint32_t task)
+{
+	set_word(g, task + TASK_HAZARD, HAZARD_RESCHED);
+}
 
 /*
- * Let a task be preempted in the kernel, in the middle of a page fault of the kernel's: so it has
- * two frames. Result: the task.
+ * A page fault. In the kernel's own code, which then has two frames, the task is preempted at once.
+ * Result: the task; 0 if it goes on.
  */
-static uint32_t preempt_one(struct guest *g)
+static uint32_t preempt_here(struct guest *g)
 {
-	for (unsigned i = 0; i < MAX_FAULTS; i++) {
-		reach(g, "mm_fault", "programs fault");
-		uint32_t task = task_of(&g->c);
-		if (!word_at(g, task + TASK_TRAP_FRAMES) || word_at(g, task + TASK_PREEMPT))
-			continue;
-		/* The next interrupt ends its turn. */
-		set_word(g, task + TASK_HAZARD, HAZARD_RESCHED);
-		press_key(g);
-		return task;
-	}
-	give_up(BROKEN, "no page fault of the kernel's in %u", MAX_FAULTS);
+	uint32_t task = task_of(&g->c);
+	if (!word_at(g, task + TASK_TRAP_FRAMES) || word_at(g, task + TASK_PREEMPT))
+		return 0;
+	end_turn(g, task);
+	press_key(g);
+	return task;
 }
 
 static void want_selector(struct guest *g, uint32_t task, uint32_t frame, unsigned n, bool attach)
@@ -58,9 +59,8 @@ static void want_selector(struct guest *g, uint32_t task, uint32_t frame, unsign
 	uint32_t cs = word_at(g, frame + TRAP_FRAME_CS), eip = word_at(g, frame + TRAP_FRAME_EIP);
 	CHECK(cs == wanted,
 	      "frame %u of the task at %#x, interrupted at %#x, has CS %#x before commit(); to go "
-	      "on in ring %u it needs %#x: %s", n, task, eip, cs, wanted & 1, wanted,
-	      attach ? "an IRET from ring 1 to 0x08 faults"
-		     : "ring 0 takes the frame for one with ESP and SS, and pops two words more");
+	      "on in ring %u it needs %#x: IRET from there to another RPL is #GP(8) (exercise 7; "
+	      "SDM vol. 2, IRET)", n, task, eip, cs, wanted & 1, wanted);
 }
 
 /* Result: how many frames the task has. */
@@ -73,31 +73,47 @@ static unsigned want_selectors(struct guest *g, uint32_t task, bool attach)
 	return n;
 }
 
-/* One try. seen: in which directions the preempted task was seen at the commit. */
-static void frames_once(struct guest *g, bool seen[2])
+/*
+ * At the commit all preempted tasks are translated. The writer's turn ends after each switch.
+ * Result: in which direction this task was among them; -1: it is not, and has gone on already.
+ */
+static int look_at_commit(struct guest *g, uint32_t task)
 {
-	uint32_t task = preempt_one(g), n = 0;
-	reach(g, "commit", "the switcher changes the mode all the time");
 	bool attach = argument(g, 0) & 0xFF;
+	unsigned n = 0;
+	int seen = -1;
 	CHECK(want_selectors(g, task_of(&g->c), attach) > 0,
 	      "the leader has no frame of the kernel's");
 	uint32_t at = kernel_word(g->m, "preempted");
-	for (; at && n < MAX_LIST; at = word_at(g, at + TASK_PREEMPTED_NEXT), n++) {
-		bool two = want_selectors(g, at, attach) >= 2;
-		seen[attach] |= two && at == task; /* else it has gone on already */
-	}
+	for (; at && n < MAX_LIST; at = word_at(g, at + TASK_PREEMPTED_NEXT), n++)
+		if (want_selectors(g, at, attach) >= 2 && at == task)
+			seen = attach;
+	end_turn(g, task_of(&g->c));
+	return seen;
 }
 
+/* Programs fault, and one of them changes the mode, until a preempted task was seen both ways. */
 void check_frames(const struct test *t)
 {
 	struct guest g = start(t, 6);
-	bool seen[2] = { false, false };
-	machine_send(g.m, "switcher 20 0 torn 40\n");
-	for (unsigned i = 0; !seen[0] || !seen[1]; i++) {
-		if (i == MAX_TRIES)
-			give_up(BROKEN, "no switch with a preempted task in %u", i);
-		frames_once(&g, seen);
+	uint32_t commit = symbol("commit"), fault = symbol("mm_fault"), task = 0;
+	unsigned seen = 0;
+	break_at(&g, commit), break_at(&g, fault), break_at(&g, symbol("sys_exit"));
+	machine_send(g.m, t->text);
+	for (unsigned i = 0; seen != 3; i++) {
+		CHECK(i < MAX_STOPS && go_on(&g, 1) == 0 && g.c.eip != symbol("sys_exit"),
+		      "programs fault, a program changes the mode, and after %u stops no commit with "
+		      "a task that was preempted in the kernel was seen in %s", i,
+		      seen & 1 ? "attach" : seen ? "detach" : "either direction");
+		if (g.c.eip == fault) {
+			uint32_t preempted = preempt_here(&g);
+			task = preempted ? preempted : task;
+			continue;
+		}
+		int direction = look_at_commit(&g, task);
+		seen |= direction < 0 ? 0 : 1u << direction;
 	}
+	break_off(&g, commit), break_off(&g, fault), break_off(&g, symbol("sys_exit"));
 	machine_continue(g.m);
 	machine_expect(g.m, PROMPT, 10); /* with right frames all programs go on */
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The steps between two stops of the shell at its prompt (checks.h). */
-#include "checks.h"
+#include "creep.h"
 
 /* What a person with a debugger gets: the shell makes the switches by itself. */
 static void help_debugging(struct machine *m, const struct test *t)
@@ -25,8 +25,19 @@ struct guest start(const struct test *t, unsigned k)
 	return (struct guest){ .m = m, .seconds = SECONDS };
 }
 
+struct guest enter(const struct test *t, unsigned k)
+{
+	struct guest g = start(t, k);
+	ask(&g, true);
+	bring_all(&g);
+	break_off(&g, symbol("sys_exit"));
+	return g;
+}
+
+/* A stop at sys_exit() says that the writer has ended, before what was waited for. */
 void ask(struct guest *g, bool to_virtual)
 {
+	break_at(g, symbol("sys_exit"));
 	machine_send(g->m,
 		     to_virtual ? "echo virtual > /proc/mode\n" : "echo native > /proc/mode\n");
 }
@@ -40,6 +51,7 @@ void settle(struct guest *g)
 
 void rest(struct guest *g)
 {
+	break_off(g, symbol("sys_exit"));
 	machine_continue(g->m);
 	machine_expect(g->m, PROMPT, g->seconds);
 	settle(g);
@@ -66,18 +78,40 @@ unsigned reach(struct guest *g, const char *function, const char *what)
 	break_at(g, address);
 	int cpu = go_on(g, ALL_CPUS);
 	CHECK(cpu >= 0, "%s() was not reached within %u s: %s", function, SECONDS, what);
+	CHECK(g->c.eip != symbol("sys_exit") || g->c.eip == address,
+	      "the writer of /proc/mode has ended, and no CPU came to %s(): %s", function, what);
 	CHECK(g->c.eip == address, "CPU %d came to %#x before any came to %s(): %s", cpu, g->c.eip,
 	      function, what);
 	break_off(g, address);
 	return (unsigned)cpu;
 }
 
+unsigned all_cpus(const struct guest *g)
+{
+	return (1u << g->m->o.cpus) - 1;
+}
+
+uint32_t bring_all(struct guest *g)
+{
+	uint32_t back = 0, handler = symbol("switch_interrupt");
+	break_at(g, handler);
+	for (unsigned here = 0, all = all_cpus(g); here != all; here |= 1u << g->cpu) {
+		CHECK(go_on(g, all & ~here) >= 0, "CPUs %#x of %#x came to switch_interrupt()",
+		      here, all);
+		CHECK(g->c.eip == handler,
+		      "the writer of /proc/mode has ended, and only CPUs %#x of %#x came to "
+		      "switch_interrupt(): no switch was asked for", here, all);
+		back = return_address(g);
+	}
+	break_off(g, handler);
+	return back;
+}
+
 void want_none(struct guest *g, unsigned cpus, const char *what)
 {
-	/* The longer, the surer; a right submission is never caught. */
-	int cpu = go_on_for(g, cpus, 0.05);
+	int cpu = go_on_for(g, cpus, 0.01); /* a right submission is never caught */
 	g->m->late = false;
-	CHECK(cpu < 0, "%s: CPU %d came to %#x", what, cpu, g->c.eip);
+	CHECK(cpu < 0, "%s: CPU %d came to %s", what, cpu, symbol_where(g->c.eip));
 }
 
 int result_of(struct guest *g)
@@ -110,6 +144,30 @@ void must_switch(struct guest *g, bool to_virtual)
 	CHECK(error == 0, "the switch to %s mode ends with %s", to_virtual ? "virtual" : "native",
 	      error_text(error));
 	rest(g);
+}
+
+static bool in_vmm(const struct segment *table)
+{
+	return table->base >= VMM_BASE;
+}
+
+void look_at_switch(struct guest *g)
+{
+	reach(g, "switch_mode", "the mode is changed all the time");
+	bool to_virtual = argument(g, 0) & 0xFF;
+	uint32_t cr3 = g->c.cr3;
+	int error = result_of(g);
+	const struct cpu_state *c = &g->c;
+	CHECK(error == 0, "a switch under load ends with %s", error_text(error));
+	CHECK(c->cpl == to_virtual && in_vmm(&c->gdt) == to_virtual &&
+	      in_vmm(&c->idt) == to_virtual && in_vmm(&c->tr) == to_virtual,
+	      "switch_mode() says that the mode is %s now, and the CPU is in ring %u with GDTR %#x,"
+	      " IDTR %#x, TSS %#x", to_virtual ? "virtual" : "native", c->cpl, c->gdt.base,
+	      c->idt.base, c->tr.base);
+	CHECK(c->cr3 == cr3, "CR3 was %#x before the switch and is %#x after it", cr3, c->cr3);
+	CHECK(vo_is(g, to_virtual ? "virtual_vo" : "native_vo"),
+	      "switch_mode() says that the mode is %s now, and the VO in use is not that mode's",
+	      to_virtual ? "virtual" : "native");
 }
 
 /* --- what is counted --- */

@@ -101,6 +101,8 @@ uint32_t call(struct guest *g, uint32_t function, const uint32_t *arguments, uns
 void call_begin(struct guest *g, uint32_t function, const uint32_t *arguments, unsigned n);
 uint32_t call_next(struct guest *g);
 uint32_t call_end(struct guest *g);
+/* Where a call returns to. */
+uint32_t end_of_call(void);
 
 /*
  * Put at most PLANT_BYTES bytes of code into the free part of the current task's kernel stack, each

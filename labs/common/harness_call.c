@@ -55,7 +55,7 @@ void set_registers(struct guest *g, const struct cpu_state *c)
 		give_up(BROKEN, "GDB stub: registers are not set");
 }
 
-static uint32_t end_of_call(void)
+uint32_t end_of_call(void)
 {
 	return symbol("kmain");
 }

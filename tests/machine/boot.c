@@ -2,7 +2,7 @@
 /* Booting in every way and its cost, the two consoles, panics. */
 #include "tests.h"
 
-enum { BOOT_SECONDS = 60, BOOT_INSTRUCTIONS_MAX = 100000000 };
+enum { BOOT_SECONDS = 60, BOOT_INSTRUCTIONS_MAX = 100000000, PASTED = 400 };
 
 static void boot(const struct test *t)
 {
@@ -142,6 +142,94 @@ static void control_c(const struct test *t)
 	end_at_prompt(m);
 }
 
+/*
+ * More is pasted than the kernel has room for, while a program runs that does not read it: nothing
+ * is lost, and each line runs once, in order.
+ */
+static void paste(const struct test *t)
+{
+	struct machine *m = start_to_prompt(&t->machine);
+	static char want[PASTED * 40];
+	char line[64];
+	size_t n = 0;
+	machine_send(m, "sleep 1\n");
+	for (int i = 0; i < PASTED; i++) {
+		snprintf(line, sizeof(line), "echo pasted line %d of many >>f\n", i);
+		n += (size_t)sprintf(want + n, "pasted line %d of many\n", i);
+		machine_send(m, line);
+	}
+	machine_send(m, "echo e'n'd\n"); /* until here the echo of the input is in the log, too */
+	machine_expect(m, "end\n", t->seconds);
+	machine_expect(m, PROMPT, 10);
+	command(m, "cat f", 20);
+	CHECK(strstr(m->log, want), "what was pasted did not run line by line");
+	end_at_prompt(m);
+}
+
+/* A line that is too long for the kernel or for the shell is not read or run in part. */
+static void long_lines(const struct test *t)
+{
+	static char text[6001];
+	struct machine *m = start_to_prompt(&t->machine);
+	memset(text, 'x', sizeof(text) - 1);
+	machine_send(m, "cat >f\n");
+	machine_expect(m, "\n", 10);
+	machine_send(m, text);
+	machine_send(m, "\n\ta\tb\n\004");
+	machine_expect(m, PROMPT, 20);
+	CHECK(strstr(m->log, "tty: the line was too long"), "a line was cut without a word");
+	command(m, "wc f", 10);
+	CHECK(strstr(m->log, "      1       2       5 f\n"),
+	      "the lines that fit were not read whole");
+	machine_send(m, "touch g; ");
+	command(m, text, 20);
+	CHECK(strstr(m->log, "line too long"), "the shell cuts a line without a word");
+	command(m, "ls", 10);
+	CHECK(!strstr(m->log, "\ng\n"), "the shell ran a part of a line");
+	end_at_prompt(m);
+}
+
+/* Letters of UTF-8 are erased whole, by kernel and shell; keys of both cursor modes work. */
+static void edit_keys(const struct test *t)
+{
+	struct machine *m = start_to_prompt(&t->machine);
+	machine_send(m, "cat\n");
+	machine_expect(m, "\n", 10);
+	machine_send(m, "k\303\244\177\342\202\254\177\033OA\033[Aern\n\004");
+	machine_expect(m, PROMPT, 10);
+	CHECK(strstr(m->log, "\nkern\n"), "the kernel does not erase a whole letter");
+	command(m, "echo s\303\244\342\202\254\033OD\033[D\033[3~\177h\033OCel\177\177l",
+		10);
+	CHECK(strstr(m->log, "\nh\342\202\254l\n"), "the shell does not edit whole letters");
+	command(m, "echo \033[200~pasted\tas it is\033[201~ | cat", 10);
+	CHECK(strstr(m->log, "\npasted as it is\n"),
+	      "the marks of a bracketed paste are not skipped");
+	command(m, "\033OA\033OA\033[B", 10);
+	CHECK(strstr(strstr(m->log, "\npasted as it is\n") + 1, "\npasted as it is\n"),
+	      "the cursor keys do not show older lines");
+	end_at_prompt(m);
+}
+
+/*
+ * text: a machine without a device that takes a status. `shutdown` turns it off by ACPI, so QEMU
+ * ends; a panic stays on the screen.
+ */
+static void power_off(const struct test *t)
+{
+	static const char *const words[] = { "run=true", "panic=test" };
+	for (int i = 0; i < 2; i++) {
+		char text[4000];
+		int status = shell(text, sizeof(text), 80,
+				   "timeout %d qemu-system-i386 -machine %s -kernel %s -append %s "
+				   "-initrd %s/rootfs.ext2\\ rootfs -display none -net none "
+				   "-serial stdio </dev/null 2>&1", i ? 10 : 60, t->text,
+				   kernel_file, words[i], build_dir);
+		CHECK(status == (i ? 124 : 0), "%s: QEMU ended with status %d:\n%s", words[i],
+		      status, text);
+		CHECK(strstr(text, i ? "kernel panic" : "status 0"), "%s: %s", words[i], text);
+	}
+}
+
 /* text: commands. Two runs with counted instructions print the same. */
 static void deterministic(const struct test *t)
 {
@@ -169,6 +257,7 @@ const struct test boot_tests[] = {
 	ROW("boot-iso-smp2", boot, 120, .iso = true, .cpus = 2, .p2m = "shuffle:3"),
 	ROW("boot-iso-as-built", boot_built_iso, 120, 0),
 	ROW("boot-bochs", boot, 180, .bochs = true),
+	ROW("boot-iso-bochs", boot, 180, .bochs = true, .iso = true),
 	ROW("boot-bochs-smp2", boot, 180, .bochs = true, .cpus = 2),
 	ROW("boot-instructions", boot_cost, 90, .paused = true),
 	{ .name = "boot-clock", .run = clock_rate, .seconds = 90, .number = 1000000000 },
@@ -184,6 +273,14 @@ const struct test boot_tests[] = {
 	ROW("panic-bochs-smp2", panic_ends, 120, .bochs = true, .cmdline = "panic=test", .cpus = 2),
 	ROW("keyboard", keyboard, 90, 0),
 	ROW("control-c", control_c, 90, 0),
+	ROW("paste", paste, 120, 0),
+	ROW("paste-smp4", paste, 120, .cpus = 4),
+	ROW("paste-virtual", paste, 120, .cmdline = "mode=virtual"),
+	ROW("paste-bochs", paste, 180, .bochs = true),
+	ROW("long-lines", long_lines, 90, 0),
+	ROW("edit-keys", edit_keys, 90, 0),
+	{ .name = "power-off-pc", .run = power_off, .seconds = 150, .text = "pc" },
+	{ .name = "power-off-q35", .run = power_off, .seconds = 150, .text = "q35" },
 	{ .name = "boot-shuffled-layout", .run = shuffled_layout, .seconds = 300 },
 	{ .name = "deterministic", .run = deterministic, .seconds = 120,
 	  .text = "ls -l /bin | wc; cat /etc/motd; cat /proc/uptime; ps; cat /proc/interrupts" },

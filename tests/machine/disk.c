@@ -127,6 +127,31 @@ static void killed(const struct test *t)
 	compare(path, "/bin/usertests", "/tmp/kept");
 }
 
+/*
+ * The root image follows the list and the contents of its files, also if their dates are old: a
+ * program and a file that come, change and go.
+ */
+#define IMAGE(is) \
+	"{ make -s && [ \"$(for d in bin etc; do debugfs -R \"ls -p /$d\" $i 2>&1; done | " \
+	"grep -c /late/)\" = " #is " ] || { echo not " #is " in the image; exit 1; }; }; "
+static void root_image(const struct test *t)
+{
+	char text[2000];
+	int status = shell(text, sizeof(text), t->seconds, TOOLS
+		"exec 2>&1; i=build/rootfs.ext2; mkdir %s && "
+		"tar -c --exclude=.git --exclude=build/[h-jl-qt]* --exclude=build/unit . | "
+		"tar -xp -C %s && cd %s || exit 1; unset MAKEFLAGS MFLAGS MAKELEVEL; "
+		"cp user/programs/true.c user/programs/late.c; "
+		"touch -d 2001-01-01 user/programs/late.c; "
+		IMAGE(1) "echo text >user/root/etc/late; touch -d 2001-01-01 user/root/etc/late; "
+		IMAGE(2) "rm user/programs/late.c; " IMAGE(1)
+		"echo more >user/root/etc/late; touch -d 2001-01-01 user/root/etc/late; " IMAGE(1)
+		"debugfs -R 'cat etc/late' $i 2>&1 | grep -q more || { echo old; exit 1; }; "
+		"rm user/root/etc/late; " IMAGE(0),
+		work_path("tree"), work_path("tree"), work_path("tree"));
+	CHECK(status == 0, "status %d: %s", status, text);
+}
+
 #define KILLED(n) \
 	{ .name = "disk-killed" #n, .run = killed, .seconds = 200, .number = n }
 const struct test disk_tests[] = {
@@ -135,6 +160,7 @@ const struct test disk_tests[] = {
 	  .machine = { .cpus = 4, .p2m = "shuffle:4" } },
 	{ .name = "disk-foreign", .run = foreign, .seconds = 150 },
 	{ .name = "disk-removed-in-use", .run = removed_in_use, .seconds = 150 },
+	{ .name = "root-image", .run = root_image, .seconds = 150 },
 	KILLED(1), KILLED(2), KILLED(3), KILLED(4), KILLED(5),
 	{ 0 },
 };

@@ -4,6 +4,7 @@
  * is the consequence of something else, after it.
  */
 #include "grading.h"
+#include "diagnosis.h"
 
 /* --- the cause of one check --- */
 
@@ -104,6 +105,49 @@ static void symbol_twice(const struct test *t)
 	check_said("more than one symbol kmain");
 }
 
+/* --- messages of a machine that has ended --- */
+
+/* What the kernel prints last; %08x is an address of given code. */
+#define PANIC(text) "\nkernel panic: " text "\ncpu 0, ring 0, task 1 (init)\neip %08x esp c0\n"
+#define INIT "\ninit (1): general protection (vector 13, error 0x18) at 0x8048123, " \
+	     "address 0, esp 0\n"
+
+static const struct { const char *log, *cause; unsigned panicking; } messages[] = {
+	{ PANIC("out of memory"), "kernel panic: out of memory\nat: ", 1 },
+	{ PANIC("out of memory"), "", 0 },
+	{ "", "", 1 },
+	{ PANIC("printed before") PANIC("real"), "kernel panic: real\nat: ", 1 },
+	{ INIT PANIC("init ended with status 0x4d"),
+	  "init, the first program, is ended by its fault: #GP general protection, error code "
+	  "0x18 (selector 0x18, of the GDT), at its address 0x8048123\nat: ", 1 },
+	{ INIT PANIC("init ended with status 0x100"),
+	  "kernel panic: init ended with status 0x100\nat: ", 1 },
+};
+
+/* Only a message that the machine's state agrees with counts, and of several the last one. */
+static void last_words(const struct test *t)
+{
+	struct machine m = { .ram_bytes = 64 << 20, .exit_status = EXIT_PANIC };
+	(void)t;
+	m.ram = calloc(1, m.ram_bytes);
+	for (unsigned i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
+		uint32_t eip = symbol("task_exit") + 8;
+		char *text;
+		size_t size;
+		memcpy(m.ram + symbol("panicking") - KERNEL_BASE, &messages[i].panicking, 4);
+		if (asprintf(&m.log, messages[i].log, eip, eip) < 0)
+			give_up(BROKEN, "no memory");
+		FILE *f = open_memstream(&text, &size);
+		bool found = print_last_words(f, &m);
+		fclose(f);
+		CHECK(found == (*messages[i].cause != '\0') && strncmp(text, messages[i].cause,
+		      strlen(messages[i].cause)) == 0, "message %u: expected \"%s\", got \"%s\"", i,
+		      messages[i].cause, text);
+		free(text), free(m.log);
+	}
+	free(m.ram);
+}
+
 /* --- which failure explains which --- */
 
 #define AT(k) "\nat: f (kernel/mm/vm.c:7), in exercise " #k \
@@ -157,8 +201,9 @@ static void explains(const struct test *t)
 }
 
 const struct test grader_report_tests[] = {
+	{ .name = "grader-last-words", .run = last_words, .seconds = 60 },
 	{ .name = "grader-explains", .run = explains, .seconds = 10 },
-	{ .name = "grader-causes", .run = causes, .seconds = 300 },
+	{ .name = "grader-causes", .run = causes, .seconds = 600 },
 	{ .name = "grader-symbol-twice", .run = symbol_twice, .seconds = 60 },
 	{ 0 },
 };

@@ -51,6 +51,25 @@ static void repeated(const struct test *t)
 	}
 }
 
+/* What a user's account, shell or place has set changes nothing in the report. */
+static void any_host(const struct test *t)
+{
+	const char *odd = work_path("a b,c'd");
+	(void)t;
+	build_handout();
+	json_t *plain = without_times(report());
+	shell_must(10, "mkdir \"%s\"", odd);
+	int status = shell(said, sizeof(said), SECONDS,
+			   "umask 0777; MAKEFLAGS=-n CC32=false CFLAGS='-O0 -DX' HOSTCC=false "
+			   "LANG=tr_TR.UTF-8 LC_ALL=tr_TR.UTF-8 TZ=Asia/Kathmandu "
+			   "POSIXLY_CORRECT=1 BASH_ENV=/nowhere CDPATH=/ TMPDIR=\"%s\" "
+			   GRADE "--submission . --only %s --json %s", odd, one_check(),
+			   work_path("r.json"));
+	check_status(status, GRADED, "an odd host");
+	CHECK(json_equal(plain, without_times(report())), "the report is another one:\n%s",
+	      json_dumps(report(), JSON_INDENT(1)));
+}
+
 static long count_files(const char *pattern)
 {
 	char text[32];
@@ -137,17 +156,21 @@ static void interrupted_early(const struct test *t)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 	const char *tmp = work_path("tmp"), *json = work_path("r.json");
-	char text[2000];
+	char text[2000], *files;
 	(void)t;
 	build_handout();
 	unlink(json);
+	if (asprintf(&files, "-d %s/*", tmp) < 0)
+		give_up(BROKEN, "no memory");
 	shell_must(10, "mkdir %s", tmp);
 	setenv("TMPDIR", tmp, 1);
 	char *const argv[] = { "build/grader", "grade", "--lab", LAB, "--submission", ".",
 			       "--json", (char *)json, NULL };
 	for (unsigned i = 0; i < 12; i++) {
 		pid_t pid = process_start(argv, -1, -1, -1);
-		usleep(40000u << i % 6);
+		for (double end = clock_seconds() + 60; i % 2 && count_files(files) == 0;)
+			CHECK(clock_seconds() < end, "the grader does not begin");
+		usleep(20000u << i % 6); /* later each time, and half of them in the sandbox */
 		kill(pid, signals[i % 3]);
 		int status = process_wait(pid, 20);
 		CHECK(status == INTERRUPTED || status == KILLED + signals[i % 3],
@@ -192,6 +215,7 @@ static void usage(const struct test *t)
 
 const struct test grader_run_tests[] = {
 	{ .name = "grader-repeated", .run = repeated, .seconds = 200, .number = 5 },
+	{ .name = "grader-any-host", .run = any_host, .seconds = 120 },
 	{ .name = "grader-class", .run = class_resumes, .seconds = 200 },
 	{ .name = "grader-student", .run = student, .seconds = 200 },
 	{ .name = "grader-interrupted", .run = interrupted_early, .seconds = 120 },

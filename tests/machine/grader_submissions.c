@@ -114,6 +114,39 @@ static void whitelist(const struct test *t)
 	check_said("empty exercise");
 }
 
+/* A header of the student's own: a note says that it was not taken, and why the build misses it. */
+static void own_header(const struct test *t)
+{
+	const char *dir = reference("header");
+	(void)t;
+	need_sandbox();
+	shell_must(10, "cd %s && echo 'int mine;' >kernel/mm/mine.h && echo x >notes.h && "
+		       "sed -i '1i #include \"mm/mine.h\"' " P2M, dir);
+	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED, "a header");
+	CHECK(score() == 0, "a header that is not taken: %d points", score());
+	check_said("note: not taken: kernel/mm/mine.h. Only the files that");
+	check_said("only the files that the lab's list names are taken, and no header of your own");
+	check_said("mine.h: No such file");
+}
+
+/* Names in an archive reach the terminal and the report as text. */
+static void names(const struct test *t)
+{
+	static const char *const bad[] = { "\033", "\007", "\302\233", "\342\200\256", "\377" };
+	(void)t;
+	shell_must(10, "cd %s && mkdir names && cd names && for n in '\033]0;x\007' '\302\2332J' "
+		       "'\342\200\256cba' '\377x'; do echo x >\"$(printf \"$n\").txt\"; done && "
+		       "tar -cf ../names.tar *", work_dir);
+	check_status(run_grade("--submission %s --only %s", work_path("names.tar"), one_check()),
+		     REFUSED, "names that steer a terminal");
+	check_said("It holds: ");
+	char *text = json_dumps(report(), JSON_ENSURE_ASCII);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK(!strstr(said, bad[i]), "the grader prints what steers a terminal: %s", text);
+	CHECK(!strstr(text, "\\u001") && !strstr(text, "\\u009") && !strstr(text, "\\u202"),
+	      "the report holds what steers a terminal: %s", text);
+}
+
 /* Only the checks that are asked for count; the page names the exercise of each. */
 static void some_checks(const struct test *t)
 {
@@ -137,6 +170,8 @@ const struct test grader_submission_tests[] = {
 	{ .name = "grader-forms", .run = forms, .seconds = 120 },
 	{ .name = "grader-archives", .run = archives, .seconds = 120 },
 	{ .name = "grader-whitelist", .run = whitelist, .seconds = 60 },
+	{ .name = "grader-own-header", .run = own_header, .seconds = 60 },
+	{ .name = "grader-names", .run = names, .seconds = 60 },
 	{ .name = "grader-some-checks", .run = some_checks, .seconds = 120 },
 	{ 0 },
 };

@@ -119,6 +119,89 @@ static void refused_module(const struct test *t)
 	refused(&with);
 }
 
+/*
+ * tools/run with t->text as environment and arguments must end with status t->number, and say
+ * t->machine.cmdline.
+ */
+static void run_says(const struct test *t)
+{
+	char text[3000];
+	const char *says = t->machine.cmdline;
+	int status = shell(text, sizeof(text), SECONDS, "export BUILD=%s; %s </dev/null 2>&1",
+			   build_dir, t->text);
+	CHECK(status == (int)t->number, "tools/run ended with status %d, not %u:\n%s", status,
+	      t->number, text);
+	CHECK(strstr(text, says), "nobody said \"%s\":\n%s", says, text);
+}
+
+/* --- the loader's memory map: the kernel stops before it reads the map, and gets another one --- */
+
+enum { RANGES_AT = 0x60000, RANGES = 8, RANGE_WORDS = 6 };
+
+struct map_case {
+	const char *name, *says; /* of the panic; NULL: a prompt */
+	uint32_t frames;         /* that the kernel must have then, but for its own reserved ones */
+	struct { uint64_t base, bytes; uint32_t type; } ranges[RANGES];
+};
+#define LOW_MEMORY { 0, 0x9F000, 1 }
+#define KIB(n) ((n) * 1024ull)
+#define MIB(n) ((n) * 1048576ull)
+static const struct map_case map_cases[] = {
+	{ "reserved within usable", NULL, 0x9F + 48 * 256 - 2,
+	  { LOW_MEMORY, { MIB(1), MIB(48), 1 }, { MIB(40) + 100, KIB(5), 2 } } },
+	{ "usable twice, unsorted, empty, beyond 4 GiB, around the end", NULL, 0x9F + 50 * 256,
+	  { { MIB(30), MIB(21), 1 }, { MIB(1), MIB(40), 1 }, LOW_MEMORY, { MIB(60), 0, 1 },
+	    { MIB(61), 100, 1 }, { MIB(4096), MIB(100), 1 }, { MIB(4096) - 1, ~0ull, 2 } } },
+	{ "nothing", "memory", 0, { LOW_MEMORY } },
+	{ "kernel not in memory", "no room where the kernel was loaded", 0,
+	  { LOW_MEMORY, { MIB(20), MIB(40), 1 } } },
+	{ "kernel reserved", "no room where the kernel was loaded", 0,
+	  { LOW_MEMORY, { MIB(1), MIB(48), 1 }, { MIB(1), KIB(64), 2 } } },
+};
+
+static void put_map(struct machine *m, const struct map_case *c)
+{
+	uint32_t words[RANGES * RANGE_WORDS], at[2], info;
+	for (unsigned i = 0; i < RANGES; i++) {
+		uint32_t *w = words + i * RANGE_WORDS;
+		*w = (RANGE_WORDS - 1) * 4;
+		memcpy(w + 1, &c->ranges[i].base, 8);
+		memcpy(w + 3, &c->ranges[i].bytes, 8);
+		w[5] = c->ranges[i].type;
+	}
+	gdb_read(m, gdb_register(m, GDB_ESP) + 8, &info, 4);
+	physical_write(m, RANGES_AT, words, sizeof(words));
+	at[0] = sizeof(words), at[1] = RANGES_AT;
+	physical_write(m, info + 44, at, sizeof(at)); /* mmap_length, mmap_addr */
+}
+
+static void memory_maps(const struct test *t)
+{
+	for (unsigned i = 0; i < sizeof(map_cases) / sizeof(map_cases[0]); i++) {
+		const struct map_case *c = &map_cases[i];
+		struct machine *m = machine_start(&t->machine);
+		gdb_connect(m);
+		gdb_break(m, symbol("boot_parse"), true);
+		CHECK(gdb_run(m, SECONDS), "boot_parse() was not called");
+		gdb_break(m, symbol("boot_parse"), false);
+		put_map(m, c);
+		gdb_run(m, 3);
+		machine_pump(m);
+		if (c->says) {
+			CHECK(machine_wait(m, SECONDS) == EXIT_PANIC, "%s: no panic", c->name);
+			CHECK(strstr(m->log, c->says), "%s: the panic does not say \"%s\"",
+			      c->name, c->says);
+			continue;
+		}
+		machine_stop(m);
+		CHECK(strstr(m->log, PROMPT), "%s: no prompt", c->name);
+		uint32_t n = kernel_word(m, "nr_pfns");
+		CHECK(n <= c->frames && n + 1000 > c->frames, "%s: %u frames, not %u", c->name, n,
+		      c->frames);
+		machine_quit(m);
+	}
+}
+
 /* Whatever the command line says, the machine gets to its prompt. */
 static void ignored(const struct test *t)
 {
@@ -170,12 +253,16 @@ static void disk_full(const struct test *t)
 }
 
 #define TEN(x) x x x x x x x x x x
+#define RUN_TRUE "CMDLINE=run=true tools/run "
+#define LONG_NAME TEN("aaaaaaaaaa") /* longer than boot_module.text */
 #define LONG_WORD TEN(TEN("aaaaaa")) /* longer than boot_info.cmdline */
 #define ROW(n, f, s, words, ...) \
 	{ .name = "hostile-" n, .run = f, .seconds = s, .text = words, __VA_ARGS__ }
 #define REFUSED(n, why, ...) ROW(n, refused, 90, why, .machine = { __VA_ARGS__ })
 #define MODULE(n, why, bytes, words) \
 	ROW(n, refused_module, 90, why, .number = bytes, .machine = { .modules = words })
+#define RUN(n, args, status, why) \
+	ROW(n, run_says, 90, args, .number = status, .machine = { .cmdline = why })
 #define IGNORED(n, words) ROW(n, ignored, 90, NULL, .machine = { .cmdline = words })
 #define MEMORY(n, size) ROW(n, little_memory, 150, NULL, .machine = { .mem = size })
 const struct test hostile_tests[] = {
@@ -191,7 +278,23 @@ const struct test hostile_tests[] = {
 	MODULE("module-one-byte", "cannot mount", 1, "rootfs"),
 	MODULE("module-unknown", "no root file system", 5000, "something"),
 	IGNORED("cmdline-quotes", "\"\"\" =\"= p2m p2m p2m== root= run \"unbalanced"),
-	IGNORED("cmdline-long", LONG_WORD),
+	REFUSED("cmdline-long", "the command line is longer than 511 bytes", .cmdline = LONG_WORD),
+	REFUSED("root-word", "root=disk is not known", .cmdline = "root=disk"),
+	RUN("run-cmdline-long", "CMDLINE=run=true\\ " LONG_WORD " tools/run", 2, "more than 511"),
+	RUN("run-memory", "MEM=1000 tools/run", 2, "2 to 896"),
+	RUN("no-apic", "tools/run -cpu qemu32,-apic", EXIT_PANIC, "has not a local APIC"),
+	RUN("no-tsc", "tools/run -cpu pentium,-tsc", EXIT_PANIC, "not a time-stamp counter"),
+	RUN("cpu-486", "tools/run -cpu 486", EXIT_PANIC, "kernel panic: boot: the processor has not a local APIC"),
+	RUN("isapc", "tools/run -machine isapc -cpu qemu32", EXIT_PANIC, "boot: the machine has no I/O APIC"),
+	RUN("no-acpi", RUN_TRUE "-machine pc,acpi=off", 0, "status 0"),
+	RUN("modules", "tools/run -initrd LICENSE,LICENSE,LICENSE,LICENSE,LICENSE", EXIT_PANIC,
+	    "5 boot modules are more than 4"),
+	RUN("module-long-name", "d=$(mktemp -d) && trap 'rm -r $d' EXIT && f=$d/" LONG_NAME
+	    " && cp $BUILD/rootfs.ext2 $f && " RUN_TRUE "-initrd \"$f rootfs\"", 0, "status 0"),
+	RUN("too-much-memory", RUN_TRUE "-m 1000", 0, "896 MiB of memory are used, and 9"),
+	RUN("too-many-processors", RUN_TRUE "-smp cpus=9,sockets=9,cores=1,threads=1", 0,
+	    "1 processors are left out, because 8"),
+	ROW("memory-maps", memory_maps, 90, NULL, .machine = { .paused = true, .mem = 128 }),
 	MEMORY("memory-8m", 8),
 	MEMORY("memory-4m", 4),
 	MEMORY("memory-2m", 2),

@@ -5,20 +5,13 @@
  * first lines promise; right submissions, written in another way, and the reference compiled in
  * another way get all. No handout holds a line of the solutions, and each check can be debugged.
  */
-#include "tests.h"
+#include "labs.h"
 #include <dirent.h>
-#include <jansson.h>
 #include <stdarg.h>
-
-#define GRADE_SECONDS 400
 
 /* --- gradings --- */
 
-/*
- * A submission: the reference's files; with the patch labs/LAB/KIND/NAME.diff, if diff is
- * KIND/NAME; or the handout's files, if diff is "". Result: its directory.
- */
-static const char *submission(const char *lab, const char *diff)
+const char *lab_submission(const char *lab, const char *diff)
 {
 	const char *dir = work_path("submission");
 	const char *from = diff && !*diff ? work_path("handout") : ".";
@@ -32,7 +25,7 @@ static const char *submission(const char *lab, const char *diff)
 	return dir;
 }
 
-static json_t *grade(const char *lab, const char *dir, unsigned seed)
+json_t *lab_grade(const char *lab, const char *dir, unsigned seed)
 {
 	const char *report = work_path("report.json");
 	char text[8000];
@@ -46,8 +39,7 @@ static json_t *grade(const char *lab, const char *dir, unsigned seed)
 	return json;
 }
 
-/* The names of the checks that did not pass, in the report's order, a blank after each. */
-static char *failed_checks(const json_t *report, char *buf, size_t size)
+char *lab_failed(const json_t *report, char *buf, size_t size)
 {
 	size_t i, at = 0;
 	const json_t *test;
@@ -62,7 +54,7 @@ static char *failed_checks(const json_t *report, char *buf, size_t size)
 	return buf;
 }
 
-static double score(const json_t *report)
+double lab_score(const json_t *report)
 {
 	return json_number_value(json_object_get(report, "score"));
 }
@@ -71,17 +63,17 @@ static double score(const json_t *report)
 static void reference(const struct test *t)
 {
 	char names[2000];
-	json_t *report = grade(t->text, submission(t->text, NULL), 1 + t->number);
-	CHECK(score(report) == 100, "the reference gets %g points; it fails %s", score(report),
-	      failed_checks(report, names, sizeof(names)));
+	json_t *report = lab_grade(t->text, lab_submission(t->text, NULL), 1 + t->number);
+	CHECK(lab_score(report) == 100, "the reference gets %g points; it fails %s", lab_score(report),
+	      lab_failed(report, names, sizeof(names)));
 }
 
 static void handout(const struct test *t)
 {
 	char count[20], wanted[200] = "empty exercises:";
-	json_t *report = grade(t->text, submission(t->text, ""), 1);
+	json_t *report = lab_grade(t->text, lab_submission(t->text, ""), 1);
 	char *text = json_dumps(report, 0);
-	CHECK(score(report) == 0, "the handout as given gets %g points", score(report));
+	CHECK(lab_score(report) == 0, "the handout as given gets %g points", lab_score(report));
 	shell(count, sizeof(count), 10,
 	      "grep -rhoE 'LAB %d TODO [0-9]+ BEGIN' kernel vmm | sort -u | wc -l", atoi(t->text));
 	CHECK(atoi(count) >= 5, "lab %s has only %s exercises", t->text, count);
@@ -90,8 +82,7 @@ static void handout(const struct test *t)
 	CHECK(strstr(text, wanted), "the report does not say '%s':\n%s", wanted, text);
 }
 
-/* What the diff's first lines promise: "# NAME: value". Result: the value, "" if there is none. */
-static const char *promised(const char *lab, const char *diff, const char *name)
+const char *lab_promised(const char *lab, const char *diff, const char *name)
 {
 	static char value[500];
 	shell(value, sizeof(value), 10,
@@ -105,75 +96,16 @@ static void wrong(const struct test *t)
 	char lab[40], failed[2000], wanted[2000];
 	const char *diff = strchr(t->text, '/') + 1;
 	snprintf(lab, sizeof(lab), "%.*s", (int)(diff - t->text - 1), t->text);
-	json_t *report = grade(lab, submission(lab, diff), 1 + t->number);
-	snprintf(wanted, sizeof(wanted), "%s ", promised(lab, diff, "Fails"));
-	CHECK(strcmp(failed_checks(report, failed, sizeof(failed)), wanted) == 0,
+	json_t *report = lab_grade(lab, lab_submission(lab, diff), 1 + t->number);
+	snprintf(wanted, sizeof(wanted), "%s ", lab_promised(lab, diff, "Fails"));
+	CHECK(strcmp(lab_failed(report, failed, sizeof(failed)), wanted) == 0,
 	      "%s fails: %sbut should fail: %s", t->text, failed, wanted);
-	double points = atof(promised(lab, diff, "Score"));
-	CHECK(score(report) == points, "%s gets %g points instead of %g", t->text, score(report),
+	double points = atof(lab_promised(lab, diff, "Score"));
+	CHECK(lab_score(report) == points, "%s gets %g points instead of %g", t->text, lab_score(report),
 	      points);
-	const char *says = promised(lab, diff, "Says");
+	const char *says = lab_promised(lab, diff, "Says");
 	char *text = json_dumps(report, 0);
 	CHECK(strstr(text, says), "the report of %s does not say '%s':\n%s", t->text, says, text);
-}
-
-/* text: LAB/right/NAME. It differs from the reference in what its first line says. */
-static void right(const struct test *t)
-{
-	char lab[40], failed[2000];
-	const char *diff = strchr(t->text, '/') + 1;
-	snprintf(lab, sizeof(lab), "%.*s", (int)(diff - t->text - 1), t->text);
-	CHECK(*promised(lab, diff, "Right") && *promised(lab, diff, "Exercise"),
-	      "labs/%s.diff lacks a line '# Right: WHAT IS OTHER' or '# Exercise: K'", t->text);
-	json_t *report = grade(lab, submission(lab, diff), 1 + t->number);
-	CHECK(score(report) == 100, "right, but %g points; it fails %s", score(report),
-	      failed_checks(report, failed, sizeof(failed)));
-}
-
-/* Each exercise is written in another way by some right submission. */
-static void each_varied(const struct test *t)
-{
-	char text[2000];
-	shell(text, sizeof(text), 10,
-	      "grep -rhoE 'LAB %d TODO [0-9]+ BEGIN' kernel vmm | sort -u | while read -r _ _ _ k _; "
-	      "do grep -qsE \"^# Exercise: (.* )?$k( |$)\" labs/%s/right/*.diff || echo $k; done",
-	      atoi(t->text), t->text);
-	CHECK(!*text, "no right submission of labs/%s/right varies exercises:\n%s", t->text, text);
-}
-
-/* --- compilers --- */
-
-/* What becomes of a line of the Makefile. */
-static const struct { const char *name, *option, *value; } compilers[] = {
-	{ "O0", "OPT", "-O0" }, { "clang", "CC32", "clang -m32" }, { "O3", "OPT", "-O3" },
-	{ "Os", "OPT", "-Os" }, { "clang-O0", "CC32", "clang -m32 -O0" },
-};
-enum { NR_COMPILERS = sizeof(compilers) / sizeof(compilers[0]) };
-
-/*
- * The reference is graded in a student's tree whose Makefile compiles the kernel and the VMM in
- * another way.
- */
-static void compiled(const struct test *t)
-{
-	const char *tree = work_path("tree"), *report = work_path("report.json");
-	const char *option = compilers[t->number].option, *value = compilers[t->number].value;
-	char text[8000], failed[2000];
-	json_error_t error;
-	if (strncmp(value, "clang", 5) == 0 &&
-	    shell(text, sizeof(text), 10, "clang --version") != 0)
-		give_up(SKIPPED, "clang is not installed");
-	shell_must(200, "QUIET=1 tools/handout %s %s && cp --parents $(grep -rlE 'LAB %d TODO' kernel "
-		   "vmm) %s && sed -i 's/^%s ?= .*/%s := %s/' %s/Makefile && "
-		   "grep -qxF '%s := %s' %s/Makefile", t->text, tree, atoi(t->text), tree, option,
-		   option, value, tree, option, value, tree);
-	shell_must(200, ALONE "make -s -C %s all && cp build/grader %s/build/", tree, tree);
-	int status = shell(text, sizeof(text), GRADE_SECONDS, "%s/build/grader grade --lab %s "
-			   "--submission %s --seed 1 --json %s 2>&1", tree, t->text, tree, report);
-	json_t *json = json_load_file(report, 0, &error);
-	CHECK(status == 0 && json, "the grader ended with status %d:\n%s", status, text);
-	CHECK(score(json) == 100, "with %s=%s the reference gets %g points; it fails %s\n%s", option,
-	      value, score(json), failed_checks(json, failed, sizeof(failed)), text);
 }
 
 /* --- checks --- */
@@ -268,8 +200,8 @@ static void debugs_in_bochs(const struct test *t)
 {
 	static char text[30000];
 	const char *tree = work_path("tree");
-	shell_must(30, "mkdir %s && tar -c --exclude=./.git --exclude=./build/handout . | "
-		       "tar -xC %s", tree, tree);
+	shell_must(30, "mkdir %s && tar -c --exclude=./.git --exclude=./build/handout "
+		       "--exclude=./build/course --exclude=./build/mutants . | tar -xC %s", tree, tree);
 	for (unsigned k = t->number; k < NR_IN_BOCHS; k++) {
 		shell(text, sizeof(text), 100, "echo q | " ALONE "make -C %s debug TEST=%s 2>&1",
 		      tree, in_bochs[k].check);
@@ -284,7 +216,7 @@ static void debugs_in_bochs(const struct test *t)
 static void leaks(const struct test *t)
 {
 	char text[4000];
-	int status = shell(text, sizeof(text), 60, "tests/labs/leaks %s 2>&1", t->text);
+	int status = shell(text, sizeof(text), 200, "tests/labs/leaks %s 2>&1", t->text);
 	CHECK(status == 0, "%s", text);
 }
 
@@ -315,7 +247,7 @@ static void add_submission(const char *lab, const char *kind, const char *diff, 
 	for (unsigned seed = 0; seed < seeds; seed++) {
 		char *text;
 		if (asprintf(&text, "%s/%s/%s", lab, kind, diff) > 0)
-			add(*kind == 'w' ? wrong : right, text, seed, "lab-%s-%s-%s-%u", lab, kind,
+			add(*kind == 'w' ? wrong : lab_right, text, seed, "lab-%s-%s-%s-%u", lab, kind,
 			    diff, seed + 1);
 	}
 }
@@ -351,9 +283,9 @@ static void add_submissions(const char *lab, const char *kind, bool all)
 /* In the ordinary run one for each lab. */
 static void add_compiled(const char *lab, unsigned index, bool all)
 {
-	for (unsigned k = 0; k < NR_COMPILERS; k++)
+	for (unsigned k = 0; k < lab_nr_compilers; k++)
 		if (all || k == index)
-			add(compiled, lab, k, "lab-%s-compiled-%s%s", lab, compilers[k].name,
+			add(lab_compiled, lab, k, "lab-%s-compiled-%s%s", lab, lab_compiler(k),
 			    all ? "-all" : "");
 }
 
@@ -361,17 +293,22 @@ const struct test *lab_tests(bool soak)
 {
 	add(debugs_in_bochs, NULL, soak ? 0 : NR_IN_BOCHS - 1,
 	    soak ? "labs-debug-bochs-all" : "labs-debug-bochs");
+	if (!soak)
+		add(lab_mutant_found, lab_names[1], 6, "labs-mutant-found");
 	for (unsigned i = 0; i < LABS; i++) {
 		const char *lab = lab_names[i];
 		add(debugs, lab, soak ? 1 : 7, soak ? "lab-%s-debug-all" : "lab-%s-debug", lab);
 		if (soak) {
 			add(reference, lab, 1, "lab-%s-reference-2", lab);
+			add(lab_mutants, lab, 0, "lab-%s-mutants-all", lab);
+			list[nr_listed - 1].seconds = MUTANT_SECONDS;
 		} else {
 			add(reference, lab, 0, "lab-%s-reference", lab);
 			add(handout, lab, 0, "lab-%s-handout", lab);
 			add(leaks, lab, 0, "lab-%s-leaks", lab);
 			add(covered, lab, 0, "lab-%s-covered", lab);
-			add(each_varied, lab, 0, "lab-%s-varied", lab);
+			add(lab_mutants_listed, lab, 0, "lab-%s-mutants", lab);
+			add(lab_each_varied, lab, 0, "lab-%s-varied", lab);
 		}
 		add_submissions(lab, "wrong", soak);
 		add_submissions(lab, "right", soak);

@@ -20,6 +20,7 @@ static const struct test *const ordinary[] = {
 	isolation_tests,
 	hostile_tests,
 	disk_tests,
+	shell_tests,
 	gdb_tests,
 	gdb_look_tests,
 	gdb_tool_tests,
@@ -227,7 +228,7 @@ static int list_tests(void)
 	return 0;
 }
 
-static int run_tests(unsigned jobs)
+static int run_tests(unsigned jobs, bool soak)
 {
 	struct sigaction stop = { .sa_handler = interrupt };
 	char *base_dir = judge_make_dir(), why[300];
@@ -237,7 +238,8 @@ static int run_tests(unsigned jobs)
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGHUP, &stop, NULL);
-	struct judge judge = { jobs, base_dir, "build/tests/run", print_result, &stopping };
+	struct judge judge = { jobs, base_dir, soak ? "build/tests/run --soak" : "build/tests/run",
+			       print_result, &stopping };
 	double start = clock_seconds();
 	unsigned done = judge_all(&judge, results, nr_results);
 	judge_remove_dir(base_dir);
@@ -259,5 +261,5 @@ int main(int argc, char **argv)
 		fprintf(stderr, "no test has such a name; -l lists them\n");
 		return 2;
 	}
-	return run_tests(c.jobs);
+	return run_tests(c.jobs, c.soak);
 }

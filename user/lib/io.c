@@ -18,8 +18,9 @@ int read_line(struct reader *r, char *line, uint32_t size)
 		char c = r->buf[r->at++];
 		if (c == '\n')
 			break;
-		if (n + 1 < size)
-			line[n++] = c;
+		if (n + 1 == size)
+			return -ERANGE;
+		line[n++] = c;
 	}
 	line[n] = '\0';
 	return 1;

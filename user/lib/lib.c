@@ -50,20 +50,25 @@ int flush(void)
 	return error;
 }
 
+int print(const char *text, uint32_t bytes)
+{
+	int error = 0;
+	for (uint32_t i = 0; i < bytes && !error; i++) {
+		out[out_used++] = text[i];
+		if (out_used == sizeof(out) || (text[i] == '\n' && i + 1 == bytes))
+			error = flush();
+	}
+	return error;
+}
+
 int printf(const char *format, ...)
 {
 	char text[1024];
-	int error = 0;
 	va_list ap;
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	for (const char *s = text; *s && !error; s++) {
-		out[out_used++] = *s;
-		if (out_used == sizeof(out) || (*s == '\n' && !s[1]))
-			error = flush();
-	}
-	return error;
+	return print(text, strlen(text));
 }
 
 int dprintf(int fd, const char *format, ...)
@@ -90,6 +95,23 @@ void usage(const char *text, bool wanted)
 }
 
 bool help_wanted(int argc, char **argv) { return argc > 1 && strcmp(argv[1], "--help") == 0; }
+
+uint32_t lines_option(int argc, char **argv, const char *how, int *next)
+{
+	*next = 1;
+	if (help_wanted(argc, argv))
+		usage(how, true);
+	if (argc < 2 || argv[1][0] != '-')
+		return 10;
+	const char *number = argv[1] + 1, *end;
+	if (*number == 'n' && *++number == '\0')
+		number = argc > 2 ? argv[++*next] : "";
+	uint32_t lines = strtou(number, &end);
+	if (*end || end == number)
+		usage(how, false);
+	++*next;
+	return lines;
+}
 
 const char *last_part(const char *path)
 {

@@ -62,6 +62,8 @@ const char *strerror(int error); /* of an errno value, negative or positive */
  * Result: 0, or the error of the write.
  */
 int printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Print bytes in the same way, any number of them. */
+int print(const char *text, uint32_t bytes);
 /* Write what printf() has buffered. Result: 0, or the error, which is also reported. */
 int flush(void);
 /* Print to a descriptor at once, at most 1023 bytes. Result: bytes written, or an error. */
@@ -78,6 +80,11 @@ void complain(const char *what, int error);
 void usage(const char *text, bool wanted) __attribute__((noreturn));
 /* Whether argv[1] is --help. */
 bool help_wanted(int argc, char **argv);
+/*
+ * lines_option - the number in -n N, -nN or -N; 10 without such an option.
+ * how: for usage(). *next: the first argument after the option.
+ */
+uint32_t lines_option(int argc, char **argv, const char *how, int *next);
 /* The path from its last name on: "c/" of "a/b/c/". */
 const char *last_part(const char *path);
 
@@ -89,8 +96,8 @@ char *strdup(const char *s);
 /* Takes lines from a descriptor; begins as { .fd = descriptor }. */
 struct reader { int fd; uint32_t at, end; char buf[512]; };
 /*
- * read_line - the next line, without its newline, cut off after size - 1 bytes.
- * Result: 1: a line; 0: the end; negative: an error.
+ * read_line - the next line, without its newline.
+ * Result: 1: a line; 0: the end; -ERANGE: it has more than size - 1 bytes; another error.
  */
 int read_line(struct reader *r, char *line, uint32_t size);
 

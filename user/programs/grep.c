@@ -7,15 +7,18 @@ static bool invert, count_only;
 /* Result: the number of lines found, or an error. */
 static int search(int fd, const char *text, const char *prefix)
 {
-	static char line[4096];
+	static char line[65536];
 	static struct reader reader;
 	int found = 0, got;
 	reader = (struct reader){ .fd = fd };
 	while ((got = read_line(&reader, line, sizeof(line))) > 0)
 		if ((strstr(line, text) != NULL) != invert) {
 			found++;
-			if (!count_only)
-				printf("%s%s%s\n", prefix, *prefix ? ":" : "", line);
+			if (!count_only) {
+				printf("%s%s", prefix, *prefix ? ":" : "");
+				print(line, strlen(line));
+				print("\n", 1);
+			}
 		}
 	if (count_only)
 		printf("%s%s%d\n", prefix, *prefix ? ":" : "", found);
@@ -36,8 +39,8 @@ int main(int argc, char **argv)
 	if (i == argc)
 		usage("[-v] [-c] TEXT [FILE...]", false);
 	const char *text = argv[i++];
-	if (i == argc)
-		found = search(0, text, "");
+	if (i == argc && (found = search(0, text, "")) < 0)
+		complain("input", found), failed = 2;
 	for (int first = i; i < argc; i++) {
 		const char *prefix = argc - first > 1 ? argv[i] : "";
 		int fd = open(argv[i], O_RDONLY), n = fd < 0 ? fd : search(fd, text, prefix);

@@ -1,32 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* head: print the first lines (10, or -N) of files or of standard input. */
+/* head: print the first lines (10, or -n N, or -N) of files or of standard input. */
 #include "user.h"
+
+static const char how[] = "[-n LINES] [FILE...]";
 
 static int show(int fd, uint32_t lines)
 {
-	static char line[4096];
-	static struct reader reader;
-	int got = 1;
-	reader = (struct reader){ .fd = fd };
-	while (lines-- && (got = read_line(&reader, line, sizeof(line))) > 0)
-		if (printf("%s\n", line))
+	static char buf[4096];
+	int n = 0;
+	while (lines && (n = read(fd, buf, sizeof(buf))) > 0) {
+		uint32_t i = 0;
+		for (; i < (uint32_t)n && lines; i++)
+			lines -= buf[i] == '\n';
+		if (write_all(1, buf, i))
 			return 1;
-	return got < 0;
+	}
+	if (n < 0)
+		complain("input", n);
+	return n < 0;
 }
 
 int main(int argc, char **argv)
 {
-	uint32_t lines = 10;
-	int i = 1, status = 0;
-	if (help_wanted(argc, argv))
-		usage("[-LINES] [FILE...]", true);
-	if (argc > 1 && argv[1][0] == '-') {
-		const char *end;
-		lines = strtou(argv[1] + 1, &end);
-		if (*end || end == argv[1] + 1)
-			usage("[-LINES] [FILE...]", false);
-		i++;
-	}
+	int i, status = 0;
+	uint32_t lines = lines_option(argc, argv, how, &i);
 	if (i == argc)
 		return show(0, lines);
 	for (; i < argc; i++) {

@@ -4,12 +4,14 @@
 
 static const char help[] =
 	"commands      a b 'c d' \"$X\"   a | b   a < in > out   a >> out   a 2> errors\n"
-	"              a &   a ; b   a && b   a || b\n"
+	"              a 2>> errors   a > all 2>&1   a >&2   a &   a ; b   a && b   a || b\n"
 	"variables     NAME=value   $NAME   $? status   $! last in background   $$ shell\n"
+	"file names    * any text   ? one byte\n"
 	"of the shell  cd [DIR]  pwd  exit [STATUS]  wait [PID]  history  true  false\n"
 	"programs      in /bin, with --help each; `shutdown` ends the machine\n"
 	"keys          arrows Home End: history, cursor   Tab completes   Ctrl-C stops\n"
-	"              Ctrl-U Ctrl-K Ctrl-W erase   Ctrl-D ends the input\n";
+	"              Ctrl-U Ctrl-K Ctrl-W erase   Ctrl-D ends the input\n"
+	"not there     if for while   functions   $(a)   << text   [a-z]\n";
 
 static int change_directory(int argc, char **argv)
 {
@@ -62,7 +64,7 @@ bool builtin(int argc, char **argv, int *status)
 	else if (strcmp(name, "true") == 0 || strcmp(name, "false") == 0)
 		*status = *name == 'f';
 	else if (equals && equals != name && argc == 1)
-		variable_set(name, (uint32_t)(equals - name), equals + 1), *status = 0;
+		*status = !variable_set(name, (uint32_t)(equals - name), equals + 1);
 	else
 		return false;
 	return true;

@@ -9,69 +9,104 @@
 enum {
 	KEY_UP = 'A', KEY_DOWN = 'B', KEY_RIGHT = 'C', KEY_LEFT = 'D', KEY_END = 'F',
 	KEY_HOME = 'H', KEY_DELETE = '~', ERASE = 0x7F,
+	PASTE = 200, /* Esc [ 200 ~ and Esc [ 201 ~ */
 };
 
 static char history[HISTORY_MAX][LINE_MAX];
 static int nr_history; /* lines ever entered */
+static bool pasting;   /* between the marks of a bracketed paste: Tab is a blank */
 
-static struct { char *text; uint32_t length, at, size; } line;
+/* at: the cursor's byte. cut: something had no place. */
+static struct { char *text; uint32_t length, at, size; bool cut; } line;
 
-static void cursor_back(uint32_t n)
+/* A letter of several bytes (UTF-8) takes one column: its first byte counts. */
+static bool is_first(char c) { return (c & 0xC0) != 0x80; }
+
+static uint32_t columns(uint32_t from, uint32_t to)
+{
+	uint32_t n = 0;
+	for (; from < to; from++)
+		n += is_first(line.text[from]);
+	return n;
+}
+
+static uint32_t before(uint32_t at)
+{
+	while (at && !is_first(line.text[--at]))
+		;
+	return at;
+}
+
+static uint32_t after(uint32_t at)
+{
+	while (at < line.length && !is_first(line.text[++at]))
+		;
+	return at;
+}
+
+static void repeat(char c, uint32_t n)
 {
 	while (n--)
-		printf("\b");
+		print(&c, 1);
 }
 
 /*
- * Print the line from position `from` on, where the cursor is; print blanks over the rest of a
- * longer old line; put the cursor where it belongs.
+ * Print the line from position `from` on, where the cursor is; print blanks over the rest of an
+ * old line of so many more columns; put the cursor where it belongs.
  */
-static void redraw(uint32_t from, uint32_t old_length)
+static void redraw(uint32_t from, uint32_t blanks)
 {
-	uint32_t blanks = old_length > line.length ? old_length - line.length : 0;
-	printf("%.*s%*s", (int)(line.length - from), line.text + from, (int)blanks, "");
-	cursor_back(line.length + blanks - line.at);
+	print(line.text + from, line.length - from);
+	repeat(' ', blanks);
+	repeat('\b', columns(line.at, line.length) + blanks);
 	flush();
 }
 
 static void erase(uint32_t from, uint32_t to)
 {
-	uint32_t old = line.length;
+	uint32_t blanks = columns(from, to);
 	if (line.at > from)
-		cursor_back(line.at - from);
+		repeat('\b', columns(from, line.at));
 	memmove(line.text + from, line.text + to, line.length - to + 1);
 	line.length -= to - from;
 	line.at = from;
-	redraw(from, old);
+	line.cut = line.cut && line.length;
+	redraw(from, blanks);
 }
 
-static void insert(char c)
+static void insert(const char *text, uint32_t n)
 {
-	if (line.length + 1 >= line.size)
+	if (line.length + n >= line.size) {
+		line.cut = true;
+		print("\a", 1);
+		flush();
 		return;
-	memmove(line.text + line.at + 1, line.text + line.at, line.length - line.at + 1);
-	line.text[line.at++] = c;
-	line.length++;
-	redraw(line.at - 1, 0);
+	}
+	memmove(line.text + line.at + n, line.text + line.at, line.length - line.at + 1);
+	memcpy(line.text + line.at, text, n);
+	line.at += n;
+	line.length += n;
+	redraw(line.at - n, 0);
 }
 
 static void move_to(uint32_t at)
 {
 	if (at < line.at)
-		cursor_back(line.at - at);
+		repeat('\b', columns(at, line.at));
 	else
-		printf("%.*s", (int)(at - line.at), line.text + line.at);
+		print(line.text + line.at, at - line.at);
 	line.at = at;
 	flush();
 }
 
 static void replace(const char *text)
 {
-	uint32_t old = line.length;
-	cursor_back(line.at);
+	uint32_t old = columns(0, line.length), now;
+	repeat('\b', columns(0, line.at));
 	strlcpy(line.text, text, line.size);
 	line.at = line.length = strlen(line.text);
-	redraw(0, old);
+	now = columns(0, line.length);
+	redraw(0, old > now ? old - now : 0);
 }
 
 static void show_history(int *shown, int step)
@@ -89,29 +124,41 @@ static char read_key(void)
 	return read(0, &c, 1) == 1 ? c : CONTROL('D');
 }
 
-/* The rest of a key that begins with Esc: Esc [ LETTER, or Esc [ NUMBER ~ */
+/* The rest of a letter of UTF-8 that begins with c. */
+static void insert_letter(char c)
+{
+	char letter[4] = { c };
+	uint32_t n = 1;
+	for (uint8_t bits = (uint8_t)c; bits >= 0xC0 && n < 4; bits = (uint8_t)(bits << 1))
+		letter[n++] = read_key();
+	insert(letter, n);
+}
+
+/* The rest of a key that begins with Esc: Esc [ LETTER, Esc O LETTER, or Esc [ NUMBER ~ */
 static void escape(int *shown)
 {
 	static const char numbered[] = {
 		[1] = KEY_HOME, [3] = KEY_DELETE, [4] = KEY_END, [7] = KEY_HOME, [8] = KEY_END,
 	};
 	uint32_t number = 0;
-	if (read_key() != '[')
-		return;
 	char c = read_key();
+	if (c != '[' && c != 'O')
+		return;
+	c = read_key();
 	for (; (c >= '0' && c <= '9') || c == ';'; c = read_key())
 		number = number * 10 + (uint32_t)(c - '0');
 	switch (c != '~' ? c : number < sizeof(numbered) ? numbered[number] : '\0') {
 	case KEY_UP: show_history(shown, -1); break;
 	case KEY_DOWN: show_history(shown, 1); break;
-	case KEY_RIGHT: move_to(line.at + (line.at < line.length)); break;
-	case KEY_LEFT: move_to(line.at - (line.at > 0)); break;
+	case KEY_RIGHT: move_to(after(line.at)); break;
+	case KEY_LEFT: move_to(before(line.at)); break;
 	case KEY_HOME: move_to(0); break;
 	case KEY_END: move_to(line.length); break;
 	case KEY_DELETE:
-		if (line.at < line.length)
-			erase(line.at, line.at + 1);
+		erase(line.at, after(line.at));
 	}
+	if (c == '~' && (number == PASTE || number == PASTE + 1))
+		pasting = number == PASTE;
 }
 
 static uint32_t word_start(void)
@@ -124,35 +171,42 @@ static uint32_t word_start(void)
 	return at;
 }
 
-/* Complete the word before the cursor from the directory that it names, or from /bin. */
-static void complete(void)
+static void show_prompt(void)
 {
-	char path[PATH_MAX], found[NAME_MAX + 1] = "";
-	uint32_t start = line.at, slash;
-	while (start && line.text[start - 1] != ' ')
-		start--;
-	for (slash = line.at; slash > start && line.text[slash - 1] != '/';)
-		slash--;
-	snprintf(path, sizeof(path), "%.*s", (int)(slash - start), line.text + start);
-	uint32_t typed = line.at - slash;
-	struct dir d;
-	if (dir_open(&d, slash > start ? path : start ? "." : "/bin"))
+	char path[PATH_MAX];
+	if (getcwd(path, sizeof(path)) < 0)
+		strlcpy(path, "?", sizeof(path));
+	printf("cinnabar:%s$ ", path);
+	flush();
+}
+
+/* Insert how the word before the cursor goes on, or show the candidates. */
+static void complete_word(void)
+{
+	static struct fields names;
+	static char text[LINE_MAX], more[LINE_MAX];
+	uint32_t column = 0;
+	strlcpy(text, line.text, line.at + 1);
+	complete(text, more, sizeof(more), &names);
+	if (more[0]) {
+		insert(more, strlen(more));
 		return;
-	for (struct dirent *e; (e = dir_next(&d));) {
-		uint32_t same = 0;
-		if (strncmp(e->d_name, line.text + slash, typed) != 0 || e->d_name[0] == '.')
-			continue;
-		if (!found[0])
-			snprintf(found, sizeof(found), "%s%c", e->d_name,
-				 e->d_type == S_IFDIR >> 12 ? '/' : ' ');
-		while (found[same] && found[same] == e->d_name[same])
-			same++;
-		if (found[same] && e->d_name[same])
-			found[same] = '\0';
 	}
-	dir_close(&d);
-	for (const char *s = found + (found[0] ? typed : 0); *s; s++)
-		insert(*s);
+	for (int i = 0; i < names.n; i++) {
+		const char *name = last_part(names.argv[i]);
+		column += strlen(name) + 2;
+		printf("%s%s", i == 0 || column > 79 ? "\n" : "  ", name);
+		column = column > 79 ? strlen(name) : column;
+	}
+	if (names.n == 0) {
+		print("\a", 1);
+		flush();
+		return;
+	}
+	printf("\n");
+	show_prompt();
+	print(line.text, line.at);
+	redraw(line.at, 0);
 }
 
 /* Result: 0 while the line goes on, 1 at Enter, -1 at the end of input. */
@@ -169,9 +223,9 @@ static int key(char c, int *shown)
 		return 1;
 	}
 	if ((c == '\b' || c == ERASE) && line.at)
-		erase(line.at - 1, line.at);
-	else if (c == CONTROL('D') && line.at < line.length)
-		erase(line.at, line.at + 1);
+		erase(before(line.at), line.at);
+	else if (c == CONTROL('D'))
+		erase(line.at, after(line.at));
 	else if (c == CONTROL('U'))
 		erase(0, line.at);
 	else if (c == CONTROL('K'))
@@ -182,33 +236,34 @@ static int key(char c, int *shown)
 		move_to(0);
 	else if (c == CONTROL('E'))
 		move_to(line.length);
-	else if (c == '\t')
-		complete();
+	else if (c == '\t' && !pasting)
+		complete_word();
 	else if (c == 0x1B)
 		escape(shown);
-	else if ((uint8_t)c >= ' ' && c != ERASE)
-		insert(c);
+	else if (((uint8_t)c >= ' ' && c != ERASE) || c == '\t')
+		insert_letter(c == '\t' ? ' ' : c);
 	return 0;
 }
 
 int edit_line(char *text, uint32_t size)
 {
-	char path[PATH_MAX];
 	int shown = nr_history, end = 0;
-	if (getcwd(path, sizeof(path)) < 0)
-		strlcpy(path, "?", sizeof(path));
 	line.text = text;
 	line.size = size;
 	line.length = line.at = 0;
+	line.cut = pasting = false;
 	text[0] = '\0';
 	tty_raw(1); /* before the prompt: from then on this program echoes, not the kernel */
-	printf("cinnabar:%s$ ", path);
-	flush();
+	show_prompt();
 	while (!end)
 		end = key(read_key(), &shown);
 	tty_raw(0);
 	printf("\n");
-	if (line.length)
+	if (line.cut) {
+		dprintf(2, "sh: line too long: it may have %u bytes; nothing of it is run\n",
+			size - 1);
+		text[0] = '\0';
+	} else if (line.length)
 		strlcpy(history[nr_history++ % HISTORY_MAX], text, LINE_MAX);
 	return end > 0;
 }

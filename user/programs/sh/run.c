@@ -5,7 +5,7 @@
  *	line:      list { (";" | "&") list }
  *	list:      pipeline { ("&&" | "||") pipeline }
  *	pipeline:  command { "|" command }
- *	command:   { word | "<" word | ">" word | ">>" word | "2>" word }
+ *	command:   { word | ("<" | ">" | ">>" | "2>" | "2>>") word | "2>&1" | ">&2" }
  */
 #include "sh.h"
 
@@ -16,41 +16,58 @@ int last_status, last_background;
 
 struct redirect { enum token token; const char *path; };
 struct command {
-	int argc;
-	char *argv[WORDS_MAX];
+	struct fields words;
 	int nr_redirects;
 	struct redirect redirects[WORDS_MAX / 2];
 };
 
 /* --- one command --- */
 
-static bool is_redirection(enum token t)
+/* Whether a file name follows. */
+static bool is_redirection(enum token t) { return t >= LESS && t <= APPEND_ERRORS; }
+static bool in_command(enum token t) { return t == WORD || (t >= LESS && t <= OUTPUT_TO_2); }
+
+/* Expand the word after a redirection, to one field. Result: the field, or NULL after a message. */
+static const char *file_name(const struct word *w, struct fields *f)
 {
-	return t == LESS || t == GREATER || t == APPEND || t == ERRORS;
+	int n = f->n;
+	if (!word_expand(w, f))
+		return NULL;
+	if (f->n != n + 1) {
+		dprintf(2, "sh: %.*s: not one file\n", (int)w->length, w->text);
+		return NULL;
+	}
+	return f->argv[f->n = n];
 }
 
-static void parse_command(struct word **at, struct command *c)
+/* Expand a command's words; *at is then after it. Result: false after a message. */
+static bool parse_command(const struct word **at, struct command *c)
 {
-	c->argc = c->nr_redirects = 0;
-	for (;; ++*at) {
-		struct word *w = *at;
+	bool ok = true;
+	c->words.n = c->nr_redirects = 0;
+	c->words.at = c->words.text;
+	for (; in_command((*at)->token); ++*at) {
+		const struct word *w = *at;
 		if (w->token == WORD) {
-			c->argv[c->argc++] = w->text;
-		} else if (is_redirection(w->token)) {
-			c->redirects[c->nr_redirects++] = (struct redirect){ w->token, w[1].text };
+			ok = ok && word_expand(w, &c->words);
+			continue;
+		}
+		struct redirect *r = &c->redirects[c->nr_redirects++];
+		*r = (struct redirect){ w->token, NULL };
+		if (is_redirection(w->token)) {
 			++*at;
-		} else {
-			break;
+			ok = ok && (r->path = file_name(*at, &c->words));
 		}
 	}
-	c->argv[c->argc] = NULL;
+	c->words.argv[c->words.n] = NULL;
+	return ok;
 }
 
 static int open_flags(enum token t)
 {
 	if (t == LESS)
 		return O_RDONLY;
-	return O_WRONLY | O_CREAT | (t == APPEND ? O_APPEND : O_TRUNC);
+	return O_WRONLY | O_CREAT | (t == APPEND || t == APPEND_ERRORS ? O_APPEND : O_TRUNC);
 }
 
 /* Open the files of a command's redirections. Result: 0, or 1 after a message. */
@@ -58,7 +75,11 @@ static int redirect(const struct command *c)
 {
 	for (int i = 0; i < c->nr_redirects; i++) {
 		const struct redirect *r = &c->redirects[i];
-		int to = r->token == LESS ? 0 : r->token == ERRORS ? 2 : 1;
+		int to = r->token == LESS ? 0 : r->token == GREATER || r->token == APPEND ? 1 : 2;
+		if (!is_redirection(r->token)) {
+			dup2(r->token == ERRORS_TO_1 ? 1 : 2, r->token == ERRORS_TO_1 ? 2 : 1);
+			continue;
+		}
 		int fd = open(r->path, open_flags(r->token), 0644);
 		if (fd < 0) {
 			complain(r->path, fd);
@@ -75,18 +96,19 @@ static int redirect(const struct command *c)
 static void execute(struct command *c) __attribute__((noreturn));
 static void execute(struct command *c)
 {
-	int status = redirect(c);
-	if (status || !c->argc || builtin(c->argc, c->argv, &status))
+	int status = redirect(c), argc = c->words.n;
+	char **argv = c->words.argv;
+	if (status || !argc || builtin(argc, argv, &status))
 		exit(status);
 	char path[PATH_MAX];
-	snprintf(path, sizeof(path), "%s%s", strchr(c->argv[0], '/') ? "" : "/bin/", c->argv[0]);
-	int error = exec(path, c->argv);
+	snprintf(path, sizeof(path), "%s%s", strchr(argv[0], '/') ? "" : "/bin/", argv[0]);
+	int error = exec(path, argv);
 	if (error == -ENOEXEC) { /* a script */
 		int fd = open(path, O_RDONLY);
 		interactive = false;
 		exit(fd < 0 ? 126 : run_file(fd, false));
 	}
-	dprintf(2, "sh: %s: %s\n", c->argv[0],
+	dprintf(2, "sh: %s: %s\n", argv[0],
 		error == -ENOENT ? "command not found" : strerror(error));
 	exit(error == -ENOENT ? 127 : 126);
 }
@@ -108,16 +130,17 @@ static bool run_here(struct command *c, int *status)
 	static const char *const names[] = {
 		"cd", "exit", "history", "help", "wait", "pwd", "true", "false",
 	};
-	bool known = c->argc && strchr(c->argv[0], '=');
-	for (uint32_t i = 0; c->argc && i < sizeof(names) / sizeof(names[0]); i++)
-		known |= strcmp(names[i], c->argv[0]) == 0;
+	const char *name = c->words.n ? c->words.argv[0] : "=";
+	bool known = strchr(name, '='); /* also no command at all: only its files are made */
+	for (uint32_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		known |= strcmp(names[i], name) == 0;
 	if (!known)
 		return false;
 	flush();
 	for (int i = 0; i < 3 && c->nr_redirects; i++)
 		saved[i] = dup(i);
 	*status = redirect(c);
-	bool done = *status || builtin(c->argc, c->argv, status);
+	bool done = *status || !c->words.n || builtin(c->words.n, c->words.argv, status);
 	flush();
 	for (int i = 0; i < 3 && c->nr_redirects; i++) {
 		dup2(saved[i], i);
@@ -128,18 +151,23 @@ static bool run_here(struct command *c, int *status)
 
 /* --- a pipeline --- */
 
-static int run_pipeline(struct word **at, bool background)
+/* Result: the status of the last command, which is also last_status. */
+static int run_pipeline(const struct word **at, bool background)
 {
 	static struct command c;
 	int group = 0, in = -1, last = 0, count = 0, status = 0, fds[2];
 	for (bool more = true; more; count++) {
-		parse_command(at, &c);
+		bool ok = parse_command(at, &c);
 		more = (*at)->token == PIPE;
+		if (!ok) { /* it still takes its place in the pipeline */
+			c.words = (struct fields){ .n = 1, .argv = { "false" } };
+			c.nr_redirects = 0;
+		}
 		if (!more && !count && !background && run_here(&c, &status))
-			return status;
+			return last_status = status;
 		if (more && (status = pipe(fds)) < 0) {
 			complain("pipe", status);
-			return 1;
+			return last_status = 1;
 		}
 		int pid = fork();
 		if (pid == 0) {
@@ -162,7 +190,7 @@ static int run_pipeline(struct word **at, bool background)
 			complain("fork", pid);
 			if (more)
 				close(fds[0]);
-			return 1;
+			return last_status = 1;
 		}
 		last = pid;
 		group = group ? group : pid;
@@ -175,7 +203,7 @@ static int run_pipeline(struct word **at, bool background)
 		last_background = last;
 		if (interactive)
 			printf("[%d]\n", last);
-		return 0;
+		return last_status = 0;
 	}
 	if (interactive)
 		tty_foreground(group);
@@ -185,7 +213,7 @@ static int run_pipeline(struct word **at, bool background)
 	}
 	if (interactive)
 		tty_foreground(getpid());
-	return status;
+	return last_status = status;
 }
 
 /* --- lists --- */
@@ -196,7 +224,7 @@ static const char *syntax_error(const struct word *w)
 	for (bool command = false, joined = false;; w++) {
 		if (is_redirection(w->token) && (++w)->token != WORD)
 			return "a file name is missing";
-		if (w->token == WORD) {
+		if (in_command(w->token)) {
 			command = true;
 			continue;
 		}
@@ -216,12 +244,12 @@ static bool stopped(int status) { return interactive && status == KILLED; }
 /* Whether the pipeline that starts here ends in "&". */
 static bool in_background(const struct word *w)
 {
-	while (w->token == WORD || (w->token >= PIPE && w->token <= ERRORS))
+	while (in_command(w->token) || w->token == PIPE)
 		w++;
 	return w->token == BACKGROUND;
 }
 
-static int run_list(struct word **at)
+static int run_list(const struct word **at)
 {
 	int status = run_pipeline(at, in_background(*at));
 	while ((*at)->token == AND || (*at)->token == OR) {
@@ -230,7 +258,7 @@ static int run_list(struct word **at)
 		if (go_on)
 			status = run_pipeline(at, in_background(*at));
 		else
-			while ((*at)->token <= ERRORS)
+			while (in_command((*at)->token) || (*at)->token == PIPE)
 				++*at;
 	}
 	return status;
@@ -239,8 +267,7 @@ static int run_list(struct word **at)
 int run_line(const char *line)
 {
 	struct word words[WORDS_MAX];
-	char text[LINE_MAX * 2];
-	int n = words_cut(line, words, text, sizeof(text));
+	int n = words_cut(line, words);
 	if (n < 0)
 		return last_status = 2;
 	const char *wrong = syntax_error(words);
@@ -248,13 +275,12 @@ int run_line(const char *line)
 		dprintf(2, "sh: %s\n", wrong);
 		return last_status = 2;
 	}
-	for (struct word *at = words; at->token != END;) {
+	for (const struct word *at = words; at->token != END;) {
 		if (at->token == SEMICOLON || at->token == BACKGROUND) {
 			at++;
 			continue;
 		}
-		last_status = run_list(&at);
-		if (stopped(last_status))
+		if (stopped(run_list(&at)))
 			break;
 	}
 	while (waitpid(-1, &n, WNOHANG) > 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cutting a line into words: quotes '...' "..." and \, variables $NAME $? $! $$, comments, and the
- * operators between commands.
+ * Words. A line is cut into words and operators before it runs; a word is expanded only when its
+ * command runs: quotes '...' "..." and \ go away, variables $NAME $? $! $$ become their values, and
+ * * and ? the names of files that fit.
  */
 #include "sh.h"
 
@@ -21,17 +22,22 @@ const char *variable_get(const char *name)
 	return "";
 }
 
-void variable_set(const char *name, uint32_t length, const char *value)
+bool variable_set(const char *name, uint32_t length, const char *value)
 {
+	if (length >= sizeof(variables[0].name) || strlen(value) >= sizeof(variables[0].value)) {
+		dprintf(2, "sh: a name may have 31 bytes, and its value 223\n");
+		return false;
+	}
 	for (uint32_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
 		char *slot = variables[i].name;
 		if (*slot && (strlen(slot) != length || strncmp(slot, name, length) != 0))
 			continue;
-		strlcpy(slot, name, length + 1 < 32 ? length + 1 : 32);
+		strlcpy(slot, name, length + 1);
 		strlcpy(variables[i].value, value, sizeof(variables[i].value));
-		return;
+		return true;
 	}
 	dprintf(2, "sh: too many variables\n");
+	return false;
 }
 
 static bool is_name(char c)
@@ -40,12 +46,15 @@ static bool is_name(char c)
 	       c == '_';
 }
 
+/* --- cutting --- */
+
 static enum token operator_at(const char **s)
 {
 	static const struct { const char *text; enum token token; } table[] = {
-		{ "2>", ERRORS }, { ">>", APPEND }, { "&&", AND }, { "||", OR }, { "|", PIPE },
-		{ "<", LESS }, { ">", GREATER }, { "&", BACKGROUND }, { ";", SEMICOLON },
-		{ "\n", SEMICOLON },
+		{ "2>&1", ERRORS_TO_1 }, { "1>&2", OUTPUT_TO_2 }, { ">&2", OUTPUT_TO_2 },
+		{ "2>>", APPEND_ERRORS }, { "2>", ERRORS }, { ">>", APPEND }, { "&&", AND },
+		{ "||", OR }, { "|", PIPE }, { "<", LESS }, { ">", GREATER }, { "&", BACKGROUND },
+		{ ";", SEMICOLON }, { "\n", SEMICOLON },
 	};
 	for (uint32_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (strncmp(*s, table[i].text, strlen(table[i].text)) == 0) {
@@ -55,16 +64,97 @@ static enum token operator_at(const char **s)
 	return WORD;
 }
 
-struct output { char *at, *end; };
-
-static void put(struct output *o, char c)
+const char *word_end(const char *s, char *quote)
 {
-	if (o->at < o->end)
-		*o->at++ = c;
+	*quote = 0;
+	for (; *s && (*quote || !strchr(BREAKS, *s)); s++) {
+		if (*s == *quote)
+			*quote = 0;
+		else if (!*quote && (*s == '"' || *s == '\''))
+			*quote = *s;
+		else if (*s == '\\' && *quote != '\'' && s[1])
+			s++;
+	}
+	return s;
 }
 
-/* s: what follows a $: NAME, {NAME}, ?, ! or $. Result: what follows that. */
-static const char *put_variable(struct output *o, const char *s)
+int words_cut(const char *line, struct word *words)
+{
+	char quote;
+	int n = 0;
+	for (;;) {
+		/* A newline after an operator means nothing. */
+		while (*line == ' ' || *line == '\t' ||
+		       (*line == '\n' && n && words[n - 1].token != WORD))
+			line++;
+		if (*line == '#')
+			line = strchr(line, '\n') ? strchr(line, '\n') : line + strlen(line);
+		if (!*line)
+			break;
+		if (n == WORDS_MAX - 1) {
+			dprintf(2, "sh: more than %d words in a line\n", WORDS_MAX - 1);
+			return -1;
+		}
+		struct word *w = &words[n++];
+		w->token = operator_at(&line);
+		w->text = line;
+		if (w->token == WORD)
+			line = word_end(line, &quote);
+		w->length = (uint32_t)(line - w->text);
+		if (w->token == WORD && quote) {
+			dprintf(2, "sh: a quote is not closed\n");
+			return -1;
+		}
+	}
+	words[n].token = END;
+	return n;
+}
+
+/* --- expanding --- */
+
+/*
+ * A word that is being expanded: a pattern for glob(), with \ before a character that stands for
+ * itself. `open`: a field has begun, if only by a pair of quotes. `wild`: it has * or ?.
+ */
+static struct { char pattern[LINE_MAX * 2]; uint32_t length; bool open, wild; } field;
+
+static void put(char c, bool quoted)
+{
+	field.open = true;
+	if (field.length + 2 >= sizeof(field.pattern))
+		return; /* seen by end_field() */
+	if (quoted && (c == '*' || c == '?' || c == '\\'))
+		field.pattern[field.length++] = '\\';
+	else
+		field.wild |= c == '*' || c == '?';
+	field.pattern[field.length++] = c;
+}
+
+/* Append the finished field, or the names that fit it. Result: false if there is no room. */
+static bool end_field(struct fields *f)
+{
+	if (!field.open)
+		return true;
+	field.pattern[field.length] = '\0';
+	int n = field.wild ? glob(field.pattern, f) : 0;
+	bool ok = n >= 0 && field.length + 2 < sizeof(field.pattern);
+	if (n == 0) {
+		char *text = field.pattern;
+		for (const char *s = text; *s; s++)
+			*text++ = *s == '\\' && s[1] ? *++s : *s;
+		*text = '\0';
+		ok = ok && field_add(f, field.pattern);
+	}
+	field.length = 0;
+	field.open = field.wild = false;
+	return ok;
+}
+
+/*
+ * s: what follows a $: NAME, {NAME}, ?, ! or $. quoted: blanks in the value do not end the field.
+ * Result: what follows that; NULL if there is no room.
+ */
+static const char *put_variable(struct fields *f, const char *s, bool quoted)
 {
 	char name[32];
 	uint32_t n = 0;
@@ -77,59 +167,41 @@ static const char *put_variable(struct output *o, const char *s)
 			name[n++] = *s++;
 	name[n] = '\0';
 	if (n == 0)
-		put(o, '$');
-	else
-		for (const char *v = variable_get(name); *v; v++)
-			put(o, *v);
+		put('$', true);
+	for (const char *v = n ? variable_get(name) : ""; *v; v++) {
+		if (quoted || (*v != ' ' && *v != '\t'))
+			put(*v, quoted);
+		else if (!end_field(f))
+			return NULL;
+	}
 	return s + (braces && *s == '}');
 }
 
-/* One word; result: what follows, or NULL if a quote is open. */
-static const char *cut_word(const char *s, struct output *o)
+bool word_expand(const struct word *w, struct fields *f)
 {
+	const char *s = w->text, *end = s + w->length;
 	char quote = 0;
-	for (; *s && (quote || !strchr(" \t\n|<>&;", *s)); s++) {
+	while (s < end && is_name(*s))
+		s++;
+	bool whole = *s == '=' && s > w->text && f->n == 0; /* NAME=value is one field */
+	field.length = 0;
+	field.open = field.wild = false;
+	for (s = w->text; s && s < end; s++) {
 		if (*s == quote)
 			quote = 0;
 		else if (!quote && (*s == '"' || *s == '\''))
-			quote = *s;
-		else if (*s == '\\' && quote != '\'' && s[1])
-			put(o, *++s);
-		else if (*s == '$' && quote != '\'')
-			s = put_variable(o, s + 1) - 1;
+			quote = *s, field.open = true;
+		else if (*s == '\\' && quote != '\'' && s + 1 < end)
+			put(*++s, true);
+		else if (*s == '$' && quote != '\'' && (s = put_variable(f, s + 1, quote || whole)))
+			s--;
+		else if (s)
+			put(*s, quote || whole);
 		else
-			put(o, *s);
-	}
-	return quote ? NULL : s;
-}
-
-int words_cut(const char *line, struct word *words, char *text, uint32_t size)
-{
-	struct output o = { text, text + size - 1 };
-	int n = 0;
-	for (;;) {
-		/* A newline after an operator means nothing. */
-		while (*line == ' ' || *line == '\t' ||
-		       (*line == '\n' && n && words[n - 1].token != WORD))
-			line++;
-		if (!*line || *line == '#')
 			break;
-		if (n == WORDS_MAX - 1 || o.at == o.end) {
-			dprintf(2, "sh: line too long\n");
-			return -1;
-		}
-		struct word *w = &words[n++];
-		w->token = operator_at(&line);
-		w->text = o.at;
-		if (w->token == WORD && !(line = cut_word(line, &o))) {
-			dprintf(2, "sh: a quote is not closed\n");
-			return -1;
-		}
-		if (w->token == WORD) {
-			*o.at = '\0';
-			o.at += o.at < o.end;
-		}
 	}
-	words[n].token = END;
-	return n;
+	if (s && end_field(f))
+		return true;
+	dprintf(2, "sh: %.*s: more than there is room for\n", (int)w->length, w->text);
+	return false;
 }

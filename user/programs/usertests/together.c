@@ -98,9 +98,9 @@ TEST(together_one_listing)
 /* --- one directory --- */
 
 /*
- * Of each number, every process makes a file, and all at once want to give theirs one more name; one
- * of them succeeds. They also race for making a directory and a file, and for removing one. `shared`
- * takes a byte for each success.
+ * Of each number, every process makes a file, and all at once want to give theirs one more name;
+ * one of them succeeds. They also race for making a directory and a file, and for removing one.
+ * `shared` takes a byte for each success.
  */
 static void race(int process)
 {

@@ -1,135 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The first part: who may be in the way, the leader's order, and the rendezvous. The debugger holds
+ * Whole switches of several CPUs: one that is silent, and one that comes late. The debugger holds
  * some CPUs while others run. What must be waited for then cannot come, and a CPU that does not
  * wait is caught.
  */
-#include "checks.h"
-
-/* --- the leader: each phase is called once, in this order; none of them is executed --- */
-
-/* The next stop must be the record of this phase's end. */
-static void want_recorded(struct guest *g, unsigned phase, const char *name)
-{
-	CHECK(go_on(g, 1) == 0, "after %s() nothing comes within %u s", name, SECONDS);
-	CHECK(g->c.eip == symbol("record_phase"),
-	      "the end of %s is not recorded by record_phase(): the next stop is at %#x", name,
-	      g->c.eip);
-	uint32_t recorded = argument(g, 1);
-	CHECK(recorded == phase, "after %s, which is phase %u, record_phase() is told %u", name,
-	      phase, recorded);
-}
-
-/* The next stop must be this phase's function. It returns at once. */
-static void want_phase(struct guest *g, unsigned phase, const char *name)
-{
-	CHECK(go_on(g, 1) == 0, "%s() was not called within %u s of the request", name, SECONDS);
-	uint32_t attach = argument(g, 0) & 0xFF, address = symbol(name);
-	CHECK(g->c.eip == address, "phase %u of the switch is at %#x, %s() is at %#x", phase,
-	      g->c.eip, name, address);
-	CHECK(attach == 1, "%s() is called with attach = %u in a switch to virtual mode", name,
-	      attach);
-	skip(g, 0);
-}
-
-void check_phases(const struct test *t)
-{
-	static const char *const phases[] = { "gather",  "quiesce",   "account", "protect",
-					      "install", "translate", "commit",	 "record_phase" };
-	enum { NR_PHASES = LENGTH(phases) - 1 }; /* the last is none */
-	struct guest g = start(t, 1);
-	watch(&g, phases, LENGTH(phases), true);
-	ask(&g, true);
-	want_recorded(&g, 0, "request");
-	for (unsigned i = 0; i < NR_PHASES; i++) {
-		want_phase(&g, i + 1, phases[i]);
-		want_recorded(&g, i + 1, phases[i]);
-	}
-}
-
-/* --- quiesce: every way in which a CPU can be in the way --- */
-
-enum way { HELD_HERE, HELD_THERE, WITHIN_HERE, WITHIN_THERE, FREE };
-static const char *const ways[] = {
-	"the leader's CPU holds the VO (vo_uses)",
-	"another CPU holds the VO (vo_uses)",
-	"the leader's CPU was interrupted within the VO",
-	"another CPU was interrupted within the VO, and in the handler for that once more",
-	"nobody is in the way",
-};
-
-/* A word that was changed, and its value before. at: 0 if none was. */
-struct change { uint32_t at, old; };
-
-/*
- * The latest trap frame of the kernel on this CPU gets an EIP inside the VO. Or, if older: a frame
- * with such an EIP is made up and linked in after the latest one.
- */
-static struct change interrupt_within(struct guest *g, bool older)
-{
-	uint32_t task = task_of(&g->c), within = symbol("vo_text_start") + 4;
-	uint32_t frame = word_at(g, task + TASK_TRAP_FRAMES), made_up = task + TASK_STACK_BYTES / 4;
-	struct change change = { .at = frame + (older ? TRAP_FRAME_OUTER : TRAP_FRAME_EIP) };
-	if (!frame)
-		give_up(BROKEN, "this CPU was not interrupted in the kernel");
-	change.old = word_at(g, change.at);
-	if (older) {
-		set_word(g, made_up + TRAP_FRAME_OUTER, change.old);
-		set_word(g, made_up + TRAP_FRAME_EIP, within);
-	}
-	set_word(g, change.at, older ? made_up : within);
-	return change;
-}
-
-/* All CPUs come into the handler; one of them is put within the VO. */
-static struct change put_within(struct guest *g, unsigned cpu, bool older)
-{
-	struct change change = { 0 };
-	uint32_t handler = symbol("switch_interrupt");
-	break_at(g, handler);
-	for (unsigned i = 0; i < g->m->o.cpus; i++) {
-		int at = go_on(g, ALL_CPUS);
-		CHECK(at >= 0, "only %u CPUs came to switch_interrupt()", i);
-		if (at == (int)cpu)
-			change = interrupt_within(g, older);
-	}
-	break_off(g, handler);
-	return change;
-}
-
-static void quiesce_once(struct guest *g, enum way way)
-{
-	struct change change = { 0 };
-	uint32_t account = symbol("account");
-	break_at(g, account); /* too early, if it comes before the request */
-	unsigned leader = reach(g, "request",
-				way ? "a refused switch is tried again at the next tick"
-						  : "the shell asks");
-	unsigned cpu = leader ^ (way & 1);
-	break_off(g, account);
-	if (way <= HELD_THERE)
-		set_variable(g, "vo_uses", cpu, 1);
-	else if (way <= WITHIN_THERE)
-		change = put_within(g, cpu, way == WITHIN_THERE);
-	CHECK(reach(g, "quiesce", "all CPUs come") == leader,
-	      "quiesce() runs on a CPU that does not lead");
-	int result = result_of(g), wanted = way == FREE ? 0 : -EBUSY;
-	CHECK(result == wanted, "quiesce() returns %s, not %s, although %s", error_text(result),
-	      error_text(wanted), ways[way]);
-	if (way <= HELD_THERE)
-		set_variable(g, "vo_uses", cpu, 0);
-	else if (change.at)
-		set_word(g, change.at, change.old);
-}
-
-void check_vo_busy(const struct test *t)
-{
-	struct guest g = start(t, 2);
-	ask(&g, true);
-	for (enum way way = HELD_HERE; way <= FREE; way++)
-		quiesce_once(&g, way);
-	reach(&g, "account", "the VO is free now");
-}
+#include "creep.h"
 
 /* --- gather: a CPU that is stopped for good --- */
 
@@ -218,16 +93,17 @@ static void want_timeout(struct guest *g)
 	      "gather() runs on a CPU that does not lead");
 	break_at(g, quiesce), break_at(g, back);
 	uint64_t told = tell_time(g, leader, &at);
-	CHECK(at >= 0, "CPU 2 did not come within a second, and the switch is not given up");
+	CHECK(at >= 0 && (g->c.eip == quiesce || g->c.eip == back),
+	      "CPU 2 did not come within a second, and the switch is not given up");
 	CHECK(g->c.eip == back,
-	      "CPU 2 did not come within a second, and yet the switch goes on: CPU %d is at %#x",
-	      at, g->c.eip);
+	      "CPU 2 did not come within a second, and yet the switch goes on: CPU %d is at %s",
+	      at, symbol_where(g->c.eip));
 	CHECK(told > ANSWER_NS && told < 4ull * ANSWER_NS,
 	      "gather() waits %llu ms for CPU 2, not 1000", (unsigned long long)told / 1000000);
 	int error = (int)g->c.eax;
 	CHECK(error == -ETIMEDOUT, "the writer of /proc/mode gets %s, not %s", error_text(error),
 	      error_text(-ETIMEDOUT));
-	break_off(g, quiesce), break_off(g, back);
+	break_off(g, quiesce), break_off(g, back), break_off(g, symbol("sys_exit"));
 }
 
 void check_silent_cpu(const struct test *t)
@@ -250,45 +126,16 @@ void check_silent_cpu(const struct test *t)
 
 /* --- everywhere() and follow() --- */
 
-enum { MAX_STEPS = 3000 };
-
-static unsigned all_cpus(const struct guest *g)
-{
-	return (1u << g->m->o.cpus) - 1;
-}
-
-/* All CPUs go to the handler's begin. Result: its return address. */
-static uint32_t bring_all(struct guest *g)
-{
-	uint32_t back = 0, handler = symbol("switch_interrupt");
-	break_at(g, handler);
-	for (unsigned here = 0, all = all_cpus(g); here != all; here |= 1u << g->cpu) {
-		CHECK(go_on(g, all & ~here) >= 0, "CPUs %#x of %#x came to switch_interrupt()",
-		      here, all);
-		back = return_address(g);
-	}
-	break_off(g, handler);
-	return back;
-}
-
 /* One CPU goes on until it has said that it is here, and no instruction further. */
 static void arrive(struct guest *g, unsigned cpu)
 {
-	uint32_t first = symbol("task_in_vo");
-	break_at(g, first);
-	int came = go_on(g, 1u << cpu);
-	break_off(g, first);
-	CHECK(came == (int)cpu, "CPU %u does not look whether it was interrupted within the VO",
-	      cpu);
-	struct rendezvous before = read_rendezvous(g);
-	for (unsigned i = 0; i < MAX_STEPS; i++) {
-		step(g, cpu);
-		struct rendezvous after = read_rendezvous(g);
-		if (!same_rendezvous(&before, &after))
-			return;
-	}
-	run_for(g, ALL_CPUS, 0.5); /* a panic, say, comes first */
-	give_up(FAILED, "CPU %u does not say that it has arrived", cpu);
+	choose(g, cpu);
+	learn(g);
+	while (!(said(g, RENDEZVOUS_ARRIVED) >> cpu & 1))
+		CHECK(creep(g, NULL, 0) == CHANGED,
+		      "CPU %u does not say that it has arrived: `arrived` is %#x", cpu,
+		      said(g, RENDEZVOUS_ARRIVED));
+	g->held &= ~(1u << cpu);
 }
 
 static void want_installed(struct guest *g)

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/* One CPU, instruction by instruction (creep.h). */
+#include "creep.h"
+
+enum { MOST = 4000, LONG = 600, SEEN = 64, REGISTERS = 10 };
+enum { SECONDS_TOLD = 3 };
+
+/* What decides what the CPU does next: its registers, and a sum over its stack. */
+struct pace { uint32_t words[REGISTERS + 1]; };
+
+/* Of the CPU that creeps: its states since memory was last changed. */
+static struct pace seen[SEEN];
+static unsigned nr_seen, executed;
+static uint8_t known[RENDEZVOUS_BYTES]; /* `rendezvous` as it was last seen */
+static uint32_t stored_at;              /* the instruction that changed it last */
+static uint64_t told;                   /* ns */
+
+/* --- registers --- */
+
+void choose(struct guest *g, unsigned cpu)
+{
+	look(g, cpu);
+	gdb_select(g->m, cpu);
+}
+
+void read_registers(struct guest *g)
+{
+	uint32_t *const to[REGISTERS] = {
+		&g->c.eax, &g->c.ecx, &g->c.edx, &g->c.ebx, &g->c.esp,
+		&g->c.ebp, &g->c.esi, &g->c.edi, &g->c.eip, &g->c.eflags,
+	};
+	const char *text = gdb_command(g->m, 10, "g");
+	if (strlen(text) < 8 * REGISTERS)
+		give_up(BROKEN, "GDB stub: the registers are %s", text);
+	for (unsigned i = 0; i < REGISTERS; i++) {
+		char digits[9] = "";
+		memcpy(digits, text + 8 * i, 8);
+		*to[i] = __builtin_bswap32((uint32_t)strtoul(digits, NULL, 16));
+	}
+}
+
+/* The CPU goes on alone; if it ends the machine, the diagnosis has the cause. */
+static void let_go(struct guest *g)
+{
+	while (g->nr_breakpoints)
+		break_off(g, g->breakpoints[0]);
+	gdb_run_cpus(g->m, 1u << g->cpu, false, g->seconds);
+}
+
+void give_up_lost(struct guest *g, const char *function)
+{
+	uint32_t eip = g->c.eip;
+	let_go(g);
+	give_up(FAILED, "%s does not return: after many instructions the CPU is at %s", function,
+		symbol_where(eip));
+}
+
+/* Where an empty exercise leads. */
+static void want_no_panic(struct guest *g)
+{
+	static uint32_t kernel, vmm;
+	if (!kernel)
+		kernel = symbol("panic"), vmm = vmm_symbol("vmm_panic");
+	if (g->c.eip != kernel && g->c.eip != vmm)
+		return;
+	let_go(g);
+	give_up(FAILED, "panic() is called");
+}
+
+void run_on(struct guest *g, const char *what)
+{
+	unsigned cpu = g->cpu;
+	break_at(g, symbol("panic")), break_at(g, vmm_symbol("vmm_panic"));
+	step(g, cpu);
+	read_registers(g);
+	for (unsigned i = 0; i < g->nr_breakpoints; i++)
+		if (g->breakpoints[i] == g->c.eip) {
+			want_no_panic(g);
+			return;
+		}
+	CHECK(gdb_run_cpus(g->m, 1u << cpu, false, g->seconds) == (int)cpu,
+	      "%s: it hangs, or ends the machine", what);
+	read_registers(g);
+	want_no_panic(g);
+}
+
+/* A sum over what the call has on the stack, where a compiler may put local variables. */
+static uint32_t sum_of_stack(struct guest *g)
+{
+	enum { MOST_WORDS = 128 };
+	uint32_t words[MOST_WORDS], sum = 0, n = (g->call_esp - g->c.esp) / 4;
+	n = n < MOST_WORDS ? n : MOST_WORDS;
+	virtual_read(g->m, g->c.cr3, g->c.esp, words, 4 * n);
+	for (uint32_t i = 0; i < n; i++)
+		sum = (sum ^ words[i]) * 16777619u; /* FNV-1a */
+	return sum;
+}
+
+static struct pace pace_of(struct guest *g)
+{
+	const struct cpu_state *c = &g->c;
+	bool called = c->esp % 4 == 0 && c->esp <= g->call_esp;
+	return (struct pace){ { c->eax, c->ecx, c->edx, c->ebx, c->esp, c->ebp, c->esi, c->edi,
+				c->eip, c->eflags, called ? sum_of_stack(g) : 0 } };
+}
+
+/* --- the rendezvous --- */
+
+static uint32_t rendezvous_at(void)
+{
+	static uint32_t at;
+	return at ? at : (at = symbol("rendezvous") - KERNEL_BASE);
+}
+
+static bool is_flag(uint32_t offset)
+{
+	return offset == RENDEZVOUS_ATTACH || offset == RENDEZVOUS_WANTED ||
+	       offset == RENDEZVOUS_STEP_ATTACH;
+}
+
+uint32_t said(struct guest *g, uint32_t offset)
+{
+	uint32_t word;
+	physical_read(g->m, rendezvous_at() + offset, &word, 4);
+	return is_flag(offset) ? word & 0xFF : word;
+}
+
+void learn(struct guest *g)
+{
+	physical_read(g->m, rendezvous_at(), known, sizeof(known));
+	nr_seen = 0;
+}
+
+void say(struct guest *g, uint32_t offset, uint32_t value)
+{
+	physical_write(g->m, rendezvous_at() + offset, &value, 4);
+	learn(g);
+}
+
+static bool changed(struct guest *g)
+{
+	uint8_t now[RENDEZVOUS_BYTES];
+	physical_read(g->m, rendezvous_at(), now, sizeof(now));
+	return memcmp(now, known, sizeof(now)) != 0;
+}
+
+const char *store(void)
+{
+	return symbol_where(stored_at);
+}
+
+unsigned crept(void)
+{
+	return executed;
+}
+
+/* --- exceptions --- */
+
+/* The vector whose gate leads to where the CPU is. */
+static unsigned vector_here(struct guest *g)
+{
+	look(g, g->cpu);
+	for (unsigned v = 0; v < VEC_EXCEPTIONS; v++) {
+		uint32_t low = word_at(g, g->c.idt.base + 8 * v);
+		uint32_t high = word_at(g, g->c.idt.base + 8 * v + 4);
+		if ((low & 0xFFFF) + (high & 0xFFFF0000) == g->c.eip)
+			return v;
+	}
+	return VEC_EXCEPTIONS;
+}
+
+/* A sentence more about a fault, if the instruction tells it. */
+static const char *about(struct guest *g, uint32_t eip, uint32_t error)
+{
+	static const uint8_t ltr[] = { 0x0F, 0x00 };
+	static char text[200];
+	uint8_t code[3];
+	virtual_read(g->m, g->c.cr3, eip, code, sizeof(code));
+	if (memcmp(code, ltr, sizeof(ltr)) != 0 || (code[2] >> 3 & 7) != 3)
+		return "";
+	uint32_t high = word_at(g, g->c.gdt.base + (error & 0xFFF8) + 4);
+	snprintf(text, sizeof(text),
+		 ": LTR of selector %#x, whose descriptor in the loaded GDT, at %#x, has type %#x: "
+		 "%s (SDM vol. 3, 8.2.2)", error & 0xFFF8, g->c.gdt.base,
+		 high >> 8 & 15, (high >> 8 & 15) == 11 ? "the TSS is still marked busy" :
+		 "no available TSS");
+	return text;
+}
+
+/* The last instruction, at eip, must not have led to the handler of an exception. */
+static void want_no_exception(struct guest *g, uint32_t eip, uint32_t esp)
+{
+	static const char *const names[] = {
+		[VEC_UD] = "#UD", [VEC_GP] = "#GP", [VEC_PF] = "#PF", [10] = "#TS", [11] = "#NP",
+		[12] = "#SS", [0] = "#DE",
+	};
+	bool code = g->c.esp == esp - 16;
+	if (!code && g->c.esp != esp - 12)
+		return;
+	if (word_at(g, g->c.esp + (code ? 4 : 0)) != eip ||
+	    (word_at(g, g->c.esp + (code ? 8 : 4)) & 0xFFF8) != SEL_KCODE)
+		return;
+	uint32_t error = code ? word_at(g, g->c.esp) : 0;
+	unsigned vector = vector_here(g);
+	give_up(FAILED, "fault in %s: %s(%#x), exception %u, at %s, instruction %#x%s",
+		eip >= VMM_BASE ? "the VMM" : "the kernel",
+		vector < LENGTH(names) && names[vector] ? names[vector] : "", error, vector,
+		symbol_where(eip), eip, about(g, eip, error));
+}
+
+/* --- creeping --- */
+
+/* Tell the time to the caller of native_time_now(), which does not run. */
+static void tell_seconds(struct guest *g)
+{
+	told += SECONDS_TOLD * 1000000000ull;
+	skip(g, (uint32_t)told);
+	gdb_set_register(g->m, GDB_EDX, (uint32_t)(told >> 32));
+	read_registers(g);
+}
+
+/* What is special about where the CPU is. */
+static void look_around(struct guest *g)
+{
+	static uint32_t clock;
+	if (!clock)
+		clock = symbol("native_time_now");
+	want_no_panic(g);
+	if (g->c.eip == clock)
+		tell_seconds(g);
+}
+
+static bool seen_before(struct guest *g)
+{
+	struct pace now = pace_of(g);
+	for (unsigned i = 0; i < nr_seen && i < SEEN; i++)
+		if (memcmp(&seen[i], &now, sizeof(now)) == 0)
+			return true;
+	seen[nr_seen++ % SEEN] = now;
+	return false;
+}
+
+static void forward(struct guest *g)
+{
+	uint32_t eip = g->c.eip, esp = g->c.esp;
+	step(g, g->cpu);
+	read_registers(g);
+	executed++;
+	want_no_exception(g, eip, esp);
+}
+
+int creep(struct guest *g, const uint32_t *stops, unsigned n)
+{
+	uint32_t end = end_of_call();
+	for (unsigned i = 0; i < LONG; i++) {
+		uint32_t at = g->c.eip;
+		forward(g);
+		if (changed(g)) {
+			stored_at = at;
+			learn(g);
+			return CHANGED;
+		}
+		for (unsigned k = 0; k < n; k++)
+			if (g->c.eip == stops[k])
+				return (int)k;
+		if (g->c.eip == end)
+			return RETURNED;
+		look_around(g);
+		if (seen_before(g))
+			return WAITS;
+	}
+	return WAITS;
+}
+
+int creep_on(struct guest *g, const uint32_t *stops, unsigned n)
+{
+	for (unsigned i = 0; i < MOST; i++) {
+		int end = creep(g, stops, n);
+		if (end != CHANGED)
+			return end;
+	}
+	give_up(FAILED, "CPU %u changes `rendezvous` again and again, last at %s", g->cpu, store());
+}
+
+int creep_some(struct guest *g, unsigned instructions)
+{
+	learn(g);
+	for (unsigned i = 0; i < instructions; i++) {
+		forward(g);
+		if (g->c.eip == end_of_call())
+			return RETURNED;
+		look_around(g);
+		if (seen_before(g))
+			return WAITS;
+	}
+	learn(g);
+	return CHANGED;
+}
+
+void begin(struct guest *g, const char *function, const uint32_t *arguments, unsigned n)
+{
+	begin_at(g, symbol(function), arguments, n);
+}
+
+void begin_at(struct guest *g, uint32_t function, const uint32_t *arguments, unsigned n)
+{
+	call_begin(g, function, arguments, n);
+	executed = 0;
+	learn(g);
+	look_around(g);
+}
+
+void leave(struct guest *g)
+{
+	call_end(g);
+}
+
+bool is_locked(struct guest *g)
+{
+	uint8_t code[8];
+	unsigned i = 0;
+	virtual_read(g->m, g->c.cr3, g->c.eip, code, sizeof(code));
+	while (i < sizeof(code) && strchr("\x66\x67\x2E\x36\x3E\x26\x64\x65", code[i]) && code[i])
+		i++;
+	return code[i] == 0xF0 || code[i] == 0x86 || code[i] == 0x87;
+}
+
+uint32_t new_step(struct guest *g)
+{
+	static const uint8_t ret[] = { 0xC3 };
+	return plant(g, ret, sizeof(ret));
+}
+
+bool flag_argument(struct guest *g)
+{
+	return argument(g, 0) & 0xFF;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Exercises 7 and 8, each alone: saved selectors in frames that the check has made up, and the VO,
+ * which the check has filled with garbage.
+ */
+#include "creep.h"
+
+/* --- exercise 7: translate_trap_frames() --- */
+
+enum { MAX_FRAMES = 5, FRAME_WORDS = TRAP_FRAME_BYTES / 4, CS_WORD = TRAP_FRAME_CS / 4 };
+
+struct frames {
+	unsigned n;
+	uint32_t task, at[MAX_FRAMES], words[MAX_FRAMES][FRAME_WORDS];
+};
+
+/* Frames of random words in the free part of the task's stack, in any order. */
+static void make_frames(struct guest *g, struct frames *f)
+{
+	uint32_t low = f->task + TASK_STACK_BYTES / 4, skew = random_below(MAX_FRAMES);
+	for (unsigned i = 0; i < f->n; i++)
+		f->at[i] = low + (i + skew) % MAX_FRAMES * 2 * TRAP_FRAME_BYTES;
+	for (unsigned i = 0; i < f->n; i++) {
+		for (unsigned w = 0; w < FRAME_WORDS; w++)
+			f->words[i][w] = random_word();
+		f->words[i][TRAP_FRAME_OUTER / 4] = i + 1 < f->n ? f->at[i + 1] : 0;
+		f->words[i][CS_WORD] = SEL_KCODE | random_below(2);
+		set_words(g, f->at[i], f->words[i], FRAME_WORDS);
+	}
+	set_word(g, f->task + TASK_TRAP_FRAMES, f->n ? f->at[0] : 0);
+}
+
+static void want_translated(struct guest *g, const struct frames *f, bool attach)
+{
+	for (unsigned i = 0; i < f->n; i++)
+		for (unsigned w = 0; w < FRAME_WORDS; w++) {
+			uint32_t is = word_at(g, f->at[i] + 4 * w), was = f->words[i][w];
+			if (w == CS_WORD)
+				CHECK(is == (SEL_KCODE | attach),
+				      "frame %u of %u: CS was %#x and is %#x, not %#x; the kernel "
+				      "goes on there in ring %u, and IRET to another RPL is "
+				      "#GP(8) (exercise 7; SDM vol. 2, IRET)", i + 1, f->n, was, is,
+				      SEL_KCODE | attach, attach);
+			else
+				CHECK(is == was, "frame %u of %u: the word at offset %u was %#x and"
+				      " is %#x: only CS may change (exercise 7)", i + 1, f->n,
+				      4 * w, was, is);
+		}
+	CHECK(word_at(g, f->task + TASK_TRAP_FRAMES) == (f->n ? f->at[0] : 0),
+	      "the task's list of frames is changed (exercise 7)");
+}
+
+static void translate_once(struct guest *g, uint32_t task, unsigned n, bool attach)
+{
+	struct frames f = { .n = n, .task = task };
+	make_frames(g, &f);
+	say(g, RENDEZVOUS_ATTACH, random_below(2)); /* a roll-back goes the other way */
+	begin(g, "translate_trap_frames", WORDS(task, attach));
+	run_on(g, "translate_trap_frames() is called (exercise 7)");
+	want_translated(g, &f, attach);
+	leave(g);
+}
+
+void check_selectors(const struct test *t)
+{
+	struct guest g = enter(t, 6);
+	uint32_t task = task_of(&(struct cpu_state){ .esp = state_of(&g, 1).esp });
+	uint32_t own = word_at(&g, task + TASK_TRAP_FRAMES);
+	choose(&g, 0); /* not that task's CPU */
+	for (unsigned n = 0; n <= MAX_FRAMES; n++) {
+		translate_once(&g, task, n, true);
+		translate_once(&g, task, n, false);
+	}
+	set_word(&g, task + TASK_TRAP_FRAMES, own);
+}
+
+/* --- exercise 8: commit() --- */
+
+enum { VO_WORDS = VO_BYTES / 4 };
+
+static void fill_vo(struct guest *g)
+{
+	for (unsigned i = 0; i < VO_WORDS; i++)
+		set_variable(g, "vo", i, random_word());
+}
+
+/* Run commit() to its end; nothing else runs. Result: what it returns. */
+static int commit(struct guest *g, bool attach)
+{
+	call_begin(g, symbol("commit"), WORDS(attach));
+	run_on(g, "commit() is called (exercise 8)");
+	CHECK(g->c.eip == end_of_call(), "commit() comes to %s (exercise 8)",
+	      symbol_where(g->c.eip));
+	int result = (int)g->c.eax;
+	call_end(g);
+	return result;
+}
+
+static void commit_once(struct guest *g, bool attach)
+{
+	const char *name = attach ? "virtual_vo" : "native_vo";
+	const char *direction = attach ? "attach" : "detach";
+	uint32_t attachment = nr_attachments(g);
+	fill_vo(g);
+	int result = commit(g, attach);
+	CHECK(result == 0, "commit() of %s returns %s, not 0 (exercise 8)", direction,
+	      error_text(result));
+	for (unsigned i = 0; i < VO_WORDS; i++) {
+		uint32_t is = variable(g, "vo", i), wanted = variable(g, name, i);
+		CHECK(is == wanted,
+		      "after commit() of %s word %u of `vo` is %#x, not %#x, which is %s's: not "
+		      "all of the table is exchanged, or it is the wrong one (exercise 8)",
+		      direction, i, is, wanted, name);
+	}
+	if (attach)
+		CHECK(nr_attachments(g) == attachment,
+		      "commit() of attach makes the VMM forget its types: they are needed now "
+		      "(exercise 8)");
+	else
+		CHECK(nr_attachments(g) != attachment,
+		      "after commit() of detach the VMM still has the types of that attachment: "
+		      "VMM_FORGET is missing (exercise 8)");
+}
+
+void check_commit(const struct test *t)
+{
+	struct guest g = enter(t, 8);
+	choose(&g, 0);
+	commit_once(&g, true);
+	commit_once(&g, false);
+	commit_once(&g, true);
+}

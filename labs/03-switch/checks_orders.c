@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Exercises 5 and 6, each alone. everywhere() runs on one CPU, and the check plays the followers;
+ * follow() runs on one CPU, and the check plays the leader. Each store to `rendezvous` is judged at
+ * the moment in which it is made.
+ */
+#include "creep.h"
+
+/* --- exercise 5: everywhere() --- */
+
+/* An order that the check lets everywhere() give. */
+struct order {
+	uint32_t step;   /* 0: leave */
+	uint32_t stale;  /* what was ordered before */
+	bool attach;
+	bool quick;      /* the followers report at once; else one by one, when the leader waits */
+	uint32_t others; /* the followers, as bits */
+};
+
+/* What everywhere() has done until now. */
+struct given { bool ordered; unsigned own; uint32_t number, reported; };
+
+/* The moment in which `order` changes: a follower that looks now must find all of it. */
+static void want_published(struct guest *g, const struct order *o, uint32_t number)
+{
+	uint32_t step = said(g, RENDEZVOUS_STEP), attach = said(g, RENDEZVOUS_STEP_ATTACH);
+	uint32_t done = said(g, RENDEZVOUS_DONE);
+	CHECK(said(g, RENDEZVOUS_ORDER) == number + 1,
+	      "`order` was %u and becomes %u, not %u, at %s (exercise 5)", number,
+	      said(g, RENDEZVOUS_ORDER), number + 1, store());
+	CHECK(step == o->step,
+	      "`order` is increased before `step` is stored: at %s `order` becomes %u, and `step` "
+	      "is still %#x, not %#x: a follower that looks now does the step before once more "
+	      "(exercise 5)", store(), number + 1, step, o->step);
+	CHECK(!o->step || attach == o->attach,
+	      "`order` is increased before `step_attach` is stored: at %s `order` becomes %u, and "
+	      "`step_attach` is still %u, not %u: a follower that looks now does the step in the "
+	      "other direction (exercise 5)", store(), number + 1, attach, o->attach);
+	CHECK((done & o->others) == 0,
+	      "at %s `order` becomes %u, and `done` still has the bits %#x of the step before, not "
+	      "0: the leader takes them for this step (exercise 5)", store(), number + 1,
+	      done & o->others);
+}
+
+static void changed_once(struct guest *g, const struct order *o, struct given *s)
+{
+	uint32_t order = said(g, RENDEZVOUS_ORDER), done = said(g, RENDEZVOUS_DONE);
+	if (!s->ordered && order != s->number) {
+		want_published(g, o, s->number);
+		s->ordered = true;
+		if (o->quick)
+			say(g, RENDEZVOUS_DONE, done | (s->reported = o->others));
+		return;
+	}
+	if (!s->ordered)
+		return;
+	CHECK(order == s->number + 1,
+	      "`order` becomes %u at %s, after %u for the same step: the followers do it twice "
+	      "(exercise 5)", order, store(), s->number + 1);
+	CHECK(said(g, RENDEZVOUS_STEP) == o->step &&
+	      (!o->step || said(g, RENDEZVOUS_STEP_ATTACH) == o->attach),
+	      "%s changes the step or its direction when it is ordered already: a quick follower "
+	      "has read it (exercise 5)", store());
+	CHECK((done & s->reported) == s->reported,
+	      "`done` was %#x and becomes %#x at %s: the report of a quick follower is lost, and "
+	      "the leader waits for ever (exercise 5)", s->reported, done, store());
+}
+
+/* The leader waits. Result: whether another follower's report is still to come, and comes now. */
+static bool report_next(struct guest *g, const struct order *o, struct given *s)
+{
+	uint32_t missing = o->others & ~s->reported;
+	CHECK(s->ordered, "everywhere() waits and has not given its order: `order` is still %u "
+			  "(exercise 5)", s->number);
+	if (!missing)
+		return false;
+	s->reported |= missing & -missing;
+	say(g, RENDEZVOUS_DONE, said(g, RENDEZVOUS_DONE) | s->reported);
+	return true;
+}
+
+static void want_step(struct guest *g, const struct order *o, struct given *s, bool stale)
+{
+	CHECK(!stale, "the leader does the step of the order before (exercise 5)");
+	CHECK(flag_argument(g) == o->attach,
+	      "the leader does the step with attach = %u, not %u (exercise 5)", flag_argument(g),
+	      o->attach);
+	s->own++;
+}
+
+static void give_order(struct guest *g, const struct order *o)
+{
+	const uint32_t arguments[] = { o->step, o->attach };
+	const uint32_t stops[] = { o->stale, o->step };
+	struct given s = { .number = random_word() };
+	say(g, RENDEZVOUS_ORDER, s.number);
+	say(g, RENDEZVOUS_STEP, o->stale);
+	say(g, RENDEZVOUS_STEP_ATTACH, !o->attach);
+	say(g, RENDEZVOUS_DONE, o->others | (random_below(2) ? 1u << g->cpu : 0));
+	begin(g, "everywhere", arguments, 2);
+	for (int at; (at = creep(g, stops, o->step ? 2 : 1)) != RETURNED;) {
+		if (at == CHANGED)
+			changed_once(g, o, &s);
+		else if (at >= 0)
+			want_step(g, o, &s, at == 0);
+		else if (!report_next(g, o, &s))
+			give_up(FAILED, "all others have reported (`done` is %#x), and everywhere()"
+				" does not return: it waits, or runs in a circle (exercise 5)",
+				said(g, RENDEZVOUS_DONE));
+	}
+	CHECK(s.ordered, "everywhere() returns and has not ordered the step: `order` is still %u "
+			 "(exercise 5)", s.number);
+	CHECK(s.reported == o->others,
+	      "everywhere() returns when only CPUs %#x of %#x have reported in `done`: the leader "
+	      "goes on before every CPU has done the step (exercise 5)", s.reported, o->others);
+	CHECK(s.own == (o->step != 0), "the leader itself does the step %u times, not %u "
+	      "(exercise 5)", s.own, o->step != 0);
+	leave(g);
+}
+
+void check_orders(const struct test *t)
+{
+	struct guest g = enter(t, 4);
+	unsigned cpu = random_below(g.m->o.cpus);
+	choose(&g, cpu);
+	uint32_t steps[2] = { new_step(&g), new_step(&g) };
+	for (unsigned i = 0; i < 4; i++)
+		give_order(&g, &(struct order){
+			.step = i == 3 ? 0 : steps[i & 1], .stale = steps[!(i & 1)],
+			.attach = i & 1, .quick = i >> 1 & 1,
+			.others = ((1u << g.m->o.cpus) - 1) & ~(1u << cpu),
+		});
+}
+
+/* --- exercise 6: follow() --- */
+
+struct following {
+	struct guest *g;
+	uint32_t step, stale, number;
+	bool attach;
+};
+
+/* follow() begins, and nothing is ordered yet. Another CPU's bit is in `done`. */
+static void begin_following(struct following *f)
+{
+	struct guest *g = f->g;
+	f->number = random_word();
+	f->attach = random_below(2);
+	say(g, RENDEZVOUS_FIRST_ORDER, f->number);
+	say(g, RENDEZVOUS_ORDER, f->number);
+	say(g, RENDEZVOUS_STEP, f->stale);
+	say(g, RENDEZVOUS_STEP_ATTACH, !f->attach);
+	say(g, RENDEZVOUS_DONE, 1u << (g->cpu + 1) % g->m->o.cpus);
+	begin(g, "follow", NULL, 0);
+}
+
+/* The leader gives an order: as everywhere() does, but wholly between two instructions. */
+static void order_now(struct following *f, uint32_t step)
+{
+	f->number++;
+	say(f->g, RENDEZVOUS_STEP, step);
+	say(f->g, RENDEZVOUS_STEP_ATTACH, f->attach);
+	say(f->g, RENDEZVOUS_ORDER, f->number);
+}
+
+static bool reported(const struct following *f)
+{
+	return said(f->g, RENDEZVOUS_DONE) >> f->g->cpu & 1;
+}
+
+/* The follower may do nothing: it waits for an order. when: until then it did well. */
+static void want_waiting(struct following *f, const char *when)
+{
+	const uint32_t stops[] = { f->step, f->stale };
+	int at = creep(f->g, stops, 2);
+	CHECK(at != RETURNED, "%s, follow() returns (exercise 6)", when);
+	CHECK(at < 0, "%s, follow() does a step, at %#x (exercise 6)", when, stops[at]);
+	CHECK(at != CHANGED, "%s, follow() changes `rendezvous` at %s (exercise 6)", when, store());
+}
+
+/* A step has been ordered. It must be done once, in its direction, and then be reported. */
+static void want_done(struct following *f, const char *when)
+{
+	const uint32_t stops[] = { f->step, f->stale };
+	struct guest *g = f->g;
+	int at = creep_on(g, stops, 2);
+	CHECK(!reported(f),
+	      "%s, `done` gets this CPU's bit at %s before the step is done: the leader goes on "
+	      "while this CPU is still in the step (exercise 6)", when, store());
+	CHECK(at != 1, "%s, follow() does the step of the order before: it has read `step` before "
+		       "it saw `order` change (exercise 6)", when);
+	CHECK(at == 0, "%s, the step is not done: follow() %s (exercise 6)", when,
+	      at == RETURNED ? "returns" : "waits, and misses the order");
+	CHECK(flag_argument(g) == f->attach,
+	      "%s, the step is done with attach = %u, not %u: `step_attach` was read before `order`"
+	      " was seen to change, or not at all (exercise 6)", when, flag_argument(g), f->attach);
+}
+
+static void want_reported(struct following *f, uint32_t done, const char *when)
+{
+	const uint32_t stops[] = { f->step, f->stale };
+	int at = creep_on(f->g, stops, 2);
+	CHECK(at < 0, "%s, follow() does the step a second time (exercise 6)", when);
+	uint32_t now = said(f->g, RENDEZVOUS_DONE), wanted = done | 1u << f->g->cpu;
+	CHECK(now == wanted,
+	      "%s, `done` is %#x, not %#x: the step is not reported by this CPU's bit alone "
+	      "(exercise 6)", when, now, wanted);
+}
+
+/* One order at this moment; then the last one, NULL. */
+static void follow_once(struct following *f, const char *when)
+{
+	struct guest *g = f->g;
+	uint32_t done = said(g, RENDEZVOUS_DONE);
+	order_now(f, f->step);
+	want_done(f, when);
+	want_reported(f, done, when);
+	want_waiting(f, "after a step that was ordered once");
+	say(g, RENDEZVOUS_DONE, 0);
+	order_now(f, 0);
+	int at = creep_on(g, NULL, 0);
+	CHECK(at == RETURNED, "after the order NULL follow() does not return (exercise 6)");
+	CHECK(said(g, RENDEZVOUS_DONE) == 1u << g->cpu,
+	      "follow() returns after the order NULL and does not report it: `done` is %#x, not "
+	      "%#x; the leader's resume() waits for this (exercise 6)", said(g, RENDEZVOUS_DONE),
+	      1u << g->cpu);
+	leave(g);
+}
+
+/* The order comes after each single instruction of follow(), until that goes in a circle. */
+static void at_each_instruction(struct following *f)
+{
+	enum { MOST = 100 };
+	for (unsigned i = 0; i < MOST; i++) {
+		char when[120];
+		begin_following(f);
+		int at = creep_some(f->g, i);
+		CHECK(at != RETURNED, "follow() returns before any order (exercise 6)");
+		snprintf(when, sizeof(when), i ? "ordered after %u instructions of follow()" :
+			 "ordered before this CPU came to follow()", i);
+		follow_once(f, when);
+		if (at == WAITS)
+			return;
+	}
+}
+
+/* `step` is stored, and some time later `order`: between the two nothing may happen. */
+static void stored_first(struct following *f)
+{
+	begin_following(f);
+	want_waiting(f, "before the first order");
+	say(f->g, RENDEZVOUS_STEP, f->step);
+	say(f->g, RENDEZVOUS_STEP_ATTACH, f->attach);
+	want_waiting(f, "when `step` is stored, but `order` not yet");
+	follow_once(f, "ordered while it waits");
+}
+
+void check_follow(const struct test *t)
+{
+	struct guest g = enter(t, 5);
+	choose(&g, 1 + random_below(g.m->o.cpus - 1));
+	struct following f = { .g = &g, .step = new_step(&g), .stale = new_step(&g) };
+	stored_first(&f);
+	at_each_instruction(&f);
+	want_atomic(&g, "follow", RENDEZVOUS_DONE, 6);
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Exercises 3 and 4, each alone: what await() and quiesce() say about words that the check has
+ * set. await() reads the clock by native_time_now(), which does not run: the check tells the time.
+ */
+#include "creep.h"
+
+#define ANSWER_NS 1000000000ull /* a CPU has one second to come */
+
+/* --- exercise 3 --- */
+
+/* What await() is told. */
+struct clock { uint32_t at; uint64_t start, now; unsigned readings; };
+
+/* The next reading of the clock. Result: false if await() has returned. */
+static bool asks(struct guest *g, const struct clock *c)
+{
+	if (g->c.eip == c->at)
+		return true;
+	run_on(g, "await() neither returns nor reads the clock (exercise 3)");
+	return g->c.eip == c->at;
+}
+
+static void tell(struct guest *g, struct clock *c, uint64_t passed)
+{
+	c->now = c->start + passed;
+	c->readings++;
+	skip(g, (uint32_t)c->now);
+	gdb_set_register(g->m, GDB_EDX, (uint32_t)(c->now >> 32));
+	read_registers(g);
+}
+
+/* Read the result of await(), which has returned. */
+static void want_result(struct guest *g, int wanted, const char *when)
+{
+	int result = (int)g->c.eax;
+	CHECK(result == wanted, "await() returns %s, not %s, %s (exercise 3)", error_text(result),
+	      error_text(wanted), when);
+	call_end(g);
+}
+
+static struct clock begin_waiting(struct guest *g, uint32_t word, uint32_t bits)
+{
+	/* The lower half of the time overflows while await() waits. */
+	struct clock c = { symbol("native_time_now"), 0, 0, 0 };
+	c.start = ((uint64_t)(1 + random_below(100)) << 32) - 1 - random_below(900000000);
+	set_word(g, word, bits);
+	call_begin(g, symbol("await"), &word, 1);
+	break_at(g, c.at);
+	return c;
+}
+
+/* Let it wait for so many nanoseconds in these steps. It must not return. */
+static void wait_on(struct guest *g, struct clock *c, uint64_t until, unsigned steps)
+{
+	for (unsigned i = c->readings ? 1 : 0; i <= steps; i++) {
+		bool waits = asks(g, c);
+		CHECK(waits || c->readings,
+		      "await() returns %s at once, and a bit is missing (exercise 3)",
+		      error_text((int)g->c.eax));
+		CHECK(waits,
+		      "await() returns %s when %llu ms have passed and a bit is missing, not after "
+		      "1000 ms (exercise 3)", error_text((int)g->c.eax),
+		      (unsigned long long)((c->now - c->start) / 1000000));
+		tell(g, c, until * i / steps);
+	}
+}
+
+/* All bits but CPU `missing`'s are there. It comes after `after` ns, or never (0). */
+static void wait_for_one(struct guest *g, uint32_t word, unsigned missing, uint64_t after)
+{
+	enum { LATE = 6 };
+	uint32_t others = all_cpus(g) & ~(1u << g->cpu);
+	struct clock c = begin_waiting(g, word, others & ~(1u << missing));
+	wait_on(g, &c, after ? after : ANSWER_NS - 1, 4);
+	if (after) {
+		set_word(g, word, others);
+		for (unsigned i = 0; i < LATE && asks(g, &c); i++)
+			tell(g, &c, after + i + 1);
+		CHECK(g->c.eip == end_of_call(),
+		      "await() does not return when the last bit has come (exercise 3)");
+		want_result(g, 0, "when the last bit came in time");
+		return;
+	}
+	for (unsigned i = 0; i < LATE && asks(g, &c); i++)
+		tell(g, &c, ANSWER_NS + 1 + i * 1000);
+	CHECK(g->c.eip == end_of_call(),
+	      "await() still waits when more than 1000 ms have passed and CPU %u is missing "
+	      "(exercise 3)", missing);
+	want_result(g, -ETIMEDOUT, "when a CPU is missing and the time is over");
+}
+
+/* Nobody is missing. */
+static void wait_for_none(struct guest *g, uint32_t word, bool own)
+{
+	uint32_t bits = own ? all_cpus(g) : all_cpus(g) & ~(1u << g->cpu);
+	struct clock c = begin_waiting(g, word, bits);
+	while (asks(g, &c)) {
+		CHECK(c.readings < 3, "await(%#x) does not return on CPU %u, and all other CPUs' "
+				      "bits are there (exercise 3)", bits, g->cpu);
+		tell(g, &c, c.readings * 100);
+	}
+	want_result(g, 0, "when all other CPUs' bits are there");
+}
+
+void check_await(const struct test *t)
+{
+	struct guest g = enter(t, 3);
+	unsigned cpus = g.m->o.cpus, cpu = random_below(cpus);
+	choose(&g, cpu);
+	uint32_t word = new_step(&g); /* any memory of the kernel's */
+	wait_for_none(&g, word, false);
+	wait_for_none(&g, word, true);
+	wait_for_one(&g, word, (cpu + 1) % cpus, 0);
+	wait_for_one(&g, word, (cpu + 2) % cpus, ANSWER_NS * 9 / 10);
+	wait_for_one(&g, word, (cpu + 1) % cpus, ANSWER_NS / 10);
+	wait_for_one(&g, word, (cpu + 2) % cpus, 0);
+}
+
+/* --- exercise 4 --- */
+
+static void quiesce_once(struct guest *g, uint32_t busy, bool attach)
+{
+	int wanted = busy ? -EBUSY : 0;
+	say(g, RENDEZVOUS_BUSY, busy);
+	begin(g, "quiesce", WORDS(attach));
+	int end = creep_on(g, NULL, 0);
+	CHECK(end == RETURNED, "quiesce() waits and `busy` is %#x: the CPU that it waits for has "
+			       "its interrupts off (exercise 4)", busy);
+	int result = (int)g->c.eax;
+	CHECK(result == wanted, "quiesce() returns %s, not %s, when `busy` is %#x (exercise 4)",
+	      error_text(result), error_text(wanted), busy);
+	leave(g);
+}
+
+void check_quiesce(const struct test *t)
+{
+	struct guest g = enter(t, 1);
+	choose(&g, 0);
+	for (unsigned i = 0; i <= g.m->o.cpus; i++)
+		quiesce_once(&g, i ? 1u << (i - 1) : 0, i & 1);
+	quiesce_once(&g, all_cpus(&g), true);
+	quiesce_once(&g, 0, true);
+}

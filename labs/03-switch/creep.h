@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One CPU, instruction by instruction, while the check plays all others. So a check sees every
+ * store to the kernel's variable `rendezvous` at the moment in which it is made, and knows when a
+ * CPU waits. A race is then no matter of luck: the check itself is the other side of it.
+ */
+#ifndef LAB3_CREEP_H
+#define LAB3_CREEP_H
+
+#include "checks.h"
+
+/*
+ * Boot, and ask for virtual mode. All CPUs then stand at the first instruction of
+ * switch_interrupt(), interrupts off: nothing of the submission has been executed yet.
+ */
+struct guest enter(const struct test *t, unsigned k);
+/* This CPU executes what follows: calls, creep(). */
+void choose(struct guest *g, unsigned cpu);
+/* The CPU's general registers, EIP and EFLAGS become known: much faster than look(). */
+void read_registers(struct guest *g);
+/* Run the CPU to a breakpoint; read_registers(). It must come to one. what: it comes from there. */
+void run_on(struct guest *g, const char *what);
+
+/* A word of `rendezvous` (RENDEZVOUS_ORDER, say; booleans are 0 or 1), and to set it. */
+uint32_t said(struct guest *g, uint32_t offset);
+void say(struct guest *g, uint32_t offset, uint32_t value);
+/* Take note of `rendezvous` as it is now: creep() tells what changes from here on. */
+void learn(struct guest *g);
+
+/*
+ * Call a function of the kernel's with these arguments, and creep() through it. CREEP_RETURNED:
+ * it has returned. WAITS: it reads the same words again and again, or executes very many
+ * instructions. CHANGED: the last instruction has changed `rendezvous`. Else the index of the
+ * address in `stops` to which the CPU has come, its instruction not executed. A CPU that waits
+ * and asks for the time is told that seconds have passed.
+ */
+enum { RETURNED = -1, WAITS = -2, CHANGED = -3 };
+void begin(struct guest *g, const char *function, const uint32_t *arguments, unsigned n);
+void begin_at(struct guest *g, uint32_t function, const uint32_t *arguments, unsigned n);
+int creep(struct guest *g, const uint32_t *stops, unsigned n);
+/* The same until nothing changes any more: CHANGED is passed over. */
+int creep_on(struct guest *g, const uint32_t *stops, unsigned n);
+/* Execute at most so many instructions. Result: what creep() returned if it came to an end. */
+int creep_some(struct guest *g, unsigned instructions);
+/* End the call, wherever it is. */
+void leave(struct guest *g);
+
+/* The CPU has not come back from this function, and does not: give up FAILED. */
+void give_up_lost(struct guest *g, const char *function) __attribute__((noreturn));
+
+/* Where the store is that creep() saw last: "function (file:line)". */
+const char *store(void);
+/* How many instructions were executed since begin(). */
+unsigned crept(void);
+/*
+ * Whether the instruction at EIP, which stores, cannot be cut in two by another CPU: it has a LOCK
+ * prefix, or is XCHG (SDM vol. 3, 8.1.2).
+ */
+bool is_locked(struct guest *g);
+
+/*
+ * The function, called on this CPU and on another one at a time, sets a bit for each in a word of
+ * `rendezvous`: none of the bits may be lost. (checks_atomic.c)
+ */
+void want_atomic(struct guest *g, const char *function, uint32_t word, unsigned exercise);
+
+/* A function that does nothing, each time another: a step that can be ordered. */
+uint32_t new_step(struct guest *g);
+/* The first argument of the function at whose begin the CPU is, as a bool. */
+bool flag_argument(struct guest *g);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is right in another form, and what is wrong in a small way: right submissions, the reference
+ * from another compiler, and one-token mutants of the solutions (tools/mutate).
+ */
+#include "labs.h"
+
+/* text: LAB/right/NAME. It differs from the reference in what its first line says. */
+void lab_right(const struct test *t)
+{
+	char lab[40], failed[2000];
+	size_t i;
+	json_t *one;
+	const char *diff = strchr(t->text, '/') + 1;
+	snprintf(lab, sizeof(lab), "%.*s", (int)(diff - t->text - 1), t->text);
+	CHECK(*lab_promised(lab, diff, "Right") && *lab_promised(lab, diff, "Exercise"),
+	      "labs/%s.diff lacks a line '# Right: WHAT IS OTHER' or '# Exercise: K'", t->text);
+	json_t *report = lab_grade(lab, lab_submission(lab, diff), 1 + t->number);
+	json_array_foreach(json_object_get(report, "tests"), i, one)
+		CHECK(strcmp(json_string_value(json_object_get(one, "status")), "passed") == 0,
+		      "right, but %g points; it fails %s\nfirst: %s", lab_score(report),
+		      lab_failed(report, failed, sizeof(failed)),
+		      json_string_value(json_object_get(one, "output")));
+	CHECK(lab_score(report) == 100, "right, but %g points", lab_score(report));
+}
+
+/* Each exercise is written in another way by some right submission. */
+void lab_each_varied(const struct test *t)
+{
+	char text[2000];
+	shell(text, sizeof(text), 10,
+	      "grep -rhoE 'LAB %d TODO [0-9]+ BEGIN' kernel vmm | sort -u | "
+	      "while read -r _ _ _ k _; do grep -qsE \"^# Exercise: (.* )?$k( |$)\" labs/%s/right/*.diff || echo $k; done",
+	      atoi(t->text), t->text);
+	CHECK(!*text, "no right submission of labs/%s/right varies exercises:\n%s", t->text, text);
+}
+
+/* --- compilers --- */
+
+/* What becomes of a line of the Makefile. */
+static const struct { const char *name, *option, *value; } compilers[] = {
+	{ "O0", "OPT", "-O0" }, { "clang", "CC32", "clang -m32" }, { "O3", "OPT", "-O3" },
+	{ "Os", "OPT", "-Os" }, { "clang-O0", "CC32", "clang -m32 -O0" },
+};
+const unsigned lab_nr_compilers = sizeof(compilers) / sizeof(compilers[0]);
+
+const char *lab_compiler(unsigned k)
+{
+	return compilers[k].name;
+}
+
+/*
+ * The reference is graded in a student's tree whose Makefile compiles the kernel and the VMM in
+ * another way.
+ */
+void lab_compiled(const struct test *t)
+{
+	const char *tree = work_path("tree"), *report = work_path("report.json");
+	const char *option = compilers[t->number].option, *value = compilers[t->number].value;
+	char text[8000], failed[2000];
+	json_error_t error;
+	if (strncmp(value, "clang", 5) == 0 &&
+	    shell(text, sizeof(text), 10, "clang --version") != 0)
+		give_up(SKIPPED, "clang is not installed");
+	shell_must(200, "QUIET=1 tools/handout %s %s && cp --parents "
+		   "$(grep -rlE 'LAB %d TODO' kernel vmm) %s && sed -i 's/^%s ?= .*/%s := %s/' %s/Makefile && "
+		   "grep -qxF '%s := %s' %s/Makefile", t->text, tree, atoi(t->text), tree, option,
+		   option, value, tree, option, value, tree);
+	shell_must(200, ALONE "make -s -C %s all && cp build/grader %s/build/", tree, tree);
+	int status = shell(text, sizeof(text), GRADE_SECONDS, "%s/build/grader grade --lab %s "
+			   "--submission %s --seed 1 --json %s 2>&1", tree, t->text, tree, report);
+	json_t *json = json_load_file(report, 0, &error);
+	CHECK(status == 0 && json, "the grader ended with status %d:\n%s", status, text);
+	CHECK(lab_score(json) == 100, "with %s=%s the reference gets %g points; it fails %s\n%s",
+	      option, value, lab_score(json), lab_failed(json, failed, sizeof(failed)), text);
+}
+
+/* --- mutants --- */
+
+/* Each line of labs/LAB/equal names a mutant that there is. */
+void lab_mutants_listed(const struct test *t)
+{
+	static char text[400000];
+	int status = shell(text, sizeof(text), 100, "build/mutate %s --list 2>&1", t->text);
+	CHECK(status == 0, "tools/mutate ended with status %d:\n%s", status, text);
+	CHECK(strlen(text) > 10000, "there are few mutants:\n%s", text);
+}
+
+/* One that a check finds: the last statement that is dropped from the number-th exercise. */
+void lab_mutant_found(const struct test *t)
+{
+	static char text[8000];
+	int status = shell(text, sizeof(text), GRADE_SECONDS, "build/mutate %s --only "
+			   "$(build/mutate %s --list --exercise %u | awk '$2 == \"dropped\" "
+			   "{ id = $1 } END { print id }') 2>&1", t->text, t->text, t->number);
+	CHECK(status == 0 && strstr(text, "1 found"), "status %d:\n%s", status, text);
+}
+
+/* No mutant survives but those in labs/LAB/equal, and these do survive. */
+void lab_mutants(const struct test *t)
+{
+	static char text[100000];
+	int status = shell(text, sizeof(text), t->seconds,
+			   "build/mutate %s >%s 2>&1; s=$?; sed -n '/^$/,$p' %s; exit $s",
+			   t->text, work_path("said"), work_path("said"));
+	CHECK(status == 0, "status %d:\n%s", status, text);
+	shell(text, sizeof(text), t->seconds, "sed -n 's/^\\([^#: ]*\\): .*/\\1/p' labs/%s/equal | "
+	      "while read -r id; do build/mutate %s --only $id 2>&1 </dev/null | "
+	      "grep '^survivor' >/dev/null || echo $id; done", t->text, t->text);
+	CHECK(!*text, "these are called equal and are found, or have no code of their own:\n%s",
+	      text);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* The shell on the console: what a line means, and its keys. A row is a line and what it prints. */
+#include "tests.h"
+
+static const struct { const char *line, *prints; } rows[] = {
+	/* each command is expanded when it runs */
+	{ "X=6; echo $X", "6\n" },
+	{ "false; echo $?", "1\n" },
+	{ "false || echo $?; echo $?", "1\n0\n" },
+	{ "sh -c 'false & wait $!; echo $?'", "1\n" },
+	{ "X='a b'; echo \"$X\" ${X}c '$X' \\$X", "a b a bc $X $X\n" },
+	{ "X='touch f1 f2'; $X; ls f1 f2", "f1\nf2\n" },
+	{ "E=; echo $E \"$E\" end # no more", " end\n" },
+	/* redirections */
+	{ "ls missing > f 2>&1; cat f", "ls: missing: no such file or directory\n" },
+	{ "ls missing 2>&1 | grep -c missing", "1\n" },
+	{ "sh -c 'echo one >&2' 2> f; sh -c 'echo two 1>&2' 2>> f; cat f", "one\ntwo\n" },
+	{ "> f; wc f", "      0       0       0 f\n" },
+	{ "X=f; echo more >> $X; cat < $X", "more\n" },
+	{ "echo x > $E", "sh: $E: not one file\n" },
+	{ "echo a |", "sh: a command is missing\n" },
+	{ "echo a > ; echo b", "sh: a file name is missing\n" },
+	{ "echo 'a", "sh: a quote is not closed\n" },
+	/* head and tail */
+	{ "echo 1 > n; echo 2 >> n; echo 3 >> n; head -n 2 n", "1\n2\n" },
+	{ "head -1 n; head -n1 n", "1\n1\n" },
+	{ "tail -n 1 n; cat n | tail -2", "3\n2\n3\n" },
+	{ "tail -n 9 n", "1\n2\n3\n" },
+	{ "tail -n 0 n; head -n 0 n; tail f f; echo $?", "usage: tail [-n LINES] [FILE]\n2\n" },
+	/* names of files */
+	{ "touch aa ab ba '*q' 'x y z'; mkdir dir; touch dir/aa; echo a*", "aa ab\n" },
+	{ "echo ?a d*/a? */", "aa ba dir/aa bin/ dev/ dir/ etc/ lost+found/ proc/ tmp/\n" },
+	{ "echo '*'a \"a*\" a\\* \\*q *q", "*a a* a* *q *q\n" },
+	{ "echo no*match", "no*match\n" },
+	{ "echo /b*/cat //et*/m?td", "/bin/cat //etc/motd\n" },
+	{ "X='a*'; echo $X \"$X\"", "aa ab a*\n" },
+	{ "ls x*", "x y z\n" },
+	{ "echo x > a?", "sh: a?: not one file\n" },
+	{ "echo /bin/* /bin/* /bin/* /bin/*", "sh: /bin/*: more than there is room for\n" },
+	/* Tab */
+	{ "ec\t/etc/mo\t|cat", "/etc/motd\n" },
+	{ "cd di\t; ls *; cd ..", "aa\n" },
+	{ "ls x\t", "x y z\n" },
+	{ "ls \"x\t", "x y z\n" },
+	{ "echo \\*\t", "*q\n" },
+	{ "echo zz\tz", "zzz\n" },
+	{ "true && hea\t-n 1 n", "1\n" },
+};
+
+static void shell_lines(const struct test *t)
+{
+	struct machine *m = start_to_prompt(&t->machine);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		size_t from = m->log_bytes, n = strlen(rows[i].prints);
+		command(m, rows[i].line, 10);
+		const char *printed = strchr(m->log + from, '\n') + 1;
+		CHECK(strncmp(printed, rows[i].prints, n) == 0 &&
+		      strncmp(printed + n, "cinnabar:", 9) == 0,
+		      "%s\nprints\n%s\nnot\n%s", rows[i].line, printed, rows[i].prints);
+	}
+	machine_send(m, "echo a\t");
+	machine_expect(m, "aa  ab\ncinnabar:/$ echo a", 10); /* candidates, and the line */
+	command(m, "b", 10);
+	end_at_prompt(m);
+}
+
+const struct test shell_tests[] = {
+	{ .name = "shell-lines", .run = shell_lines, .seconds = 120 },
+	{ 0 },
+};
