@@ -207,7 +207,7 @@ handout:
 	@$(LOCKED) tools/handout '$(LAB)' '$(OUT)'
 
 $(B)/files: FORCE
-	@mkdir -p $(B); tools/files >$@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	@mkdir -p $(B); new=$@.$$$$; tools/files >$$new; cmp -s $$new $@ && rm $$new || mv $$new $@
 
 # In an instructor's tree: written anew when any file of the project is newer, or came or went. What
 # was built in it stays, and times are kept.
@@ -321,17 +321,19 @@ $(K)/%.S.o: %.S $(K)/flags
 
 # A compiler that does not do what is wanted is refused once, instead of in each file.
 TRY_COMPILER = echo 'char is_32_bit[sizeof(long) == 4 ? 1 : -1];' | $(CC32) \
-	$(filter-out -MMD -MP,$(KFLAGS)) -x c -S -o $@.try - 2>/dev/null && [ -s $@.try ] || \
+	$(filter-out -MMD -MP,$(KFLAGS)) -x c -S -o $$new.s - 2>/dev/null && [ -s $$new.s ] && \
+	rm $$new.s || \
 	{ echo "make: CC32='$(CC32)' does not compile for i386 with $(OPT) and this project's" \
 		"options; leave CC32 out (GCC), or give CC32='clang -m32'" >&2; exit 1; }
 
 # Changed flags rebuild everything.
 $(K)/flags: FORCE
 	@type -P $(firstword $(CC32)) >/dev/null || \
-		{ echo "make: $(firstword $(CC32)) is missing; run 'make setup' for GCC, or install" \
-			"what CC32 names" >&2; exit 1; }
-	@mkdir -p $(@D); echo '$(CC32) $(KFLAGS) $(UFLAGS) $(VFLAGS)' >$@.new
-	@cmp -s $@.new $@ && rm $@.new || { $(TRY_COMPILER) && mv $@.new $@; }
+		{ echo "make: $(firstword $(CC32)) is missing; run 'make setup' for GCC, or" \
+			"install what CC32 names" >&2; exit 1; }
+	@mkdir -p $(@D); new=$@.$$$$; \
+		echo '$(CC32) $(KFLAGS) $(UFLAGS) $(VFLAGS)' >$$new; \
+		cmp -s $$new $@ && rm $$new || { $(TRY_COMPILER) && mv $$new $@; }
 
 # --- programs and the root file system ---
 $(B)/user/%.c.o: %.c $(K)/flags

@@ -196,8 +196,8 @@ void archive_read(const char *path, struct sandbox s, const struct lab_tree *tre
 	rewind(f);
 	bool killed = status == 128 + SIGKILL || status == KILLED + SIGKILL;
 	if (status == SANDBOX_LIMIT || status < 0 || (status >= 128 && !killed))
-		give_up(FAILED, "%s: reading this archive takes more than %d s, or %d MiB of memory",
-			path, CPU_SECONDS, MEGABYTES);
+		give_up(FAILED, "%s: reading it takes more than %d s, or %d MiB of memory", path,
+			CPU_SECONDS, MEGABYTES);
 	if (status != GRADED)
 		give_up(BROKEN, "%s: the archive could not be read here (status %d)", path, status);
 	read_records(path, f, found);

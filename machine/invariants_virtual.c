@@ -70,8 +70,9 @@ static void check_gate(unsigned cpu, unsigned v, uint64_t gate)
 {
 	unsigned type = gate >> 40 & 0x1F, dpl = gate >> 45 & 3, selector = gate >> 16 & 0xFFFF;
 	uint32_t offset = (uint32_t)(gate & 0xFFFF) | (uint32_t)(gate >> 48) << 16;
-	bool to_kernel = selector == SEL_RING1_CODE;
-	bool to_vmm = type == GATE_INTERRUPT && selector == SEL_VMM_CODE && offset >= VMM_BASE;
+	bool to_kernel = (selector & ~3u) == SEL_KCODE; /* the CPU ignores the RPL */
+	bool to_vmm = type == GATE_INTERRUPT && (selector & ~3u) == SEL_VMM_CODE &&
+		      offset >= VMM_BASE;
 	bool double_fault = type == GATE_TASK && v == VEC_DF;
 	if (!(gate >> 47 & 1))
 		return;

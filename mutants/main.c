@@ -92,7 +92,7 @@ static char *read_file(const char *path)
 	return text;
 }
 
-/* 0: what people get wrong first. Of what comes last many are equal, which takes a whole grading. */
+/* Of the kinds that come last many mutants are equal, and those take a whole grading. */
 static unsigned rank(const struct mutant *m)
 {
 	static const char *const last[] = { "constant", "moved" };

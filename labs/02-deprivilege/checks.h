@@ -57,7 +57,7 @@ struct probe *probe_own_way(const struct test *t, uint32_t op);
  */
 int probe_run(struct probe *p, const char *what, const uint32_t *addresses, unsigned n);
 #define PROBE_RUN(p, what, ...) probe_run(p, what, WORDS(__VA_ARGS__))
-/* Run a function from its first instruction to its return. Result: NULL, or what went wrong. */
+/* Run cpus_warm_up() from its first instruction to its return. Result: NULL, or what went wrong. */
 const char *probe_pass(struct probe *p);
 /*
  * Run a function again, from its first instruction, where its natural call was stopped in state

@@ -179,8 +179,9 @@ static const char *about(struct guest *g, uint32_t eip, uint32_t error)
 	if (memcmp(code, ltr, sizeof(ltr)) != 0 || (code[2] >> 3 & 7) != 3)
 		return "";
 	uint32_t high = word_at(g, g->c.gdt.base + (error & 0xFFF8) + 4);
-	snprintf(text, sizeof(text), ": LTR of selector %#x, whose descriptor in the loaded GDT, at "
-		 "%#x, has type %#x: %s (SDM vol. 3, 8.2.2)", error & 0xFFF8, g->c.gdt.base,
+	snprintf(text, sizeof(text),
+		 ": LTR of selector %#x, whose descriptor in the loaded GDT, at %#x, has type %#x: "
+		 "%s (SDM vol. 3, 8.2.2)", error & 0xFFF8, g->c.gdt.base,
 		 high >> 8 & 15, (high >> 8 & 15) == 11 ? "the TSS is still marked busy" :
 		 "no available TSS");
 	return text;

@@ -74,7 +74,7 @@ static const char *describe(const struct way *w)
 static void want_recorded(struct guest *g, const struct way *w, unsigned phase)
 {
 	CHECK(is_at(g, "record_phase"),
-	      "%s: when %s has ended, record_phase() is not called: lead() comes to %s (exercise 2)",
+	      "%s: when %s has ended, lead() comes to %s, not to record_phase() (exercise 2)",
 	      describe(w), names[phase], here(g));
 	CHECK(argument(g, 1) == phase,
 	      "%s: after %s, which is phase %u, record_phase() is told %u (exercise 2)",

@@ -225,7 +225,7 @@ static void execute(struct guest *g, const uint8_t *code, size_t bytes, unsigned
 /* DR7 and SYSENTER_CS, which the kernel itself never changes. */
 static void set_marks(struct guest *g)
 {
-	static const uint8_t code[] = { 0x0F, 0x23, 0xF8, 0x0F, 0x30, 0x90 }; /* %eax, %dr7; wrmsr */
+	static const uint8_t code[] = { 0x0F, 0x23, 0xF8, 0x0F, 0x30, 0x90 }; /* mov, wrmsr */
 	gdb_set_register(g->m, GDB_EAX, DR7_MARK);
 	gdb_set_register(g->m, GDB_EDX, 0);
 	gdb_set_register(g->m, GDB_ECX, MSR_SYSENTER_CS);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Code that would choose "error, no grade" instead of 0 points, or would take a slot of the queue
- * for minutes. Builds and machines that do not end, sleep, flood or are too large are graded. All of
- * them are one class, which a second run does not try again.
+ * for minutes. Builds and machines that do not end, sleep, flood or are too large are graded. All
+ * of them are one class, which a second run does not try again.
  */
 #include "grading.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define ASM(text) "__asm__(\"" text "\");"
 #define OUT(size, value, port) \
-	"__asm__ volatile(\"out" size " %0, %1\" : : \"a\"(" value "), \"Nd\"((unsigned short)" port "));"
+	"__asm__ volatile(\"out" size " %0, %1\" : : \"a\"(" value ")," \
+	" \"Nd\"((unsigned short)" port "));"
 #define HALT "for (;;) __asm__ volatile(\"hlt\");"
 
 /* `first`: the first statement of exercise 1's function; `after`: behind all of its file. */
@@ -30,12 +31,13 @@ static const struct { const char *name, *after, *first; bool points; } cases[] =
 			       "#endif\n#pragma message \"more and more and more and more\"" },
 	{ "constant", .after = "const char large[30u << 20] = { 1 };" },
 	{ "twice", .after = "void kmain(void); void kmain(void) { }" },
-	{ "section", .after = "__attribute__((section(\".data..x\"), used)) static char a[4] = \"a\";"
+	{ "section", .after = "__attribute__((section(\".data..x\"), used)) static char a = 1;"
 			      "__attribute__((constructor, used)) static void c(void) { }",
 	  .points = true },
 	/* machines */
 	{ "bss", .after = "char large[512u << 20]; char *a_large = large;" },
-	{ "masked", .first = OUT("b", "(unsigned char)255", "0x21") "__asm__ volatile(\"sti\");" HALT },
+	{ "masked", .first = OUT("b", "(unsigned char)255", "0x21")
+			     "__asm__ volatile(\"sti\");" HALT },
 	{ "stopped", .first = "__asm__ volatile(\"cli\");" HALT },
 	{ "suspended", .first = OUT("w", "(unsigned short)0x2400", "0x604")
 				OUT("w", "(unsigned short)0x2400", "0xb004") HALT },

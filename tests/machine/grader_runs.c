@@ -61,9 +61,10 @@ static void any_host(const struct test *t)
 	shell_must(10, "mkdir \"%s\"", odd);
 	int status = shell(said, sizeof(said), SECONDS,
 			   "umask 0777; MAKEFLAGS=-n CC32=false CFLAGS='-O0 -DX' HOSTCC=false "
-			   "LANG=tr_TR.UTF-8 LC_ALL=tr_TR.UTF-8 TZ=Asia/Kathmandu POSIXLY_CORRECT=1 "
-			   "BASH_ENV=/nowhere CDPATH=/ TMPDIR=\"%s\" %s --submission . --only %s "
-			   "--json %s", odd, GRADE, one_check(), work_path("r.json"));
+			   "LANG=tr_TR.UTF-8 LC_ALL=tr_TR.UTF-8 TZ=Asia/Kathmandu "
+			   "POSIXLY_CORRECT=1 BASH_ENV=/nowhere CDPATH=/ TMPDIR=\"%s\" "
+			   GRADE "--submission . --only %s --json %s", odd, one_check(),
+			   work_path("r.json"));
 	check_status(status, GRADED, "an odd host");
 	CHECK(json_equal(plain, without_times(report())), "the report is another one:\n%s",
 	      json_dumps(report(), JSON_INDENT(1)));

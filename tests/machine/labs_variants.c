@@ -30,7 +30,8 @@ void lab_each_varied(const struct test *t)
 	char text[2000];
 	shell(text, sizeof(text), 10,
 	      "grep -rhoE 'LAB %d TODO [0-9]+ BEGIN' kernel vmm | sort -u | "
-	      "while read -r _ _ _ k _; do grep -qsE \"^# Exercise: (.* )?$k( |$)\" labs/%s/right/*.diff || echo $k; done",
+	      "while read -r _ _ _ k _; do "
+	      "grep -qsE \"^# Exercise: (.* )?$k( |$)\" labs/%s/right/*.diff || echo $k; done",
 	      atoi(t->text), t->text);
 	CHECK(!*text, "no right submission of labs/%s/right varies exercises:\n%s", t->text, text);
 }
@@ -63,7 +64,8 @@ void lab_compiled(const struct test *t)
 	    shell(text, sizeof(text), 10, "clang --version") != 0)
 		give_up(SKIPPED, "clang is not installed");
 	shell_must(200, "QUIET=1 tools/handout %s %s && cp --parents "
-		   "$(grep -rlE 'LAB %d TODO' kernel vmm) %s && sed -i 's/^%s ?= .*/%s := %s/' %s/Makefile && "
+		   "$(grep -rlE 'LAB %d TODO' kernel vmm) %s && "
+		   "sed -i 's/^%s ?= .*/%s := %s/' %s/Makefile && "
 		   "grep -qxF '%s := %s' %s/Makefile", t->text, tree, atoi(t->text), tree, option,
 		   option, value, tree, option, value, tree);
 	shell_must(200, ALONE "make -s -C %s all && cp build/grader %s/build/", tree, tree);
@@ -81,18 +83,18 @@ void lab_compiled(const struct test *t)
 void lab_mutants_listed(const struct test *t)
 {
 	static char text[400000];
-	int status = shell(text, sizeof(text), 100, ALONE "tools/mutate %s --list 2>&1", t->text);
+	int status = shell(text, sizeof(text), 100, "build/mutate %s --list 2>&1", t->text);
 	CHECK(status == 0, "tools/mutate ended with status %d:\n%s", status, text);
 	CHECK(strlen(text) > 10000, "there are few mutants:\n%s", text);
 }
 
-/* One that a check finds: the first statement that is dropped from the number-th exercise. */
+/* One that a check finds: the last statement that is dropped from the number-th exercise. */
 void lab_mutant_found(const struct test *t)
 {
 	static char text[8000];
-	int status = shell(text, sizeof(text), GRADE_SECONDS, ALONE "tools/mutate %s --only "
-			   "$(tools/mutate %s --list --exercise %u | awk '$2 == \"dropped\" "
-			   "{ print $1; exit }') 2>&1", t->text, t->text, t->number);
+	int status = shell(text, sizeof(text), GRADE_SECONDS, "build/mutate %s --only "
+			   "$(build/mutate %s --list --exercise %u | awk '$2 == \"dropped\" "
+			   "{ id = $1 } END { print id }') 2>&1", t->text, t->text, t->number);
 	CHECK(status == 0 && strstr(text, "1 found"), "status %d:\n%s", status, text);
 }
 
@@ -101,11 +103,11 @@ void lab_mutants(const struct test *t)
 {
 	static char text[100000];
 	int status = shell(text, sizeof(text), t->seconds,
-			   ALONE "tools/mutate %s >%s 2>&1; s=$?; sed -n '/^$/,$p' %s; exit $s",
+			   "build/mutate %s >%s 2>&1; s=$?; sed -n '/^$/,$p' %s; exit $s",
 			   t->text, work_path("said"), work_path("said"));
 	CHECK(status == 0, "status %d:\n%s", status, text);
 	shell(text, sizeof(text), t->seconds, "sed -n 's/^\\([^#: ]*\\): .*/\\1/p' labs/%s/equal | "
-	      "while read -r id; do " ALONE "tools/mutate %s --only $id 2>&1 </dev/null | "
+	      "while read -r id; do build/mutate %s --only $id 2>&1 </dev/null | "
 	      "grep '^survivor' >/dev/null || echo $id; done", t->text, t->text);
 	CHECK(!*text, "these are called equal and are found, or have no code of their own:\n%s",
 	      text);

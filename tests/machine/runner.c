@@ -12,6 +12,7 @@ enum { MAX_TESTS = 1000, MAX_JOBS = 16 };
 /* What a run without --soak does, and one with it; the labs' tests come on top (lab_tests). */
 static const struct test *const ordinary[] = {
 	boot_tests,
+	limit_tests,
 	native_tests,
 	program_tests,
 	switch_tests,
