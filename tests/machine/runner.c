@@ -89,7 +89,7 @@ static void add_units(const char *dir)
 		    asprintf(&name, "unit-%s", names[i]->d_name + 5) < 0)
 			continue;
 		if (stat(path, &s) == 0 && S_ISREG(s.st_mode) && (s.st_mode & S_IXUSR))
-			add_test(&(struct test){ .name = name, .run = run_unit, .seconds = 60,
+			add_test(&(struct test){ .name = name, .run = run_unit, .seconds = 120,
 						 .text = path });
 	}
 	if (n < 0)
