@@ -37,7 +37,8 @@ static struct machine *start_to(const struct test *t, const char *function)
  */
 static void phases(const struct test *t)
 {
-	static const char *const order[] = { "protect", "install", "translate", "commit", "resume" };
+	static const char *const order[] = { "protect", "install", "translate", "commit",
+					     "resume" };
 	struct machine *m = start_switch(t);
 	struct cpu_state c[CPUS_MAX];
 	uint32_t account = symbol("account");
