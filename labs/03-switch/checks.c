@@ -18,7 +18,7 @@ const struct test lab_03_checks[] = {
 	{ ROW(1, "vo-busy", vo_busy, 6), ALONE,
 	  .title = "each CPU says whether it is in the VO, or holds it",
 	  .see = "handout 3.1; " SDM "8.1.2", .stop_at = "switch_interrupt",
-	  .look = "cb where;p rendezvous;p vo_uses" },
+	  .look = "cb where;p rendezvous;x/3xw vo_uses" },
 	{ ROW(2, "phases", phases, 7), ALONE,
 	  .title = "the leader does the phases in order, until one fails",
 	  .see = "handout 3.2", .stop_at = "lead", .look = "p rendezvous;p record" },

@@ -234,7 +234,7 @@ static void set_marks(struct guest *g)
 
 static void want_marks(struct guest *g)
 {
-	static const uint8_t code[] = { 0x0F, 0x21, 0xFB, 0x0F, 0x32, 0x90 }; /* %dr7, %ebx; rdmsr */
+	static const uint8_t code[] = { 0x0F, 0x21, 0xFB, 0x0F, 0x32, 0x90 }; /* mov, rdmsr */
 	gdb_set_register(g->m, GDB_ECX, MSR_SYSENTER_CS);
 	execute(g, code, sizeof(code), 2);
 	CHECK(g->c.ebx == DR7_MARK,

@@ -102,8 +102,8 @@ void check_frames(const struct test *t)
 	machine_send(g.m, t->text);
 	for (unsigned i = 0; seen != 3; i++) {
 		CHECK(i < MAX_STOPS && go_on(&g, 1) == 0 && g.c.eip != symbol("sys_exit"),
-		      "programs fault, a program changes the mode, and after %u stops no commit with "
-		      "a task that was preempted in the kernel was seen in %s", i,
+		      "programs fault, a program changes the mode, and after %u stops no commit "
+		      "with a task that was preempted in the kernel was seen in %s", i,
 		      seen & 1 ? "attach" : seen ? "detach" : "either direction");
 		if (g.c.eip == fault) {
 			uint32_t preempted = preempt_here(&g);
