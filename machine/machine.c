@@ -16,6 +16,16 @@ _Static_assert(EXIT_PANIC == 2 * PANIC_STATUS + 1 && EXIT_OK == 2 * OK_STATUS + 
 struct machine *machines;
 bool machine_debugged, machine_traced;
 
+/* An emulator says only that it cannot load such a kernel, or nothing. */
+static void check_size(const struct machine *m)
+{
+	uint32_t begin, end, entry;
+	free(symbol_file_image(&begin, &end, &entry));
+	if (end > (uint64_t)m->o.mem << 20)
+		give_up(FAILED, "the kernel is too large for the machine: it needs memory up to %u "
+			"MiB, the machine has %u", (end >> 20) + 1, m->o.mem);
+}
+
 struct machine *machine_start(const struct machine_options *o)
 {
 	struct machine *m = calloc(1, sizeof(*m));
@@ -24,6 +34,7 @@ struct machine *machine_start(const struct machine_options *o)
 	m->o.mem = o->mem ? o->mem : 64;
 	m->log = calloc(1, 1);
 	m->exit_status = -1;
+	check_size(m);
 	m->next = machines;
 	machines = m;
 	if (o->bochs)

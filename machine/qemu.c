@@ -129,20 +129,9 @@ static void connection_arguments(struct machine *m, int ram, struct arguments *a
 	}
 }
 
-/* QEMU says only that it cannot load such a kernel, or nothing. */
-static void check_size(const struct machine *m)
-{
-	uint32_t begin, end, entry;
-	free(symbol_file_image(&begin, &end, &entry));
-	if (end > (uint64_t)m->o.mem << 20)
-		give_up(FAILED, "the kernel is too large for the machine: it needs memory up to %u "
-			"MiB, the machine has %u", (end >> 20) + 1, m->o.mem);
-}
-
 void qemu_start(struct machine *m)
 {
 	struct arguments a = { .n = 0 };
-	check_size(m);
 	qemu_arguments(m, &a);
 	m->by_hand = join(&a, "-serial mon:stdio");
 	int ram = map_memory(m);

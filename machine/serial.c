@@ -17,7 +17,7 @@ static void give_up_flooded(struct machine *m)
 }
 
 /* What no check and no test prints. */
-enum { LOG_MAX = 16 << 20 };
+enum { LOG_MAX = 4 << 20 };
 
 void machine_pump(struct machine *m)
 {

@@ -61,6 +61,8 @@ void judge_identity(const struct guest *g, const struct input *in, const char *w
 
 /* read_p2m(); p2m and m2p must be each other's inverse, or no other check can be made. */
 void learn_p2m(struct guest *g);
+/* Judge what a check rests on; if that fails, context stands before the reason. */
+void judge_base(struct guest *g, const char *context, void (*judge)(struct guest *g));
 /* A new frame of the kernel's. Result: its pfn. */
 uint32_t alloc_frame(struct guest *g);
 /* The same, all zeros. Result: its mfn. */

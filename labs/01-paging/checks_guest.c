@@ -108,6 +108,14 @@ void learn_p2m(struct guest *g)
 		      pfn, g->p2m[pfn]);
 }
 
+void judge_base(struct guest *g, const char *context, void (*judge)(struct guest *g))
+{
+	const char *before = judge_context;
+	judge_context = context;
+	judge(g);
+	judge_context = before;
+}
+
 uint32_t alloc_frame(struct guest *g)
 {
 	uint32_t pfn = CALL(g, "frame_alloc", 0);

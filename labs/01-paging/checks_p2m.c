@@ -6,7 +6,7 @@
 #include "checks.h"
 
 enum { MAPS = 16, TINY_MAPS = 30 };
-enum { GUARD = 0x5AFE5AFE }; /* in the word after each table */
+#define USABLE (NO_FRAME - 1) /* in m2p, as in kernel/mm/p2m.c */
 
 static struct guest start(const char *p2m, unsigned mem, struct input *in)
 {
@@ -73,8 +73,9 @@ static void call_build(struct guest *g, const struct input *in, bool shuffle, ui
 
 void build_p2m(struct guest *g, const struct input *in, bool room, bool shuffle, uint32_t seed)
 {
-	const struct { const char *name; uint32_t n; } tables[] = {
-		{ "p2m", in->nr_pfns }, { "m2p", in->nr_mfns },
+	/* The words after the tables look as if there were work to do. */
+	const struct { const char *name; uint32_t n, guard; } tables[] = {
+		{ "p2m", in->nr_pfns, NO_FRAME }, { "m2p", in->nr_mfns, USABLE },
 	};
 	set_ranges(g, in->at[0], in->usable, in->at[1]);
 	set_ranges(g, in->at[2], in->reserved, in->at[3]);
@@ -82,13 +83,14 @@ void build_p2m(struct guest *g, const struct input *in, bool room, bool shuffle,
 	set_variable(g, "nr_pfns", 0, in->nr_pfns);
 	set_variable(g, "nr_mfns", 0, in->nr_mfns);
 	for (unsigned i = 0; room && i < LENGTH(tables); i++)
-		set_physical(g, after_table(g, tables[i].name, tables[i].n), GUARD);
+		set_physical(g, after_table(g, tables[i].name, tables[i].n), tables[i].guard);
 	call_build(g, in, shuffle, seed);
 	for (unsigned i = 0; room && i < LENGTH(tables); i++) {
 		const char *name = tables[i].name;
 		uint32_t word = physical_word(g->m, after_table(g, name, tables[i].n));
-		CHECK(word == GUARD, "%s has %#x entries, and %s[%#x] was overwritten with %#x",
-		      name, tables[i].n, name, tables[i].n, word);
+		CHECK(word == tables[i].guard,
+		      "%s has %#x entries, and %s[%#x] was overwritten with %#x", name,
+		      tables[i].n, name, tables[i].n, word);
 	}
 	read_p2m(g);
 }

@@ -17,10 +17,8 @@ static void look_at_tables(void)
 		{ "cannot be judged until exercise 5 (check `unmap`) is right", judge_unmap },
 	};
 	struct guest g = start_kernel();
-	for (unsigned i = 0; i < LENGTH(each); i++) {
-		judge_context = each[i].context;
-		each[i].judge(&g);
-	}
+	for (unsigned i = 0; i < LENGTH(each); i++)
+		judge_base(&g, each[i].context, each[i].judge);
 }
 
 /* A machine without VMM runs a command, up to this function. order: which of the run's orders. */

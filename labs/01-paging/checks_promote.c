@@ -239,11 +239,9 @@ static void need_home(struct guest *g, const struct listed *l)
 	bool called = call_next(g) != 0;
 	call_end(g);
 	watch(g, names, 1, false);
-	if (called)
-		return;
-	judge_context = "cannot be judged until exercise 6 (check `home`) is right";
-	judge_home(g);
-	judge_context = NULL;
+	if (!called)
+		judge_base(g, "cannot be judged until exercise 6 (check `home`) is right",
+			   judge_home);
 }
 
 void judge_protect(struct guest *g)

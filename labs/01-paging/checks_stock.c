@@ -129,10 +129,8 @@ void look_at_each(void)
 		{ "cannot be judged until exercise 12 (check `protect`) is right", judge_protect },
 	};
 	struct guest g = start_stock();
-	for (unsigned i = 0; i < LENGTH(each); i++) {
-		judge_context = each[i].context;
-		each[i].judge(&g);
-	}
+	for (unsigned i = 0; i < LENGTH(each); i++)
+		judge_base(&g, each[i].context, each[i].judge);
 }
 
 uint32_t cpu0(void)

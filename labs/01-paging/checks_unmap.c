@@ -177,11 +177,9 @@ static void need_slot_of(struct scene *s)
 	bool called = call_next(g) != 0;
 	call_end(g);
 	watch(g, &watched[SLOT_OF], 1, false);
-	if (called)
-		return;
-	judge_context = "cannot be judged until exercise 3 (check `walk`) is right";
-	judge_walk(g);
-	judge_context = NULL;
+	if (!called)
+		judge_base(g, "cannot be judged until exercise 3 (check `walk`) is right",
+			   judge_walk);
 }
 
 static void judge_scene(struct scene *s)

@@ -138,8 +138,8 @@ const char *probe_pass(struct probe *p)
 	uint32_t end = return_address(g);
 	break_at(g, end);
 	if (run_cpus(g, ALL_CPUS) < 0)
-		give_up(FAILED, "cannot be judged until exercise 1 (check gdt) lets warm-up go on: %s "
-			"does not return: the machine ends, or hangs", place(back.eip));
+		give_up(FAILED, "cannot be judged until exercise 1 (check gdt) lets warm-up go "
+			"on: %s does not return: the machine ends, or hangs", place(back.eip));
 	break_off(g, end);
 	if (g->c.eip == end)
 		return NULL;

@@ -276,7 +276,6 @@ const struct test boot_tests[] = {
 	ROW("paste", paste, 120, 0),
 	ROW("paste-smp4", paste, 120, .cpus = 4),
 	ROW("paste-virtual", paste, 120, .cmdline = "mode=virtual"),
-	ROW("paste-bochs", paste, 180, .bochs = true),
 	ROW("long-lines", long_lines, 90, 0),
 	ROW("edit-keys", edit_keys, 90, 0),
 	{ .name = "power-off-pc", .run = power_off, .seconds = 150, .text = "pc" },

@@ -104,8 +104,9 @@ const struct test document_tests[] = {
 	{ .name = "make-size", .run = host_command, .seconds = 60, .text = "make size" },
 	{ .name = "make-check", .run = host_command, .seconds = 120, .text = "make check" },
 	{ .name = "make-other-compiler", .run = host_command, .seconds = 200,
-	  .text = "make -s kernel CC32=false 2>&1 | grep -c '^make: CC32=.false. does not compile' | "
-		  "grep -qx 1 && make -s kernel OPT=-Os && [ -s build/kernel-Os/cinnabar ] && "
+	  .text = "make -s kernel CC32=false 2>&1 | "
+		  "grep -c '^make: CC32=.false. does not compile' | grep -qx 1 && "
+		  "make -s kernel OPT=-Os && [ -s build/kernel-Os/cinnabar ] && "
 		  "rm -r build/kernel-Os build/kernel-false" },
 	{ .name = "plain-copy", .run = host_command, .seconds = 200,
 	  .text = "tests/labs/plain-copy 2>&1" },

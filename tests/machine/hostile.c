@@ -134,7 +134,7 @@ static void run_says(const struct test *t)
 	CHECK(strstr(text, says), "nobody said \"%s\":\n%s", says, text);
 }
 
-/* --- the loader's memory map: the kernel stops before it reads the map, and gets another one --- */
+/* --- the loader's memory map: the kernel stops before it reads it, and gets another one --- */
 
 enum { RANGES_AT = 0x60000, RANGES = 8, RANGE_WORDS = 6 };
 
@@ -284,8 +284,10 @@ const struct test hostile_tests[] = {
 	RUN("run-memory", "MEM=1000 tools/run", 2, "2 to 896"),
 	RUN("no-apic", "tools/run -cpu qemu32,-apic", EXIT_PANIC, "has not a local APIC"),
 	RUN("no-tsc", "tools/run -cpu pentium,-tsc", EXIT_PANIC, "not a time-stamp counter"),
-	RUN("cpu-486", "tools/run -cpu 486", EXIT_PANIC, "kernel panic: boot: the processor has not a local APIC"),
-	RUN("isapc", "tools/run -machine isapc -cpu qemu32", EXIT_PANIC, "boot: the machine has no I/O APIC"),
+	RUN("cpu-486", "tools/run -cpu 486", EXIT_PANIC,
+	    "kernel panic: boot: the processor has not a local APIC"),
+	RUN("isapc", "tools/run -machine isapc -cpu qemu32", EXIT_PANIC,
+	    "boot: the machine has no I/O APIC"),
 	RUN("no-acpi", RUN_TRUE "-machine pc,acpi=off", 0, "status 0"),
 	RUN("modules", "tools/run -initrd LICENSE,LICENSE,LICENSE,LICENSE,LICENSE", EXIT_PANIC,
 	    "5 boot modules are more than 4"),

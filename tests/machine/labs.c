@@ -64,8 +64,8 @@ static void reference(const struct test *t)
 {
 	char names[2000];
 	json_t *report = lab_grade(t->text, lab_submission(t->text, NULL), 1 + t->number);
-	CHECK(lab_score(report) == 100, "the reference gets %g points; it fails %s", lab_score(report),
-	      lab_failed(report, names, sizeof(names)));
+	CHECK(lab_score(report) == 100, "the reference gets %g points; it fails %s",
+	      lab_score(report), lab_failed(report, names, sizeof(names)));
 }
 
 static void handout(const struct test *t)
@@ -101,8 +101,8 @@ static void wrong(const struct test *t)
 	CHECK(strcmp(lab_failed(report, failed, sizeof(failed)), wanted) == 0,
 	      "%s fails: %sbut should fail: %s", t->text, failed, wanted);
 	double points = atof(lab_promised(lab, diff, "Score"));
-	CHECK(lab_score(report) == points, "%s gets %g points instead of %g", t->text, lab_score(report),
-	      points);
+	CHECK(lab_score(report) == points, "%s gets %g points instead of %g", t->text,
+	      lab_score(report), points);
 	const char *says = lab_promised(lab, diff, "Says");
 	char *text = json_dumps(report, 0);
 	CHECK(strstr(text, says), "the report of %s does not say '%s':\n%s", t->text, says, text);
@@ -201,7 +201,8 @@ static void debugs_in_bochs(const struct test *t)
 	static char text[30000];
 	const char *tree = work_path("tree");
 	shell_must(30, "mkdir %s && tar -c --exclude=./.git --exclude=./build/handout "
-		       "--exclude=./build/course --exclude=./build/mutants . | tar -xC %s", tree, tree);
+		       "--exclude=./build/course --exclude=./build/mutants . | tar -xC %s",
+		   tree, tree);
 	for (unsigned k = t->number; k < NR_IN_BOCHS; k++) {
 		shell(text, sizeof(text), 100, "echo q | " ALONE "make -C %s debug TEST=%s 2>&1",
 		      tree, in_bochs[k].check);
@@ -247,8 +248,8 @@ static void add_submission(const char *lab, const char *kind, const char *diff, 
 	for (unsigned seed = 0; seed < seeds; seed++) {
 		char *text;
 		if (asprintf(&text, "%s/%s/%s", lab, kind, diff) > 0)
-			add(*kind == 'w' ? wrong : lab_right, text, seed, "lab-%s-%s-%s-%u", lab, kind,
-			    diff, seed + 1);
+			add(*kind == 'w' ? wrong : lab_right, text, seed, "lab-%s-%s-%s-%u", lab,
+			    kind, diff, seed + 1);
 	}
 }
 

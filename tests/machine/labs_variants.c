@@ -30,7 +30,8 @@ void lab_each_varied(const struct test *t)
 	char text[2000];
 	shell(text, sizeof(text), 10,
 	      "grep -rhoE 'LAB %d TODO [0-9]+ BEGIN' kernel vmm | sort -u | "
-	      "while read -r _ _ _ k _; do grep -qsE \"^# Exercise: (.* )?$k( |$)\" labs/%s/right/*.diff || echo $k; done",
+	      "while read -r _ _ _ k _; do "
+	      "grep -qsE \"^# Exercise: (.* )?$k( |$)\" labs/%s/right/*.diff || echo $k; done",
 	      atoi(t->text), t->text);
 	CHECK(!*text, "no right submission of labs/%s/right varies exercises:\n%s", t->text, text);
 }
@@ -63,7 +64,8 @@ void lab_compiled(const struct test *t)
 	    shell(text, sizeof(text), 10, "clang --version") != 0)
 		give_up(SKIPPED, "clang is not installed");
 	shell_must(200, "QUIET=1 tools/handout %s %s && cp --parents "
-		   "$(grep -rlE 'LAB %d TODO' kernel vmm) %s && sed -i 's/^%s ?= .*/%s := %s/' %s/Makefile && "
+		   "$(grep -rlE 'LAB %d TODO' kernel vmm) %s && "
+		   "sed -i 's/^%s ?= .*/%s := %s/' %s/Makefile && "
 		   "grep -qxF '%s := %s' %s/Makefile", t->text, tree, atoi(t->text), tree, option,
 		   option, value, tree, option, value, tree);
 	shell_must(200, ALONE "make -s -C %s all && cp build/grader %s/build/", tree, tree);

@@ -12,6 +12,7 @@ enum { MAX_TESTS = 1000, MAX_JOBS = 16 };
 /* What a run without --soak does, and one with it; the labs' tests come on top (lab_tests). */
 static const struct test *const ordinary[] = {
 	boot_tests,
+	limit_tests,
 	native_tests,
 	program_tests,
 	switch_tests,
@@ -88,7 +89,7 @@ static void add_units(const char *dir)
 		    asprintf(&name, "unit-%s", names[i]->d_name + 5) < 0)
 			continue;
 		if (stat(path, &s) == 0 && S_ISREG(s.st_mode) && (s.st_mode & S_IXUSR))
-			add_test(&(struct test){ .name = name, .run = run_unit, .seconds = 60,
+			add_test(&(struct test){ .name = name, .run = run_unit, .seconds = 120,
 						 .text = path });
 	}
 	if (n < 0)

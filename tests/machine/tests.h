@@ -7,7 +7,8 @@
 
 /* A list ends with a test that has no name. */
 typedef const struct test test_list[];
-extern test_list boot_tests, native_tests, program_tests, switch_tests, rollback_tests, sweep_tests;
+extern test_list boot_tests, limit_tests, native_tests, program_tests, switch_tests;
+extern test_list rollback_tests, sweep_tests;
 extern test_list isolation_tests, hostile_tests, disk_tests, shell_tests;
 extern test_list gdb_tests, gdb_look_tests, gdb_tool_tests;
 extern test_list grader_submission_tests, grader_tests, grader_environment_tests;

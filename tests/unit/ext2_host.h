@@ -261,7 +261,7 @@ static int host_setup(void **state)
 			   0) != (void *)(uintptr_t)KERNEL_BASE)
 		return -1;
 	ASAN_POISON_MEMORY_REGION((void *)(uintptr_t)KERNEL_BASE, ARENA_FRAMES * PAGE_SIZE);
-	alarm(60); /* ends a test that hangs */
+	alarm(120); /* ends a test that hangs */
 	return 0;
 }
 

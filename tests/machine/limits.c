@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Limits (machine/time.c): the guest's instructions decide, and a guest that executes nothing is
+ * told at once. No test here looks at the host's clock, so each means the same on a busy host.
+ */
+#include "tests.h"
+
+enum { FOR_EVER = 3600, MILLION = 1000000 };
+
+static void want_late(struct machine *m, double seconds, const char *what)
+{
+	CHECK(!machine_sees(m, "never", seconds) && m->late && m->pid, "%s: it is not late", what);
+}
+
+/* The only CPU halts for ever, with interrupts off. */
+static void halted(const struct test *t)
+{
+	struct machine *m = start_to_prompt(&t->machine);
+	stop_idle(m);
+	gdb_connect(m);
+	gdb_silence(m, 0, symbol("native_cpu_halt"));
+	gdb_disconnect(m);
+	uint64_t before = qmp_instructions(m);
+	want_late(m, FOR_EVER, "a machine whose CPU has halted with interrupts off");
+	CHECK(m->instructions - before < MILLION, "it executed %llu instructions meanwhile",
+	      (unsigned long long)(m->instructions - before));
+}
+
+/* A wait ends when the budget is used up, long before its seconds, and soon after. */
+static void budget(const struct test *t)
+{
+	struct machine *m = start_to_prompt(&t->machine);
+	uint64_t before = qmp_instructions(m);
+	want_late(m, FOR_EVER, "a machine that has executed its budget");
+	uint64_t after = (m->instructions - before) / MILLION;
+	unsigned all = t->machine.budget * m->o.cpus;
+	/* It is asked ten times a second, and QEMU executes at most a billion in one. */
+	CHECK(after >= all && after < all + 300, "late after %u of %u million instructions",
+	      (unsigned)after, all);
+}
+
+/* While other CPUs are held, one runs for a number of instructions, and comes to nothing. */
+static void held(const struct test *t)
+{
+	struct machine *m = start_to_prompt(&t->machine);
+	gdb_connect(m);
+	gdb_break(m, symbol("panic"), true);
+	for (unsigned cpu = 0; cpu < m->o.cpus; cpu++) {
+		uint64_t before = qmp_instructions(m);
+		int came = gdb_run_cpus(m, 1u << cpu, false, 0.01);
+		CHECK(came == -1 && m->late, "CPU %d came to panic()", came);
+		CHECK(qmp_instructions(m) - before >= 0.01 * MIPS * MILLION,
+		      "CPU %u executed too little", cpu);
+	}
+	gdb_break(m, symbol("panic"), false);
+	gdb_disconnect(m);
+	end_at_prompt(m);
+}
+
+const struct test limit_tests[] = {
+	{ .name = "limits-halted", .run = halted, .seconds = 60 },
+	{ .name = "limits-budget", .run = budget, .seconds = 60, .machine = { .budget = 40 } },
+	{ .name = "limits-budget-smp2", .run = budget, .seconds = 60,
+	  .machine = { .budget = 40, .cpus = 2 } },
+	{ .name = "limits-held-smp3", .run = held, .seconds = 60, .machine = { .cpus = 3 } },
+	{ 0 },
+};
