@@ -70,13 +70,16 @@ static unsigned parts(const char *path)
 	return n;
 }
 
-/* Whether a part of the path is a folder at the top of our tree, but not the one of `ours`. */
+/*
+ * Whether a part of the path is a folder at the top of our tree, but not the one of `ours`; or a
+ * folder in labs/, which another lab's is if the path does not end as `ours` does.
+ */
 static bool elsewhere(const char *path, const char *ours, const struct lab_tree *tree)
 {
 	for (const char *end; (end = strchr(path, '/')); path = end + 1) {
 		size_t n = (size_t)(end + 1 - path);
 		if (strncasecmp(path, ours, n) == 0)
-			return false;
+			return strncasecmp(path, "labs/", n) == 0 && strchr(end + 1, '/');
 		for (unsigned i = 0; i < tree->nr_all; i++)
 			if (strncasecmp(path, tree->all[i], n) == 0)
 				return true;
@@ -183,17 +186,19 @@ static void check_links(const struct finds *all, const char *ours)
 struct found *match_choice(struct grading *g, const struct finds *all,
 			   const struct lab_tree *tree, unsigned i)
 {
-	struct found *best = NULL;
+	struct found *best = NULL, *second = NULL;
 	const char *ours = tree->files[i];
 	for (struct found *f = all->v; f < all->v + all->n; f++) {
 		if (f->place != (int)i || (f->nested && f->whole))
 			continue;
-		if (best && best->whole == f->whole)
-			give_up(FAILED, "%s is in the submission more than once, as %s and as %s: "
-				"hand in one", ours, best->path, f->path);
-		if (!best || f->whole)
-			best = f;
+		if (!best || f->whole > best->whole)
+			best = f, second = NULL;
+		else if (f->whole == best->whole)
+			second = f;
 	}
+	if (second)
+		give_up(FAILED, "%s is in the submission more than once, as %s and as %s: hand in "
+			"one", ours, best->path, second->path);
 	if (!best) {
 		check_links(all, ours);
 		return NULL;
