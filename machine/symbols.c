@@ -177,28 +177,42 @@ char *symbol_where(uint32_t address)
 	return places;
 }
 
+/* Whether a symbol names code of the section that holds an address, at or before it. */
+static bool names_code(Elf *elf, const GElf_Sym *symbol, uint32_t address)
+{
+	Elf_Scn *section = elf_getscn(elf, symbol->st_shndx);
+	GElf_Shdr header;
+	unsigned type = GELF_ST_TYPE(symbol->st_info);
+	return (type == STT_FUNC || type == STT_NOTYPE) && symbol->st_value <= address && section &&
+	       gelf_getshdr(section, &header) && header.sh_flags & SHF_EXECINSTR &&
+	       address >= header.sh_addr && address < header.sh_addr + header.sh_size;
+}
+
+/* Functions in C have a type and a size; in assembler only a label. */
 char *symbol_offset(uint32_t address)
 {
 	Elf *elf = address >= VMM_BASE ? vmm() : kernel();
-	char *result = NULL;
+	const char *name = NULL;
+	uint32_t value = 0;
+	char *result;
 	for (Elf_Scn *s = NULL; (s = elf_nextscn(elf, s));) {
 		GElf_Shdr header;
 		gelf_getshdr(s, &header);
 		if (header.sh_type != SHT_SYMTAB)
 			continue;
 		Elf_Data *data = elf_getdata(s, NULL);
-		for (size_t i = 0; i < header.sh_size / header.sh_entsize && !result; i++) {
+		for (size_t i = 0; i < header.sh_size / header.sh_entsize; i++) {
 			GElf_Sym f;
 			gelf_getsym(data, (int)i, &f);
-			if (GELF_ST_TYPE(f.st_info) != STT_FUNC || address < f.st_value ||
-			    address >= f.st_value + f.st_size)
+			if (!names_code(elf, &f, address) || f.st_value < value)
 				continue;
-			if (asprintf(&result, "%s+%#x", elf_strptr(elf, header.sh_link, f.st_name),
-				     address - (uint32_t)f.st_value) < 0)
-				give_up(BROKEN, "no memory");
+			value = (uint32_t)f.st_value;
+			name = elf_strptr(elf, header.sh_link, f.st_name);
 		}
 	}
-	return result;
+	if (name && asprintf(&result, "%s+%#x", name, address - value) < 0)
+		give_up(BROKEN, "no memory");
+	return name ? result : NULL;
 }
 
 uint32_t attack_symbol(const char *name)

@@ -156,12 +156,13 @@ void check_tss(const struct test *t)
 
 /*
  * Which vectors may lead past the VMM, to the kernel: those that must, and those that may. These
- * are benign exceptions (SDM vol. 3, table 6-4), in ring 1 and 3 only, which the VMM need not see.
+ * are benign exceptions (SDM vol. 3, 6.15), in ring 1 and 3 only, which the VMM need not see.
  * A second fault during a benign one's delivery, on a bad stack, is no double fault.
  */
 static const uint8_t must_be_direct[] = { SYSCALL_VECTOR, VEC_BP, VEC_OF };
-enum { VEC_BR = 5, VEC_AC = 17 };
-static const uint8_t may_be_direct[] = { VEC_BR, VEC_UD, VEC_NM, VEC_MF, VEC_AC, VEC_XM };
+enum { VEC_BR = 5, VEC_OVERRUN = 9, VEC_AC = 17 };
+static const uint8_t may_be_direct[] = { VEC_BR, VEC_UD, VEC_NM, VEC_OVERRUN, VEC_MF, VEC_AC,
+					 VEC_XM };
 
 static bool must_lead_direct(unsigned v)
 {

@@ -124,10 +124,11 @@ void check_orders(const struct test *t)
 	unsigned cpu = random_below(g.m->o.cpus);
 	choose(&g, cpu);
 	uint32_t steps[2] = { new_step(&g), new_step(&g) };
-	for (unsigned i = 0; i < 4; i++)
+	enum { STEPS = 4, ALL = 6 }; /* the last two orders are to leave */
+	for (unsigned i = 0; i < ALL; i++)
 		give_order(&g, &(struct order){
-			.step = i == 3 ? 0 : steps[i & 1], .stale = steps[!(i & 1)],
-			.attach = i & 1, .quick = i >> 1 & 1,
+			.step = i < STEPS ? steps[i & 1] : 0, .stale = steps[!(i & 1)],
+			.attach = i & 1, .quick = i < STEPS ? i >> 1 : i & 1,
 			.others = ((1u << g.m->o.cpus) - 1) & ~(1u << cpu),
 		});
 }
@@ -201,6 +202,9 @@ static void want_reported(struct following *f, uint32_t done, const char *when)
 	const uint32_t stops[] = { f->step, f->stale };
 	int at = creep_on(f->g, stops, 2);
 	CHECK(at < 0, "%s, follow() does the step a second time (exercise 6)", when);
+	CHECK(at != RETURNED,
+	      "%s, follow() returns after a step that is not NULL: it must wait for the next order "
+	      "(exercise 6)", when);
 	uint32_t now = said(f->g, RENDEZVOUS_DONE), wanted = done | 1u << f->g->cpu;
 	CHECK(now == wanted,
 	      "%s, `done` is %#x, not %#x: the step is not reported by this CPU's bit alone "
