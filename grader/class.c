@@ -16,7 +16,10 @@
 enum state { WAITING, RUNNING, DONE };
 struct entry { char *name; enum state state; pid_t pid; json_t *report; };
 
-/* A report's path. A long name is cut, so that ends can follow, and a sum keeps it unique. */
+/*
+ * A report's path. A long name is cut, so that ends can follow, and a sum keeps it unique.
+ * index.html is the class's. A name with "~" could be one that got a sum.
+ */
 static char *path_of(const struct options *o, const char *name, const char *end)
 {
 	enum { LONGEST = 200 };
@@ -24,7 +27,7 @@ static char *path_of(const struct options *o, const char *name, const char *end)
 	unsigned sum = 0;
 	for (const char *c = name; *c; c++)
 		sum = sum * 31 + (unsigned char)*c;
-	if (strlen(name) > LONGEST || strcmp(name, "index") == 0) /* index.html is the class's */
+	if (strlen(name) > LONGEST || strcmp(name, "index") == 0 || strchr(name, '~'))
 		snprintf(rest, sizeof(rest), "~%08x", sum);
 	if (asprintf(&path, "%s/%.*s%s%s", o->out, LONGEST, name, rest, end) < 0)
 		give_up(BROKEN, "no memory");

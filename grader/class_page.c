@@ -58,7 +58,7 @@ static void row(FILE *f, const struct class *c, unsigned number)
 	fprintf(f, "<tr><th scope=\"row\" style=\"%s\"><a href=\"./", orders);
 	html_address(f, s->name);
 	fprintf(f, ".html\">");
-	html_text(f, s->name);
+	html_text(f, text_line(s->name, strlen(s->name)));
 	fprintf(f, "</a><td style=\"%s\">", orders);
 	if (graded)
 		fprintf(f, "%lld", score);

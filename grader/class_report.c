@@ -115,7 +115,7 @@ static void csv_row(FILE *f, const struct class *c, const struct student *s)
 	const json_t *extra = json_object_get(s->report, "extra_data");
 	bool graded = json_object_get(s->report, "score");
 	char *failed = failed_checks(s->report);
-	csv_field(f, s->name);
+	csv_field(f, text_line(s->name, strlen(s->name)));
 	fprintf(f, ",%s,", outcome_of(s->report));
 	if (graded)
 		fprintf(f, "%lld,%lld", json_number(s->report, "score"),

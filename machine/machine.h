@@ -67,7 +67,7 @@ struct machine {
 	size_t seen;                     /* place in log after the last text waited for */
 	int exit_status;                 /* after its end: as process_wait() */
 	uint64_t instructions;           /* executed, when last asked for */
-	struct { double limit, from, moved, ask; } wait; /* the present one (time.c) */
+	struct { double limit, from, moved, ask, cpu; } wait; /* the present one (time.c) */
 	bool late;                       /* it passed its limit, or the machine executes nothing */
 	uint8_t *ram;                    /* QEMU: physical memory, also after the end */
 	size_t ram_bytes;

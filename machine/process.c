@@ -86,6 +86,15 @@ double process_clock(pid_t pid)
 	return clock_seconds() - waited(pid);
 }
 
+double process_cpu(pid_t pid)
+{
+	clockid_t id;
+	struct timespec t;
+	if (clock_getcpuclockid(pid, &id) != 0 || clock_gettime(id, &t) < 0)
+		return 0;
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
 /* --- files and arguments --- */
 
 const char *work_path(const char *name)

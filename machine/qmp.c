@@ -90,9 +90,16 @@ static json_t *ask(struct machine *m, const char *command, const char *arguments
 
 char *qmp_if_there(struct machine *m, const char *command, const char *arguments)
 {
+	enum { BUSY_SECONDS = 5 };
+	double before = m->pid ? process_cpu(m->pid) : 0;
 	json_t *answer = ask(m, command, arguments), *value = json_object_get(answer, "return");
 	if (!answer) {
-		if (!machine_ends(m, 5))
+		bool ended = machine_ends(m, 5);
+		double used = ended ? 0 : process_cpu(m->pid) - before;
+		if (used > BUSY_SECONDS)
+			give_up(FAILED, "one instruction of the machine keeps QEMU busy: it has "
+				"worked %.0f s on it", used);
+		if (!ended)
 			give_up(BROKEN, "QMP %s: QEMU does not answer", command);
 		return NULL;
 	}
