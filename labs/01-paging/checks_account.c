@@ -166,6 +166,11 @@ static void try_directories(struct guest *g)
 		if (tries[i].want)
 			want_forgotten(g, tries[i].what);
 	}
+	set_physical(g, directory + 4 * (slot - 1), extra << 12 | P | U);
+	try(g, directory + 4 * slot, vmm << 12 | flags, -EPERM,
+	    "a page table that is read-only, then one in a frame of the VMM's");
+	want_forgotten(g, "a page table that is read-only, then one in a frame of the VMM's");
+	set_physical(g, directory + 4 * (slot - 1), 0);
 	for (unsigned bad = 0; bad < 1024; bad += 1023)
 		try_new_table(g, directory + 4 * slot, extra, bad, vmm << 12 | P,
 			      data << 12 | flags);

@@ -116,7 +116,8 @@ void check_shuffle(const struct test *t)
 {
 	uint32_t some = random_word();
 	/* The last seed: see the handout, 3.2. */
-	const uint32_t seeds[] = { 0, 1, 2, 0xFFFFFFFF, some, some ^ 1, 0xF174D0AF };
+	const uint32_t seeds[] = { 0, 1, 2, 0xFFFFFFFF, some, some ^ 1, some ^ 1u << 15,
+				   some ^ 1u << 16, some ^ 1u << 31, 0xF174D0AF };
 	enum { SEEDS = LENGTH(seeds) };
 	struct input in;
 	struct guest g = start(&in);

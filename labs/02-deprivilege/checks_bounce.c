@@ -123,7 +123,12 @@ static void want_flags(const struct bouncer *b, uint32_t eflags)
 		{ "TF", EFLAGS_TF }, { "NT", EFLAGS_NT }, { "AC", EFLAGS_AC },
 		{ "IOPL", EFLAGS_IOPL },
 	};
+	const uint32_t kept = EFLAGS_CF | 0xC4 | EFLAGS_DF | EFLAGS_ID; /* and PF, ZF, SF */
+	uint32_t was = SAVED(b->s, EFLAGS);
 	CHECK(eflags & EFLAGS_IF, "%s: the handler runs with the real IF 0", name_of(b));
+	CHECK((eflags & kept) == (was & kept),
+	      "%s: the interrupted code had EFLAGS %#x, and the handler runs with %#x: no gate "
+	      "changes bits %#x", name_of(b), was, eflags, (eflags ^ was) & kept);
 	for (unsigned i = 0; i < LENGTH(clear); i++)
 		CHECK(!(eflags & clear[i].bits),
 		      "%s: the interrupted code had EFLAGS %#x, and the handler runs with %#x: %s "

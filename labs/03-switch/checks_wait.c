@@ -137,7 +137,8 @@ void check_quiesce(const struct test *t)
 {
 	struct guest g = enter(t, 1);
 	choose(&g, 0);
-	for (unsigned i = 0; i <= g.m->o.cpus; i++)
+	set_variable(&g, "nr_cpus", 0, CPUS_MAX);
+	for (unsigned i = 0; i <= CPUS_MAX; i++)
 		quiesce_once(&g, i ? 1u << (i - 1) : 0, i & 1);
 	quiesce_once(&g, all_cpus(&g), true);
 	quiesce_once(&g, 0, true);
