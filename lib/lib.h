@@ -20,6 +20,8 @@
 #define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+/* The compiler leaves such a function as it is written: debuggers stop at it, and call it. */
+#define KEPT __attribute__((noinline, noipa, used))
 #define barrier() __asm__ volatile("" ::: "memory")
 
 /*

@@ -14,8 +14,6 @@ struct phase {
 };
 extern const struct phase phases[NR_PHASES]; /* in order; switch.c */
 
-/* The compiler leaves such a function as it is written: debuggers stop at it, and call it. */
-#define KEPT __attribute__((noinline, noipa))
 int request(bool attach) KEPT;
 int gather(bool attach) KEPT;
 int quiesce(bool attach) KEPT;

@@ -158,8 +158,8 @@ static void some_checks(const struct test *t)
 	      score() == max_score(), "walk and identity give %d of %d points:\n%s", score(),
 	      max_score(), said);
 	check_said("9 of 9 points");
-	shell_must(10, "grep 'identity:.*exercise 1<' %s && grep 'walk:.*exercise 3<' %s", page,
-		   page);
+	shell_must(10, "grep '<td>identity .*<td class=\"number\">1<' %s && "
+		       "grep '<td>walk .*<td class=\"number\">3<' %s", page, page);
 	check_status(run_grade("--submission %s --only 'identity wlak'", dir), REFUSED,
 		     "a name that is none");
 	check_said("has no check wlak;");

@@ -18,8 +18,7 @@ pte_t *home_of(struct cpu *c, const struct frame_entry *f)
  * (home_of) is read-only if protect, else writable. A home that was read-only when warm-up took
  * stock (without HOME_W: the kernel's text) must stay as it is, and so must all other bits.
  */
-void __attribute__((noinline, noipa)) /* a call: debuggers and checks stop here */
-home_protect(struct cpu *c, const struct frame_entry *f, bool protect)
+KEPT void home_protect(struct cpu *c, const struct frame_entry *f, bool protect)
 {
 	/* LAB 1 TODO 6 BEGIN */
 	if (!(f->home & HOME_W))

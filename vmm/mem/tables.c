@@ -64,8 +64,7 @@ static bool same_upper(const struct domain *d, const pte_t *entries)
  * pte_get) or of a DIRECTORY (USER_ENTRIES, for pde_get; the rest must be same_upper(), else
  * -EPERM). Result: 0, and every entry is counted; or the first error, and no count has changed.
  */
-static int __attribute__((noinline, noipa, used)) /* a call: debuggers and checks stop here */
-get_entries(struct cpu *c, const pte_t *entries, enum frame_type type)
+static KEPT int get_entries(struct cpu *c, const pte_t *entries, enum frame_type type)
 {
 	const struct domain *d = domain_of(c);
 	/* LAB 1 TODO 10 BEGIN */
