@@ -122,7 +122,7 @@ static void race(int process)
 		results[3] = unlink(one);
 		for (int k = 0; k < 4; k++) {
 			check_is(results[k], results[k] ? k < 3 ? -EEXIST : -ENOENT : 0);
-			check_is(write(shared, "abcd" + k, results[k] == 0), results[k] == 0);
+			check_is(write(shared, &"abcd"[k], results[k] == 0), results[k] == 0);
 		}
 		if (i % 2)
 			check_is(unlink(own), 0);
