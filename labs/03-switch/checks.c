@@ -85,8 +85,7 @@ const struct test lab_03_checks[] = {
 	{ ROW(12, "silent-cpu", silent_cpu, 2), .seconds = 40, .machine = { .cpus = 3 },
 	  .title = "a CPU that does not come ends the try, and harms nobody",
 	  .see = "handout 3.3, 6.2", .stop_at = "gather", .look = "cb where;p rendezvous" },
-	{ ROW(11, "roll-back-smp4", roll_back_smp, 2), .seconds = 40,
-	  .machine = { .cpus = 4, .budget = 400 }, /* four CPUs that wait in turns, without PAUSE */
+	{ ROW(11, "roll-back-smp4", roll_back_smp, 2), .seconds = 40, .machine = { .cpus = 4 },
 	  .title = "there and back, and failures on the way, with four processors",
 	  .see = "handout 6.1", .stop_at = "undo", .text = FAIL,
 	  .look = "p failed;p rendezvous.attach" },
