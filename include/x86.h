@@ -15,7 +15,6 @@
 #define EFLAGS_IOPL 0x3000
 #define EFLAGS_NT 0x4000
 #define EFLAGS_AC 0x40000
-#define EFLAGS_ID 0x200000
 
 /* Control registers (SDM vol. 3, 2.5) */
 #define CR0_PE 0x1

@@ -123,7 +123,7 @@ static void want_flags(const struct bouncer *b, uint32_t eflags)
 		{ "TF", EFLAGS_TF }, { "NT", EFLAGS_NT }, { "AC", EFLAGS_AC },
 		{ "IOPL", EFLAGS_IOPL },
 	};
-	const uint32_t kept = EFLAGS_CF | 0xC4 | EFLAGS_DF | EFLAGS_ID; /* and PF, ZF, SF */
+	const uint32_t kept = EFLAGS_CF | 0xC4 | EFLAGS_DF; /* and PF, ZF, SF */
 	uint32_t was = SAVED(b->s, EFLAGS);
 	CHECK(eflags & EFLAGS_IF, "%s: the handler runs with the real IF 0", name_of(b));
 	CHECK((eflags & kept) == (was & kept),

@@ -3,7 +3,7 @@
 #include "isolation.h"
 
 /* EFLAGS bits that include/x86.h does not name (SDM vol. 1, 3.4.3). */
-enum { EFLAGS_VM = 0x20000, EFLAGS_VIF = 0x80000, EFLAGS_VIP = 0x100000 };
+enum { EFLAGS_VM = 0x20000, EFLAGS_VIF = 0x80000, EFLAGS_VIP = 0x100000, EFLAGS_ID = 0x200000 };
 
 /* Run each instruction of a list (0 ends it) with harmless operands: each must be #GP(0). */
 static void each_faults(struct victim *v, const char *list, bool ring3)
