@@ -33,7 +33,8 @@ static void want_bounce(struct probe *p, unsigned ring, uint32_t flags)
 	uint32_t esp = ring == 3 ? p->user_esp : p->entry.esp - 64;
 	uint32_t due = ring == 3 ? p->stack - 4 * 6 : esp - 4 * 4;
 	memcpy(code + 1, &flags, 4);
-	uint32_t at = ring == 3 ? plant_user(p, code, sizeof(code)) : plant_in_text(g, code, sizeof(code));
+	uint32_t at = ring == 3 ? plant_user(p, code, sizeof(code))
+				: plant_in_text(g, code, sizeof(code));
 	go_ring(p, ring, at, esp);
 	uint32_t ds = g->c.ds.selector;
 	set_shared(p, 0, 0);

@@ -101,6 +101,7 @@ static void commit_once(struct guest *g, bool attach)
 	const char *name = attach ? "virtual_vo" : "native_vo";
 	const char *direction = attach ? "attach" : "detach";
 	uint32_t attachment = nr_attachments(g);
+	pretend_cpus(g);
 	fill_vo(g);
 	int result = commit(g, attach);
 	CHECK(result == 0, "commit() of %s returns %s, not 0 (exercise 8)", direction,

@@ -127,6 +127,7 @@ static void lead_once(struct guest *g, const struct way *w)
 	int error = last < COMMIT ? -EIO : 0;
 	if (w->failing && w->failing <= last)
 		last = w->failing, error = w->error;
+	pretend_cpus(g);
 	say(g, RENDEZVOUS_ATTACH, w->attach);
 	set_variable(g, "record", SWITCH_RECORD_FAIL / 4, w->rehearsed);
 	set_variable(g, "record", SWITCH_RECORD_FAILED / 4, UNKNOWN);
@@ -193,6 +194,7 @@ static void undo_once(struct guest *g, unsigned failed, bool attach)
 {
 	const char *direction = attach ? "attach" : "detach";
 	unsigned wanted = failed, lowest = attach ? ACCOUNT : PROTECT, before = COMMIT;
+	pretend_cpus(g);
 	say(g, RENDEZVOUS_ATTACH, attach);
 	call_begin(g, symbol("undo"), WORDS(failed));
 	next(g, "undo()");
@@ -240,12 +242,13 @@ static void want_dismissed(struct guest *g, uint32_t number, int end)
 void check_dismiss(const struct test *t)
 {
 	struct guest g = enter(t, 12);
-	uint32_t number = random_word();
+	uint32_t number = random_word(), steps[2];
 	int end;
 	choose(&g, 0);
+	choose_steps(steps);
 	say(&g, RENDEZVOUS_ORDER, number);
 	say(&g, RENDEZVOUS_FIRST_ORDER, number);
-	say(&g, RENDEZVOUS_STEP, new_step(&g));
+	say(&g, RENDEZVOUS_STEP, steps[0]);
 	say(&g, RENDEZVOUS_DONE, 0);
 	say(&g, RENDEZVOUS_ARRIVED, 1);
 	begin(&g, "dismiss", NULL, 0);
