@@ -119,7 +119,7 @@ void call_begin(struct guest *g, uint32_t function, const uint32_t *arguments, u
 	uint32_t *const in_registers[] = { &g->c.eax, &g->c.edx, &g->c.ecx };
 	uint32_t *const others[] = { &g->c.ebx, &g->c.esi, &g->c.edi, &g->c.ebp };
 	bool vmm = function >= VMM_BASE;
-	bool may_set_flags = !g->m->o.bochs, own_stack = may_set_flags || !(g->c.eflags & EFLAGS_IF);
+	bool own_stack = !g->m->o.bochs || !(g->c.eflags & EFLAGS_IF);
 	uint32_t frame = place_frame(g, vmm && own_stack);
 	uint32_t on_stack = frame - 4 * ARGUMENTS_MAX;
 	unsigned nr_registers = vmm ? LENGTH(in_registers) : 0;
