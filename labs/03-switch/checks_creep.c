@@ -30,6 +30,12 @@ void choose(struct guest *g, unsigned cpu)
 	gdb_select(g->m, cpu);
 }
 
+void choose_leader(struct guest *g)
+{
+	choose(g, 1 + random_below(g->m->o.cpus - 1));
+	say(g, RENDEZVOUS_LEADER, g->cpu);
+}
+
 void read_registers(struct guest *g)
 {
 	uint32_t *const to[REGISTERS] = {
