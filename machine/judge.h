@@ -89,7 +89,7 @@ struct result {
 	struct test test;
 	pid_t pid; /* 0 unless it runs */
 	int pipe;
-	double start, seconds;
+	double start, seconds, cpu_seconds;
 	bool done, timed_out;
 	enum outcome outcome;
 	char dir[300];
