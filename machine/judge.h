@@ -37,6 +37,8 @@ extern unsigned judge_seed;
 /* Result: "shuffle:N", the k-th order of machine frames of this run, for p2m=. Never freed. */
 const char *judge_shuffle(unsigned k);
 
+/* Kernel text, from begin to end, that the test has replaced by code of its own. */
+extern struct planted { uint32_t begin, end; } judge_planted;
 /* What the test is doing: stands before the reason if it gives up; NULL: nothing. */
 extern const char *judge_context;
 /*

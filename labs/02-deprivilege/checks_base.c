@@ -23,7 +23,8 @@ static void want_bounce(struct probe *p, unsigned ring, uint32_t flags)
 	uint32_t esp = ring == 3 ? p->user_esp : p->entry.esp - 64;
 	uint32_t due = ring == 3 ? p->stack - 4 * 6 : esp - 4 * 4;
 	memcpy(code + 1, &flags, 4);
-	uint32_t at = ring == 3 ? plant_user(p, code, sizeof(code)) : plant(g, code, sizeof(code));
+	uint32_t at = ring == 3 ? plant_user(p, code, sizeof(code))
+				: plant_in_text(g, code, sizeof(code));
 	go_ring(p, ring, at, esp);
 	uint32_t ds = g->c.ds.selector;
 	set_shared(p, 0, 0);
@@ -41,7 +42,7 @@ static void want_bounce(struct probe *p, unsigned ring, uint32_t flags)
 static void want_delivery(struct probe *p)
 {
 	static const uint8_t code[] = { 0xB8, HC_EVENTS, 0, 0, 0, 0xCD, HYPERCALL_VECTOR };
-	go_ring(p, 1, plant(&p->g, code, sizeof(code)), p->entry.esp - 64);
+	go_ring(p, 1, plant_in_text(&p->g, code, sizeof(code)), p->entry.esp - 64);
 	set_shared(p, EFLAGS_IF, 1u << EVENT_TIMER);
 	PROBE_RUN(p, "an event, with virtual IF 1", p->handlers[VEC_TIMER]);
 	CHECK(!own_shared(p, VMM_SHARED_PENDING), "an event is pending after its delivery");
@@ -110,6 +111,7 @@ static void want_ring_1_works(struct probe *p, uint32_t flags)
 	judge_context = NULL;
 	set_shared(p, 0, pending);
 	set_words(&p->g, at_top, top, LENGTH(top));
+	show_user(p, false);
 	run_here(&p->g, normal, sizeof(normal));
 	set_registers(&p->g, &c);
 	look(&p->g, 0);
