@@ -264,13 +264,15 @@ struct cause {
 };
 /* Find the causes of n results; those of checks that did not fail are zero. */
 void causes_find(const struct result *results, unsigned n, struct cause *causes);
+/* The cause that a reason begins with, as one line. To be freed. */
+char *cause_text(const char *reason);
 
 /* --- reports (report.c, html_report.c, class_report.c, class_page.c) --- */
 
 /* Text as JSON, whatever bytes a guest or a compiler put into it. */
 json_t *report_text(const char *text);
 /* Print the result of a check. */
-void report_print(const struct result *r);
+void report_print(const struct grading *g, const struct result *r);
 /* Print what to mend first, and which checks wait for that. */
 void report_summary(const struct grading *g);
 /* Whether the points of a check are part of the maximum. */

@@ -9,6 +9,7 @@
 
 const char *judge_files;
 unsigned judge_lab;
+uint32_t judge_planted[2];
 
 /* --- a machine that still runs --- */
 

@@ -25,12 +25,16 @@ struct test {
 	/* Checks only: */
 	unsigned points;
 	unsigned exercise;              /* k of the hole "LAB n TODO k" */
+	unsigned needs;                 /* exercises (bits) that must be right, too, or 0 */
 	const char *title;              /* what is checked */
 	const char *see;                /* where to read: section of the handout, the manual */
 	const char *stop_at;            /* function of the exercise, where a debugger stops */
 	const char *stop_if;            /* GDB's condition for that stop, or NULL */
 	const char *look;               /* GDB's commands at that stop, with ; between, or NULL */
 };
+
+/* For test.needs: exercises `first` to `last`. */
+#define EXERCISES(first, last) ((2u << (last)) - (1u << (first)))
 
 /* Whatever a check leaves to chance comes from this number, which reports name. */
 extern unsigned judge_seed;
@@ -52,6 +56,11 @@ extern void (*judge_cause)(void);
 /* The files that a student works in, one a line, or NULL: a diagnosis names their lines first. */
 extern const char *judge_files;
 extern unsigned judge_lab; /* the number of the lab whose exercises are judged */
+/*
+ * Code of the test's own lies in the machine from the first address up to the second: a fault there
+ * is what the test tries, and its own words tell the cause.
+ */
+extern uint32_t judge_planted[2];
 /*
  * Read the cause from the state of the machine started last. It may give up.
  * Result: the cause, or NULL if the check's own words must do.

@@ -131,6 +131,8 @@ uint32_t plant(struct guest *g, const void *code, size_t bytes)
 		give_up(BROKEN, "too much planted code");
 	memcpy(words, code, bytes);
 	set_words(g, at, words, LENGTH(words));
+	judge_planted[0] = at / TASK_STACK_BYTES * TASK_STACK_BYTES;
+	judge_planted[1] = at + PLANT_BYTES;
 	g->free_code += PLANT_BYTES; /* QEMU keeps what it has translated: no place is used twice */
 	return at;
 }
