@@ -76,10 +76,11 @@ char *cause_text(const char *reason)
 
 static struct cause read_cause(const struct result *r)
 {
-	static const struct { const char *begin, *number; } words[] = {
-		{ "", "cannot be judged until exercise " }, { "exercise ", "exercise " },
-		{ "empty exercise: lab ", ", exercise " },
-		{ "unfinished exercise: lab ", ", exercise " },
+	static const struct { const char *begin, *number; bool waits; } words[] = {
+		{ "exercise ", "exercise ", false },
+		{ "", "cannot be judged until exercise ", true },
+		{ "empty exercise: lab ", ", exercise ", true },
+		{ "unfinished exercise: lab ", ", exercise ", true },
 	};
 	struct cause c = { .where = "", .exercise = r->test.exercise };
 	c.text = cause_text(r->reason);
@@ -87,7 +88,7 @@ static struct cause read_cause(const struct result *r)
 		unsigned n = number_after(r->reason, words[i].number);
 		c.sure = n > 0 && strncmp(r->reason, words[i].begin, strlen(words[i].begin)) == 0;
 		if (c.sure)
-			c.exercise = n;
+			c.exercise = n, c.waits = words[i].waits;
 	}
 	find_place(&c, r->reason);
 	return c;
