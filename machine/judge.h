@@ -37,6 +37,8 @@ extern unsigned judge_seed;
 /* Result: "shuffle:N", the k-th order of machine frames of this run, for p2m=. Never freed. */
 const char *judge_shuffle(unsigned k);
 
+/* Kernel text, from begin to end, that the test has replaced by code of its own. */
+extern struct planted { uint32_t begin, end; } judge_planted;
 /* What the test is doing: stands before the reason if it gives up; NULL: nothing. */
 extern const char *judge_context;
 /*
@@ -89,7 +91,7 @@ struct result {
 	struct test test;
 	pid_t pid; /* 0 unless it runs */
 	int pipe;
-	double start, seconds;
+	double start, seconds, cpu_seconds;
 	bool done, timed_out;
 	enum outcome outcome;
 	char dir[300];

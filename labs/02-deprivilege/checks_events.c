@@ -29,7 +29,7 @@ static struct deliverer deliverer_start(const struct test *t)
 	static const uint8_t code[] = { 0xB8, HC_EVENTS, 0, 0, 0, 0xCD, HYPERCALL_VECTOR };
 	struct deliverer d = { .p = probe_start(t) };
 	struct guest *g = &d.p->g;
-	go(g, plant(g, code, sizeof(code)), d.p->entry.esp - 64);
+	go(g, plant_in_text(g, code, sizeof(code)), d.p->entry.esp - 64);
 	set_shared(d.p, EFLAGS_IF, TIMER);
 	PROBE_RUN(d.p, "the hypercall HC_EVENTS", vmm_symbol("event_deliver"));
 	d.at = g->c;
@@ -192,7 +192,7 @@ static unsigned ask(struct probe *p)
 	/* mov $HC_EVENTS, %eax; int $HYPERCALL_VECTOR; nop */
 	static const uint8_t code[] = { 0xB8, HC_EVENTS, 0, 0, 0, 0xCD, HYPERCALL_VECTOR, 0x90 };
 	struct guest *g = &p->g;
-	uint32_t at = plant(g, code, sizeof(code)), after = at + sizeof(code) - 1;
+	uint32_t at = plant_in_text(g, code, sizeof(code)), after = at + sizeof(code) - 1;
 	go_ring(p, 1, at, p->entry.esp - 64);
 	set_shared(p, EFLAGS_IF, own_shared(p, VMM_SHARED_PENDING));
 	if (PROBE_RUN(p, "HC_EVENTS", after, vmm_symbol("bounce")) == 0)
@@ -240,7 +240,7 @@ static void want_at_once(struct probe *p, uint32_t loop_at)
 void check_pending(const struct test *t)
 {
 	struct probe *p = probe_start(t);
-	uint32_t at = plant(&p->g, loop, sizeof(loop));
+	uint32_t at = plant_in_text(&p->g, loop, sizeof(loop));
 	uint32_t in_ring3 = plant_user(p, loop, sizeof(loop));
 	uint32_t esp = p->entry.esp - 64;
 	set_shared(p, 0, 0);
