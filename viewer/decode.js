@@ -158,7 +158,7 @@ function segmentRows(state) {
 
 function cpuRows(s) {
 	return [
-		["ring", String(s.ring), ""], ["EIP in", where(s.regs.eip), ""],
+		["ring", String(s.ring), ""], ["runs in", where(s.regs.eip), ""],
 		["GDT in", where(s.gdtr[0]), hex(s.gdtr[0])],
 		["IDT in", where(s.idtr[0]), hex(s.idtr[0])], ["VO in use", s.vo, "in memory"],
 	];

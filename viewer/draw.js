@@ -111,6 +111,7 @@ function drawTable(table, panel, state, before, reference, names) {
 	const wanted = tableModel(table, reference, names), none = table.head.map(() => "");
 	const body = panel.querySelector("tbody"), changes = [];
 	const changed = text => changes.push({ group: table.group, text });
+	const name = table.id === "cpu" ? "" : table.title;
 	panel.querySelector(".note").textContent = table.note ? table.note(state) : "";
 	body.textContent = "";
 	for (const [key, row] of rows) {
@@ -118,13 +119,13 @@ function drawTable(table, panel, state, before, reference, names) {
 		body.append(drawRow(table, row, was, reference ? wanted.get(key) || none : null));
 		const k = was ? row.findIndex((cell, i) => i > 0 && cell !== was[i]) : -1;
 		if (k > 0)
-			changed([table.title, key, table.head[k]].join(" ").trim() + ": " +
+			changed([name, key, table.head[k]].join(" ").trim() + ": " +
 				(was[k] || "nothing") + " \u2192 " + row[k]);
 	}
 	for (const key of old.keys())
 		if (!rows.has(key)) {
 			body.append(drawMissing(key, { class: "gone" }, {}, "gone"));
-			changed(table.title + " " + key + ": gone");
+			changed((name + " " + key).trim() + ": gone");
 		}
 	for (const key of wanted.keys())
 		if (!rows.has(key) && !old.has(key))

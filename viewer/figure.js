@@ -77,9 +77,9 @@ function drawFigure(figure, state, before) {
 		find(".box-" + who).classList.toggle("runs", runs);
 	}
 	const enters = ["system call", "page fault", "interrupt"];
-	find(".enters").replaceChildren(...enters.map(
-		key => item(key, "a program's " + key + " leads to: " + facts[key])
-	));
+	find(".enters").replaceChildren(
+		make("li", { class: "plain" }, "Where the CPU goes at a"),
+		...enters.map(key => item(key, key + ": " + facts[key])));
 	find("figcaption").textContent = "The CPU is in the " + facts.running + " now, in ring " +
 		state.ring + ". The kernel's place is ring " + ring + ".";
 }

@@ -55,7 +55,7 @@ const STORY = {
 				"use it after the switch.",
 		},
 		protect: {
-			does: "All pages that show a page table become read-only for the kernel.",
+			does: "The page tables of the programs that run become read-only for the kernel.",
 			why: "From now on the kernel may read its page tables, but must ask the " +
 				"VMM to change them.",
 			without: "One store into a page table would give the kernel any frame of " +
@@ -87,8 +87,8 @@ const STORY = {
 	},
 	detach: {
 		before: {
-			does: "The kernel runs in ring 1; the VMM in ring 0 is entered by each " +
-				"fault, interrupt and hypercall.",
+			does: "The kernel runs in ring 1; page faults, interrupts and hypercalls " +
+				"enter the VMM in ring 0.",
 			why: "A program has just written \u201cnative\u201d to /proc/mode: the " +
 				"VMM is to go away again.",
 		},
@@ -100,8 +100,8 @@ const STORY = {
 			without: "(Nothing would break: this phase has work at attach only.)",
 		},
 		protect: {
-			does: "The kernel asks by a hypercall, and all pages that show a page " +
-				"table become writable again.",
+			does: "The kernel asks by a hypercall, and the page tables of the programs " +
+				"become writable again.",
 			why: "In native mode the kernel changes its page tables itself.",
 			without: "The kernel's next store into a page table would be a page fault.",
 		},
@@ -175,6 +175,8 @@ const WORDS = [
 	["GDT", "table of segments; a segment tells which ring its code is for (DPL)"],
 	["IDT", "table of entry points, one for each fault and interrupt"],
 	["TSS", "names the stack on which an inner ring begins"],
+	["EIP, ESP", "where the CPU executes, and the top of its stack"],
+	["CR3", "the register that says which page tables the CPU uses"],
 	["CS", "the register that selects the code segment; its last two bits are the ring"],
 	["sensitive", "an instruction that shows or changes which ring the kernel is in, or that " +
 		"only ring 0 may use"],

@@ -40,7 +40,7 @@ function drawStory(find, step, trace) {
 	const put = (selector, title, text) => find(selector).replaceChildren(
 		...(text ? [make("b", {}, title), " " + text] : []));
 	find(".story h2").textContent = step.phase < 0 ? "Before the " + step.direction :
-		step.direction + ", phase " + (step.phase + 1) + " of " + trace.phases.length +
+		step.direction.replace(/^./, c => c.toUpperCase()) + ", phase " + (step.phase + 1) + " of " + trace.phases.length +
 		": " + phaseName(step, trace);
 	if (find(".does").textContent !== story.does)
 		find(".does").textContent = story.does;
@@ -75,7 +75,7 @@ function drawBadges(list, step, trace) {
 		badge("direction", step.direction), badge("phase", phaseName(step, trace)),
 		badge("ring", s.ring, "ring-" + s.ring), badge("running", where(s.regs.eip)),
 		badge("mode", s.mode, "mode-" + s.mode), badge("VO in use", s.vo, "mode-" + s.vo),
-		badge("instructions", s.instructions.toLocaleString("en")));
+		badge("instructions so far", s.instructions.toLocaleString("en")));
 }
 
 /* The number of the step that the page's address names, or -1. */
