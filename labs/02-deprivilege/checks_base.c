@@ -23,7 +23,8 @@ static void want_bounce(struct probe *p, unsigned ring, uint32_t flags)
 	uint32_t esp = ring == 3 ? p->user_esp : p->entry.esp - 64;
 	uint32_t due = ring == 3 ? p->stack - 4 * 6 : esp - 4 * 4;
 	memcpy(code + 1, &flags, 4);
-	uint32_t at = ring == 3 ? plant_user(p, code, sizeof(code)) : plant(g, code, sizeof(code));
+	uint32_t at = ring == 3 ? plant_user(p, code, sizeof(code))
+				: plant_in_text(g, code, sizeof(code));
 	go_ring(p, ring, at, esp);
 	uint32_t ds = g->c.ds.selector;
 	set_shared(p, 0, 0);
@@ -41,7 +42,7 @@ static void want_bounce(struct probe *p, unsigned ring, uint32_t flags)
 static void want_delivery(struct probe *p)
 {
 	static const uint8_t code[] = { 0xB8, HC_EVENTS, 0, 0, 0, 0xCD, HYPERCALL_VECTOR };
-	go_ring(p, 1, plant(&p->g, code, sizeof(code)), p->entry.esp - 64);
+	go_ring(p, 1, plant_in_text(&p->g, code, sizeof(code)), p->entry.esp - 64);
 	set_shared(p, EFLAGS_IF, 1u << EVENT_TIMER);
 	PROBE_RUN(p, "an event, with virtual IF 1", p->handlers[VEC_TIMER]);
 	CHECK(!own_shared(p, VMM_SHARED_PENDING), "an event is pending after its delivery");
@@ -58,19 +59,27 @@ static uint32_t try_vo(struct probe *p, uint32_t offset, uint32_t argument, uint
 	return p->g.c.eax;
 }
 
+/* The gate of a vector has this byte of access rights. */
+static void want_gate(struct probe *p, unsigned vector, unsigned access)
+{
+	uint64_t gate;
+	virtual_read(p->g.m, p->g.c.cr3, vmm_symbol("vmm_idt") + 8 * vector, &gate, 8);
+	unsigned is = gate >> 40 & 0xFF;
+	CHECK(is == access, "the gate of vector %#x has type %#x and DPL %u, not %#x and %u",
+	      vector, is & 0xF, is >> 5 & 3, access & 0xF, access >> 5 & 3);
+}
+
 /* The tables of the submission, as far as no program could run without. */
 static void want_base(struct probe *p)
 {
 	struct guest *g = &p->g;
-	uint64_t gate;
 	struct tss t;
 	virtual_read(g->m, g->c.cr3, CPU_AT(0, TSS), &t, sizeof(t));
-	virtual_read(g->m, g->c.cr3, vmm_symbol("vmm_idt") + 8 * SYSCALL_VECTOR, &gate, 8);
 	needs(1, "tss");
 	CHECK(t.ss1 == SEL_KDATA + 1, "the TSS has ss1 %#x", t.ss1);
 	needs(2, "idt");
-	CHECK((gate >> 40 & 0xFF) == (0xE0 | GATE_TRAP),
-	      "the gate of system calls is %#llx", (unsigned long long)gate);
+	want_gate(p, SYSCALL_VECTOR, 0xE0 | GATE_TRAP);
+	want_gate(p, VEC_IRQ, 0x80 | GATE_INTERRUPT); /* want_bounce() raises it */
 	needs(3, "install");
 	want_tables(p);
 	CHECK(t.esp1 == p->stack, "the TSS has esp1 %#x, not %#x", t.esp1, p->stack);
@@ -110,6 +119,7 @@ static void want_ring_1_works(struct probe *p, uint32_t flags)
 	judge_context = NULL;
 	set_shared(p, 0, pending);
 	set_words(&p->g, at_top, top, LENGTH(top));
+	show_user(p, false);
 	run_here(&p->g, normal, sizeof(normal));
 	set_registers(&p->g, &c);
 	look(&p->g, 0);

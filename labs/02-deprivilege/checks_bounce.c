@@ -48,7 +48,7 @@ static struct bouncer bouncer(struct probe *p, unsigned ring)
 	struct bouncer b = { .p = p, .ring = ring };
 	for (unsigned i = 0; i < LENGTH(faults); i++)
 		b.at[i] = ring == 3 ? plant_user(p, faults[i].code, faults[i].bytes)
-				    : plant(&p->g, faults[i].code, faults[i].bytes);
+				    : plant_in_text(&p->g, faults[i].code, faults[i].bytes);
 	return b;
 }
 
