@@ -63,7 +63,7 @@ static uint32_t count_calls(struct guest *g, uint32_t pointer)
 	uint32_t function = word_at(g, pointer), counter = plant(g, "", 1);
 	memcpy(code + 2, &counter, 4);
 	memcpy(code + 7, &function, 4);
-	set_word(g, pointer, plant(g, code, sizeof(code)));
+	set_word(g, pointer, plant_in_text(g, code, sizeof(code)));
 	return counter;
 }
 
