@@ -184,6 +184,7 @@ static const struct {
 	{ 12, "entry 0x77" AT(8), 8, "kernel/mm/vm.c:7", 8, EXERCISES(3, 9) },
 	/* ... and an exercise whose own check passed is not the one */
 	{ 12, "cannot be judged until exercise 1 is right", 1, "", 2, EXERCISES(1, 12) },
+	{ 14, "fault in the VMM" AT(14), 14, "kernel/mm/vm.c:7", 4, EXERCISES(4, 14) },
 	{ 12, "entry 0x88", 12, "", -1, EXERCISES(14, 20) },
 	/* the machine printed it: there is no such exercise */
 	{ 4, "exercise 4294967295 is wrong", 4, "", -1, 0 },
