@@ -27,6 +27,8 @@ OUT ?=
 SUBMISSION ?= .
 SEED ?= 2026
 ONLY ?=
+IMAGE ?=
+BASE ?=
 MUTATE ?=
 DIFF ?=
 TEST ?=
@@ -94,7 +96,8 @@ MUTATE := $(patsubst %,$(B)/host/%.o,$(wildcard mutants/*.c))
 RECORDER := $(filter-out $(B)/host/viewer/main.c.o,$(TRACE))
 
 # What a lab's tree cannot do.
-WHOLE := demo test soak bench bench-switch report handout gradescope mutate try
+PLATFORMS := gradescope classroom50 prairielearn autolab image
+WHOLE := demo test soak bench bench-switch report handout mutate try $(PLATFORMS)
 
 .PHONY: all help whole $(WHOLE) grade setup trace run run-bochs iso doctor size check gdb debug \
 	debug-bochs replay log clean kernel unit FORCE report docs
@@ -131,7 +134,8 @@ whole:
 #:              tar or zip
 #:   mutate     LAB=NAME: one-token changes of the solution that keep full marks (--help in MUTATE=)
 #:   try        LAB=NAME DIFF=FILE: grade the solution with a patch: a wrong or a right submission
-#:   gradescope LAB=NAME: build/gradescope-NAME.zip, an autograder for Gradescope
+#:   gradescope classroom50 prairielearn autolab  LAB=NAME [IMAGE=NAME] [SEED=n]: for this platform
+#:   image      LAB=NAME [IMAGE=NAME] [BASE=NAME]: a container image with a lab's grader
 #:   docs       the handbook, as a site: build/docs/index.html
 #:   doctor     which tools are there, which are missing, and the fix
 #:   size       size of kernel and VMM in tokens against their budgets, and in lines
@@ -223,13 +227,13 @@ GRADE = $(B)/grader grade --lab '$(LAB)' --submission '$(SUBMISSION)' --seed '$(
 NEEDS_LAB = [ -n '$(LAB)' ] || \
 	{ echo "make: which lab? make $@ LAB=NAME; NAME is one of: $(LABS)" >&2; exit 1; }
 
-grade gradescope:
+grade $(PLATFORMS):
 	@$(NEEDS_LAB)
 	@tools/setup grade
 	@$(LOCKED) $(MAKE) --no-print-directory all $(B)/grader \
 		$(if $(HANDOUT),,$(B)/handout/$(LAB)/build/.made)
 	@$(ALONE) $(if $(filter grade,$@),$(GRADE) && echo 'more: $(B)/grade.html', \
-		tools/gradescope '$(LAB)')
+		IMAGE='$(IMAGE)' BASE='$(BASE)' SEED='$(SEED)' tools/platform $@ '$(LAB)')
 
 try:
 	@$(NEEDS_LAB)

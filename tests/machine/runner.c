@@ -26,6 +26,7 @@ static const struct test *const ordinary[] = {
 	gdb_look_tests,
 	gdb_tool_tests,
 	document_tests,
+	course_tests,
 	grader_submission_tests,
 	grader_tests,
 	grader_sandbox_tests,
@@ -48,6 +49,7 @@ static const struct test *const campaigns[] = {
 	isolation_soak_tests,
 	grader_soak_tests,
 	grader_run_soak_tests,
+	course_soak_tests,
 	NULL,
 };
 
