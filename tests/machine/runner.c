@@ -26,6 +26,7 @@ static const struct test *const ordinary[] = {
 	gdb_look_tests,
 	gdb_tool_tests,
 	document_tests,
+	build_tests,
 	course_tests,
 	grader_submission_tests,
 	grader_tests,
@@ -49,6 +50,7 @@ static const struct test *const campaigns[] = {
 	isolation_soak_tests,
 	grader_soak_tests,
 	grader_run_soak_tests,
+	build_soak_tests,
 	course_soak_tests,
 	NULL,
 };
