@@ -470,7 +470,7 @@ $(B)/reference/%.json: $(FOR_REFERENCE) $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2
 		mv "$$d/json" $@.$$$$ && mv $@.$$$$ $@
 
 # --- the recorder and its viewer ---
-PAGE := $(addprefix viewer/,viewer.html viewer.css decode.js draw.js viewer.js)
+PAGE := $(wildcard viewer/*.html viewer/*.css viewer/*.js)
 $(B)/host/viewer/viewer.S.o: viewer/viewer.S $(PAGE)
 	$(call say,HOSTAS,$<)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) -c $< -o $@

@@ -18,7 +18,7 @@
 #include "layout.h"
 
 #define VMM_MAGIC 0x6D6D7643
-#define VMM_ABI_VERSION 2
+#define VMM_ABI_VERSION 3
 #define HYPERCALL_VECTOR 0x82
 #define VMM_MAX_CPUS 8
 
@@ -37,6 +37,9 @@
 /* Statuses with which the VMM ends a run; kernel/log/log.h has the kernel's own. */
 #define VMM_FAULT_STATUS 0x0D   /* the VMM itself failed */
 #define VMM_STOPPED_STATUS 0x0E /* the kernel broke a rule and was stopped */
+#define VMM_PANIC_STATUS 0x0F   /* the kernel panicked */
+/* A failure of the three: the machine stays on, for its report to be read. */
+#define VMM_FAILED(status) ((status) >= VMM_FAULT_STATUS && (status) <= VMM_PANIC_STATUS)
 
 /*
  * VMM calls: vmm_call(op, cpu, argument). Result: 0 or a negative errno value; VMM_ACCOUNT: the
@@ -126,6 +129,7 @@ struct vmm_machine { /* the machine, as the kernel found it at boot */
 	uint32_t lapic, ioapic;      /* machine addresses */
 	uint32_t lapic_hz;           /* rate of the local APIC's timer */
 	uint8_t apic_id[VMM_MAX_CPUS];
+	uint16_t off_port, off_value; /* what turns the machine off by ACPI; port 0: nothing */
 	struct { uint32_t pin, entry; } line[16]; /* of the IOAPIC: pin, and low word, unmasked */
 };
 

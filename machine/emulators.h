@@ -19,8 +19,6 @@ const char *machine_cmdline(const struct machine *m);
  * process ends. seconds: as time_is_over(). Result: whether it ended in time.
  */
 bool machine_ends(struct machine *m, double seconds);
-/* Copy the root image, without most of its free space, to path. */
-void machine_small_root(const char *path);
 /* Make an ISO with kernel, VMM, root image and command line of m. Result: its path. */
 const char *machine_make_iso(const struct machine *m);
 

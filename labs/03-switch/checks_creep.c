@@ -251,7 +251,6 @@ static void forward(struct guest *g)
 
 int creep(struct guest *g, const uint32_t *stops, unsigned n)
 {
-	uint32_t end = end_of_call();
 	for (unsigned i = 0; i < LONG; i++) {
 		uint32_t at = g->c.eip;
 		forward(g);
@@ -263,7 +262,7 @@ int creep(struct guest *g, const uint32_t *stops, unsigned n)
 		for (unsigned k = 0; k < n; k++)
 			if (g->c.eip == stops[k])
 				return (int)k;
-		if (g->c.eip == end)
+		if (call_ended(g))
 			return RETURNED;
 		look_around(g);
 		if (seen_before(g))
@@ -287,7 +286,7 @@ int creep_some(struct guest *g, unsigned instructions)
 	learn(g);
 	for (unsigned i = 0; i < instructions; i++) {
 		forward(g);
-		if (g->c.eip == end_of_call())
+		if (call_ended(g))
 			return RETURNED;
 		look_around(g);
 		if (seen_before(g))
@@ -328,7 +327,7 @@ bool is_locked(struct guest *g)
 uint32_t new_step(struct guest *g)
 {
 	static const uint8_t ret[] = { 0xC3 };
-	return plant(g, ret, sizeof(ret));
+	return plant_in_text(g, ret, sizeof(ret));
 }
 
 bool flag_argument(struct guest *g)

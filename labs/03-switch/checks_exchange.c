@@ -89,7 +89,7 @@ static int commit(struct guest *g, bool attach)
 {
 	call_begin(g, symbol("commit"), WORDS(attach));
 	run_on(g, "commit() is called (exercise 8)");
-	CHECK(g->c.eip == end_of_call(), "commit() comes to %s (exercise 8)",
+	CHECK(call_ended(g), "commit() comes to %s (exercise 8)",
 	      symbol_where(g->c.eip));
 	int result = (int)g->c.eax;
 	call_end(g);

@@ -36,7 +36,7 @@ static const char *here(struct guest *g)
 	for (unsigned i = 0; i < LENGTH(called); i++)
 		if (is_at(g, called[i]))
 			return called[i];
-	return g->c.eip == end_of_call() ? "the end of the function" : symbol_where(g->c.eip);
+	return call_ended(g) ? "the end of the function" : symbol_where(g->c.eip);
 }
 
 /* The function at which the CPU is returns at once. */
@@ -164,7 +164,7 @@ void check_phases(const struct test *t)
 static unsigned next_undone(struct guest *g, unsigned failed, bool attach)
 {
 	for (unsigned calls = 0; calls < MOST; calls++) {
-		if (g->c.eip == end_of_call())
+		if (call_ended(g))
 			return GATHER;
 		if (is_at(g, "vmm_call")) {
 			CHECK(argument(g, 0) == VMM_FORGET && argument(g, 1) < g->m->o.cpus,

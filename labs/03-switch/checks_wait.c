@@ -77,14 +77,14 @@ static void wait_for_one(struct guest *g, uint32_t word, unsigned missing, uint6
 		set_word(g, word, others);
 		for (unsigned i = 0; i < LATE && asks(g, &c); i++)
 			tell(g, &c, after + i + 1);
-		CHECK(g->c.eip == end_of_call(),
+		CHECK(call_ended(g),
 		      "await() does not return when the last bit has come (exercise 3)");
 		want_result(g, 0, "when the last bit came in time");
 		return;
 	}
 	for (unsigned i = 0; i < LATE && asks(g, &c); i++)
 		tell(g, &c, ANSWER_NS + 1 + i * 1000);
-	CHECK(g->c.eip == end_of_call(),
+	CHECK(call_ended(g),
 	      "await() still waits when more than 1000 ms have passed and CPU %u is missing "
 	      "(exercise 3)", missing);
 	want_result(g, -ETIMEDOUT, "when a CPU is missing and the time is over");
