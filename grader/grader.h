@@ -260,17 +260,20 @@ struct cause {
 	char *where;       /* "kernel/mm/vm.c:208"; "": not known */
 	unsigned exercise; /* to mend; the check's own unless text or place name another one */
 	bool sure;         /* the text names it */
+	bool waits;        /* the text says that nothing can be judged before it is done */
 	const struct result *because; /* the failure that explains this one, or NULL */
 };
 /* Find the causes of n results; those of checks that did not fail are zero. */
 void causes_find(const struct result *results, unsigned n, struct cause *causes);
+/* The cause that a reason begins with, as one line. To be freed. */
+char *cause_text(const char *reason);
 
 /* --- reports (report.c, html_report.c, class_report.c, class_page.c) --- */
 
 /* Text as JSON, whatever bytes a guest or a compiler put into it. */
 json_t *report_text(const char *text);
 /* Print the result of a check. */
-void report_print(const struct result *r);
+void report_print(const struct grading *g, const struct result *r);
 /* Print what to mend first, and which checks wait for that. */
 void report_summary(const struct grading *g);
 /* Whether the points of a check are part of the maximum. */

@@ -59,19 +59,27 @@ static uint32_t try_vo(struct probe *p, uint32_t offset, uint32_t argument, uint
 	return p->g.c.eax;
 }
 
+/* The gate of a vector has this byte of access rights. */
+static void want_gate(struct probe *p, unsigned vector, unsigned access)
+{
+	uint64_t gate;
+	virtual_read(p->g.m, p->g.c.cr3, vmm_symbol("vmm_idt") + 8 * vector, &gate, 8);
+	unsigned is = gate >> 40 & 0xFF;
+	CHECK(is == access, "the gate of vector %#x has type %#x and DPL %u, not %#x and %u",
+	      vector, is & 0xF, is >> 5 & 3, access & 0xF, access >> 5 & 3);
+}
+
 /* The tables of the submission, as far as no program could run without. */
 static void want_base(struct probe *p)
 {
 	struct guest *g = &p->g;
-	uint64_t gate;
 	struct tss t;
 	virtual_read(g->m, g->c.cr3, CPU_AT(0, TSS), &t, sizeof(t));
-	virtual_read(g->m, g->c.cr3, vmm_symbol("vmm_idt") + 8 * SYSCALL_VECTOR, &gate, 8);
 	needs(1, "tss");
 	CHECK(t.ss1 == SEL_KDATA + 1, "the TSS has ss1 %#x", t.ss1);
 	needs(2, "idt");
-	CHECK((gate >> 40 & 0xFF) == (0xE0 | GATE_TRAP),
-	      "the gate of system calls is %#llx", (unsigned long long)gate);
+	want_gate(p, SYSCALL_VECTOR, 0xE0 | GATE_TRAP);
+	want_gate(p, VEC_IRQ, 0x80 | GATE_INTERRUPT); /* want_bounce() raises it */
 	needs(3, "install");
 	want_tables(p);
 	CHECK(t.esp1 == p->stack, "the TSS has esp1 %#x, not %#x", t.esp1, p->stack);

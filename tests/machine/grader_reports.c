@@ -162,20 +162,31 @@ static const struct {
 	unsigned mend;
 	const char *where;
 	int because;
+	unsigned needs;
 } failures[] = {
-	{ 2, "empty exercise: lab 1, exercise 3" AT(3), 3, "kernel/mm/vm.c:7", 2 },
-	{ 1, NULL, 0, NULL, -1 },
-	{ 3, "empty exercise: lab 1, exercise 3" AT(3), 3, "kernel/mm/vm.c:7", -1 },
-	{ 3, "empty exercise: lab 1, exercise 3" AT(3), 3, "kernel/mm/vm.c:7", 2 },
-	{ 4, "entry 0x67, expected 0x1067", 4, "", -1 },
-	{ 5, "cannot be judged until exercise 4 is right (check tables)", 4, "", 4 },
-	{ 6, "fault in the kernel" AT_GIVEN(7), 7, "kernel/mm/vm.c:7", 7 },
-	{ 7, "fault in the kernel" AT_GIVEN(7), 7, "kernel/mm/vm.c:7", -1 },
+	{ 2, "empty exercise: lab 1, exercise 3" AT(3), 3, "kernel/mm/vm.c:7", 2, 0 },
+	{ 1, NULL, 0, NULL, -1, 0 },
+	{ 3, "empty exercise: lab 1, exercise 3" AT(3), 3, "kernel/mm/vm.c:7", -1, 0 },
+	{ 3, "empty exercise: lab 1, exercise 3" AT(3), 3, "kernel/mm/vm.c:7", 2, 0 },
+	{ 4, "entry 0x67, expected 0x1067", 4, "", -1, 0 },
+	{ 5, "cannot be judged until exercise 4 is right (check tables)", 4, "", 4, 0 },
+	{ 6, "fault in the kernel" AT_GIVEN(7), 7, "kernel/mm/vm.c:7", 7, 0 },
+	{ 7, "fault in the kernel" AT_GIVEN(7), 7, "kernel/mm/vm.c:7", -1, 0 },
 	/* nothing ties these to others: not the same words without a place, nor another place */
-	{ 8, "entry 0x67, expected 0x1067", 8, "", -1 },
-	{ 9, "fault in the VMM" AT(7), 7, "kernel/mm/vm.c:7", -1 },
+	{ 8, "entry 0x67, expected 0x1067", 8, "", -1, 0 },
+	{ 9, "fault in the VMM" AT(7), 7, "kernel/mm/vm.c:7", -1, 0 },
 	/* exercise 10 passed: then this check is the first to say so */
-	{ 11, "cannot be judged until exercise 10 is right", 10, "", -1 },
+	{ 11, "cannot be judged until exercise 10 is right", 10, "", -1, 0 },
+	{ 12, "exercise 13 leaves an entry", 13, "", -1, 0 },
+	/* checks of several exercises: the place decides between two that are wrong */
+	{ 12, "TSS not loaded", 12, "", 4, EXERCISES(4, 7) },
+	{ 12, "fault in the VMM" AT(5), 5, "kernel/mm/vm.c:7", 4, EXERCISES(1, 9) },
+	{ 12, "entry 0x77" AT(8), 8, "kernel/mm/vm.c:7", 8, EXERCISES(3, 9) },
+	/* ... and an exercise whose own check passed is not the one */
+	{ 12, "cannot be judged until exercise 1 is right", 1, "", 2, EXERCISES(1, 12) },
+	{ 12, "entry 0x88", 12, "", -1, EXERCISES(14, 20) },
+	/* the machine printed it: there is no such exercise */
+	{ 4, "exercise 4294967295 is wrong", 4, "", -1, 0 },
 };
 enum { FAILURES = sizeof(failures) / sizeof(failures[0]) };
 
@@ -186,6 +197,7 @@ static void explains(const struct test *t)
 	(void)t;
 	for (unsigned i = 0; i < FAILURES; i++)
 		results[i] = (struct result){ .test.exercise = failures[i].exercise,
+					      .test.needs = failures[i].needs,
 					      .outcome = failures[i].reason ? FAILED : PASSED,
 					      .reason = (char *)failures[i].reason };
 	causes_find(results, FAILURES, causes);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exits. What the kernel can handle alone (system calls, breakpoints, #UD, #NM, FPU faults) does
- * not come here: trap gates lead straight to the kernel in ring 1 (domain.c). Interrupts and all
- * other exceptions come here. An interrupt becomes an event. After an exception the VMM emulates
+ * Exits. What the kernel can handle alone, system calls and some exceptions, does not come here:
+ * trap gates lead straight to the kernel in ring 1 (idt_warm_up()). Interrupts and all other
+ * exceptions come here. An interrupt becomes an event. After an exception the VMM emulates
  * the instruction, or lets the kernel handle the exception. Events and exceptions reach the
  * kernel on the way out: a hazard is set for that.
  */
