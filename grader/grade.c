@@ -73,10 +73,10 @@ static void end_group(pid_t pid)
 
 int wait_for(pid_t pid, double seconds)
 {
-	int status = -1;
-	for (double start = clock_seconds(); status < 0 && !interrupted &&
-	     !time_is_over(start, seconds);)
-		status = process_wait(pid, 0.1);
+	int status;
+	double start = clock_seconds();
+	while ((status = process_wait(pid, 0)) < 0 && !interrupted && !time_is_over(start, seconds))
+		process_pause(pid, -1, 100);
 	if (status < 0)
 		end_group(pid);
 	stop_if_interrupted();

@@ -105,7 +105,7 @@ static uint32_t add_module(struct image *image, uint32_t address, const char *pa
 /* Fill the disk. Result: the machine address of the kernel's first instruction. */
 static uint32_t fill_disk(struct image *image, const struct machine *m)
 {
-	const char *root = machine_path(m, "rootfs.ext2");
+	char root[300];
 	uint32_t begin, end, entry;
 	uint8_t *kernel = symbol_file_image(&begin, &end, &entry);
 	put(image, begin, kernel, end - begin);
@@ -115,7 +115,7 @@ static uint32_t fill_disk(struct image *image, const struct machine *m)
 	image->multiboot.info.modules_at = INFO + offsetof(struct multiboot, modules);
 	end = (end + PAGE_SIZE - 1) & PAGE_MASK;
 	if (!m->o.modules) {
-		machine_small_root(root);
+		snprintf(root, sizeof(root), "%s/rootfs.ext2", build_dir);
 		end = add_module(image, add_module(image, end, vmm_file, "vmm"), root, "rootfs");
 	}
 	if (end > (uint64_t)m->o.mem << 20)

@@ -4,9 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* Most of the root image is free space; an emulated CD drive and Bochs's debugger are slow. */
-enum { SMALL_ROOT_MIB = 4 };
-
 const char *machine_cmdline(const struct machine *m)
 {
 	static char text[1024];
@@ -16,20 +13,14 @@ const char *machine_cmdline(const struct machine *m)
 	return text;
 }
 
-void machine_small_root(const char *path)
-{
-	shell_must(20, "cp %s/rootfs.ext2 %s && PATH=$PATH:/sbin:/usr/sbin resize2fs -f %s %dM",
-		   build_dir, path, path, SMALL_ROOT_MIB);
-}
-
 const char *machine_make_iso(const struct machine *m)
 {
 	const char *path = work_path("boot.iso"), *tree = work_path("iso");
 	bool root = !m->o.modules;
-	shell_must(10, "mkdir -p %s/boot/grub && cp %s %s/boot/cinnabar && cp %s %s/boot/vmm",
-		   tree, kernel_file, tree, vmm_file, tree);
+	shell_must(10, "mkdir -p '%s/boot/grub' && cp '%s' '%s/boot/cinnabar' && "
+		       "cp '%s' '%s/boot/vmm'", tree, kernel_file, tree, vmm_file, tree);
 	if (root)
-		machine_small_root(work_path("iso/boot/rootfs.ext2"));
+		shell_must(10, "cp '%s/rootfs.ext2' '%s/boot'", build_dir, tree);
 	FILE *f = fopen(work_path("iso/boot/grub/grub.cfg"), "w");
 	if (!f)
 		give_up(BROKEN, "grub.cfg: %s", strerror(errno));
@@ -39,6 +30,6 @@ const char *machine_make_iso(const struct machine *m)
 		root ? "\tmodule /boot/vmm vmm\n"
 		       "\tmodule --nounzip /boot/rootfs.ext2 rootfs\n" : "");
 	fclose(f);
-	shell_must(60, "grub-mkrescue -o %s %s", path, tree);
+	shell_must(60, "grub-mkrescue -o '%s' '%s'", path, tree);
 	return path;
 }

@@ -6,11 +6,13 @@
 #include "judge.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -29,7 +31,7 @@ static jmp_buf diagnosis_failed;
 const char *work_dir, *build_dir = "build";
 const char *kernel_file = "build/cinnabar", *vmm_file = "build/vmm";
 const char *judge_context;
-struct planted judge_planted;
+struct planted judge_planted, judge_planted_on_stack;
 void (*judge_cause)(void);
 const char *const outcome_words[4] = { "ok  ", "FAIL", "skip", "ERR " };
 unsigned judge_seed = 2026;
@@ -137,7 +139,7 @@ static void time_over(int sig)
 /* Run the test, in its process, and end. fd: the pipe. */
 static void child(struct result *r, int fd)
 {
-	enum { INHERITED = 64 };
+	enum { INHERITED = 64, KEPT = 64 << 20 };
 	/* A test has only its own pipe: other descriptors are, for example, other tests' pipes. */
 	for (int other = 3; other < INHERITED; other++)
 		if (other != fd)
@@ -148,6 +150,8 @@ static void child(struct result *r, int fd)
 	signal(SIGALRM, time_over);
 	started = r->start;
 	alarm(r->test.seconds);
+	/* Memory that is freed is used again: new pages from the system cost more than the checks. */
+	mallopt(M_TRIM_THRESHOLD, KEPT), mallopt(M_MMAP_THRESHOLD, KEPT);
 	report_fd = fd;
 	current = &r->test;
 	work_dir = r->dir;
@@ -229,13 +233,19 @@ static char *reason_without_verdict(const struct result *r, int status)
 	return n < 0 ? "no memory" : reason;
 }
 
-/* A test's process has ended with this wait status. */
-static void finish(struct result *r, int status)
+static double seconds_of(struct timeval t)
+{
+	return (double)t.tv_sec + (double)t.tv_usec / 1e6;
+}
+
+/* A test's process has ended with this wait status; used: by it and what it has waited for. */
+static void finish(struct result *r, int status, const struct rusage *used)
 {
 	collect(r);
 	close(r->pipe);
 	kill(-r->pid, SIGKILL); /* what remains of the test's process group */
 	r->seconds = clock_seconds() - r->start;
+	r->cpu_seconds = seconds_of(used->ru_utime) + seconds_of(used->ru_stime);
 	r->done = true;
 	r->pid = 0;
 	if (r->reason_bytes > 0 && r->reason[0] >= '0' && r->reason[0] <= '3') {
@@ -276,11 +286,12 @@ static unsigned poll_running(struct result *results, unsigned n, unsigned done)
 	unsigned ended = 0;
 	for (struct result *r = results; r < results + n; r++) {
 		int status;
+		struct rusage used;
 		if (r->pid == 0)
 			continue;
 		collect(r);
-		if (waitpid(r->pid, &status, WNOHANG) == r->pid) {
-			finish(r, status);
+		if (wait4(r->pid, &status, WNOHANG, &used) == r->pid) {
+			finish(r, status, &used);
 			judge->report(r, done + ++ended, n);
 		} else if (!r->timed_out && (interrupted() || overdue(r))) {
 			r->timed_out = true;

@@ -129,6 +129,15 @@ void want_tables(const struct probe *p);
 void store_tables(struct probe *p);
 void store_idt(struct probe *p);
 
+/* --- the whole (checks_base.c) --- */
+
+/*
+ * Boot, with the test's command to run, as far as ring 1, by what the submission has built. Each
+ * exercise is tried once; events and bounces from code with these flags. p2m: the order of machine
+ * frames; NULL: as `make run` has it.
+ */
+struct probe *whole_start(const struct test *t, const char *p2m, uint32_t flags);
+
 typedef void check(const struct test *t);
 check check_gdt, check_tss, check_idt;                            /* checks_tables.c */
 check check_install, check_again, check_flush;                    /* checks_install.c */

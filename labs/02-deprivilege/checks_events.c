@@ -78,6 +78,17 @@ static const char *vector_text(unsigned vector)
 	return vector ? text_of("vector %#x", vector) : "nothing";
 }
 
+/* Why another vector than the due one is wrong. */
+static const char *why_due(const struct delivery *s, unsigned vector, unsigned due)
+{
+	if (vector && due)
+		return ": of several events the one with the lowest number is due";
+	if (!(s->pending & EVENT_BITS))
+		return text_of(": only EVENT_BITS, %#x, are events", EVENT_BITS);
+	return s->ring == 3 ? ": programs always take events" :
+	       due ? ": virtual IF, bit 9, is 1" : ": virtual IF, bit 9, is 0";
+}
+
 /* Nothing but pending and the count changes in this CPU's page; and nothing in r. */
 static void want_page(struct deliverer *d, const struct delivery *s, unsigned vector,
 		      const struct shared_page *before)
@@ -91,7 +102,9 @@ static void want_page(struct deliverer *d, const struct delivery *s, unsigned ve
 		if (w == VMM_SHARED_PENDING / 4)
 			CHECK(is == left,
 			      "%s: afterwards pending is %#x, not %#x: %s", name_of(s), is, left,
-			      is & bit ? "it will be delivered twice" : "others are lost");
+			      is & bit ? "it will be delivered twice" :
+			      (is ^ left) & EVENT_BITS ? "others are lost" :
+			      text_of("bits that are not in EVENT_BITS, %#x, stay", EVENT_BITS));
 		else if (w == VMM_SHARED_EXITS / 4 + EXIT_EVENT)
 			CHECK(is == was + !!vector,
 			      "%s: exits[EXIT_EVENT] rose by %u, due is %u", name_of(s), is - was,
@@ -117,7 +130,7 @@ static void deliver_once(struct deliverer *d, unsigned ring, uint32_t vif, uint3
 	virtual_read(p->g.m, p->g.c.cr3, d->r, &r_before, sizeof(r_before));
 	unsigned vector = run_delivery(d, &s);
 	CHECK(vector == due, "%s: %s is bounced, due is %s%s", name_of(&s), vector_text(vector),
-	      vector_text(due), ring == 3 ? ": programs always take events" : "");
+	      vector_text(due), why_due(&s, vector, due));
 	want_page(d, &s, vector, &before);
 	virtual_read(p->g.m, p->g.c.cr3, d->r, &r_after, sizeof(r_after));
 	CHECK(memcmp(&r_before, &r_after, sizeof(r_before)) == 0,
@@ -147,7 +160,7 @@ void check_deliver(const struct test *t)
 	}
 	for (unsigned i = 0; i < AT_RANDOM; i++)
 		deliver_once(&d, random_below(2) ? 1 : 3, random_word(),
-			     random_word() & random_word());
+			     (random_word() & random_word()) << random_below(32));
 }
 
 /* --- interrupts --- */

@@ -206,6 +206,8 @@ uint32_t plant(struct guest *g, const void *code, size_t bytes)
 	if (bytes > PLANT_BYTES || at % TASK_STACK_BYTES + PLANT_BYTES > FREE_END)
 		give_up(BROKEN, "too much planted code");
 	store_code(g, at, code, bytes);
+	judge_planted_on_stack.begin = at / TASK_STACK_BYTES * TASK_STACK_BYTES;
+	judge_planted_on_stack.end = at + PLANT_BYTES;
 	g->free_code += PLANT_BYTES; /* QEMU keeps what it has translated: no place is used twice */
 	return at;
 }

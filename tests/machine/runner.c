@@ -22,10 +22,13 @@ static const struct test *const ordinary[] = {
 	hostile_tests,
 	disk_tests,
 	shell_tests,
+	memory_out_tests,
 	gdb_tests,
 	gdb_look_tests,
 	gdb_tool_tests,
 	document_tests,
+	build_tests,
+	course_tests,
 	grader_submission_tests,
 	grader_tests,
 	grader_sandbox_tests,
@@ -46,8 +49,11 @@ static const struct test *const campaigns[] = {
 	switch_soak_tests,
 	sweep_soak_tests,
 	isolation_soak_tests,
+	memory_out_soak_tests,
 	grader_soak_tests,
 	grader_run_soak_tests,
+	build_soak_tests,
+	course_soak_tests,
 	NULL,
 };
 
@@ -98,8 +104,8 @@ static void add_units(const char *dir)
 
 static void print_result(const struct result *r, unsigned done, unsigned all)
 {
-	printf("[%3u/%u] %s %s (%.1f s)\n", done, all, outcome_words[r->outcome], r->test.name,
-	       r->seconds);
+	printf("[%3u/%u] %s %s (%.1f s, CPU %.1f s)\n", done, all, outcome_words[r->outcome],
+	       r->test.name, r->seconds, r->cpu_seconds);
 	if (r->outcome != PASSED)
 		for (const char *s = r->reason; *s;) { /* indented */
 			size_t n = strcspn(s, "\n");
@@ -149,6 +155,15 @@ static void select_tests(char **names, int n)
 			}
 		}
 	nr_results = kept;
+}
+
+/* Tests with long limits start first, so that none of them runs alone at the end. */
+static int by_limit(const void *a, const void *b)
+{
+	const struct test *x = &((const struct result *)a)->test;
+	const struct test *y = &((const struct result *)b)->test;
+	return x->seconds != y->seconds ? (x->seconds < y->seconds ? 1 : -1)
+					: strcmp(x->name, y->name);
 }
 
 static void interrupt(int sig)
@@ -242,6 +257,7 @@ static int run_tests(unsigned jobs, bool soak)
 	struct judge judge = { jobs, base_dir, soak ? "build/tests/run --soak" : "build/tests/run",
 			       print_result, &stopping };
 	double start = clock_seconds();
+	qsort(results, nr_results, sizeof(results[0]), by_limit);
 	unsigned done = judge_all(&judge, results, nr_results);
 	judge_remove_dir(base_dir);
 	return summarize(done, clock_seconds() - start);
