@@ -146,12 +146,9 @@ void check_entries(const struct test *t)
  */
 static int get(struct guest *g, uint32_t mfn, unsigned type)
 {
-	if (vmm_symbol_exists("get_entries")) {
-		set_word(g, cpu0() + CPU_ATTACHED, random_below(2));
-		int got = (int)VMM_CALL(g, "get_entries", cpu0(), home_address(g, mfn), type);
-		set_word(g, cpu0() + CPU_ATTACHED, 0);
-		return got;
-	}
+	if (vmm_symbol_exists("get_entries"))
+		return (int)VMM_CALL(g, "get_entries", cpu0(), home_address(g, mfn), type);
+	set_word(g, cpu0() + CPU_ATTACHED, 0);
 	struct entry before = read_frame(g, mfn);
 	make(g, mfn, vmm_generation(g), WRITABLE, 1);
 	int result = (int)VMM_CALL(g, "promote", cpu0(), mfn, type);
@@ -217,7 +214,11 @@ static void try_places(struct guest *g, uint32_t mfn, unsigned type, const uint3
 		  "two bad entries: the first error counts" },
 	};
 	for (unsigned i = 0; i < LENGTH(tries); i++)
-		try_entries(g, mfn, type, &tries[i].e, tries[i].what);
+		for (unsigned attached = 0; attached < 2; attached++) {
+			set_word(g, cpu0() + CPU_ATTACHED, attached);
+			try_entries(g, mfn, type, &tries[i].e, tries[i].what);
+		}
+	set_word(g, cpu0() + CPU_ATTACHED, 0);
 }
 
 /* A directory whose upper part differs from the kernel's in one slot. */
