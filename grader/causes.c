@@ -53,7 +53,7 @@ static void find_place(struct cause *c, const char *reason)
 		line += line != NULL;
 	}
 	if (exercise && exercise <= EXERCISE_MAX && !c->sure)
-		c->exercise = exercise;
+		c->exercise = exercise, c->placed = true;
 }
 
 char *cause_text(const char *reason)
@@ -125,14 +125,15 @@ static bool passed(const struct result *r, unsigned n, unsigned exercise)
 }
 
 /*
- * The failure that explains number i: the first of an exercise that i needs (the one that i names
+ * The failure that explains number i: the first of an exercise that i needs (that of its place
  * before others), else the first of the exercise that i names, else the first with the same cause.
  * Result: its number, or i.
  */
 static unsigned explanation(const struct result *r, const struct cause *c, unsigned n, unsigned i)
 {
 	unsigned needs = c[i].sure && !passed(r, n, c[i].exercise) ? 0 : r[i].test.needs;
-	unsigned named = alone(r, n, needs & 1u << c[i].exercise), first = alone(r, n, needs);
+	unsigned first = alone(r, n, needs);
+	unsigned named = c[i].placed ? alone(r, n, needs & 1u << c[i].exercise) : n;
 	if (first < n)
 		return named < n ? named : first;
 	for (unsigned k = 0; k < n; k++)

@@ -272,6 +272,7 @@ struct cause {
 	char *where;       /* "kernel/mm/vm.c:208"; "": not known */
 	unsigned exercise; /* to mend; the check's own unless text or place name another one */
 	bool sure;         /* the text names it */
+	bool placed;       /* where is in it */
 	bool waits;        /* the text says that nothing can be judged before it is done */
 	const struct result *because; /* the failure that explains this one, or NULL */
 };
