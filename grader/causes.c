@@ -56,12 +56,17 @@ static void find_place(struct cause *c, const char *reason)
 		c->exercise = exercise, c->placed = true;
 }
 
+const char *cause_end(const char *reason)
+{
+	const char *end = reason + strcspn(reason, "\n");
+	while (strncmp(end, "\n  ", 3) == 0) /* a line that continues the one above */
+		end += 1 + strcspn(end + 1, "\n");
+	return end;
+}
+
 char *cause_text(const char *reason)
 {
-	size_t n = strcspn(reason, "\n");
-	while (strncmp(reason + n, "\n  ", 3) == 0) /* a line that continues the one above */
-		n += 1 + strcspn(reason + n + 1, "\n");
-	char *text = strndup(reason, n), *end = text;
+	char *text = strndup(reason, (size_t)(cause_end(reason) - reason)), *end = text;
 	if (!text)
 		give_up(BROKEN, "no memory");
 	for (const char *s = text; *s; s++)

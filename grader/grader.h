@@ -278,7 +278,9 @@ struct cause {
 };
 /* Find the causes of n results; those of checks that did not fail are zero. */
 void causes_find(const struct result *results, unsigned n, struct cause *causes);
-/* The cause that a reason begins with, as one line. To be freed. */
+/* Where the cause that a reason begins with ends. */
+const char *cause_end(const char *reason);
+/* This cause as one line. To be freed. */
 char *cause_text(const char *reason);
 
 /* --- reports (report.c, html_report.c, class_report.c, class_page.c) --- */
