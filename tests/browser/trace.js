@@ -173,6 +173,8 @@ run(async open => {
 	const page = await open(file);
 	await move(page);
 	await effects(page);
+	if (states.length > 100) /* the page's looks are those of the short recording */
+		return;
 	await story(page);
 	await motion(page);
 	await links(open);
