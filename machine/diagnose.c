@@ -125,6 +125,8 @@ char *diagnose(const struct test *t)
 		free(qmp_if_there(m, "query-status", NULL)); /* notices an end of this moment */
 	machine_pump(m);
 	bool hangs = m->o.bochs ? !m->stopped && m->pid : m->late && m->pid;
+	if (hangs && m->o.bochs)
+		machine_stop(m); /* it may stand in the loop at the end of a run */
 	out = open_memstream(&text, &size);
 	if (print_last_words(out, m))
 		return diagnosis_so_far();
