@@ -125,19 +125,20 @@ static bool passed(const struct result *r, unsigned n, unsigned exercise)
 }
 
 /*
- * The failure that explains number i: the first one of the exercise that i names, else the first
- * of an exercise that i needs, else the first with the same cause. Result: its number, or i.
+ * The failure that explains number i: the first of an exercise that i needs (the one that i names
+ * before others), else the first of the exercise that i names, else the first with the same cause.
+ * Result: its number, or i.
  */
 static unsigned explanation(const struct result *r, const struct cause *c, unsigned n, unsigned i)
 {
-	for (unsigned k = 0; k < n; k++)
-		if (failed(&r[k]) && r[k].test.exercise == c[i].exercise &&
-		    (c[i].sure ? c[k].exercise == c[i].exercise : same_cause(&c[k], &c[i])))
-			return k;
 	unsigned needs = c[i].sure && !passed(r, n, c[i].exercise) ? 0 : r[i].test.needs;
 	unsigned named = alone(r, n, needs & 1u << c[i].exercise), first = alone(r, n, needs);
 	if (first < n)
 		return named < n ? named : first;
+	for (unsigned k = 0; k < n; k++)
+		if (failed(&r[k]) && r[k].test.exercise == c[i].exercise &&
+		    (c[i].sure ? c[k].exercise == c[i].exercise : same_cause(&c[k], &c[i])))
+			return k;
 	for (unsigned k = 0; k < i; k++)
 		if (failed(&r[k]) && same_cause(&c[k], &c[i]))
 			return k;

@@ -138,14 +138,20 @@ static char *take_answer(struct machine *m)
 	return text;
 }
 
-/* Wait for the debugger's answer. Result: its text; NULL if Bochs ends or does not answer. */
-static char *answer(struct machine *m)
+/* Wait for the debugger's answer. Result: whether it came; not if Bochs ends. */
+static bool await_answer(struct machine *m)
 {
 	enum { SECONDS = 60 };
 	for (double start = clock_seconds(); !answered(m); wait_a_little(m))
 		if (!m->pid || time_is_over(start, SECONDS))
-			return NULL;
-	return take_answer(m);
+			return false;
+	return true;
+}
+
+/* As await_answer(). Result: its text, or NULL. */
+static char *answer(struct machine *m)
+{
+	return await_answer(m) ? take_answer(m) : NULL;
 }
 
 /* Wait until the running machine stops. Result: what Bochs says; NULL if it ends or is late. */
@@ -163,7 +169,7 @@ static void give_up_ended(const struct machine *m) __attribute__((noreturn));
 static void give_up_ended(const struct machine *m)
 {
 	char text[300] = "";
-	shell(text, sizeof(text), 5, "grep -h PANIC %s | head -n 1", work_path("bochs.log"));
+	shell(text, sizeof(text), 5, "grep -h PANIC '%s' | head -n 1", work_path("bochs.log"));
 	give_up(FAILED, "the machine ended by itself, with Bochs's status %d %s", m->exit_status,
 		text);
 }
@@ -236,18 +242,46 @@ void bochs_start(struct machine *m)
 
 /* --- stop and run --- */
 
+/*
+ * Interrupt the running machine, again and again: Bochs forgets an interrupt that comes before it
+ * has begun to run.
+ */
+static void interrupt(struct machine *m)
+{
+	enum { SECONDS = 60 };
+	for (double start = clock_seconds(); !answered(m); wait_a_little(m)) {
+		if (!m->pid)
+			give_up_ended(m);
+		if (time_is_over(start, SECONDS))
+			give_up(BROKEN, "Bochs does not stop");
+		kill(m->pid, SIGINT);
+	}
+}
+
 void bochs_stop(struct machine *m)
 {
 	if (m->stopped)
 		return;
-	kill(m->pid, SIGINT);
-	char *text = answer(m);
-	if (!text && !m->pid)
-		give_up_ended(m);
-	if (!text)
-		give_up(BROKEN, "Bochs does not stop");
-	free(text);
+	interrupt(m);
+	free(take_answer(m));
 	m->stopped = true;
+}
+
+/* Each stop says when it is: "Next at t=5000". */
+uint64_t bochs_ticks(struct machine *m)
+{
+	static const char when[] = "Next at t=";
+	if (m->stopped || answered(m) || !m->pid)
+		return m->instructions;
+	interrupt(m);
+	const char *at = strstr(m->said, when);
+	if (at)
+		m->instructions = strtoull(at + strlen(when), NULL, 10);
+	if (!strstr(m->said, "Breakpoint")) {
+		free(take_answer(m));
+		bochs_send(m, "c");
+	}
+	return m->instructions;
 }
 
 bool bochs_stopped(struct machine *m)

@@ -54,6 +54,11 @@ char *bochs_command(struct machine *m, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Interrupt the machine, unless it is stopped: its debugger has it then. */
 void bochs_stop(struct machine *m);
+/*
+ * Bochs's time: the instructions that each CPU has executed since power on, with the time in which
+ * it was halted. A running machine is interrupted for a moment.
+ */
+uint64_t bochs_ticks(struct machine *m);
 /* Result: whether the debugger has the machine, for example because it is in its shutdown. */
 bool bochs_stopped(struct machine *m);
 /* As machine_wait(). */

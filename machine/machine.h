@@ -38,11 +38,12 @@ struct machine_options {
 
 /*
  * Time (time.c). QEMU counts the instructions of all CPUs together, unless the machine is free
- * running: MIPS million instructions are a second. In Bochs, and in a machine that is free running,
- * a second is one in which the emulator runs or sleeps; it is longer on a busy host.
+ * running: MIPS million instructions are a second. Bochs counts those of each CPU, and the time in
+ * which it is halted: BOCHS_HZ are a second. In a machine that is free running a second is one in
+ * which the emulator runs or sleeps; it is longer on a busy host.
  *
  * A budget makes limits shorter: the longest wait, in million instructions a CPU; all waits may
- * take BUDGET_WAITS times as many. In Bochs it is the time that they take on a slow host.
+ * take BUDGET_WAITS times as many.
  */
 enum { MIPS = 100, BUDGET_WAITS = 20 };
 extern unsigned machine_budget; /* 0, the default: none */
@@ -67,7 +68,8 @@ struct machine {
 	size_t seen;                     /* place in log after the last text waited for */
 	int exit_status;                 /* after its end: as process_wait() */
 	uint64_t instructions;           /* executed, when last asked for */
-	struct { double limit, from, moved, ask, cpu; } wait; /* the present one (time.c) */
+	/* The present one (time.c). */
+	struct { double limit, idle, from, moved, ask, cpu; uint64_t clock; } wait;
 	bool late;                       /* it passed its limit, or the machine executes nothing */
 	uint8_t *ram;                    /* QEMU: physical memory, also after the end */
 	size_t ram_bytes;
@@ -132,6 +134,11 @@ char *qmp_human(struct machine *m, const char *command);
  * machine's end, the number of the last call.
  */
 uint64_t qmp_instructions(struct machine *m);
+/*
+ * Result: seconds of the CMOS clock, which is the machine's own time (-icount only): it also passes
+ * while all CPUs are halted. Not exact: the guest may set it.
+ */
+uint64_t qmp_clock(struct machine *m);
 /* Press keys together on the PS/2 keyboard. keys: QEMU's names, for example "ctrl", "c". */
 void qmp_keys(struct machine *m, const char *const *keys, unsigned n);
 

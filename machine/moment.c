@@ -2,7 +2,6 @@
 /* QEMU's virtual time, read from outside, and the kernel's ticks beside it (V8). */
 #include "judge.h"
 #include "x86.h"
-#include <time.h>
 
 /* The ACPI timer is exact, but its 24 bits overflow after 4.7 s (ACPI 4.8.3.3). */
 #define PM_HZ 3579545.0
@@ -17,28 +16,12 @@ unsigned number_in(const char *text, const char *label, int base)
 	return (unsigned)strtoul(at + strlen(label), NULL, base);
 }
 
-/* QEMU's virtual time by the CMOS clock, exact to a second. */
-static uint64_t cmos_seconds(struct machine *m)
-{
-	char *text = qmp(m, "qom-get", "{\"path\":\"/machine\",\"property\":\"rtc-time\"}");
-	struct tm tm = {
-		.tm_year = (int)number_in(text, "\"tm_year\": ", 10),
-		.tm_mon = (int)number_in(text, "\"tm_mon\": ", 10),
-		.tm_mday = (int)number_in(text, "\"tm_mday\": ", 10),
-		.tm_hour = (int)number_in(text, "\"tm_hour\": ", 10),
-		.tm_min = (int)number_in(text, "\"tm_min\": ", 10),
-		.tm_sec = (int)number_in(text, "\"tm_sec\": ", 10),
-	};
-	free(text);
-	return (uint64_t)timegm(&tm);
-}
-
 /* The ACPI timer gives the part of a turn; the CMOS clock tells how many turns have passed. */
 uint64_t virtual_ns(struct machine *m)
 {
 	static uint64_t first_seconds, first_count;
 	char *text = qmp_human(m, "i /w " PM_PORT);
-	uint64_t count = number_in(text, "= ", 16) % PM_TICKS, seconds = cmos_seconds(m);
+	uint64_t count = number_in(text, "= ", 16) % PM_TICKS, seconds = qmp_clock(m);
 	free(text);
 	if (!first_seconds)
 		first_seconds = seconds, first_count = count;

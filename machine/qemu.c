@@ -16,6 +16,8 @@
 /*
  * The arguments that also start this machine by hand. The machine has the devices of `make run`:
  * none but those that are named here. So there is no screen: the screen's firmware takes long.
+ * QEMU's small firmware, qboot, starts a kernel in a tenth of SeaBIOS's instructions; it boots
+ * no disk.
  */
 static void qemu_arguments(struct machine *m, struct arguments *a)
 {
@@ -29,6 +31,7 @@ static void qemu_arguments(struct machine *m, struct arguments *a)
 	if (o->iso || o->iso_file) {
 		arg(a, "-cdrom"), arg(a, "%s", o->iso_file ? o->iso_file : machine_make_iso(m));
 	} else {
+		arg(a, "-bios"), arg(a, "qboot.rom");
 		arg(a, "-kernel"), arg(a, "%s", kernel_file);
 		arg(a, "-append"), arg(a, "%s", machine_cmdline(m));
 		if (!o->modules)

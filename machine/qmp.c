@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { ANSWER_SECONDS = 30 };
@@ -150,6 +151,21 @@ uint64_t qmp_instructions(struct machine *m)
 	json_decref(value);
 	free(text);
 	return m->instructions;
+}
+
+uint64_t qmp_clock(struct machine *m)
+{
+	static const char what[] = "{\"path\":\"/machine\",\"property\":\"rtc-time\"}";
+	struct tm t = { 0 };
+	char *text = qmp_if_there(m, "qom-get", what);
+	json_t *value = text ? json_loads(text, 0, NULL) : NULL;
+	if (value)
+		json_unpack(value, "{s:i,s:i,s:i,s:i,s:i,s:i}", "tm_year", &t.tm_year, "tm_mon",
+			    &t.tm_mon, "tm_mday", &t.tm_mday, "tm_hour", &t.tm_hour, "tm_min",
+			    &t.tm_min, "tm_sec", &t.tm_sec);
+	json_decref(value);
+	free(text);
+	return (uint64_t)timegm(&t);
 }
 
 void qmp_keys(struct machine *m, const char *const *keys, unsigned n)

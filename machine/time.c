@@ -8,39 +8,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Million instructions that Bochs executes in a second, on a slow host. */
-enum { BOCHS_MIPS = 10 };
-
 unsigned machine_budget;
 
 static bool counted(const struct machine *m)
 {
-	return !m->o.bochs && !m->o.free_running;
+	return !m->o.free_running;
 }
 
 /* Seconds of the machine's time, from some origin. */
 static double now(struct machine *m)
 {
-	return counted(m) ? (double)qmp_instructions(m) / (MIPS * 1e6) : process_clock(m->pid);
+	if (!counted(m))
+		return process_clock(m->pid);
+	return m->o.bochs ? (double)bochs_ticks(m) / BOCHS_HZ
+			  : (double)qmp_instructions(m) / (MIPS * 1e6);
 }
 
-/* Seconds between two looks: rare enough to cost nothing. */
+/* Seconds between two looks: rare enough to cost nothing. Bochs is stopped for each. */
 static double pause_of(const struct machine *m)
 {
-	return m->wait.limit < 1 ? 0.02 : 0.1;
+	return m->o.bochs ? 1 : m->wait.limit < 1 ? 0.02 : 0.1;
 }
+
+/* Seconds of the machine's clock in which it may sleep: so many, and so many times the limit. */
+enum { IDLE_LEAST = 60, IDLE_FACTOR = 10 };
 
 void machine_wait_begins(struct machine *m, double seconds)
 {
 	unsigned budget = m->o.budget ? m->o.budget : machine_budget;
 	m->late = false;
 	m->wait.limit = seconds;
-	double most = (double)budget * m->o.cpus / (m->o.bochs ? BOCHS_MIPS : MIPS);
+	double most = m->o.bochs ? budget * 1e6 / BOCHS_HZ : (double)budget * m->o.cpus / MIPS;
 	if (budget && !m->o.free_running && seconds > most)
 		m->wait.limit = most;
 	/* Long waits begin with the first look, of which most have none. */
-	m->wait.from = m->pid && m->wait.limit < 1 ? now(m) : -1;
-	m->wait.moved = 0;
+	m->wait.from = m->pid && m->wait.limit < 1 && !m->o.bochs ? now(m) : -1;
+	m->wait.moved = 0, m->wait.clock = 0;
+	/* A short wait is one for a number of instructions. */
+	bool sleeps_count = counted(m) && !m->o.bochs && seconds >= 1;
+	m->wait.idle = sleeps_count ? IDLE_LEAST + IDLE_FACTOR * m->wait.limit : 0;
 	m->wait.cpu = m->pid ? process_cpu(m->pid) : 0;
 	m->wait.ask = clock_seconds() + pause_of(m);
 }
@@ -69,17 +75,18 @@ static bool stands_still(struct machine *m, double process_now)
 	enum { DEAD_SECONDS = 1, EMULATOR_SECONDS = 30 };
 	if (process_now - m->wait.moved < DEAD_SECONDS)
 		return false;
-	if (!can_go_on(m))
+	if (!m->o.bochs && !can_go_on(m))
 		return true;
 	if (process_now - m->wait.moved > EMULATOR_SECONDS)
-		give_up(BROKEN, "QEMU executes nothing, although a CPU is not halted");
+		give_up(BROKEN, "%s executes nothing, although a CPU is not halted",
+			m->o.bochs ? "Bochs" : "QEMU");
 	return false;
 }
 
 static bool used_up(const struct machine *m)
 {
 	unsigned budget = m->o.budget ? m->o.budget : machine_budget;
-	uint64_t all = budget * 1000000ull * m->o.cpus * BUDGET_WAITS;
+	uint64_t all = budget * 1000000ull * (m->o.bochs ? 1 : m->o.cpus) * BUDGET_WAITS;
 	return budget && counted(m) && m->instructions > all;
 }
 
@@ -94,6 +101,20 @@ static bool dear(const struct machine *m)
 	       process_cpu(m->pid) - m->wait.cpu > LEAST + FACTOR * m->wait.limit;
 }
 
+/*
+ * A guest that only takes its ticks executes little. To QEMU each of its sleeps is long: so the
+ * machine's clock ends the wait.
+ */
+static bool idle_too_long(struct machine *m)
+{
+	if (m->wait.idle == 0)
+		return false;
+	uint64_t now = qmp_clock(m);
+	if (m->wait.clock == 0)
+		m->wait.clock = now;
+	return (double)(int64_t)(now - m->wait.clock) > m->wait.idle;
+}
+
 bool machine_late(struct machine *m)
 {
 	uint64_t before = m->instructions;
@@ -101,12 +122,12 @@ bool machine_late(struct machine *m)
 		return false;
 	m->wait.ask = clock_seconds() + pause_of(m);
 	double time = now(m), process_now = m->pid ? process_clock(m->pid) : 0;
-	if (!m->pid)
+	if (!m->pid || (m->o.bochs && bochs_stopped(m)))
 		return false;
 	if (m->wait.from < 0)
 		m->wait.from = time;
 	if (m->instructions != before || m->wait.moved == 0)
 		m->wait.moved = process_now;
 	return m->late = time - m->wait.from > m->wait.limit || used_up(m) || dear(m) ||
-			 (counted(m) && stands_still(m, process_now));
+			 idle_too_long(m) || (counted(m) && stands_still(m, process_now));
 }

@@ -97,9 +97,9 @@ static void ask(json_t *places, const char *elf, const uint32_t *addresses, size
 	for (size_t i = 0; i < n; i++)
 		fprintf(f, "%#x\n", addresses[i]);
 	fclose(f);
-	shell_must(60, "addr2line -e %s -a -f -i <%s >%s", elf, in, out);
+	shell_must(60, "addr2line -e '%s' -a -f -i <'%s' >'%s'", elf, in, out);
 	read_lines(places, out);
-	shell_must(60, "objdump -d --no-show-raw-insn %s >%s", elf, out);
+	shell_must(60, "objdump -d --no-show-raw-insn '%s' >'%s'", elf, out);
 	read_instructions(places, out);
 }
 

@@ -5,7 +5,9 @@
  */
 #include "dev/dev.h"
 
-enum { DATA = 0x60, STATUS = 0x64, STATUS_FULL = 1 };
+enum { DATA = 0x60, STATUS = 0x64, STATUS_FULL = 1, STATUS_BUSY = 2 };
+/* A command to the controller, and its argument: interrupts, translation, no mouse, test passed. */
+enum { SET_MODE = 0x60, MODE = 0x65 };
 enum { EXTENDED = 0xE0, RELEASE = 0x80 };
 enum { LEFT_SHIFT = 0x2A, RIGHT_SHIFT = 0x36, CONTROL = 0x1D, CAPS_LOCK = 0x3A };
 
@@ -68,8 +70,17 @@ void keyboard_interrupt(void)
 		scan_code(VO(io, in8)(DATA));
 }
 
+static void send(uint16_t port, uint8_t byte)
+{
+	for (int i = 0; i < 1000 && VO(io, in8)(STATUS) & STATUS_BUSY; i++)
+		;
+	VO(io, out8)(port, byte);
+}
+
 void keyboard_init(void)
 {
+	send(STATUS, SET_MODE); /* not every firmware has */
+	send(DATA, MODE);
 	for (int i = 0; i < 16 && VO(io, in8)(STATUS) & STATUS_FULL; i++)
 		VO(io, in8)(DATA); /* what was typed to the firmware */
 }

@@ -95,8 +95,8 @@ static uint32_t free_mapping(struct guest *g, unsigned n)
 
 /*
  * What no machine has at boot: frames with aliases, writable or not; a home that is read-only or
- * not there; mappings of frames that are not the kernel's, of the first frame above memory, and
- * after the direct map's last page.
+ * not there; mappings of frames that are not the kernel's, of the first frame above memory (in the
+ * direct map, too), and after the direct map's last page.
  */
 static void add_mappings(struct guest *g)
 {
@@ -110,6 +110,7 @@ static void add_mappings(struct guest *g)
 		set_physical(g, free_mapping(g, i), entries[i]);
 	set_home_entry(g, pfn + 2, home_entry(g, pfn + 2) & ~(uint32_t)W);
 	set_home_entry(g, pfn + 3, 0);
+	set_home_entry(g, pfn + 4, g->nr_mfns << 12 | P);
 	table_entry(g, g->c.cr3, KERNEL_BASE + g->nr_pfns * PAGE, &at);
 	if (at)
 		set_physical(g, at, hole << 12 | P);

@@ -160,7 +160,7 @@ void check_deliver(const struct test *t)
 	}
 	for (unsigned i = 0; i < AT_RANDOM; i++)
 		deliver_once(&d, random_below(2) ? 1 : 3, random_word(),
-			     random_word() & random_word());
+			     (random_word() & random_word()) << random_below(32));
 }
 
 /* --- interrupts --- */

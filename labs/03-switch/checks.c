@@ -7,6 +7,7 @@
 
 #define FAIL "echo fail protect > /proc/switch; echo virtual > /proc/mode\n"
 #define SDM "SDM vol. 3, "
+#define EVENTS "p/x c->current->shared->pending;p/x vmm_lock_word"
 
 #define ROW(k, n, function, worth) \
 	.exercise = k, .name = n, .run = check_##function, .points = worth
@@ -43,7 +44,7 @@ const struct test lab_03_checks[] = {
 	  .see = "handout 4.2", .stop_at = "commit", .look = "p attach;cb vo" },
 	{ ROW(9, "reinject", reinject, 8), ALONE,
 	  .title = "each pending event becomes an interrupt, once",
-	  .see = "handout 5.1; " SDM "11.8", .stop_at = "irq_reinject", .look = "cb events" },
+	  .see = "handout 5.1; " SDM "11.8", .stop_at = "irq_reinject", .look = EVENTS },
 	{ ROW(10, "give-back", cpu_restore, 8), ALONE,
 	  .title = "registers and tables are those from before attach, and the TLB is empty",
 	  .see = "handout 5.2; " SDM "8.2.2, 4.10.4.1", .stop_at = "cpu_restore",
@@ -79,11 +80,11 @@ const struct test lab_03_checks[] = {
 	{ ROW(9, "events", events, 3), .seconds = 60, .needs = EXERCISES(1, 10),
 	  .machine = { .budget = 100 },
 	  .title = "pending interrupts come once, in the new mode",
-	  .see = "handout 5.1; " SDM "11.8", .stop_at = "irq_reinject", .look = "cb events" },
+	  .see = "handout 5.1; " SDM "11.8", .stop_at = "irq_reinject", .look = EVENTS },
 	{ ROW(9, "sweep", sweep, 2), .seconds = 60, .needs = EXERCISES(1, 10),
 	  .machine = { .budget = 350 },
 	  .title = "the tick at many instructions of a switch",
-	  .see = "handout 5.1", .stop_at = "irq_reinject", .look = "cb events" },
+	  .see = "handout 5.1", .stop_at = "irq_reinject", .look = EVENTS },
 	{ ROW(11, "roll-back", roll_back, 3), .seconds = 60, .needs = EXERCISES(1, 11),
 	  .machine = { .budget = 100 },
 	  .title = "a failure in any phase leaves all as it was",

@@ -67,6 +67,7 @@ static void arrive_once(struct guest *g, enum way way, bool leads, uint32_t busy
 	uint32_t wanted = busy | (way != FREE && way != OTHER_HELD ? own : 0);
 	struct change change = put_in_the_way(g, way);
 	int at;
+	pretend_cpus(g);
 	say(g, RENDEZVOUS_WANTED, 1);
 	say(g, RENDEZVOUS_LEADER, leads ? g->cpu : (g->cpu + 1) % g->m->o.cpus);
 	say(g, RENDEZVOUS_ARRIVED, busy);

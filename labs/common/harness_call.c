@@ -2,9 +2,9 @@
 /*
  * What a CPU executes next. A call starts with registers and stack that the debugger has set, and
  * looks like one of the kernel's or the VMM's own to the code that is called: it returns to a place
- * where such calls return (harness_sites.c), and a breakpoint there is the call's end. A function of
- * the VMM's runs on the CPU's stack of the VMM. Planted code ends at a breakpoint after its last
- * instruction.
+ * where such calls return (harness_sites.c), and a breakpoint there is the call's end. A function
+ * of the VMM's runs on the CPU's stack of the VMM. Planted code ends at a breakpoint after its
+ * last instruction.
  */
 #include "harness.h"
 
@@ -101,10 +101,7 @@ static uint32_t place_frame(const struct guest *g, bool vmm)
 	return ((esp - 16 * random_below(SPREAD)) & ~15u) - 8;
 }
 
-/*
- * Bochs cannot take a breakpoint away that is not the latest one, and cannot load EFLAGS: there, all
- * calls end alike, on the kernel's stack.
- */
+/* Bochs cannot take a breakpoint away that is not the latest one: there, all calls end alike. */
 static uint32_t choose_end(const struct guest *g, uint32_t function)
 {
 	return g->m->o.bochs ? symbol("kmain") : call_site(function);
@@ -122,7 +119,9 @@ void call_begin(struct guest *g, uint32_t function, const uint32_t *arguments, u
 	uint32_t *const in_registers[] = { &g->c.eax, &g->c.edx, &g->c.ecx };
 	uint32_t *const others[] = { &g->c.ebx, &g->c.esi, &g->c.edi, &g->c.ebp };
 	bool vmm = function >= VMM_BASE;
-	uint32_t frame = place_frame(g, vmm && !g->m->o.bochs), on_stack = frame - 4 * ARGUMENTS_MAX;
+	bool own_stack = !g->m->o.bochs || !(g->c.eflags & EFLAGS_IF);
+	uint32_t frame = place_frame(g, vmm && own_stack);
+	uint32_t on_stack = frame - 4 * ARGUMENTS_MAX;
 	unsigned nr_registers = vmm ? LENGTH(in_registers) : 0;
 	g->caller = g->c;
 	g->call_back = choose_end(g, function);
@@ -159,7 +158,8 @@ uint32_t call_next(struct guest *g)
 {
 	do {
 		if (run_cpus(g, ALL_CPUS) < 0)
-			give_up(FAILED, "the machine ended or hung on the way to the end of a call");
+			give_up(FAILED,
+				"the machine ended or hung on the way to the end of a call");
 		CHECK(at_breakpoint(g), "the machine stopped at %#x during a call", g->c.eip);
 	} while (g->c.eip == g->call_back && !call_ended(g));
 	if (g->c.eip != g->call_back)

@@ -25,7 +25,8 @@ static struct image read_text(const char *path)
 	for (unsigned i = 0; i < header.e_phnum; i++) {
 		Elf32_Phdr p;
 		long at = (long)(header.e_phoff + i * sizeof(p));
-		if (fseek(f, at, SEEK_SET) || fread(&p, sizeof(p), 1, f) != 1 || !(p.p_flags & PF_X))
+		if (fseek(f, at, SEEK_SET) || fread(&p, sizeof(p), 1, f) != 1 ||
+		    !(p.p_flags & PF_X))
 			continue;
 		uint8_t *data = malloc(p.p_filesz);
 		if (fseek(f, (long)p.p_offset, SEEK_SET) || fread(data, p.p_filesz, 1, f) != 1)
@@ -65,7 +66,7 @@ static bool leads_to(const struct image *text, uint32_t slot, uint32_t function)
 	return text_word(text, slot, &word) && word == function;
 }
 
-/* CALL through memory, without a base register: of a word, or of one in a table (SDM vol. 2, 2.1). */
+/* CALL through memory without a base register: of a word, or in a table (SDM vol. 2, 2.1). */
 static unsigned call_by_pointer(const struct image *text, const uint8_t *code, uint32_t function)
 {
 	enum { CALL_MEMORY = 0xFF, ABSOLUTE = 0x15, WITH_INDEX = 0x14, NO_BASE = 5 };

@@ -4,6 +4,7 @@
  * told at once. No test here looks at the host's clock, so each means the same on a busy host.
  */
 #include "tests.h"
+#include <signal.h>
 
 enum { FOR_EVER = 3600, MILLION = 1000000 };
 
@@ -30,6 +31,7 @@ static void halted(const struct test *t)
 static void budget(const struct test *t)
 {
 	struct machine *m = start_to_prompt(&t->machine);
+	machine_send(m, "fuzz 100000000 3\n");
 	uint64_t before = qmp_instructions(m);
 	want_late(m, FOR_EVER, "a machine that has executed its budget");
 	uint64_t after = (m->instructions - before) / MILLION;
@@ -37,6 +39,16 @@ static void budget(const struct test *t)
 	/* It is asked ten times a second, and QEMU executes at most a billion in one. */
 	CHECK(after >= all && after < all + 300, "late after %u of %u million instructions",
 	      (unsigned)after, all);
+}
+
+/* A machine that only sleeps is late by its clock, long before its instructions. */
+static void idle(const struct test *t)
+{
+	struct machine *m = start_to_prompt(&t->machine);
+	uint64_t before = qmp_instructions(m);
+	want_late(m, 10, "a machine at its prompt");
+	CHECK(m->instructions - before < 100ull * MILLION, "late after %llu instructions",
+	      (unsigned long long)(m->instructions - before));
 }
 
 /* While other CPUs are held, one runs for a number of instructions, and comes to nothing. */
@@ -57,11 +69,35 @@ static void held(const struct test *t)
 	end_at_prompt(m);
 }
 
+/* Bochs that does nothing for a while is not late; at its prompt it is, by its instructions. */
+static void bochs(const struct test *t)
+{
+	enum { STOPPED_SECONDS = 5 };
+	struct machine *m = machine_start(&t->machine);
+	kill(m->pid, SIGSTOP);
+	pid_t wakes = fork();
+	if (wakes == 0) {
+		sleep(STOPPED_SECONDS);
+		kill(m->pid, SIGCONT);
+		_exit(0);
+	}
+	machine_expect(m, PROMPT, FOR_EVER);
+	process_wait(wakes, STOPPED_SECONDS);
+	uint64_t before = m->instructions;
+	want_late(m, FOR_EVER, "Bochs at its prompt");
+	unsigned after = (unsigned)((m->instructions - before) / MILLION);
+	CHECK(after >= t->machine.budget, "late after %u of %u million instructions", after,
+	      t->machine.budget);
+}
+
 const struct test limit_tests[] = {
 	{ .name = "limits-halted", .run = halted, .seconds = 60 },
+	{ .name = "limits-idle", .run = idle, .seconds = 60 },
 	{ .name = "limits-budget", .run = budget, .seconds = 60, .machine = { .budget = 40 } },
 	{ .name = "limits-budget-smp2", .run = budget, .seconds = 60,
 	  .machine = { .budget = 40, .cpus = 2 } },
+	{ .name = "limits-bochs", .run = bochs, .seconds = 60,
+	  .machine = { .bochs = true, .budget = 40 } },
 	{ .name = "limits-held-smp3", .run = held, .seconds = 60, .machine = { .cpus = 3 } },
 	{ 0 },
 };

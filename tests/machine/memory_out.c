@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Memory is out at one place after the other: the debugger lets the n-th allocation of a workload
- * fail, or it and the next. The kernel must go on, its shell must run the next command, and nothing may be lost.
+ * fail, or it and the next. The kernel must go on, its shell must run the next command, and nothing
+ * may be lost.
  */
 #include "rollback.h"
 
@@ -65,7 +66,8 @@ static bool fail_some(struct machine *m, unsigned n, unsigned row)
 static unsigned available(struct machine *m)
 {
 	unsigned idle = 0, cached = 0;
-	const char *out = strstr(output_of(m, "usertests memory_full; cat /proc/meminfo", 60), "free ");
+	const char *out = output_of(m, "usertests memory_full; cat /proc/meminfo", 60);
+	out = strstr(out, "free ");
 	CHECK(out && sscanf(out, "free %u cached %u", &idle, &cached) == 2, "no /proc/meminfo");
 	return idle + cached;
 }

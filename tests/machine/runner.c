@@ -27,6 +27,8 @@ static const struct test *const ordinary[] = {
 	gdb_look_tests,
 	gdb_tool_tests,
 	document_tests,
+	build_tests,
+	course_tests,
 	grader_submission_tests,
 	grader_tests,
 	grader_sandbox_tests,
@@ -50,6 +52,8 @@ static const struct test *const campaigns[] = {
 	memory_out_soak_tests,
 	grader_soak_tests,
 	grader_run_soak_tests,
+	build_soak_tests,
+	course_soak_tests,
 	NULL,
 };
 

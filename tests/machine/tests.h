@@ -15,12 +15,12 @@ extern test_list grader_submission_tests, grader_tests, grader_environment_tests
 extern test_list grader_run_tests, grader_sandbox_tests, grader_layout_tests;
 extern test_list grader_outcome_tests;
 extern test_list grader_report_tests, grader_page_tests;
-extern test_list document_tests, sensitive_tests;
+extern test_list document_tests, build_tests, course_tests, sensitive_tests;
 extern test_list trace_tests, trace_report_tests;
 /* With --soak only. */
 extern test_list boot_soak_tests, soak_tests, switch_soak_tests, sweep_soak_tests;
-extern test_list isolation_soak_tests, memory_out_soak_tests;
-extern test_list grader_soak_tests, grader_run_soak_tests;
+extern test_list isolation_soak_tests, memory_out_soak_tests, grader_soak_tests;
+extern test_list grader_run_soak_tests, build_soak_tests, course_soak_tests;
 /* As many as there are wrong submissions (labs.c). */
 const struct test *lab_tests(bool soak);
 
@@ -28,6 +28,9 @@ const struct test *lab_tests(bool soak);
 void bench(const struct test *t);
 void bench_switch(const struct test *t);
 void demo(const struct test *t);
+
+/* text: a command on this host that must succeed (documents.c). */
+void host_command(const struct test *t);
 
 /* Before a command with make: it is not part of the make that may have started the tests. */
 #define ALONE "env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL "
