@@ -9,6 +9,22 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
+# Messages, and the order of names, are the same everywhere.
+export LC_ALL := C
+
+# A source tree that cannot be written: O=DIR copies it there, and the rest happens there.
+ifneq ($(O),)
+GOALS := $(or $(MAKECMDGOALS),all)
+.PHONY: $(GOALS) copy
+$(GOALS): copy ; @:
+copy:
+	@[ -e '$(O)/.copy' ] || [ -z "$$(ls -A '$(O)' 2>/dev/null)" ] || \
+		{ echo "make: O='$(O)' is neither empty nor made by O=" >&2; exit 1; }
+	@mkdir -p '$(O)' && touch '$(O)/.copy' && tools/files | tar -cT - | tar -xC '$(O)'
+	@comm -13 <(tools/files) <('$(O)/tools/files' | grep -vx .copy) | \
+		(cd '$(O)' && xargs -rd '\n' rm)
+	@$(MAKE) --no-print-directory -C '$(O)' O= $(GOALS)
+else
 $(if $(filter clean,$(MAKECMDGOALS)),.NOTPARALLEL:) # make clean all: one after the other
 
 # --- options: make TARGET NAME=value ---
@@ -27,6 +43,8 @@ OUT ?=
 SUBMISSION ?= .
 SEED ?= 2026
 ONLY ?=
+IMAGE ?=
+BASE ?=
 MUTATE ?=
 DIFF ?=
 TEST ?=
@@ -41,6 +59,9 @@ K := $(B)/$(if $(filter 1,$(DEBUG)),debug,$(if $(filter static,$(VO)),static,ker
 	given,OPT)$(call given,CC32)
 Q := $(if $(filter 1,$(V)),,@)
 SILENT := $(filter 1,$(V))$(findstring s,$(firstword -$(MAKEFLAGS)))
+# Take a new file in a target's place, unless both are the same; then run $(2). The new file's name
+# has the shell's number: two makes may be at work.
+replace = if cmp -s $(1) $@; then rm $(1)$(if $(2),; $(2)); else mv $(1) $@; fi
 say = $(if $(SILENT),,@printf '  %-6s %s\n' $(1) $(2);)
 
 # --- compilers: a cross compiler if there is one, else the host's with -m32, without a library ---
@@ -88,13 +109,14 @@ UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 LIBRARY := $(patsubst %,$(B)/host/%.o,$(wildcard machine/*.c) machine/bochs_rom.S)
 GRADER := $(patsubst %,$(B)/host/%.o,$(wildcard grader/*.c labs/common/*.c labs/*/checks*.c))
 MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c) \
-	grader/sandbox.c grader/causes.c grader/text.c)
+	grader/sandbox.c grader/causes.c grader/text.c grader/names.c)
 TRACE := $(patsubst %,$(B)/host/%.o,$(wildcard viewer/*.c viewer/*.S))
 MUTATE := $(patsubst %,$(B)/host/%.o,$(wildcard mutants/*.c))
 RECORDER := $(filter-out $(B)/host/viewer/main.c.o,$(TRACE))
 
 # What a lab's tree cannot do.
-WHOLE := demo test soak bench bench-switch report handout gradescope mutate try
+PLATFORMS := gradescope classroom50 prairielearn autolab image
+WHOLE := demo test soak bench bench-switch report handout mutate try $(PLATFORMS)
 
 .PHONY: all help whole $(WHOLE) grade setup trace run run-bochs iso doctor size check gdb debug \
 	debug-bochs replay log clean kernel unit FORCE report docs
@@ -131,7 +153,8 @@ whole:
 #:              tar or zip
 #:   mutate     LAB=NAME: one-token changes of the solution that keep full marks (--help in MUTATE=)
 #:   try        LAB=NAME DIFF=FILE: grade the solution with a patch: a wrong or a right submission
-#:   gradescope LAB=NAME: build/gradescope-NAME.zip, an autograder for Gradescope
+#:   gradescope classroom50 prairielearn autolab  LAB=NAME [IMAGE=NAME] [SEED=n]: for this platform
+#:   image      LAB=NAME [IMAGE=NAME] [BASE=NAME]: a container image with a lab's grader
 #:   docs       the handbook, as a site: build/docs/index.html
 #:   doctor     which tools are there, which are missing, and the fix
 #:   size       size of kernel and VMM in tokens against their budgets, and in lines
@@ -146,6 +169,7 @@ whole:
 #:   CMDLINE="p2m=shuffle:7" kernel options (docs/running.md)
 #:   DISK=file ext2 image on an ATA disk as root     ACCEL=kvm use KVM
 #:   VMM=none  boot without the VMM: the mode stays native
+#:   O=DIR     copy the sources to DIR first and do all there, where paths begin, too
 
 # What runs make itself, but is no part of this make, must not look for this one's job server.
 ALONE := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
@@ -207,7 +231,7 @@ handout:
 	@$(LOCKED) tools/handout '$(LAB)' '$(OUT)'
 
 $(B)/files: FORCE
-	@mkdir -p $(B); new=$@.$$$$; tools/files >$$new; cmp -s $$new $@ && rm $$new || mv $$new $@
+	@mkdir -p $(B); tools/files >$@.$$$$; $(call replace,$@.$$$$)
 
 # In an instructor's tree: written anew when any file of the project is newer, or came or went. What
 # was built in it stays, and times are kept.
@@ -223,13 +247,13 @@ GRADE = $(B)/grader grade --lab '$(LAB)' --submission '$(SUBMISSION)' --seed '$(
 NEEDS_LAB = [ -n '$(LAB)' ] || \
 	{ echo "make: which lab? make $@ LAB=NAME; NAME is one of: $(LABS)" >&2; exit 1; }
 
-grade gradescope:
+grade $(PLATFORMS):
 	@$(NEEDS_LAB)
 	@tools/setup grade
 	@$(LOCKED) $(MAKE) --no-print-directory all $(B)/grader \
 		$(if $(HANDOUT),,$(B)/handout/$(LAB)/build/.made)
 	@$(ALONE) $(if $(filter grade,$@),$(GRADE) && echo 'more: $(B)/grade.html', \
-		tools/gradescope '$(LAB)')
+		IMAGE='$(IMAGE)' BASE='$(BASE)' SEED='$(SEED)' tools/platform $@ '$(LAB)')
 
 try:
 	@$(NEEDS_LAB)
@@ -277,16 +301,15 @@ $(B)/cinnabar: $(K)/cinnabar FORCE
 
 # Compared by contents: what is linked lacks a file as soon as its source is gone.
 $(B)/sources: FORCE
-	@mkdir -p $(@D); echo '$(KSRC) $(VSRC) $(wildcard user/lib/* user/programs/*/*)' >$@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	@mkdir -p $(@D); echo '$(KSRC) $(VSRC) $(wildcard user/lib/* user/programs/*/*)' >$@.$$$$; \
+		$(call replace,$@.$$$$)
 
 # --- layouts, for assembly and for the programs on the host ---
 $(K)/offsets.h: include/offsets.c tools/offsets $(K)/flags
 	$(call say,GEN,$@)
 	$(Q)$(CC32) $(filter-out -Werror,$(KFLAGS)) $(if $(CLANG),-fno-integrated-as) -MT $@ \
 		-MF $@.d -S $< -o $(K)/offsets.s
-	$(Q)tools/offsets <$(K)/offsets.s >$@.new
-	$(Q)cmp -s $@.new $@ && rm $@.new && touch $@ || mv $@.new $@
+	$(Q)tools/offsets <$(K)/offsets.s >$@.$$$$ && $(call replace,$@.$$$$,touch $@)
 
 $(KOBJ) $(VOBJ) $(sort $(LIBRARY) $(GRADER) $(MACHINE) $(TRACE) $(MUTATE)): | $(K)/offsets.h
 
@@ -364,8 +387,7 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 # Compared by contents: a file may come, go, or change, and have an old date.
 $(B)/rootfs.list: FORCE
 	@mkdir -p $(@D); { echo '$(PROGRAMS)' "$$ROOT_MIB $$ROOT_BLOCK"; cksum tools/mkroot; \
-		find user/root -type f -exec cksum {} + | sort; } >$@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+		find user/root -type f -exec cksum {} + | sort; } >$@.$$$$; $(call replace,$@.$$$$)
 
 $(B)/rootfs.ext2: $(PROGRAMS:%=$(B)/bin/%) $(B)/rootfs.list
 	$(call say,MKFS,$@)
@@ -419,8 +441,7 @@ $(B)/host/labs.c: FORCE # compared by contents: a lab may have gone
 			echo "extern const struct test lab_$${l%%-*}_checks[];"; done; \
 		echo 'const struct lab all_labs[] = {'; \
 		for l in $(LABS); do echo "{ \"$$l\", lab_$${l%%-*}_checks },"; done; \
-		echo '{ 0 } };'; } >$@.new
-	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+		echo '{ 0 } };'; } >$@.$$$$; $(call replace,$@.$$$$)
 
 $(B)/host/labs.c.o: $(B)/host/labs.c
 	$(Q)$(HOSTCC) $(HFLAGS) -c $< -o $@
@@ -429,6 +450,7 @@ $(B)/grader: $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER)
 	$(call say,LD,$@)
 	$(Q)$(HOSTCC) -o $@ $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER) \
 		-ljansson -lelf -larchive -lutil
+	@chmod a+rx $@ # the sandbox's user runs it, whatever the umask
 	@tools/check-points $@ >$@.points || cat $@.points >&2
 
 # The grader's checks in another program, which tries mutants of the solutions.
@@ -443,12 +465,12 @@ $(B)/mutate: $(MUTATE) $(filter-out %/grader/main.c.o,$(GRADER)) $(LIBRARY) $(B)
 FOR_REFERENCE := $(if $(wildcard $(B)/grader),,$(B)/grader)
 $(B)/reference/%.json: $(FOR_REFERENCE) $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2
 	$(call say,RECORD,$@)
-	$(Q)mkdir -p $(@D) && d=$$(mktemp -d) && trap "rm -rf $$d" EXIT && \
-		TMPDIR=$$d $(B)/grader reference $* >$$d/json && \
-		mv $$d/json $@.$$$$ && mv $@.$$$$ $@
+	$(Q)mkdir -p $(@D) && d=$$(mktemp -d) && trap 'rm -rf "$$d"' EXIT && \
+		TMPDIR=$$d $(B)/grader reference $* >"$$d/json" && \
+		mv "$$d/json" $@.$$$$ && mv $@.$$$$ $@
 
 # --- the recorder and its viewer ---
-PAGE := $(addprefix viewer/,viewer.html viewer.css decode.js draw.js viewer.js)
+PAGE := $(wildcard viewer/*.html viewer/*.css viewer/*.js)
 $(B)/host/viewer/viewer.S.o: viewer/viewer.S $(PAGE)
 	$(call say,HOSTAS,$<)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) -c $< -o $@
@@ -469,7 +491,8 @@ compile_commands.json: FORCE
 	@tools/compile-commands '$(CC32) $(KFLAGS)' '$(CC32) $(UFLAGS)' >$@
 
 FORCE:
-.DEFAULT:
-	@echo "make: nothing makes '$@'; 'make help' lists the targets" >&2; exit 1
+.DEFAULT: # with -B also each source
+	@[ -e '$@' ] || { echo "make: nothing makes '$@'; 'make help' lists the targets" >&2; exit 1; }
 # Not those of other trees in it: students', copies.
 -include $(shell find $(B) -mindepth 1 -name '*build' -prune -o -name '*.d' -print 2>/dev/null)
+endif

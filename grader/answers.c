@@ -36,11 +36,13 @@ static char *answer_to(const char *question)
 	const char *end = next ? next : s + strlen(s);
 	while (s < end && isspace((unsigned char)*s))
 		s++;
+	if (strncmp(s, unanswered, strlen(unanswered)) == 0)
+		s += strlen(unanswered); /* students also write below these words */
+	while (s < end && isspace((unsigned char)*s))
+		s++;
 	while (end > s && isspace((unsigned char)end[-1]))
 		end--;
-	bool empty = (size_t)(end - s) == strlen(unanswered) &&
-		     strncmp(s, unanswered, strlen(unanswered)) == 0;
-	return strndup(s, empty ? 0 : (size_t)(end - s));
+	return strndup(s, (size_t)(end - s));
 }
 
 json_t *answers_read(const char *questions, const char *text)

@@ -2,8 +2,9 @@
 /*
  * Submissions in archives. A process in the sandbox reads the archive from its standard input,
  * front to end, and writes what it finds as records (struct record). Nothing is unpacked to a disk:
- * an entry's name is only a name. An archive may be compressed once; which way is read from its
- * first bytes here, because libarchive by itself would go through any number of layers.
+ * an entry's name is only a name. An archive may be compressed once, and may hold archives of which
+ * the same is true; which way is read from the first bytes here, because libarchive by itself would
+ * go through any number of layers. What is unpacked counts in every layer.
  */
 #include "grader.h"
 #include <archive.h>
@@ -15,7 +16,7 @@
 #include <sys/stat.h>
 
 enum { CPU_SECONDS = 20, SECONDS = 60, MEGABYTES = 1024, FILE_MEGABYTES = 64, PROCESSES = 16 };
-enum { NAME_LIMIT = 4096 };
+enum { NAME_LIMIT = 4096, INNER_LIMIT = 8 << 20 };
 
 #define NO_ARCHIVE "it is damaged, or no tar or zip, or compressed more than once " \
 	"(at most once is taken): "
@@ -24,6 +25,7 @@ enum { NAME_LIMIT = 4096 };
 struct record {
 	enum { FILE_RECORD, REFUSED_RECORD } kind;
 	enum found_kind found;
+	bool inner; /* of an archive that is in the archive */
 	size_t path, bytes;
 };
 
@@ -58,8 +60,26 @@ struct compression {
 	int code;
 };
 
-/* Let libarchive read this kind alone. */
-static struct archive *open_archive(void)
+/* Refuse what is handed in instead of an archive. */
+static void refuse_others(const char *first, size_t n)
+{
+	static const struct { const char *magic, *what; } others[] = {
+		{ "7z\xbc\xaf\x27\x1c", "a 7-Zip archive" }, { "Rar!", "a RAR archive" },
+		{ "# v2 git bundle", "a Git bundle" }, { "# v3 git bundle", "a Git bundle" },
+		{ "<!doctype html", "a web page, saved instead of the archive" },
+		{ "<html", "a web page, saved instead of the archive" },
+	};
+	size_t blanks = strspn(first, " \t\r\n\xef\xbb\xbf");
+	for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		size_t length = strlen(others[i].magic);
+		if (n - blanks >= length &&
+		    strncasecmp(first + blanks, others[i].magic, length) == 0)
+			refuse("it is %s: hand in a tar or zip of the lab's files", others[i].what);
+	}
+}
+
+/* A reader for an archive that begins so: libarchive may read this kind of compression alone. */
+static struct archive *reader(const char *first)
 {
 	static const struct compression kinds[] = {
 		{ "\x1f\x8b", 2, archive_read_support_filter_gzip, ARCHIVE_FILTER_GZIP },
@@ -68,9 +88,8 @@ static struct archive *open_archive(void)
 		{ "\x28\xb5\x2f\xfd", 4, archive_read_support_filter_zstd, ARCHIVE_FILTER_ZSTD },
 	};
 	struct archive *a = archive_read_new();
-	char first[8] = "";
 	bool compressed = false;
-	if (!a || pread(0, first, sizeof(first), 0) < 0)
+	if (!a)
 		_exit(ENVIRONMENT);
 	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (memcmp(first, kinds[i].magic, kinds[i].bytes) == 0) {
@@ -81,23 +100,20 @@ static struct archive *open_archive(void)
 	archive_read_support_format_tar(a);
 	if (!compressed)
 		archive_read_support_format_zip(a);
-	if (archive_read_open_fd(a, 0, 65536) != ARCHIVE_OK)
-		refuse(NO_ARCHIVE "%s", archive_error_string(a));
 	return a;
 }
 
 /*
- * Read an entry to its end, whatever size its header gives. text: room for FILE_LIMIT + 1 bytes,
- * or NULL. all: grows by its bytes. Result: its bytes; FILE_LIMIT + 1 if it has more than
- * FILE_LIMIT.
+ * Read an entry to its end, whatever size its header gives. text: room for limit + 1 bytes, or
+ * NULL. all: grows by its bytes. Result: its bytes; limit + 1 if it has more than the limit.
  */
-static size_t read_entry(struct archive *a, const char *name, char *text, size_t *all)
+static size_t read_entry(struct archive *a, const char *name, char *text, size_t limit, size_t *all)
 {
 	static char scrap[65536];
 	size_t bytes = 0;
 	for (la_ssize_t got = 1; got > 0;) {
-		bool room = text && bytes <= FILE_LIMIT;
-		got = room ? archive_read_data(a, text + bytes, FILE_LIMIT + 1 - bytes) :
+		bool room = text && bytes <= limit;
+		got = room ? archive_read_data(a, text + bytes, limit + 1 - bytes) :
 			     archive_read_data(a, scrap, sizeof(scrap));
 		if (got < 0)
 			refuse("the archive is damaged at %s: %s", name, archive_error_string(a));
@@ -110,45 +126,80 @@ static size_t read_entry(struct archive *a, const char *name, char *text, size_t
 	return bytes;
 }
 
-static void read_one(struct archive *a, struct archive_entry *e, char *const *wanted, unsigned n)
+struct wanted { char *v[MAX_FILES]; unsigned n; };
+
+static int read_entries(struct archive *a, const struct wanted *w, const char *above);
+
+/* Read an archive that is an entry of the archive. One that is damaged just ends. */
+static void read_inner(struct archive *outer, const char *name, const struct wanted *w, size_t *all)
+{
+	static char inner[INNER_LIMIT + 1];
+	memset(inner, 0, 8); /* of the archive before, for reader() */
+	size_t bytes = read_entry(outer, name, inner, INNER_LIMIT, all);
+	struct archive *a = reader(inner);
+	if (bytes <= INNER_LIMIT && archive_read_open_memory(a, inner, bytes) == ARCHIVE_OK)
+		read_entries(a, w, name);
+	archive_read_free(a);
+}
+
+/* above: the archive in which this archive lies, or NULL. */
+static void read_one(struct archive *a, struct archive_entry *e, const struct wanted *w,
+		     const char *above)
 {
 	static size_t all;
 	static char text[FILE_LIMIT + 1];
 	const char *name = archive_entry_pathname(e);
-	struct record r = { .found = FOUND_FILE };
+	char path[2 * NAME_LIMIT + 2];
+	struct record r = { .found = FOUND_FILE, .inner = above };
 	if (!name || strlen(name) > NAME_LIMIT) /* no name of ours: those are ASCII */
 		name = "(a name that cannot be read)";
+	snprintf(path, sizeof(path), "%s%s%s", above ? above : "", above ? "/" : "", name);
 	if (archive_entry_filetype(e) == AE_IFDIR)
 		return;
 	if (archive_entry_filetype(e) == AE_IFLNK || archive_entry_hardlink(e))
 		r.found = FOUND_LINK;
 	else if (archive_entry_filetype(e) != AE_IFREG)
 		r.found = FOUND_DEVICE;
-	bool keep = submission_wants(name, wanted, n);
-	size_t bytes = read_entry(a, name, keep ? text : NULL, &all);
+	bool keep = submission_wants(name, w->v, w->n), inner = !above && name_of_archive(name);
+	size_t bytes = inner ? 0 : read_entry(a, path, keep ? text : NULL, FILE_LIMIT, &all);
 	r.bytes = keep ? bytes : 0;
-	write_record(r, name, text);
+	write_record(r, path, text);
+	if (inner)
+		read_inner(a, path, w, &all);
 }
 
-int archive_inner(char *list)
+/* Result: how libarchive ended. */
+static int read_entries(struct archive *a, const struct wanted *w, const char *above)
 {
-	struct archive *a = open_archive();
+	static unsigned entries;
 	struct archive_entry *e;
-	char *wanted[MAX_FILES];
-	unsigned n = 0, entries = 0;
 	int status;
-	for (char *name = strtok(list, "\n"); name && n < MAX_FILES; name = strtok(NULL, "\n"))
-		wanted[n++] = name;
-	/* In the locale "C" libarchive gives no name that is not ASCII. */
-	setlocale(LC_CTYPE, "C.UTF-8");
 	while ((status = archive_read_next_header(a, &e)) == ARCHIVE_OK || status == ARCHIVE_WARN) {
 		if (++entries > ENTRIES_LIMIT)
 			refuse("the archive has more than %d entries", ENTRIES_LIMIT);
 		if (archive_entry_is_encrypted(e))
 			refuse("the archive has a password");
-		read_one(a, e, wanted, n);
+		read_one(a, e, w, above);
 	}
-	if (status != ARCHIVE_EOF)
+	return status;
+}
+
+int archive_inner(char *list)
+{
+	struct wanted w = { .n = 0 };
+	char first[64] = "";
+	ssize_t n = pread(0, first, sizeof(first) - 1, 0);
+	if (n < 0)
+		return ENVIRONMENT;
+	refuse_others(first, (size_t)n);
+	struct archive *a = reader(first);
+	if (archive_read_open_fd(a, 0, 65536) != ARCHIVE_OK)
+		refuse(NO_ARCHIVE "%s", archive_error_string(a));
+	for (char *name = strtok(list, "\n"); name && w.n < MAX_FILES; name = strtok(NULL, "\n"))
+		w.v[w.n++] = name;
+	/* In the locale "C" libarchive gives no name that is not ASCII. */
+	setlocale(LC_CTYPE, "C.UTF-8");
+	if (read_entries(a, &w, NULL) != ARCHIVE_EOF)
 		refuse(NO_ARCHIVE "%s", archive_error_string(a));
 	return fflush(stdout) == 0 ? GRADED : ENVIRONMENT;
 }
@@ -173,6 +224,7 @@ static void read_records(const char *path, FILE *f, struct finds *found)
 		if (r.kind == REFUSED_RECORD)
 			give_up(FAILED, "%s: %s", path, name);
 		finds_add(found, name, r.found, text, r.bytes);
+		found->v[found->n - 1].inner = r.inner;
 		free(name);
 	}
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which failure explains which. A check stands on what earlier exercises built, so one mistake
- * fails many checks. A failure that says itself that another exercise is the cause, or that has the
- * same cause at the same place as an earlier one, is a consequence. It gets no points either, and
- * stands after the failure that explains it.
+ * fails many checks. A failure is a consequence if it says itself that another exercise is the
+ * cause, if it needs an exercise whose own check fails, or if it has the same cause at the same
+ * place as an earlier one. It gets no points either, and stands after the failure that explains it.
  */
 #include "grader.h"
+
+enum { EXERCISE_MAX = 31 }; /* test.needs has a bit for each */
 
 /* The lines of a reason that tell the cause end at the command that starts the machine by hand. */
 static const char *end_of_causes(const char *reason)
@@ -14,14 +16,14 @@ static const char *end_of_causes(const char *reason)
 	return end ? end : reason + strlen(reason);
 }
 
-/* The number after words in the lines that tell the cause; 0: they are not there. */
+/* The exercise after words in the lines that tell the cause; 0: they are not there. */
 static unsigned number_after(const char *reason, const char *words)
 {
 	const char *at = strstr(reason, words);
 	unsigned n = 0;
 	if (at && at < end_of_causes(reason))
 		sscanf(at + strlen(words), "%u", &n);
-	return n;
+	return n <= EXERCISE_MAX ? n : 0;
 }
 
 /* What a line "at: function (file:line), in exercise 5" says; NULL if it is no such line. */
@@ -50,23 +52,43 @@ static void find_place(struct cause *c, const char *reason)
 		line = strchr(line, '\n');
 		line += line != NULL;
 	}
-	if (exercise && !c->sure)
+	if (exercise && exercise <= EXERCISE_MAX && !c->sure)
 		c->exercise = exercise;
+}
+
+char *cause_text(const char *reason)
+{
+	size_t n = strcspn(reason, "\n");
+	while (strncmp(reason + n, "\n  ", 3) == 0) /* a line that continues the one above */
+		n += 1 + strcspn(reason + n + 1, "\n");
+	char *text = strndup(reason, n), *end = text;
+	if (!text)
+		give_up(BROKEN, "no memory");
+	for (const char *s = text; *s; s++)
+		if (!strchr(" \n", *s))
+			*end++ = *s;
+		else if (end > text && end[-1] != ' ')
+			*end++ = ' ';
+	char *line = text_line(text, (size_t)(end - text));
+	free(text);
+	return line;
 }
 
 static struct cause read_cause(const struct result *r)
 {
-	static const char *const words[] = {
-		"cannot be judged until exercise ", "empty exercise: lab ",
-		"unfinished exercise: lab ",
+	static const struct { const char *begin, *number; bool waits; } words[] = {
+		{ "exercise ", "exercise ", false },
+		{ "", "cannot be judged until exercise ", true },
+		{ "empty exercise: lab ", ", exercise ", true },
+		{ "unfinished exercise: lab ", ", exercise ", true },
 	};
 	struct cause c = { .where = "", .exercise = r->test.exercise };
-	c.text = text_line(r->reason, strcspn(r->reason, "\n"));
+	c.text = cause_text(r->reason);
 	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]) && !c.sure; i++) {
-		unsigned n = number_after(r->reason, words[i]);
-		c.sure = n > 0 && (i == 0 || strncmp(r->reason, words[i], strlen(words[i])) == 0);
+		unsigned n = number_after(r->reason, words[i].number);
+		c.sure = n > 0 && strncmp(r->reason, words[i].begin, strlen(words[i].begin)) == 0;
 		if (c.sure)
-			c.exercise = i == 0 ? n : number_after(r->reason, ", exercise ");
+			c.exercise = n, c.waits = words[i].waits;
 	}
 	find_place(&c, r->reason);
 	return c;
@@ -81,11 +103,38 @@ static bool same_cause(const struct cause *a, const struct cause *b)
 }
 
 /*
- * The failure that explains number i: the first one of the exercise that i names, else the first
- * with the same cause. Result: its number, or i.
+ * The first failure of a check that judges one of these exercises (bits) alone. Result: its number,
+ * or n.
+ */
+static unsigned alone(const struct result *r, unsigned n, unsigned exercises)
+{
+	for (unsigned k = 0; k < n; k++)
+		if (failed(&r[k]) && !r[k].test.needs && exercises >> r[k].test.exercise & 1)
+			return k;
+	return n;
+}
+
+/* Whether the checks that judge this exercise alone have passed; there must be one. */
+static bool passed(const struct result *r, unsigned n, unsigned exercise)
+{
+	unsigned good = 0;
+	for (unsigned k = 0; k < n; k++)
+		good += r[k].test.exercise == exercise && !r[k].test.needs &&
+			r[k].outcome == PASSED;
+	return good > 0 && alone(r, n, 1u << exercise) == n;
+}
+
+/*
+ * The failure that explains number i: the first of an exercise that i needs (the one that i names
+ * before others), else the first of the exercise that i names, else the first with the same cause.
+ * Result: its number, or i.
  */
 static unsigned explanation(const struct result *r, const struct cause *c, unsigned n, unsigned i)
 {
+	unsigned needs = c[i].sure && !passed(r, n, c[i].exercise) ? 0 : r[i].test.needs;
+	unsigned named = alone(r, n, needs & 1u << c[i].exercise), first = alone(r, n, needs);
+	if (first < n)
+		return named < n ? named : first;
 	for (unsigned k = 0; k < n; k++)
 		if (failed(&r[k]) && r[k].test.exercise == c[i].exercise &&
 		    (c[i].sure ? c[k].exercise == c[i].exercise : same_cause(&c[k], &c[i])))
@@ -96,13 +145,26 @@ static unsigned explanation(const struct result *r, const struct cause *c, unsig
 	return i;
 }
 
+/* The failure at the end of these explanations; i itself if they lead back to it. */
+static unsigned first_cause(const struct result *r, const struct cause *c, unsigned n, unsigned i)
+{
+	unsigned k = explanation(r, c, n, i);
+	for (unsigned hops = 0; k != i && hops < n; hops++) {
+		unsigned next = explanation(r, c, n, k);
+		if (next == k)
+			return k;
+		k = next;
+	}
+	return i;
+}
+
 void causes_find(const struct result *results, unsigned n, struct cause *causes)
 {
 	for (unsigned i = 0; i < n; i++)
 		causes[i] = failed(&results[i]) ? read_cause(&results[i]) : (struct cause){ 0 };
 	for (unsigned i = 0; i < n; i++) {
-		unsigned k = failed(&results[i]) ? explanation(results, causes, n, i) : i;
-		if (k != i && explanation(results, causes, n, k) == k)
+		unsigned k = failed(&results[i]) ? first_cause(results, causes, n, i) : i;
+		if (k != i)
 			causes[i].because = &results[k];
 	}
 }

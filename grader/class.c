@@ -16,24 +16,6 @@
 enum state { WAITING, RUNNING, DONE };
 struct entry { char *name; enum state state; pid_t pid; json_t *report; };
 
-/*
- * A report's path. A long name is cut, so that ends can follow, and a sum keeps it unique.
- * index.html is the class's. A name with "~" could be one that got a sum.
- */
-static char *path_of(const struct options *o, const char *name, const char *end)
-{
-	enum { LONGEST = 200 };
-	char *path, rest[16] = "";
-	unsigned sum = 0;
-	for (const char *c = name; *c; c++)
-		sum = sum * 31 + (unsigned char)*c;
-	if (strlen(name) > LONGEST || strcmp(name, "index") == 0 || strchr(name, '~'))
-		snprintf(rest, sizeof(rest), "~%08x", sum);
-	if (asprintf(&path, "%s/%.*s%s%s", o->out, LONGEST, name, rest, end) < 0)
-		give_up(BROKEN, "no memory");
-	return path;
-}
-
 static char *submission_path(const struct options *o, const char *name)
 {
 	char *path;
@@ -50,15 +32,11 @@ static int visible(const struct dirent *e)
 /* Whether the file could be an archive: by its name, or by its first bytes. */
 static bool like_archive(const char *path)
 {
-	static const char *const ends[] = { ".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz",
-					    ".txz", ".zst" };
 	static const char *const magic[] = { "PK", "\x1f\x8b", "BZh", "\xfd" "7zXZ",
 					     "\x28\xb5\x2f\xfd" };
 	char text[512] = "";
-	const char *end = strrchr(path, '.');
-	for (unsigned i = 0; end && i < sizeof(ends) / sizeof(ends[0]); i++)
-		if (strcasecmp(end, ends[i]) == 0)
-			return true;
+	if (name_of_archive(path))
+		return true;
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
 	close(fd);
@@ -107,7 +85,7 @@ static const char *outcome(const struct entry *e)
 static void no_report(const struct options *o, struct entry *e, const char *why)
 {
 	struct options one = *o;
-	char *path = path_of(o, e->name, ".json"), *submission = submission_path(o, e->name);
+	char *path = class_path(o, e->name, ".json"), *submission = submission_path(o, e->name);
 	one.submission = submission;
 	e->state = DONE;
 	e->report = report_no_grade(&one, "error", why);
@@ -126,8 +104,8 @@ static bool start(const struct options *o, struct entry *e)
 	argv[n++] = "--submission", argv[n++] = submission;
 	argv[n++] = "--seed", argv[n++] = seed;
 	argv[n++] = "--jobs", argv[n++] = "1";
-	argv[n++] = "--json", argv[n++] = path_of(o, e->name, ".json");
-	argv[n++] = "--html", argv[n++] = path_of(o, e->name, ".html");
+	argv[n++] = "--json", argv[n++] = class_path(o, e->name, ".json");
+	argv[n++] = "--html", argv[n++] = class_path(o, e->name, ".html");
 	argv[n++] = "--in-class";
 	if (o->only)
 		argv[n++] = "--only", argv[n++] = (char *)o->only;
@@ -136,7 +114,7 @@ static bool start(const struct options *o, struct entry *e)
 	if (o->no_sandbox)
 		argv[n++] = "--no-sandbox";
 	argv[n] = NULL;
-	int log = open(path_of(o, e->name, NEW_LOG), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+	int log = open(class_path(o, e->name, NEW_LOG), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
 		       0644);
 	if (log < 0) {
 		no_report(o, e, strerror(errno));
@@ -168,7 +146,7 @@ static void print_progress(const struct entry *e, unsigned done, unsigned n)
 static void keep_log(const struct options *o, const struct entry *e)
 {
 	struct stat st;
-	char *new = path_of(o, e->name, NEW_LOG), *log = path_of(o, e->name, ".log");
+	char *new = class_path(o, e->name, NEW_LOG), *log = class_path(o, e->name, ".log");
 	if (stat(new, &st) == 0 && (st.st_size > 0 ? rename(new, log) : unlink(new)) < 0)
 		give_up(BROKEN, "%s: %s", log, strerror(errno));
 	free(new), free(log);
@@ -180,7 +158,7 @@ static void keep_log(const struct options *o, const struct entry *e)
  */
 static void finish(const struct options *o, struct entry *e, int status)
 {
-	char *path = path_of(o, e->name, ".json");
+	char *path = class_path(o, e->name, ".json");
 	const char *said = status == GRADED ? "graded" : status == USAGE ? "refused" : "error";
 	e->state = DONE;
 	e->report = json_load_file(path, 0, NULL);

@@ -54,9 +54,12 @@ void lab_check_tools(const struct test *checks);
  */
 char *text_line(const char *s, size_t n);
 char *text_lines(const char *s);
+/* Empty each #line of a source. Result: the number of the first such line; 0 if there is none. */
+unsigned text_unnumber(char *text);
 /*
- * A source as our compiler takes it: without byte order mark, UTF-16 as UTF-8, lines that end with
- * newlines. Other bytes stay as they are. Frees text. *n: bytes of the result.
+ * A source as our compiler takes it: without byte order mark, NUL and Ctrl-Z at the end, UTF-16 as
+ * UTF-8, lines that end with newlines. Other bytes stay as they are. Frees text. *n: bytes of the
+ * result.
  */
 char *text_decode(char *text, size_t bytes, size_t *n);
 
@@ -113,6 +116,7 @@ struct found {
 	enum found_kind kind;
 	char *text; /* contents of a plain file in an archive that may be wanted */
 	size_t bytes;
+	bool inner; /* it is in an archive that is in the archive */
 	/* by match(): */
 	int place;   /* which file of the lab it may be; -1: none */
 	size_t root; /* bytes of the path before the lab's own path, or before the file's name */
@@ -127,6 +131,14 @@ void finds_add(struct finds *all, const char *path, enum found_kind kind, char *
 void archive_read(const char *path, struct sandbox s, const struct lab_tree *tree,
 		  struct finds *found);
 int archive_inner(char *list);
+/*
+ * Whether a file's name is ours (names.c): UNLIKE: no; SENT: with what course platforms put before
+ * it; LIKE: but for letters' case, or as that of a copy.
+ */
+enum likeness { UNLIKE, SENT, LIKE };
+enum likeness name_likeness(const char *found, const char *ours);
+/* Whether a file's name is that of an archive. */
+bool name_of_archive(const char *name);
 /* Whether a path may name a wanted file. */
 bool submission_wants(const char *path, char *const *wanted, unsigned n);
 /* Find out which of the lab's files the found ones are. */
@@ -260,17 +272,20 @@ struct cause {
 	char *where;       /* "kernel/mm/vm.c:208"; "": not known */
 	unsigned exercise; /* to mend; the check's own unless text or place name another one */
 	bool sure;         /* the text names it */
+	bool waits;        /* the text says that nothing can be judged before it is done */
 	const struct result *because; /* the failure that explains this one, or NULL */
 };
 /* Find the causes of n results; those of checks that did not fail are zero. */
 void causes_find(const struct result *results, unsigned n, struct cause *causes);
+/* The cause that a reason begins with, as one line. To be freed. */
+char *cause_text(const char *reason);
 
 /* --- reports (report.c, html_report.c, class_report.c, class_page.c) --- */
 
 /* Text as JSON, whatever bytes a guest or a compiler put into it. */
 json_t *report_text(const char *text);
 /* Print the result of a check. */
-void report_print(const struct result *r);
+void report_print(const struct grading *g, const struct result *r);
 /* Print what to mend first, and which checks wait for that. */
 void report_summary(const struct grading *g);
 /* Whether the points of a check are part of the maximum. */
@@ -290,5 +305,7 @@ void html_write(const char *path, json_t *report, const struct grading *g);
  * run over a part of the class keeps the rest.
  */
 void class_write(const struct options *o);
+/* Where in o->out a submission's report is: each name has its own. end: ".json". To be freed. */
+char *class_path(const struct options *o, const char *name, const char *end);
 
 #endif

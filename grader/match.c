@@ -3,7 +3,8 @@
  * Which file of a submission is which of the lab's files. Students hand in the whole tree, a folder
  * too many, or the files without folders. A file whose path ends in the lab's own path is *in
  * place*; what stands before that is its root. A file in place wins; without one a file of the same
- * name is taken if there is only one. Two that could be meant are refused, never guessed at.
+ * name is taken if there is only one. Two that could be meant are refused, never guessed at. An
+ * archive in the archive counts if nothing outside of it does.
  */
 #include "grader.h"
 
@@ -13,27 +14,11 @@ static const char *last_part(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* Whether two names are one. Letters' case does not count, nor the " (1)" of a second download. */
-static bool same_name(const char *found, const char *ours)
-{
-	const char *dot = strrchr(found, '.');
-	size_t stem = dot ? (size_t)(dot - found) : strlen(found), n = stem;
-	if (strcasecmp(found, ours) == 0)
-		return true;
-	if (!dot || n < 4 || found[n - 1] != ')')
-		return false;
-	for (n--; n > 0 && found[n - 1] >= '0' && found[n - 1] <= '9';)
-		n--;
-	return n > 2 && n < stem - 1 && strncmp(found + n - 2, " (", 2) == 0 &&
-	       strlen(ours) > n - 2 && strncasecmp(found, ours, n - 2) == 0 &&
-	       strcasecmp(ours + n - 2, dot) == 0;
-}
-
 bool submission_wants(const char *path, char *const *wanted, unsigned n)
 {
 	const char *slash = last_part(path), *back = strrchr(slash, '\\');
 	for (unsigned i = 0; i < n; i++)
-		if (same_name(back ? back + 1 : slash, last_part(wanted[i])))
+		if (name_likeness(back ? back + 1 : slash, last_part(wanted[i])))
 			return true;
 	return false;
 }
@@ -51,7 +36,7 @@ static unsigned common(const char *found, const char *ours)
 {
 	size_t a = (size_t)(last_part(found) - found), b = (size_t)(last_part(ours) - ours);
 	unsigned n = 0;
-	if (!same_name(found + a, ours + b))
+	if (!name_likeness(found + a, ours + b))
 		return 0;
 	for (n = 1; a > 0 && b > 0; n++) {
 		size_t x = part_before(found, a), y = part_before(ours, b);
@@ -122,7 +107,8 @@ static void find_place(struct found *f, const struct lab_tree *tree)
 	if (f->place < 0)
 		return;
 	const char *ours = tree->files[f->place];
-	f->whole = best == parts(ours);
+	bool like = name_likeness(last_part(f->path), last_part(ours)) == LIKE;
+	f->whole = like && best == parts(ours);
 	f->root = strlen(f->path) - strlen(last_part(f->path));
 	if (f->whole)
 		f->root -= strlen(ours) - strlen(last_part(ours));
@@ -140,13 +126,17 @@ void match(struct finds *all, const struct lab_tree *tree)
 {
 	enum { COPIES_LIMIT = 1000 };
 	struct found *end = all->v + all->n;
-	unsigned placed = 0;
+	unsigned placed = 0, outer = 0;
 	for (struct found *f = all->v; f < end; f++) {
 		normalize(f);
 		if (!hidden(f->path))
 			find_place(f, tree);
 		placed += f->place >= 0;
+		outer += f->place >= 0 && !f->inner;
 	}
+	for (struct found *f = all->v; f < end; f++)
+		if (f->inner && outer)
+			f->place = -1;
 	if (placed > COPIES_LIMIT)
 		give_up(FAILED, "the submission holds %u files with names of the lab's files: hand "
 			"in each once", placed);
@@ -232,6 +222,17 @@ static bool shown(const struct found *f)
 	return !hidden(f->path);
 }
 
+/* Whether there is a Git repository, of which no file is looked at. */
+static bool has_git(const char *submission, const struct finds *all)
+{
+	char path[4096];
+	bool git = snprintf(path, sizeof(path), "%s/.git", submission) < (int)sizeof(path) &&
+		   access(path, F_OK) == 0;
+	for (const struct found *f = all->v; f < all->v + all->n; f++)
+		git |= strncmp(f->path, ".git/", 5) == 0 || strstr(f->path, "/.git/");
+	return git;
+}
+
 static bool is_own(const struct found *f)
 {
 	return f->own;
@@ -276,9 +277,10 @@ void match_notes(struct grading *g, struct finds *all, const struct lab_tree *tr
 		any |= t->text[i] != NULL;
 	if (!any)
 		give_up(FAILED, "%s holds none of the lab's files. It holds: %s. Wanted are the "
-			"files that labs/%s/files names, with their folders: %s ...",
+			"files that labs/%s/files names, with their folders: %s ...%s",
 			g->o->submission, all->n ? names(all, shown) : "nothing", g->o->lab->name,
-			tree->files[0]);
+			tree->files[0], has_git(g->o->submission, all) ?
+			" Of a Git repository (.git) nothing is taken: hand in the files" : "");
 	for (unsigned i = 0; i < all->n && i < ENOUGH; i++)
 		all->v[i].own = own_source(&all->v[i], all, tree);
 	char *own = names(all, is_own);

@@ -98,7 +98,7 @@ void note_disagreement(struct grading *g)
 	causes_find(g->results, g->n, causes);
 	for (const struct result *r = g->results; r < g->results + g->n; r++)
 		if (r->test.machine.bochs) /* one that waits for an exercise shows nothing */
-			bochs = r->outcome == FAILED && !causes[r - g->results].sure ? r : bochs;
+			bochs = r->outcome == FAILED && !causes[r - g->results].waits ? r : bochs;
 		else if (r->outcome != PASSED)
 			return;
 		else

@@ -113,6 +113,9 @@ void recording_make(struct grading *g, struct sandbox s, const char *base, const
 	char file[300], reference[300], work[300];
 	if (!wanted(g))
 		return;
+	printf("recording how this machine changes its mode, for %s: at most %d s\n",
+	       text_line(g->o->html, strlen(g->o->html)), SECONDS + AROUND_SECONDS);
+	fflush(stdout);
 	snprintf(file, sizeof(file), "%s/recording.json", dir);
 	snprintf(work, sizeof(work), "%s/recording", dir);
 	snprintf(reference, sizeof(reference), "%s/labs/%s/reference.trace.json", base,

@@ -88,11 +88,11 @@ static void print_reason(const char *reason)
 	}
 }
 
-void report_print(const struct result *r)
+void report_print(const struct grading *g, const struct result *r)
 {
 	static const char *const words[] = { "[ok]  ", "[FAIL]", "[skip]", "[ERR] " };
 	const struct test *t = &r->test;
-	struct cause c;
+	struct cause causes[MAX_CHECKS], c;
 	const char *colors[] = { "\033[32m", "\033[31m", "\033[33m", "\033[35m" };
 	bool color = isatty(1) && !getenv("NO_COLOR");
 	printf("%s%s%s %2u/%-2u %s: %s\n", color ? colors[r->outcome] : "", words[r->outcome],
@@ -105,8 +105,12 @@ void report_print(const struct result *r)
 	}
 	if (r->outcome == FAILED || r->outcome == BROKEN)
 		print_reason(r->reason);
-	causes_find(r, 1, &c);
-	if (r->outcome == FAILED && c.exercise != t->exercise && !c.sure)
+	causes_find(g->results, g->n, causes);
+	c = causes[r - g->results];
+	if (c.because && t->needs && (!c.sure || c.exercise != c.because->test.exercise))
+		printf("        needs exercise %u: mend that first, see check %s\n",
+		       c.because->test.exercise, c.because->test.name);
+	else if (r->outcome == FAILED && c.exercise != t->exercise && !c.sure)
 		printf("        this check judges exercise %u; the cause may lie in exercise %u\n",
 		       t->exercise, c.exercise);
 	if (r->outcome == SKIPPED)
@@ -175,7 +179,7 @@ static json_t *check_json(const struct options *o, const struct result *r, const
 	if (asprintf(&name, "%s: %s", t->name, t->title ? t->title : "") < 0)
 		give_up(BROKEN, "no memory");
 	json_t *cause = r->outcome == PASSED ? json_string("") :
-			text_for_all(o, first_line(r->reason));
+			text_for_all(o, cause_text(r->reason ? r->reason : ""));
 	json_t *j = json_pack("{s:s, s:s, s:o,"
 			      " s:{s:s, s:i, s:s, s:o, s:s, s:i, s:s, s:s, s:s, s:f}}",
 			      "name", name,

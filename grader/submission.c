@@ -104,18 +104,12 @@ static void read_file(const char *root, struct found *f)
 /* A directory that holds one archive and nothing else that could be meant. Result: it, or NULL. */
 static const char *only_archive(const struct finds *all)
 {
-	static const char *const ends[] = { ".zip", ".tar", ".tgz", ".tbz2", ".txz", ".tar.gz",
-					    ".tar.bz2", ".tar.xz", ".tar.zst" };
 	const char *found = NULL;
 	for (const struct found *f = all->v; f < all->v + all->n; f++)
-		for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-			size_t n = strlen(f->path), end = strlen(ends[i]);
-			if (n <= end || strcasecmp(f->path + n - end, ends[i]) != 0)
-				continue;
-			if (found)
-				return NULL;
+		if (name_of_archive(f->path) && found)
+			return NULL;
+		else if (name_of_archive(f->path))
 			found = f->path;
-		}
 	return found;
 }
 
@@ -152,8 +146,14 @@ void submission_take(struct grading *g, struct sandbox s, const struct lab_tree 
 			read_file(path, f);
 		if (f && f->bytes > FILE_LIMIT)
 			give_up(FAILED, "%s has more than %d KiB", f->path, FILE_LIMIT >> 10);
-		if (f)
-			t->text[i] = text_decode(f->text, f->bytes, &t->bytes[i]);
+		if (!f)
+			continue;
+		t->text[i] = text_decode(f->text, f->bytes, &t->bytes[i]);
+		const char *end = strrchr(tree->files[i], '.');
+		unsigned line = end && strcmp(end, ".md") != 0 ? text_unnumber(t->text[i]) : 0;
+		if (line)
+			note(g, "%s:%u is taken as an empty line: reports name the lines of the "
+				"files as they are", tree->files[i], line);
 	}
 	match_notes(g, &all, tree, t);
 }

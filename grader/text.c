@@ -69,6 +69,8 @@ char *text_lines(const char *s)
 
 /* --- sources --- */
 
+enum { CTRL_Z = 0x1A }; /* once the end of a text, in DOS */
+
 /* The encoding in which Windows writes sources that are no UTF-8: it has a mark, or zeros. */
 static const char *wide(const char *text, size_t bytes)
 {
@@ -91,6 +93,38 @@ static size_t convert(const char *encoding, char *text, size_t bytes, char *to)
 	return n == (size_t)-1 ? 0 : room - left;
 }
 
+/*
+ * Whether a line of source gives other numbers or another name to the lines after it, as #line
+ * does: reports would name these. Such a line can only be what a program has written.
+ */
+static bool renumbers(const char *line)
+{
+	line += strspn(line, " \t");
+	if (*line++ != '#')
+		return false;
+	line += strspn(line, " \t");
+	size_t word = strncmp(line, "line", 4) == 0 ? 4 : 0;
+	size_t blanks = strspn(line + word, " \t");
+	char digit = line[word + blanks];
+	return (word == 0 || blanks > 0) && digit >= '0' && digit <= '9';
+}
+
+unsigned text_unnumber(char *text)
+{
+	unsigned number = 0, first = 0;
+	for (char *line = text; *line;) {
+		size_t n = strcspn(line, "\n");
+		number++;
+		if (renumbers(line)) {
+			memset(line, ' ', n);
+			first = first ? first : number;
+		}
+		line += n;
+		line += *line == '\n';
+	}
+	return first;
+}
+
 char *text_decode(char *text, size_t bytes, size_t *n)
 {
 	const char *encoding = wide(text, bytes);
@@ -102,8 +136,12 @@ char *text_decode(char *text, size_t bytes, size_t *n)
 		from = utf8, bytes = converted;
 	if (bytes >= 3 && memcmp(from, "\xef\xbb\xbf", 3) == 0)
 		from += 3, bytes -= 3;
+	while (bytes > 0 && (from[bytes - 1] == '\0' || from[bytes - 1] == CTRL_Z))
+		bytes--;
 	for (size_t i = 0; i < bytes; i++)
-		if (from[i] != '\r')
+		if (from[i] == '\0')
+			continue; /* the compiler ignores it, too */
+		else if (from[i] != '\r')
 			*to++ = from[i];
 		else if (i + 1 == bytes || from[i + 1] != '\n')
 			*to++ = '\n';

@@ -31,7 +31,7 @@ static void take_line(struct grading *g, const char *line)
 	r->done = true;
 	json_decref(j);
 	while (g->printed < g->n && g->results[g->printed].done)
-		report_print(&g->results[g->printed++]);
+		report_print(g, &g->results[g->printed++]);
 }
 
 /* Read the lines of the judge as they come, to the end. */
@@ -94,6 +94,6 @@ void judge(struct grading *g, struct sandbox s, const char *log)
 		if (!g->results[i].done)
 			end_early(&g->results[i], status, build_messages(log));
 	while (g->printed < g->n)
-		report_print(&g->results[g->printed++]);
+		report_print(g, &g->results[g->printed++]);
 	note_disagreement(g);
 }

@@ -5,8 +5,8 @@
  *               native, in ring 0, for warm-up, the steps of attach, and to undo these
  *   hypercall   `int HYPERCALL_VECTOR` from ring 1: number in EAX, arguments in EBX, ECX, EDX,
  *               ESI. The result comes back in EAX; it is a negative errno value on error, and
- *               then the call has changed nothing, with two exceptions: HC_IO may have moved a
- *               part of a block, and a table without references may have become plain memory
+ *               then the call has changed nothing. A long HC_LOAD or HC_UPDATE is done in
+ *               parts: EIP stays at the INT, and interrupts are taken in between
  *   interrupt,  in ring 1 or 3: the VMM posts an interrupt as an event; it emulates or bounces an
  *   exception   exception, but some exceptions go straight to the kernel
  * A hypercall, an interrupt and an exception are exits: the domain is left for the VMM.
@@ -18,7 +18,7 @@
 #include "layout.h"
 
 #define VMM_MAGIC 0x6D6D7643
-#define VMM_ABI_VERSION 2
+#define VMM_ABI_VERSION 3
 #define HYPERCALL_VECTOR 0x82
 #define VMM_MAX_CPUS 8
 
@@ -37,6 +37,9 @@
 /* Statuses with which the VMM ends a run; kernel/log/log.h has the kernel's own. */
 #define VMM_FAULT_STATUS 0x0D   /* the VMM itself failed */
 #define VMM_STOPPED_STATUS 0x0E /* the kernel broke a rule and was stopped */
+#define VMM_PANIC_STATUS 0x0F   /* the kernel panicked */
+/* A failure of the three: the machine stays on, for its report to be read. */
+#define VMM_FAILED(status) ((status) >= VMM_FAULT_STATUS && (status) <= VMM_PANIC_STATUS)
 
 /*
  * VMM calls: vmm_call(op, cpu, argument). Result: 0 or a negative errno value; VMM_ACCOUNT: the
@@ -68,7 +71,7 @@
 #define HC_SEND 11    /* CPU (this one, too) or VMM_OTHERS, vector: an event for it */
 #define HC_TICK 12    /* frequency of VEC_TIMER in Hz, 1 to 1000 */
 #define HC_IO 13      /* port, value or buffer, kind (VMM_IO_*), words: port input and output */
-#define HC_DETACH 14  /* a step: VMM_UNPROTECT, VMM_PROTECT, or VMM_INSTALL (returns in ring 0) */
+#define HC_DETACH 14  /* a step: VMM_UNPROTECT, VMM_PROTECT, or VMM_INSTALL: see below */
 #define HC_RECOUNT 15 /* recount all types; result: number of differences (invariant V7) */
 #define NR_HYPERCALLS 16
 
@@ -80,6 +83,13 @@
 #define VMM_UPDATE_MAX 64
 #define VMM_FLUSH_ALL 0xFFFFFFFF
 #define VMM_OTHERS 0xFFFFFFFF
+
+/*
+ * HC_DETACH: after VMM_UNPROTECT, or VMM_INSTALL on any CPU, page tables are unchecked. Then no
+ * CPU's hypercalls are served (-EPERM) but the steps of a detach and what a panic needs: HC_IO,
+ * HC_SEND, HC_HALT, HC_SHUTDOWN. VMM_INSTALL returns in ring 0. VMM_PROTECT takes the detach back:
+ * it checks and counts what all CPUs have loaded; -EBUSY if one is native, or an error of a table.
+ */
 
 #define VMM_IO_IN8 0 /* the value is the result */
 #define VMM_IO_OUT8 1
@@ -126,6 +136,7 @@ struct vmm_machine { /* the machine, as the kernel found it at boot */
 	uint32_t lapic, ioapic;      /* machine addresses */
 	uint32_t lapic_hz;           /* rate of the local APIC's timer */
 	uint8_t apic_id[VMM_MAX_CPUS];
+	uint16_t off_port, off_value; /* what turns the machine off by ACPI; port 0: nothing */
 	struct { uint32_t pin, entry; } line[16]; /* of the IOAPIC: pin, and low word, unmasked */
 };
 

@@ -14,6 +14,7 @@
 #define EFLAGS_DF 0x400
 #define EFLAGS_IOPL 0x3000
 #define EFLAGS_NT 0x4000
+#define EFLAGS_VM 0x20000
 #define EFLAGS_AC 0x40000
 
 /* Control registers (SDM vol. 3, 2.5) */

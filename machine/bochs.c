@@ -169,7 +169,7 @@ static void give_up_ended(const struct machine *m) __attribute__((noreturn));
 static void give_up_ended(const struct machine *m)
 {
 	char text[300] = "";
-	shell(text, sizeof(text), 5, "grep -h PANIC %s | head -n 1", work_path("bochs.log"));
+	shell(text, sizeof(text), 5, "grep -h PANIC '%s' | head -n 1", work_path("bochs.log"));
 	give_up(FAILED, "the machine ended by itself, with Bochs's status %d %s", m->exit_status,
 		text);
 }

@@ -120,6 +120,7 @@ static void check_place(unsigned i, const struct cpu_state *c)
 void check_cpu_virtual(struct machine *m, unsigned i, const struct cpu_state *c)
 {
 	const struct segment *const loaded[] = { &c->cs, &c->ss, &c->ds, &c->es, &c->fs, &c->gs };
+	static const char names[][3] = { "CS", "SS", "DS", "ES", "FS", "GS" };
 	check_place(i, c);
 	CHECK((c->eflags & EFLAGS_IOPL) == 0, "CPU %u: IOPL is not 0 (V6)", i);
 	CHECK((c->cr0 & CR0_NEEDED) == CR0_NEEDED, "CPU %u: CR0 is %#x (V6)", i, c->cr0);
@@ -129,8 +130,8 @@ void check_cpu_virtual(struct machine *m, unsigned i, const struct cpu_state *c)
 	for (unsigned s = 0; c->cpl && s < 6; s++)
 		CHECK((loaded[s]->selector & ~3u) == 0 ||
 		      (loaded[s]->base == 0 && loaded[s]->limit == LIMIT),
-		      "CPU %u: segment register %u (%#x) has limit %#x (V5)", i, s,
-		      loaded[s]->selector, loaded[s]->limit);
+		      "CPU %u: %s, %#x, has base %#x and limit %#x, not 0 and %#x (V5)", i,
+		      names[s], loaded[s]->selector, loaded[s]->base, loaded[s]->limit, LIMIT);
 	check_gdt(m, i, c);
 	check_idt(m, i, c);
 }

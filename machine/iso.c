@@ -17,10 +17,10 @@ const char *machine_make_iso(const struct machine *m)
 {
 	const char *path = work_path("boot.iso"), *tree = work_path("iso");
 	bool root = !m->o.modules;
-	shell_must(10, "mkdir -p %s/boot/grub && cp %s %s/boot/cinnabar && cp %s %s/boot/vmm",
-		   tree, kernel_file, tree, vmm_file, tree);
+	shell_must(10, "mkdir -p '%s/boot/grub' && cp '%s' '%s/boot/cinnabar' && "
+		       "cp '%s' '%s/boot/vmm'", tree, kernel_file, tree, vmm_file, tree);
 	if (root)
-		shell_must(10, "cp %s/rootfs.ext2 %s/boot", build_dir, tree);
+		shell_must(10, "cp '%s/rootfs.ext2' '%s/boot'", build_dir, tree);
 	FILE *f = fopen(work_path("iso/boot/grub/grub.cfg"), "w");
 	if (!f)
 		give_up(BROKEN, "grub.cfg: %s", strerror(errno));
@@ -30,6 +30,6 @@ const char *machine_make_iso(const struct machine *m)
 		root ? "\tmodule /boot/vmm vmm\n"
 		       "\tmodule --nounzip /boot/rootfs.ext2 rootfs\n" : "");
 	fclose(f);
-	shell_must(60, "grub-mkrescue -o %s %s", path, tree);
+	shell_must(60, "grub-mkrescue -o '%s' '%s'", path, tree);
 	return path;
 }

@@ -31,6 +31,7 @@ static jmp_buf diagnosis_failed;
 const char *work_dir, *build_dir = "build";
 const char *kernel_file = "build/cinnabar", *vmm_file = "build/vmm";
 const char *judge_context;
+struct planted judge_planted, judge_planted_on_stack;
 void (*judge_cause)(void);
 const char *const outcome_words[4] = { "ok  ", "FAIL", "skip", "ERR " };
 unsigned judge_seed = 2026;

@@ -25,6 +25,7 @@ struct test {
 	/* Checks only: */
 	unsigned points;
 	unsigned exercise;              /* k of the hole "LAB n TODO k" */
+	unsigned needs;                 /* exercises (bits) that must be right, too, or 0 */
 	const char *title;              /* what is checked */
 	const char *see;                /* where to read: section of the handout, the manual */
 	const char *stop_at;            /* function of the exercise, where a debugger stops */
@@ -32,11 +33,18 @@ struct test {
 	const char *look;               /* GDB's commands at that stop, with ; between, or NULL */
 };
 
+/* For test.needs: exercises `first` to `last`. */
+#define EXERCISES(first, last) ((2u << (last)) - (1u << (first)))
+
 /* Whatever a check leaves to chance comes from this number, which reports name. */
 extern unsigned judge_seed;
 /* Result: "shuffle:N", the k-th order of machine frames of this run, for p2m=. Never freed. */
 const char *judge_shuffle(unsigned k);
 
+/* Kernel text, from begin to end, that the test has replaced by code of its own. */
+extern struct planted { uint32_t begin, end; } judge_planted;
+/* The same, on a task's stack. A fault there is what the test tries: its own words tell why. */
+extern struct planted judge_planted_on_stack;
 /* What the test is doing: stands before the reason if it gives up; NULL: nothing. */
 extern const char *judge_context;
 /*

@@ -184,6 +184,9 @@ bool print_last_words(FILE *f, struct machine *m)
 		return false;
 	const char *exception = exception_trace(m->log, message);
 	unsigned n = trace_addresses(exception ? exception : message, addresses);
+	if (exception && addresses[0] >= judge_planted_on_stack.begin &&
+	    addresses[0] < judge_planted_on_stack.end)
+		return false;
 	/* A back trace of panic() itself begins with a return address: that of its call. */
 	if (n > 0 && *message == 'k' && !exception)
 		addresses[0]--;

@@ -8,7 +8,7 @@
 const char *root_copy(const char *name)
 {
 	const char *path = work_path(name);
-	shell_must(30, "cp %s/rootfs.ext2 %s", build_dir, path);
+	shell_must(30, "cp '%s/rootfs.ext2' '%s'", build_dir, path);
 	return path;
 }
 
@@ -16,7 +16,7 @@ void root_check_file(const char *path)
 {
 	char text[1500];
 	int status = shell(text, sizeof(text), 60,
-			   "PATH=$PATH:/usr/sbin:/sbin e2fsck -fn %s 2>&1", path);
+			   "PATH=$PATH:/usr/sbin:/sbin e2fsck -fn '%s' 2>&1", path);
 	/* 127: e2fsck is missing; 124, 137: its time was over, or it was killed. */
 	if (status < 0 || status >= 124)
 		give_up(BROKEN, "e2fsck ended with status %d: %s", status, text);

@@ -161,9 +161,11 @@ char *symbol_where(uint32_t address)
 	char text[2000] = "", *places;
 	size_t size;
 	const char *file = address >= VMM_BASE ? vmm_file : kernel_file;
-	shell(text, sizeof(text), 10, "addr2line -i -f -e %s %#x", file, address);
+	shell(text, sizeof(text), 10, "addr2line -i -f -e '%s' %#x", file, address);
 	FILE *f = open_memstream(&places, &size);
-	if (*text == '?' || !strchr(text, '\n'))
+	if (address - judge_planted.begin < judge_planted.end - judge_planted.begin)
+		fprintf(f, "%#x, which is code that the check has planted", address);
+	else if (*text == '?' || !strchr(text, '\n'))
 		fprintf(f, "%#x, which is code of neither kernel nor VMM (a jump to nowhere, or "
 			"what a check has planted)", address);
 	else

@@ -128,7 +128,7 @@ void print_triple_fault(FILE *f, const struct test *t)
 		return;
 	}
 	const char *dir = work_path("traced");
-	shell_must(5, "mkdir %s", dir);
+	shell_must(5, "mkdir '%s'", dir);
 	fflush(NULL);
 	pid_t pid = fork();
 	if (pid == 0) {

@@ -19,10 +19,11 @@ LEXER = re.compile(r"""
 
 
 def files(root="."):
-    """Paths of the files under version control; in a plain copy, of all but build/."""
-    listed = subprocess.run(["git", "-C", root, "ls-files"], capture_output=True, text=True)
-    if listed.returncode == 0 and os.path.exists(os.path.join(root, ".git")):
-        found = listed.stdout.splitlines()
+    """Paths of the files that tools/files lists; without it, as in a test, of all but build/."""
+    lister = os.path.join(root, "tools/files")
+    if os.path.exists(lister):
+        found = subprocess.run([lister], capture_output=True, text=True, check=True)
+        found = found.stdout.splitlines()
     else:
         found = [os.path.relpath(os.path.join(folder, name), root)
                  for folder, _, names in os.walk(root) for name in names]

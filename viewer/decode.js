@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the numbers of a recording mean: a state (its format is described in viewer.js) becomes
+ * What the numbers of a recording mean: a state (its format is described in recording.js) becomes
  * tables of words. A table has
  *   id, title, head       head: the headings of its columns
+ *   group                 of which kind its changes are: one of GROUPS
  *   column                the column of the page where it stands
  *   rows(state, names)    [[key, cell, ...], ...]; names: the recording
  *   same                  the columns that must equal the reference's; the others hold addresses
@@ -133,18 +134,17 @@ const CR0 = { PE: 0, MP: 1, TS: 3, NE: 5, WP: 16, AM: 18, PG: 31 };
 const CR4 = { PSE: 4, PGE: 7, OSFXSR: 9, OSXMMEXCPT: 10 };
 const interruptFlag = eflags => eflags >>> EFLAGS.IF & 1;
 
-const REGISTERS = [
-	"eip", "esp", "eflags", "cr0", "cr2", "cr3", "cr4",
-	"eax", "ebx", "ecx", "edx", "esi", "edi", "ebp",
-];
+const CONTROL = ["cr0", "cr2", "cr3", "cr4"];
+const GENERAL = ["eip", "esp", "eflags", "eax", "ebx", "ecx", "edx", "esi", "edi", "ebp"];
 
-function registerRows({ regs }) {
+function registerRows({ regs }, names) {
 	const meaning = {
 		eip: where(regs.eip), esp: where(regs.esp), cr0: bits(regs.cr0, CR0),
+		cr2: "the last fault's address", cr3: "the page directory",
 		cr4: bits(regs.cr4, CR4),
 		eflags: bits(regs.eflags, EFLAGS) + ", IOPL " + (regs.eflags >>> 12 & 3),
 	};
-	return REGISTERS.map(name => [name.toUpperCase(), hex(regs[name]), meaning[name] || ""]);
+	return names.map(name => [name.toUpperCase(), hex(regs[name]), meaning[name] || ""]);
 }
 
 function segmentRows(state) {
@@ -158,9 +158,9 @@ function segmentRows(state) {
 
 function cpuRows(s) {
 	return [
-		["ring", String(s.ring), ""], ["EIP in", where(s.regs.eip), ""],
+		["ring", String(s.ring), ""], ["runs in", where(s.regs.eip), ""],
 		["GDT in", where(s.gdtr[0]), hex(s.gdtr[0])],
-		["IDT in", where(s.idtr[0]), hex(s.idtr[0])], ["VO", s.vo, "in use"],
+		["IDT in", where(s.idtr[0]), hex(s.idtr[0])], ["VO in use", s.vo, "in memory"],
 	];
 }
 
@@ -203,53 +203,61 @@ function savedRows(s) {
 	]);
 }
 
+/* The kinds of changes, in the order in which a page shows them. */
+const GROUPS = ["CPU", "descriptor tables", "memory", "interrupts and events", "registers"];
+
 const TABLES = [
 	{
-		id: "cpu", column: 2, title: "The CPU",
+		id: "cpu", column: 0, title: "The CPU", group: "CPU",
 		head: ["", "", ""], same: [1], rows: cpuRows,
 	},
 	{
-		id: "segments", column: 2, title: "Segment registers",
+		id: "segments", column: 0, title: "Segment registers", group: "CPU",
 		head: ["", "selector", "descriptor"], same: [1, 2], rows: segmentRows,
 	},
 	{
-		id: "space", column: 1, title: "Address space",
+		id: "control", column: 0, title: "Control registers", group: "CPU",
+		head: ["", "", ""], same: [], rows: s => registerRows(s, CONTROL),
+	},
+	{
+		id: "gdt", column: 1, title: "GDT", group: "descriptor tables",
+		head: ["selector", "type", "DPL", "base", "limit"], same: [1, 2, 4],
+		note: s => tableNote(s.gdtr), rows: gdtRows,
+	},
+	{
+		id: "idt", column: 1, title: "IDT", group: "descriptor tables",
+		head: ["vectors", "gate", "DPL", "selector", "leads to", "first offset"],
+		same: [1, 2, 3, 4], note: s => tableNote(s.idtr), rows: s => gateRows(s.idt),
+	},
+	{
+		id: "tss", column: 0, title: "TSS", group: "descriptor tables",
+		head: ["", "value", ""], same: [2], rows: tssRows,
+	},
+	{
+		id: "space", column: 1, title: "Address space", group: "memory",
 		head: ["what", "ring 0", "ring 1", "ring 3", "pages", "addresses"], same: [1, 2, 3],
 		note: () => "what segments and pages allow; " +
 			"QEMU's TCG does not enforce segment limits",
 		rows: spaceRows,
 	},
 	{
-		id: "gdt", column: 1, title: "GDT",
-		head: ["selector", "type", "DPL", "base", "limit"], same: [1, 2, 4],
-		note: s => tableNote(s.gdtr), rows: gdtRows,
-	},
-	{
-		id: "idt", column: 1, title: "IDT",
-		head: ["vectors", "gate", "DPL", "selector", "leads to", "first offset"],
-		same: [1, 2, 3, 4], note: s => tableNote(s.idtr), rows: s => gateRows(s.idt),
-	},
-	{
-		id: "tss", column: 2, title: "TSS",
-		head: ["", "value", ""], same: [2], rows: tssRows,
-	},
-	{
 		id: "events", column: 2, title: "Interrupts and events",
+		group: "interrupts and events",
 		head: ["", "", "kept in"], same: [1], rows: eventRows,
 	},
 	{
-		id: "saved", column: 2, title: "Saved trap frames",
+		id: "saved", column: 2, title: "Saved trap frames", group: "memory",
 		head: ["", "CS", "back to ring", "EIP", "IF", "at"], same: [1, 2],
 		note: () => "of interrupted kernel code, the latest first: what translate changes",
 		rows: savedRows,
 	},
 	{
-		id: "exits", column: 0, title: "Exits to the VMM",
+		id: "exits", column: 2, title: "Exits to the VMM", group: "interrupts and events",
 		head: ["reason", "count"], same: [], rows: s => Object.entries(s.events.exits),
 	},
 	{
-		id: "regs", column: 2, title: "Registers",
-		head: ["", "", ""], same: [], rows: registerRows,
+		id: "regs", column: 2, title: "Registers", group: "registers",
+		head: ["", "", ""], same: [], rows: s => registerRows(s, GENERAL),
 	},
 ];
 

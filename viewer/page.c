@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const char viewer_html[], viewer_css[], decode_js[], draw_js[], viewer_js[];
+extern const char viewer_html[], viewer_css[], viewer_js[];
 
 /*
  * Write JSON for a script element, which "</script" would end. Only strings can hold a "<"; there
@@ -35,7 +35,7 @@ void page_write(FILE *f, json_t *recording, json_t *reference)
 		fwrite(s, 1, (size_t)(mark - s), f);
 		switch (mark[2]) { /* STYLE, VIEWER, TRACE, REFERENCE */
 		case 'S': fputs(viewer_css, f); break;
-		case 'V': fputs(decode_js, f), fputs(draw_js, f), fputs(viewer_js, f); break;
+		case 'V': fputs(viewer_js, f); break;
 		case 'T': write_json(f, recording); break;
 		case 'R': write_json(f, reference); break;
 		}

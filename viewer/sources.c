@@ -97,10 +97,37 @@ static void ask(json_t *places, const char *elf, const uint32_t *addresses, size
 	for (size_t i = 0; i < n; i++)
 		fprintf(f, "%#x\n", addresses[i]);
 	fclose(f);
-	shell_must(60, "addr2line -e %s -a -f -i <%s >%s", elf, in, out);
+	shell_must(60, "addr2line -e '%s' -a -f -i <'%s' >'%s'", elf, in, out);
 	read_lines(places, out);
-	shell_must(60, "objdump -d --no-show-raw-insn %s >%s", elf, out);
+	shell_must(60, "objdump -d --no-show-raw-insn '%s' >'%s'", elf, out);
 	read_instructions(places, out);
+}
+
+static bool begins_comment(const char *line)
+{
+	return strncmp(line + strspn(line, " \t"), "/*", 2) == 0;
+}
+
+static bool in_comment(const char *line)
+{
+	return begins_comment(line) || line[strspn(line, " \t")] == '*';
+}
+
+/* Add line n of a text (an array of lines), with all lines of the comment that it touches. */
+static void add_line_of(json_t *lines, json_t *text, size_t n)
+{
+	#define LINE(i) json_string_value(json_array_get(text, (i) - 1))
+	size_t first = n, last = n, end = json_array_size(text);
+	char key[24];
+	while (first > 1 && in_comment(LINE(first)) && !begins_comment(LINE(first)))
+		first--;
+	while (last < end && in_comment(LINE(last + 1)) && !begins_comment(LINE(last + 1)))
+		last++;
+	for (size_t i = first; i <= last; i++) {
+		snprintf(key, sizeof(key), "%zu", i);
+		json_object_set(lines, key, json_array_get(text, i - 1));
+	}
+	#undef LINE
 }
 
 /*
@@ -109,16 +136,22 @@ static void ask(json_t *places, const char *elf, const uint32_t *addresses, size
  */
 static json_t *excerpt(const char *path, json_t *wanted)
 {
-	char text[LINE_BYTES], key[24];
-	json_t *lines = json_object();
+	char line[LINE_BYTES];
+	const char *number;
+	json_t *lines = json_object(), *text = json_array(), *value;
 	bool here = *path != '/' && !strstr(path, "..");
 	FILE *f = here ? fopen(path, "r") : NULL;
-	for (unsigned n = 1; f && fgets(text, sizeof(text), f); n++) {
-		snprintf(key, sizeof(key), "%u", n);
-		text[strcspn(text, "\n")] = '\0';
-		if (json_object_get(wanted, key))
-			json_object_set_new(lines, key, json_string(text));
+	while (f && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		json_t *string = json_string(line);
+		json_array_append_new(text, string ? string : json_string("(no UTF-8)"));
 	}
+	json_object_foreach(wanted, number, value) {
+		int n = atoi(number);
+		if (n > 0 && (size_t)n <= json_array_size(text))
+			add_line_of(lines, text, (size_t)n);
+	}
+	json_decref(text);
 	if (f)
 		fclose(f);
 	return lines;

@@ -1,191 +1,120 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Shows a recording of a machine, one step at a time. showTrace(element, trace, reference) fills
- * the element and returns { states, go(n) }. reference is another recording, or null. With one,
+ * the element and returns { steps, go(n) }. reference is another recording, or null. With one,
  * each step is compared with the step of the same place there: differences are marked, and the
  * first step with a difference is shown first. If there is none, but the recording ended before its
- * time, its last step is shown first.
- *
- * A recording ("format": 1) is an object:
- *   title, machine (how it was started), memory (MiB)
- *   layout       addresses where parts of the address space begin: kernel, devices, vmm
- *   event_bits   bit numbers in events.pending: timer, resched, halt, switch; below: ISA lines
- *   phases       names of the switch's phases
- *   kinds        names of kinds of pages, for `map`
- *   frame_types  names of types of machine frames, for `frames`
- *   end          why it ended before its time, if it did
- *   steps        states of the machine, each as a JSON merge patch (RFC 7396) against the state
- *                before; the first against {}
- *   places       code address -> { file, line, function, within (the function into which the
- *                compiler put it), code }
- *   sources      file -> line number -> text; only lines near a place
- *
- * A state, all numbers unsigned 32-bit integers:
- *   direction    "attach" or "detach"
- *   phase        index;  stop: the function that begins here, if the recording stopped for it
- *   instructions executed since the first step of this direction
- *   ring         CPL
- *   mode         "native" or "virtual", by where the GDT lies
- *   vo           "native", "virtual", or "exchanging"
- *   regs         eax ... ebp, esp, eip, eflags, cr0, cr2, cr3, cr4
- *   segments     selectors of cs ... gs, tr, ldtr
- *   gdtr, idtr   [base, limit]
- *   gdt, idt     index -> [low word, high word]; entries that are 0 are left out
- *   tss          base, ss0, esp0, ss1, esp1, link, iomap
- *   events       of the shared page: vif, pending, address, exits (reason -> count)
- *   saved        trap frames of interrupted kernel code: [address, eip, cs, eflags], the latest
- *                first
- *   map          mapped pages in runs that are alike: [first page, pages, flags (2 writable,
- *                4 user), kind]
- *   frames       row -> 64 numbers, one for each machine frame: type + 8 * count
+ * time, its last step is shown first. A page's address may name a step: #step=7.
  */
 "use strict";
 
-function mergePatch(target, patch) {
-	if (patch === null || typeof patch !== "object" || Array.isArray(patch))
-		return patch;
-	const result = Object.assign({}, target);
-	for (const key of Object.keys(patch)) {
-		if (patch[key] === null)
-			delete result[key];
-		else
-			result[key] = mergePatch(result[key], patch[key]);
-	}
-	return result;
+const MANY_STEPS = 300, LINK_MS = 300;
+
+/* The phase of a step, in words. */
+const phaseName = (step, trace) => step.phase < 0 ? "before" : trace.phases[step.phase];
+
+/* Where a step stands, in words. */
+function placeOf(step, trace) {
+	if (step.phase < 0)
+		return step.direction + ", before the first phase";
+	return step.direction + ", " + phaseName(step, trace) + ", in " +
+		functionOf(step, trace) + "()" +
+		(step.end ? "; the recording ends here: " + step.end : "");
 }
 
-function statesOf(trace) {
-	let state = {};
-	return trace.steps.map(patch => (state = mergePatch(state, patch)));
-}
-
-/*
- * The reference's step for each of our steps that is a stop: the same stop of the same phase, or
- * else the first step of that phase.
- */
-function align(states, reference) {
-	const first = new Map();
-	for (const r of reference)
-		for (const key of [r.direction + r.phase, r.direction + r.phase + r.stop])
-			if (!first.has(key))
-				first.set(key, r);
-	return states.map(s => {
-		const phase = s.direction + s.phase;
-		return s.stop && (first.get(phase + s.stop) || first.get(phase)) || null;
+/* The buttons of the phases, in a row for each direction. Result: a button for each of starts. */
+function makeChips(rows, steps, starts, trace, go) {
+	return starts.map(i => {
+		const s = steps[i], chip = make("button", { type: "button" }, phaseName(s, trace));
+		if (i === 0 || s.direction !== steps[i - 1].direction)
+			rows.append(make("div", { role: "group", "aria-label": s.direction },
+				make("span", { class: "direction" }, s.direction)));
+		chip.addEventListener("click", () => go(i));
+		rows.lastChild.append(chip);
+		return chip;
 	});
 }
 
-/* The steps that begin a phase. */
-function phaseStarts(states) {
-	const begins = (s, before) => !before || s.phase !== before.phase ||
-		s.direction !== before.direction;
-	return states.map((s, i) => i).filter(i => begins(states[i], states[i - 1]));
+function drawStory(find, step, trace) {
+	const story = storyOf(step, trace.phases), name = functionOf(step, trace);
+	const put = (selector, title, text) => find(selector).replaceChildren(
+		...(text ? [make("b", {}, title), " " + text] : []));
+	find(".story h2").textContent = step.phase < 0 ? "Before the " + step.direction :
+		step.direction.replace(/^./, c => c.toUpperCase()) + ", phase " + (step.phase + 1) + " of " + trace.phases.length +
+		": " + phaseName(step, trace);
+	if (find(".does").textContent !== story.does)
+		find(".does").textContent = story.does;
+	put(".why", "Why?", story.why);
+	put(".without", "Without it?", story.without);
+	put(".function", step.phase < 0 ? "" : "This step:", step.phase < 0 ? "" : name + "()" +
+		(FUNCTIONS[name] ? ", " + FUNCTIONS[name] + "." : "."));
 }
 
-/* --- the viewer --- */
+/*
+ * How many frames there are of each type. changed: of how many the type or the count changed.
+ * Result: the changes.
+ */
+function drawLegend(list, step, trace, changed) {
+	const counts = frameCounts(step.state, trace);
+	const old = step.before ? frameCounts(step.before, trace) : counts;
+	const cell = i => make("b", {
+		"data-cell": "frames/" + i, class: counts[i] !== old[i] ? "changed" : "",
+	}, String(counts[i]));
+	list.replaceChildren(...trace.frame_types.map((name, i) => make("li", {},
+		make("span", { class: "key frame-" + i }), name + " ", cell(i))));
+	const texts = trace.frame_types.flatMap((name, i) => counts[i] === old[i] ? [] :
+		"Frames of type \u201c" + name + "\u201d: " + old[i] + " \u2192 " + counts[i]);
+	if (changed && !texts.length)
+		texts.push("Machine frames: " + changed + " with another count");
+	return texts.map(text => ({ group: "memory", text }));
+}
 
-const SKELETON = `
-<header><h1></h1><button type="button" class="theme">Dark or light</button></header>
-<section class="timeline" aria-label="Timeline">
-	<div class="phases"></div>
-	<div class="strips">
-		<div class="labels" aria-hidden="true">
-			<span>phase</span><span>ring</span><span>GDT, IDT, TSS</span><span>VO</span>
-		</div>
-		<svg viewBox="0 0 1000 72" preserveAspectRatio="none" role="img"
-			aria-label="Phase, ring, descriptor tables and VO over time"></svg>
-	</div>
-	<div class="strips">
-		<label>step</label><input type="range" min="0" step="1" value="0">
-	</div>
-	<div class="controls">
-		<button type="button" data-go="home"
-			aria-label="First step (Home)">|\u2039 first</button>
-		<button type="button" data-go="pageup"
-			aria-label="Phase before (Page Up)">\u00ab phase</button>
-		<button type="button" data-go="left"
-			aria-label="Step back (Left)">\u2039 back</button>
-		<button type="button" data-go="right"
-			aria-label="Step forward (Right)">forward \u203a</button>
-		<button type="button" data-go="pagedown"
-			aria-label="Next phase (Page Down)">phase \u00bb</button>
-		<button type="button" data-go="end"
-			aria-label="Last step (End)">last \u203a|</button>
-		<button type="button" data-go="difference" hidden>first difference</button>
-		<p class="status" role="status"></p>
-	</div>
-	<p class="hint">
-		Keys: <kbd>\u2190</kbd> <kbd>\u2192</kbd> step,
-		<kbd>Page Up</kbd> <kbd>Page Down</kbd> phase, <kbd>Home</kbd> <kbd>End</kbd>.
-		<span class="changed">Marked</span>: changed since the step before.
-		<span class="with-reference" hidden>
-			<span class="differs">Outlined</span>: not as in the reference.
-		</span>
-	</p>
-</section>
-<section class="now" aria-label="This step">
-	<dl></dl>
-	<div>
-		<div class="differences" hidden><h2>Not as in the reference</h2><ul></ul></div>
-		<div class="changes"><h2>Changes</h2><ul></ul></div>
-	</div>
-</section>
-<section class="panel wide">
-	<h2>Address space</h2>
-	<svg class="space" viewBox="0 0 1000 90" role="img"
-		aria-label="What is mapped where, and where the CPU's tables lie"></svg>
-	<div class="kinds"></div>
-</section>
-<main>
-	<div>
-		<section class="panel source">
-			<h2>Source</h2><p class="note"></p><ol></ol><pre class="instruction"></pre>
-		</section>
-		<section class="panel frames">
-			<h2>Machine frames</h2><p class="note"></p>
-			<canvas role="img" aria-label="Type of each machine frame"></canvas>
-			<ul class="legend"></ul><p class="under" aria-hidden="true">\u00a0</p>
-		</section>
-	</div>
-	<div></div>
-	<div></div>
-</main>`;
+function drawBadges(list, step, trace) {
+	const s = step.state;
+	list.replaceChildren(
+		badge("direction", step.direction), badge("phase", phaseName(step, trace)),
+		badge("ring", s.ring, "ring-" + s.ring), badge("running", where(s.regs.eip)),
+		badge("mode", s.mode, "mode-" + s.mode), badge("VO in use", s.vo, "mode-" + s.vo),
+		badge("instructions so far", s.instructions.toLocaleString("en")));
+}
 
-const KEY_HINT = "read-only; EIP, ESP: the CPU; GDT, IDT, TSS: its tables";
+/* The number of the step that the page's address names, or -1. */
+function stepInAddress(steps) {
+	const found = location.hash.match(/^#step=(\d+)$/);
+	return found ? Math.max(1, Math.min(steps.length, Number(found[1]))) - 1 : -1;
+}
 
 function showTrace(element, trace, reference) {
-	const states = statesOf(trace), starts = phaseStarts(states);
+	const steps = stepsOf(trace), starts = phaseStarts(steps), last = steps.length - 1;
 	const find = selector => element.querySelector(selector);
-	const aligned = reference ? align(states, statesOf(reference)) : states.map(() => null);
-	const last = states.length - 1;
-	let at = 0;
+	const aligned = reference ? align(steps, reference) : steps.map(() => null);
+	/* A page inside of another has no address of its own. */
+	const addressed = location.protocol !== "about:";
+	let at = 0, linking = 0;
 	layout = trace.layout;
 	element.classList.add("trace");
 	element.innerHTML = SKELETON;
 	find("h1").textContent = trace.title;
-	const slider = find("input"), strips = find(".strips svg"), canvas = find("canvas");
+	find(".words dl").append(...WORDS.flatMap(
+		([word, text]) => [make("dt", {}, word), make("dd", {}, text)]));
+	const slider = find("input"), strips = find(".more svg"), canvas = find("canvas");
 	slider.max = last;
 	slider.id = element.id + "-slider";
 	find(".strips label").htmlFor = slider.id;
+	const figure = makeFigure();
+	find(".picture h2").after(figure);
 	const panels = TABLES.map(table => {
 		const panel = makePanel(table);
-		find("main").children[table.column].append(panel);
+		find(".tables").children[table.column].append(panel);
 		return panel;
 	});
-	const chips = starts.map(i => {
-		const s = states[i], kind = "phase phase-" + s.phase;
-		const chip = make("button", { type: "button", class: kind }, trace.phases[s.phase]);
-		if (i === 0 || s.direction !== states[i - 1].direction)
-			find(".phases").append(make("div", {},
-				make("span", { class: "direction" }, s.direction)));
-		chip.addEventListener("click", () => go(i));
-		find(".phases").lastChild.append(chip);
-		return chip;
-	});
+	const chips = makeChips(find(".phases"), steps, starts, trace, visit);
+	const player = makePlayer(() => at < last && (go(at + 1), true), steps.length > MANY_STEPS);
+	find(".player").append(...player.elements);
 	trace.kinds.forEach((name, i) => find(".kinds").append(
 		make("span", { class: "key kind-" + i }), name));
 	find(".kinds").append(make("span", { class: "key read-only" }), KEY_HINT);
-	drawTimeline(strips, states, starts);
+	drawTimeline(strips, steps, starts);
 	const cursor = make("rect", { y: -2, height: 76, class: "cursor" });
 	strips.append(cursor);
 
@@ -195,69 +124,58 @@ function showTrace(element, trace, reference) {
 		find(".differences").hidden = items.length === 0;
 	}
 
-	function drawNow(s, changes) {
-		const none = make("li", { class: "quiet" }, at ? "none" : "this is the first step");
-		find("dl").replaceChildren(
-			badge("direction", s.direction), badge("phase", trace.phases[s.phase]),
-			badge("ring", s.ring, "ring-" + s.ring),
-			badge("running", where(s.regs.eip)),
-			badge("mode", s.mode, "mode-" + s.mode),
-			badge("VO in use", s.vo, "mode-" + s.vo),
-			badge("instructions", s.instructions.toLocaleString("en")));
-		find(".changes ul").replaceChildren(
-			...(changes.length ? shorten(changes) : [none]));
-	}
-
-	/* Result: the changes of the counts, in words. */
-	function drawLegend(s) {
-		const counts = frameCounts(s, trace);
-		const old = at ? frameCounts(states[at - 1], trace) : counts;
-		const cell = i => make("b", {
-			"data-cell": "frames/" + i, class: counts[i] !== old[i] ? "changed" : "",
-		}, String(counts[i]));
-		find(".legend").replaceChildren(...trace.frame_types.map((name, i) => make("li", {},
-			make("span", { class: "key frame-" + i }), name + " ", cell(i))));
-		const signed = d => (d > 0 ? "+" : "\u2212") + Math.abs(d);
-		const changes = counts.map((n, i) => [n - old[i], trace.frame_types[i]]);
-		return changes.filter(([d]) => d).map(
-			([d, name]) => "Frames: " + signed(d) + " " + name);
-	}
-
-	/* The slider, the cursor over the timeline, the chip of the phase, and the status line. */
-	function drawPosition(s) {
-		const width = Math.max(3, 1000 / states.length), phase = trace.phases[s.phase];
+	/* The slider, the cursor over the timeline, the phase's button, status line and link. */
+	function drawPosition(step) {
+		const width = Math.max(3, 1000 / steps.length), place = placeOf(step, trace);
 		const chip = starts.filter(i => i <= at).length - 1;
 		slider.value = at;
 		slider.setAttribute("aria-valuetext",
-			["step " + (at + 1), s.direction, phase, "ring " + s.ring].join(", "));
+			"step " + (at + 1) + ", " + place + ", ring " + step.state.ring);
 		cursor.setAttribute("width", width);
-		cursor.setAttribute("x", (at + 0.5) / states.length * 1000 - width / 2);
+		cursor.setAttribute("x", (at + 0.5) / steps.length * 1000 - width / 2);
 		chips.forEach((c, i) => i === chip ? c.setAttribute("aria-current", "step") :
 			c.removeAttribute("aria-current"));
-		find(".status").textContent = "step " + (at + 1) + " of " + states.length + ": " +
-			s.direction + ", " + phase + (s.stop ? ", at " + s.stop + "()" : "") +
-			(trace.end && at === last ? "; the recording ends here: " + trace.end : "");
+		find(".status").textContent =
+			"step " + (at + 1) + " of " + steps.length + ": " + place;
+		find(".link").hidden = !addressed;
+		find(".link").href = "#step=" + (at + 1);
 	}
 
 	function go(n) {
 		at = Math.max(0, Math.min(last, n));
-		const s = states[at], before = at ? states[at - 1] : null;
-		const changes = TABLES.map((table, i) => drawTable(table, panels[i], s, before,
-			aligned[at], trace)).flat();
-		const minor = change => change.startsWith("Registers E"); /* they stand last */
-		drawNow(s, drawLegend(s).concat(changes.filter(c => !minor(c)),
-			changes.filter(minor)));
-		const changed = drawFrames(canvas, s, before, trace);
+		const step = steps[at], { state, before } = step;
+		const changes = TABLES.flatMap((table, i) => drawTable(table, panels[i], state,
+			before, aligned[at], trace));
+		const changed = changedFrames(state, before);
+		drawStory(find, step, trace);
+		drawChanges(find(".changes div"),
+			drawLegend(find(".legend"), step, trace, changed).concat(changes),
+			before ? "nothing that is shown here" : "the state before the first phase");
+		drawBadges(find(".badges"), step, trace);
+		drawFigure(figure, state, before);
+		drawFrames(canvas, state, before, trace);
 		find(".frames .note").textContent =
-			Object.keys(s.frames).length * FRAME_ROW + " frames of 4 KiB, row by row" +
+			Object.keys(state.frames).length * FRAME_ROW +
+			" frames of 4 KiB, row by row" +
 			(changed ? "; framed: " + changed + " changed" : "");
-		drawSource(find(".source"), trace, s);
-		drawSpace(find(".space"), s, trace);
+		drawSource(find(".source"), trace, step);
+		drawSpace(find(".space"), state, trace);
 		drawDifferences();
-		drawPosition(s);
+		drawPosition(step);
 	}
 
-	const differing = states.findIndex((s, i) => aligned[i] && differs(s, aligned[i], trace));
+	/* Go to a step because the reader wants it; soon the page's address names it, too. */
+	function visit(n) {
+		player.stop();
+		go(n);
+		clearTimeout(linking);
+		if (addressed)
+			linking = setTimeout(
+				() => history.replaceState(null, "", find(".link").href), LINK_MS);
+	}
+
+	const differing = steps.findIndex(
+		(s, i) => aligned[i] && differs(s.state, aligned[i], trace));
 	const difference = differing < 0 && reference && trace.end ? last : differing;
 	find("[data-go=difference]").hidden = difference < 0;
 	find(".with-reference").hidden = !reference;
@@ -268,22 +186,32 @@ function showTrace(element, trace, reference) {
 		difference: () => difference,
 	};
 	document.addEventListener("keydown", event => {
-		const move = moves[event.key.toLowerCase().replace("arrow", "")];
+		const key = event.key.toLowerCase().replace("arrow", ""), move = moves[key];
 		const ours = event.target === document.body || element.contains(event.target);
-		if (!move || !ours || event.ctrlKey || event.altKey || event.metaKey)
+		const busy = event.target.closest("select, .scrolls") ||
+			(key === " " && event.target.closest("button, summary, a"));
+		if (!ours || busy || event.ctrlKey || event.altKey || event.metaKey)
 			return;
-		event.preventDefault();
-		go(move());
+		if (move || key === " ")
+			event.preventDefault();
+		if (move)
+			visit(move());
+		else if (key === " ")
+			player.toggle();
 	});
 	element.querySelectorAll("[data-go]").forEach(
-		b => b.addEventListener("click", () => go(moves[b.dataset.go]())));
-	slider.addEventListener("input", () => go(Number(slider.value)));
+		b => b.addEventListener("click", () => visit(moves[b.dataset.go]())));
+	slider.addEventListener("input", () => visit(Number(slider.value)));
 	strips.addEventListener("click", event => {
 		const box = strips.getBoundingClientRect();
-		go(Math.floor((event.clientX - box.left) / box.width * states.length));
+		visit(Math.floor((event.clientX - box.left) / box.width * steps.length));
 	});
 	canvas.addEventListener("mousemove", event => {
-		find(".under").textContent = frameUnder(canvas, event, states[at], trace);
+		find(".under").textContent = frameUnder(canvas, event, steps[at].state, trace);
+	});
+	addEventListener("hashchange", () => {
+		if (stepInAddress(steps) >= 0)
+			visit(stepInAddress(steps));
 	});
 	/* The frames are painted with the theme's colours: a new theme needs a new picture. */
 	const system = matchMedia("(prefers-color-scheme: dark)");
@@ -294,6 +222,6 @@ function showTrace(element, trace, reference) {
 		go(at);
 	});
 	system.addEventListener("change", () => go(at));
-	go(Math.max(difference, 0));
-	return { states, go };
+	go(Math.max(difference, stepInAddress(steps), 0));
+	return { steps, go };
 }

@@ -63,6 +63,10 @@ struct vcpu { /* what a domain has on a processor */
 	struct vmm_shared *shared;
 	mfn_t directory;  /* the loaded one: the frame table counts this use */
 	mfn_t last_table; /* updated last; NO_TABLE after a frame of the domain lost its type */
+	/* Tables that an HC_LOAD or HC_UPDATE, which may not have ended yet, has promoted. */
+	uint32_t fresh_for; /* what that call is about */
+	uint32_t nr_fresh, fresh_limit;
+	mfn_t fresh[KERNEL_SLOT];
 };
 
 struct cpu { /* a processor; at the low end of its stack of CPU_BYTES */
@@ -77,6 +81,8 @@ struct cpu { /* a processor; at the low end of its stack of CPU_BYTES */
 	struct { /* the kernel's own registers, which detach loads again */
 		struct descriptor_pointer gdtr, idtr;
 		uint32_t tr, dr7, sysenter_cs;
+		uint32_t cr0, cr4, tpr; /* before cpu_take() */
+		bool syscall;
 	} native;
 	struct tss tss, df_tss; /* tss.esp1: the ring-1 stack of the vCPU that runs here */
 	uint64_t gdt[VMM_GDT_ENTRIES];
@@ -92,6 +98,11 @@ struct masked_mapping { mfn_t table; uint32_t index; pte_t pte; };
 struct domain {
 	uint8_t id; /* the owner of its frames in the frame table: 1 for domain 0; 0 is no owner */
 	uint32_t rights;
+	/*
+	 * Whether all hypercalls are served. From the first step of a detach on the tables are
+	 * unchecked, and only what belongs to the detach is.
+	 */
+	volatile bool served;
 	uint32_t nr_pfns;
 	mfn_t directory;        /* the kernel's own; its upper part is in all others */
 	mfn_t shared;           /* frame with the struct vmm_shared of each vCPU */

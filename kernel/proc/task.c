@@ -97,8 +97,13 @@ int task_fork(void)
 	struct task *parent = current(), *t = task_alloc(task_enter_user);
 	if (!t)
 		return -ENOMEM;
-	*user_trap_frame(t) = *user_trap_frame(parent);
-	user_trap_frame(t)->eax = 0;
+	struct trap_frame *regs = user_trap_frame(t);
+	*regs = *user_trap_frame(parent);
+	regs->eax = 0;
+	/* A parent in virtual-8086 mode (trap.c) has other words there. */
+	regs->cs = SEL_UCODE;
+	regs->ss = regs->ds = regs->es = regs->fs = regs->gs = SEL_UDATA;
+	regs->eflags &= ~(uint32_t)(EFLAGS_IOPL | EFLAGS_NT | EFLAGS_VM);
 	memcpy(t->name, parent->name, sizeof(t->name));
 	t->pgid = parent->pgid;
 	t->fault_handler = parent->fault_handler;

@@ -18,6 +18,8 @@ extern struct vmm_shared vmm_shared[];
 
 static const struct boot_module *module;
 static struct elf_image image;
+_Static_assert(VMM_FAILED(PANIC_STATUS), "the VMM turns the machine off after a panic");
+
 static struct vmm_boot boot;
 static const struct vmm_header *header; /* NULL: no VMM, or not warmed up */
 
@@ -135,6 +137,8 @@ void vmm_warm_up(void)
 	boot.machine.lapic = topology.lapic;
 	boot.machine.ioapic = topology.ioapic;
 	boot.machine.lapic_hz = native_lapic_hz();
+	boot.machine.off_port = topology.off_port;
+	boot.machine.off_value = topology.off_value;
 	memcpy(boot.machine.apic_id, topology.apic_id, sizeof(boot.machine.apic_id));
 	for (unsigned line = 0; line < NR_IRQ; line++) {
 		boot.machine.line[line].pin = topology.isa[line].pin;

@@ -228,12 +228,15 @@ static void try_upper(struct guest *g, uint32_t directory, const uint32_t good[3
 	set_physical(g, at, pde);
 }
 
-/* The tables have their type already: so pde_get(), which is given, only counts them. */
+/*
+ * The tables have their type already: so pde_get(), which is given, only counts them. One entry is
+ * read-only: pde_put() takes it back, pte_put() would not.
+ */
 void judge_directories(struct guest *g)
 {
 	uint32_t good[3], upper[1024 - KERNEL_SLOT], directory = typed(g, DIRECTORY, 0);
 	for (unsigned i = 0; i < LENGTH(good); i++)
-		good[i] = typed(g, TABLE, i) << 12 | ALL;
+		good[i] = typed(g, TABLE, i) << 12 | (i == 1 ? P | U : ALL);
 	physical_read(g->m, (kernel_directory(g) << 12) + 4 * KERNEL_SLOT, upper, sizeof(upper));
 	physical_write(g->m, (directory << 12) + 4 * KERNEL_SLOT, upper, sizeof(upper));
 	try_places(g, directory, DIRECTORY, good, foreign(g) << 12 | P, -EPERM, KERNEL_SLOT - 1);

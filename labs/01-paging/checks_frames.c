@@ -95,8 +95,8 @@ static uint32_t free_mapping(struct guest *g, unsigned n)
 
 /*
  * What no machine has at boot: frames with aliases, writable or not; a home that is read-only or
- * not there; mappings of frames that are not the kernel's, of the first frame above memory, and
- * after the direct map's last page.
+ * not there; mappings of frames that are not the kernel's, of the first frame above memory (in the
+ * direct map, too), and after the direct map's last page.
  */
 static void add_mappings(struct guest *g)
 {
@@ -110,32 +110,45 @@ static void add_mappings(struct guest *g)
 		set_physical(g, free_mapping(g, i), entries[i]);
 	set_home_entry(g, pfn + 2, home_entry(g, pfn + 2) & ~(uint32_t)W);
 	set_home_entry(g, pfn + 3, 0);
+	set_home_entry(g, pfn + 4, g->nr_mfns << 12 | P);
 	table_entry(g, g->c.cr3, KERNEL_BASE + g->nr_pfns * PAGE, &at);
 	if (at)
 		set_physical(g, at, hole << 12 | P);
 }
 
+/* "frame 0x1 (pfn 0x157a)"; the text lives until the next call. */
+static const char *frame_name(const struct guest *g, uint32_t mfn)
+{
+	static char name[80];
+	if (g->m2p[mfn] == NO_FRAME)
+		snprintf(name, sizeof(name), "frame %#x (of no pfn)", mfn);
+	else
+		snprintf(name, sizeof(name), "frame %#x (pfn %#x)", mfn, g->m2p[mfn]);
+	return name;
+}
+
 static void want_stock(struct guest *g, uint32_t mfn, const struct entry *is,
 		       const struct entry *want)
 {
-	uint32_t pfn = g->m2p[mfn], base = is->home >> BASE_SHIFT & BASE_MASK;
+	const char *name = frame_name(g, mfn);
+	uint32_t base = is->home >> BASE_SHIFT & BASE_MASK;
 	uint32_t want_base = want->home >> BASE_SHIFT & BASE_MASK;
-	CHECK(is->owner == want->owner, "frame %#x (pfn %#x): its owner is %u, expected %u%s", mfn,
-	      pfn, is->owner, want->owner,
-	      want->owner ? "" : ": the direct map does not show it below d->nr_pfns");
+	CHECK(is->owner == want->owner,
+	      "%s: its owner is %u, expected %u: the direct map's pages 0 to %#x %s it", name,
+	      is->owner, want->owner, g->nr_pfns - 1, want->owner ? "show" : "do not show");
 	CHECK(base == want_base,
-	      "frame %#x (pfn %#x): the kernel's tables map it writable %u times (the VMM's "
-	      "mapping of vmm_shared is one more), but its home, %#x, counts %u", mfn, pfn,
-	      want_base, is->home, base);
-	CHECK((is->home ^ want->home) >> 12 == 0,
-	      "frame %#x: its home, %#x, names pfn %#x, expected %#x", mfn, is->home,
-	      is->home >> 12, want->home >> 12);
+	      "%s: the base count in its home, %#x, is %u, expected %u: the number of entries that "
+	      "map it writable, in the direct map and after it, whoever owns it%s", name, is->home,
+	      base, want_base, page_walk(g->m, g->c.cr3, symbol("vmm_shared")).machine >> 12 == mfn
+	      ? "; and one for the VMM's mapping of vmm_shared, which was counted before" : "");
+	CHECK((is->home ^ want->home) >> 12 == 0, "%s: its home, %#x, names pfn %#x, expected %#x",
+	      name, is->home, is->home >> 12, want->home >> 12);
 	CHECK(is->home == want->home,
-	      "frame %#x (pfn %#x): its home is %#x, expected %#x: HOME_W must say whether the "
-	      "entry in the direct map is writable", mfn, pfn, is->home, want->home);
+	      "%s: its home is %#x, expected %#x: HOME_W must say whether the entry in the direct "
+	      "map is writable", name, is->home, want->home);
 	CHECK(is->type == want->type && is->count == want->count && is->next == want->next &&
 		      is->generation == want->generation,
-	      "frame %#x (pfn %#x): warm-up changes more than owner and home", mfn, pfn);
+	      "%s: warm-up changes more than owner and home", name);
 }
 
 void check_owners(const struct test *t)

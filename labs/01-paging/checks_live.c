@@ -199,9 +199,8 @@ void check_tlb(const struct test *t)
 	run_to(&g, symbol("files_init_console"));
 	for (unsigned i = 0; i < LENGTH(tables); i++)
 		CHECK(!can_write(&g, tables[i].at),
-		      "cannot be judged until exercise 8 is right: after warm-up the kernel can "
-		      "still write to its %s at %#x, whose home %#x is read-only: a stale global "
-		      "TLB entry", tables[i].what,
+		      "exercise 8 leaves a stale global TLB entry: after warm-up the kernel can "
+		      "still write to its %s at %#x, whose home %#x is read-only", tables[i].what,
 		      tables[i].at, page_walk(g.m, g.c.cr3, tables[i].at).pte);
 	load_own_directory(&g);
 	live(&g);

@@ -56,7 +56,7 @@ struct entry *count_stock(struct guest *g)
 		uint32_t pfn = g->m2p[mfn], pte = pfn == NO_FRAME ? 0 : home_entry(g, pfn);
 		bool home_w = pte & W;
 		frames[mfn] = (struct entry){ .home = count[mfn] << BASE_SHIFT };
-		if (pte & P)
+		if (pte & P && pte >> 12 == mfn)
 			frames[mfn].home |= pfn << 12 | (home_w ? HOME_W : 0),
 			frames[mfn].owner = owner;
 	}

@@ -46,6 +46,7 @@ const struct test lab_02_checks[] = {
 	  .title = "The first instruction in ring 1",
 	  .look = "x/6wx $edx;info registers cs ss ds es", .machine = { .budget = BUDGET } },
 	{ ROW(4, "hardware", hardware, 6, "SDM vol. 3, 5.3, 5.4.1"), .stop_at = "vmm_call",
+	  .needs = EXERCISES(1, 4),
 	  .title = "Limits and segments on a CPU that checks them (Bochs)",
 	  .look = "sreg;creg", .machine = { .bochs = true } },
 
@@ -75,13 +76,16 @@ const struct test lab_02_checks[] = {
 
 	/* These need all of it. */
 	{ ROW(2, "intruder", intruder, 5, "SDM vol. 3, 6.12.1.1"), .stop_at = "exit_handle",
+	  .needs = EXERCISES(1, 8),
 	  .title = "An attacking program gets nowhere", .text = "intruder",
 	  .stop_if = "(r->cs & 3) == 3", .look = "p/x *r",
 	  .machine = { .budget = BUDGET_OF_PROGRAMS } },
 	{ ROW(8, "count", count, 2, "docs/vmm.md"), .stop_at = "event_deliver",
+	  .needs = EXERCISES(1, 8),
 	  .title = "Under load each interrupt is handled once; the invariants hold",
 	  .text = "work 8", .look = "cb events", .machine = { .budget = BUDGET_OF_PROGRAMS } },
 	{ ROW(8, "programs", programs, 2, "docs/vmm.md"), .stop_at = "event_deliver",
+	  .needs = EXERCISES(1, 8),
 	  .title = "usertests, under two orders of machine frames", .text = USERTESTS,
 	  .look = "cb events", .machine = { .budget = BUDGET_OF_PROGRAMS } },
 	{ 0 },

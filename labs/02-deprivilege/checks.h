@@ -25,6 +25,7 @@ struct probe {
 	uint32_t back;                /* its return address */
 	uint32_t handlers[256];       /* the kernel's, by vector */
 	uint32_t user_page, user_esp; /* of the first process's stack */
+	uint32_t user_text;           /* the same page once more, where its text is to be */
 	uint32_t free_user;           /* where plant_user() puts code next */
 	uint32_t iret, frame;         /* planted once, for go_ring() */
 	bool watching;                /* watch_ends() */
@@ -75,7 +76,12 @@ const char *text_of(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* A place in the code: "0xc0101234, function (file:line)". Never freed. */
 const char *place(uint32_t address);
 
-/* Put code into the page of the first process's stack, for ring 3. Result: its address. */
+/*
+ * Show the page of the first process's stack at user_text, too: its text is not loaded yet. The
+ * directory has the page table twice.
+ */
+void show_user(struct probe *p, bool on);
+/* Put code for ring 3 where the first process's text is to be. Result: its address. */
 uint32_t plant_user(struct probe *p, const void *code, size_t bytes);
 /* Be in ring 1, or 3, at this place, from an inner ring or from there. */
 void go_ring(struct probe *p, unsigned ring, uint32_t eip, uint32_t esp);
@@ -122,6 +128,15 @@ void want_tables(const struct probe *p);
 /* Store the right GDT and TSS of each CPU, and the right IDT. */
 void store_tables(struct probe *p);
 void store_idt(struct probe *p);
+
+/* --- the whole (checks_base.c) --- */
+
+/*
+ * Boot, with the test's command to run, as far as ring 1, by what the submission has built. Each
+ * exercise is tried once; events and bounces from code with these flags. p2m: the order of machine
+ * frames; NULL: as `make run` has it.
+ */
+struct probe *whole_start(const struct test *t, const char *p2m, uint32_t flags);
 
 typedef void check(const struct test *t);
 check check_gdt, check_tss, check_idt;                            /* checks_tables.c */

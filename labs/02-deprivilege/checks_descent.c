@@ -42,10 +42,8 @@ static void call_at_random(struct probe *p)
 	struct guest *g = &p->g;
 	struct cpu_state c = g->c;
 	run_here(g, set_ac, sizeof(set_ac)); /* pushf; btsl $18, (%esp); popf */
-	for (unsigned i = random_below(8); i > 0; i--)
-		plant(g, &nop, 1);
 	c.esp -= 4 * (16 + random_below(32));
-	p->back = plant(g, &nop, 1);
+	p->back = plant_in_text(g, &nop, 1);
 	set_words(g, c.esp, WORDS(p->back, VMM_INSTALL, p->cpu, p->stack));
 	c.ebx = random_word(), c.esi = random_word(), c.edi = random_word();
 	c.ebp = random_word();

@@ -29,7 +29,7 @@ static struct deliverer deliverer_start(const struct test *t)
 	static const uint8_t code[] = { 0xB8, HC_EVENTS, 0, 0, 0, 0xCD, HYPERCALL_VECTOR };
 	struct deliverer d = { .p = probe_start(t) };
 	struct guest *g = &d.p->g;
-	go(g, plant(g, code, sizeof(code)), d.p->entry.esp - 64);
+	go(g, plant_in_text(g, code, sizeof(code)), d.p->entry.esp - 64);
 	set_shared(d.p, EFLAGS_IF, TIMER);
 	PROBE_RUN(d.p, "the hypercall HC_EVENTS", vmm_symbol("event_deliver"));
 	d.at = g->c;
@@ -78,6 +78,17 @@ static const char *vector_text(unsigned vector)
 	return vector ? text_of("vector %#x", vector) : "nothing";
 }
 
+/* Why another vector than the due one is wrong. */
+static const char *why_due(const struct delivery *s, unsigned vector, unsigned due)
+{
+	if (vector && due)
+		return ": of several events the one with the lowest number is due";
+	if (!(s->pending & EVENT_BITS))
+		return text_of(": only EVENT_BITS, %#x, are events", EVENT_BITS);
+	return s->ring == 3 ? ": programs always take events" :
+	       due ? ": virtual IF, bit 9, is 1" : ": virtual IF, bit 9, is 0";
+}
+
 /* Nothing but pending and the count changes in this CPU's page; and nothing in r. */
 static void want_page(struct deliverer *d, const struct delivery *s, unsigned vector,
 		      const struct shared_page *before)
@@ -91,7 +102,9 @@ static void want_page(struct deliverer *d, const struct delivery *s, unsigned ve
 		if (w == VMM_SHARED_PENDING / 4)
 			CHECK(is == left,
 			      "%s: afterwards pending is %#x, not %#x: %s", name_of(s), is, left,
-			      is & bit ? "it will be delivered twice" : "others are lost");
+			      is & bit ? "it will be delivered twice" :
+			      (is ^ left) & EVENT_BITS ? "others are lost" :
+			      text_of("bits that are not in EVENT_BITS, %#x, stay", EVENT_BITS));
 		else if (w == VMM_SHARED_EXITS / 4 + EXIT_EVENT)
 			CHECK(is == was + !!vector,
 			      "%s: exits[EXIT_EVENT] rose by %u, due is %u", name_of(s), is - was,
@@ -117,7 +130,7 @@ static void deliver_once(struct deliverer *d, unsigned ring, uint32_t vif, uint3
 	virtual_read(p->g.m, p->g.c.cr3, d->r, &r_before, sizeof(r_before));
 	unsigned vector = run_delivery(d, &s);
 	CHECK(vector == due, "%s: %s is bounced, due is %s%s", name_of(&s), vector_text(vector),
-	      vector_text(due), ring == 3 ? ": programs always take events" : "");
+	      vector_text(due), why_due(&s, vector, due));
 	want_page(d, &s, vector, &before);
 	virtual_read(p->g.m, p->g.c.cr3, d->r, &r_after, sizeof(r_after));
 	CHECK(memcmp(&r_before, &r_after, sizeof(r_before)) == 0,
@@ -147,7 +160,7 @@ void check_deliver(const struct test *t)
 	}
 	for (unsigned i = 0; i < AT_RANDOM; i++)
 		deliver_once(&d, random_below(2) ? 1 : 3, random_word(),
-			     random_word() & random_word());
+			     (random_word() & random_word()) << random_below(32));
 }
 
 /* --- interrupts --- */
@@ -192,7 +205,7 @@ static unsigned ask(struct probe *p)
 	/* mov $HC_EVENTS, %eax; int $HYPERCALL_VECTOR; nop */
 	static const uint8_t code[] = { 0xB8, HC_EVENTS, 0, 0, 0, 0xCD, HYPERCALL_VECTOR, 0x90 };
 	struct guest *g = &p->g;
-	uint32_t at = plant(g, code, sizeof(code)), after = at + sizeof(code) - 1;
+	uint32_t at = plant_in_text(g, code, sizeof(code)), after = at + sizeof(code) - 1;
 	go_ring(p, 1, at, p->entry.esp - 64);
 	set_shared(p, EFLAGS_IF, own_shared(p, VMM_SHARED_PENDING));
 	if (PROBE_RUN(p, "HC_EVENTS", after, vmm_symbol("bounce")) == 0)
@@ -240,7 +253,7 @@ static void want_at_once(struct probe *p, uint32_t loop_at)
 void check_pending(const struct test *t)
 {
 	struct probe *p = probe_start(t);
-	uint32_t at = plant(&p->g, loop, sizeof(loop));
+	uint32_t at = plant_in_text(&p->g, loop, sizeof(loop));
 	uint32_t in_ring3 = plant_user(p, loop, sizeof(loop));
 	uint32_t esp = p->entry.esp - 64;
 	set_shared(p, 0, 0);

@@ -7,21 +7,19 @@
 
 enum { MOST_STEPS = 1500 };
 
-/* An operation that is called from a planted NOP. */
+/* An operation that is called. */
 struct op {
 	struct probe *p;
 	const char *name;
-	uint32_t at, nop, esp;
+	uint32_t at;
 	struct shared_page before; /* of the last op_begin() */
 };
 
 /* offset: the operation's, in struct vo. */
 static struct op op_start(const struct test *t, uint32_t offset, const char *name)
 {
-	static const uint8_t nop = 0x90;
 	struct op o = { .p = probe_start(t), .name = name };
 	o.at = symbol_file_word(symbol("virtual_vo") + offset);
-	o.nop = plant(&o.p->g, &nop, 1);
 	return o;
 }
 
@@ -29,9 +27,10 @@ static struct op op_start(const struct test *t, uint32_t offset, const char *nam
 static void op_begin(struct op *o, uint32_t argument, uint32_t vif, uint32_t pending)
 {
 	struct guest *g = &o->p->g;
-	o->esp = o->p->entry.esp - 4 * (16 + random_below(16));
-	go_ring(o->p, 1, o->at, o->esp);
-	set_words(g, o->esp, WORDS(o->nop, argument));
+	if (g->call_back)
+		call_end(g);
+	go_ring(o->p, 1, o->at, o->p->entry.esp);
+	call_begin(g, o->at, &argument, 1);
 	set_shared(o->p, vif, pending);
 	o->before = read_shared(o->p);
 }
@@ -51,7 +50,7 @@ static const char *instruction(uint8_t byte)
 static bool op_end(struct op *o)
 {
 	struct probe *p = o->p;
-	int stop = PROBE_RUN(p, o->name, o->nop, vmm_symbol("hypercall_handle"),
+	int stop = PROBE_RUN(p, o->name, p->g.call_back, vmm_symbol("hypercall_handle"),
 			     vmm_symbol("exit_handle"));
 	want_others_kept(p, &o->before, o->name);
 	if (stop == 0)
@@ -112,7 +111,7 @@ static void want_nothing_left(struct op *o)
 	set_word(&p->g, task_of(&p->entry) + TASK_CPU, other);
 	set_shared(p, random_word(), random_word());
 	struct shared_page before = read_shared(p), after;
-	PROBE_RUN(p, "irq.restore, after it has asked for events", o->nop);
+	PROBE_RUN(p, "irq.restore, after it has asked for events", p->g.call_back);
 	after = read_shared(p);
 	CHECK(memcmp(&before, &after, sizeof(before)) == 0,
 	      "irq.restore changes the shared page after it has asked for events: its task may "
@@ -161,13 +160,13 @@ static unsigned trace(struct op *o, uint32_t *trace)
 	struct guest *g = &o->p->g;
 	unsigned n = 0;
 	op_begin(o, EFLAGS_IF, 0, 0);
-	for (; g->c.eip != o->nop && g->c.cpl == 1 && n < MOST_STEPS; n++) {
+	for (; g->c.eip != g->call_back && g->c.cpl == 1 && n < MOST_STEPS; n++) {
 		trace[n] = g->c.eip;
 		step(g, 0);
 		g->c.eip = gdb_register(g->m, GDB_EIP);
 	}
 	look(g, 0);
-	CHECK(g->c.eip == o->nop, "irq.restore without events does not return: after %u "
+	CHECK(g->c.eip == g->call_back, "irq.restore without events does not return: after %u "
 	      "instructions it is at %s", n, place(g->c.eip));
 	return n;
 }

@@ -218,7 +218,7 @@ static void want_fault(struct probe *p, uint32_t address, uint32_t pte)
 {
 	static const uint8_t code[] = { 0x83, 0x0B, 0x00, 0x90 }; /* orl $0, (%ebx); nop */
 	struct guest *g = &p->g;
-	uint32_t at = plant(g, code, sizeof(code));
+	uint32_t at = plant_in_text(g, code, sizeof(code));
 	gdb_set_register(g->m, GDB_EBX, address);
 	go(g, at, g->c.esp);
 	int stop = PROBE_RUN(p, "a store of ring 1 to a read-only page",

@@ -3,10 +3,11 @@
 #include "checks.h"
 
 /*
- * Bytes from the end of a process's kernel stack to the ESP in the frame of its first return to
+ * Bytes from the end of a process's kernel stack to ESP and EIP in the frame of its first return to
  * ring 3.
  */
-enum { FRAME_ESP = 8 };
+enum { FRAME_ESP = 8, FRAME_EIP = 20 };
+#define SLOT_BYTES 0x400000u /* of the address space, by one entry of a directory */
 
 /* --- start --- */
 
@@ -30,13 +31,24 @@ static void read_handlers(struct probe *p)
 		p->handlers[v] = (idt[2 * v] & 0xFFFF) | (idt[2 * v + 1] & 0xFFFF0000);
 }
 
-/* The first process, of which only the kernel stack is known. */
-static void find_user_stack(struct probe *p)
+void show_user(struct probe *p, bool on)
+{
+	uint32_t directory = p->g.c.cr3 & PAGE_MASK, pde = 0;
+	if (on)
+		pde = physical_word(p->g.m, directory + (p->user_page >> 22) * 4);
+	physical_write(p->g.m, directory + (p->user_text >> 22) * 4, &pde, 4);
+}
+
+/* The first process, of which only the kernel stack is known. It never runs in the probe. */
+static void find_user(struct probe *p)
 {
 	uint32_t end = task_of(&p->g.c) + TASK_STACK_BYTES;
 	p->user_esp = word_at(&p->g, end - FRAME_ESP);
 	p->user_page = p->user_esp & PAGE_MASK;
-	p->free_user = p->user_page;
+	p->user_text = word_at(&p->g, end - FRAME_EIP) & -SLOT_BYTES;
+	p->user_text |= p->user_page & (SLOT_BYTES - 1);
+	p->free_user = p->user_text + 4 * random_below(64);
+	show_user(p, true);
 }
 
 void probe_next_step(struct probe *p, uint32_t op)
@@ -69,7 +81,7 @@ struct probe *probe_own_way(const struct test *t, uint32_t op)
 	probe_next_step(p, VMM_WARM_UP);
 	read_handlers(p);
 	probe_next_step(p, op);
-	find_user_stack(p);
+	find_user(p);
 	allow_interrupts(p, false);
 	return p;
 }
@@ -106,7 +118,7 @@ struct probe *probe_enter(const struct test *t, uint32_t op)
 	watch_ends(p, false); /* the native kernel has traps and interrupts of its own */
 	probe_next_step(p, op);
 	watch_ends(p, true);
-	find_user_stack(p);
+	find_user(p);
 	allow_interrupts(p, false);
 	if (op == VMM_INSTALL)
 		set_word(&p->g, p->g.c.esp + 8, p->cpu);

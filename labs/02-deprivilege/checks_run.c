@@ -186,7 +186,7 @@ void probe_arrive(struct probe *p, uint32_t address, const char *why, ...)
 uint32_t plant_user(struct probe *p, const void *code, size_t bytes)
 {
 	uint32_t words[PLANT_BYTES / 4] = { 0 }, at = p->free_user;
-	if (bytes > PLANT_BYTES || at + 2 * PLANT_BYTES > p->user_esp)
+	if (bytes > PLANT_BYTES || (at & ~PAGE_MASK) + 2 * PLANT_BYTES > (p->user_esp & ~PAGE_MASK))
 		give_up(BROKEN, "too much planted code");
 	memcpy(words, code, bytes);
 	set_words(&p->g, at, words, LENGTH(words));

@@ -154,11 +154,7 @@ void check_tss(const struct test *t)
 
 /* --- exercise 2 --- */
 
-/*
- * Which vectors may lead past the VMM, to the kernel: those that must, and those that may. These
- * are benign exceptions (SDM vol. 3, 6.15), in ring 1 and 3 only, which the VMM need not see.
- * A second fault during a benign one's delivery, on a bad stack, is no double fault.
- */
+/* Which vectors may lead past the VMM, to the kernel: those that must, and those that may. */
 static const uint8_t must_be_direct[] = { SYSCALL_VECTOR, VEC_BP, VEC_OF };
 enum { VEC_BR = 5, VEC_OVERRUN = 9, VEC_AC = 17 };
 static const uint8_t may_be_direct[] = { VEC_BR, VEC_UD, VEC_NM, VEC_OVERRUN, VEC_MF, VEC_AC,
@@ -185,6 +181,22 @@ static struct gate_fields gate_of(uint64_t d)
 				     .offset = (uint32_t)(d & 0xFFFF) | (uint32_t)(d >> 48) << 16 };
 }
 
+/* Why a vector must not lead past the VMM. */
+static const char *why_not_direct(unsigned v)
+{
+	enum { VEC_TS = 10, VEC_NP = 11, VEC_SS = 12 };
+	static const uint8_t contributory[] = { VEC_DE, VEC_TS, VEC_NP, VEC_SS };
+	static const uint8_t own[] = { VEC_DB, VEC_NMI, VEC_GP, VEC_PF, VEC_MC };
+	if (v >= VEC_EXCEPTIONS)
+		return "an interrupt is the VMM's, which makes an event of it";
+	if (memchr(contributory, (int)v, sizeof(contributory)))
+		return "if the kernel's stack is bad, a second fault comes during its delivery, "
+		       "and with this vector that is a double fault (SDM vol. 3, 6.15)";
+	if (memchr(own, (int)v, sizeof(own)))
+		return "the VMM must see it before the kernel does";
+	return "the kernel has no use for it";
+}
+
 static void want_gate(unsigned v, struct gate_fields g, struct gate_fields w)
 {
 	CHECK(g.present == w.present, "vector %#x: its gate is %s", v,
@@ -192,8 +204,8 @@ static void want_gate(unsigned v, struct gate_fields g, struct gate_fields w)
 	if (!g.present)
 		return;
 	CHECK(g.selector != SEL_KCODE || w.selector == SEL_KCODE,
-	      "vector %#x leads straight to the kernel, and the VMM must see it: it is the VMM's, "
-	      "or a second fault during its delivery is a double fault", v);
+	      "vector %#x leads straight to the kernel, and must lead to the VMM: %s", v,
+	      why_not_direct(v));
 	CHECK(g.selector == SEL_KCODE || w.selector != SEL_KCODE,
 	      "vector %#x leads into the VMM, not straight to the kernel", v);
 	CHECK(g.type == w.type || w.type != GATE_TRAP,

@@ -1,169 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The lab as a whole: programs run in virtual mode from boot, good ones and an intruder, and the
- * machine is looked at from outside at many moments. Each check begins with a look at what its
- * machine rests on: a machine without bounces or events would only stand still.
+ * machine is looked at from outside at many moments.
  */
 #include "checks.h"
-
-enum { MOMENTS = 6, PROCESSES = 50, SYS_SHUTDOWN_STATUS = 0 /* argument */ };
-
-static const char *run_words(const struct test *t, const char *before)
-{
-	return text_of("%srun=\"%s\"", before, t->text);
-}
-
-/* --- what the machine rests on --- */
-
-/* Until this exercise is right only its consequences could be seen. */
-static void needs(unsigned exercise, const char *check)
-{
-	judge_context = text_of("cannot be judged until exercise %u is right (check %s)", exercise,
-				check);
-}
-
-/*
- * push $flags; popf; int $VEC_IRQ: from ring 1 or 3 that must lead to the kernel's handler of #GP,
- * without these flags.
- */
-static void want_bounce(struct probe *p, unsigned ring, uint32_t flags)
-{
-	uint8_t code[] = { 0x68, 0, 0, 0, 0, 0x9D, 0xCD, VEC_IRQ };
-	struct guest *g = &p->g;
-	uint32_t esp = ring == 3 ? p->user_esp : p->entry.esp - 64;
-	uint32_t due = ring == 3 ? p->stack - 4 * 6 : esp - 4 * 4;
-	memcpy(code + 1, &flags, 4);
-	uint32_t at = ring == 3 ? plant_user(p, code, sizeof(code)) : plant(g, code, sizeof(code));
-	go_ring(p, ring, at, esp);
-	uint32_t ds = g->c.ds.selector;
-	set_shared(p, 0, 0);
-	PROBE_RUN(p, text_of("a fault in ring %u", ring), p->handlers[VEC_GP]);
-	CHECK(g->c.cpl == 1 && g->c.esp == due && g->c.ds.selector == ds &&
-	      word_at(g, due + 4) == at + sizeof(code) - 2,
-	      "the handler of a fault in ring %u begins in ring %u with ESP %#x, due is %#x; DS is "
-	      "%#x, it was %#x; the frame has EIP %#x", ring, g->c.cpl, g->c.esp, due,
-	      g->c.ds.selector, ds, word_at(g, due + 4));
-	CHECK(!(g->c.eflags & flags & ~(uint32_t)EFLAGS_FIXED),
-	      "the handler of a fault in ring %u runs with EFLAGS %#x", ring, g->c.eflags);
-}
-
-/* HC_EVENTS in ring 1 must lead to the timer's handler. */
-static void want_delivery(struct probe *p)
-{
-	static const uint8_t code[] = { 0xB8, HC_EVENTS, 0, 0, 0, 0xCD, HYPERCALL_VECTOR };
-	go_ring(p, 1, plant(&p->g, code, sizeof(code)), p->entry.esp - 64);
-	set_shared(p, EFLAGS_IF, 1u << EVENT_TIMER);
-	PROBE_RUN(p, "an event, with virtual IF 1", p->handlers[VEC_TIMER]);
-	CHECK(!own_shared(p, VMM_SHARED_PENDING), "an event is pending after its delivery");
-}
-
-/* An operation of the VO, with virtual IF before. Result: its result. */
-static uint32_t try_vo(struct probe *p, uint32_t offset, uint32_t argument, uint32_t vif)
-{
-	uint32_t esp = p->entry.esp - 64;
-	set_words(&p->g, esp, WORDS(p->back, argument));
-	set_shared(p, vif, 0);
-	go(&p->g, symbol_file_word(symbol("virtual_vo") + offset), esp);
-	PROBE_RUN(p, "an operation of the virtual VO", p->back);
-	return p->g.c.eax;
-}
-
-/* The tables of the submission, as far as no program could run without. */
-static void want_base(struct probe *p)
-{
-	struct guest *g = &p->g;
-	uint64_t gate;
-	struct tss t;
-	virtual_read(g->m, g->c.cr3, CPU_AT(0, TSS), &t, sizeof(t));
-	virtual_read(g->m, g->c.cr3, vmm_symbol("vmm_idt") + 8 * SYSCALL_VECTOR, &gate, 8);
-	needs(1, "tss");
-	CHECK(t.ss1 == SEL_KDATA + 1, "the TSS has ss1 %#x", t.ss1);
-	needs(2, "idt");
-	CHECK((gate >> 40 & 0xFF) == (0xE0 | GATE_TRAP),
-	      "the gate of system calls is %#llx", (unsigned long long)gate);
-	needs(3, "install");
-	want_tables(p);
-	CHECK(t.esp1 == p->stack, "the TSS has esp1 %#x, not %#x", t.esp1, p->stack);
-	needs(4, "descent");
-	CHECK(g->c.cpl == 1 && g->c.cs.selector == (SEL_KCODE | 1) && g->c.eflags & EFLAGS_IF,
-	      "the kernel arrives in ring %u with CS %#x and EFLAGS %#x", g->c.cpl,
-	      g->c.cs.selector, g->c.eflags);
-}
-
-static void want_ring_1_works(struct probe *p, uint32_t flags)
-{
-	/* push $2; popf; mov $SEL_KDATA, %eax; to DS, ES, FS, GS: as the kernel had them */
-	static const uint8_t normal[] = {
-		0x6A, 0x02, 0x9D, 0xB8, SEL_KDATA, 0, 0, 0,
-		0x8E, 0xD8, 0x8E, 0xC0, 0x8E, 0xE0, 0x8E, 0xE8,
-	};
-	struct cpu_state c = p->g.c;
-	uint32_t top[TRAP_FRAME_BYTES / 4], at_top = p->stack - sizeof(top);
-	virtual_read(p->g.m, c.cr3, at_top, top, sizeof(top)); /* the first process's registers */
-	uint32_t pending = own_shared(p, VMM_SHARED_PENDING);
-	want_base(p);
-	needs(5, "save");
-	uint32_t was = try_vo(p, VO_IRQ_SAVE, 0, EFLAGS_IF);
-	CHECK(was & EFLAGS_IF && !own_shared(p, VMM_SHARED_VIF),
-	      "with virtual IF %#x irq.save returns %#x and leaves virtual IF %#x", EFLAGS_IF,
-	      was, own_shared(p, VMM_SHARED_VIF));
-	needs(6, "restore");
-	try_vo(p, VO_IRQ_RESTORE, EFLAGS_IF, 0);
-	CHECK(own_shared(p, VMM_SHARED_VIF) == EFLAGS_IF,
-	      "irq.restore(%#x) leaves virtual IF %#x", EFLAGS_IF, own_shared(p, VMM_SHARED_VIF));
-	needs(7, "bounce-kernel");
-	want_bounce(p, 1, flags);
-	needs(7, "bounce-user");
-	want_bounce(p, 3, flags);
-	needs(8, "deliver");
-	want_delivery(p);
-	judge_context = NULL;
-	set_shared(p, 0, pending);
-	set_words(&p->g, at_top, top, LENGTH(top));
-	run_here(&p->g, normal, sizeof(normal));
-	set_registers(&p->g, &c);
-	look(&p->g, 0);
-}
-
-/*
- * Boot, with the test's command to run, as far as ring 1, by what the submission has built. Events
- * and bounces are tried there once, from code with these flags. p2m: the order of machine frames;
- * NULL: as `make run` has it.
- */
-static struct probe *begin(const struct test *t, const char *p2m, uint32_t flags)
-{
-	struct test with = *t;
-	with.machine.cmdline = run_words(t, "");
-	with.machine.p2m = p2m;
-	struct probe *p = probe_own_way(&with, VMM_INSTALL);
-	p->t = t;
-	watch_ends(p, true);
-	probe_arrive(p, p->back, "the descent to ring 1");
-	want_ring_1_works(p, flags);
-	watch_ends(p, false);
-	allow_interrupts(p, true);
-	return p;
-}
-
-/* The kernel has come to its own shutdown, with the commands' status. */
-static void want_end(struct probe *p, unsigned processes)
-{
-	struct guest *g = &p->g;
-	if (RUN(g, symbol("sys_shutdown")) != 0)
-		give_up(FAILED, "the machine does not come to the end of the commands `%s`",
-			g->m->o.cmdline);
-	CHECK(g->c.cpl == 1, "the kernel runs in ring %u at the end", g->c.cpl);
-	uint32_t status = argument(g, SYS_SHUTDOWN_STATUS), pid = variable(g, "next_pid", 0);
-	CHECK(pid > processes,
-	      "only %u processes were ever started; those commands start more than %u", pid,
-	      processes);
-	CHECK(!status, "the commands ended with status %u: their lines on the console say why",
-	      status);
-	check_whole(g->m);
-	machine_continue(g->m);
-	int end = machine_wait(g->m, SECONDS);
-	CHECK(end == EXIT_OK, "the machine ended with status %d instead of %d", end, EXIT_OK);
-}
 
 /* --- exercises 2 to 4, from ring 3 --- */
 
@@ -193,7 +33,7 @@ static uint32_t want_ints_refused(const struct attempt *attempts)
  */
 void check_intruder(const struct test *t)
 {
-	struct probe *p = begin(t, judge_shuffle(t->number), EFLAGS_FIXED);
+	struct probe *p = whole_start(t, judge_shuffle(t->number), EFLAGS_FIXED);
 	struct guest *g = &p->g;
 	struct attempt attempts[MAX_ATTEMPTS];
 	probe_arrive(p, symbol("sys_getppid"),
@@ -210,7 +50,26 @@ void check_intruder(const struct test *t)
 	      "the intruder counts %u successes: its lines on the console say which", successes);
 }
 
+/* --- counters of the check's own --- */
+
+/*
+ * Count the calls of the function to which this word points: the word leads to planted code
+ * first. Nothing stops there, so no tick moves. Result: where the number is.
+ */
+static uint32_t count_calls(struct guest *g, uint32_t pointer)
+{
+	/* incl counter; push $function; ret */
+	uint8_t code[] = { 0xFF, 0x05, 0, 0, 0, 0, 0x68, 0, 0, 0, 0, 0xC3 };
+	uint32_t function = word_at(g, pointer), counter = plant(g, "", 1);
+	memcpy(code + 2, &counter, 4);
+	memcpy(code + 7, &function, 4);
+	set_word(g, pointer, plant_in_text(g, code, sizeof(code)));
+	return counter;
+}
+
 /* --- events and invariants, while programs run --- */
+
+enum { MOMENTS = 6 };
 
 /*
  * Go to the next fork, or a later one. A stop makes QEMU's virtual time jump to the next tick, so
@@ -224,45 +83,104 @@ static void next_fork(struct probe *p, unsigned times)
 		      "programs do not start programs any more: the machine ends, or hangs");
 }
 
+/* This moment, with the ticks by the check's counter. */
+static struct moment moment_of(struct guest *g, uint32_t counter)
+{
+	struct moment now = moment(g->m);
+	now.ticks = word_at(g, counter);
+	return now;
+}
+
 /*
- * Each interrupt is handled exactly once (V8): the ticks that the kernel has counted are those
- * that QEMU's virtual time says. What the VMM counts does not matter. The invariants hold at each
- * of these moments, and at places in the VMM and in the kernel.
+ * Each interrupt is handled exactly once (V8): the kernel's handler begins as often as QEMU's
+ * virtual time says. What kernel and VMM count does not matter. The invariants hold at each of
+ * these moments, and at places in the VMM and in the kernel.
  */
 void check_count(const struct test *t)
 {
-	struct probe *p = begin(t, NULL, EFLAGS_FIXED);
+	struct probe *p = whole_start(t, NULL, EFLAGS_FIXED);
 	const uint32_t places[] = {
 		vmm_symbol("exit_handle"), vmm_symbol("hypercall_handle"),
 		vmm_symbol("irq_arrived"), symbol("syscall_entry"),
 	};
+	uint32_t handlers = vmm_symbol("domain0") + DOMAIN_HANDLERS;
+	uint32_t counter = count_calls(&p->g, handlers + 4 * VEC_TIMER);
 	next_fork(p, 1);
-	struct moment first = moment(p->g.m), last;
+	struct moment first = moment_of(&p->g, counter), last;
 	for (unsigned i = 0; i < MOMENTS; i++) {
 		next_fork(p, 4 + random_below(4));
 		check_whole(p->g.m);
-		last = moment(p->g.m);
+		last = moment_of(&p->g, counter);
 		check_ticks(&first, &last);
 	}
-	CHECK(last.ticks - first.ticks >= 2 * MOMENTS, "only %u ticks were counted",
+	CHECK(last.ticks - first.ticks >= 2 * MOMENTS, "only %u ticks came to the kernel's handler",
 	      last.ticks - first.ticks);
 	for (unsigned i = 0; i < LENGTH(places) && RUN(&p->g, places[i]) == 0; i++)
 		check_whole(p->g.m);
 	machine_quit(p->g.m);
 }
 
+/* --- programs --- */
+
+enum { PROCESSES = 50, SYS_SHUTDOWN_STATUS = 0 /* argument */ };
+
+/* The number of this system call: its function's place in the kernel's table. */
+static uint32_t number_of(struct guest *g, const char *function)
+{
+	uint32_t number = 0;
+	while (variable(g, "syscall_table", number) != symbol(function))
+		number++;
+	return number;
+}
+
+/* Registers with which the current process has made its system call. */
+static uint32_t called_with(struct guest *g, uint32_t offset)
+{
+	return word_at(g, task_of(&g->c) + TASK_STACK_BYTES - TRAP_FRAME_BYTES + offset);
+}
+
+/*
+ * The first process has ended the machine, with the commands' status in its EBX; and so many
+ * processes have ended themselves, by the check's counter.
+ */
+static void want_end(struct guest *g, uint32_t counter)
+{
+	if (RUN(g, symbol("sys_shutdown")) != 0)
+		give_up(FAILED, "the machine does not come to the end of the commands `%s`",
+			g->m->o.cmdline);
+	uint32_t status = argument(g, SYS_SHUTDOWN_STATUS), ended = word_at(g, counter);
+	CHECK(g->c.cpl == 1, "the kernel runs in ring %u at the end", g->c.cpl);
+	CHECK(called_with(g, TRAP_FRAME_CS) == SEL_UCODE &&
+	      called_with(g, TRAP_FRAME_EAX) == number_of(g, "sys_shutdown") &&
+	      called_with(g, TRAP_FRAME_EBX) == status,
+	      "the shutdown with status %u is no program's system call: its frame has CS %#x, "
+	      "EAX %#x, EBX %#x", status, called_with(g, TRAP_FRAME_CS),
+	      called_with(g, TRAP_FRAME_EAX), called_with(g, TRAP_FRAME_EBX));
+	CHECK(ended > PROCESSES, "only %u processes have ended themselves by exit(); of those "
+	      "commands more than %u do", ended, PROCESSES);
+	CHECK(!status, "the commands ended with status %u: their lines on the console say why",
+	      status);
+	check_whole(g->m);
+	machine_continue(g->m);
+	int end = machine_wait(g->m, SECONDS);
+	CHECK(end == EXIT_OK, "the machine ended with status %d instead of %d", end, EXIT_OK);
+}
+
 /*
  * The programs' own verdict. It may hang on when a tick comes, and a stop moves the ticks that come
- * after it. So nothing stops this machine before its end.
+ * after it. So after its attach nothing stops this machine before its end.
  */
 static void run_undisturbed(const struct test *t, unsigned order)
 {
 	struct machine_options o = t->machine;
-	o.cmdline = run_words(t, "mode=virtual ");
+	o.cmdline = text_of("mode=virtual run=\"%s\"", t->text);
 	o.p2m = judge_shuffle(order);
-	struct probe p = { .g = guest_start(&o, SECONDS) };
-	want_end(&p, PROCESSES);
-	machine_quit(p.g.m);
+	struct guest g = guest_start(&o, SECONDS);
+	if (RUN(&g, symbol("switch_at_boot")) != 0)
+		give_up(FAILED, "the machine does not come to its attach");
+	uint32_t at = symbol("syscall_table") + 4 * number_of(&g, "sys_exit");
+	want_end(&g, count_calls(&g, at));
+	machine_quit(g.m);
 }
 
 /* Programs set such flags: a handler that keeps them ends far from the cause. */
@@ -271,7 +189,7 @@ enum { PROGRAMS_FLAGS = EFLAGS_FIXED | EFLAGS_TF | EFLAGS_NT | EFLAGS_AC };
 /* Under two orders of machine frames. */
 void check_programs(const struct test *t)
 {
-	machine_quit(begin(t, NULL, PROGRAMS_FLAGS)->g.m);
+	machine_quit(whole_start(t, NULL, PROGRAMS_FLAGS)->g.m);
 	run_undisturbed(t, t->number);
 	run_undisturbed(t, t->number + 100);
 }

@@ -24,7 +24,8 @@ struct change { uint32_t at, old; };
  */
 static struct change interrupt_within(struct guest *g, bool older)
 {
-	uint32_t task = task_of(&g->c), within = symbol("vo_text_start") + 4;
+	uint32_t task = task_of(&g->c), begin = symbol("vo_text_start");
+	uint32_t within = begin + random_below(symbol("vo_text_end") - begin);
 	uint32_t frame = word_at(g, task + TASK_TRAP_FRAMES), made_up = task + TASK_STACK_BYTES / 4;
 	struct change change = { .at = frame + (older ? TRAP_FRAME_OUTER : TRAP_FRAME_EIP) };
 	if (!frame)
@@ -66,6 +67,7 @@ static void arrive_once(struct guest *g, enum way way, bool leads, uint32_t busy
 	uint32_t wanted = busy | (way != FREE && way != OTHER_HELD ? own : 0);
 	struct change change = put_in_the_way(g, way);
 	int at;
+	pretend_cpus(g);
 	say(g, RENDEZVOUS_WANTED, 1);
 	say(g, RENDEZVOUS_LEADER, leads ? g->cpu : (g->cpu + 1) % g->m->o.cpus);
 	say(g, RENDEZVOUS_ARRIVED, busy);

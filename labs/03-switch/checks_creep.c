@@ -15,12 +15,25 @@ static uint8_t known[RENDEZVOUS_BYTES]; /* `rendezvous` as it was last seen */
 static uint32_t stored_at;              /* the instruction that changed it last */
 static uint64_t told;                   /* ns */
 
+uint32_t pretend_cpus(struct guest *g)
+{
+	unsigned n = g->m->o.cpus + random_below(CPUS_MAX - g->m->o.cpus + 1);
+	set_variable(g, "nr_cpus", 0, n);
+	return (1u << n) - 1;
+}
+
 /* --- registers --- */
 
 void choose(struct guest *g, unsigned cpu)
 {
 	look(g, cpu);
 	gdb_select(g->m, cpu);
+}
+
+void choose_leader(struct guest *g)
+{
+	choose(g, 1 + random_below(g->m->o.cpus - 1));
+	say(g, RENDEZVOUS_LEADER, g->cpu);
 }
 
 void read_registers(struct guest *g)
@@ -251,7 +264,6 @@ static void forward(struct guest *g)
 
 int creep(struct guest *g, const uint32_t *stops, unsigned n)
 {
-	uint32_t end = end_of_call();
 	for (unsigned i = 0; i < LONG; i++) {
 		uint32_t at = g->c.eip;
 		forward(g);
@@ -263,7 +275,7 @@ int creep(struct guest *g, const uint32_t *stops, unsigned n)
 		for (unsigned k = 0; k < n; k++)
 			if (g->c.eip == stops[k])
 				return (int)k;
-		if (g->c.eip == end)
+		if (call_ended(g))
 			return RETURNED;
 		look_around(g);
 		if (seen_before(g))
@@ -287,7 +299,7 @@ int creep_some(struct guest *g, unsigned instructions)
 	learn(g);
 	for (unsigned i = 0; i < instructions; i++) {
 		forward(g);
-		if (g->c.eip == end_of_call())
+		if (call_ended(g))
 			return RETURNED;
 		look_around(g);
 		if (seen_before(g))
@@ -325,10 +337,17 @@ bool is_locked(struct guest *g)
 	return code[i] == 0xF0 || code[i] == 0x86 || code[i] == 0x87;
 }
 
-uint32_t new_step(struct guest *g)
+void choose_steps(uint32_t steps[2])
 {
-	static const uint8_t ret[] = { 0xC3 };
-	return plant(g, ret, sizeof(ret));
+	unsigned first = random_below(2);
+	steps[first] = symbol("install_here");
+	steps[!first] = symbol("translate_here");
+}
+
+void do_step(struct guest *g)
+{
+	skip(g, random_word());
+	read_registers(g);
 }
 
 bool flag_argument(struct guest *g)

@@ -87,9 +87,18 @@ static void fill_vo(struct guest *g)
 /* Run commit() to its end; nothing else runs. Result: what it returns. */
 static int commit(struct guest *g, bool attach)
 {
+	uint32_t vmm = symbol("vmm_call");
 	call_begin(g, symbol("commit"), WORDS(attach));
+	break_at(g, vmm);
 	run_on(g, "commit() is called (exercise 8)");
-	CHECK(g->c.eip == end_of_call(), "commit() comes to %s (exercise 8)",
+	if (g->c.eip == vmm) {
+		CHECK(argument(g, 1) == g->cpu,
+		      "commit() calls vmm_call() on CPU %u for CPU %u, whose stack the VMM would "
+		      "use (exercise 8)", g->cpu, argument(g, 1));
+		run_on(g, "vmm_call() is called by commit() (exercise 8)");
+	}
+	break_off(g, vmm);
+	CHECK(call_ended(g), "commit() comes to %s (exercise 8)",
 	      symbol_where(g->c.eip));
 	int result = (int)g->c.eax;
 	call_end(g);
@@ -101,6 +110,7 @@ static void commit_once(struct guest *g, bool attach)
 	const char *name = attach ? "virtual_vo" : "native_vo";
 	const char *direction = attach ? "attach" : "detach";
 	uint32_t attachment = nr_attachments(g);
+	pretend_cpus(g);
 	fill_vo(g);
 	int result = commit(g, attach);
 	CHECK(result == 0, "commit() of %s returns %s, not 0 (exercise 8)", direction,
@@ -125,7 +135,7 @@ static void commit_once(struct guest *g, bool attach)
 void check_commit(const struct test *t)
 {
 	struct guest g = enter(t, 8);
-	choose(&g, 0);
+	choose_leader(&g);
 	commit_once(&g, true);
 	commit_once(&g, false);
 	commit_once(&g, true);

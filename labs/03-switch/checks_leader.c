@@ -36,7 +36,7 @@ static const char *here(struct guest *g)
 	for (unsigned i = 0; i < LENGTH(called); i++)
 		if (is_at(g, called[i]))
 			return called[i];
-	return g->c.eip == end_of_call() ? "the end of the function" : symbol_where(g->c.eip);
+	return call_ended(g) ? "the end of the function" : symbol_where(g->c.eip);
 }
 
 /* The function at which the CPU is returns at once. */
@@ -127,6 +127,7 @@ static void lead_once(struct guest *g, const struct way *w)
 	int error = last < COMMIT ? -EIO : 0;
 	if (w->failing && w->failing <= last)
 		last = w->failing, error = w->error;
+	pretend_cpus(g);
 	say(g, RENDEZVOUS_ATTACH, w->attach);
 	set_variable(g, "record", SWITCH_RECORD_FAIL / 4, w->rehearsed);
 	set_variable(g, "record", SWITCH_RECORD_FAILED / 4, UNKNOWN);
@@ -164,14 +165,14 @@ void check_phases(const struct test *t)
 static unsigned next_undone(struct guest *g, unsigned failed, bool attach)
 {
 	for (unsigned calls = 0; calls < MOST; calls++) {
-		if (g->c.eip == end_of_call())
+		if (call_ended(g))
 			return GATHER;
 		if (is_at(g, "vmm_call")) {
-			CHECK(argument(g, 0) == VMM_FORGET && argument(g, 1) < g->m->o.cpus,
+			CHECK(argument(g, 0) == VMM_FORGET && argument(g, 1) == g->cpu,
 			      "undo(%s) of %s: vmm_call() is told operation %u for CPU %u, not %u "
-			      "(VMM_FORGET) for this CPU (exercise 11)", names[failed],
+			      "(VMM_FORGET) for CPU %u, this one (exercise 11)", names[failed],
 			      attach ? "attach" : "detach", argument(g, 0), argument(g, 1),
-			      VMM_FORGET);
+			      VMM_FORGET, g->cpu);
 			return ACCOUNT;
 		}
 		for (unsigned p = GATHER; p <= COMMIT; p++) {
@@ -193,6 +194,7 @@ static void undo_once(struct guest *g, unsigned failed, bool attach)
 {
 	const char *direction = attach ? "attach" : "detach";
 	unsigned wanted = failed, lowest = attach ? ACCOUNT : PROTECT, before = COMMIT;
+	pretend_cpus(g);
 	say(g, RENDEZVOUS_ATTACH, attach);
 	call_begin(g, symbol("undo"), WORDS(failed));
 	next(g, "undo()");
@@ -217,7 +219,7 @@ static void undo_once(struct guest *g, unsigned failed, bool attach)
 void check_undo_phases(const struct test *t)
 {
 	struct guest g = enter(t, 11);
-	choose(&g, 0);
+	choose_leader(&g);
 	watch(&g, called, LENGTH(called), true);
 	for (unsigned failed = ACCOUNT; failed <= TRANSLATE; failed++)
 		for (unsigned attach = 0; attach < 2; attach++)
@@ -232,6 +234,9 @@ static void want_dismissed(struct guest *g, uint32_t number, int end)
 	CHECK(said(g, RENDEZVOUS_ORDER) != number,
 	      "dismiss() returns, and `order` is still %u: the followers wait for ever "
 	      "(exercise 12)", number);
+	CHECK(said(g, RENDEZVOUS_ORDER) == number + 1,
+	      "dismiss() changes `order` from %u to %u, not to %u: it goes up by one with each "
+	      "order (exercise 12)", number, said(g, RENDEZVOUS_ORDER), number + 1);
 	CHECK(!said(g, RENDEZVOUS_WANTED),
 	      "dismiss() returns, and `wanted` is still true: a CPU that arrives later takes part "
 	      "in the switch that was given up (exercise 12)");
@@ -240,12 +245,13 @@ static void want_dismissed(struct guest *g, uint32_t number, int end)
 void check_dismiss(const struct test *t)
 {
 	struct guest g = enter(t, 12);
-	uint32_t number = random_word();
+	uint32_t number = random_word(), steps[2];
 	int end;
 	choose(&g, 0);
+	choose_steps(steps);
 	say(&g, RENDEZVOUS_ORDER, number);
 	say(&g, RENDEZVOUS_FIRST_ORDER, number);
-	say(&g, RENDEZVOUS_STEP, new_step(&g));
+	say(&g, RENDEZVOUS_STEP, steps[0]);
 	say(&g, RENDEZVOUS_DONE, 0);
 	say(&g, RENDEZVOUS_ARRIVED, 1);
 	begin(&g, "dismiss", NULL, 0);

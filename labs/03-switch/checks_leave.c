@@ -124,7 +124,7 @@ static void reinject(struct guest *g, uint32_t events)
 	struct controllers before = read_controllers(g);
 	begin_reinject(g, events);
 	run_on(g, "irq_reinject() is called, and hangs (exercise 9)");
-	CHECK(g->c.eip == end_of_call(), "irq_reinject() comes to %s (exercise 9)",
+	CHECK(call_ended(g), "irq_reinject() comes to %s (exercise 9)",
 	      symbol_where(g->c.eip));
 	leave(g);
 	want_reinjected(g, &before, events);
@@ -260,7 +260,7 @@ static bool creep_through(struct guest *g)
 {
 	bool flushed = false;
 	begin_at(g, vmm_symbol("cpu_restore"), WORDS(cpu_address()));
-	for (unsigned i = 0; g->c.eip != end_of_call(); i++) {
+	for (unsigned i = 0; !call_ended(g); i++) {
 		if (i == MAX_RESTORE)
 			give_up_lost(g, "cpu_restore()");
 		creep_some(g, 1);

@@ -86,6 +86,7 @@ static void want_step(struct guest *g, const struct order *o, struct given *s, b
 	      "the leader does the step with attach = %u, not %u (exercise 5)", flag_argument(g),
 	      o->attach);
 	s->own++;
+	do_step(g);
 }
 
 static void give_order(struct guest *g, const struct order *o)
@@ -123,13 +124,14 @@ void check_orders(const struct test *t)
 	struct guest g = enter(t, 4);
 	unsigned cpu = random_below(g.m->o.cpus);
 	choose(&g, cpu);
-	uint32_t steps[2] = { new_step(&g), new_step(&g) };
+	uint32_t steps[2];
+	choose_steps(steps);
 	enum { STEPS = 4, ALL = 6 }; /* the last two orders are to leave */
 	for (unsigned i = 0; i < ALL; i++)
 		give_order(&g, &(struct order){
 			.step = i < STEPS ? steps[i & 1] : 0, .stale = steps[!(i & 1)],
 			.attach = i & 1, .quick = i < STEPS ? i >> 1 : i & 1,
-			.others = ((1u << g.m->o.cpus) - 1) & ~(1u << cpu),
+			.others = pretend_cpus(&g) & ~(1u << cpu),
 		});
 }
 
@@ -145,6 +147,7 @@ struct following {
 static void begin_following(struct following *f)
 {
 	struct guest *g = f->g;
+	pretend_cpus(g);
 	f->number = random_word();
 	f->attach = random_below(2);
 	say(g, RENDEZVOUS_FIRST_ORDER, f->number);
@@ -200,6 +203,7 @@ static void want_done(struct following *f, const char *when)
 static void want_reported(struct following *f, uint32_t done, const char *when)
 {
 	const uint32_t stops[] = { f->step, f->stale };
+	do_step(f->g);
 	int at = creep_on(f->g, stops, 2);
 	CHECK(at < 0, "%s, follow() does the step a second time (exercise 6)", when);
 	CHECK(at != RETURNED,
@@ -263,7 +267,9 @@ void check_follow(const struct test *t)
 {
 	struct guest g = enter(t, 5);
 	choose(&g, 1 + random_below(g.m->o.cpus - 1));
-	struct following f = { .g = &g, .step = new_step(&g), .stale = new_step(&g) };
+	uint32_t steps[2];
+	choose_steps(steps);
+	struct following f = { .g = &g, .step = steps[0], .stale = steps[1] };
 	stored_first(&f);
 	at_each_instruction(&f);
 	want_atomic(&g, "follow", RENDEZVOUS_DONE, 6);

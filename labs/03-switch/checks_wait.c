@@ -70,21 +70,21 @@ static void wait_on(struct guest *g, struct clock *c, uint64_t until, unsigned s
 static void wait_for_one(struct guest *g, uint32_t word, unsigned missing, uint64_t after)
 {
 	enum { LATE = 6 };
-	uint32_t others = all_cpus(g) & ~(1u << g->cpu);
+	uint32_t others = pretend_cpus(g) & ~(1u << g->cpu);
 	struct clock c = begin_waiting(g, word, others & ~(1u << missing));
 	wait_on(g, &c, after ? after : ANSWER_NS - 1, 4);
 	if (after) {
 		set_word(g, word, others);
 		for (unsigned i = 0; i < LATE && asks(g, &c); i++)
 			tell(g, &c, after + i + 1);
-		CHECK(g->c.eip == end_of_call(),
+		CHECK(call_ended(g),
 		      "await() does not return when the last bit has come (exercise 3)");
 		want_result(g, 0, "when the last bit came in time");
 		return;
 	}
 	for (unsigned i = 0; i < LATE && asks(g, &c); i++)
 		tell(g, &c, ANSWER_NS + 1 + i * 1000);
-	CHECK(g->c.eip == end_of_call(),
+	CHECK(call_ended(g),
 	      "await() still waits when more than 1000 ms have passed and CPU %u is missing "
 	      "(exercise 3)", missing);
 	want_result(g, -ETIMEDOUT, "when a CPU is missing and the time is over");
@@ -93,7 +93,7 @@ static void wait_for_one(struct guest *g, uint32_t word, unsigned missing, uint6
 /* Nobody is missing. */
 static void wait_for_none(struct guest *g, uint32_t word, bool own)
 {
-	uint32_t bits = own ? all_cpus(g) : all_cpus(g) & ~(1u << g->cpu);
+	uint32_t bits = pretend_cpus(g) & ~(own ? 0 : 1u << g->cpu);
 	struct clock c = begin_waiting(g, word, bits);
 	while (asks(g, &c)) {
 		CHECK(c.readings < 3, "await(%#x) does not return on CPU %u, and all other CPUs' "
@@ -108,7 +108,7 @@ void check_await(const struct test *t)
 	struct guest g = enter(t, 3);
 	unsigned cpus = g.m->o.cpus, cpu = random_below(cpus);
 	choose(&g, cpu);
-	uint32_t word = new_step(&g); /* any memory of the kernel's */
+	uint32_t word = symbol("rendezvous") + RENDEZVOUS_ARRIVED;
 	wait_for_none(&g, word, false);
 	wait_for_none(&g, word, true);
 	wait_for_one(&g, word, (cpu + 1) % cpus, 0);
@@ -137,9 +137,13 @@ void check_quiesce(const struct test *t)
 {
 	struct guest g = enter(t, 1);
 	choose(&g, 0);
-	set_variable(&g, "nr_cpus", 0, CPUS_MAX);
-	for (unsigned i = 0; i <= CPUS_MAX; i++)
-		quiesce_once(&g, i ? 1u << (i - 1) : 0, i & 1);
-	quiesce_once(&g, all_cpus(&g), true);
+	for (unsigned i = 0; i < CPUS_MAX; i++) {
+		uint32_t cpus = pretend_cpus(&g);
+		quiesce_once(&g, cpus, i & 2);
+		while (!(cpus >> i & 1))
+			cpus = pretend_cpus(&g);
+		quiesce_once(&g, 1u << i, i & 1);
+	}
+	quiesce_once(&g, 0, false);
 	quiesce_once(&g, 0, true);
 }

@@ -14,8 +14,12 @@
  * switch_interrupt(), interrupts off: nothing of the submission has been executed yet.
  */
 struct guest enter(const struct test *t, unsigned k);
+/* Tell the kernel that there are 3 to 8 CPUs, drawn anew each time. Result: all these, as bits. */
+uint32_t pretend_cpus(struct guest *g);
 /* This CPU executes what follows: calls, creep(). */
 void choose(struct guest *g, unsigned cpu);
+/* The same for a CPU that is not CPU 0. It is said to be the leader. */
+void choose_leader(struct guest *g);
 /* The CPU's general registers, EIP and EFLAGS become known: much faster than look(). */
 void read_registers(struct guest *g);
 /* Run the CPU to a breakpoint; read_registers(). It must come to one. what: it comes from there. */
@@ -64,8 +68,12 @@ bool is_locked(struct guest *g);
  */
 void want_atomic(struct guest *g, const char *function, uint32_t word, unsigned exercise);
 
-/* A function that does nothing, each time another: a step that can be ordered. */
-uint32_t new_step(struct guest *g);
+/*
+ * Two steps that can be ordered: install_here() and translate_here() in some order. They do not
+ * run: the check returns from them at once (do_step).
+ */
+void choose_steps(uint32_t steps[2]);
+void do_step(struct guest *g);
 /* The first argument of the function at whose begin the CPU is, as a bool. */
 bool flag_argument(struct guest *g);
 

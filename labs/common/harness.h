@@ -33,6 +33,8 @@ struct guest {
 	uint32_t breakpoints[MAX_BREAKPOINTS];
 	struct cpu_state caller; /* during a call: the state that call_end() restores */
 	uint32_t call_esp, result;
+	uint32_t call_back;     /* where the call returns to */
+	bool call_breaks;       /* the breakpoint there is the call's own */
 	uint32_t free_code;     /* where plant() puts code next; 0: nothing was planted yet */
 	uint32_t nr_pfns, nr_mfns, *p2m, *m2p; /* after read_p2m() */
 };
@@ -49,9 +51,10 @@ void look(struct guest *g, unsigned cpu);
 
 /*
  * Set a breakpoint, or take it away. To set it twice, or to take it away twice, is harmless. In
- * Bochs only the breakpoint that was set last can be taken away; any other stays.
+ * Bochs only the breakpoint that was set last can be taken away; any other stays. Result: whether
+ * there was none before.
  */
-void break_at(struct guest *g, uint32_t address);
+bool break_at(struct guest *g, uint32_t address);
 void break_off(struct guest *g, uint32_t address);
 /* The same at the first instruction of each function; a name means the kernel's, else the VMM's. */
 void watch(struct guest *g, const char *const *functions, unsigned n, bool on);
@@ -101,8 +104,15 @@ uint32_t call(struct guest *g, uint32_t function, const uint32_t *arguments, uns
 void call_begin(struct guest *g, uint32_t function, const uint32_t *arguments, unsigned n);
 uint32_t call_next(struct guest *g);
 uint32_t call_end(struct guest *g);
-/* Where a call returns to. */
-uint32_t end_of_call(void);
+/* Whether the CPU has just come back from the call. Not after call_next(), which says so itself. */
+bool call_ended(const struct guest *g);
+/*
+ * An address to which the kernel's or the VMM's own calls of this function return; drawn anew each
+ * time. If there is none: one to which other calls return. (harness_sites.c)
+ */
+uint32_t call_site(uint32_t function);
+/* The function that this address of the text belongs to: its first instruction. */
+uint32_t function_of(uint32_t address);
 
 /*
  * Put at most PLANT_BYTES bytes of code into the free part of the current task's kernel stack, each
@@ -110,6 +120,11 @@ uint32_t end_of_call(void);
  */
 enum { PLANT_BYTES = 64 };
 uint32_t plant(struct guest *g, const void *code, size_t bytes);
+/*
+ * The same in the kernel's text, for code whose address the judged code sees: interrupted code, a
+ * place to return to, a function that is called by a pointer.
+ */
+uint32_t plant_in_text(struct guest *g, const void *code, size_t bytes);
 /*
  * Plant less than PLANT_BYTES bytes of code and run it to its end. Then EIP and ESP are as before;
  * the other registers are those that the code left.

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a CPU executes next. A call starts with registers and stack that the debugger has set and
- * returns to kmain(), which has run once, long ago: a breakpoint there is the call's end.
- * Planted code ends at a breakpoint after its last instruction.
+ * What a CPU executes next. A call starts with registers and stack that the debugger has set, and
+ * looks like one of the kernel's or the VMM's own to the code that is called: it returns to a place
+ * where such calls return (harness_sites.c), and a breakpoint there is the call's end. A function
+ * of the VMM's runs on the CPU's stack of the VMM. Planted code ends at a breakpoint after its
+ * last instruction.
  */
 #include "harness.h"
 
@@ -40,43 +42,108 @@ void skip(struct guest *g, uint32_t result)
 
 /* --- calls --- */
 
-void set_registers(struct guest *g, const struct cpu_state *c)
+/* DF and the arithmetic flags: QEMU keeps them elsewhere, and adds them by itself. */
+enum { KEPT_ELSEWHERE = 0xCD5 };
+
+/* Load the registers up to this one. Bochs cannot load EFLAGS. */
+static void load_registers(struct guest *g, const struct cpu_state *c, enum gdb_register last)
 {
 	const uint32_t values[] = { /* in the order of enum gdb_register */
 		c->eax, c->ecx, c->edx, c->ebx, c->esp, c->ebp, c->esi, c->edi, c->eip,
+		c->eflags & ~(uint32_t)KEPT_ELSEWHERE,
 	};
 	char all[LENGTH(values) * 8 + 1];
-	for (unsigned r = GDB_EAX; r <= GDB_EIP; r++)
-		if (g->m->o.bochs)
-			debug_set_register(g->m, r, values[r]);
-		else
+	for (unsigned r = GDB_EAX; r <= last; r++)
+		if (!g->m->o.bochs)
 			snprintf(all + 8 * r, 9, "%08x", __builtin_bswap32(values[r]));
+		else if (r <= GDB_EIP)
+			debug_set_register(g->m, r, values[r]);
 	if (!g->m->o.bochs && strcmp(gdb_command(g->m, 10, "G%s", all), "OK") != 0)
 		give_up(BROKEN, "GDB stub: registers are not set");
 }
 
-uint32_t end_of_call(void)
+void set_registers(struct guest *g, const struct cpu_state *c)
 {
-	return symbol("kmain");
+	load_registers(g, c, GDB_EIP);
+}
+
+/* The low end of the stack that the CPU is on. */
+static uint32_t stack_of(uint32_t esp)
+{
+	return esp & -(esp >= VMM_BASE ? (uint32_t)CPU_BYTES : (uint32_t)TASK_STACK_BYTES);
+}
+
+bool call_ended(const struct guest *g)
+{
+	if (g->c.eip != g->call_back || stack_of(g->c.esp) != stack_of(g->call_esp) ||
+	    g->c.esp <= g->call_esp) /* a call within the call, from the same place */
+		return false;
+	CHECK(g->c.esp == g->call_esp + 4, "a function came back with ESP %#x instead of %#x",
+	      g->c.esp, g->call_esp + 4);
+	return true;
+}
+
+/* What callers have in registers: whatever their work has left there. */
+static uint32_t any_value(uint32_t old)
+{
+	const uint32_t values[] = { old, 0, random_below(64), KERNEL_BASE + random_below(1 << 24),
+				    random_word() };
+	return values[random_below(LENGTH(values))];
+}
+
+/* Where the caller's frame is: as deep in the stack as a caller may be. */
+static uint32_t place_frame(const struct guest *g, bool vmm)
+{
+	enum { SPREAD = 32, VMM_SAVES = 256 };
+	uint32_t esp = g->c.esp - RED_ZONE;
+	if (vmm)
+		esp = vmm_symbol("vmm_cpus") + (g->cpu + 1) * CPU_BYTES - VMM_SAVES;
+	return ((esp - 16 * random_below(SPREAD)) & ~15u) - 8;
+}
+
+/* Bochs cannot take a breakpoint away that is not the latest one: there, all calls end alike. */
+static uint32_t choose_end(const struct guest *g, uint32_t function)
+{
+	return g->m->o.bochs ? symbol("kmain") : call_site(function);
+}
+
+/* The kernel's callers have a frame of their own in EBP; theirs was called, too. */
+static void push_frame(struct guest *g, uint32_t frame)
+{
+	set_words(g, frame, WORDS(g->c.ebp, call_site(function_of(g->call_back))));
+	g->c.ebp = frame;
 }
 
 void call_begin(struct guest *g, uint32_t function, const uint32_t *arguments, unsigned n)
 {
 	uint32_t *const in_registers[] = { &g->c.eax, &g->c.edx, &g->c.ecx };
-	uint32_t on_stack = ((g->c.esp - RED_ZONE) & ~15u) - 4 * ARGUMENTS_MAX;
-	unsigned nr_registers = function >= VMM_BASE ? LENGTH(in_registers) : 0;
-	break_at(g, end_of_call());
+	uint32_t *const others[] = { &g->c.ebx, &g->c.esi, &g->c.edi, &g->c.ebp };
+	bool vmm = function >= VMM_BASE;
+	bool own_stack = !g->m->o.bochs || !(g->c.eflags & EFLAGS_IF);
+	uint32_t frame = place_frame(g, vmm && own_stack);
+	uint32_t on_stack = frame - 4 * ARGUMENTS_MAX;
+	unsigned nr_registers = vmm ? LENGTH(in_registers) : 0;
 	g->caller = g->c;
+	g->call_back = choose_end(g, function);
+	g->call_breaks = break_at(g, g->call_back);
+	if (!vmm)
+		push_frame(g, frame);
+	for (unsigned i = 0; i < LENGTH(in_registers); i++)
+		*in_registers[i] = any_value(*in_registers[i]);
+	for (unsigned i = 0; i < (vmm ? 4 : 3); i++)
+		*others[i] = any_value(*others[i]);
 	for (unsigned i = 0; i < n; i++)
 		if (i < nr_registers)
 			*in_registers[i] = arguments[i];
 		else
 			set_word(g, on_stack + 4 * (i - nr_registers), arguments[i]);
-	set_word(g, on_stack - 4, end_of_call());
+	set_word(g, on_stack - 4, g->call_back);
 	g->call_esp = on_stack - 4;
 	g->c.esp = g->call_esp;
 	g->c.eip = function;
-	set_registers(g, &g->c);
+	if (vmm)
+		g->c.eflags &= ~(uint32_t)EFLAGS_IF;
+	load_registers(g, &g->c, GDB_EFLAGS);
 }
 
 static bool at_breakpoint(const struct guest *g)
@@ -89,21 +156,24 @@ static bool at_breakpoint(const struct guest *g)
 
 uint32_t call_next(struct guest *g)
 {
-	if (run_cpus(g, ALL_CPUS) < 0)
-		give_up(FAILED, "the machine ended or hung on the way to the end of a call");
-	CHECK(at_breakpoint(g), "the machine stopped at %#x during a call", g->c.eip);
-	if (g->c.eip != end_of_call())
+	do {
+		if (run_cpus(g, ALL_CPUS) < 0)
+			give_up(FAILED,
+				"the machine ended or hung on the way to the end of a call");
+		CHECK(at_breakpoint(g), "the machine stopped at %#x during a call", g->c.eip);
+	} while (g->c.eip == g->call_back && !call_ended(g));
+	if (g->c.eip != g->call_back)
 		return g->c.eip;
-	CHECK(g->c.esp == g->call_esp + 4, "a function came back with ESP %#x instead of %#x",
-	      g->c.esp, g->call_esp + 4);
 	g->result = g->c.eax;
 	return 0;
 }
 
 uint32_t call_end(struct guest *g)
 {
+	if (g->call_breaks)
+		break_off(g, g->call_back);
 	g->c = g->caller;
-	set_registers(g, &g->c);
+	load_registers(g, &g->c, GDB_EFLAGS);
 	return g->result;
 }
 
@@ -117,9 +187,15 @@ uint32_t call(struct guest *g, uint32_t function, const uint32_t *arguments, uns
 
 /* --- planted code --- */
 
-uint32_t plant(struct guest *g, const void *code, size_t bytes)
+static void store_code(struct guest *g, uint32_t at, const void *code, size_t bytes)
 {
 	uint32_t words[PLANT_BYTES / 4] = { 0 };
+	memcpy(words, code, bytes);
+	set_words(g, at, words, LENGTH(words));
+}
+
+uint32_t plant(struct guest *g, const void *code, size_t bytes)
+{
 	if (!g->free_code) {
 		uint32_t task = task_of(&g->c);
 		CHECK(g->c.esp > task + FREE_END, "the kernel's stack is used down to %#x",
@@ -129,9 +205,23 @@ uint32_t plant(struct guest *g, const void *code, size_t bytes)
 	uint32_t at = g->free_code;
 	if (bytes > PLANT_BYTES || at % TASK_STACK_BYTES + PLANT_BYTES > FREE_END)
 		give_up(BROKEN, "too much planted code");
-	memcpy(words, code, bytes);
-	set_words(g, at, words, LENGTH(words));
+	store_code(g, at, code, bytes);
+	judge_planted_on_stack.begin = at / TASK_STACK_BYTES * TASK_STACK_BYTES;
+	judge_planted_on_stack.end = at + PLANT_BYTES;
 	g->free_code += PLANT_BYTES; /* QEMU keeps what it has translated: no place is used twice */
+	return at;
+}
+
+uint32_t plant_in_text(struct guest *g, const void *code, size_t bytes)
+{
+	static const char unused[] = "rename"; /* a long function, which no check executes */
+	uint32_t begin = (symbol(unused) + 3) & ~3u, end = symbol(unused) + symbol_bytes(unused);
+	uint32_t at = judge_planted.end ? judge_planted.end : begin;
+	at += 4 * random_below(4);
+	if (bytes > PLANT_BYTES || at + PLANT_BYTES > end)
+		give_up(BROKEN, "too much planted code");
+	store_code(g, at, code, bytes);
+	judge_planted.begin = begin, judge_planted.end = at + (((uint32_t)bytes + 3) & ~3u);
 	return at;
 }
 

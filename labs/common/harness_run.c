@@ -39,14 +39,15 @@ static int find_breakpoint(const struct guest *g, uint32_t address)
 	return -1;
 }
 
-void break_at(struct guest *g, uint32_t address)
+bool break_at(struct guest *g, uint32_t address)
 {
 	if (find_breakpoint(g, address) >= 0)
-		return;
+		return false;
 	if (g->nr_breakpoints == MAX_BREAKPOINTS)
 		give_up(BROKEN, "too many breakpoints");
 	debug_break(g->m, address, true);
 	g->breakpoints[g->nr_breakpoints++] = address;
+	return true;
 }
 
 void break_off(struct guest *g, uint32_t address)

@@ -5,8 +5,7 @@
  */
 "use strict";
 const assert = require("assert");
-const path = require("path");
-const { chromium } = require("playwright-core");
+const { run } = require("./browser");
 
 /* What a reader sees: the rows from top to bottom, each as its cells from left to right. */
 async function rows(page) {
@@ -22,35 +21,20 @@ async function rows(page) {
 		.map(([, line]) => line.sort((a, b) => a.x - b.x).map(cell => cell.text));
 }
 
-async function main() {
-	const browser = await chromium.launch({
-		executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
-		args: ["--no-sandbox"],
-	});
-	try {
-		const context = await browser.newContext({ javaScriptEnabled: false });
-		const page = await context.newPage();
-		await page.goto("file://" + path.resolve(process.argv[2]));
-		const byName = await rows(page);
-		const columns = await page.locator("#class thead th").count();
-		assert.ok(byName.length >= 4, `only ${byName.length} rows`);
-		for (const row of byName)
-			assert.equal(row.length, columns, `cells of ${row[0]}`);
-		await page.locator("#by-score").check();
-		const byScore = await rows(page);
-		const scores = byScore.map(row => isNaN(row[1]) ? -1 : Number(row[1]));
-		assert.deepEqual(scores, [...scores].sort((a, b) => a - b), "by points");
-		assert.notDeepEqual(byScore, byName);
-		await page.locator("#by-outcome").check();
-		const graded = (await rows(page)).map(row => !isNaN(row[1]));
-		assert.deepEqual(graded, [...graded].sort(), "without a grade first");
-		assert.deepEqual([...byScore].sort(), [...byName].sort(), "rows have changed");
-	} finally {
-		await browser.close();
-	}
-}
-
-main().catch(error => {
-	console.error(error.message);
-	process.exit(1);
+run(async open => {
+	const page = await open(process.argv[2], { javaScriptEnabled: false });
+	const byName = await rows(page);
+	const columns = await page.locator("#class thead th").count();
+	assert.ok(byName.length >= 4, `only ${byName.length} rows`);
+	for (const row of byName)
+		assert.equal(row.length, columns, `cells of ${row[0]}`);
+	await page.locator("#by-score").check();
+	const byScore = await rows(page);
+	const scores = byScore.map(row => isNaN(row[1]) ? -1 : Number(row[1]));
+	assert.deepEqual(scores, [...scores].sort((a, b) => a - b), "by points");
+	assert.notDeepEqual(byScore, byName);
+	await page.locator("#by-outcome").check();
+	const graded = (await rows(page)).map(row => !isNaN(row[1]));
+	assert.deepEqual(graded, [...graded].sort(), "without a grade first");
+	assert.deepEqual([...byScore].sort(), [...byName].sort(), "rows have changed");
 });

@@ -7,8 +7,7 @@
  */
 "use strict";
 const assert = require("assert");
-const path = require("path");
-const { chromium } = require("playwright-core");
+const { run } = require("./browser");
 
 const [, , file, picture, status, difference] = process.argv;
 
@@ -16,6 +15,9 @@ async function check(page) {
 	const frame = page.frameLocator("#recording iframe");
 	const differences = () => frame.locator(".differences li").allTextContents();
 	assert.equal(await frame.getByRole("status").textContent(), status);
+	for (const part of [".does", ".rings"])
+		assert.ok(await frame.locator(part).isVisible(), `no ${part}`);
+	assert.ok(!await frame.locator(".link").isVisible(), "a link that leads nowhere");
 	const first = await differences();
 	if (difference)
 		assert.ok(first.includes(difference), `not named: ${difference}; but: ${first}`);
@@ -31,34 +33,4 @@ async function check(page) {
 	}
 }
 
-async function main() {
-	const browser = await chromium.launch({
-		executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
-		args: ["--no-sandbox"],
-	});
-	try {
-		const bad = [];
-		const page = await browser.newPage({
-			viewport: { width: 1440, height: 900 },
-			offline: true,
-		});
-		const url = "file://" + path.resolve(file);
-		page.on("console", message => bad.push("console: " + message.text()));
-		page.on("pageerror", error => bad.push("error: " + error.message));
-		page.on("request", request => {
-			const from = request.url();
-			if (![url, "about:srcdoc"].includes(from) && !from.startsWith("data:"))
-				bad.push("request: " + from);
-		});
-		await page.goto(url);
-		await check(page);
-		assert.deepEqual(bad, []);
-	} finally {
-		await browser.close();
-	}
-}
-
-main().catch(error => {
-	console.error(error.message);
-	process.exit(1);
-});
+run(async open => check(await open(file)));

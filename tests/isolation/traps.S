@@ -40,6 +40,20 @@ attack enable_hypercall
 attack spin
 	jmp attack_spin
 
+	/* 16: store at EBX for ever; 43: IRET with EFLAGS.VM, to 0000:1000 */
+attack hammer
+	movl %eax, (%ebx)
+	jmp attack_hammer
+attack iret_vm
+	.rept 5
+	pushl $0
+	.endr
+	pushl $0xFF0
+	pushl $(EFLAGS_VM | EFLAGS_IF | EFLAGS_FIXED)
+	pushl $0
+	pushl $0x1000
+	iretl
+
 	/* 26: use the FPU; EBX is the address of a writable word */
 attack fpu
 	fnstcw (%ebx)

@@ -216,17 +216,23 @@ static void edit_keys(const struct test *t)
  */
 static void power_off(const struct test *t)
 {
-	static const char *const words[] = { "run=true", "panic=test" };
-	for (int i = 0; i < 2; i++) {
+	static const struct { const char *words, *says; int status; } rows[] = {
+		{ "run=true", "status 0", 0 },
+		{ "run=\"echo virtual > /proc/mode; cat /proc/mode\"", "virtual\r\n", 0 },
+		{ "panic=test", "kernel panic", 124 },
+	};
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char text[4000];
 		int status = shell(text, sizeof(text), 80,
-				   "timeout %d qemu-system-i386 -machine %s -kernel %s -append %s "
-				   "-initrd %s/rootfs.ext2\\ rootfs -display none -net none "
-				   "-serial stdio </dev/null 2>&1", i ? 10 : 60, t->text,
-				   kernel_file, words[i], build_dir);
-		CHECK(status == (i ? 124 : 0), "%s: QEMU ended with status %d:\n%s", words[i],
-		      status, text);
-		CHECK(strstr(text, i ? "kernel panic" : "status 0"), "%s: %s", words[i], text);
+				   "timeout %d qemu-system-i386 -machine %s -kernel %s "
+				   "-append '%s' "
+				   "-initrd \"%s/vmm vmm,%s/rootfs.ext2 rootfs\" -display none "
+				   "-net none -serial stdio </dev/null 2>&1",
+				   rows[i].status ? 10 : 60, t->text, kernel_file, rows[i].words,
+				   build_dir, build_dir);
+		CHECK(status == rows[i].status, "%s: QEMU ended with status %d:\n%s",
+		      rows[i].words, status, text);
+		CHECK(strstr(text, rows[i].says), "%s: %s", rows[i].words, text);
 	}
 }
 

@@ -162,20 +162,32 @@ static const struct {
 	unsigned mend;
 	const char *where;
 	int because;
+	unsigned needs;
 } failures[] = {
-	{ 2, "empty exercise: lab 1, exercise 3" AT(3), 3, "kernel/mm/vm.c:7", 2 },
-	{ 1, NULL, 0, NULL, -1 },
-	{ 3, "empty exercise: lab 1, exercise 3" AT(3), 3, "kernel/mm/vm.c:7", -1 },
-	{ 3, "empty exercise: lab 1, exercise 3" AT(3), 3, "kernel/mm/vm.c:7", 2 },
-	{ 4, "entry 0x67, expected 0x1067", 4, "", -1 },
-	{ 5, "cannot be judged until exercise 4 is right (check tables)", 4, "", 4 },
-	{ 6, "fault in the kernel" AT_GIVEN(7), 7, "kernel/mm/vm.c:7", 7 },
-	{ 7, "fault in the kernel" AT_GIVEN(7), 7, "kernel/mm/vm.c:7", -1 },
+	{ 2, "empty exercise: lab 1, exercise 3" AT(3), 3, "kernel/mm/vm.c:7", 2, 0 },
+	{ 1, NULL, 0, NULL, -1, 0 },
+	{ 3, "empty exercise: lab 1, exercise 3" AT(3), 3, "kernel/mm/vm.c:7", -1, 0 },
+	{ 3, "empty exercise: lab 1, exercise 3" AT(3), 3, "kernel/mm/vm.c:7", 2, 0 },
+	{ 4, "entry 0x67, expected 0x1067", 4, "", -1, 0 },
+	{ 5, "cannot be judged until exercise 4 is right (check tables)", 4, "", 4, 0 },
+	{ 6, "fault in the kernel" AT_GIVEN(7), 7, "kernel/mm/vm.c:7", 7, 0 },
+	{ 7, "fault in the kernel" AT_GIVEN(7), 7, "kernel/mm/vm.c:7", -1, 0 },
 	/* nothing ties these to others: not the same words without a place, nor another place */
-	{ 8, "entry 0x67, expected 0x1067", 8, "", -1 },
-	{ 9, "fault in the VMM" AT(7), 7, "kernel/mm/vm.c:7", -1 },
+	{ 8, "entry 0x67, expected 0x1067", 8, "", -1, 0 },
+	{ 9, "fault in the VMM" AT(7), 7, "kernel/mm/vm.c:7", -1, 0 },
 	/* exercise 10 passed: then this check is the first to say so */
-	{ 11, "cannot be judged until exercise 10 is right", 10, "", -1 },
+	{ 11, "cannot be judged until exercise 10 is right", 10, "", -1, 0 },
+	{ 12, "exercise 13 leaves an entry", 13, "", -1, 0 },
+	/* checks of several exercises: the place decides between two that are wrong */
+	{ 12, "TSS not loaded", 12, "", 4, EXERCISES(4, 7) },
+	{ 12, "fault in the VMM" AT(5), 5, "kernel/mm/vm.c:7", 4, EXERCISES(1, 9) },
+	{ 12, "entry 0x77" AT(8), 8, "kernel/mm/vm.c:7", 8, EXERCISES(3, 9) },
+	/* ... and an exercise whose own check passed is not the one */
+	{ 12, "cannot be judged until exercise 1 is right", 1, "", 2, EXERCISES(1, 12) },
+	{ 14, "fault in the VMM" AT(14), 14, "kernel/mm/vm.c:7", 4, EXERCISES(4, 14) },
+	{ 12, "entry 0x88", 12, "", -1, EXERCISES(14, 20) },
+	/* the machine printed it: there is no such exercise */
+	{ 4, "exercise 4294967295 is wrong", 4, "", -1, 0 },
 };
 enum { FAILURES = sizeof(failures) / sizeof(failures[0]) };
 
@@ -186,6 +198,7 @@ static void explains(const struct test *t)
 	(void)t;
 	for (unsigned i = 0; i < FAILURES; i++)
 		results[i] = (struct result){ .test.exercise = failures[i].exercise,
+					      .test.needs = failures[i].needs,
 					      .outcome = failures[i].reason ? FAILED : PASSED,
 					      .reason = (char *)failures[i].reason };
 	causes_find(results, FAILURES, causes);
@@ -200,7 +213,65 @@ static void explains(const struct test *t)
 	}
 }
 
+/* --- names of files --- */
+
+static const struct { const char *found, *ours; enum likeness like; } likenesses[] = {
+	{ "vm.c", "vm.c", LIKE }, { "VM.C", "vm.c", LIKE }, { "vm (1).c", "vm.c", LIKE },
+	{ "vm(12).c", "vm.c", LIKE }, { "vm-1.c", "vm.c", LIKE }, { "Copy of vm.c", "vm.c", LIKE },
+	{ "vm - Copy.c", "vm.c", LIKE }, { "vm - Copy (2).c", "vm.c", LIKE },
+	{ "vm copy.c", "vm.c", LIKE }, { "vm copy 2.c", "vm.c", LIKE },
+	{ "vm.c.txt", "vm.c", LIKE }, { "answers.md.TXT", "answers.md", LIKE },
+	{ "warm_up-2.c", "warm_up.c", LIKE },
+	{ "leeann_4711_98765_vm.c", "vm.c", SENT }, { "leeann_4711_98765_vm-1.c", "vm.c", SENT },
+	{ "leeann_LATE_1_2_warm_up.c", "warm_up.c", SENT },
+	{ "Lab 1_ann_attempt_2026-11-28-20-15-00_vm.c", "vm.c", SENT },
+	{ "Ann Lee_4711_assignsubmission_file_vm.c", "vm.c", SENT },
+	{ "", "vm.c", UNLIKE }, { "vm", "vm.c", UNLIKE }, { "vm.h", "vm.c", UNLIKE },
+	{ "vm.txt", "vm.c", UNLIKE }, { "vm2.c", "vm.c", UNLIKE }, { "vm-.c", "vm.c", UNLIKE },
+	{ "vm 1.c", "vm.c", UNLIKE }, { "vm-old.c", "vm.c", UNLIKE }, { "vm.c~", "vm.c", UNLIKE },
+	{ "old_vm.c", "vm.c", UNLIKE }, { "my_file2_vm.c", "vm.c", UNLIKE },
+	{ "notes of vm.c", "vm.c", UNLIKE }, { "up.c", "warm_up.c", UNLIKE },
+	{ "_vm.c", "vm.c", UNLIKE }, { "._vm.c", "vm.c", UNLIKE },
+};
+
+static void file_names(const struct test *t)
+{
+	(void)t;
+	for (unsigned i = 0; i < sizeof(likenesses) / sizeof(likenesses[0]); i++) {
+		enum likeness like = name_likeness(likenesses[i].found, likenesses[i].ours);
+		CHECK(like == likenesses[i].like, "'%s' as %s: %d, expected %d",
+		      likenesses[i].found, likenesses[i].ours, like, likenesses[i].like);
+	}
+}
+
+/* A text as it is handed in, and as the compiler gets it. */
+static void sources(const struct test *t)
+{
+	static const struct { const char *text; size_t bytes; const char *want; } all[] = {
+#define SOURCE(given, want) { given, sizeof(given) - 1, want }
+		SOURCE("a\r\nb\rc", "a\nb\nc"), SOURCE("\xef\xbb\xbf" "a\n\x1a", "a\n"),
+		SOURCE("a\n\x1a\0\0", "a\n"), SOURCE("int a\0b;\n\0", "int ab;\n"),
+		SOURCE("\xff\xfe" "a\0\n\0", "a\n"), SOURCE("\x1a", ""),
+		SOURCE("a\n#line 1 \"b.c\"\nc", "a\n             \nc"),
+		SOURCE(" # 12\n#define line 1\n#liner 1\n#line(1)",
+		       "     \n#define line 1\n#liner 1\n#line(1)"),
+	};
+	(void)t;
+	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		char *copy = malloc(all[i].bytes + 2);
+		size_t n;
+		memcpy(copy, all[i].text, all[i].bytes + 1);
+		copy = text_decode(copy, all[i].bytes, &n);
+		text_unnumber(copy);
+		CHECK(n == strlen(all[i].want) && strcmp(copy, all[i].want) == 0,
+		      "source %u becomes '%s' (%zu bytes), expected '%s'", i, copy, n, all[i].want);
+		free(copy);
+	}
+}
+
 const struct test grader_report_tests[] = {
+	{ .name = "grader-file-names", .run = file_names, .seconds = 10 },
+	{ .name = "grader-sources", .run = sources, .seconds = 10 },
 	{ .name = "grader-last-words", .run = last_words, .seconds = 60 },
 	{ .name = "grader-explains", .run = explains, .seconds = 10 },
 	{ .name = "grader-causes", .run = causes, .seconds = 600 },

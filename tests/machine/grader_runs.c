@@ -131,24 +131,6 @@ static void student(const struct test *t)
 }
 
 /*
- * The archive for Gradescope does its work where it is unpacked. Its set-up installs packages, so
- * that is only checked for syntax.
- */
-static void gradescope(const struct test *t)
-{
-	const char *root = work_path("autograder"), *dir = reference("submission");
-	(void)t;
-	shell_must(SECONDS, ALONE "make gradescope LAB=" LAB);
-	shell_must(SECONDS, "mkdir -p %s/source && cp -r %s %s/submission && cd %s/source && "
-			    "unzip -q $OLDPWD/build/gradescope-" LAB ".zip && bash -n setup.sh && "
-			    ALONE "make -C tree all build/grader", root, dir, root, root);
-	shell_must(SECONDS, "AUTOGRADER=%s %s/source/run_autograder", root, root);
-	shell_must(10, "cp %s/results/results.json %s", root, work_path("r.json"));
-	CHECK(score() > 0 && score() == max_score(),
-	      "Gradescope's archive gives the reference %d points", score());
-}
-
-/*
  * A signal ends a grading at once, in whatever step it is: with its own status, without a report,
  * and with nothing left, no process and no file.
  */
@@ -223,7 +205,6 @@ const struct test grader_run_tests[] = {
 	{ 0 },
 };
 const struct test grader_run_soak_tests[] = {
-	{ .name = "grader-gradescope", .run = gradescope, .seconds = 300 },
 	{ .name = "grader-repeated-50", .run = repeated, .seconds = 2400, .number = 50 },
 	{ 0 },
 };

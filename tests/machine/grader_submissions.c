@@ -56,7 +56,16 @@ static const struct { const char *command, *message; } bad_archives[] = {
 	{ "tar -cf - good | gzip | gzip >%s", "at most once is taken" },
 	{ "cd good && zip -q ../in.zip " P2M " && cd .. && gzip <in.zip >%s",
 	  "at most once is taken" },
-	{ "cd good && zip -q ../in.zip " P2M " && cd .. && tar -cf %s in.zip", "none of the lab" },
+	{ "cd good && zip -q ../in.zip " P2M " && cd .. && tar -cf t.tar in.zip && "
+	  "zip -q t.zip t.tar && mv t.zip %s", "It holds: t.tar, t.tar/in.zip." },
+	{ "cp in.zip in2.zip && tar -cf %s in.zip in2.zip", "more than once, as in.zip/kernel/mm" },
+	{ "mkdir -p zeros && truncate -s 300M zeros/0 && tar -czf zeros.tgz zeros && tar -cf %s "
+	  "in.zip zeros.tgz", "unpacks to more than" },
+	{ "printf '7z\\274\\257\\047\\034......................' >%s", "it is a 7-Zip archive" },
+	{ "printf 'Rar!\\032\\007\\001.....................' >%s", "it is a RAR archive" },
+	{ "printf '# v2 git bundle\n0123456789' >%s", "it is a Git bundle" },
+	{ "printf '\n<!DOCTYPE HTML>\n<html>' >%s", "it is a web page" },
+	{ "mkdir -p repo/.git && echo x >repo/.git/config && tar -cf %s repo", "a Git repository" },
 	{ "for i in {1..9}; do : | gzip; done | gzip | gzip | gzip >%s", "" },
 	/* 12 KB that are 100 MB of gzip that are nothing */
 	{ "gzip </dev/null >n && for i in {1..12}; do cat n n n n >m; mv m n; [ $(stat -c %%s n) "
@@ -66,6 +75,9 @@ static const struct { const char *command, *message; } bad_archives[] = {
 	  "cp good/" P2M " two/Kernel/MM && rm -f %s && cp -r two %s", "more than once" },
 	{ "mkdir same && cp good/" P2M " same/ && cp good/" P2M " 'same/p2m (1).c' && rm -rf %s && "
 	  "cp -r same %s", "more than once" },
+	{ "mkdir marks && cp good/" P2M " 'marks/p2m - Copy.c' && cp good/" P2M
+	  " marks/lee_1_2_p2m.c && rm -rf %s && cp -r marks %s",
+	  "more than once, as lee_1_2_p2m.c" },
 	{ "mkdir other && echo x >other/notes.txt && echo y >other/p2m.txt && rm -rf %s && "
 	  "cp -r other %s", "It holds: notes.txt, p2m.txt" },
 	{ "mkdir wrong && mkdir wrong/vmm && cp good/" P2M " wrong/vmm/ && rm -rf %s && "

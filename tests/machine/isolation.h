@@ -169,6 +169,8 @@ part stale, stale_global, access_matrix;
 part owners;
 /* isolation_domain.c */
 part rights;
+/* isolation_detach.c */
+part detach_orders, recount_entries, failed_calls, long_loads, vm86;
 /* isolation_random.c */
 part random_references, random_references_soak, fuzz_calls, fuzz_calls_soak;
 
@@ -178,7 +180,9 @@ part random_references, random_references_soak, fuzz_calls, fuzz_calls_soak;
 void stopped(const struct test *t);
 void bad_entry_stack(const struct test *t);
 void old_breakpoint(const struct test *t);
-/* --- and one of isolation_domain.c --- */
+/* --- and some of isolation_detach.c and isolation_domain.c --- */
+void gdt_is_table(const struct test *t);
+void end_of_segment(const struct test *t);
 void generations(const struct test *t);
 void double_fault(const struct test *t);
 

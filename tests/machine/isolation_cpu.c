@@ -3,7 +3,7 @@
 #include "isolation.h"
 
 /* EFLAGS bits that include/x86.h does not name (SDM vol. 1, 3.4.3). */
-enum { EFLAGS_VM = 0x20000, EFLAGS_VIF = 0x80000, EFLAGS_VIP = 0x100000, EFLAGS_ID = 0x200000 };
+enum { EFLAGS_VIF = 0x80000, EFLAGS_VIP = 0x100000, EFLAGS_ID = 0x200000 };
 
 /* Run each instruction of a list (0 ends it) with harmless operands: each must be #GP(0). */
 static void each_faults(struct victim *v, const char *list, bool ring3)
@@ -115,7 +115,7 @@ void flags(struct victim *v)
 static void ports_by_hypercall(struct victim *v)
 {
 	static const uint32_t edges[] = { /* just outside of a device's ports, and far from them */
-		0x5F, 0x61, 0x63, 0x65, 0x1EF, 0x1F8, 0x3F5, 0x3F7, 0x3BF, 0x3E0, 0x400, 0, 0x20,
+		0x5F, 0x61, 0x63, 0x65, 0x1EF, 0x1F8, 0x3F5, 0x3F7, 0x3D3, 0x3D6, 0x400, 0, 0x20,
 		0xA1, 0x40, 0x70, 0x92, 0xF4, 0x503, 0xCF8, 0xCFC, 0x8900, 0xFFFF, 0x10060,
 		0x80000060, 0xFFFF03F8, 0xFFFFFFFF,
 	};

@@ -9,17 +9,19 @@
 typedef const struct test test_list[];
 extern test_list boot_tests, limit_tests, native_tests, program_tests, switch_tests;
 extern test_list rollback_tests, sweep_tests;
-extern test_list isolation_tests, hostile_tests, disk_tests, shell_tests;
+extern test_list isolation_tests, hostile_tests, disk_tests, shell_tests, memory_out_tests;
 extern test_list gdb_tests, gdb_look_tests, gdb_tool_tests;
 extern test_list grader_submission_tests, grader_tests, grader_environment_tests;
 extern test_list grader_run_tests, grader_sandbox_tests, grader_layout_tests;
 extern test_list grader_outcome_tests;
 extern test_list grader_report_tests, grader_page_tests;
-extern test_list document_tests, sensitive_tests;
+extern test_list document_tests, build_tests, course_tests, sensitive_tests;
 extern test_list trace_tests, trace_report_tests;
 /* With --soak only. */
 extern test_list boot_soak_tests, soak_tests, switch_soak_tests, sweep_soak_tests;
-extern test_list isolation_soak_tests, grader_soak_tests, grader_run_soak_tests;
+extern test_list isolation_soak_tests, memory_out_soak_tests;
+extern test_list grader_soak_tests, grader_run_soak_tests;
+extern test_list build_soak_tests, course_soak_tests;
 /* As many as there are wrong submissions (labs.c). */
 const struct test *lab_tests(bool soak);
 
@@ -35,6 +37,9 @@ void demo(const struct test *t);
 #define USERTESTS_SHARING \
 	"usertests cow_many cow_kernel_writes mmap_after_fork munmap_splits mprotect_splits " \
 	"fpu_preemption handler_repairs_page pipe_many_writers kill_any_state"
+
+/* text: a command on this host that must succeed (documents.c). */
+void host_command(const struct test *t);
 
 /* Before a command with make: it is not part of the make that may have started the tests. */
 #define ALONE "env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL "

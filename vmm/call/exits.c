@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exits. What the kernel can handle alone (system calls, breakpoints, #UD, #NM, FPU faults) does
- * not come here: trap gates lead straight to the kernel in ring 1 (domain.c). Interrupts and all
- * other exceptions come here. An interrupt becomes an event. After an exception the VMM emulates
+ * Exits. What the kernel can handle alone, system calls and some exceptions, does not come here:
+ * trap gates lead straight to the kernel in ring 1 (idt_warm_up()). Interrupts and all other
+ * exceptions come here. An interrupt becomes an event. After an exception the VMM emulates
  * the instruction, or lets the kernel handle the exception. Events and exceptions reach the
  * kernel on the way out: a hazard is set for that.
  */
@@ -11,12 +11,19 @@
 #include "vmm/mem/frames.h"
 
 #define STORE (PF_PRESENT | PF_WRITE) /* error code of a store to a read-only page */
+#define IRET 0xCF                     /* opcode */
+
+static uint32_t fault_address(void)
+{
+	uint32_t address;
+	__asm__ volatile("movl %%cr2, %0" : "=r"(address));
+	return address;
+}
 
 static void page_fault_exit(struct cpu *c, struct regs *r)
 {
 	struct vmm_shared *s = c->current->shared;
-	uint32_t address;
-	__asm__ volatile("movl %%cr2, %0" : "=r"(address));
+	uint32_t address = fault_address();
 	s->exits[EXIT_PAGE_FAULT]++;
 	if ((r->cs & 3) == 3) {
 		if (!(r->error & PF_USER))
@@ -92,10 +99,20 @@ static unsigned __attribute__((noinline)) emulate(struct cpu *c, struct regs *r)
 	return 0;
 }
 
-static void protection_exit(struct cpu *c, struct regs *r)
+/* Whether #GP means an interrupt that the APIC delivered with a vector that has no gate. */
+static bool lost_interrupt(const struct regs *r)
+{
+	return r->vector == VEC_GP && r->error & 2 && apic_serves(r->error >> 3 & 0xFF);
+}
+
+static void __attribute__((noinline)) protection_exit(struct cpu *c, struct regs *r)
 {
 	struct vmm_shared *s = c->current->shared;
 	s->exits[EXIT_PROTECTION]++;
+	if (lost_interrupt(r)) {
+		apic_end();
+		return;
+	}
 	unsigned length = (r->cs & 3) == 1 && r->error == 0 ? emulate(c, r) : 0;
 	if (length) {
 		s->exits[EXIT_EMULATED]++;
@@ -107,30 +124,57 @@ static void protection_exit(struct cpu *c, struct regs *r)
 }
 
 /*
- * An entry from ring 0: an interrupt while HC_IDLE waits, a copy from or to the kernel that
- * faults, or an error of the VMM's own.
+ * An entry from ring 0: an interrupt while HC_IDLE waits, a fault at what is the kernel's, or an
+ * error of the VMM's own. An NMI is dropped: the VMM has no use for one.
  */
-static void own_exit(struct cpu *c, struct regs *r)
+static void __attribute__((noinline)) own_exit(struct cpu *c, struct regs *r)
+{
+	uint32_t *frame = &r->esp; /* this fault's has no ESP and SS; here another one can begin */
+	if (r->vector >= VEC_EXCEPTIONS)
+		irq_arrived(c, r->vector);
+	else if (lost_interrupt(r))
+		apic_end();
+	else if (r->vector == VEC_GP && *(const uint8_t *)r->eip == IRET)
+		stop_kernel(r, "its code ends at the end of its segment, and EIP is", frame[0]);
+	else if (r->vector == VEC_PF && copy_fault(r))
+		return;
+	else if (r->vector == VEC_PF && kernel_range(fault_address(), 1))
+		stop_kernel(r, "its own GDT is not writable at a detach", fault_address());
+	else if (r->vector != VEC_NMI)
+		vmm_fault(r, "exception");
+}
+
+/*
+ * Code in virtual-8086 mode, which QEMU's TCG lets an IRET of ring 1 or 3 enter
+ * (docs/isolation.md). The kernel gets a program's #GP. The CPU pushed four words more than usual,
+ * so entry.S would not find the hazard word: other hazards wait for the next exit.
+ */
+static void __attribute__((noreturn, noinline)) leave_vm86(struct cpu *c, struct regs *r)
 {
 	if (r->vector >= VEC_EXCEPTIONS)
 		irq_arrived(c, r->vector);
-	else if (r->vector != VEC_PF || !copy_fault(r))
-		vmm_fault(r, "exception");
+	r->error = 0;
+	r->cs = SEL_UCODE, r->ds = r->es = r->ss = SEL_UDATA;
+	r->eflags = EFLAGS_IF | EFLAGS_FIXED;
+	bounce(c, r, VEC_GP);
+	__asm__ volatile("movl %0, %%esp; jmp exit_restore" : : "r"(r) : "memory");
+	__builtin_unreachable();
 }
 
 void exit_handle(struct regs *r)
 {
 	struct cpu *c = cpu_here();
-	if (unlikely((r->cs & 3) == 0)) {
-		own_exit(c, r);
+	/* Below the place of ring 1's and 3's registers? */
+	if (unlikely((char *)(r + 1) != (char *)c + CPU_BYTES)) {
+		r->eflags & EFLAGS_VM ? leave_vm86(c, r) : own_exit(c, r);
 	} else if (r->vector == VEC_PF) {
 		page_fault_exit(c, r);
 	} else if (r->vector >= VEC_EXCEPTIONS) {
 		irq_arrived(c, r->vector);
 	} else if (r->vector == VEC_GP) {
 		protection_exit(c, r);
-	} else if (r->vector == VEC_NMI || r->vector == VEC_MC) {
-		vmm_fault(r, "NMI or machine check");
+	} else if (r->vector == VEC_MC) {
+		vmm_fault(r, "machine check");
 	} else {
 		c->current->shared->exits[EXIT_EXCEPTION]++;
 		hazard_raise(c, HAZARD_BOUNCE);
@@ -143,6 +187,7 @@ static void __attribute__((noreturn)) detach(struct cpu *c, struct regs *r)
 {
 	irq_reinject(c);
 	cpu_restore(c);
+	cpu_give_back(c);
 	ring0_return(r);
 }
 

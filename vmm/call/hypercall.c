@@ -22,6 +22,13 @@ static void flush(uint32_t address)
 		__asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
 }
 
+/* Let the kernel execute its INT again, with the same registers: the call is too long for once. */
+static int again(struct regs *r, int number)
+{
+	r->eip -= 2;
+	return number;
+}
+
 static int hc_update(struct cpu *c, struct regs *r)
 {
 	uint32_t n = r->ecx;
@@ -36,7 +43,7 @@ static int hc_update(struct cpu *c, struct regs *r)
 	vmm_unlock();
 	if (!error)
 		flush(r->esi);
-	return error;
+	return error == -EAGAIN ? again(r, HC_UPDATE) : error;
 }
 
 static int hc_load(struct cpu *c, struct regs *r)
@@ -49,7 +56,7 @@ static int hc_load(struct cpu *c, struct regs *r)
 		int error = frames_load(c, r->ebx);
 		vmm_unlock();
 		if (error)
-			return error;
+			return error == -EAGAIN ? again(r, HC_LOAD) : error;
 	}
 	if (stack)
 		c->tss.esp1 = stack;
@@ -164,19 +171,32 @@ static int hc_detach(struct cpu *c, struct regs *r)
 {
 	if (!may(c, RIGHT_MACHINE))
 		return -EPERM;
-	switch (r->ebx) {
-	case VMM_PROTECT:
-	case VMM_UNPROTECT:
-		vmm_lock(c);
-		frames_protect(c, r->ebx == VMM_PROTECT);
-		vmm_unlock();
+	if (r->ebx == VMM_INSTALL) {
+		c->attached = domain0.served = false; /* in ring 0 it may change every table */
+		hazard_raise(c, HAZARD_DETACH);
 		return 0;
-	case VMM_INSTALL: hazard_raise(c, HAZARD_DETACH); return 0;
-	default: return -EINVAL;
 	}
+	if (r->ebx != VMM_PROTECT && r->ebx != VMM_UNPROTECT)
+		return -EINVAL;
+	int error = 0;
+	vmm_lock(c);
+	if (r->ebx == VMM_PROTECT)
+		error = frames_account_again(c);
+	else
+		frames_protect(c, false);
+	vmm_unlock();
+	return error;
 }
 
+static int hc_refused(struct cpu *c, struct regs *r) { return (void)c, (void)r, -EPERM; }
+
 typedef int hypercall(struct cpu *c, struct regs *r);
+/* During a detach: its steps, and what a kernel that panics there needs to say so and to end. */
+static hypercall *const detach_calls[NR_HYPERCALLS] = {
+	hc_refused, hc_refused,  hc_refused, hc_refused, hc_refused, hc_refused, hc_refused,
+	hc_shutdown, hc_halt,    hc_refused, hc_refused, hc_send,    hc_refused, hc_io,
+	hc_detach,   hc_refused,
+};
 static hypercall *const hypercalls[NR_HYPERCALLS] = {
 	[HC_UPDATE] = hc_update, [HC_LOAD] = hc_load,         [HC_RELEASE] = hc_release,
 	[HC_FLUSH] = hc_flush,   [HC_EVENTS] = hc_events,     [HC_IDLE] = hc_idle,
@@ -189,12 +209,14 @@ static hypercall *const hypercalls[NR_HYPERCALLS] = {
 void hypercall_handle(struct regs *r)
 {
 	struct cpu *c = cpu_here();
+	struct vcpu *v = c->current;
 	uint32_t number = r->eax;
-	c->current->shared->exits[EXIT_HYPERCALL]++;
-	r->eax = number < NR_HYPERCALLS ? (uint32_t)hypercalls[number](c, r) : (uint32_t)-ENOSYS;
+	v->shared->exits[EXIT_HYPERCALL]++;
+	hypercall *const *calls = likely(v->domain->served) ? hypercalls : detach_calls;
+	r->eax = number < NR_HYPERCALLS ? (uint32_t)calls[number](c, r) : (uint32_t)-ENOSYS;
 #ifdef DEBUG
 	/* after HC_UPDATE, HC_LOAD and HC_RELEASE, which change the frame table */
-	if (number <= HC_RELEASE && hc_recount(c, r))
+	if (number <= HC_RELEASE && v->domain->served && hc_recount(c, r))
 		vmm_fault(r, "the frame table is wrong (V7)");
 #endif
 }

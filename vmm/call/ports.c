@@ -3,57 +3,82 @@
 #include "vmm/call/call.h"
 #include "vmm/cpu/cpu.h"
 
-static const struct port_range { uint16_t first, last; bool out; } granted[] = {
-	{ 0x60, 0x60, false }, { 0x64, 0x64, false },   /* keyboard: outputs could reset the PC */
-	{ 0x1F0, 0x1F7, true }, { 0x3F6, 0x3F6, true }, /* first ATA channel */
-	{ 0x3C0, 0x3DF, true },                         /* VGA */
-	{ 0x3F8, 0x3FF, true },                         /* COM1 */
+/*
+ * Ports of the kernel's drivers. out: the bytes that the driver outputs there; "" is any, NULL
+ * none. The disk takes no command that starts DMA.
+ */
+static const struct { uint16_t first, last; const char *out; } granted[] = {
+	{ 0x60, 0x60, NULL }, { 0x64, 0x64, NULL }, /* keyboard: outputs could reset the PC */
+	/* first ATA channel: read, write, flush, identify; no interrupts */
+	{ 0x1F0, 0x1F6, "" }, { 0x1F7, 0x1F7, "\x20\x30\xE7\xEC" }, { 0x3F6, 0x3F6, "\2" },
+	{ 0x3D4, 0x3D4, "\xE\xF" }, { 0x3D5, 0x3D5, "" }, /* VGA: the cursor's registers */
+	{ 0x3F8, 0x3FF, "" },                             /* COM1 */
 };
+#define DISK_DATA 0x1F0 /* the only port for blocks */
+#define INPUT 0x100u
 
-/* Whether the domain may access `bytes` ports from this one on. in: for input, else for output. */
-static bool port_granted(const struct cpu *c, uint32_t port, uint32_t bytes, bool in)
+/* Whether the domain may output a byte to this port, or input one (value: INPUT). */
+static bool port_granted(const struct cpu *c, uint32_t port, uint32_t value)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(granted); i++)
-		if (port >= granted[i].first && port <= granted[i].last + 1u - bytes)
-			return (in || granted[i].out) && c->current->domain->rights & RIGHT_DEVICES;
+	if (!(c->current->domain->rights & RIGHT_DEVICES))
+		return false;
+	for (unsigned i = 0; i < ARRAY_SIZE(granted); i++) {
+		const char *out = granted[i].out;
+		if (port >= granted[i].first && port <= granted[i].last)
+			return value == INPUT ||
+			       (out && (!*out || (value && strchr(out, (int)value))));
+	}
 	return false;
 }
 
-/* Move 16-bit words between a data port and the kernel's buffer. Result: 0, -EINVAL, -EFAULT. */
-static int port_block(struct cpu *c, uint16_t port, uint32_t buffer, uint32_t words, bool in)
+/* Whether the kernel's word at this address can be written. The lock keeps it so. */
+static bool can_store(uint32_t at)
 {
-	uint16_t data[2 * VMM_UPDATE_MAX];
-	_Static_assert(sizeof(data) == sizeof(c->update), "a chunk");
-	if (words > 256 || words % 2 || buffer & 3 || !kernel_range(buffer, words * 2))
+	uint32_t word;
+	return !copy_from_kernel(&word, at, 4) && !copy_to_kernel(at, &word, 4);
+}
+
+/*
+ * Move 16-bit words between the disk and the kernel's buffer, which lies in two pages at most: all
+ * or none. Result: 0, -EINVAL, -EFAULT. (lock)
+ */
+static int port_block(uint32_t buffer, uint32_t words, bool in)
+{
+	uint16_t data[256];
+	uint32_t bytes = words * 2;
+	if (words - 1 >= ARRAY_SIZE(data) || words % 2 || buffer & 3 ||
+	    !kernel_range(buffer, bytes))
 		return -EINVAL;
-	for (uint32_t some; words; words -= some, buffer += some * 2) {
-		some = MIN(words, (uint32_t)ARRAY_SIZE(data));
-		for (uint32_t i = 0; in && i < some; i++)
-			__asm__ volatile("inw %1, %0" : "=a"(data[i]) : "d"(port));
-		int error = in ? copy_to_kernel(buffer, data, some * 2) :
-				 copy_from_kernel(data, buffer, some * 2);
-		if (error)
-			return error;
-		for (uint32_t i = 0; !in && i < some; i++)
-			__asm__ volatile("outw %0, %1" : : "a"(data[i]), "d"(port));
-	}
-	return 0;
+	if (in ? !can_store(buffer) || !can_store(buffer + bytes - 4) :
+		 copy_from_kernel(data, buffer, bytes))
+		return -EFAULT;
+	for (uint32_t i = 0; i < words; i++)
+		if (in)
+			__asm__ volatile("inw %1, %0" : "=a"(data[i]) : "d"((uint16_t)DISK_DATA));
+		else
+			__asm__ volatile("outw %0, %1" : : "a"(data[i]), "d"((uint16_t)DISK_DATA));
+	return in ? copy_to_kernel(buffer, data, bytes) : 0;
 }
 
 int hc_io(struct cpu *c, struct regs *r)
 {
 	uint32_t port = r->ebx, value = r->ecx, kind = r->edx;
-	bool in = kind == VMM_IO_IN8 || kind == VMM_IO_IN_BLOCK;
+	bool in = kind == VMM_IO_IN8 || kind == VMM_IO_IN_BLOCK, block = kind >= VMM_IO_IN_BLOCK;
 	if (kind > VMM_IO_OUT_BLOCK)
 		return -EINVAL;
-	if (!port_granted(c, port, kind < VMM_IO_IN_BLOCK ? 1 : 2, in))
+	if (!port_granted(c, port, in || block ? INPUT : value & 0xFF) ||
+	    (block && port != DISK_DATA))
 		return -EPERM;
-	if (kind == VMM_IO_IN8) {
+	if (block) {
+		vmm_lock(c);
+		int error = port_block(value, r->esi, in);
+		vmm_unlock();
+		return error;
+	}
+	if (in) {
 		__asm__ volatile("xorl %%eax, %%eax; inb %w1, %%al" : "=&a"(value) : "d"(port));
 		return (int)value;
 	}
-	if (kind != VMM_IO_OUT8)
-		return port_block(c, (uint16_t)port, value, r->esi, in);
 	__asm__ volatile("outb %b0, %w1" : : "a"(value), "d"(port));
 	return 0;
 }

@@ -5,10 +5,12 @@
  */
 #include "vmm/cpu/cpu.h"
 
-enum { LAPIC_EOI = 0xB0, LAPIC_ICR = 0x300, LAPIC_ICR_HIGH = 0x310, LAPIC_INITIAL = 0x380 };
+enum {
+	LAPIC_EOI = 0xB0, LAPIC_SERVED = 0x100, LAPIC_ICR = 0x300, LAPIC_ICR_HIGH = 0x310,
+	LAPIC_INITIAL = 0x380,
+};
 #define ICR_PENDING 0x1000
 #define ICR_ASSERT 0x4000
-#define LAPIC ((volatile uint32_t *)(VMM_BASE + VMM_LAPIC_PAGE * PAGE_SIZE))
 
 void apic_send(unsigned cpu, unsigned vector)
 {
@@ -16,6 +18,11 @@ void apic_send(unsigned cpu, unsigned vector)
 		;
 	LAPIC[LAPIC_ICR_HIGH / 4] = (uint32_t)machine.apic_id[cpu] << 24;
 	LAPIC[LAPIC_ICR / 4] = ICR_ASSERT | vector;
+}
+
+bool apic_serves(unsigned vector)
+{
+	return LAPIC[(LAPIC_SERVED + vector / 32 * 16) / 4] >> vector % 32 & 1;
 }
 
 void apic_end(void) { LAPIC[LAPIC_EOI / 4] = 0; }

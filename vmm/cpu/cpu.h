@@ -30,6 +30,17 @@ void cpu_install(struct cpu *c, uint32_t kernel_stack);
 /* cpu_restore - load the kernel's own tables again. Context: detach, on the way out of the VMM. */
 void cpu_restore(struct cpu *c);
 
+/* inherit.c: state that the native kernel leaves in the machine (docs/vmm.md has all of it) */
+
+/* Look which registers this CPU has, and which devices could write memory. Context: warm-up. */
+void inherit_warm_up(void);
+/* cpu_take - set what the VMM relies on, and note the kernel's. Before cpu_install(). */
+void cpu_take(struct cpu *c);
+/* cpu_give_back - undo cpu_take(). After cpu_restore(). */
+void cpu_give_back(struct cpu *c);
+/* devices_quiet - no device writes to memory any more; the kernel has no driver of such a one. */
+void devices_quiet(void);
+
 /* lock.c: one lock, for the frame table and the IOAPIC; and the TLBs of all CPUs */
 
 /* vmm_lock_wait - vmm_lock() when another CPU has the lock; serves TLB flushes meanwhile. */
@@ -48,6 +59,12 @@ static inline void vmm_unlock(void) { __atomic_store_n(&vmm_lock_word, 0, __ATOM
 #endif
 #define VMM_ASSERT_LOCKED() VMM_ASSERT(vmm_lock_word)
 
+static inline uint32_t read_cr3(void)
+{
+	uint32_t cr3;
+	__asm__ volatile("movl %%cr3, %0" : "=r"(cr3));
+	return cr3;
+}
 /* Drop all TLB entries of this CPU, global ones too. */
 void flush_local(void);
 /* flush_serve - if another CPU wants this one's TLB flushed, flush it and say so. */
@@ -58,11 +75,16 @@ void flush_serve(struct cpu *c);
  * there. (lock)
  */
 void flush_everywhere(struct cpu *c);
+/* freeze_others - keep the other attached CPUs in the VMM, or let them go on. (lock) */
+void freeze_others(struct cpu *c, bool freeze);
 
 /* apic.c: this CPU's local APIC (SDM vol. 3, chapter 11) */
 
 /* Interrupt processor `cpu` with a vector. */
 void apic_send(unsigned cpu, unsigned vector);
+#define LAPIC ((volatile uint32_t *)(VMM_BASE + VMM_LAPIC_PAGE * PAGE_SIZE))
+/* Whether an interrupt with this vector, 0 to 255, is being served (has no EOI yet). */
+bool apic_serves(unsigned vector);
 /* Signal the end of the interrupt that this CPU took (EOI). */
 void apic_end(void);
 /* Set how often VEC_TIMER interrupts this CPU: 1 to 1000 times a second. Result: 0, -EINVAL. */

@@ -7,6 +7,7 @@
 #include "vmm/cpu/cpu.h"
 
 volatile uint32_t vmm_lock_word;
+static volatile bool frozen; /* CPUs that serve a flush stay there */
 
 void flush_local(void) /* SDM vol. 3, 4.10.4.1: a change of CR4.PGE drops global entries, too */
 {
@@ -21,10 +22,12 @@ void flush_local(void) /* SDM vol. 3, 4.10.4.1: a change of CR4.PGE drops global
 
 void flush_serve(struct cpu *c)
 {
-	if (c->hazard & HAZARD_FLUSH) {
-		flush_local();
-		__atomic_fetch_and(&c->hazard, ~HAZARD_FLUSH, __ATOMIC_RELEASE);
-	}
+	do
+		if (c->hazard & HAZARD_FLUSH) {
+			flush_local();
+			__atomic_fetch_and(&c->hazard, ~HAZARD_FLUSH, __ATOMIC_RELEASE);
+		}
+	while (frozen);
 }
 
 void vmm_lock_wait(struct cpu *c)
@@ -56,4 +59,11 @@ void flush_everywhere(struct cpu *c)
 	for (unsigned i = 0; i < machine.nr_cpus; i++)
 		while (has_entries(c, cpu_of(i)) && cpu_of(i)->hazard & HAZARD_FLUSH)
 			__asm__ volatile("pause");
+}
+
+void freeze_others(struct cpu *c, bool freeze)
+{
+	frozen = freeze;
+	if (freeze)
+		flush_everywhere(c);
 }

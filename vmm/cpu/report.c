@@ -35,10 +35,12 @@ void vmm_printk(const char *fmt, ...)
 
 void end_run(unsigned status)
 {
-	/* QEMU's isa-debug-exit; then Bochs. */
+	/* QEMU's isa-debug-exit; then Bochs; then ACPI. */
 	__asm__ volatile("outl %0, %1" : : "a"(status), "Nd"((uint16_t)0xF4));
 	for (const char *s = "Shutdown"; *s; s++)
 		__asm__ volatile("outb %0, %1" : : "a"(*s), "d"((uint16_t)0x8900));
+	if (machine.off_port && !VMM_FAILED(status))
+		__asm__ volatile("outw %0, %1" : : "a"(machine.off_value), "Nd"(machine.off_port));
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }

@@ -35,6 +35,7 @@ static void map_warm_up(const struct vmm_boot *boot)
 		c->current = &domain0.vcpus[i];
 		c->current->domain = &domain0;
 		c->current->shared = &shared[i];
+		c->current->fresh_limit = NO_LIMIT;
 	}
 }
 
@@ -82,7 +83,7 @@ static void idt_warm_up(uint32_t handlers[256], const uint64_t *native_idt)
 		gate((uint32_t)hypercall_entry, SEL_VMM_CODE, GATE_INTERRUPT, 1);
 }
 
-void domain_warm_up(const struct vmm_boot *boot)
+int domain_warm_up(const struct vmm_boot *boot)
 {
 	machine = boot->machine;
 	domain0.id = 1;
@@ -90,8 +91,16 @@ void domain_warm_up(const struct vmm_boot *boot)
 	domain0.nr_pfns = boot->nr_pfns;
 	domain0.directory = boot->directory;
 	domain0.shared = boot->shared >> PAGE_SHIFT;
+	frames = (struct frame_entry *)(VMM_BASE + machine.image_bytes);
 	map_warm_up(boot);
-	frames_warm_up(cpu_of(0), &domain0);
 	cpus_warm_up();
+	const char *rule = frames_check_kernel(cpu_of(0), &domain0);
+	if (rule) {
+		vmm_printk("vmm: the kernel's tables are refused: %s\n", rule);
+		return -EPERM;
+	}
+	frames_warm_up(cpu_of(0), &domain0);
+	inherit_warm_up();
 	idt_warm_up(domain0.handlers, boot->idt);
+	return 0;
 }

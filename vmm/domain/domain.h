@@ -7,8 +7,9 @@
 
 /*
  * domain_warm_up - build and account all that attach needs: windows, frame table, descriptor
- * tables, gates. Context: the native kernel's boot, ring 0, interrupts off, one CPU.
+ * tables, gates. Result: 0; -EPERM if the kernel's tables break a rule, which is
+ * printed. Context: the native kernel's boot, ring 0, interrupts off, one CPU.
  */
-void domain_warm_up(const struct vmm_boot *boot);
+int domain_warm_up(const struct vmm_boot *boot);
 
 #endif

@@ -162,9 +162,11 @@ exit_entry:
 	movl %esp, %eax
 	call exit_handle
 	testb $3, REGS_CS(%esp)
-	jz 1f /* back into the VMM: it was idle, or in a copy */
+	jz exit_restore /* back into the VMM: it was idle, or in a copy */
 	way_out
-1:	restore
+	.globl exit_restore
+exit_restore:
+	restore
 
 	/* A hazard is set. A detach does not come back from hazard_handle. */
 hazard_exit:

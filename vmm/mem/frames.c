@@ -41,7 +41,7 @@ void enlist(struct domain *d, mfn_t mfn)
 void forget_last_tables(struct domain *d)
 {
 	for (unsigned i = 0; i < machine.nr_cpus; i++)
-		d->vcpus[i].last_table = NO_TABLE;
+		d->vcpus[i].last_table = NO_TABLE, d->vcpus[i].fresh_for = 0;
 }
 
 /*
@@ -88,6 +88,9 @@ void frames_protect(struct cpu *c, bool protect)
 	}
 	if (protect && c->attached) /* a detach that failed; at attach cpu_install() flushes */
 		flush_everywhere(c);
+	if (protect)
+		devices_quiet();
+	d->served = protect;
 }
 
 bool frame_is_protected(struct cpu *c, uint32_t address)

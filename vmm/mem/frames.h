@@ -80,6 +80,12 @@ static inline bool owned(const struct domain *d, mfn_t mfn)
 	return mfn < machine.nr_mfns && frames[mfn].owner == d->id;
 }
 
+/* Whether a frame is the VMM's own memory. */
+static inline bool is_own_block(mfn_t mfn)
+{
+	return mfn - (machine.block >> PAGE_SHIFT) < machine.block_bytes >> PAGE_SHIFT;
+}
+
 /* The entry of a frame of this domain, brought up to the current attachment. (lock) */
 static inline struct frame_entry *frame_current(const struct domain *d, mfn_t mfn)
 {
@@ -126,6 +132,12 @@ bool frame_is_protected(struct cpu *c, uint32_t address);
 /* warm_up.c */
 
 /*
+ * frames_check_kernel - whether the kernel's own tables keep the rules that no later check looks
+ * at. Result: the rule that they break, or NULL. Context: before frames_warm_up().
+ */
+const char *frames_check_kernel(struct cpu *c, const struct domain *d);
+
+/*
  * frames_warm_up - take stock of the kernel's tables, and fix them. Context: warm-up; one CPU
  * runs.
  */
@@ -135,11 +147,13 @@ void frames_warm_up(struct cpu *c, struct domain *d);
 
 /* The index of the first entry from i on that is not 0; n if there is none. */
 unsigned next_entry(const pte_t *entries, unsigned i, unsigned n);
+/* Whether a directory's upper part is the kernel's own. */
+bool same_upper(const struct domain *d, const pte_t *entries);
 /* Take back the references of n entries of a TABLE or of a DIRECTORY. (lock) */
 void put_entries(const pte_t *entries, unsigned n, enum frame_type type);
 /*
  * Check and count a directory entry; its table is promoted if need be. Result: 0, -EPERM,
- * -EINVAL, -EBUSY. (lock)
+ * -EINVAL, -EBUSY, -EAGAIN (fresh_begin). (lock)
  */
 int pde_get(struct cpu *c, pte_t pde);
 /* Take back the reference of an entry that pde_get() let pass. (lock) */
@@ -148,18 +162,26 @@ void pde_put(pte_t pde);
  * Check the entries of a WRITABLE frame, and make it a TABLE or DIRECTORY. Result: 0; -EBUSY if
  * it is mapped writable or has another type; or an error of its entries, and then it is
  * WRITABLE again. Tables that a refused directory refers to may be left with a type and count
- * 0: the caller passes the entries to demote_unused(). (lock)
+ * 0, for fresh_end(). (lock)
  */
 int promote(struct cpu *c, mfn_t mfn, enum frame_type type);
 /* Make a table or directory that nothing refers to an ordinary frame. (lock) */
 void demote(struct cpu *c, mfn_t mfn);
-/* After an error: demote the tables among n directory entries that nothing refers to. (lock) */
-void demote_unused(struct cpu *c, const pte_t *entries, unsigned n);
+/*
+ * fresh_begin, fresh_end - around what promotes tables for a call (any number but 0 that names
+ * it). Once FRESH_MAX tables were promoted, but not at attach, pde_get() gives -EAGAIN: what is
+ * promoted stays so, and the call is to begin again. After any other error the tables that this
+ * call promoted are plain memory again. fresh_end gives back its error. (lock)
+ */
+void fresh_begin(struct cpu *c, uint32_t call);
+int fresh_end(struct cpu *c, uint32_t call, int error);
+#define FRESH_MAX 2 /* the check of a full table takes about 45,000 instructions */
+#define NO_LIMIT 0xFFFFFFFFu
 
 /*
  * update.c: what kernels ask for. Results: 0, -EPERM, -EINVAL, -EBUSY. After an error of
- * frames_update(), frames_load() or frames_release() the tables are unchanged; only a TABLE
- * that nothing referred to may have become plain memory.
+ * frames_update(), frames_load() or frames_release() nothing has changed. After -EAGAIN of the
+ * first two some tables are checked: the call is to be repeated.
  */
 
 /*
@@ -168,6 +190,12 @@ void demote_unused(struct cpu *c, const pte_t *entries, unsigned n);
  * drop what was counted. Context: attach; all other CPUs wait in the rendezvous.
  */
 int frames_account(struct cpu *c, const struct vmm_loaded *loaded);
+/*
+ * frames_account_again - a detach is taken back: account what all CPUs have loaded, and protect
+ * it, while the other CPUs stand still. Result: 0; -EBUSY if a CPU is native already; or an
+ * error of the tables, and then nothing has a type. (lock)
+ */
+int frames_account_again(struct cpu *c);
 /*
  * frames_update - store n entries from a machine address on (HC_UPDATE). n is 1 to
  * VMM_UPDATE_MAX; values are the VMM's copy. The caller flushes. (lock)

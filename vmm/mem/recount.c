@@ -1,25 +1,69 @@
 /* SPDX-License-Identifier: MIT */
-/* Invariant V7: types and counts equal a recount over everything that refers to a frame. */
+/*
+ * Invariant V7: each entry of each table is one that the VMM lets pass; and types and counts
+ * equal a recount over everything that refers to a frame.
+ */
 #include "vmm/mem/frames.h"
 
-/* For each reference from a typed table, or from a CPU, add to the count of its frame. (lock) */
-static void count_references(struct cpu *c, uint32_t add)
+/* The type of a frame of the domain's. frame_current() without a change. */
+static enum frame_type current_type(const struct domain *d, mfn_t mfn)
+{
+	const struct frame_entry *f = &frames[mfn];
+	bool old = f->generation != d->generation && f->generation != FOR_EVER;
+	return old ? WRITABLE : frame_type(f);
+}
+
+/* Whether a table of this type must not have this entry. The kernel's own also map devices. */
+static bool entry_breaks(const struct domain *d, enum frame_type type, pte_t pte)
+{
+	mfn_t mfn = pte >> PAGE_SHIFT;
+	if (!owned(d, mfn))
+		return type != SHARED || is_own_block(mfn);
+	if (type == DIRECTORY)
+		return pte & ~(PTE_ALLOWED & ~PTE_G) || current_type(d, mfn) != TABLE;
+	return pte & ~PTE_ALLOWED || (pte & PTE_W && current_type(d, mfn) != WRITABLE);
+}
+
+/*
+ * Add to the count of each frame that a table refers to. Result: the number of entries that break
+ * a rule; they are printed, and not counted, because they may name any frame. (lock)
+ */
+static uint32_t count_entries(struct cpu *c, mfn_t table, enum frame_type type, uint32_t add)
 {
 	const struct domain *d = domain_of(c);
-	for (mfn_t mfn = d->listed; mfn != END_OF_LIST; mfn = next_listed(mfn)) {
-		enum frame_type type = frame_type(&frames[mfn]);
-		if (type == WRITABLE)
+	const pte_t *entries = map(c, table, WINDOW_TABLE);
+	uint32_t broken = type == DIRECTORY && !same_upper(d, entries);
+	unsigned n = type == DIRECTORY ? USER_ENTRIES : 1024;
+	for (unsigned i = 0; (i = next_entry(entries, i, n)) < n; i++)
+		if (!(entries[i] & PTE_P)) {
 			continue;
-		unsigned n = type == TABLE ? 1024 : USER_ENTRIES;
-		pte_t needed = type == TABLE ? PTE_P | PTE_W : PTE_P;
-		const pte_t *entries = map(c, mfn, type == TABLE ? WINDOW_TABLE : WINDOW_DIRECTORY);
-		for (unsigned i = 0; (i = next_entry(entries, i, n)) < n; i++)
-			if ((entries[i] & needed) == needed)
-				frames[entries[i] >> PAGE_SHIFT].use += add;
-	}
+		} else if (entry_breaks(d, type, entries[i])) {
+			vmm_printk("vmm: entry %u of table %#x: %#x\n", i, table, entries[i]);
+			broken++;
+		} else if (type == DIRECTORY || (type == TABLE && entries[i] & PTE_W)) {
+			frames[entries[i] >> PAGE_SHIFT].use += add;
+		}
+	return broken;
+}
+
+/*
+ * For each reference from a typed table, or from a CPU, add to the count of its frame. Result: as
+ * count_entries(). (lock)
+ */
+static uint32_t count_references(struct cpu *c, uint32_t add)
+{
+	const struct domain *d = domain_of(c);
+	uint32_t broken = 0;
+	for (mfn_t mfn = d->listed; mfn != END_OF_LIST; mfn = next_listed(mfn))
+		if (frame_type(&frames[mfn]) != WRITABLE)
+			broken += count_entries(c, mfn, frame_type(&frames[mfn]), add);
+	for (unsigned slot = 0; slot < VMM_SLOT - KERNEL_SLOT; slot++)
+		if (d->direct_map_tables[slot] != d->directory)
+			broken += count_entries(c, d->direct_map_tables[slot], SHARED, add);
 	for (unsigned i = 0; i < machine.nr_cpus; i++)
 		if (cpu_of(i)->attached)
 			frames[d->vcpus[i].directory].use += add;
+	return broken + count_entries(c, d->directory, DIRECTORY, add);
 }
 
 /*
@@ -43,11 +87,11 @@ static bool frame_differs(struct cpu *c, mfn_t mfn)
 uint32_t frames_recount(struct cpu *c)
 {
 	const struct domain *d = domain_of(c);
-	uint32_t differences = 0;
 	VMM_ASSERT_LOCKED();
-	count_references(c, -1u);
+	uint32_t differences = count_references(c, -1u);
 	for (mfn_t mfn = 0; mfn < machine.nr_mfns; mfn++)
-		if (owned(d, mfn) && frames[mfn].generation == d->generation)
+		if (owned(d, mfn) && (frames[mfn].generation == d->generation ||
+				      frames[mfn].generation == FOR_EVER))
 			differences += frame_differs(c, mfn);
 	count_references(c, 1);
 	return differences;

@@ -17,9 +17,14 @@ int pde_get(struct cpu *c, pte_t pde)
 	if (pde & ~(PTE_ALLOWED & ~PTE_G))
 		return -EINVAL;
 	if (frame_type(frame_current(d, mfn)) != TABLE) {
+		struct vcpu *v = c->current;
+		if (v->nr_fresh == v->fresh_limit)
+			return -EAGAIN;
 		int error = promote(c, mfn, TABLE);
 		if (error)
 			return error;
+		if (v->nr_fresh < ARRAY_SIZE(v->fresh))
+			v->fresh[v->nr_fresh++] = mfn;
 	}
 	frames[mfn].use++;
 	return 0;
@@ -47,8 +52,7 @@ void put_entries(const pte_t *entries, unsigned n, enum frame_type type)
 		type == TABLE ? pte_put(entries[i]) : pde_put(entries[i]);
 }
 
-/* Whether a directory's upper part is the kernel's own. */
-static bool same_upper(const struct domain *d, const pte_t *entries)
+bool same_upper(const struct domain *d, const pte_t *entries)
 {
 	const pte_t *a = entries + KERNEL_SLOT, *b = d->kernel_pdes;
 	uint32_t n = ARRAY_SIZE(d->kernel_pdes);
@@ -140,15 +144,22 @@ void demote(struct cpu *c, mfn_t mfn)
 	home_protect(c, f, false);
 }
 
-void demote_unused(struct cpu *c, const pte_t *entries, unsigned n)
+void fresh_begin(struct cpu *c, uint32_t call)
 {
-	const struct domain *d = domain_of(c);
-	for (unsigned i = 0; i < n; i++) {
-		mfn_t mfn = entries[i] >> PAGE_SHIFT;
-		if (!(entries[i] & PTE_P) || !owned(d, mfn))
-			continue;
-		const struct frame_entry *f = frame_current(d, mfn);
-		if (frame_type(f) == TABLE && !(f->use & COUNT_MASK))
-			demote(c, mfn);
-	}
+	struct vcpu *v = c->current;
+	if (v->fresh_for != call)
+		v->nr_fresh = 0;
+	v->fresh_limit = v->nr_fresh + (v->domain->served ? FRESH_MAX : KERNEL_SLOT);
+}
+
+int fresh_end(struct cpu *c, uint32_t call, int error)
+{
+	struct vcpu *v = c->current;
+	bool stays = !error || error == -EAGAIN;
+	for (unsigned i = 0; !stays && i < v->nr_fresh; i++)
+		if (frames[v->fresh[i]].use == (uint32_t)TABLE << TYPE_SHIFT)
+			demote(c, v->fresh[i]);
+	v->fresh_limit = NO_LIMIT;
+	v->fresh_for = error == -EAGAIN ? call : 0;
+	return error;
 }

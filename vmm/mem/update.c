@@ -32,15 +32,16 @@ static int update_table(struct cpu *c, pte_t *entries, const pte_t *values, unsi
 static int __attribute__((noinline))
 update_directory(struct cpu *c, pte_t *entries, const pte_t *values, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++) {
-		int error = pde_get(c, values[i]);
-		if (error) {
-			put_entries(values, i, DIRECTORY);
-			demote_unused(c, values, i);
-			return error;
-		}
-	}
-	for (unsigned i = 0; i < n; i++) {
+	int error = 0;
+	unsigned i;
+	fresh_begin(c, (uint32_t)entries);
+	for (i = 0; i < n && !error; i++)
+		error = pde_get(c, values[i]);
+	if (error)
+		put_entries(values, i - 1, DIRECTORY);
+	if (fresh_end(c, (uint32_t)entries, error))
+		return error;
+	for (i = 0; i < n; i++) {
 		pte_t old = entries[i];
 		entries[i] = values[i];
 		pde_put(old);
@@ -103,7 +104,11 @@ static inline int directory_get(struct cpu *c, struct vcpu *v, mfn_t mfn)
 		return -EPERM;
 	struct frame_entry *f = frame_current(d, mfn);
 	if (frame_type(f) != DIRECTORY && mfn != d->directory) {
+		if (d->served)
+			fresh_begin(c, mfn);
 		int error = promote(c, mfn, DIRECTORY);
+		if (d->served)
+			fresh_end(c, mfn, error);
 		if (error)
 			return error;
 	}
@@ -117,11 +122,8 @@ int frames_load(struct cpu *c, mfn_t mfn)
 	mfn_t old = c->current->directory;
 	VMM_ASSERT_LOCKED();
 	int error = directory_get(c, c->current, mfn);
-	if (error) {
-		if (owned(domain_of(c), mfn))
-			demote_unused(c, map(c, mfn, WINDOW_DIRECTORY), USER_ENTRIES);
+	if (error)
 		return error;
-	}
 	frames[old].use--;
 	__asm__ volatile("movl %0, %%cr3" : : "r"(mfn << PAGE_SHIFT) : "memory");
 	return 0;
@@ -150,4 +152,21 @@ int frames_account(struct cpu *c, const struct vmm_loaded *loaded)
 			return error;
 	}
 	return (int)d->nr_listed;
+}
+
+int frames_account_again(struct cpu *c)
+{
+	struct domain *d = domain_of(c);
+	int error = 0;
+	freeze_others(c, true);
+	frames_protect(c, false); /* the homes, before their types are dropped */
+	frames_forget(d);
+	for (unsigned i = 0; i < machine.nr_cpus && !error; i++)
+		error = cpu_of(i)->attached ?
+			directory_get(c, &d->vcpus[i], d->vcpus[i].directory) : -EBUSY;
+	frames_protect(c, !error);
+	if (error)
+		frames_forget(d);
+	freeze_others(c, false);
+	return error;
 }

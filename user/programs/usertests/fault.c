@@ -159,6 +159,39 @@ TEST(fault_other_doors)
 	}
 }
 
+static const char *vm86_code;
+
+/* Go to vm86_code in virtual-8086 mode, at 0800:0000, with IOPL 3. EAX is ready for fork(). */
+static void enter_vm86(void)
+{
+	char *page = mmap((void *)0x8000, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, -1, 0);
+	check(page == (char *)0x8000);
+	memcpy(page, vm86_code, 8);
+	__asm__ volatile("pushl $0x1B; pushl $0x1B; pushl $0x1B; pushl $0x1B\n" /* gs fs ds es */
+			 "pushl $0x800; pushl $0xF00; pushl %1; pushl $0x800; pushl $0\n"
+			 "iretl"
+			 : : "a"(CALL_fork),
+			     "i"(EFLAGS_VM | EFLAGS_IOPL | EFLAGS_IF | EFLAGS_FIXED));
+}
+
+/*
+ * IRET outside of ring 0 does not set EFLAGS.VM, so it faults at the selector. QEMU's TCG does set
+ * it: then the program ends at its first exception, or at the next interrupt.
+ */
+TEST(fault_virtual_8086)
+{
+	static const char *const codes[] = {
+		"\x0F\x0B", "\xCC", "\xCE", "\xF4", "\xEB\xFE", "\xCD\x80\xEB\xFE",
+		"\xCD\x82\xEB\xFE", "\xA1\xFF\xFF", "\xE4\x60\xEB\xFE",
+	};
+	for (int i = 0; i < COUNT(codes); i++) {
+		vm86_code = codes[i];
+		int status = status_of(enter_vm86);
+		if (status != WSTATUS_FAULT(VEC_GP))
+			fail("code %d: status 0x%x", i, (uint32_t)status);
+	}
+}
+
 static void misaligned(void)
 {
 	static uint32_t words[3];

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Headless Chromium for the tests: run(check) starts it, awaits check(open), and ends the program
+ * with status 0, or with the reason and status 1. open(file, options) gives a page that shows a
+ * file. options are Playwright's for a page; hash is added to the address, clock replaces the
+ * page's clock. page.subject, if set, is named in complaints. Such a page must load nothing else,
+ * and no script on it may fail: else run() fails, too. check() may fail in two ways: it throws, or
+ * it has called complain(text).
+ */
+"use strict";
+const path = require("path");
+const { chromium } = require("playwright-core");
+
+const complaints = [];
+const complain = text => complaints.push(text);
+
+/* May a page of this folder load this address? */
+function allowed(url, folder) {
+	return url.startsWith("file://" + folder) || url === "about:srcdoc" ||
+		url.startsWith("data:");
+}
+
+async function open(browser, file, options = {}, folder = path.resolve(file)) {
+	const page = await browser.newPage({
+		viewport: { width: 1440, height: 900 }, offline: true, ...options,
+	});
+	const at = text => complain((page.subject || path.basename(file)) + ": " + text);
+	page.on("console", message => at("console: " + message.text()));
+	page.on("pageerror", error => at("error: " + error.message));
+	page.on("dialog", dialog => {
+		at("a script runs: " + dialog.message());
+		dialog.dismiss();
+	});
+	page.on("requestfailed", request => at("not loaded: " + request.url()));
+	page.on("request", request => allowed(request.url(), folder) ||
+		at("request: " + request.url()));
+	if (options.clock)
+		await page.clock.install();
+	await page.goto("file://" + path.resolve(file) + (options.hash || ""));
+	return page;
+}
+
+async function run(check, args = []) {
+	const browser = await chromium.launch({
+		executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+		args: ["--no-sandbox", ...args],
+	});
+	try {
+		await check((...of) => open(browser, ...of));
+	} catch (error) {
+		const here = error.stack.split("\n").filter(line => line.includes(__dirname));
+		complain([error.message, ...here].join("\n"));
+	}
+	await browser.close();
+	if (complaints.length) {
+		console.error([...new Set(complaints)].slice(0, 30).join("\n"));
+		process.exit(1);
+	}
+}
+
+module.exports = { run, complain };

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The steps of a detach in any order, and calls that fail in their middle (rules 42, 43 and 17):
+ * no order leaves a kernel attached with unchecked tables, and a call that fails has changed
+ * nothing.
+ */
+#include "isolation.h"
+
+/* Pages of the pool. */
+enum { TABLE = FREE_PAGE, DIRECTORY, PLAIN, MANY };
+
+/* --- 42: detach --- */
+
+/* Calls that are not a step of a detach. */
+static void only_steps(struct victim *v)
+{
+	static const uint32_t calls[] = {
+		HC_UPDATE, HC_LOAD, HC_RELEASE, HC_FLUSH, HC_EVENTS, HC_IDLE, HC_FPU_TRAP,
+		HC_MASK, HC_END, HC_TICK, HC_RECOUNT,
+	};
+	for (unsigned i = 0; i < COUNT(calls); i++)
+		REFUSED(v, -EPERM, calls[i], 0, 0, 0, 0);
+	REFUSED(v, -ENOSYS, NR_HYPERCALLS, 0, 0, 0, 0);
+	REFUSED(v, -EINVAL, HC_DETACH, 77, 0, 0, 0);
+}
+
+/* Store a word where the kernel sees a machine address, as the kernel in ring 1. */
+static void store(struct victim *v, uint32_t machine, uint32_t value)
+{
+	uint32_t pfn, m2p = kernel_word(v->m, "m2p");
+	virtual_read(v->m, v->start.cr3, m2p + 4 * (machine >> PAGE_SHIFT), &pfn, 4);
+	EXPECT_RETURN(v, "write_at", .eax = value,
+		      .ebx = KERNEL_BASE + (pfn << PAGE_SHIFT | machine % PAGE_SIZE));
+}
+
+/*
+ * A detach begins, an entry is forged that maps the VMM, a table or a foreign frame, and the
+ * detach is taken back: that must fail until the entry is gone.
+ */
+void detach_orders(struct victim *v)
+{
+	uint32_t at = pte_machine(v, FREE_PAGE);
+	uint32_t vmm = page_walk(v->m, v->start.cr3, VMM_BASE).machine >> PAGE_SHIFT;
+	const struct { uint32_t entry; int error; } forged[] = {
+		{ entry(vmm, PTE_W), -EPERM }, { entry(v->table, PTE_W), -EBUSY },
+		{ entry(v->directory, PTE_W), -EBUSY }, { entry(0, PTE_W), -EPERM },
+		{ entry(pool_mfn(v, PLAIN), PTE_PS), -EINVAL },
+	};
+	ALLOWED(v, HC_DETACH, VMM_PROTECT, 0, 0, 0);
+	check_victim(v);
+	for (unsigned i = 0; i < COUNT(forged); i++) {
+		ALLOWED(v, HC_DETACH, VMM_UNPROTECT, 0, 0, 0);
+		only_steps(v);
+		store(v, at, forged[i].entry);
+		REFUSED(v, forged[i].error, HC_DETACH, VMM_PROTECT, 0, 0, 0);
+		only_steps(v);
+		store(v, at, 0);
+		ALLOWED(v, HC_DETACH, VMM_PROTECT, 0, 0, 0);
+		ALLOWED(v, HC_RECOUNT, 0, 0, 0, 0);
+		check_victim(v);
+	}
+}
+
+/* 42: the recount finds an entry that no count tells: the debugger plants it. */
+void recount_entries(struct victim *v)
+{
+	uint32_t at = pte_machine(v, FREE_PAGE), slot = free_slot(v), none = 0;
+	uint32_t vmm = page_walk(v->m, v->start.cr3, VMM_BASE).machine >> PAGE_SHIFT;
+	const struct { uint32_t at, entry; } planted[] = {
+		{ at, entry(vmm, 0) }, { at, entry(vmm, PTE_W) }, { at, entry(0xFFFFF, PTE_W) },
+		{ at, entry(pool_mfn(v, PLAIN), PTE_PS) }, { at, entry(v->table, PTE_W) },
+		{ slot, entry(pool_mfn(v, PLAIN), PTE_W) }, { slot, entry(v->directory, 0) },
+	};
+	for (unsigned i = 0; i < COUNT(planted); i++) {
+		physical_write(v->m, planted[i].at, &planted[i].entry, 4);
+		CHECK(hypercall(v, HC_RECOUNT, 0, 0, 0, 0) > 0, "the recount lets %#x pass",
+		      planted[i].entry);
+		physical_write(v->m, planted[i].at, &none, 4);
+		ALLOWED(v, HC_RECOUNT, 0, 0, 0, 0);
+	}
+}
+
+/* --- 17: a call that fails has changed nothing --- */
+
+static bool home_writable(struct victim *v, unsigned page)
+{
+	return page_walk(v->m, v->start.cr3, pool_address(v, page)).writable;
+}
+
+/* A directory with four good tables, then a bad entry; a batch that fails at its second entry. */
+void failed_calls(struct victim *v)
+{
+	uint32_t entries[1024] = { 0 }, slot = free_slot(v), data = pool_address(v, DATA_PAGE);
+	uint32_t table = entry(pool_mfn(v, TABLE), PTE_W), bad = entry(v->directory, PTE_W);
+	const uint32_t batch[2] = { table, bad };
+	physical_read(v->m, v->directory << PAGE_SHIFT, entries, sizeof(entries));
+	memset(entries, 0, KERNEL_SLOT * 4);
+	for (unsigned i = 0; i < 4; i++) {
+		pool_clear(v, MANY + i);
+		entries[i] = entry(pool_mfn(v, MANY + i), PTE_W);
+	}
+	entries[9] = bad;
+	pool_write(v, DIRECTORY, 0, entries, sizeof(entries));
+	REFUSED(v, -EBUSY, HC_LOAD, pool_mfn(v, DIRECTORY), 0, 0, 0);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK(home_writable(v, MANY + i), "table %u of a refused directory is one", i);
+	pool_clear(v, DIRECTORY), pool_clear(v, TABLE);
+	pool_write(v, DATA_PAGE, 0, batch, sizeof(batch));
+	ALLOWED(v, HC_UPDATE, slot, 1, table, 0);
+	ALLOWED(v, HC_UPDATE, slot, 1, 0, VMM_FLUSH_ALL);
+	REFUSED(v, -EBUSY, HC_UPDATE, slot, 2, data, 0);
+	CHECK(!home_writable(v, TABLE), "a batch that failed demoted a table");
+	ALLOWED(v, HC_RELEASE, pool_mfn(v, TABLE), 0, 0, 0);
+	REFUSED(v, -EBUSY, HC_UPDATE, slot, 2, data, 0);
+	CHECK(home_writable(v, TABLE), "a batch that failed promoted a table");
+}
+
+/*
+ * 55: a directory with many tables is loaded in steps, and interrupts come in between: the kernel's
+ * INT is executed again and again. In the end each table is checked.
+ */
+void long_loads(struct victim *v)
+{
+	enum { TABLES = 100 };
+	uint32_t entries[1024], full[1024], at = SHARED_EXITS + 4 * EXIT_HYPERCALL;
+	for (unsigned i = 0; i < 1024; i++)
+		full[i] = entry(pool_mfn(v, PLAIN), PTE_U);
+	physical_read(v->m, v->directory << PAGE_SHIFT, entries, sizeof(entries));
+	memset(entries, 0, KERNEL_SLOT * 4);
+	for (unsigned i = 0; i < TABLES; i++) {
+		pool_write(v, MANY + i, 0, full, sizeof(full));
+		entries[1 + i] = entry(pool_mfn(v, MANY + i), PTE_U);
+	}
+	pool_write(v, DIRECTORY, 0, entries, sizeof(entries));
+	uint32_t calls = shared_word(v, at);
+	ALLOWED(v, HC_LOAD, pool_mfn(v, DIRECTORY), 0, 0, 0);
+	calls = shared_word(v, at) - calls;
+	CHECK(calls >= TABLES / 2, "%u tables were checked in %u calls", TABLES, calls);
+	check_frame_table(v->m);
+	ALLOWED(v, HC_LOAD, v->directory, 0, 0, 0);
+	ALLOWED(v, HC_RELEASE, pool_mfn(v, DIRECTORY), 0, 0, 0);
+	for (unsigned i = 0; i < TABLES; i++) {
+		ALLOWED(v, HC_RELEASE, pool_mfn(v, MANY + i), 0, 0, 0);
+		pool_clear(v, MANY + i);
+	}
+	pool_clear(v, DIRECTORY);
+}
+
+/* --- 43 --- */
+
+/* VM in an image of EFLAGS is ignored, or the kernel gets #GP of a program (TCG). */
+void vm86(struct victim *v)
+{
+	EXPECT_TRAP(v, "iret_vm", VEC_GP, 0, .ring3 = true);
+	EXPECT_TRAP(v, "iret_vm", VEC_GP, 0);
+}
+
+/* 43: the page of the native GDT is a page table when a detach needs it. */
+void gdt_is_table(const struct test *t)
+{
+	struct machine *m = start_to_prompt(&t->machine);
+	struct cpu_state cpus[CPUS_MAX];
+	uint32_t zeros[PAGE_SIZE / 4] = { 0 };
+	machine_stop(m);
+	machine_state(m, cpus);
+	machine_continue(m);
+	command(m, "echo virtual > /proc/mode", 20);
+	struct victim *v = victim_at_prompt(m);
+	uint32_t mfn = page_walk(m, v->start.cr3, cpus[0].gdt.base).machine >> PAGE_SHIFT;
+	physical_write(v->m, mfn << PAGE_SHIFT, zeros, sizeof(zeros));
+	ALLOWED(v, HC_UPDATE, free_slot(v), 1, entry(mfn, PTE_W), 0);
+	CHECK(!ATTACK(v, "hypercall", .eax = HC_DETACH, .ebx = VMM_INSTALL), "a detach went on");
+	victim_stopped(v, "its own GDT is not writable");
+}
+
+/* 43: INT is the last instruction of the kernel's segment. The debugger maps a page there. */
+void end_of_segment(const struct test *t)
+{
+	struct victim *v = victim_start(&t->machine);
+	uint32_t slot = slot_machine(v->directory, VMM_SLOT - 1);
+	uint32_t pde = physical_word(v->m, slot), code = 0x82CD9090;
+	uint32_t table = entry(pool_mfn(v, TABLE), PTE_W), page = entry(pool_mfn(v, PLAIN), PTE_W);
+	pool_write(v, PLAIN, PAGE_SIZE - 4, &code, 4);
+	if (pde & PTE_P) {
+		physical_write(v->m, (pde & PAGE_MASK) + 4092, &page, 4);
+	} else {
+		pool_write(v, TABLE, 4092, &page, 4);
+		physical_write(v->m, slot, &table, 4);
+	}
+	CHECK(!attack_at(v, VMM_BASE - 2, &(struct entry){ .eax = HC_EVENTS }),
+	      "the kernel goes on with vector %u at %#x", v->trap.vector, v->trap.eip);
+	victim_stopped(v, "its code ends at the end of its segment");
+}

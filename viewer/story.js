@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The story of a switch, for somebody who has not read the code. Plain data and storyOf():
+ *   STORY      direction -> phase -> what it does, why, and what would break without it
+ *   FUNCTIONS  function -> what it does
+ *   WORDS      [word, what it means]
+ */
+"use strict";
+
+const BOTH = {
+	request: {
+		does: "The kernel raises the interrupt VEC_SWITCH on every CPU, its own included.",
+		why: "An interrupt stops a CPU wherever it is, and leaves a trap frame through " +
+			"which the CPU goes on later.",
+		without: "Other CPUs would go on running kernel code while the tables below that " +
+			"code change.",
+	},
+	gather: {
+		does: "The CPU that leads waits until every CPU has come to the handler, " +
+			"interrupts off.",
+		why: "A machine can be changed as a whole only while nobody else changes it.",
+		without: "A CPU still at work would use tables that are half exchanged.",
+	},
+	quiesce: {
+		does: "The kernel makes sure that no CPU was interrupted inside the VO, the set " +
+			"of its sensitive operations.",
+		why: "An operation that began in one ring must not end in the other.",
+		without: "Code like \u201cread the flags, turn interrupts off\u201d would do one " +
+			"half in each mode, and the interrupts would stay on.",
+	},
+	resume: {
+		does: "All CPUs return from the handler, and the program that wrote to " +
+			"/proc/mode goes on.",
+		why: "For the programs the whole switch was one interrupt.",
+		without: "The CPUs would stay in the handler for ever.",
+	},
+};
+
+const STORY = {
+	attach: {
+		before: {
+			does: "The kernel runs in ring 0 and owns the machine; the VMM lies in " +
+				"memory, ready, and sleeps.",
+			why: "A program has just written \u201cvirtual\u201d to /proc/mode: the " +
+				"kernel is to get a VMM beneath it, without a restart.",
+		},
+		request: BOTH.request, gather: BOTH.gather, quiesce: BOTH.quiesce,
+		account: {
+			does: "The VMM checks each entry of the page tables that the CPUs use, " +
+				"and notes for each frame of memory what it is and how often it " +
+				"is used.",
+			why: "The VMM must know which frames are page tables: whoever can write " +
+				"one can reach any memory.",
+			without: "The kernel could keep a page that shows the VMM's memory, and " +
+				"use it after the switch.",
+		},
+		protect: {
+			does: "The page tables of the programs that run become read-only for the kernel.",
+			why: "From now on the kernel may read its page tables, but must ask the " +
+				"VMM to change them.",
+			without: "One store into a page table would give the kernel any frame of " +
+				"the machine, the VMM's frames included.",
+		},
+		install: {
+			does: "Each CPU loads the VMM's GDT, IDT and TSS, and leaves the VMM " +
+				"into ring 1.",
+			why: "These tables decide which ring code runs in, and who is entered by " +
+				"a fault or an interrupt.",
+			without: "The kernel would stay in ring 0, where every instruction is " +
+				"allowed: no VMM could stop it.",
+		},
+		translate: {
+			does: "In each saved trap frame of interrupted kernel code, CS becomes " +
+				"0x09 (ring 1) instead of 0x08 (ring 0).",
+			why: "Tasks that were interrupted in ring 0 must return to ring 1.",
+			without: "The first return through an old frame would be a general " +
+				"protection fault: code in ring 1 cannot return to ring 0.",
+		},
+		commit: {
+			does: "The VO is exchanged: virtual_vo takes the place of native_vo.",
+			why: "Where the kernel executed a sensitive instruction itself, it now " +
+				"asks the VMM. Until here everything could be undone.",
+			without: "The kernel would use instructions that fault in ring 1, or " +
+				"that silently do something else there.",
+		},
+		resume: BOTH.resume,
+	},
+	detach: {
+		before: {
+			does: "The kernel runs in ring 1; page faults, interrupts and hypercalls " +
+				"enter the VMM in ring 0.",
+			why: "A program has just written \u201cnative\u201d to /proc/mode: the " +
+				"VMM is to go away again.",
+		},
+		request: BOTH.request, gather: BOTH.gather, quiesce: BOTH.quiesce,
+		account: {
+			does: "Nothing: the VMM keeps what it noted of the frames.",
+			why: "If a later phase fails, the way back to virtual mode needs the " +
+				"notes.",
+			without: "(Nothing would break: this phase has work at attach only.)",
+		},
+		protect: {
+			does: "The kernel asks by a hypercall, and the page tables of the programs " +
+				"become writable again.",
+			why: "In native mode the kernel changes its page tables itself.",
+			without: "The kernel's next store into a page table would be a page fault.",
+		},
+		install: {
+			does: "Each CPU asks by a hypercall; the VMM loads the kernel's own GDT, " +
+				"IDT and TSS, and leaves into ring 0.",
+			why: "Code in ring 1 cannot get to ring 0 by itself: only the VMM can " +
+				"give that ring back.",
+			without: "The kernel would stay in ring 1, and each interrupt would " +
+				"still enter the VMM.",
+		},
+		translate: {
+			does: "In each saved trap frame of interrupted kernel code, CS becomes " +
+				"0x08 (ring 0) instead of 0x09 (ring 1).",
+			why: "Tasks that were interrupted in ring 1 must return to ring 0.",
+			without: "The first return through an old frame would be a general " +
+				"protection fault: the kernel's own GDT has no code segment of " +
+				"ring 1.",
+		},
+		commit: {
+			does: "The VO is exchanged: native_vo takes the place of virtual_vo. " +
+				"Then the VMM forgets its notes, and sleeps.",
+			why: "The kernel executes sensitive instructions itself again. Until " +
+				"here everything could be undone.",
+			without: "The kernel would go on asking a VMM that no longer answers.",
+		},
+		resume: BOTH.resume,
+	},
+};
+
+/* An attach by the boot option mode=virtual asks and meets nobody. */
+const AT_BOOT = {
+	does: "The kernel attaches before its first program runs, with interrupts off.",
+	why: "The boot option mode=virtual asks for it; one CPU has nobody to gather, so the " +
+		"first three phases are left out.",
+	without: "An interrupt could come while the tables are half exchanged.",
+};
+
+const FUNCTIONS = {
+	request: "sends the interrupt",
+	switch_interrupt: "the handler of VEC_SWITCH: this CPU reports in, then leads or follows",
+	gather: "waits for the other CPUs; there are none in this recording",
+	quiesce: "looks whether a CPU is inside the VO",
+	account: "asks the VMM to check and count",
+	protect: "asks the VMM for the change",
+	install: "lets each CPU do its own part",
+	install_here: "this CPU's part of install",
+	translate: "lets each CPU do its own part",
+	translate_here: "this CPU's part of translate: the frames of the task that runs here",
+	sched_each_preempted: "the frames of tasks that were preempted inside the kernel",
+	commit: "copies the other table over the VO",
+	resume: "lets the other CPUs leave; then the handler returns",
+	frames_forget: "the VMM drops what it noted of an earlier attachment",
+	frames_account: "the VMM gives frames their types and counts",
+	frames_protect: "the VMM changes the pages that show tables, and those of the interrupt " +
+		"controllers",
+	cpu_install: "the VMM notes the kernel's tables and loads its own",
+	vmm_call_handle: "the VMM's way out, into the kernel's new ring",
+	irq_reinject: "events that the VMM still held become interrupts again",
+	cpu_restore: "the VMM loads the kernel's tables",
+	switch_at_boot: "runs the phases from account to translate",
+	panic: "the kernel gives up",
+	vmm_panic: "the VMM gives up",
+};
+
+const WORDS = [
+	["VMM", "virtual machine monitor: code that stands between a kernel and its hardware"],
+	["ring", "what the CPU allows the code that runs: ring 0 everything, ring 3 (programs) " +
+		"the least; the kernel runs in ring 0, or in ring 1 when the VMM is beneath it"],
+	["attach, detach", "the VMM slides beneath the running kernel; it goes away again"],
+	["GDT", "table of segments; a segment tells which ring its code is for (DPL)"],
+	["IDT", "table of entry points, one for each fault and interrupt"],
+	["TSS", "names the stack on which an inner ring begins"],
+	["EIP, ESP", "where the CPU executes, and the top of its stack"],
+	["CR3", "the register that says which page tables the CPU uses"],
+	["CS", "the register that selects the code segment; its last two bits are the ring"],
+	["sensitive", "an instruction that shows or changes which ring the kernel is in, or that " +
+		"only ring 0 may use"],
+	["VO", "the kernel's set of sensitive operations: native_vo executes the instructions, " +
+		"virtual_vo asks the VMM"],
+	["trap frame", "the registers of interrupted code, saved on a stack"],
+	["frame", "4 KiB of the machine's memory; a page is 4 KiB of addresses that shows one"],
+	["event, virtual IF", "in virtual mode the kernel's own interrupt, and its own flag that " +
+		"lets it in"],
+	["hypercall", "how the kernel in ring 1 asks the VMM for something"],
+];
+
+/* What is told of a step. phases: the names of the phases. */
+function storyOf(step, phases) {
+	if (step.phase < 0 && step.way !== "switch_at_boot")
+		return STORY[step.direction].before;
+	if (step.phase <= 0 && step.way === "switch_at_boot")
+		return AT_BOOT;
+	return STORY[step.direction][phases[step.phase]];
+}
