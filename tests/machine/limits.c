@@ -109,6 +109,16 @@ static void ends(const struct test *t)
 	}
 }
 
+/* shell() comes back, although a process that has left its group keeps the pipe open. */
+static void pipe_kept(const struct test *t)
+{
+	char text[100];
+	(void)t;
+	int status = shell(text, sizeof(text), 1, "setsid sleep 1000 & echo $!");
+	CHECK(atoi(text) > 1 && kill(atoi(text), SIGKILL) == 0, "no process was left: %s", text);
+	CHECK(status == 0, "the command ended with status %d", status);
+}
+
 /* While other CPUs are held, one runs for a number of instructions, and comes to nothing. */
 static void held(const struct test *t)
 {
@@ -158,6 +168,7 @@ const struct test limit_tests[] = {
 	  .machine = { .bochs = true, .budget = 40 } },
 	{ .name = "limits-dear", .run = dear, .seconds = 60 },
 	{ .name = "limits-ends", .run = ends, .seconds = 60 },
+	{ .name = "limits-shell", .run = pipe_kept, .seconds = 60 },
 	{ .name = "limits-held-smp3", .run = held, .seconds = 60, .machine = { .cpus = 3 } },
 	{ 0 },
 };
