@@ -250,11 +250,12 @@ void judge_directories(struct guest *g)
 	try_upper(g, directory, good, 1023);
 }
 
+/* The read-only entry counts nowhere: pte_put() leaves it alone, pde_put() would not. */
 void judge_undo(struct guest *g)
 {
 	uint32_t good[3], table = typed(g, TABLE, 0), idle = typed(g, TABLE, 0);
 	for (unsigned i = 0; i < LENGTH(good); i++)
-		good[i] = plain(g) << 12 | (i == 2 ? P | U : ALL);
+		good[i] = plain(g) << 12 | (i == 1 ? P | U : ALL);
 	try_places(g, table, TABLE, good, idle << 12 | ALL, -EBUSY, 1023);
 }
 

@@ -103,7 +103,7 @@ static void walk_once(struct guest *g, const struct space *s, uint32_t address)
 	CHECK(got == want,
 	      "slot_of(%#x) gives %#x, expected %#x: directory slot %#x is %#x, frame %#x has pfn "
 	      "%#x", address, got, want, address >> 22, pde, pde >> 12,
-	      pde ? g->m2p[pde >> 12] : NO_FRAME);
+	      pde && pde >> 12 < g->nr_mfns ? g->m2p[pde >> 12] : NO_FRAME);
 }
 
 void judge_walk(struct guest *g)
@@ -168,6 +168,8 @@ static void see_store(struct guest *g, struct making *m, bool many)
 	uint32_t slot = m->address >> 22, at = argument(g, 0);
 	uint32_t at_slot = read_mm(g, m->s->mm).directory + 4 * slot;
 	uint32_t pde = many ? word_at(g, argument(g, 1)) : argument(g, 1);
+	CHECK(m->table != NO_FRAME, "table_take() gives NO_FRAME, and slot_make(%#x) stores %#x for "
+	      "it in the directory: it must return NULL", m->address, pde);
 	uint32_t mfn = g->p2m[m->table];
 	CHECK(at == at_slot, "the VO stores an entry at %#x, expected directory slot %#x at %#x",
 	      at, slot, at_slot);

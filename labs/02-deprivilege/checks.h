@@ -41,6 +41,11 @@ void probe_warm(struct probe *p);
 void probe_next_step(struct probe *p, uint32_t op);
 /* All of this, to the call of a step. */
 struct probe *probe_enter(const struct test *t, uint32_t op);
+/*
+ * From the call of VMM_INSTALL to cpu_install(). On this way the VMM lets interrupts come; they are
+ * held back again.
+ */
+void probe_to_install(struct probe *p);
 /* At the call of VMM_INSTALL: load the check's tables, which leaves the TLB as it is. */
 void probe_load(struct probe *p);
 /* With these tables: on to the kernel's return address in ring 1, with result 0. */

@@ -58,7 +58,7 @@ void check_descent(const struct test *t)
 	struct guest *g = &p->g;
 	const struct cpu_state *c = &g->c, *e = &p->entry;
 	call_at_random(p);
-	PROBE_RUN(p, "the VMM call VMM_INSTALL", vmm_symbol("cpu_install"));
+	probe_to_install(p);
 	struct cpu_state at = *c; /* exercise 3, by the check's own hands */
 	probe_load(p);
 	set_registers(g, &at);

@@ -142,7 +142,7 @@ static void leave_state(struct probe *p, unsigned state)
 /* At the first instruction of cpu_install() for this CPU. */
 static struct cpu_state enter_install(struct probe *p)
 {
-	PROBE_RUN(p, "the VMM call VMM_INSTALL", vmm_symbol("cpu_install"));
+	probe_to_install(p);
 	return p->g.c;
 }
 

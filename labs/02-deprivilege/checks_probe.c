@@ -86,6 +86,12 @@ struct probe *probe_own_way(const struct test *t, uint32_t op)
 	return p;
 }
 
+void probe_to_install(struct probe *p)
+{
+	PROBE_RUN(p, "the VMM call VMM_INSTALL", vmm_symbol("cpu_install"));
+	allow_interrupts(p, false);
+}
+
 /* --- by the check's own hands --- */
 
 /*
