@@ -120,8 +120,12 @@ static void checks(FILE *f, const struct class *c)
 		unsigned often = most_often(c, x->check, &cause);
 		fprintf(f, "<p><strong>%s</strong>: ", x->check);
 		html_text(f, x->title);
-		fprintf(f, "<br><span class=\"dim\">exercise %lld, %lld points; %u of %u failed",
-			x->exercise, x->points, x->failed, x->judged);
+		fprintf(f, "<br><span class=\"dim\">exercise %lld, %lld points; ", x->exercise,
+			x->points);
+		if (x->judged)
+			fprintf(f, "%u of %u failed", x->failed, x->judged);
+		else
+			fprintf(f, "not judged");
 		if (often > 0)
 			fprintf(f, ", %u of them: ", often);
 		html_text(f, cause);

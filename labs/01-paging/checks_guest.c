@@ -7,12 +7,20 @@
 
 enum { SECONDS = 60 };
 
+/* "function+0x12", for a message. */
+static const char *name_of(uint32_t address)
+{
+	const char *name = symbol_offset(address);
+	return name ? name : "a place in no function";
+}
+
 void run_to(struct guest *g, uint32_t address)
 {
 	break_at(g, address);
 	if (run_cpus(g, ALL_CPUS) < 0)
 		give_up(FAILED, "the machine ended or hung on the way to the place of this check");
-	CHECK(g->c.eip == address, "the machine stopped at %#x instead of %#x", g->c.eip, address);
+	CHECK(g->c.eip == address, "the machine came to %s, and not to %s", name_of(g->c.eip),
+	      name_of(address));
 	break_off(g, address);
 }
 

@@ -185,13 +185,13 @@ static struct gate_fields gate_of(uint64_t d)
 static const char *why_not_direct(unsigned v)
 {
 	enum { VEC_TS = 10, VEC_NP = 11, VEC_SS = 12 };
-	static const uint8_t contributory[] = { VEC_DE, VEC_TS, VEC_NP, VEC_SS };
+	static const uint8_t on_bad_stacks[] = { VEC_DE, VEC_TS, VEC_NP, VEC_SS };
 	static const uint8_t own[] = { VEC_DB, VEC_NMI, VEC_GP, VEC_PF, VEC_MC };
 	if (v >= VEC_EXCEPTIONS)
 		return "an interrupt is the VMM's, which makes an event of it";
-	if (memchr(contributory, (int)v, sizeof(contributory)))
-		return "if the kernel's stack is bad, a second fault comes during its delivery, "
-		       "and with this vector that is a double fault (SDM vol. 3, 6.15)";
+	if (memchr(on_bad_stacks, (int)v, sizeof(on_bad_stacks)))
+		return "what does the CPU do with this one if the kernel's stack is bad, and a "
+		       "second fault comes during its delivery? (hint 3; SDM vol. 3, 6.15)";
 	if (memchr(own, (int)v, sizeof(own)))
 		return "the VMM must see it before the kernel does";
 	return "the kernel has no use for it";

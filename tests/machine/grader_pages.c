@@ -56,6 +56,7 @@ static void report_page(const struct test *t)
 	check_said("mend first: exercise 5 (unmap): empty exercise: lab 1, exercise 5 "
 		   "(kernel/mm/vm.c:");
 	check_said("waits for that: stale\n");
+	check_said("recording how this machine changes its mode");
 	char *text = page_text(page);
 	const char *first = strstr(text, "<section id=\"unmap\"");
 	const char *second = strstr(text, "<section id=\"stale\"");
@@ -78,7 +79,7 @@ static void report_page(const struct test *t)
 
 /*
  * Lab 2's answers: one that is markup and more, one left as it was, one taken out. The page shows
- * the first as text, and a note names the others.
+ * the first as text, without the words that it should have replaced; a note names the others.
  */
 static void answers(const struct test *t)
 {
@@ -87,7 +88,7 @@ static void answers(const struct test *t)
 	(void)t;
 	shell_must(10, "mkdir %s && cp --parents $(grep -rl 'LAB 2 TODO' kernel vmm) "
 		       "labs/02-deprivilege/answers.md %s && sed -i "
-		       "-e '0,/^(your answer)/s//## <script>alert(1)<\\/script>\\n"
+		       "-e '0,/^(your answer)/s//&\\n## <script>alert(1)<\\/script>\\n"
 		       "`#include \"x\"`/' -e '/^## Question 2.3/,$d' "
 		       "%s/labs/02-deprivilege/answers.md", dir, dir, dir);
 	int status = shell(said, sizeof(said), SECONDS, "build/grader grade --lab 02-deprivilege "
@@ -102,6 +103,7 @@ static void answers(const struct test *t)
 	check_has(text, "Question 2.3: ", true);
 	check_has(text, "## &#60;script&#62;alert(1)&#60;/script&#62;\n`#include", true);
 	check_has(text, "<script>", false);
+	check_has(text, "(your answer)", false);
 	CHECK(count(text, "no answer</p>") == 2, "two questions have no answer:\n%s", text);
 	browse("pages.js", page);
 }
