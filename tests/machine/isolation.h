@@ -184,6 +184,11 @@ void old_breakpoint(const struct test *t);
 /* --- and some of isolation_detach.c and isolation_domain.c --- */
 void gdt_is_table(const struct test *t);
 void end_of_segment(const struct test *t);
+/* --- isolation_inherit.c --- */
+void inherited(const struct test *t);
+void warm_up_refuses(const struct test *t);
+/* --- isolation_states.c --- */
+void random_states(const struct test *t); /* text: how many; number: the seed */
 /* --- isolation_smp.c --- */
 void promoted_elsewhere(const struct test *t);
 void released_elsewhere(const struct test *t);
