@@ -46,6 +46,16 @@ attack hammer
 	decl %ecx
 	jnz attack_hammer
 	done
+	/* read at EBX, run the EBP hypercalls at EDI, read into ECX, INVLPG, read into EDX */
+attack invlpg_read
+	movl (%ebx), %eax
+	pushl %ebx
+	call hypercalls_run
+	popl %ebx
+	movl (%ebx), %ecx
+	invlpg (%ebx)
+	movl (%ebx), %edx
+	done
 attack iret_vm
 	.rept 5
 	pushl $0
