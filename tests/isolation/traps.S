@@ -46,6 +46,16 @@ attack hammer
 	decl %ecx
 	jnz attack_hammer
 	done
+	/* read at EBX, run the EBP hypercalls at EDI, read into ECX, INVLPG, read into EDX */
+attack invlpg_read
+	movl (%ebx), %eax
+	pushl %ebx
+	call hypercalls_run
+	popl %ebx
+	movl (%ebx), %ecx
+	invlpg (%ebx)
+	movl (%ebx), %edx
+	done
 attack iret_vm
 	.rept 5
 	pushl $0
@@ -86,6 +96,31 @@ attack step_mov_ss
 	int $HYPERCALL_VECTOR
 	nop
 	done
+	/*
+	 * 41: in ring 0, before the VMM is attached: state of the processor and of devices that
+	 * would harm it. ESI is the address of the local APIC; go on at EDI. (SDM vol. 3, 2.5,
+	 * 11.5.1, 11.8.3; IDE's PCI command register: bus 0, device 1, function 1)
+	 */
+attack set_worst
+	movl %cr0, %eax
+	andl $~CR0_WP, %eax
+	movl %eax, %cr0
+	movl $0x174, %ecx /* SYSENTER_CS */
+	movl $SEL_KCODE, %eax
+	xorl %edx, %edx
+	wrmsr
+	movl $0x402, %eax
+	movl %eax, %dr7
+	movl $8, 0x80(%esi)      /* TPR */
+	movl $0x700, 0x350(%esi) /* LINT0: ExtINT, not masked */
+	movl $0x80000904, %eax
+	movl $0xCF8, %edx
+	outl %eax, %dx
+	movl $0xCFC, %edx
+	inl %dx, %eax
+	orl $4, %eax
+	outl %eax, %dx
+	jmp *%edi
 	/*
 	 * 28: in ring 0, before the VMM is attached: set a breakpoint at ECX, with DR7 from EBX,
 	 * and go on at EDX.

@@ -171,7 +171,7 @@ part owners;
 /* isolation_domain.c */
 part rights;
 /* isolation_detach.c */
-part detach_orders, recount_entries, failed_calls, long_loads, vm86;
+part detach_orders, recount_entries, failed_calls, long_loads, vm86, nmi, invlpg;
 /* isolation_random.c */
 part random_references, random_references_soak, fuzz_calls, fuzz_calls_soak;
 
@@ -184,6 +184,12 @@ void old_breakpoint(const struct test *t);
 /* --- and some of isolation_detach.c and isolation_domain.c --- */
 void gdt_is_table(const struct test *t);
 void end_of_segment(const struct test *t);
+void own_failure(const struct test *t);
+/* --- isolation_inherit.c --- */
+void inherited(const struct test *t);
+void warm_up_refuses(const struct test *t);
+/* --- isolation_states.c --- */
+void random_states(const struct test *t); /* text: how many; number: the seed */
 /* --- isolation_smp.c --- */
 void promoted_elsewhere(const struct test *t);
 void released_elsewhere(const struct test *t);

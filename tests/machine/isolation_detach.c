@@ -155,6 +155,54 @@ void vm86(struct victim *v)
 	EXPECT_TRAP(v, "iret_vm", VEC_GP, 0);
 }
 
+/* 43: an NMI is the kernel's. */
+void nmi(struct victim *v)
+{
+	free(qmp(v->m, "inject-nmi", NULL));
+	CHECK(ATTACK(v, "hypercall", .eax = NR_HYPERCALLS), "an NMI ended the machine");
+	want_trap(v, VEC_NMI, 0, "an NMI");
+}
+
+/* INVLPG of ring 1, which the VMM emulates, drops the entry of a page that is mapped elsewhere. */
+void invlpg(struct victim *v)
+{
+	uint32_t at = v->user + FREE_PAGE * PAGE_SIZE, old = 1, new = 2;
+	struct call remap = { HC_UPDATE, pte_machine(v, FREE_PAGE), 1,
+			      entry(pool_mfn(v, PLAIN), PTE_U), 0, 0 };
+	pool_write(v, FREE_PAGE, 0, &old, 4);
+	pool_write(v, PLAIN, 0, &new, 4);
+	map_user(v, FREE_PAGE, PTE_U);
+	write_calls(v, &remap, 1);
+	EXPECT_RETURN(v, "invlpg_read", .ebx = at, .edi = call_list(v), .ebp = 1);
+	CHECK(v->trap.edx == new, "after INVLPG the page still shows %u", v->trap.edx);
+	CHECK(v->trap.ecx == old, "no stale entry stood in the TLB: this proves nothing");
+	map_user(v, FREE_PAGE, 0);
+	pool_clear(v, FREE_PAGE), pool_clear(v, PLAIN);
+}
+
+/*
+ * 43, the other way round: a failure of the VMM's own is its report and status, not the kernel's.
+ * The debugger gives hypercall_handle() a bad pointer: NULL, or one into the VMM.
+ */
+void own_failure(const struct test *t)
+{
+	static const uint32_t pointers[] = { 0, 0xFFFFF000 };
+	for (unsigned i = 0; i < COUNT(pointers); i++) {
+		struct victim *v = victim_start(&t->machine);
+		struct machine *m = v->m;
+		debug_break(m, vmm_symbol("hypercall_handle"), true);
+		debug_set_register(m, GDB_ESP, pool_address(v, STACK_PAGE) + PAGE_SIZE / 2);
+		debug_set_register(m, GDB_EIP, place(v, "hypercall", false));
+		CHECK(debug_run(m, 20), "no hypercall");
+		debug_set_register(m, GDB_EAX, pointers[i]);
+		debug_break(m, vmm_symbol("hypercall_handle"), false);
+		machine_continue(m);
+		CHECK(machine_wait(m, 20) == FAULT_STATUS, "the status is %d", m->exit_status);
+		machine_pump(m);
+		CHECK(strstr(m->log, "vmm: failed: exception, vector 14"), "no report says so");
+	}
+}
+
 /* 43: the page of the native GDT is a page table when a detach needs it. */
 void gdt_is_table(const struct test *t)
 {

@@ -13,7 +13,7 @@ static const struct { const char *name; part *run; } parts[] = {
 	PART(references), PART(frame_numbers), PART(entry_bits), PART(directories), PART(stale),
 	PART(stale_global), PART(access_matrix), PART(owners), PART(rights),
 	PART(detach_orders), PART(recount_entries), PART(failed_calls), PART(long_loads),
-	PART(vm86),
+	PART(vm86), PART(nmi), PART(invlpg),
 	PART(random_references), PART(random_references_soak), PART(fuzz_calls),
 	PART(fuzz_calls_soak),
 };
@@ -59,6 +59,10 @@ static void fuzz(const struct test *t)
 #define BOCHS(n, parts) ROW(n "-bochs", survive, 200, parts, .machine = { .bochs = true })
 #define STOPPED(n, first, count, ...) \
 	ROW(n, stopped, 200, count, .number = first, .machine = { __VA_ARGS__ })
+#define STATES(n, s, count, k, ...) \
+	{ .name = n, .run = random_states, .seconds = s, .text = count, .number = k, \
+	  .machine = { __VA_ARGS__ } }
+#define REFUSES(n, which, words) ROW(n, warm_up_refuses, 60, words, .number = which)
 const struct test isolation_tests[] = {
 	SURVIVE("01-privileged", "privileged"),
 	SURVIVE("02-03-12-flags", "flags"),
@@ -94,9 +98,19 @@ const struct test isolation_tests[] = {
 	SURVIVE("rights", "rights"),
 	SURVIVE("42-detach", "detach_orders recount_entries"),
 	SURVIVE("17-55-failed-calls", "failed_calls long_loads"),
-	SURVIVE("43-vm86", "vm86"),
+	SURVIVE("43-vm86", "vm86 nmi"),
+	SURVIVE("invlpg", "invlpg"),
+	ROW("own-failure", own_failure, 60, NULL, ),
 	ROW("43-gdt", gdt_is_table, 60, NULL, ),
 	ROW("43-segment-end-bochs", end_of_segment, 100, NULL, .machine = { .bochs = true }),
+	ROW("41-inherited", inherited, 90, "lapic", ),
+	REFUSES("44-user-half", 0, "its directory maps user addresses"),
+	REFUSES("44-alias", 1, "is mapped twice"),
+	REFUSES("44-vmm-block", 2, "it maps the VMM's memory"),
+	REFUSES("44-direct-map", 3, "is mapped twice"),
+	REFUSES("44-large-page", 4, "a slot has no page table of its own"),
+	STATES("isolation-43-states", 120, "150", 1, 0),
+	STATES("isolation-43-states-smp4", 120, "60", 2, .cpus = 4),
 	ROW("16-promoted-smp2", promoted_elsewhere, 60, NULL, .machine = { .cpus = 2 }),
 	ROW("16-released-smp2", released_elsewhere, 60, NULL, .machine = { .cpus = 2 }),
 	ROW("42-detach-smp2", detach_elsewhere, 60, NULL, .machine = { .cpus = 2 }),
@@ -116,6 +130,9 @@ const struct test isolation_tests[] = {
 const struct test isolation_soak_tests[] = {
 	{ .name = "soak-isolation-18-random", .run = survive, .seconds = 3600,
 	  .text = "random_references_soak" },
+	STATES("soak-isolation-43-states", 36000, "1000000", 11, 0),
+	STATES("soak-isolation-43-states-smp4", 36000, "1000000", 12, .cpus = 4),
+	STATES("soak-isolation-43-states-bochs", 36000, "20000", 13, .bochs = true),
 	{ .name = "soak-isolation-31-fuzz", .run = fuzz, .seconds = 3600,
 	  .text = "fuzz_calls_soak" },
 	{ 0 },

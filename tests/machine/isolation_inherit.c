@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the kernel leaves in the machine before an attach (rule 41), and its own tables before
+ * warm-up (44). The table of inherited state stands in docs/vmm.md; this one says what each of its
+ * rows must look like from outside.
+ */
+#include "isolation.h"
+
+#define PAGE "docs/vmm.md"
+enum { SECONDS = 20 };
+
+/* --- 41: state that was set to its worst in native mode --- */
+
+/*
+ * A text that QEMU's monitor shows, in virtual mode and in native mode after the detach. unseen:
+ * why no emulator shows the row, or which other test does.
+ */
+static const struct row { const char *name, *command, *virtual, *native, *unseen; } rows[] = {
+	{ "CR0", "info registers", "CR0=8005003", "CR0=8004003", NULL },
+	{ "CR4", NULL, NULL, NULL, "QEMU's qemu32 has no VME, PVI or CET; PAE would end the kernel" },
+	{ "EFER, STAR", NULL, NULL, NULL, "QEMU's qemu32 and Bochs's CPU have no SYSCALL" },
+	{ "SYSENTER_CS", NULL, NULL, NULL, "SYSENTER itself, below; after detach: lab 3's give-back" },
+	{ "PAT, MTRRs", NULL, NULL, NULL, "neither emulator has caches" },
+	{ "debug control, DS area", NULL, NULL, NULL, "neither emulator has branch traces" },
+	{ "DR0 to DR7", "info registers", "DR7=00000400", "DR7=00000402", NULL },
+	{ "GDTR, IDTR, TR, LDTR", NULL, NULL, NULL, "the invariants V2 and N1" },
+	{ "segment registers", NULL, NULL, NULL, "isolation-10-nulls, V1" },
+	{ "EFLAGS", NULL, NULL, NULL, "isolation-02-03-12-flags, lab 2's descent" },
+	{ "FPU, MXCSR", NULL, NULL, NULL, "isolation-26-fpu" },
+	{ "TLB", NULL, NULL, NULL, "isolation-21-stale-global-bochs" },
+	{ "local APIC: TPR", "info lapic", " TPR 0x10 ", " TPR 0x08 ", NULL },
+	{ "local APIC: LINT0", "info lapic", "LVT0\t 0x00010000", "LVT0\t 0x00010000", NULL },
+	{ "local APIC: other LVTs", "info lapic", "LVTT\t 0x000200ef", "LVTT\t 0x000200ef", NULL },
+	{ "IOAPIC", NULL, NULL, NULL, "the fingerprint of switch-pairs (N2)" },
+	{ "PIC", NULL, NULL, NULL, "LINT0: no other way leads to the CPU" },
+	{ "PIT, RTC", NULL, NULL, NULL, "isolation-04-ports: no port of theirs is granted" },
+	{ "ports", NULL, NULL, NULL, "isolation-04-ports" },
+	{ "PCI bus masters", "i /wx 0xcfc", "= 0x0280000", "= 0x0280000", NULL },
+	{ "ISA DMA", NULL, NULL, NULL, "isolation-04-ports: no device that asks for it" },
+	{ "A20", "info registers", "A20=1", "A20=1", NULL },
+};
+
+static void look(struct machine *m, bool is_virtual)
+{
+	machine_stop(m);
+	for (unsigned i = 0; i < COUNT(rows); i++) {
+		const struct row *r = &rows[i];
+		const char *want = is_virtual ? r->virtual : r->native;
+		if (!want)
+			continue;
+		free(qmp_human(m, "o /w 0xcf8 0x80000904"));
+		char *text = qmp_human(m, r->command);
+		CHECK(strstr(text, want), "%s: %s mode has not \"%s\":\n%s", r->name,
+		      is_virtual ? "virtual" : "native", want, text);
+		CHECK(r->command[0] != 'i' || r->command[1] != ' ' ||
+		      !(strtoul(strstr(text, "= 0x") + 2, NULL, 16) & 4), "a bus master is on");
+		free(text);
+	}
+	machine_continue(m);
+}
+
+/* Each row has a line in the documentation, and each line there a row. */
+static void check_page(void)
+{
+	char *text = file_text(PAGE), line[200];
+	unsigned lines = 0;
+	CHECK(text, "no %s", PAGE);
+	const char *at = strstr(text, "| state |");
+	CHECK(at, "%s has no table of inherited state", PAGE);
+	for (unsigned i = 0; i < COUNT(rows); i++) {
+		snprintf(line, sizeof(line), "\n| %s |", rows[i].name);
+		CHECK(strstr(at, line), "the table in %s has no row %s", PAGE, rows[i].name);
+	}
+	for (at = strchr(strchr(at, '\n') + 1, '\n') + 1; *at == '|'; at = strchr(at, '\n') + 1)
+		lines++;
+	CHECK(lines == COUNT(rows), "the table in %s has %u rows, not %u", PAGE, lines,
+	      (unsigned)COUNT(rows));
+	free(text);
+}
+
+void inherited(const struct test *t)
+{
+	struct victim *v = native_start(&t->machine);
+	struct machine *m = v->m;
+	check_page();
+	gdb_set_register(m, GDB_ESI, kernel_word(m, t->text));
+	gdb_set_register(m, GDB_EDI, symbol("sys_getpid"));
+	gdb_set_register(m, GDB_EIP, place(v, "set_worst", false));
+	gdb_disconnect(m);
+	machine_expect(m, PROMPT, SECONDS);
+	command(m, "echo virtual > /proc/mode; ls /bin | wc", SECONDS);
+	look(m, true);
+	command(m, "echo native > /proc/mode; ls /bin | wc", SECONDS);
+	look(m, false);
+	command(m, "echo virtual > /proc/mode", SECONDS);
+	v = victim_at_prompt(m);
+	sysenter(v);
+	victim_end(v);
+}
+
+/* --- 44: tables that warm-up refuses --- */
+
+/* Store an entry in the kernel's directory, or in its table of a slot of the upper part. */
+static void plant(struct machine *m, uint32_t cr3, unsigned slot, int index, uint32_t value)
+{
+	uint32_t at = (cr3 & PAGE_MASK) + slot * 4;
+	if (index >= 0)
+		at = (physical_word(m, at) & PAGE_MASK) + (unsigned)index * 4;
+	physical_write(m, at, &value, 4);
+}
+
+/* number: which rule is broken, right before warm-up; text: what the VMM says of it. */
+void warm_up_refuses(const struct test *t)
+{
+	enum { MAP_SLOT = KERNEL_MAP_BASE >> 22, FREE_ENTRY = 1000 };
+	struct machine_options o = t->machine;
+	struct cpu_state cpus[CPUS_MAX];
+	o.paused = true;
+	struct machine *m = machine_start(&o);
+	gdb_connect(m);
+	gdb_break(m, symbol("vmm_warm_up"), true);
+	CHECK(gdb_run(m, SECONDS), "the kernel does not warm the VMM up");
+	machine_state(m, cpus);
+	uint32_t cr3 = cpus[0].cr3;
+	uint32_t vmm = page_walk(m, cr3, VMM_BASE).machine >> PAGE_SHIFT;
+	uint32_t table = physical_word(m, (cr3 & PAGE_MASK) + KERNEL_SLOT * 4) >> PAGE_SHIFT;
+	uint32_t home = page_walk(m, cr3, KERNEL_BASE + 0x200000).pte;
+	switch (t->number) {
+	case 0: plant(m, cr3, 5, -1, entry(table, PTE_W)); break;
+	case 1: plant(m, cr3, MAP_SLOT, FREE_ENTRY, entry(table, PTE_W)); break;
+	case 2: plant(m, cr3, MAP_SLOT, FREE_ENTRY, entry(vmm, 0)); break;
+	case 3: plant(m, cr3, KERNEL_SLOT, 0x201, home); break;
+	default: plant(m, cr3, VMM_SLOT - 1, -1, entry(table, PTE_W | PTE_PS));
+	}
+	gdb_break(m, symbol("vmm_warm_up"), false);
+	gdb_disconnect(m);
+	machine_expect(m, t->text, SECONDS);
+	machine_expect(m, PROMPT, SECONDS);
+	command(m, "echo virtual > /proc/mode || echo no VMM", SECONDS);
+	CHECK(strstr(m->log, "\nno VMM\n"), "a VMM that was refused can be attached");
+	machine_quit(m);
+}
