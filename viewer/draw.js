@@ -117,10 +117,11 @@ function drawTable(table, panel, state, before, reference, names) {
 	for (const [key, row] of rows) {
 		const was = before ? old.get(key) || none : null;
 		body.append(drawRow(table, row, was, reference ? wanted.get(key) || none : null));
-		const k = was ? row.findIndex((cell, i) => i > 0 && cell !== was[i]) : -1;
-		if (k > 0)
-			changed([name, key, table.head[k]].join(" ").trim() + ": " +
-				(was[k] || "nothing") + " \u2192 " + row[k]);
+		const cells = row.map((cell, k) => !was || k === 0 || cell === was[k] ? "" :
+			(table.head[k] + " " + (was[k] || "nothing")).trim() + " \u2192 " +
+				(cell || "nothing")).filter(text => text);
+		if (cells.length)
+			changed([name, key].join(" ").trim() + ": " + cells.join(", "));
 	}
 	for (const key of old.keys())
 		if (!rows.has(key)) {

@@ -10,7 +10,8 @@ const SKELETON = `
 		(<b>attach</b>), and take it away again (<b>detach</b>). This page is a recording
 		of a machine that does so. Nothing here was printed by the kernel: registers and
 		memory were read from outside. Each step shows what ran, and what it changed.</p>
-	<details class="words"><summary>The words of this page</summary><dl></dl></details>
+	<details class="words"><summary>The words of this page: GDT, VO, trap
+		frame and others</summary><dl></dl></details>
 </section>
 <section class="timeline" aria-label="Steps">
 	<div class="phases"></div>

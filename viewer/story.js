@@ -55,7 +55,8 @@ const STORY = {
 				"use it after the switch.",
 		},
 		protect: {
-			does: "The page tables of the programs that run become read-only for the kernel.",
+			does: "The page tables of the programs that run become read-only for the " +
+				"kernel.",
 			why: "From now on the kernel may read its page tables, but must ask the " +
 				"VMM to change them.",
 			without: "One store into a page table would give the kernel any frame of " +
@@ -100,8 +101,8 @@ const STORY = {
 			without: "(Nothing would break: this phase has work at attach only.)",
 		},
 		protect: {
-			does: "The kernel asks by a hypercall, and the page tables of the programs " +
-				"become writable again.",
+			does: "The kernel asks by a hypercall, and the page tables of the " +
+				"programs become writable again.",
 			why: "In native mode the kernel changes its page tables itself.",
 			without: "The kernel's next store into a page table would be a page fault.",
 		},
@@ -183,6 +184,11 @@ const WORDS = [
 	["VO", "the kernel's set of sensitive operations: native_vo executes the instructions, " +
 		"virtual_vo asks the VMM"],
 	["trap frame", "the registers of interrupted code, saved on a stack"],
+	["types of frames", "the VMM's notes: page table; directory (the table of page tables); " +
+		"shared table (part of every address space); memory (counted: the VMM knows how " +
+		"often it is mapped)"],
+	["window", "addresses of the VMM through which it looks at any frame"],
+	["exit", "an entry into the VMM from the kernel in ring 1 or from a program"],
 	["frame", "4 KiB of the machine's memory; a page is 4 KiB of addresses that shows one"],
 	["event, virtual IF", "in virtual mode the kernel's own interrupt, and its own flag that " +
 		"lets it in"],

@@ -35,7 +35,7 @@ static const struct stop vmm_stops[] = {
 struct place { uint32_t address; const char *name; int phase; };
 static struct place places[MAX_PLACES];
 static unsigned nr_places;
-static uint32_t cpu_install; /* its address */
+static uint32_t cpu_install, translate; /* their addresses */
 
 /* A way to switch: the function that does it, where the recording begins, and its caller. */
 static const struct way { const char *called, *begin, *caller; }
@@ -109,13 +109,13 @@ static struct call run_to_begin(struct machine *m, const struct way *way, double
 	return c;
 }
 
-/* The machine is at cpu_install(): also stop where that returns, with the new tables loaded. */
-static void add_return(struct machine *m)
+/* The machine is at the begin of a function: also stop where it returns to, a place in `name`. */
+static void add_return(struct machine *m, const char *name, int phase)
 {
 	uint32_t back;
 	gdb_read(m, gdb_register(m, GDB_ESP), &back, sizeof(back));
 	if (!place_at(back))
-		add_place(back, "vmm_call_handle", NO_PHASE);
+		add_place(back, name, phase);
 }
 
 /* A switch that is being recorded. */
@@ -137,13 +137,24 @@ static void check_limits(const struct progress *p, unsigned steps, double end)
 }
 
 /*
+ * After cpu_install() the new tables are loaded. At boot nothing but a line after translate() is
+ * the phase commit.
+ */
+static void watch_returns(const struct progress *p, uint32_t eip)
+{
+	if (eip == cpu_install)
+		add_return(p->m, "vmm_call_handle", NO_PHASE);
+	if (eip == translate && p->way == &at_boot)
+		add_return(p->m, at_boot.begin, COMMIT);
+}
+
+/*
  * The machine has come to a new place. It is a stop if a function of the lists begins there, other
  * than the one that it is in already. Result: whether it is.
  */
 static bool arrive(struct progress *p, uint32_t eip)
 {
-	if (eip == cpu_install)
-		add_return(p->m);
+	watch_returns(p, eip);
 	const struct place *place = place_at(eip);
 	bool stop = place && strcmp(place->name, p->last) != 0;
 	if (stop)
@@ -184,6 +195,7 @@ struct machine *switches_start(const struct switches *s)
 	add_places(kernel_file, kernel_stops);
 	add_places(vmm_file, vmm_stops);
 	cpu_install = vmm_symbol("cpu_install");
+	translate = symbol_exists("translate") ? symbol("translate") : 0;
 	struct machine *m = machine_start(&(struct machine_options){
 		.mem = MEMORY, .paused = true,
 		.cmdline = s->at_boot ? "mode=virtual" : by_shell,

@@ -39,9 +39,10 @@ function drawStory(find, step, trace) {
 	const story = storyOf(step, trace.phases), name = functionOf(step, trace);
 	const put = (selector, title, text) => find(selector).replaceChildren(
 		...(text ? [make("b", {}, title), " " + text] : []));
+	const direction = step.direction.replace(/^./, c => c.toUpperCase());
 	find(".story h2").textContent = step.phase < 0 ? "Before the " + step.direction :
-		step.direction.replace(/^./, c => c.toUpperCase()) + ", phase " + (step.phase + 1) + " of " + trace.phases.length +
-		": " + phaseName(step, trace);
+		direction + ", phase " + (step.phase + 1) + " of " + trace.phases.length + ": " +
+		phaseName(step, trace);
 	if (find(".does").textContent !== story.does)
 		find(".does").textContent = story.does;
 	put(".why", "Why?", story.why);

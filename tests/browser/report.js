@@ -23,6 +23,17 @@ async function check(page) {
 		assert.ok(first.includes(difference), `not named: ${difference}; but: ${first}`);
 	else
 		assert.deepEqual(first, []);
+	const commit = frame.locator(".phases button", { hasText: "commit" });
+	if (await commit.count()) {
+		await commit.click();
+		const vo = () => frame.locator("[data-now='VO in use']").textContent();
+		assert.equal(await vo(), "virtual", "after commit");
+		await frame.getByRole("button", { name: /^Step back/ }).click();
+		assert.equal(await vo(), "native", "before commit");
+		await frame.getByRole("button", { name: "first difference" }).click();
+	} else {
+		assert.ok(!difference, "commit is not shown");
+	}
 	await page.locator("#recording").scrollIntoViewIfNeeded();
 	await page.screenshot({ path: picture });
 	const back = frame.getByRole("button", { name: /^Step back/ });

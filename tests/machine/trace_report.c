@@ -20,7 +20,7 @@ static const struct mistake {
 	const char *status, *difference;
 } mistakes[] = {
 	{ "VMM_BASE / PAGE_SIZE - 1;", "VMM_BASE / PAGE_SIZE;", "gdt",
-	  "step 10 of 14: attach, install, in cpu_install()",
+	  "step 10 of 15: attach, install, in cpu_install()",
 	  "GDT 0008 limit: fc000fff, reference: fbffffff" },
 	{ "c->tss.esp1 = kernel_stack;", TRIPLE_FAULT, "install",
 	  "step 10 of 10: attach, install, in cpu_install(); the recording ends here: "
