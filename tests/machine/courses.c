@@ -5,7 +5,6 @@
 static void adapters(const struct test *t)
 {
 	need_sandbox();
-	build_handout();
 	host_command(t);
 }
 
