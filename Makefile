@@ -25,6 +25,9 @@ copy:
 		(cd '$(O)' && xargs -rd '\n' rm)
 	@$(MAKE) --no-print-directory -C '$(O)' O= $(GOALS)
 else
+$(if $(filter-out help doctor,$(or $(MAKECMDGOALS),all)),$(if $(shell \
+	[ -w $(or $(wildcard build),.) ] || echo no),$(error this tree cannot be written here: \
+	give O=DIR, a folder that gets a copy)))
 $(if $(filter clean,$(MAKECMDGOALS)),.NOTPARALLEL:) # make clean all: one after the other
 
 # --- options: make TARGET NAME=value ---
@@ -492,7 +495,8 @@ compile_commands.json: FORCE
 
 FORCE:
 .DEFAULT: # with -B also each source
-	@[ -e '$@' ] || { echo "make: nothing makes '$@'; 'make help' lists the targets" >&2; exit 1; }
+	@[ -e '$@' ] || \
+		{ echo "make: nothing makes '$@'; 'make help' lists the targets" >&2; exit 1; }
 # Not those of other trees in it: students', copies.
 -include $(shell find $(B) -mindepth 1 -name '*build' -prune -o -name '*.d' -print 2>/dev/null)
 endif

@@ -53,15 +53,20 @@ static void find_place(struct cause *c, const char *reason)
 		line += line != NULL;
 	}
 	if (exercise && exercise <= EXERCISE_MAX && !c->sure)
-		c->exercise = exercise;
+		c->exercise = exercise, c->placed = true;
+}
+
+const char *cause_end(const char *reason)
+{
+	const char *end = reason + strcspn(reason, "\n");
+	while (strncmp(end, "\n  ", 3) == 0) /* a line that continues the one above */
+		end += 1 + strcspn(end + 1, "\n");
+	return end;
 }
 
 char *cause_text(const char *reason)
 {
-	size_t n = strcspn(reason, "\n");
-	while (strncmp(reason + n, "\n  ", 3) == 0) /* a line that continues the one above */
-		n += 1 + strcspn(reason + n + 1, "\n");
-	char *text = strndup(reason, n), *end = text;
+	char *text = strndup(reason, (size_t)(cause_end(reason) - reason)), *end = text;
 	if (!text)
 		give_up(BROKEN, "no memory");
 	for (const char *s = text; *s; s++)
@@ -125,14 +130,15 @@ static bool passed(const struct result *r, unsigned n, unsigned exercise)
 }
 
 /*
- * The failure that explains number i: the first of an exercise that i needs (the one that i names
+ * The failure that explains number i: the first of an exercise that i needs (that of its place
  * before others), else the first of the exercise that i names, else the first with the same cause.
  * Result: its number, or i.
  */
 static unsigned explanation(const struct result *r, const struct cause *c, unsigned n, unsigned i)
 {
 	unsigned needs = c[i].sure && !passed(r, n, c[i].exercise) ? 0 : r[i].test.needs;
-	unsigned named = alone(r, n, needs & 1u << c[i].exercise), first = alone(r, n, needs);
+	unsigned first = alone(r, n, needs);
+	unsigned named = c[i].placed ? alone(r, n, needs & 1u << c[i].exercise) : n;
 	if (first < n)
 		return named < n ? named : first;
 	for (unsigned k = 0; k < n; k++)

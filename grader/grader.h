@@ -272,12 +272,15 @@ struct cause {
 	char *where;       /* "kernel/mm/vm.c:208"; "": not known */
 	unsigned exercise; /* to mend; the check's own unless text or place name another one */
 	bool sure;         /* the text names it */
+	bool placed;       /* where is in it */
 	bool waits;        /* the text says that nothing can be judged before it is done */
 	const struct result *because; /* the failure that explains this one, or NULL */
 };
 /* Find the causes of n results; those of checks that did not fail are zero. */
 void causes_find(const struct result *results, unsigned n, struct cause *causes);
-/* The cause that a reason begins with, as one line. To be freed. */
+/* Where the cause that a reason begins with ends. */
+const char *cause_end(const char *reason);
+/* This cause as one line. To be freed. */
 char *cause_text(const char *reason);
 
 /* --- reports (report.c, html_report.c, class_report.c, class_page.c) --- */

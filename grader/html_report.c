@@ -12,7 +12,7 @@ static const char style[] =
 	"body{max-width:56rem}\n"
 	"section{border-top:1px solid var(--line);padding:.8rem 0}\n"
 	".facts td{padding:.1rem 1rem .1rem 0;vertical-align:top}\n"
-	".facts td:first-child{color:var(--dim)}\n"
+	".facts td:first-child{color:var(--dim);white-space:nowrap}\n"
 	".overview{width:100%;margin:.8rem 0}\n"
 	".overview th{white-space:nowrap;font-size:.85rem}\n"
 	".overview th,.overview td{padding:.25rem .6rem .25rem 0;vertical-align:top;"
@@ -139,7 +139,7 @@ static void details(FILE *f, const char *output)
 	const char *end = output + strlen(output);
 	for (const char *s = output; (s = strstr(s, "\nread: ")); s++)
 		end = s;
-	const char *seen = output + strcspn(output, "\n"), *machine = strstr(seen, "\nby hand: ");
+	const char *seen = cause_end(output), *machine = strstr(seen, "\nby hand: ");
 	folded(f, "what was seen", seen, machine && machine < end ? machine : end);
 	if (machine && machine < end)
 		folded(f, "the machine by hand, and the end of its serial line", machine, end);
@@ -154,7 +154,7 @@ static bool consequence(FILE *f, const json_t *const *tests, unsigned n, const j
 		if (strcmp(json_text(other, "check"), because) != 0)
 			continue;
 		fprintf(f, "<p class=\"cause\">Mend exercise %lld first: <a href=\"#%s\">%s</a>"
-			   "</p>\n", json_number(extra, "mend"), because, because);
+			   "</p>\n", json_number(other, "mend"), because, because);
 		return strcmp(json_text(other, "cause"), text) == 0;
 	}
 	return false;
@@ -170,7 +170,10 @@ static void cause(FILE *f, const json_t *extra)
 	if (*where) {
 		fprintf(f, "<p>at <code>");
 		html_text(f, where);
-		fprintf(f, "</code>%s</p>\n", mend == own ? "" : ", in another exercise");
+		fprintf(f, "</code>");
+		if (mend != own)
+			fprintf(f, ", in exercise %lld", mend);
+		fprintf(f, "</p>\n");
 	}
 	if (mend != own && !*json_text(extra, "because"))
 		fprintf(f, "<p>This check judges exercise %lld, and the cause may lie in exercise "

@@ -88,7 +88,7 @@
  * HC_DETACH: after VMM_UNPROTECT, or VMM_INSTALL on any CPU, page tables are unchecked. Then no
  * CPU's hypercalls are served (-EPERM) but the steps of a detach and what a panic needs: HC_IO,
  * HC_SEND, HC_HALT, HC_SHUTDOWN. VMM_INSTALL returns in ring 0. VMM_PROTECT takes the detach back:
- * it checks and counts what all CPUs have loaded; -EBUSY if one is native, or an error of a table.
+ * it recounts all tables; -EBUSY if a CPU is native, -EPERM if an entry or a count is wrong.
  */
 
 #define VMM_IO_IN8 0 /* the value is the result */

@@ -108,8 +108,10 @@ char *diagnosis_so_far(void)
 
 static void print_end(FILE *f, const struct machine *m, const struct test *t)
 {
-	if (m->exit_status == 0)
+	if (m->exit_status == 0 && machine_triple_fault(m))
 		print_triple_fault(f, t);
+	else if (m->exit_status == 0)
+		fprintf(f, "the machine %s, before the check was done", machine_end(m));
 	else
 		fprintf(f, "the machine ended by itself, with status %d, before the check was "
 			"done%s", m->exit_status, m->exit_status == EXIT_OK ?
@@ -125,6 +127,8 @@ char *diagnose(const struct test *t)
 		free(qmp_if_there(m, "query-status", NULL)); /* notices an end of this moment */
 	machine_pump(m);
 	bool hangs = m->o.bochs ? !m->stopped && m->pid : m->late && m->pid;
+	if (hangs && m->o.bochs)
+		machine_stop(m); /* it may stand in the loop at the end of a run */
 	out = open_memstream(&text, &size);
 	if (print_last_words(out, m))
 		return diagnosis_so_far();

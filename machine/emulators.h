@@ -37,6 +37,8 @@ int stream_byte(struct stream *s, int ms);
 void qemu_start(struct machine *m);
 /* Connect to QEMU's machine protocol on a socket. */
 void qmp_connect(struct machine *m, const char *path);
+/* QEMU has ended: read why from what it said last. */
+void qmp_read_end(struct machine *m);
 /* Read and drop the stub's report of a stop that QMP caused. The machine is stopped. */
 void gdb_settle(struct machine *m);
 

@@ -92,12 +92,15 @@ static void give_up_killed(const struct machine *m, int signal)
 		SIGABRT, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGXCPU, SIGXFSZ,
 	};
 	const char *emulator = m->o.bochs ? "Bochs" : "QEMU";
-	char text[600] = "";
-	shell(text, sizeof(text), 5, "tail -c 500 %s 2>/dev/null", work_path("qemu.err"));
+	char text[300] = "";
+	/* QEMU's cause, without the registers after it */
+	shell(text, sizeof(text), 5, "grep -m 1 -E 'fatal|[Aa]ssert|ERROR' %s || head -n 1 %s",
+	      work_path("qemu.err"), work_path("qemu.err"));
+	text[strcspn(text, "\n")] = '\0';
 	for (unsigned i = 0; i < sizeof(by_guest) / sizeof(by_guest[0]); i++)
 		if (signal == by_guest[i])
-			give_up(FAILED, "the kernel does what ends %s itself, by signal %d (%s): "
-				"%s", emulator, signal, strsignal(signal), text);
+			give_up(FAILED, "the kernel does what ends %s itself, by signal %d (%s)%s%s",
+				emulator, signal, strsignal(signal), *text ? ": " : "", text);
 	give_up(BROKEN, "%s was ended by signal %d (%s)", emulator, signal, strsignal(signal));
 }
 
@@ -111,7 +114,29 @@ bool machine_ended(struct machine *m)
 	m->pid = 0;
 	if (m->exit_status >= KILLED)
 		give_up_killed(m, m->exit_status - KILLED);
+	if (!m->o.bochs && m->exit_status == 0 && m->qmp.fd > 0)
+		qmp_read_end(m);
 	return true;
+}
+
+bool machine_triple_fault(const struct machine *m)
+{
+	return strcmp(m->end, "guest-reset") == 0 &&
+	       shell(NULL, 0, 5, "grep -q '^Triple fault' %s",
+		     machine_traced ? work_path("traps") : machine_path(m, "resets")) == 0;
+}
+
+const char *machine_end(const struct machine *m)
+{
+	static char text[100];
+	snprintf(text, sizeof(text), "ended with status %d", m->exit_status);
+	if (strcmp(m->end, "guest-shutdown") == 0)
+		return "was turned off by the kernel (ACPI, sleep state 5)";
+	if (machine_triple_fault(m))
+		return "was reset by a triple fault";
+	return strcmp(m->end, "guest-reset") == 0 ?
+		"was reset by the kernel (keyboard controller, port 0xcf9, or ACPI); that is no "
+		"triple fault" : text;
 }
 
 bool machine_ends(struct machine *m, double seconds)

@@ -67,6 +67,7 @@ struct machine {
 	size_t log_bytes;
 	size_t seen;                     /* place in log after the last text waited for */
 	int exit_status;                 /* after its end: as process_wait() */
+	char end[32];                    /* QEMU's reason if it reset or turned off, or "" */
 	uint64_t instructions;           /* executed, when last asked for */
 	/* The present one (time.c). */
 	struct { double limit, idle, from, moved, ask, cpu; uint64_t clock; } wait;
@@ -108,6 +109,13 @@ void machine_quit(struct machine *m);
 void machine_pump(struct machine *m);
 /* Result: whether it ended by itself. Gives up BROKEN if a signal ended the emulator. */
 bool machine_ended(struct machine *m);
+/*
+ * How a machine has ended, as words after "the machine": "was reset by a triple fault", "ended with
+ * status 31". Valid until the next call.
+ */
+const char *machine_end(const struct machine *m);
+/* Whether a triple fault ended it (QEMU). */
+bool machine_triple_fault(const struct machine *m);
 /* A wait begins that has a limit. */
 void machine_wait_begins(struct machine *m, double seconds);
 /*

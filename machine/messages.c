@@ -43,15 +43,21 @@ static const char *last_of(const char *log, const char *words)
 	return last;
 }
 
-/* The status that Bochs's CPU is about to leave the VMM with; 0: it is not at its end. */
+/*
+ * The status with which Bochs's CPU has left the VMM: it stands in end_run() for good. The register
+ * with the status is used again there, so the last message tells. 0: it is not at its end.
+ */
 static unsigned bochs_vmm_status(struct machine *m)
 {
-	enum { FIRST_INSTRUCTIONS = 16 };
+	const char *failed = last_of(m->log, "vmm: failed: ");
+	const char *rule = last_of(m->log, "vmm: the kernel broke a rule: ");
 	struct cpu_state cpus[CPUS_MAX];
-	unsigned n = m->stopped ? machine_state(m, cpus) : 0;
-	for (unsigned i = 0; i < n; i++)
-		if (cpus[i].eip - vmm_symbol("end_run") < FIRST_INSTRUCTIONS)
-			return cpus[i].eax;
+	unsigned n = m->stopped && (failed || rule) ? machine_state(m, cpus) : 0;
+	for (unsigned i = 0; i < n; i++) {
+		const char *where = cpus[i].eip >= VMM_BASE ? symbol_offset(cpus[i].eip) : NULL;
+		if (where && strncmp(where, "end_run+", 8) == 0)
+			return failed > rule ? VMM_FAULT_STATUS : VMM_STOPPED_STATUS;
+	}
 	return 0;
 }
 

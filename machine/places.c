@@ -52,16 +52,20 @@ static void print_place(FILE *f, const char *label, const char *where)
 
 /*
  * The place among those of one address (an inlined function, then its callers) that the student
- * wrote; NULL if there is none. first: the innermost.
+ * wrote, best of all in an exercise; NULL if there is none. first: the innermost.
  */
 static const char *own_place(char *places, const char **first)
 {
+	const char *own = NULL;
 	char *rest = places;
 	*first = strsep(&rest, "\n");
 	for (const char *place = *first; place; place = strsep(&rest, "\n"))
-		if (students(place))
-			return place;
-	return NULL;
+		if (students(place) && (!own || hole_in(place).exercise)) {
+			own = place;
+			if (hole_in(place).exercise)
+				break;
+		}
+	return own;
 }
 
 void print_where(FILE *f, const char *label, const uint32_t *addresses, unsigned n)

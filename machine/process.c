@@ -173,6 +173,7 @@ void process_kill(pid_t pid)
  */
 static int run(char *output, size_t size, double seconds, char *command)
 {
+	enum { KILLED_AFTER = 3 };
 	char discard[4096];
 	int fds[2];
 	size_t n = 0;
@@ -191,6 +192,9 @@ static int run(char *output, size_t size, double seconds, char *command)
 			p.revents = 0;
 		if (!over && time_is_over(start, seconds))
 			over = kill(pid, SIGALRM) == 0;
+		/* what left the process group may keep the pipe open for ever */
+		if (over && !p.revents && time_is_over(start, seconds + KILLED_AFTER))
+			break;
 		if (!p.revents)
 			continue;
 		bool room = n + 1 < size;

@@ -126,10 +126,9 @@ static void connection_arguments(struct machine *m, int ram, struct arguments *a
 	arg(a, "-serial"), arg(a, "pipe:%s", machine_path(m, "serial"));
 	arg(a, "-qmp"), arg(a, "unix:%s,server=on,wait=off", machine_path(m, "qmp"));
 	arg(a, "-gdb"), arg(a, "unix:%s,server=on,wait=off", machine_path(m, "gdb"));
-	if (machine_traced) {
-		arg(a, "-d"), arg(a, "int,cpu_reset");
-		arg(a, "-D"), arg(a, "%s", work_path("traps"));
-	}
+	/* QEMU tells of a triple fault in its log of resets only. */
+	arg(a, "-d"), arg(a, machine_traced ? "int,cpu_reset" : "cpu_reset");
+	arg(a, "-D"), arg(a, "%s", machine_traced ? work_path("traps") : machine_path(m, "resets"));
 }
 
 void qemu_start(struct machine *m)

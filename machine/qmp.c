@@ -14,7 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ANSWER_SECONDS = 30 };
+/* Of the host, and of the processor's time that one command may take QEMU. */
+enum { ANSWER_SECONDS = 30, BUSY_SECONDS = 10 };
 
 void stream_connect(struct stream *s, const char *path, const char *what)
 {
@@ -45,11 +46,12 @@ static char *next_line(struct machine *m, double seconds)
 {
 	size_t n = 0, size = 1 << 12;
 	char *line = malloc(size);
-	double start = clock_seconds();
+	double start = clock_seconds(), cpu = m->pid ? process_cpu(m->pid) : 0;
 	for (int c; (c = stream_byte(&m->qmp, 20)) != STREAM_END;) {
 		if (c == STREAM_NONE) {
 			machine_pump(m); /* QEMU must not wait for us to read the serial line */
-			if (time_is_over(start, seconds))
+			if (time_is_over(start, seconds) ||
+			    (m->pid && process_cpu(m->pid) - cpu > BUSY_SECONDS))
 				break;
 			continue;
 		}
@@ -64,6 +66,15 @@ static char *next_line(struct machine *m, double seconds)
 	return NULL;
 }
 
+/* The event SHUTDOWN says what the guest did; -no-reboot makes a reset one. */
+static void keep_end(struct machine *m, json_t *event)
+{
+	const char *name = "", *reason = "";
+	json_unpack(event, "{s:s,s:{s:s}}", "event", &name, "data", "reason", &reason);
+	if (strcmp(name, "SHUTDOWN") == 0)
+		snprintf(m->end, sizeof(m->end), "%s", reason);
+}
+
 /* The next answer; NULL if there is none. */
 static json_t *receive(struct machine *m, double seconds)
 {
@@ -72,9 +83,16 @@ static json_t *receive(struct machine *m, double seconds)
 		free(line);
 		if (object && !json_object_get(object, "event"))
 			return object;
+		keep_end(m, object);
 		json_decref(object);
 	}
 	return NULL;
+}
+
+void qmp_read_end(struct machine *m)
+{
+	enum { SECONDS = 5 };
+	json_decref(receive(m, SECONDS));
 }
 
 /* Result: the whole answer; NULL if there is none. */
@@ -91,13 +109,12 @@ static json_t *ask(struct machine *m, const char *command, const char *arguments
 
 char *qmp_if_there(struct machine *m, const char *command, const char *arguments)
 {
-	enum { BUSY_SECONDS = 5 };
 	double before = m->pid ? process_cpu(m->pid) : 0;
 	json_t *answer = ask(m, command, arguments), *value = json_object_get(answer, "return");
 	if (!answer) {
 		bool ended = machine_ends(m, 5);
 		double used = ended ? 0 : process_cpu(m->pid) - before;
-		if (used > BUSY_SECONDS)
+		if (used > BUSY_SECONDS / 2.0)
 			give_up(FAILED, "one instruction of the machine keeps QEMU busy: it has "
 				"worked %.0f s on it", used);
 		if (!ended)
@@ -115,7 +132,7 @@ char *qmp(struct machine *m, const char *command, const char *arguments)
 {
 	char *text = qmp_if_there(m, command, arguments);
 	if (!text)
-		give_up(FAILED, "the machine has ended with status %d", m->exit_status);
+		give_up(FAILED, "the machine %s", machine_end(m));
 	return text;
 }
 

@@ -64,8 +64,7 @@ void machine_expect(struct machine *m, const char *text, double seconds)
 	if (machine_sees(m, text, seconds))
 		return;
 	if (!m->pid)
-		give_up(FAILED, "the machine ended with status %d before \"%s\" came",
-			m->exit_status, text);
+		give_up(FAILED, "the machine %s before \"%s\" came", machine_end(m), text);
 	give_up(FAILED, "\"%s\" did not come on the serial line in time", text);
 }
 

@@ -58,6 +58,25 @@ static bool of_student(const char *source)
 	return false;
 }
 
+/* A walk over the symbols of an ELF file. It begins with { elf }. */
+struct walk_symbols { Elf *elf; Elf_Scn *section; GElf_Shdr header; Elf_Data *data; size_t next; };
+
+/* Result: the name of the next symbol; NULL after the last. */
+static const char *next_symbol(struct walk_symbols *w, GElf_Sym *symbol)
+{
+	while (!w->data || w->next >= w->header.sh_size / w->header.sh_entsize) {
+		w->section = elf_nextscn(w->elf, w->section);
+		if (!w->section)
+			return NULL;
+		gelf_getshdr(w->section, &w->header);
+		bool table = w->header.sh_type == SHT_SYMTAB;
+		w->data = table ? elf_getdata(w->section, NULL) : NULL;
+		w->next = 0;
+	}
+	gelf_getsym(w->data, (int)w->next++, symbol);
+	return elf_strptr(w->elf, w->header.sh_link, symbol->st_name);
+}
+
 /*
  * Find the symbols of a name. A static one of a student's file counts only if there is no other: a
  * right solution may have a helper named like a given function. Result: their number; *result: the
@@ -66,26 +85,18 @@ static bool of_student(const char *source)
 static unsigned find(Elf *elf, const char *name, GElf_Sym *result)
 {
 	unsigned found = 0, helpers = 0;
+	struct walk_symbols w = { .elf = elf };
+	const char *its_name, *source = ""; /* static symbols stand after their file's */
 	GElf_Sym symbol, helper;
-	for (Elf_Scn *s = NULL; (s = elf_nextscn(elf, s));) {
-		GElf_Shdr header;
-		gelf_getshdr(s, &header);
-		if (header.sh_type != SHT_SYMTAB)
+	while ((its_name = next_symbol(&w, &symbol))) {
+		if (GELF_ST_TYPE(symbol.st_info) == STT_FILE)
+			source = its_name;
+		if (symbol.st_shndx == SHN_UNDEF || strcmp(its_name, name) != 0)
 			continue;
-		Elf_Data *data = elf_getdata(s, NULL);
-		const char *source = ""; /* static symbols stand after their file's */
-		for (size_t i = 0; i < header.sh_size / header.sh_entsize; i++) {
-			gelf_getsym(data, (int)i, &symbol);
-			const char *its_name = elf_strptr(elf, header.sh_link, symbol.st_name);
-			if (GELF_ST_TYPE(symbol.st_info) == STT_FILE)
-				source = its_name;
-			if (symbol.st_shndx == SHN_UNDEF || strcmp(its_name, name) != 0)
-				continue;
-			if (GELF_ST_BIND(symbol.st_info) == STB_LOCAL && of_student(source))
-				helper = symbol, helpers++;
-			else
-				*result = symbol, found++;
-		}
+		if (GELF_ST_BIND(symbol.st_info) == STB_LOCAL && of_student(source))
+			helper = symbol, helpers++;
+		else
+			*result = symbol, found++;
 	}
 	if (!found && helpers)
 		*result = helper;
@@ -193,25 +204,14 @@ static bool names_code(Elf *elf, const GElf_Sym *symbol, uint32_t address)
 /* Functions in C have a type and a size; in assembler only a label. */
 char *symbol_offset(uint32_t address)
 {
-	Elf *elf = address >= VMM_BASE ? vmm() : kernel();
-	const char *name = NULL;
+	struct walk_symbols w = { .elf = address >= VMM_BASE ? vmm() : kernel() };
+	const char *name = NULL, *its_name;
 	uint32_t value = 0;
 	char *result;
-	for (Elf_Scn *s = NULL; (s = elf_nextscn(elf, s));) {
-		GElf_Shdr header;
-		gelf_getshdr(s, &header);
-		if (header.sh_type != SHT_SYMTAB)
-			continue;
-		Elf_Data *data = elf_getdata(s, NULL);
-		for (size_t i = 0; i < header.sh_size / header.sh_entsize; i++) {
-			GElf_Sym f;
-			gelf_getsym(data, (int)i, &f);
-			if (!names_code(elf, &f, address) || f.st_value < value)
-				continue;
-			value = (uint32_t)f.st_value;
-			name = elf_strptr(elf, header.sh_link, f.st_name);
-		}
-	}
+	GElf_Sym f;
+	while ((its_name = next_symbol(&w, &f)))
+		if (names_code(w.elf, &f, address) && f.st_value >= value)
+			value = (uint32_t)f.st_value, name = its_name;
 	if (name && asprintf(&result, "%s+%#x", name, address - value) < 0)
 		give_up(BROKEN, "no memory");
 	return name ? result : NULL;

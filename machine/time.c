@@ -96,7 +96,7 @@ static bool used_up(const struct machine *m)
  */
 static bool dear(const struct machine *m)
 {
-	enum { LEAST = 10, FACTOR = 10 };
+	enum { LEAST = 5, FACTOR = 10 };
 	return machine_budget && m->pid && counted(m) &&
 	       process_cpu(m->pid) - m->wait.cpu > LEAST + FACTOR * m->wait.limit;
 }

@@ -146,8 +146,12 @@ void check_entries(const struct test *t)
  */
 static int get(struct guest *g, uint32_t mfn, unsigned type)
 {
-	if (vmm_symbol_exists("get_entries"))
-		return (int)VMM_CALL(g, "get_entries", cpu0(), home_address(g, mfn), type);
+	if (vmm_symbol_exists("get_entries")) {
+		set_word(g, cpu0() + CPU_ATTACHED, random_below(2));
+		int got = (int)VMM_CALL(g, "get_entries", cpu0(), home_address(g, mfn), type);
+		set_word(g, cpu0() + CPU_ATTACHED, 0);
+		return got;
+	}
 	struct entry before = read_frame(g, mfn);
 	make(g, mfn, vmm_generation(g), WRITABLE, 1);
 	int result = (int)VMM_CALL(g, "promote", cpu0(), mfn, type);

@@ -99,8 +99,9 @@ static void want_ring_1_works(struct probe *p, uint32_t flags)
 	struct cpu_state c = p->g.c;
 	uint32_t top[TRAP_FRAME_BYTES / 4], at_top = p->stack - sizeof(top);
 	virtual_read(p->g.m, c.cr3, at_top, top, sizeof(top)); /* the first process's registers */
-	uint32_t pending = own_shared(p, VMM_SHARED_PENDING);
 	want_base(p);
+	allow_interrupts(p, false); /* VMM_INSTALL has let them come */
+	uint32_t pending = own_shared(p, VMM_SHARED_PENDING);
 	needs(5, "save");
 	uint32_t was = try_vo(p, VO_IRQ_SAVE, 0, EFLAGS_IF);
 	CHECK(was & EFLAGS_IF && !own_shared(p, VMM_SHARED_VIF),

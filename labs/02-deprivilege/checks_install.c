@@ -228,7 +228,9 @@ static void want_fault(struct probe *p, uint32_t address, uint32_t pte)
 	      "read-only: the TLB still has the old one (exercise 3: flush_local)", address, pte);
 	struct saved s = read_saved(p);
 	CHECK(SAVED(s, VECTOR) == VEC_PF && SAVED(s, ERROR) == (PF_PRESENT | PF_WRITE),
-	      "that store gave vector %u, error %#x", SAVED(s, VECTOR), SAVED(s, ERROR));
+	      "a store of ring 1 to its page directory at %#x, whose entry %#x is read-only, gives "
+	      "vector %u, error %#x, not a page fault with error %#x", address, pte,
+	      SAVED(s, VECTOR), SAVED(s, ERROR), PF_PRESENT | PF_WRITE);
 }
 
 /*
@@ -262,6 +264,7 @@ void check_flush(const struct test *t)
 	go(g, p->entry.eip, p->entry.esp);
 	look(g, 0);
 	probe_load(p);
+	allow_interrupts(p, false); /* cpu_take() has let them come */
 	probe_descend(p);
 	want_fault(p, home, w.pte);
 	CHECK(dropped,

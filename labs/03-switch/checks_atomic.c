@@ -7,7 +7,7 @@ struct setting { const char *function; uint32_t word; unsigned exercise; };
 
 static void begin_setting(struct guest *g, const struct setting *s)
 {
-	uint32_t number = random_word();
+	uint32_t number = order_number();
 	say(g, RENDEZVOUS_FIRST_ORDER, number);
 	say(g, RENDEZVOUS_ORDER, number + 1);
 	say(g, RENDEZVOUS_STEP, 0);

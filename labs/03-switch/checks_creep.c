@@ -138,6 +138,11 @@ uint32_t said(struct guest *g, uint32_t offset)
 	return is_flag(offset) ? word & 0xFF : word;
 }
 
+uint32_t order_number(void)
+{
+	return random_below(2) ? random_below(60) : random_word();
+}
+
 void learn(struct guest *g)
 {
 	physical_read(g->m, rendezvous_at(), known, sizeof(known));

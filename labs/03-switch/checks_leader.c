@@ -245,7 +245,7 @@ static void want_dismissed(struct guest *g, uint32_t number, int end)
 void check_dismiss(const struct test *t)
 {
 	struct guest g = enter(t, 12);
-	uint32_t number = random_word(), steps[2];
+	uint32_t number = order_number(), steps[2];
 	int end;
 	choose(&g, 0);
 	choose_steps(steps);

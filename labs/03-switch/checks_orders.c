@@ -93,7 +93,7 @@ static void give_order(struct guest *g, const struct order *o)
 {
 	const uint32_t arguments[] = { o->step, o->attach };
 	const uint32_t stops[] = { o->stale, o->step };
-	struct given s = { .number = random_word() };
+	struct given s = { .number = order_number() };
 	say(g, RENDEZVOUS_ORDER, s.number);
 	say(g, RENDEZVOUS_STEP, o->stale);
 	say(g, RENDEZVOUS_STEP_ATTACH, !o->attach);
@@ -148,7 +148,7 @@ static void begin_following(struct following *f)
 {
 	struct guest *g = f->g;
 	pretend_cpus(g);
-	f->number = random_word();
+	f->number = order_number();
 	f->attach = random_below(2);
 	say(g, RENDEZVOUS_FIRST_ORDER, f->number);
 	say(g, RENDEZVOUS_ORDER, f->number);

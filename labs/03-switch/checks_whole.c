@@ -32,7 +32,7 @@ static int run_to_clock(struct guest *g, unsigned leader, uint32_t clock)
 static uint64_t tell_time(struct guest *g, unsigned leader, int *at)
 {
 	uint32_t clock = symbol("native_time_now");
-	uint64_t start = 100000000000, told = 0;
+	uint64_t start = 500000000 + random_below(1000000000), told = 0;
 	break_at(g, clock);
 	for (unsigned i = 0; i < MAX_TOLD; i++, told += TOLD_NS) {
 		*at = run_to_clock(g, leader, clock);

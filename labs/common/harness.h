@@ -107,8 +107,8 @@ uint32_t call_end(struct guest *g);
 /* Whether the CPU has just come back from the call. Not after call_next(), which says so itself. */
 bool call_ended(const struct guest *g);
 /*
- * An address to which the kernel's or the VMM's own calls of this function return; drawn anew each
- * time. If there is none: one to which other calls return. (harness_sites.c)
+ * An address to which the kernel's or the VMM's own calls of this function return; each time
+ * another one. If there is none: one to which other calls return. (harness_sites.c)
  */
 uint32_t call_site(uint32_t function);
 /* The function that this address of the text belongs to: its first instruction. */

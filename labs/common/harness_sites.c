@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Where functions are called from. Code that is judged can read its return address, so a call of a
- * check returns to a place to which the kernel's or the VMM's own calls return: behind an
- * instruction that calls the function. All of them are found in the text, and one is drawn.
+ * check returns to a place to which the kernel's or the VMM's own calls return: after an
+ * instruction that calls the function. All of them are found in the text, and have their turns.
  */
 #include "harness.h"
 #include <elf.h>
@@ -14,7 +14,7 @@ struct image { uint32_t first, bytes; const uint8_t *data; };
 /* Of kernel or VMM: its code, with constants after it. */
 static struct image texts[2];
 
-struct sites { uint32_t at[MOST_SITES]; unsigned n; };
+struct sites { uint32_t at[MOST_SITES]; unsigned n, first, used; };
 
 static struct image read_text(const char *path)
 {
@@ -132,6 +132,16 @@ static void find_sites(struct sites *s, uint32_t function, unsigned jumps_left)
 	}
 }
 
+/* Each site has its turn; each round begins with another one. */
+static uint32_t next_site(struct sites *s)
+{
+	if (s->used == s->n)
+		s->used = 0;
+	if (s->used == 0)
+		s->first = random_below(s->n);
+	return s->at[(s->first + s->used++) % s->n];
+}
+
 /* Some CALL of a function that begins in the same text: it leads to the address that it has. */
 static uint32_t any_site(uint32_t function)
 {
@@ -156,9 +166,8 @@ uint32_t call_site(uint32_t function)
 	if (k == KEPT)
 		k = random_below(KEPT);
 	if (kept[k].function != function) {
-		kept[k].function = function, kept[k].sites.n = 0;
+		kept[k].function = function, kept[k].sites = (struct sites){ 0 };
 		find_sites(&kept[k].sites, function, MOST_JUMPS);
 	}
-	const struct sites *s = &kept[k].sites;
-	return s->n ? s->at[random_below(s->n)] : any_site(function);
+	return kept[k].sites.n ? next_site(&kept[k].sites) : any_site(function);
 }

@@ -40,10 +40,12 @@ attack enable_hypercall
 attack spin
 	jmp attack_spin
 
-	/* 16: store at EBX for ever; 43: IRET with EFLAGS.VM, to 0000:1000 */
+	/* 16: store ECX times at EBX; 43: IRET with EFLAGS.VM, to 0000:1000 */
 attack hammer
 	movl %eax, (%ebx)
-	jmp attack_hammer
+	decl %ecx
+	jnz attack_hammer
+	done
 attack iret_vm
 	.rept 5
 	pushl $0

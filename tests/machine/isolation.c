@@ -133,7 +133,8 @@ bool attack_at(struct victim *v, uint32_t eip, const struct entry *e)
 	write_launch_block(v, eip, e);
 	debug_set_register(v->m, GDB_ESP, pool_address(v, STACK_PAGE) + STACK_TOP);
 	debug_set_register(v->m, GDB_EIP, place(v, "launch", false));
-	bool stopped = debug_run(v->m, SECONDS);
+	bool stopped = v->alone ? gdb_run_cpus(v->m, 1, false, SECONDS) == 0
+				: debug_run(v->m, SECONDS);
 	if (stopped)
 		machine_state(v->m, cpus);
 	if (stopped && cpus[0].eip == symbol("trap_handle")) {

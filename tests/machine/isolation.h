@@ -46,6 +46,7 @@ struct victim {
 	uint32_t table;         /* mfn of a page table of user space that has free entries */
 	uint32_t user;          /* the first free address there: page n can be at user + n * 4096 */
 	uint32_t shared;        /* machine address of the CPU's struct vmm_shared */
+	bool alone;             /* with several CPUs: only CPU 0 runs in an attack */
 	uint32_t eaten;         /* events that were delivered to an attack, as bits */
 	struct trap trap;       /* how the last attack ended */
 	uint32_t address;       /* the fault address, if it ended by a page fault (virtual mode) */
@@ -183,6 +184,10 @@ void old_breakpoint(const struct test *t);
 /* --- and some of isolation_detach.c and isolation_domain.c --- */
 void gdt_is_table(const struct test *t);
 void end_of_segment(const struct test *t);
+/* --- isolation_smp.c --- */
+void promoted_elsewhere(const struct test *t);
+void released_elsewhere(const struct test *t);
+void detach_elsewhere(const struct test *t);
 void generations(const struct test *t);
 void double_fault(const struct test *t);
 

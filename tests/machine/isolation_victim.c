@@ -112,6 +112,7 @@ struct victim *victim_at_prompt(struct machine *m)
 	CHECK(v->start.cpl == 1, "stopped in ring %u", v->start.cpl);
 	debug_break(v->m, symbol("trap_handle"), true);
 	v->directory = v->start.cr3 >> PAGE_SHIFT;
+	v->alone = m->o.cpus > 1;
 	CHECK(shared_word(v, SHARED_VIF) == EFLAGS_IF, "a system call has the virtual IF %#x",
 	      shared_word(v, SHARED_VIF));
 	set_shared_word(v, SHARED_VIF, 0);

@@ -51,6 +51,74 @@ static void idle(const struct test *t)
 	      (unsigned long long)(m->instructions - before));
 }
 
+/*
+ * Few instructions that keep QEMU busy: each DMA of the firmware's configuration device fills 4 MiB
+ * where no memory is (QEMU, docs/specs/fw_cfg.txt). The program's own time ends the wait.
+ */
+static void dear(const struct test *t)
+{
+	enum { DMA_AT = 0x60000 };
+	static const uint8_t code[] = {
+		0xBB, 0, 0, 6, 0xC0,             /*    mov $KERNEL_BASE + DMA_AT, %ebx */
+		0xC7, 0x03, 0xFF, 0xFF, 0, 0x0A, /* 1: control: select no item, read; big-endian */
+		0xC7, 0x43, 0x04, 0, 0x40, 0, 0, /*    its length */
+		0xC7, 0x43, 0x08, 0, 0, 0, 0,    /*    and address, 0x10000000 */
+		0xC7, 0x43, 0x0C, 0x10, 0, 0, 0,
+		0xBA, 0x18, 0x05, 0, 0,          /*    out to port 0x518: DMA_AT */
+		0xB8, 0x00, 0x06, 0, 0, 0xEF,
+		0xEB, -(6 + 3 * 7 + 5 + 6 + 2),  /*    jmp 1b */
+	};
+	struct machine *m = start_to_prompt(&t->machine);
+	machine_budget = 1;
+	stop_idle(m);
+	physical_write(m, symbol("panic") - KERNEL_BASE, code, sizeof(code));
+	gdb_connect(m);
+	gdb_put_idle(m, 0, true, symbol("panic"));
+	gdb_disconnect(m);
+	uint64_t before = qmp_instructions(m);
+	want_late(m, FOR_EVER, "a machine of dear instructions");
+	CHECK(m->instructions - before < MILLION && process_cpu(m->pid) > 4,
+	      "QEMU worked %.1f s, on %llu instructions", process_cpu(m->pid),
+	      (unsigned long long)(m->instructions - before));
+}
+
+/* A machine that ends without a status: which of the four ways it was. */
+static void ends(const struct test *t)
+{
+	static const struct { const char *out, *end; } ways[] = {
+		{ "o /b 0x64 0xfe", "was reset by the kernel" }, /* the keyboard's controller */
+		{ "o /b 0xcf9 6", "was reset by the kernel" },
+		{ "o /w 0x604 0x2000", "was turned off by the kernel" },
+		{ NULL, "was reset by a triple fault" },
+	};
+	static const uint8_t no_idt[2048];
+	for (unsigned i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		struct machine *m = start_to_prompt(&t->machine);
+		struct cpu_state cpus[CPUS_MAX];
+		char arguments[100];
+		snprintf(arguments, sizeof(arguments), "{\"command-line\":\"%s\"}", ways[i].out);
+		machine_stop(m);
+		machine_state(m, cpus);
+		if (!ways[i].out)
+			physical_write(m, cpus[0].idt.base - KERNEL_BASE, no_idt, sizeof(no_idt));
+		machine_continue(m);
+		if (ways[i].out)
+			free(qmp_if_there(m, "human-monitor-command", arguments));
+		CHECK(machine_wait(m, 10) == 0 && strstr(machine_end(m), ways[i].end),
+		      "\"%s\": the machine %s", ways[i].out, machine_end(m));
+	}
+}
+
+/* shell() comes back, although a process that has left its group keeps the pipe open. */
+static void pipe_kept(const struct test *t)
+{
+	char text[100];
+	(void)t;
+	int status = shell(text, sizeof(text), 1, "setsid sleep 1000 & echo $!");
+	CHECK(atoi(text) > 1 && kill(atoi(text), SIGKILL) == 0, "no process was left: %s", text);
+	CHECK(status == 0, "the command ended with status %d", status);
+}
+
 /* While other CPUs are held, one runs for a number of instructions, and comes to nothing. */
 static void held(const struct test *t)
 {
@@ -98,6 +166,9 @@ const struct test limit_tests[] = {
 	  .machine = { .budget = 40, .cpus = 2 } },
 	{ .name = "limits-bochs", .run = bochs, .seconds = 60,
 	  .machine = { .bochs = true, .budget = 40 } },
+	{ .name = "limits-dear", .run = dear, .seconds = 60 },
+	{ .name = "limits-ends", .run = ends, .seconds = 60 },
+	{ .name = "limits-shell", .run = pipe_kept, .seconds = 60 },
 	{ .name = "limits-held-smp3", .run = held, .seconds = 60, .machine = { .cpus = 3 } },
 	{ 0 },
 };

@@ -29,6 +29,14 @@ void bench(const struct test *t);
 void bench_switch(const struct test *t);
 void demo(const struct test *t);
 
+/*
+ * The part of usertests in which processes share pages, descriptors and CPUs: for Bochs with several
+ * CPUs, which takes a minute for the whole suite (make soak).
+ */
+#define USERTESTS_SHARING \
+	"usertests cow_many cow_kernel_writes mmap_after_fork munmap_splits mprotect_splits " \
+	"fpu_preemption handler_repairs_page pipe_many_writers kill_any_state"
+
 /* text: a command on this host that must succeed (documents.c). */
 void host_command(const struct test *t);
 

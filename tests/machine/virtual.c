@@ -107,7 +107,7 @@ const struct test switch_tests[] = {
 	VIRTUAL("usertests", "usertests", 0),
 	VIRTUAL("usertests-shuffle1-smp4", "usertests", .p2m = "shuffle:1", .cpus = 4),
 	VIRTUAL("usertests-shuffle2-bochs", "usertests", .p2m = "shuffle:2", .bochs = true),
-	VIRTUAL("usertests-bochs-smp2", "usertests", .cpus = 2, .bochs = true),
+	VIRTUAL("usertests-bochs-smp2", USERTESTS_SHARING, .cpus = 2, .bochs = true),
 	VIRTUAL("fuzz", "fuzz 5000 7", .p2m = "shuffle:3"),
 	SUITE("switch-usertests", "switcher 10 1 usertests", 0),
 	/* Free running: the rendezvous and the VMM's locks, on CPUs that run in parallel. */
@@ -132,6 +132,8 @@ const struct test switch_tests[] = {
 };
 
 const struct test switch_soak_tests[] = {
+	SUITE("soak-virtual-usertests-bochs-smp2", "echo virtual > /proc/mode && usertests",
+	      .cpus = 2, .bochs = true),
 	PAIRS("soak-switch-pairs", 3600, 10000, .p2m = "shuffle:6"),
 	PAIRS("soak-switch-pairs-smp4", 3600, 1000, .p2m = "shuffle:7", .cpus = 4,
 	      .free_running = true),

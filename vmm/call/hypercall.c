@@ -181,7 +181,7 @@ static int hc_detach(struct cpu *c, struct regs *r)
 	int error = 0;
 	vmm_lock(c);
 	if (r->ebx == VMM_PROTECT)
-		error = frames_account_again(c);
+		error = frames_protect_again(c);
 	else
 		frames_protect(c, false);
 	vmm_unlock();

@@ -191,12 +191,6 @@ int fresh_end(struct cpu *c, uint32_t call, int error);
  */
 int frames_account(struct cpu *c, const struct vmm_loaded *loaded);
 /*
- * frames_account_again - a detach is taken back: account what all CPUs have loaded, and protect
- * it, while the other CPUs stand still. Result: 0; -EBUSY if a CPU is native already; or an
- * error of the tables, and then nothing has a type. (lock)
- */
-int frames_account_again(struct cpu *c);
-/*
  * frames_update - store n entries from a machine address on (HC_UPDATE). n is 1 to
  * VMM_UPDATE_MAX; values are the VMM's copy. The caller flushes. (lock)
  */
@@ -213,5 +207,11 @@ int frames_release(struct cpu *c, mfn_t mfn);
  * which are printed. Meanwhile the counts are not valid. (lock)
  */
 uint32_t frames_recount(struct cpu *c);
+/*
+ * frames_protect_again - a detach is taken back: protect the tables, and recount them, while the
+ * other CPUs stand still. Result: 0; -EBUSY if a CPU is native already, -EPERM if the recount finds
+ * a difference; then nothing is protected. (lock)
+ */
+int frames_protect_again(struct cpu *c);
 
 #endif

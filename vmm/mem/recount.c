@@ -5,23 +5,21 @@
  */
 #include "vmm/mem/frames.h"
 
-/* The type of a frame of the domain's. frame_current() without a change. */
-static enum frame_type current_type(const struct domain *d, mfn_t mfn)
-{
-	const struct frame_entry *f = &frames[mfn];
-	bool old = f->generation != d->generation && f->generation != FOR_EVER;
-	return old ? WRITABLE : frame_type(f);
-}
-
-/* Whether a table of this type must not have this entry. The kernel's own also map devices. */
+/*
+ * Whether a table of this type must not have this entry. The kernel's own also map devices. In a
+ * TABLE a writable entry was counted, so its frame's type is valid in this attachment.
+ */
 static bool entry_breaks(const struct domain *d, enum frame_type type, pte_t pte)
 {
 	mfn_t mfn = pte >> PAGE_SHIFT;
 	if (!owned(d, mfn))
 		return type != SHARED || is_own_block(mfn);
+	const struct frame_entry *f = &frames[mfn];
+	bool old = f->generation != d->generation && f->generation != FOR_EVER;
 	if (type == DIRECTORY)
-		return pte & ~(PTE_ALLOWED & ~PTE_G) || current_type(d, mfn) != TABLE;
-	return pte & ~PTE_ALLOWED || (pte & PTE_W && current_type(d, mfn) != WRITABLE);
+		return pte & ~(PTE_ALLOWED & ~PTE_G) || old || frame_type(f) != TABLE;
+	return pte & ~PTE_ALLOWED ||
+	       (pte & PTE_W && (old ? type == TABLE : frame_type(f) != WRITABLE));
 }
 
 /*
@@ -95,4 +93,20 @@ uint32_t frames_recount(struct cpu *c)
 			differences += frame_differs(c, mfn);
 	count_references(c, 1);
 	return differences;
+}
+
+int frames_protect_again(struct cpu *c)
+{
+	int error = 0;
+	freeze_others(c, true);
+	frames_protect(c, true);
+	for (unsigned i = 0; i < machine.nr_cpus; i++)
+		if (!cpu_of(i)->attached)
+			error = -EBUSY;
+	if (!error && frames_recount(c))
+		error = -EPERM;
+	if (error)
+		frames_protect(c, false);
+	freeze_others(c, false);
+	return error;
 }

@@ -153,20 +153,3 @@ int frames_account(struct cpu *c, const struct vmm_loaded *loaded)
 	}
 	return (int)d->nr_listed;
 }
-
-int frames_account_again(struct cpu *c)
-{
-	struct domain *d = domain_of(c);
-	int error = 0;
-	freeze_others(c, true);
-	frames_protect(c, false); /* the homes, before their types are dropped */
-	frames_forget(d);
-	for (unsigned i = 0; i < machine.nr_cpus && !error; i++)
-		error = cpu_of(i)->attached ?
-			directory_get(c, &d->vcpus[i], d->vcpus[i].directory) : -EBUSY;
-	frames_protect(c, !error);
-	if (error)
-		frames_forget(d);
-	freeze_others(c, false);
-	return error;
-}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Attacks with two CPUs: while CPU 0 makes hypercalls, CPU 1 runs an attack of its own. A TLB entry
+ * that CPU 1 keeps must not outlive what the tables say (rule 16), and a detach concerns all CPUs
+ * (42).
+ */
+#include "isolation.h"
+#include "offsets.h"
+
+/* Pages of the pool. */
+enum { TABLE_PAGE = FREE_PAGE, PLAIN_PAGE, STACK_1 };
+enum { CPU_1 = 1, ONLY_1 = 1 << CPU_1, SECONDS = 20 };
+#define USER_ADDRESS ((uint32_t)FREE_SLOT << 22)
+
+/* Run only CPU 1 until the kernel gets a trap there. Result: false if none comes in time. */
+static bool run_1(struct victim *v, double seconds)
+{
+	struct cpu_state cpus[CPUS_MAX];
+	if (gdb_run_cpus(v->m, ONLY_1, false, seconds) != CPU_1)
+		return false;
+	machine_state(v->m, cpus);
+	return cpus[CPU_1].eip == symbol("trap_handle");
+}
+
+/* CPU 1 goes to a label, in ring 1, with no event allowed. It stands at a trap to the kernel. */
+static void send_1(struct victim *v, const char *label, const struct entry *e)
+{
+	static const uint32_t none;
+	struct cpu_state cpus[CPUS_MAX];
+	while (machine_state(v->m, cpus), cpus[CPU_1].cpl == 0) /* it serves the VMM */
+		gdb_run_cpus(v->m, ONLY_1, true, SECONDS);
+	physical_write(v->m, v->shared + sizeof(struct vmm_shared) + SHARED_VIF, &none, 4);
+	gdb_select(v->m, CPU_1);
+	gdb_set_register(v->m, GDB_EAX, e->eax);
+	gdb_set_register(v->m, GDB_EBX, e->ebx);
+	gdb_set_register(v->m, GDB_ECX, e->ecx);
+	gdb_set_register(v->m, GDB_EDX, e->edx);
+	gdb_set_register(v->m, GDB_ESI, e->esi);
+	gdb_set_register(v->m, GDB_ESP, pool_address(v, STACK_1) + PAGE_SIZE - 64);
+	gdb_set_register(v->m, GDB_EIP, place(v, label, false));
+	gdb_select(v->m, 0);
+}
+
+/* CPU 1 is at trap_handle(frame). Result: what tests need of the frame. */
+static struct trap trap_1(struct victim *v)
+{
+	uint32_t at, frame[TRAP_FRAME_BYTES / 4];
+	gdb_select(v->m, CPU_1);
+	virtual_read(v->m, v->start.cr3, gdb_register(v->m, GDB_ESP) + 4, &at, 4);
+	virtual_read(v->m, v->start.cr3, at, frame, sizeof(frame));
+	gdb_select(v->m, 0);
+	return (struct trap){ .eax = frame[TRAP_FRAME_EAX / 4],
+			      .vector = frame[TRAP_FRAME_VECTOR / 4] };
+}
+
+/* A hypercall of CPU 1, while CPU 0 stands still. */
+static int hypercall_1(struct victim *v, uint32_t number, uint32_t ebx)
+{
+	send_1(v, "hypercall", &(struct entry){ .eax = number, .ebx = ebx });
+	CHECK(run_1(v, SECONDS), "CPU 1 does not come back from hypercall %u", number);
+	struct trap trap = trap_1(v);
+	CHECK(trap.vector == VEC_BP, "hypercall %u of CPU 1: vector %u", number, trap.vector);
+	return (int)trap.eax;
+}
+
+/* A victim whose CPU 1 stands at a trap to the kernel (its tick), too. */
+static struct victim *two_victims(const struct test *t)
+{
+	struct victim *v = victim_start(&t->machine);
+	CHECK(run_1(v, SECONDS), "CPU 1 gets no tick");
+	v->alone = false;
+	return v;
+}
+
+/* CPU 1, at a trap or in `spin`, stores at an address. Result: how it ended (a vector), or -1. */
+static int store_1(struct victim *v, uint32_t address)
+{
+	send_1(v, "hammer", &(struct entry){ .ebx = address, .ecx = 1 });
+	return run_1(v, SECONDS) ? (int)trap_1(v).vector : -1;
+}
+
+/*
+ * 16: CPU 1 has a TLB entry by which it may store into a page of the direct map. The page becomes
+ * a table; then the store must fault, and the VMM stops the kernel.
+ */
+void promoted_elsewhere(const struct test *t)
+{
+	struct victim *v = two_victims(t);
+	uint32_t at = pool_address(v, TABLE_PAGE), slot = free_slot(v);
+	pool_clear(v, TABLE_PAGE);
+	CHECK(store_1(v, at) == VEC_BP, "CPU 1 cannot store into plain memory");
+	send_1(v, "spin", &(struct entry){ 0 });
+	ALLOWED(v, HC_UPDATE, slot, 1, entry(pool_mfn(v, TABLE_PAGE), PTE_W), 0);
+	CHECK(store_1(v, at) == -1, "CPU 1 stored into a page table");
+	machine_wait(v->m, SECONDS);
+	victim_stopped(v, "a store to a page table");
+}
+
+/*
+ * 16: CPU 1 has a TLB entry that came through a page table. CPU 0 takes the table out of the
+ * directory and releases it; then a store there must be a page fault.
+ */
+void released_elsewhere(const struct test *t)
+{
+	struct victim *v = two_victims(t);
+	uint32_t slot = free_slot(v), table = pool_mfn(v, TABLE_PAGE);
+	uint32_t page = entry(pool_mfn(v, PLAIN_PAGE), PTE_W | PTE_U);
+	CHECK(hypercall_1(v, HC_LOAD, v->directory) == 0, "CPU 1 cannot load CPU 0's directory");
+	send_1(v, "spin", &(struct entry){ 0 });
+	pool_clear(v, TABLE_PAGE);
+	pool_write(v, TABLE_PAGE, 0, &page, 4);
+	ALLOWED(v, HC_UPDATE, slot, 1, entry(table, PTE_W | PTE_U), 0);
+	CHECK(store_1(v, USER_ADDRESS) == VEC_BP, "CPU 1 cannot store through the new table");
+	send_1(v, "spin", &(struct entry){ 0 });
+	ALLOWED(v, HC_UPDATE, slot, 1, 0, 0);
+	ALLOWED(v, HC_RELEASE, table, 0, 0, 0);
+	int vector = store_1(v, USER_ADDRESS);
+	CHECK(vector == VEC_PF, "CPU 1 stores through a page table that was released (vector %d)",
+	      vector);
+	machine_quit(v->m);
+}
+
+/* 42: after the first step of a detach on CPU 0, CPU 1's calls are not served either. */
+void detach_elsewhere(const struct test *t)
+{
+	struct victim *v = two_victims(t);
+	static const uint32_t calls[] = { HC_UPDATE, HC_LOAD, HC_RELEASE, HC_FLUSH, HC_RECOUNT };
+	send_1(v, "spin", &(struct entry){ 0 });
+	ALLOWED(v, HC_DETACH, VMM_UNPROTECT, 0, 0, 0);
+	for (unsigned i = 0; i < COUNT(calls); i++)
+		CHECK(hypercall_1(v, calls[i], 0) == -EPERM, "hypercall %u is served on CPU 1",
+		      calls[i]);
+	send_1(v, "spin", &(struct entry){ 0 });
+	ALLOWED(v, HC_DETACH, VMM_PROTECT, 0, 0, 0);
+	CHECK(hypercall_1(v, HC_RECOUNT, 0) == 0, "CPU 1's calls are not served again");
+	check_victim(v);
+	machine_quit(v->m);
+}
