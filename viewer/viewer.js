@@ -5,6 +5,10 @@
  * each step is compared with the step of the same place there: differences are marked, and the
  * first step with a difference is shown first. If there is none, but the recording ended before its
  * time, its last step is shown first. A page's address may name a step: #step=7.
+ *
+ * The parts take states as plain data (recording.js), so another page can use them alone, after it
+ * has set `layout`: storyOf(), makeFigure() and drawFigure(), makePanel() and drawTable(),
+ * drawChanges(), drawSpace(), drawFrames().
  */
 "use strict";
 

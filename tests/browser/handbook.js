@@ -2,7 +2,7 @@
 /*
  * Opens all pages of the handbook in headless Chromium: handbook.js FOLDER. On none may a script
  * fail or something be missing, in windows of 360 to 2560 px nothing is cut off at the right, and
- * each picture and link has a name. Exit status 0: all is as it must be.
+ * each picture has a name, and its words can be read. Exit status 0: all is as it must be.
  */
 "use strict";
 const fs = require("fs");
@@ -23,7 +23,7 @@ for (let width = 360; width <= 2560; width += width < 1720 ? 40 : 120)
  * In an empty page: the widths at which a file does not fit, and why. The file is in a frame
  * whose width changes: that is one layout for each width, and no turn of the window.
  */
-async function misfits([url, widths]) {
+async function misfits([url, widths, readable]) {
 	const frame = document.createElement("iframe");
 	frame.style.cssText = `border: 0; height: 900px; width: ${widths[0]}px`;
 	document.body.replaceChildren(frame);
@@ -49,6 +49,11 @@ async function misfits([url, widths]) {
 	}
 	const unnamed = [...page.querySelectorAll("article img, article object, article svg")]
 		.filter(e => !(e.getAttribute("alt") || e.getAttribute("aria-label")));
+	frame.style.width = widths[0] + "px";
+	const small = [...page.querySelectorAll("article img")].filter(
+		e => e.getBoundingClientRect().width < e.naturalWidth * readable);
+	if (small.length)
+		bad.push(`${small.length} figures too small to read`);
 	if (unnamed.length)
 		bad.push(`${unnamed.length} pictures without a name`);
 	return bad;
@@ -59,7 +64,7 @@ run(async open => {
 	for (const file of files) {
 		frame.subject = file;
 		const bad = await frame.evaluate(misfits,
-			["file://" + path.join(root, file), WIDTHS]);
+			["file://" + path.join(root, file), WIDTHS, 0.8]);
 		if (bad.length)
 			complain(`${file}: ${bad.length} times: ${bad[0]} ... ${bad.pop()}`);
 	}
