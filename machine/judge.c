@@ -150,7 +150,7 @@ static void child(struct result *r, int fd)
 	signal(SIGALRM, time_over);
 	started = r->start;
 	alarm(r->test.seconds);
-	/* Memory that is freed is used again: new pages from the system cost more than the checks. */
+	/* Freed memory is used again: new pages from the system cost more than the checks. */
 	mallopt(M_TRIM_THRESHOLD, KEPT), mallopt(M_MMAP_THRESHOLD, KEPT);
 	report_fd = fd;
 	current = &r->test;

@@ -99,8 +99,9 @@ static void give_up_killed(const struct machine *m, int signal)
 	text[strcspn(text, "\n")] = '\0';
 	for (unsigned i = 0; i < sizeof(by_guest) / sizeof(by_guest[0]); i++)
 		if (signal == by_guest[i])
-			give_up(FAILED, "the kernel does what ends %s itself, by signal %d (%s)%s%s",
-				emulator, signal, strsignal(signal), *text ? ": " : "", text);
+			give_up(FAILED, "the kernel does what ends %s itself, by signal %d "
+				"(%s)%s%s", emulator, signal, strsignal(signal),
+				*text ? ": " : "", text);
 	give_up(BROKEN, "%s was ended by signal %d (%s)", emulator, signal, strsignal(signal));
 }
 

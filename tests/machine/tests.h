@@ -30,8 +30,8 @@ void bench_switch(const struct test *t);
 void demo(const struct test *t);
 
 /*
- * The part of usertests in which processes share pages, descriptors and CPUs: for Bochs with several
- * CPUs, which takes a minute for the whole suite (make soak).
+ * The part of usertests in which processes share pages, descriptors and CPUs: for Bochs with
+ * several CPUs, which takes a minute for the whole suite (make soak).
  */
 #define USERTESTS_SHARING \
 	"usertests cow_many cow_kernel_writes mmap_after_fork munmap_splits mprotect_splits " \
