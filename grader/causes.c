@@ -36,23 +36,29 @@ static const char *place_of(const char *line)
 	return open < n ? line + open + 1 : NULL;
 }
 
-/* Where: the first place in an exercise; if there is none, the first place of all. */
+/*
+ * Where: the first place in an exercise; if there is none, the first place of all. Its caller, or
+ * another CPU, may be in another exercise.
+ */
 static void find_place(struct cause *c, const char *reason)
 {
-	unsigned exercise = 0;
+	unsigned exercise = 0, n = 0;
 	for (const char *line = reason; line && line < end_of_causes(reason);) {
 		const char *place = place_of(line);
 		if (place && !*c->where)
 			c->where = text_line(place, strcspn(place, ")\n"));
 		const char *in = place ? strstr(place, "), in exercise ") : NULL;
-		if (in && in < line + strcspn(line, "\n") && !exercise) {
-			c->where = text_line(place, strcspn(place, ")"));
-			sscanf(in, "), in exercise %u", &exercise);
+		if (in && in < line + strcspn(line, "\n") &&
+		    sscanf(in, "), in exercise %u", &n) == 1 && n <= EXERCISE_MAX) {
+			if (!exercise)
+				c->where = text_line(place, strcspn(place, ")")), exercise = n;
+			else if (n != exercise && !c->other)
+				c->other = n;
 		}
 		line = strchr(line, '\n');
 		line += line != NULL;
 	}
-	if (exercise && exercise <= EXERCISE_MAX && !c->sure)
+	if (exercise && !c->sure)
 		c->exercise = exercise, c->placed = true;
 }
 

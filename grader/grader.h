@@ -271,6 +271,7 @@ struct cause {
 	char *text;        /* one line: how the machine ended, or what was got and expected */
 	char *where;       /* "kernel/mm/vm.c:208"; "": not known */
 	unsigned exercise; /* to mend; the check's own unless text or place name another one */
+	unsigned other;    /* a caller, or another CPU, is in this exercise, or 0 */
 	bool sure;         /* the text names it */
 	bool placed;       /* where is in it */
 	bool waits;        /* the text says that nothing can be judged before it is done */

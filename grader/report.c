@@ -110,6 +110,9 @@ void report_print(const struct grading *g, const struct result *r)
 	if (c.because && t->needs && (!c.sure || c.exercise != c.because->test.exercise))
 		printf("        needs exercise %u: mend that first, see check %s\n",
 		       c.because->test.exercise, c.because->test.name);
+	else if (r->outcome == FAILED && !c.sure && c.other)
+		printf("        this check judges exercise %u; the cause may lie in exercise %u or "
+		       "%u\n", t->exercise, c.exercise, c.other);
 	else if (r->outcome == FAILED && c.exercise != t->exercise && !c.sure)
 		printf("        this check judges exercise %u; the cause may lie in exercise %u\n",
 		       t->exercise, c.exercise);

@@ -30,10 +30,10 @@ void choose(struct guest *g, unsigned cpu)
 	gdb_select(g->m, cpu);
 }
 
-void choose_leader(struct guest *g)
+void choose_leader(struct guest *g, unsigned cpu)
 {
-	choose(g, 1 + random_below(g->m->o.cpus - 1));
-	say(g, RENDEZVOUS_LEADER, g->cpu);
+	choose(g, cpu);
+	say(g, RENDEZVOUS_LEADER, cpu);
 }
 
 void read_registers(struct guest *g)

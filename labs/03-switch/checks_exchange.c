@@ -144,7 +144,8 @@ static void commit_once(struct guest *g, bool attach)
 void check_commit(const struct test *t)
 {
 	struct guest g = enter(t, 8);
-	choose_leader(&g);
-	for (unsigned i = 0; i < 8; i++)
+	for (unsigned i = 0; i < 8; i++) {
+		choose_leader(&g, i % g.m->o.cpus);
 		commit_once(&g, i & 1);
+	}
 }

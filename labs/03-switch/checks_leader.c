@@ -219,11 +219,12 @@ static void undo_once(struct guest *g, unsigned failed, bool attach)
 void check_undo_phases(const struct test *t)
 {
 	struct guest g = enter(t, 11);
-	choose_leader(&g);
 	watch(&g, called, LENGTH(called), true);
 	for (unsigned failed = ACCOUNT; failed <= TRANSLATE; failed++)
-		for (unsigned attach = 0; attach < 2; attach++)
+		for (unsigned attach = 0; attach < 2; attach++) {
+			choose_leader(&g, failed % g.m->o.cpus);
 			undo_once(&g, failed, attach);
+		}
 }
 
 /* --- exercise 12 --- */

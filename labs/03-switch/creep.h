@@ -18,8 +18,8 @@ struct guest enter(const struct test *t, unsigned k);
 uint32_t pretend_cpus(struct guest *g);
 /* This CPU executes what follows: calls, creep(). */
 void choose(struct guest *g, unsigned cpu);
-/* The same for a CPU that is not CPU 0. It is said to be the leader. */
-void choose_leader(struct guest *g);
+/* The same. It is said to be the leader. */
+void choose_leader(struct guest *g, unsigned cpu);
 /* The CPU's general registers, EIP and EFLAGS become known: much faster than look(). */
 void read_registers(struct guest *g);
 /* Run the CPU to a breakpoint; read_registers(). It must come to one. what: it comes from there. */
