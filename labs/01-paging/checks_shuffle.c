@@ -84,7 +84,7 @@ static void judge_fairness(struct guest *g, const struct input *real)
 	uint32_t times[N][N] = { 0 };
 	in.nr_pfns = in.nr_mfns = N;
 	in.usable[0] = (struct range){ 0, N }, in.at[1] = 1;
-	in.fixed[0] = (struct range){ 2, 3 }, in.fixed[1] = (struct range){ 4, 6 };
+	in.fixed[0] = (struct range){ 0, 2 }, in.fixed[1] = (struct range){ 4, 5 };
 	memset(in.reserved, 0, sizeof(in.reserved));
 	for (unsigned k = 0; k < DEALS; k++) {
 		build_p2m(g, &in, true, true, random_word());

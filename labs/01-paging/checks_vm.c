@@ -168,8 +168,9 @@ static void see_store(struct guest *g, struct making *m, bool many)
 	uint32_t slot = m->address >> 22, at = argument(g, 0);
 	uint32_t at_slot = read_mm(g, m->s->mm).directory + 4 * slot;
 	uint32_t pde = many ? word_at(g, argument(g, 1)) : argument(g, 1);
-	CHECK(m->table != NO_FRAME, "table_take() gives NO_FRAME, and slot_make(%#x) stores %#x for "
-	      "it in the directory: it must return NULL", m->address, pde);
+	CHECK(m->table != NO_FRAME,
+	      "table_take() gives NO_FRAME, and slot_make(%#x) stores %#x for it in the directory: "
+	      "it must return NULL", m->address, pde);
 	uint32_t mfn = g->p2m[m->table];
 	CHECK(at == at_slot, "the VO stores an entry at %#x, expected directory slot %#x at %#x",
 	      at, slot, at_slot);
