@@ -117,7 +117,7 @@ void judge_p2m(const struct guest *g, const struct input *in, const char *what)
 		owned += pfn != NO_FRAME;
 	}
 	CHECK(owned == in->nr_pfns,
-	      "%s: m2p gives a pfn to %u frames, but there are %u pfns: for a frame that no pfn has "
+	      "%s: m2p gives a pfn to %u frames, but there are %u pfns: for a frame without a pfn "
 	      "it must be NO_FRAME", what, owned, in->nr_pfns);
 }
 
