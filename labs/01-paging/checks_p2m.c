@@ -116,8 +116,9 @@ void judge_p2m(const struct guest *g, const struct input *in, const char *what)
 		      "keep a mark", what, mfn, pfn);
 		owned += pfn != NO_FRAME;
 	}
-	CHECK(owned == in->nr_pfns, "%s: m2p names %u frames, but there are %u pfns", what, owned,
-	      in->nr_pfns);
+	CHECK(owned == in->nr_pfns,
+	      "%s: m2p gives a pfn to %u frames, but there are %u pfns: for a frame without a pfn "
+	      "it must be NO_FRAME", what, owned, in->nr_pfns);
 }
 
 void judge_identity(const struct guest *g, const struct input *in, const char *what)
