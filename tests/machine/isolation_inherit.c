@@ -17,9 +17,9 @@ enum { SECONDS = 20 };
  */
 static const struct row { const char *name, *command, *virtual, *native, *unseen; } rows[] = {
 	{ "CR0", "info registers", "CR0=8005003", "CR0=8004003", NULL },
-	{ "CR4", NULL, NULL, NULL, "QEMU's qemu32 has no VME, PVI or CET; PAE would end the kernel" },
+	{ "CR4", NULL, NULL, NULL, "qemu32 has no VME, PVI or CET; PAE ends the kernel" },
 	{ "EFER, STAR", NULL, NULL, NULL, "QEMU's qemu32 and Bochs's CPU have no SYSCALL" },
-	{ "SYSENTER_CS", NULL, NULL, NULL, "SYSENTER itself, below; after detach: lab 3's give-back" },
+	{ "SYSENTER_CS", NULL, NULL, NULL, "SYSENTER, below; after detach: lab 3" },
 	{ "PAT, MTRRs", NULL, NULL, NULL, "neither emulator has caches" },
 	{ "debug control, DS area", NULL, NULL, NULL, "neither emulator has branch traces" },
 	{ "DR0 to DR7", "info registers", "DR7=00000400", "DR7=00000402", NULL },

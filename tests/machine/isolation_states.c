@@ -30,7 +30,7 @@ static const char *const labels[] = {
 static uint32_t any_value(struct victim *v)
 {
 	const uint32_t edges[] = {
-		0, v->user, KERNEL_BASE, KERNEL_MAP_BASE, VMM_BASE, 0xFFFFFFFF,
+		0, v->user, KERNEL_BASE, KERNEL_MAP_BASE - PAGE_SIZE, VMM_BASE, 0xFFFFFFFF,
 		pool_address(v, DATA_PAGE), pool_address(v, CODE_PAGE), pool_address(v, STACK_PAGE),
 		vmm_symbol("vmm_cpus"), vmm_symbol("hypercall_entry"), symbol("vmm_shared"),
 	};
