@@ -154,10 +154,25 @@ static char *answer(struct machine *m)
 	return await_answer(m) ? take_answer(m) : NULL;
 }
 
+/*
+ * Whether the running machine has stopped at a breakpoint. An interrupt() that Bochs saw too late
+ * is no reason to stop: it goes on.
+ */
+static bool at_breakpoint(struct machine *m)
+{
+	if (!answered(m))
+		return false;
+	if (strstr(m->said, "Breakpoint"))
+		return true;
+	free(take_answer(m));
+	bochs_send(m, "c");
+	return false;
+}
+
 /* Wait until the running machine stops. Result: what Bochs says; NULL if it ends or is late. */
 static char *await_stop(struct machine *m, double seconds)
 {
-	for (machine_wait_begins(m, seconds); !answered(m); wait_a_little(m))
+	for (machine_wait_begins(m, seconds); !at_breakpoint(m); wait_a_little(m))
 		if (!m->pid || machine_late(m))
 			return NULL;
 	m->stopped = true;
@@ -271,7 +286,7 @@ void bochs_stop(struct machine *m)
 uint64_t bochs_ticks(struct machine *m)
 {
 	static const char when[] = "Next at t=";
-	if (m->stopped || answered(m) || !m->pid)
+	if (m->stopped || at_breakpoint(m) || !m->pid)
 		return m->instructions;
 	interrupt(m);
 	const char *at = strstr(m->said, when);
@@ -286,7 +301,7 @@ uint64_t bochs_ticks(struct machine *m)
 
 bool bochs_stopped(struct machine *m)
 {
-	return m->stopped || answered(m);
+	return m->stopped || at_breakpoint(m);
 }
 
 bool bochs_run(struct machine *m, double seconds)

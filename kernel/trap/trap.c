@@ -47,9 +47,11 @@ static void page_fault(struct trap_frame *regs)
 {
 	struct task *t = current();
 	uint32_t address = VO(cpu, fault_address)();
-	if (regs->eflags & EFLAGS_IF)
+	/* A program runs with interrupts on, whatever QEMU's TCG lets its IRET do. */
+	bool interrupts = from_user(regs) || regs->eflags & EFLAGS_IF;
+	if (interrupts)
 		VO(irq, enable)();
-	bool may_sleep = t->preempt == 0 && regs->eflags & EFLAGS_IF;
+	bool may_sleep = t->preempt == 0 && interrupts;
 	int error = -EFAULT;
 	if (t->mm && address < USER_END && may_sleep)
 		error = mm_fault(t->mm, address, regs->error);
