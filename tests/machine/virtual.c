@@ -111,7 +111,7 @@ const struct test switch_tests[] = {
 	VIRTUAL("fuzz", "fuzz 5000 7", .p2m = "shuffle:3"),
 	SUITE("switch-usertests", "switcher 10 1 usertests", 0),
 	/* Free running: the rendezvous and the VMM's locks, on CPUs that run in parallel. */
-	SUITE("switch-usertests-shuffle1-smp4", "switcher 10 0 usertests", .p2m = "shuffle:1",
+	SUITE("switch-usertests-shuffle1-smp4", "switcher 10 0 " USERTESTS_SHARING, .p2m = "shuffle:1",
 	      .cpus = 4, .free_running = true),
 	SUITE("switch-usertests-shuffle2-bochs", "switcher 10 50 usertests", .p2m = "shuffle:2",
 	      .bochs = true),
@@ -134,6 +134,8 @@ const struct test switch_tests[] = {
 const struct test switch_soak_tests[] = {
 	SUITE("soak-virtual-usertests-bochs-smp2", "echo virtual > /proc/mode && usertests",
 	      .cpus = 2, .bochs = true),
+	SUITE("soak-switch-usertests-smp4", "switcher 10 0 usertests", .p2m = "shuffle:1",
+	      .cpus = 4, .free_running = true),
 	PAIRS("soak-switch-pairs", 3600, 10000, .p2m = "shuffle:6"),
 	PAIRS("soak-switch-pairs-smp4", 3600, 1000, .p2m = "shuffle:7", .cpus = 4,
 	      .free_running = true),
