@@ -5,6 +5,7 @@
  * may give the saved EFLAGS any value, as if the interrupted code had had it. For an event it calls
  * bounce() itself, so exercise 8 does not matter.
  */
+#include <ctype.h>
 #include "checks.h"
 
 #define NOWHERE 0xF7FFF000u /* kernel space without a page */
@@ -229,12 +230,23 @@ static void read_near(struct probe *p, uint32_t address, uint32_t words[NEAR_WOR
 	}
 }
 
+/* Whether an address in the VMM holds text. */
+static bool is_text(struct probe *p, uint32_t address)
+{
+	uint32_t word = address >= VMM_BASE ? word_at(&p->g, address) : 0;
+	for (unsigned i = 0; i < 4; i++)
+		if (!isprint((int)(word >> 8 * i & 0xFF)))
+			return false;
+	return true;
+}
+
 /* A fault with the kernel's stack at `stack`, where the VMM must not store. */
 static void want_stopped(struct bouncer *b, unsigned i, uint32_t stack)
 {
 	uint32_t before[NEAR_WORDS], after[NEAR_WORDS];
 	struct probe *p = b->p;
 	unsigned words = (b->ring == 3 ? 5 : 3) + faults[i].has_error;
+	uint32_t regs = CPU_BLOCK(p->cpu) + CPU_BYTES - REGS_BYTES;
 	enter(b, i, b->ring == 3 ? p->user_esp : stack);
 	if (b->ring == 3)
 		set_word(&p->g, CPU_AT(p->cpu, TSS) + offsetof(struct tss, esp1), stack);
@@ -248,6 +260,11 @@ static void want_stopped(struct bouncer *b, unsigned i, uint32_t stack)
 	CHECK(memcmp(before, after, sizeof(before)) == 0,
 	      "%s stored there: only copy_to_kernel() may, which looks whose memory it is",
 	      name_of(b));
+	CHECK(p->g.c.eax == regs,
+	      "%s: stop_kernel() is given registers at %#x; the kernel's are at %#x",
+	      name_of(b), p->g.c.eax, regs);
+	CHECK(is_text(p, p->g.c.edx), "%s: stop_kernel() is told no rule: %#x is no text",
+	      name_of(b), p->g.c.edx);
 	CHECK(p->g.c.ecx == stack - 4 * words,
 	      "%s: stop_kernel() is told %#x, not %#x, where the frame of %u words was to begin",
 	      name_of(b), p->g.c.ecx, stack - 4 * words, words);

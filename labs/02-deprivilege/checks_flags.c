@@ -201,6 +201,8 @@ void check_restore(const struct test *t)
 	restore_all(&o, random_word() & EVENT_BITS);
 	for (unsigned event = 0; event < NR_EVENTS; event++)
 		restore_from(&o, EFLAGS_IF, 1u << event, 0);
+	for (unsigned bit = 0; bit < 32; bit++)
+		restore_from(&o, 1u << bit, EVENT_BITS, 0);
 	unsigned n = trace(&o, instructions);
 	for (unsigned k = 0; k < n; k++)
 		restore_late(&o, instructions, k);

@@ -111,8 +111,8 @@ const struct test switch_tests[] = {
 	VIRTUAL("fuzz", "fuzz 5000 7", .p2m = "shuffle:3"),
 	SUITE("switch-usertests", "switcher 10 1 usertests", 0),
 	/* Free running: the rendezvous and the VMM's locks, on CPUs that run in parallel. */
-	SUITE("switch-usertests-shuffle1-smp4", "switcher 10 0 " USERTESTS_SHARING, .p2m = "shuffle:1",
-	      .cpus = 4, .free_running = true),
+	SUITE("switch-usertests-shuffle1-smp4", "switcher 10 0 " USERTESTS_SHARING,
+	      .p2m = "shuffle:1", .cpus = 4, .free_running = true),
 	SUITE("switch-usertests-shuffle2-bochs", "switcher 10 50 usertests", .p2m = "shuffle:2",
 	      .bochs = true),
 	SUITE("switch-torn", "switcher 1000 0 torn 200", .p2m = "shuffle:1"),
