@@ -37,6 +37,8 @@ static unsigned instructions_to_store(struct guest *g, const struct setting *s)
 	return n;
 }
 
+enum { STORES = 100 }; /* of the other CPU, at most: it may store again and again */
+
 /*
  * A CPU stands before the store of its bit, and another one sets its own. If it can, and the store
  * is neither locked nor XCHG, then one of the bits can be lost.
@@ -54,7 +56,8 @@ void want_atomic(struct guest *g, const char *function, uint32_t word, unsigned 
 	if (!is_locked(g)) {
 		choose(&other, (g->cpu + 1) % g->m->o.cpus);
 		begin_setting(&other, &s);
-		while (!is_set(&other, &s) && creep(&other, NULL, 0) == CHANGED)
+		for (unsigned i = 0; i < STORES && !is_set(&other, &s) &&
+				     creep(&other, NULL, 0) == CHANGED; i++)
 			;
 		CHECK(!is_set(&other, &s),
 		      "bits in `%s` can be lost: CPU %u stands at %s, about to store the word, "

@@ -5,6 +5,7 @@
  */
 #include "creep.h"
 
+enum { MOST_STEPS = 2000 };
 enum { CASCADE = 2 }; /* of the old controllers: no line of its own */
 enum { CPU = 1 };     /* that the functions run on: not the first one */
 
@@ -144,7 +145,10 @@ static void reinject_locked(struct guest *g, unsigned line)
 	      "the IOAPIC: an entry takes two accesses (exercise 9)");
 	set_word(g, lock, 0);
 	bool held = false, outside = false;
-	for (now = before; end != RETURNED;) {
+	now = before;
+	for (unsigned i = 0; end != RETURNED; i++) {
+		CHECK(i < MOST_STEPS, "irq_reinject() has not returned after %u instructions with "
+		      "one event, at %s (exercise 9)", i, symbol_where(g->c.eip));
 		end = creep_some(g, 1);
 		bool holds = vmm_word(g, "vmm_lock_word"), was = now.masked[line];
 		if (held != holds)
