@@ -39,15 +39,18 @@ struct blockdev *ata_init(void);
 /* --- serial.c: COM1, 115200 baud, 8N1; output polled with a bound, input by interrupt 4 --- */
 /* Make output work, and let input interrupt. Context: boot, the first device. */
 void serial_init(void);
-/* Send a character. Context: console_lock held, or panicking. */
-void serial_putc(char c);
-/* Pass what came in to tty_input(), as long as there is room. Interrupts off. */
-void serial_interrupt(void);
 /*
- * Let input interrupt, or not: then characters stay in the UART, and the sender waits. A
- * character that is in the UART when `on` is set interrupts at once. Context: any.
+ * Send a character; what comes in meanwhile is kept for serial_interrupt(). Context: console_lock
+ * held, or panicking.
  */
-void serial_listen(bool on);
+void serial_putc(char c);
+/*
+ * Pass what came in to tty_input(), as long as there is room; keep the rest, and if that is much,
+ * let the sender wait, if it obeys RTS. Interrupts off.
+ */
+void serial_interrupt(void);
+/* There is room again: interrupt at once, to pass on what waits. Context: any. */
+void serial_resume(void);
 
 /* --- vga.c: text screen, 80 x 25, at machine address 0xB8000 --- */
 /*
@@ -83,8 +86,8 @@ void tty_init(void);
  */
 void tty_input(char c);
 /*
- * Whether a character of the serial line has a place. If not, the line's interrupt is off
- * until a reader has made room. Context: interrupt handler of the serial line.
+ * Whether a character of the serial line has a place. If not, serial_resume() is called when a
+ * reader has made room. Context: interrupt handler of the serial line.
  */
 bool tty_has_room(void);
 /*

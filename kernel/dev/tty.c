@@ -23,7 +23,7 @@ static char input[INPUT_BYTES]; /* a ring */
  */
 static uint32_t read_at, line_at, write_at;
 static bool raw;
-static bool held;     /* the serial line waits for a reader, with its interrupt off */
+static bool held;     /* the serial line waits for a reader */
 static bool too_long; /* a character of the edited line had no place */
 static int foreground; /* the group that Ctrl-C kills, 0 if none */
 /* Where in an escape sequence the last character was: line editing ignores such sequences. */
@@ -160,8 +160,6 @@ bool tty_has_room(void)
 	/* If no line is complete nobody reads, so the line must be edited on. */
 	bool room = write_at - read_at < INPUT_BYTES - 1 || read_at == line_at;
 	held = !room;
-	if (held)
-		serial_listen(false);
 	spin_unlock_irq(&lock, flags);
 	return room;
 }
@@ -187,7 +185,7 @@ static uint32_t take(char *to, uint32_t bytes)
 	}
 	if (held && (write_at - read_at <= INPUT_BYTES / 2 || read_at == line_at)) {
 		held = false;
-		serial_listen(true);
+		serial_resume();
 	}
 	return n;
 }
