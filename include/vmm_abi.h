@@ -96,13 +96,17 @@
 #define VMM_IO_IN_BLOCK 2 /* words: number of 16-bit words in the buffer, even, at most 256 */
 #define VMM_IO_OUT_BLOCK 3
 
-/* Events: bit numbers in vmm_shared.pending. Events 0 to 15 are ISA lines. */
+/*
+ * Events: bit numbers in vmm_shared.pending. Events 0 to 15 are ISA lines; those from EVENT_TIMER
+ * on have the vectors from VEC_TIMER on, in the same order.
+ */
 #define EVENT_TIMER 16
 #define EVENT_RESCHED 17
 #define EVENT_HALT 18
 #define EVENT_SWITCH 19
 #define NR_EVENTS 20
 #define EVENT_BITS ((1u << NR_EVENTS) - 1)
+#define EVENT_VECTOR(e) ((e) < EVENT_TIMER ? VEC_IRQ + (e) : VEC_TIMER + (e) - EVENT_TIMER)
 
 #ifndef __ASSEMBLER__
 #include <stdint.h>

@@ -107,12 +107,14 @@ void trap_handle(struct trap_frame *regs)
 	if (vector == VEC_PF && !vm86) {
 		page_fault(regs);
 	} else if (vector >= VEC_EXCEPTIONS) {
-		interrupt(vector);
-		if (unlikely(vm86))
-			end_vm86();
-		if (!from_user(regs))
-			preempt_check();
-		VO(irq, leave)(regs->eflags);
+		do {
+			interrupt(vector);
+			if (unlikely(vm86))
+				end_vm86();
+			if (!from_user(regs))
+				preempt_check();
+			vector = VO(irq, leave)(regs->eflags);
+		} while (vector);
 	} else if (unlikely(vm86)) {
 		end_vm86();
 	} else if (!from_user(regs) || vector == VEC_NMI) {

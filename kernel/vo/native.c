@@ -208,7 +208,11 @@ uint32_t native_irq_save(void)
 	return flags;
 }
 
-void native_irq_leave(uint32_t flags) { (void)flags; }
+unsigned native_irq_leave(uint32_t flags)
+{
+	(void)flags;
+	return 0;
+}
 
 void native_irq_disable(void) { __asm__ volatile("cli" : : : "memory"); }
 

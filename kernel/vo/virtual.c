@@ -180,6 +180,26 @@ static void virtual_irq_disable(void) { shared()->vif = 0; }
 
 static void virtual_irq_enable(void) { virtual_irq_restore(EFLAGS_IF); }
 
+static unsigned virtual_irq_leave(uint32_t flags)
+{
+	struct vmm_shared *s = shared();
+	uint32_t events;
+	while (flags & EFLAGS_IF) {
+		s->vif = 0;
+		events = s->pending & EVENT_BITS;
+		if (events) {
+			unsigned event = (unsigned)__builtin_ctz(events);
+			/* One instruction: the VMM sets bits of this CPU's word at any time. */
+			__asm__ volatile("btrl %1, %0" : "+m"(s->pending) : "r"(event));
+			return EVENT_VECTOR(event);
+		}
+		s->vif = EFLAGS_IF;
+		if (!(s->pending & EVENT_BITS))
+			break;
+	}
+	return 0;
+}
+
 static bool virtual_irq_enabled(void) { return shared()->vif; }
 
 static void virtual_irq_mask(unsigned line, bool masked)
@@ -225,7 +245,6 @@ static void virtual_io_out16_block(uint16_t port, const void *from, unsigned n)
 }
 
 /* Operations that another function serves. */
-static void virtual_irq_leave(uint32_t flags) __attribute__((alias("virtual_irq_restore")));
 static void virtual_irq_init(unsigned cpu) __attribute__((alias("virtual_cpu_init")));
 static uint64_t virtual_time_now(void) { return native_time_now(); }
 

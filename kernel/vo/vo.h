@@ -85,10 +85,12 @@ struct vo {
 		   virtual IF := bit 9; if it is 1 and events are pending, a hypercall takes
 		   them. */
 		void (*restore)(uint32_t flags);
-		/* The last act of an interrupt handler that returns to code with these flags. N:
-		   nothing, IRET loads IF. V: as restore(), because in ring 1 IRET does not load
-		   IF (vol. 2, IRET). */
-		void (*leave)(uint32_t flags);
+		/* The last act of an interrupt handler that returns to code with these flags.
+		   Result: 0, or the vector of an interrupt that has come meanwhile; the caller
+		   handles it, too, so that interrupts in a row need one frame. N: 0, IRET loads
+		   IF. V: an event that is pending is taken, else as restore(), because in ring 1
+		   IRET does not load IF (vol. 2, IRET). */
+		unsigned (*leave)(uint32_t flags);
 		/* Turn interrupts off. N: cli. V: virtual IF := 0. */
 		void (*disable)(void);
 		/* Turn interrupts on. N: sti. V: as restore(), with bit 9 set. */

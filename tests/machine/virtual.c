@@ -4,6 +4,8 @@
  * under load, and the programs' test suites.
  */
 #include "tests.h"
+#include "offsets.h"
+#include "vmm_abi.h"
 
 /*
  * The invariants of virtual mode at the prompt and at random moments (number: their seed) while
@@ -84,6 +86,31 @@ static void pairs(const struct test *t)
 	end_at_prompt(m);
 }
 
+/*
+ * An event is pending whenever one is handled: however many come in a row, the kernel's stack does
+ * not grow.
+ */
+static void in_a_row(const struct test *t)
+{
+	enum { TIMES = 40 };
+	struct machine *m = start_to_prompt(&t->machine);
+	uint32_t pending = symbol("vmm_shared") - KERNEL_BASE + VMM_SHARED_PENDING, esp[TIMES];
+	gdb_connect(m);
+	for (int i = 0; i < TIMES; i++) {
+		gdb_break(m, symbol("irq_count"), true);
+		CHECK(gdb_run(m, 10), "no event comes");
+		esp[i] = gdb_register(m, GDB_ESP);
+		CHECK(esp[i] == esp[0], "the stack of event %d begins at %#x, of the first at %#x",
+		      i, esp[i], esp[0]);
+		physical_write(m, pending, &(uint32_t){ 1u << EVENT_RESCHED }, 4);
+		gdb_break(m, symbol("irq_count"), false);
+		gdb_step(m);
+	}
+	gdb_disconnect(m);
+	command(m, "echo alive", 10);
+	end_at_prompt(m);
+}
+
 /* text: a command with a test suite, in virtual mode or while the mode changes all the time. */
 static void suite(const struct test *t)
 {
@@ -126,6 +153,7 @@ const struct test switch_tests[] = {
 	FROM_BOOT("-smp4", .cpus = 4),
 	INVARIANTS("bochs", 120, 5, .bochs = true, .p2m = "shuffle:3"),
 	INVARIANTS("bochs-smp2", 120, 6, .bochs = true, .cpus = 2),
+	ROW("virtual-in-a-row", in_a_row, 60, 0, NULL, .cmdline = "mode=virtual"),
 	PAIRS("switch-pairs", 120, 200, .p2m = "shuffle:4"),
 	PAIRS("switch-pairs-smp4", 120, 100, .p2m = "shuffle:5", .cpus = 4),
 	{ 0 },

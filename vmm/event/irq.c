@@ -11,7 +11,6 @@
 #define IOAPIC_MASKED 0x10000
 #define IOAPIC ((volatile uint32_t *)(VMM_BASE + VMM_IOAPIC_PAGE * PAGE_SIZE))
 
-/* Events from EVENT_TIMER on have the vectors from VEC_TIMER on, in the same order. */
 _Static_assert(VEC_RESCHED - VEC_TIMER == EVENT_RESCHED - EVENT_TIMER, "order of vectors");
 _Static_assert(VEC_HALT - VEC_TIMER == EVENT_HALT - EVENT_TIMER, "order of vectors");
 _Static_assert(VEC_SWITCH - VEC_TIMER == EVENT_SWITCH - EVENT_TIMER, "order of vectors");
@@ -19,7 +18,7 @@ _Static_assert(EVENT_SWITCH == NR_EVENTS - 1, "the last event");
 
 unsigned vector_of(unsigned event)
 {
-	return event < NR_IRQ ? VEC_IRQ + event : VEC_TIMER + event - EVENT_TIMER;
+	return EVENT_VECTOR(event);
 }
 
 /* The event that a vector means; NR_EVENTS if it means none. */
