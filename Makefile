@@ -49,6 +49,8 @@ ONLY ?=
 IMAGE ?=
 BASE ?=
 MUTATE ?=
+FILES ?=
+N ?=
 DIFF ?=
 TEST ?=
 GUI ?=
@@ -154,7 +156,8 @@ whole:
 #:   handout    LAB=NAME [OUT=DIR or OUT=NAME.tar.gz]: a lab's student tree, its exercises empty
 #:   grade      LAB=NAME [SUBMISSION=PATH] [SEED=n] [ONLY="CHECK..."]: grade this tree, or a folder,
 #:              tar or zip
-#:   mutate     LAB=NAME: one-token changes of the solution that keep full marks (--help in MUTATE=)
+#:   mutate     LAB=NAME: one-token changes of the solution that keep full marks; or
+#:              FILES="vmm kernel/trap ..." [N=n] [SEED=n]: that no test sees (--help in MUTATE=)
 #:   try        LAB=NAME DIFF=FILE: grade the solution with a patch: a wrong or a right submission
 #:   gradescope classroom50 prairielearn autolab  LAB=NAME [IMAGE=NAME] [SEED=n]: for this platform
 #:   image      LAB=NAME [IMAGE=NAME] [BASE=NAME]: a container image with a lab's grader
@@ -265,9 +268,10 @@ try:
 	@$(ALONE) tools/try '$(LAB)' '$(DIFF)' '$(SEED)'
 
 mutate:
-	@$(NEEDS_LAB)
-	@tools/setup grade
-	@$(ALONE) tools/mutate '$(LAB)' $(MUTATE)
+	@$(if $(FILES),:,$(NEEDS_LAB))
+	@tools/setup $(if $(FILES),test,grade)
+	@$(ALONE) tools/mutate $(if $(FILES),$(FILES) --seed '$(SEED)' $(N:%=--count '%'), \
+		'$(LAB)') $(MUTATE)
 
 docs:
 	@tools/setup docs
