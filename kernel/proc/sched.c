@@ -80,7 +80,7 @@ mfn_t task_directory(const struct task *t)
 
 void sched_load_mm(struct task *t)
 {
-	ASSERT_PREEMPT_OFF();
+	ASSERT_VO_HELD();
 	mfn_t directory = task_directory(t);
 	VO(mmu, load_directory)(directory);
 }
