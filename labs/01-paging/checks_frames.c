@@ -173,8 +173,9 @@ void check_owners(const struct test *t)
 /* The direct map's last slot: no table of the kernel's lies there. */
 static void last_slot_read_only(struct guest *g)
 {
-	uint32_t slot = KERNEL_SLOT + (g->nr_pfns - 1) / 1024, directory = kernel_directory(g) << 12;
-	set_physical(g, directory + 4 * slot, physical_word(g->m, directory + 4 * slot) & ~W);
+	uint32_t slot = KERNEL_SLOT + (g->nr_pfns - 1) / 1024;
+	uint32_t at = (kernel_directory(g) << 12) + 4 * slot;
+	set_physical(g, at, physical_word(g->m, at) & ~W);
 }
 
 /*
