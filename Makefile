@@ -302,8 +302,11 @@ $(K)/cinnabar: $(KOBJ) $(K)/kernel/kernel.ld tools/ksyms $(B)/sources
 	$(Q)$(LD32) -z noexecstack -T $(K)/kernel/kernel.ld -Map=$(K)/cinnabar.map -o $@ $(KOBJ) \
 		$(K)/ksyms.o
 
-# Compared by contents: after DEBUG=1 the debug kernel lies here, and is the newer file.
+# Compared by contents: after DEBUG=1 the debug kernel and VMM lie here, and are the newer files.
 $(B)/cinnabar: $(K)/cinnabar FORCE
+	$(Q)cmp -s $< $@ || cp $< $@
+
+$(B)/vmm: $(K)/vmm.elf FORCE
 	$(Q)cmp -s $< $@ || cp $< $@
 
 # Compared by contents: what is linked lacks a file as soon as its source is gone.
@@ -326,9 +329,6 @@ $(K)/%.ld: %.ld include/layout.h $(K)/flags
 	$(Q)$(CC32) -E -P -undef -x assembler-with-cpp -D__ASSEMBLER__ -Iinclude $< -o $@
 
 # --- the VMM ---
-$(B)/vmm: $(K)/vmm.elf
-	$(Q)cp $< $@
-
 $(K)/vmm.elf: $(VOBJ) $(K)/vmm/vmm.ld $(B)/sources
 	$(call say,LD,$@)
 	$(Q)$(LD32) -z noexecstack -T $(K)/vmm/vmm.ld -Map=$(K)/vmm.map -o $@ $(VOBJ)

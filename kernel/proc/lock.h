@@ -130,6 +130,14 @@ void wake_one(struct wait_queue *q);
  * Context: process, no spin lock.
  */
 int sleep_ms(uint32_t ms);
+/*
+ * sleep_until - sleep until `end` (ns since boot), or until sleep_end(). l: as for wait_on(), or
+ * NULL. Result: 0, or -EINTR if this process was killed. Context: process, l held and no other
+ * spin lock.
+ * sleep_end - end t's sleep_until(), if t is in it. Context: any, with t's l held.
+ */
+int sleep_until(uint64_t end, struct spinlock *l);
+void sleep_end(struct task *t);
 
 /*
  * mutex_lock, mutex_unlock - take a mutex, asleep until it is free; release it. Not
