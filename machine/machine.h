@@ -205,7 +205,7 @@ uint32_t gdb_silence(struct machine *m, unsigned cpu, uint32_t function);
 
 /* --- either emulator's debugger (gdb.c). QEMU: after gdb_connect(). The machine is stopped --- */
 
-/* Set a breakpoint, or clear it. In Bochs clearing takes the latest one away. */
+/* Set a breakpoint, or clear it. */
 void debug_break(struct machine *m, uint32_t address, bool set);
 /* Write a register, GDB_EAX to GDB_EIP. */
 void debug_set_register(struct machine *m, enum gdb_register r, uint32_t value);

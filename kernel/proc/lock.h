@@ -47,12 +47,14 @@ struct mutex {
 #define ASSERT_MAY_SLEEP() DEBUG_ASSERT(task_may_sleep())        /* preemption, interrupts on */
 #define ASSERT_PREEMPT_OFF() DEBUG_ASSERT(preempt_is_off())      /* preemption or interrupts off */
 #define ASSERT_IRQS_OFF() DEBUG_ASSERT(irqs_are_off())           /* on this CPU */
+#define ASSERT_VO_HELD() DEBUG_ASSERT(vo_is_held())              /* by this CPU */
 #ifdef DEBUG
 bool spin_held_here(const struct spinlock *l);
 bool mutex_held_here(const struct mutex *m);
 bool task_may_sleep(void);
 bool preempt_is_off(void);
 bool irqs_are_off(void);
+bool vo_is_held(void);
 unsigned spin_owner_here(void); /* what `owner` is while this CPU holds a lock */
 #endif
 

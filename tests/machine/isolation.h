@@ -69,6 +69,8 @@ struct victim *victim_at_prompt(struct machine *m);
  * The caller sets the breakpoint at trap_handle. There are no user addresses.
  */
 struct victim *native_start(const struct machine_options *o);
+/* The same with a machine that is at the prompt, in native mode. */
+struct victim *native_at_prompt(struct machine *m);
 /*
  * Undo what victim_start() changed, check V1 to V7, let the shell go on to its prompt, run a
  * command there, and end the machine.
@@ -187,6 +189,7 @@ void end_of_segment(const struct test *t);
 void own_failure(const struct test *t);
 /* --- isolation_inherit.c --- */
 void inherited(const struct test *t);
+void inherited_unseen(const struct test *t);
 void warm_up_refuses(const struct test *t);
 /* --- isolation_states.c --- */
 void random_states(const struct test *t); /* text: how many; number: the seed */

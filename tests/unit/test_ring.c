@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The ring core. Its lost-wake-up argument is tried in every order: the code of ring.h itself runs
- * as two coroutines, and each access to an index is a step. Stores go through a store buffer, as on
- * x86 (SDM vol. 3, 8.2.3.4): when the buffer's store reaches memory is a step, too. Each run
+ * as two coroutines, and each access to an index is a step. Stores go through a store buffer, as
+ * on x86 (SDM vol. 3, 8.2.3.4): when the buffer's store reaches memory is a step, too. Each run
  * follows one sequence of choices; the next run takes the next one, until all have been taken.
  */
 #include <setjmp.h>

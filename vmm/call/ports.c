@@ -48,6 +48,7 @@ static int port_block(uint32_t port, uint32_t buffer, uint32_t words, bool in)
 {
 	uint16_t data[256];
 	uint32_t bytes = words * 2;
+	VMM_ASSERT_LOCKED();
 	if (words - 1 >= ARRAY_SIZE(data) || words % 2 || buffer & 3 ||
 	    !kernel_range(buffer, bytes))
 		return -EINVAL;
