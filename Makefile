@@ -39,6 +39,7 @@ SMP ?=
 MEM ?=
 CMDLINE ?=
 DISK ?=
+NET ?=
 VMM ?=
 ACCEL ?=
 LAB ?= $(patsubst labs/%/manifest,%,$(wildcard labs/*/manifest))
@@ -55,7 +56,7 @@ DIFF ?=
 TEST ?=
 GUI ?=
 WERROR ?= 0
-export SMP MEM CMDLINE DISK VMM ACCEL GUI
+export SMP MEM CMDLINE DISK NET VMM ACCEL GUI
 
 B := build
 # Objects for options that were given here have a folder of their own.
@@ -174,6 +175,7 @@ whole:
 #:   WERROR=1 warnings are errors    SMP=n processors, 1-8    MEM=n MiB of memory
 #:   CMDLINE="p2m=shuffle:7" kernel options (docs/running.md)
 #:   DISK=file ext2 image on an ATA disk as root     ACCEL=kvm use KVM
+#:   NET=1     a network card (docs/network.md); NET=folder: whose files `tftp` gets
 #:   VMM=none  boot without the VMM: the mode stays native
 #:   O=DIR     copy the sources to DIR first and do all there, where paths begin, too
 

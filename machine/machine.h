@@ -31,6 +31,14 @@ struct machine_options {
 	const char *cmdline;  /* more boot options, or NULL */
 	const char *modules;  /* text of QEMU's -initrd, "" for none; NULL: VMM and root image */
 	const char *disk;     /* image file of the first ATA disk, or NULL */
+	/*
+	 * An NE2000, in one of two networks. net_files: with a host that the emulator plays, whose
+	 * TFTP server has this folder: 10.0.2.2 (QEMU), 192.168.10.1 (Bochs). net_port: with the
+	 * machine that has net_port ^ 1; frames are UDP datagrams between these two ports of this
+	 * host. Bochs takes an even one only. 0, NULL: no card.
+	 */
+	const char *net_files;
+	unsigned net_port;
 	bool free_running;    /* without -icount: time is the host's, and CPUs run in parallel */
 	bool paused;          /* do not start the CPUs */
 	unsigned budget;      /* million instructions; 0: machine_budget */

@@ -28,7 +28,7 @@ struct netdev {
 	uint32_t (*receive)(struct netdev *d, void *buf);
 };
 
-/* --- ne2k.c: an NE2000 on the ISA bus, ports 0x300-0x31F, line 9 --- */
+/* --- ne2k.c: an NE2000 on the ISA bus, ports 0x300-0x31F, line 3 or 9 --- */
 /* Result: the card, or NULL if there is none. Context: boot, interrupts off, once. */
 struct netdev *ne2k_init(void);
 

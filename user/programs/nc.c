@@ -3,9 +3,9 @@
 #include "user.h"
 #include "lib/ipv4.h"
 
-static const char how[] = "-u [-n DATAGRAMS] [-w SECONDS] -l PORT | ADDRESS PORT\n"
+static const char how[] = "-u [-n N] [-w SECONDS] -l PORT | ADDRESS PORT\n"
 	"  -l PORT: wait for datagrams at PORT, answer who sent the first one\n"
-	"  -n: end after this many that came; -w: or when none came for so long (default: never)";
+	"  ends with its input, and after N datagrams (-n), or when none came for SECONDS (-w)";
 
 enum { BYTES_MAX = 1472, ASK_MS = 3600000 };
 static char buf[BYTES_MAX];
@@ -97,8 +97,10 @@ int main(int argc, char **argv)
 			exit(send(fd, &to) != 0);
 		error = child < 0 ? child : receive(fd, &to);
 	}
-	if (child > 0)
+	if (child > 0 && error)
 		kill(child);
+	if (child > 0)
+		waitpid(child, NULL, 0);
 	if (error)
 		complain("network", error);
 	return error != 0;
