@@ -75,7 +75,7 @@ static void make_ready(struct task *t)
 
 mfn_t task_directory(const struct task *t)
 {
-	return t->mm ? mm_directory(t->mm) : pfn_to_mfn(virt_to_pfn(kernel_directory));
+	return mm_directory(t->mm);
 }
 
 void sched_load_mm(struct task *t)

@@ -59,9 +59,12 @@ void look_at_switch(struct guest *g);
 void press_key(struct guest *g);
 /* How often a vector came to CPU 0's kernel. */
 uint32_t count_of_vector(struct guest *g, unsigned vector);
-/* The VMM's number of attachments, and of frames that have a type. */
+/*
+ * The VMM's number of attachments; and of frames that have a type, with the CPUs that it counts as
+ * users of the kernel's own directory.
+ */
 uint32_t nr_attachments(struct guest *g);
-uint32_t nr_typed(struct guest *g);
+uint32_t nr_counted(struct guest *g);
 
 typedef void check(const struct test *t);
 /* Each exercise alone. */
