@@ -155,8 +155,8 @@ void check_tss(const struct test *t)
 /* --- exercise 2 --- */
 
 /*
- * How an exception may be handled. Question 2.1 asks for the list, so it is not written out: letter v
- * is a sum of the vector and its kind, which begins at 'a' again after 'z'.
+ * How an exception may be handled. Question 2.1 asks for the list, so it is not written out: letter
+ * v is a sum of the vector and its kind, which begins at 'a' again after 'z'.
  */
 enum kind { UNUSED, MUST_BE_DIRECT, MAY_BE_DIRECT, ON_BAD_STACKS, OF_VMM, NR_KINDS };
 
