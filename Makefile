@@ -39,6 +39,7 @@ SMP ?=
 MEM ?=
 CMDLINE ?=
 DISK ?=
+NET ?=
 VMM ?=
 ACCEL ?=
 LAB ?= $(patsubst labs/%/manifest,%,$(wildcard labs/*/manifest))
@@ -49,11 +50,13 @@ ONLY ?=
 IMAGE ?=
 BASE ?=
 MUTATE ?=
+FILES ?=
+N ?=
 DIFF ?=
 TEST ?=
 GUI ?=
 WERROR ?= 0
-export SMP MEM CMDLINE DISK VMM ACCEL GUI
+export SMP MEM CMDLINE DISK NET VMM ACCEL GUI
 
 B := build
 # Objects for options that were given here have a folder of their own.
@@ -157,7 +160,8 @@ whole:
 #:   handout    LAB=NAME [OUT=DIR or OUT=NAME.tar.gz]: a lab's student tree, its exercises empty
 #:   grade      LAB=NAME [SUBMISSION=PATH] [SEED=n] [ONLY="CHECK..."]: grade this tree, or a folder,
 #:              tar or zip
-#:   mutate     LAB=NAME: one-token changes of the solution that keep full marks (--help in MUTATE=)
+#:   mutate     LAB=NAME: one-token changes of the solution that keep full marks; or
+#:              FILES="vmm kernel/trap ..." [N=n] [SEED=n]: that no test sees (--help in MUTATE=)
 #:   try        LAB=NAME DIFF=FILE: grade the solution with a patch: a wrong or a right submission
 #:   gradescope classroom50 prairielearn autolab  LAB=NAME [IMAGE=NAME] [SEED=n]: for this platform
 #:   image      LAB=NAME [IMAGE=NAME] [BASE=NAME]: a container image with a lab's grader
@@ -175,6 +179,7 @@ whole:
 #:   WERROR=1 warnings are errors    SMP=n processors, 1-8    MEM=n MiB of memory
 #:   CMDLINE="p2m=shuffle:7" kernel options (docs/running.md)
 #:   DISK=file ext2 image on an ATA disk as root     ACCEL=kvm use KVM
+#:   NET=1     a network card (docs/network.md); NET=folder: whose files `tftp` gets
 #:   VMM=none  boot without the VMM: the mode stays native
 #:   O=DIR     copy the sources to DIR first and do all there, where paths begin, too
 
@@ -273,9 +278,10 @@ try:
 	@$(ALONE) tools/try '$(LAB)' '$(DIFF)' '$(SEED)'
 
 mutate:
-	@$(NEEDS_LAB)
-	@tools/setup grade
-	@$(ALONE) tools/mutate '$(LAB)' $(MUTATE)
+	@$(if $(FILES),:,$(NEEDS_LAB))
+	@tools/setup $(if $(FILES),test,grade)
+	@$(ALONE) tools/mutate $(if $(FILES),$(FILES) --seed '$(SEED)' $(N:%=--count '%'), \
+		'$(LAB)') $(MUTATE)
 
 docs:
 	@tools/setup docs

@@ -48,7 +48,7 @@ static struct call random_reference(struct victim *v, const uint32_t mfn[ACTORS]
 	uint32_t value = mfn[any(ACTORS)] << PAGE_SHIFT | flags[any(COUNT(flags))];
 	uint32_t at = (a << PAGE_SHIFT) + any(8) * 4;
 	uint32_t slot = slot_machine(v->directory, FREE_SLOT + any(SLOTS));
-	switch (any(8)) {
+	switch (any(9)) {
 	case 0:
 		return (struct call){ HC_LOAD, any(3) ? mfn[any(4)] : v->directory, 0, 0, 0, 1 };
 	case 1:
@@ -61,6 +61,10 @@ static struct call random_reference(struct victim *v, const uint32_t mfn[ACTORS]
 	case 4:
 		value = pool_address(v, DATA_PAGE) + any(16) * 4;
 		return (struct call){ HC_UPDATE, at, 2 + any(6), value, 0, 1 };
+	case 5:
+		value = any(3) ? (mfn[any(ACTORS)] << PAGE_SHIFT) + any(8) * 4 : 0;
+		at = any(2) ? at : pte_machine(v, FREE_PAGE + any(8));
+		return (struct call){ HC_SHARE, at, 1 + any(8), value, 0, 1 };
 	default:
 		return (struct call){ HC_UPDATE, at, 1, value, any(2) ? VMM_FLUSH_ALL : 0, 1 };
 	}
@@ -150,7 +154,7 @@ static struct call random_call(struct victim *v)
 {
 	static const uint32_t numbers[] = {
 		HC_UPDATE, HC_UPDATE, HC_LOAD, HC_RELEASE, HC_FLUSH, HC_EVENTS, HC_FPU_TRAP,
-		HC_MASK, HC_END, HC_SEND, HC_TICK, HC_IO, NR_HYPERCALLS,
+		HC_MASK, HC_END, HC_SEND, HC_TICK, HC_IO, HC_SHARE, NR_HYPERCALLS,
 	};
 	struct call c = { numbers[any(COUNT(numbers))], random_argument(v), random_argument(v),
 			  random_argument(v), random_argument(v), 1 };

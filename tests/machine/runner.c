@@ -21,6 +21,7 @@ static const struct test *const ordinary[] = {
 	isolation_tests,
 	hostile_tests,
 	disk_tests,
+	net_tests,
 	shell_tests,
 	memory_out_tests,
 	gdb_tests,

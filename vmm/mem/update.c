@@ -94,6 +94,49 @@ int frames_update(struct cpu *c, uint32_t at, const pte_t *values, unsigned n)
 }
 
 /*
+ * Find n entries of a TABLE of the domain's, from a machine address on. Result: 0, -EINVAL,
+ * -EPERM. (lock)
+ */
+static int find_entries(struct cpu *c, uint32_t at, unsigned n, enum window window,
+			pte_t **entries)
+{
+	const struct domain *d = domain_of(c);
+	mfn_t mfn = at >> PAGE_SHIFT;
+	unsigned first = (at & ~PAGE_MASK) / 4;
+	if (at & 3 || n - 1 >= 1024 - first || !owned(d, mfn))
+		return -EINVAL;
+	if (frame_type(frame_current(d, mfn)) != TABLE)
+		return -EPERM;
+	*entries = (pte_t *)map(c, mfn, window) + first;
+	return 0;
+}
+
+/*
+ * The entries were checked when they were stored in the first table; and a read-only mapping has
+ * no count, so the copies need no check of their own.
+ */
+int frames_share(struct cpu *c, uint32_t from, unsigned n, uint32_t to)
+{
+	pte_t *source, *target = NULL;
+	VMM_ASSERT_LOCKED();
+	int error = find_entries(c, from, n, WINDOW_TABLE, &source);
+	if (!error && to)
+		error = (from ^ to) < PAGE_SIZE ? -EINVAL :
+			find_entries(c, to, n, WINDOW_HOME, &target);
+	if (error)
+		return error;
+	if (target)
+		put_entries(target, n, TABLE);
+	for (unsigned i = 0; i < n; i++) {
+		pte_put(source[i]);
+		pte_t pte = source[i] &= ~(pte_t)PTE_W;
+		if (target)
+			target[i] = pte;
+	}
+	return 0;
+}
+
+/*
  * Count that a vCPU has this directory loaded. A frame that is no directory yet is checked first
  * and becomes one. Result: 0, -EPERM, -EINVAL, -EBUSY. (lock)
  */
