@@ -42,6 +42,7 @@ static const struct test *const ordinary[] = {
 	sensitive_tests,
 	trace_tests,
 	trace_report_tests,
+	bench_tests,
 	NULL,
 };
 static const struct test *const campaigns[] = {
