@@ -41,6 +41,7 @@ static const struct test *const ordinary[] = {
 	sensitive_tests,
 	trace_tests,
 	trace_report_tests,
+	web_tests,
 	NULL,
 };
 static const struct test *const campaigns[] = {
@@ -54,6 +55,7 @@ static const struct test *const campaigns[] = {
 	grader_run_soak_tests,
 	build_soak_tests,
 	course_soak_tests,
+	web_soak_tests,
 	NULL,
 };
 
