@@ -39,6 +39,7 @@ SMP ?=
 MEM ?=
 CMDLINE ?=
 DISK ?=
+NET ?=
 VMM ?=
 ACCEL ?=
 LAB ?= $(patsubst labs/%/manifest,%,$(wildcard labs/*/manifest))
@@ -49,17 +50,19 @@ ONLY ?=
 IMAGE ?=
 BASE ?=
 MUTATE ?=
+FILES ?=
+N ?=
 DIFF ?=
 TEST ?=
 GUI ?=
 WERROR ?= 0
-export SMP MEM CMDLINE DISK VMM ACCEL GUI
+export SMP MEM CMDLINE DISK NET VMM ACCEL GUI
 
 B := build
 # Objects for options that were given here have a folder of their own.
 given = $(if $(filter-out file undefined,$(origin $(1))),-$(notdir $(firstword $($(1):-%=%))))
-K := $(B)/$(if $(filter 1,$(DEBUG)),debug,$(if $(filter static,$(VO)),static,kernel))$(call \
-	given,OPT)$(call given,CC32)
+KIND := $(if $(filter 1,$(DEBUG)),debug,$(if $(filter static inline lto,$(VO)),$(VO),kernel))
+K := $(B)/$(KIND)$(call given,OPT)$(call given,CC32)
 Q := $(if $(filter 1,$(V)),,@)
 SILENT := $(filter 1,$(V))$(findstring s,$(firstword -$(MAKEFLAGS)))
 # Take a new file in a target's place, unless both are the same; then run $(2). The new file's name
@@ -90,7 +93,8 @@ FREESTANDING := -m32 -std=gnu11 -ffreestanding -g -fno-pic -fno-pie -fcf-protect
 KFLAGS := $(OPT) $(FREESTANDING) $(WARN) -Wframe-larger-than=1024 -mno-80387 \
 	-fno-omit-frame-pointer -fmacro-prefix-map=kernel/= \
 	-Iinclude -Ikernel -I. -I$(K) \
-	$(if $(filter 1,$(DEBUG)),-DDEBUG) $(if $(filter static,$(VO)),-DVO_STATIC)
+	$(if $(filter 1,$(DEBUG)),-DDEBUG) $(if $(filter static inline,$(VO)),-DVO_STATIC) \
+	$(if $(filter inline lto,$(VO)),-flto=1)
 UFLAGS := -O2 $(FREESTANDING) $(WARN) -fomit-frame-pointer -ffunction-sections -fdata-sections \
 	-Iinclude -Iuser/lib -I.
 HFLAGS := -std=gnu11 -g -O1 -Wall -Wextra $(ERROR) -MMD -MP \
@@ -99,10 +103,12 @@ HFLAGS := -std=gnu11 -g -O1 -Wall -Wextra $(ERROR) -MMD -MP \
 LIB := $(sort $(wildcard lib/*.c))
 VSRC := $(sort $(wildcard vmm/*/*.c vmm/*/*.S)) $(LIB)
 VOBJ := $(VSRC:%=$(K)/vmm/%.o)
-VFLAGS = $(filter-out -fno-omit-frame-pointer,$(KFLAGS)) -fomit-frame-pointer -mregparm=3 \
+VFLAGS = $(filter-out -fno-omit-frame-pointer -flto%,$(KFLAGS)) -fomit-frame-pointer -mregparm=3 \
 	-mtune=generic
 KSRC := $(sort $(shell find kernel lib -name '*.c' -o -name '*.S'))
 KOBJ := $(KSRC:%=$(K)/%.o)
+# Optimised as a whole, all objects become one.
+KLINKED := $(if $(filter inline lto,$(VO)),$(K)/linked.o,$(KOBJ))
 ULIB := $(patsubst %,$(B)/user/%.o,$(sort $(wildcard user/lib/*.c user/lib/*.S)) $(LIB))
 # A program is a file, or a folder of files.
 PROGRAM_FOLDERS := $(patsubst %/,%,$(dir $(wildcard user/programs/*/*.c)))
@@ -155,7 +161,8 @@ whole:
 #:   handout    LAB=NAME [OUT=DIR or OUT=NAME.tar.gz]: a lab's student tree, its exercises empty
 #:   grade      LAB=NAME [SUBMISSION=PATH] [SEED=n] [ONLY="CHECK..."]: grade this tree, or a folder,
 #:              tar or zip
-#:   mutate     LAB=NAME: one-token changes of the solution that keep full marks (--help in MUTATE=)
+#:   mutate     LAB=NAME: one-token changes of the solution that keep full marks; or
+#:              FILES="vmm kernel/trap ..." [N=n] [SEED=n]: that no test sees (--help in MUTATE=)
 #:   try        LAB=NAME DIFF=FILE: grade the solution with a patch: a wrong or a right submission
 #:   gradescope classroom50 prairielearn autolab  LAB=NAME [IMAGE=NAME] [SEED=n]: for this platform
 #:   image      LAB=NAME [IMAGE=NAME] [BASE=NAME]: a container image with a lab's grader
@@ -167,11 +174,13 @@ whole:
 #:   clean      remove build/
 #:
 #:   OPT=-O0 how GCC optimises kernel and VMM; CC32="clang -m32" compiles them with Clang
-#:   VO=static native operations bound at compile time (no mode switch): what does the VO cost?
+#:   VO=static native operations bound at compile time (no mode switch), to see what the VO costs;
+#:             VO=lto the kernel optimised as a whole; VO=inline both, so that they are inlined
 #:   V=1 show commands    DEBUG=1 debug kernel (VO call counts, assertions)
 #:   WERROR=1 warnings are errors    SMP=n processors, 1-8    MEM=n MiB of memory
 #:   CMDLINE="p2m=shuffle:7" kernel options (docs/running.md)
 #:   DISK=file ext2 image on an ATA disk as root     ACCEL=kvm use KVM
+#:   NET=1     a network card (docs/network.md); NET=folder: whose files `tftp` gets
 #:   VMM=none  boot without the VMM: the mode stays native
 #:   O=DIR     copy the sources to DIR first and do all there, where paths begin, too
 
@@ -192,6 +201,8 @@ test soak bench bench-switch:
 	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run $(B)/grader $(B)/trace $(B)/mutate
 	@$(MAKE) --no-print-directory DEBUG=1 kernel
 	@$(MAKE) --no-print-directory VO=static kernel
+	@$(MAKE) --no-print-directory VO=inline kernel
+	@$(MAKE) --no-print-directory VO=lto kernel
 	@$(ALONE) $(B)/tests/run --unit $(B)/unit $(if $(filter test,$@),,--$@)
 
 trace:
@@ -205,6 +216,8 @@ report:
 	@tools/setup report
 	@$(MAKE) --no-print-directory all $(B)/tests/run
 	@$(MAKE) --no-print-directory VO=static kernel
+	@$(MAKE) --no-print-directory VO=inline kernel
+	@$(MAKE) --no-print-directory VO=lto kernel
 	@mkdir -p $(B)/report
 	@$(ALONE) CC32="$(CC32)" tools/report/measure $(B)/report/measured.json
 	@tools/report/make $(B)/report/measured.json $(B)/report
@@ -269,9 +282,10 @@ try:
 	@$(ALONE) tools/try '$(LAB)' '$(DIFF)' '$(SEED)'
 
 mutate:
-	@$(NEEDS_LAB)
-	@tools/setup grade
-	@$(ALONE) tools/mutate '$(LAB)' $(MUTATE)
+	@$(if $(FILES),:,$(NEEDS_LAB))
+	@tools/setup $(if $(FILES),test,grade)
+	@$(ALONE) tools/mutate $(if $(FILES),$(FILES) --seed '$(SEED)' $(N:%=--count '%'), \
+		'$(LAB)') $(MUTATE)
 
 docs:
 	@tools/setup docs
@@ -293,17 +307,25 @@ clean:
 # --- kernel: linked twice; the second image holds the first one's symbols, for back traces ---
 kernel: $(K)/cinnabar $(K)/vmm.elf
 
-$(K)/cinnabar: $(KOBJ) $(K)/kernel/kernel.ld tools/ksyms $(B)/sources
+$(K)/cinnabar: $(KLINKED) $(K)/kernel/kernel.ld tools/ksyms $(B)/sources
 	$(call say,LD,$@)
 	$(Q)tools/ksyms </dev/null >$(K)/ksyms0.S && $(CC32) -m32 -c $(K)/ksyms0.S -o $(K)/ksyms0.o
-	$(Q)$(LD32) -z noexecstack -T $(K)/kernel/kernel.ld -o $(K)/pass1 $(KOBJ) $(K)/ksyms0.o
+	$(Q)$(LD32) -z noexecstack -T $(K)/kernel/kernel.ld -o $(K)/pass1 $(KLINKED) \
+		$(K)/ksyms0.o
 	$(Q)$(NM32) -n $(K)/pass1 | tools/ksyms >$(K)/ksyms.S
 	$(Q)$(CC32) -m32 -c $(K)/ksyms.S -o $(K)/ksyms.o
-	$(Q)$(LD32) -z noexecstack -T $(K)/kernel/kernel.ld -Map=$(K)/cinnabar.map -o $@ $(KOBJ) \
-		$(K)/ksyms.o
+	$(Q)$(LD32) -z noexecstack -T $(K)/kernel/kernel.ld -Map=$(K)/cinnabar.map -o $@ \
+		$(KLINKED) $(K)/ksyms.o
 
-# Compared by contents: after DEBUG=1 the debug kernel lies here, and is the newer file.
+$(K)/linked.o: $(KOBJ)
+	$(call say,LTO,$@)
+	$(Q)$(CC32) $(KFLAGS) -r -nostdlib -flinker-output=nolto-rel -o $@ $(KOBJ)
+
+# Compared by contents: after DEBUG=1 the debug kernel and VMM lie here, and are the newer files.
 $(B)/cinnabar: $(K)/cinnabar FORCE
+	$(Q)cmp -s $< $@ || cp $< $@
+
+$(B)/vmm: $(K)/vmm.elf FORCE
 	$(Q)cmp -s $< $@ || cp $< $@
 
 # Compared by contents: what is linked lacks a file as soon as its source is gone.
@@ -314,8 +336,8 @@ $(B)/sources: FORCE
 # --- layouts, for assembly and for the programs on the host ---
 $(K)/offsets.h: include/offsets.c tools/offsets $(K)/flags
 	$(call say,GEN,$@)
-	$(Q)$(CC32) $(filter-out -Werror,$(KFLAGS)) $(if $(CLANG),-fno-integrated-as) -MT $@ \
-		-MF $@.d -S $< -o $(K)/offsets.s
+	$(Q)$(CC32) $(filter-out -Werror -flto%,$(KFLAGS)) $(if $(CLANG),-fno-integrated-as) \
+		-MT $@ -MF $@.d -S $< -o $(K)/offsets.s
 	$(Q)tools/offsets <$(K)/offsets.s >$@.$$$$ && $(call replace,$@.$$$$,touch $@)
 
 $(KOBJ) $(VOBJ) $(sort $(LIBRARY) $(GRADER) $(MACHINE) $(TRACE) $(MUTATE)): | $(K)/offsets.h
@@ -326,9 +348,6 @@ $(K)/%.ld: %.ld include/layout.h $(K)/flags
 	$(Q)$(CC32) -E -P -undef -x assembler-with-cpp -D__ASSEMBLER__ -Iinclude $< -o $@
 
 # --- the VMM ---
-$(B)/vmm: $(K)/vmm.elf
-	$(Q)cp $< $@
-
 $(K)/vmm.elf: $(VOBJ) $(K)/vmm/vmm.ld $(B)/sources
 	$(call say,LD,$@)
 	$(Q)$(LD32) -z noexecstack -T $(K)/vmm/vmm.ld -Map=$(K)/vmm.map -o $@ $(VOBJ)

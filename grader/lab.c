@@ -188,7 +188,8 @@ void lab_copy(const char *base, const char *to)
 	run_tool(NULL, 0, 120,
 		 "mkdir -p '%s/build' && cd '%s' && "
 		 "cp -a Makefile include lib kernel vmm user tools labs '%s' && "
-		 "cd build && cp -a cinnabar vmm rootfs.ext2 kernel user bin symbols '%s/build'",
+		 "cd build && cp -a sources cinnabar vmm rootfs.list rootfs.ext2 kernel user bin "
+		 "symbols '%s/build'",
 		 to, base, to, to);
 	close(fd);
 }

@@ -47,7 +47,11 @@
 #define ENOSYS 38
 #define ENOTEMPTY 39
 #define ELOOP 40
+#define EMSGSIZE 90
+#define EADDRINUSE 98
+#define ENETUNREACH 101
 #define ETIMEDOUT 110
+#define EHOSTUNREACH 113
 #define EUCLEAN 117 /* the file system's structure is damaged */
 
 #ifndef __ASSEMBLER__
@@ -82,6 +86,15 @@ struct dirent { /* getdents() fills whole records */
 	uint16_t d_reclen; /* bytes of this record, a multiple of 4 */
 	uint8_t d_type;    /* S_IFMT bits >> 12 */
 	char d_name[];     /* ends with NUL */
+};
+
+/* Protocols of net_open(), with their numbers in IPv4: echo (ping), and datagrams. */
+enum { NET_ICMP = 1, NET_UDP = 17 };
+
+/* Another machine's end: 10.0.2.2 is 0x0A000202. */
+struct net_address {
+	uint32_t address;
+	uint32_t port; /* of UDP; of an echo its sequence number; 16 bits */
 };
 
 enum { NAME_MAX = 255, PATH_MAX = 1024, OPEN_MAX = 32, ARG_BYTES_MAX = 16384 };

@@ -18,7 +18,7 @@
 #include "layout.h"
 
 #define VMM_MAGIC 0x6D6D7643
-#define VMM_ABI_VERSION 3
+#define VMM_ABI_VERSION 4
 #define HYPERCALL_VECTOR 0x82
 #define VMM_MAX_CPUS 8
 
@@ -73,7 +73,9 @@
 #define HC_IO 13      /* port, value or buffer, kind (VMM_IO_*), words: port input and output */
 #define HC_DETACH 14  /* a step: VMM_UNPROTECT, VMM_PROTECT, or VMM_INSTALL: see below */
 #define HC_RECOUNT 15 /* recount all types; result: number of differences (invariant V7) */
-#define NR_HYPERCALLS 16
+#define HC_SHARE 16   /* make entries of a page table read-only, and copy them: see below */
+#define HC_TRIM 17    /* some tables that no CPU uses become plain memory; -EAGAIN: call again */
+#define NR_HYPERCALLS 18
 
 /*
  * HC_UPDATE: machine address of the first entry; number of entries, 1 to VMM_UPDATE_MAX; the
@@ -83,6 +85,11 @@
 #define VMM_UPDATE_MAX 64
 #define VMM_FLUSH_ALL 0xFFFFFFFF
 #define VMM_OTHERS 0xFFFFFFFF
+
+/*
+ * HC_SHARE: machine address of the first entry; number of entries, 1 to 1024; machine address in
+ * another page table where the read-only entries are stored, too, or 0. The caller flushes.
+ */
 
 /*
  * HC_DETACH: after VMM_UNPROTECT, or VMM_INSTALL on any CPU, page tables are unchecked. Then no

@@ -43,6 +43,13 @@ static void write_configuration(struct machine *m, const char *path, const char 
 		fprintf(f, "ata0-master: type=disk, path=\"%s\", mode=flat\n", disk);
 	}
 	fprintf(f, "com1: enabled=1, mode=term, dev=%s\n", tty);
+	if (m->o.net_files || m->o.net_port) {
+		fprintf(f, "ne2k: type=isa, ioaddr=0x300, irq=3, mac=b0:c4:20:00:00:01, ");
+		if (m->o.net_files)
+			fprintf(f, "ethmod=vnet, ethdev=\"%s\"\n", m->o.net_files);
+		else
+			fprintf(f, "ethmod=socket, ethdev=%u\n", m->o.net_port);
+	}
 	fprintf(f, "log: %s\npanic: action=fatal\n", work_path("bochs.log"));
 	fclose(f);
 }

@@ -233,24 +233,28 @@ uint32_t gdb_silence(struct machine *m, unsigned cpu, uint32_t function)
 
 /* --- either emulator's debugger --- */
 
-void debug_break(struct machine *m, uint32_t address, bool set)
+/* Bochs's number of the breakpoint at an address; 0: there is none. */
+static unsigned bochs_breakpoint(struct machine *m, uint32_t address)
 {
-	static unsigned number, n;
-	if (!m->o.bochs) {
-		gdb_break(m, address, set);
-		return;
-	}
-	if (!set) {
-		free(bochs_command(m, "d %u", number));
-		return;
-	}
-	free(bochs_command(m, "lb 0x%x", address));
 	char *list = bochs_command(m, "blist");
-	/* The latest breakpoint has the highest number. */
+	unsigned number = 0, n;
+	unsigned long long at;
 	for (const char *line = list; line; line = strchr(line + 1, '\n'))
-		if (sscanf(line, " %u lbreakpoint", &n) == 1 && n > number)
+		if (sscanf(line, " %u lbreakpoint keep y %llx", &n, &at) == 2 && at == address)
 			number = n;
 	free(list);
+	return number;
+}
+
+void debug_break(struct machine *m, uint32_t address, bool set)
+{
+	unsigned number;
+	if (!m->o.bochs)
+		gdb_break(m, address, set);
+	else if (set)
+		free(bochs_command(m, "lb 0x%x", address));
+	else if ((number = bochs_breakpoint(m, address)))
+		free(bochs_command(m, "d %u", number));
 }
 
 void debug_set_register(struct machine *m, enum gdb_register r, uint32_t value)

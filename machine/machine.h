@@ -31,6 +31,14 @@ struct machine_options {
 	const char *cmdline;  /* more boot options, or NULL */
 	const char *modules;  /* text of QEMU's -initrd, "" for none; NULL: VMM and root image */
 	const char *disk;     /* image file of the first ATA disk, or NULL */
+	/*
+	 * An NE2000, in one of two networks. net_files: with a host that the emulator plays, whose
+	 * TFTP server has this folder: 10.0.2.2 (QEMU), 192.168.10.1 (Bochs). net_port: with the
+	 * machine that has net_port ^ 1; frames are UDP datagrams between these two ports of this
+	 * host. Bochs takes an even one only. 0, NULL: no card.
+	 */
+	const char *net_files;
+	unsigned net_port;
 	bool free_running;    /* without -icount: time is the host's, and CPUs run in parallel */
 	bool paused;          /* do not start the CPUs */
 	unsigned budget;      /* million instructions; 0: machine_budget */
@@ -197,7 +205,7 @@ uint32_t gdb_silence(struct machine *m, unsigned cpu, uint32_t function);
 
 /* --- either emulator's debugger (gdb.c). QEMU: after gdb_connect(). The machine is stopped --- */
 
-/* Set a breakpoint, or clear it. In Bochs clearing takes the latest one away. */
+/* Set a breakpoint, or clear it. */
 void debug_break(struct machine *m, uint32_t address, bool set);
 /* Write a register, GDB_EAX to GDB_EIP. */
 void debug_set_register(struct machine *m, enum gdb_register r, uint32_t value);

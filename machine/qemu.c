@@ -13,6 +13,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* The network card. What passes is kept in the file `frames`, as tcpdump would write it. */
+static void net_arguments(const struct machine *m, struct arguments *a)
+{
+	const struct machine_options *o = &m->o;
+	arg(a, "-netdev");
+	if (o->net_files)
+		arg(a, "user,id=net,restrict=on,tftp=%s", o->net_files);
+	else
+		arg(a, "socket,id=net,udp=127.0.0.1:%u,localaddr=127.0.0.1:%u", o->net_port ^ 1,
+		    o->net_port);
+	arg(a, "-device");
+	arg(a, "ne2k_isa,netdev=net,mac=52:54:00:00:%02x:%02x", o->net_port >> 8,
+	    o->net_port & 0xFF);
+	arg(a, "-object"), arg(a, "filter-dump,id=dump,netdev=net,file=%s", work_path("frames"));
+}
+
 /*
  * The arguments that also start this machine by hand. The machine has the devices of `make run`:
  * none but those that are named here. So there is no screen: the screen's firmware takes long.
@@ -42,6 +58,8 @@ static void qemu_arguments(struct machine *m, struct arguments *a)
 	}
 	if (o->disk)
 		arg(a, "-drive"), arg(a, "file=%s,format=raw,if=ide,index=0,media=disk", o->disk);
+	if (o->net_files || o->net_port)
+		net_arguments(m, a);
 	arg(a, "-display"), arg(a, "none"), arg(a, "-no-reboot");
 	arg(a, "-device"), arg(a, "isa-debug-exit,iobase=0xf4,iosize=4");
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* The hole whose mutants are being made, for the rules (rules.c) and who calls them (list.c). */
+/* The hole or function whose mutants are being made, for rules.c and who calls it, list.c. */
 #ifndef HOLE_H
 #define HOLE_H
 
 #include "mutants.h"
 
-enum { MAX_TOKENS = 4000 };
+enum { MAX_TOKENS = 4000, MAX_FILE_TOKENS = 100000 };
 
 struct hole {
 	const char *file, *text; /* the whole file's text */
 	unsigned exercise;
-	size_t begin, end;       /* between the markers, in bytes */
+	size_t begin, end;       /* between the markers or the braces, in bytes */
 	bool assembly;
 	struct token t[MAX_TOKENS];
 	unsigned n;

@@ -42,6 +42,9 @@ static uint32_t hash(uint32_t sum, const char *s, size_t n)
 static void name(struct mutant *m)
 {
 	const char *line = hole.text + m->at, *base = strrchr(m->file, '/');
+	struct mutant *first = hole.list + *hole.found;
+	while (first > hole.list && first[-1].file == m->file)
+		first--;
 	while (line > hole.text && line[-1] != '\n')
 		line--;
 	line += strspn(line, " \t");
@@ -50,13 +53,13 @@ static void name(struct mutant *m)
 			    m->length, "\n"));
 	sum = hash(hash(sum, m->kind, strlen(m->kind)), m->text, strlen(m->text));
 	sum = hash(sum, (char *)&column, sizeof(column));
-	base = base ? base + 1 : m->file;
-	for (unsigned i = 0; i <= *hole.found;) { /* equal lines in one exercise: the next number */
+	base = base && m->exercise ? base + 1 : m->file;
+	for (struct mutant *x = first; x <= hole.list + *hole.found;) { /* equal: the next number */
 		snprintf(m->id, sizeof(m->id), "%.*s-%u-%06x", (int)strcspn(base, "."), base,
 			 m->exercise, sum & 0xFFFFFF);
-		for (i = 0; i < *hole.found && strcmp(hole.list[i].id, m->id) != 0;)
-			i++;
-		if (i == *hole.found)
+		for (x = first; x < hole.list + *hole.found && strcmp(x->id, m->id) != 0;)
+			x++;
+		if (x == hole.list + *hole.found)
 			return;
 		sum = sum * 16777619u + 1;
 	}
@@ -92,6 +95,15 @@ static void add_without(const char *kind, unsigned first, unsigned last, const c
 		if (hole.text[at] == '\n' && n < sizeof(lines) - 1)
 			lines[n++] = '\n';
 	hole_add(kind, hole.t[first].at, hole_end(last), "%s%s", instead, lines);
+}
+
+/* Whether a token begins here, or the inside of a string: no comment's line. */
+static bool has_code(size_t from, size_t to)
+{
+	for (unsigned i = 0; i < hole.n; i++)
+		if (hole.t[i].at < to && from < hole_end(i))
+			return true;
+	return false;
 }
 
 /* Two pieces, one after the other, change places. */
@@ -132,7 +144,7 @@ static void pieces(size_t begin, size_t end, char separator)
 		to = comment ? (size_t)(comment - hole.text) : stop;
 		while (to > from && isspace((unsigned char)hole.text[to - 1]))
 			to--;
-		if (to <= from)
+		if (to <= from || !has_code(from, to))
 			continue;
 		hole_add("dropped", from, to, "%s", "");
 		if (last_end)
@@ -151,6 +163,13 @@ static void inline_assembly(unsigned i)
 
 /* --- a file --- */
 
+static void open_file(const char *file, const char *source, struct mutant *m, unsigned *n)
+{
+	size_t length = strlen(file);
+	hole = (struct hole){ .file = file, .text = source, .list = m, .found = n,
+			      .assembly = length > 2 && strcmp(file + length - 2, ".S") == 0 };
+}
+
 static void add_all(void)
 {
 	hole.n = tokens_split(hole.text, hole.begin, hole.end, hole.t, MAX_TOKENS);
@@ -168,9 +187,7 @@ void mutants_of_file(const char *file, const char *source, unsigned lab, struct 
 		     unsigned *n)
 {
 	char marker[40];
-	size_t length = strlen(file);
-	hole.file = file, hole.text = source, hole.list = m, hole.found = n;
-	hole.assembly = length > 2 && strcmp(file + length - 2, ".S") == 0;
+	open_file(file, source, m, n);
 	snprintf(marker, sizeof(marker), "LAB %u TODO ", lab);
 	for (const char *at = source; (at = strstr(at, marker));) {
 		at += strlen(marker);
@@ -187,6 +204,28 @@ void mutants_of_file(const char *file, const char *source, unsigned lab, struct 
 		hole.begin = (size_t)(at + strcspn(at, "\n") + 1 - source);
 		hole.end = (size_t)(end - source);
 		add_all();
+	}
+}
+
+void mutants_of_functions(const char *file, const char *source, struct mutant *m, unsigned *n)
+{
+	static struct token t[MAX_FILE_TOKENS];
+	unsigned count = tokens_split(source, 0, strlen(source), t, MAX_FILE_TOKENS);
+	open_file(file, source, m, n);
+	if (hole.assembly) {
+		hole.end = strlen(source);
+		add_all();
+		return;
+	}
+	for (unsigned i = 1; i < count; i++) {
+		bool body = token_is(source, &t[i], "{") && token_is(source, &t[i - 1], ")");
+		unsigned close = tokens_close(source, t, count, i);
+		if (!token_is(source, &t[i], "{") || close == count)
+			continue;
+		hole.begin = t[i].at + 1, hole.end = t[close].at;
+		if (body)
+			add_all();
+		i = close;
 	}
 }
 

@@ -12,26 +12,31 @@ enum { MAX_JOBS = 16, MAX_WANTED = 64, SEED = 1 };
 
 static const char usage_text[] =
 	"usage: tools/mutate LAB [OPTION]...\n"
+	"       tools/mutate FILE|FOLDER... [OPTION]...\n"
 	"\n"
-	"Makes mutants of a lab's solution: copies that differ from it by one token or one\n"
-	"statement between the markers of an exercise. Builds and grades each, until a check\n"
-	"fails. One that keeps full marks is a survivor: no check sees what it does.\n"
+	"Makes mutants: copies that differ from the source by one token or one statement. Those\n"
+	"of a lab lie between the markers of its exercises, and are built and graded until a\n"
+	"check fails. Those of files in kernel/, vmm/ and lib/ lie in any function, and the\n"
+	"project's tests run until one fails. What no check or test sees is a survivor.\n"
 	"\n"
 	"  --list         name the mutants, and try none\n"
 	"  --exercise K   only those of this exercise (may be repeated)\n"
 	"  --only ID      only this one, even if it was tried before (may be repeated)\n"
 	"  --jobs N       so many at a time (1)\n"
-	"  --seed N       grade with this seed (1)\n"
+	"  --seed N       grade with this seed, or draw by it (1)\n"
+	"  --count N      draw so many of the files' mutants (all)\n"
 	"  --again        forget what earlier runs found\n"
 	"\n"
-	"A run that was interrupted goes on where it was. All results: build/mutants/LAB.json.\n"
-	"A survivor is either a mistake that no check sees: write the check. Or it behaves as\n"
-	"the solution does: write 'ID: REASON' into labs/LAB/equal.\n"
+	"A run that was interrupted goes on where it was. All results: build/mutants/LAB.json,\n"
+	"or build/mutants/project.json. A survivor is either a mistake that no check sees: write\n"
+	"the check or the test. Or it behaves as the unchanged code does: write 'ID: REASON'\n"
+	"into labs/LAB/equal, or mutants/equal.\n"
 	"Exit status: 0 if none survives, 1 if some do, 2 if something could not be tried.\n";
 
 static struct campaign c;
 static const char *only[MAX_WANTED];
-static unsigned exercises[MAX_WANTED], nr_only, nr_exercises;
+static unsigned exercises[MAX_WANTED], nr_only, nr_exercises, drawn;
+static char **paths; /* files and folders; NULL at the end */
 static bool list_only, again;
 
 static void __attribute__((noreturn)) usage_error(const char *what, const char *word)
@@ -51,11 +56,11 @@ static unsigned number(const char *text, unsigned max)
 
 static void read_options(int argc, char **argv)
 {
-	enum { LIST, EXERCISE, ONLY, JOBS, SEED_OPTION, AGAIN, HELP };
+	enum { LIST, EXERCISE, ONLY, JOBS, SEED_OPTION, COUNT, AGAIN, HELP };
 	static const struct option options[] = {
 		{ "list", 0, 0, LIST }, { "exercise", 1, 0, EXERCISE }, { "only", 1, 0, ONLY },
-		{ "jobs", 1, 0, JOBS }, { "seed", 1, 0, SEED_OPTION }, { "again", 0, 0, AGAIN },
-		{ "help", 0, 0, HELP }, { 0 },
+		{ "jobs", 1, 0, JOBS }, { "seed", 1, 0, SEED_OPTION }, { "count", 1, 0, COUNT },
+		{ "again", 0, 0, AGAIN }, { "help", 0, 0, HELP }, { 0 },
 	};
 	c.jobs = 1, c.seed = SEED;
 	opterr = 0;
@@ -68,16 +73,20 @@ static void read_options(int argc, char **argv)
 		case ONLY: only[nr_only++ % MAX_WANTED] = optarg; break;
 		case JOBS: c.jobs = number(optarg, MAX_JOBS); break;
 		case SEED_OPTION: c.seed = number(optarg, INT32_MAX); break;
+		case COUNT: drawn = number(optarg, MAX_MUTANTS); break;
 		case AGAIN: again = true; break;
 		case HELP: fputs(usage_text, stdout); exit(0);
 		default: usage_error("not understood: ", argv[optind - 1]);
 		}
-	if (optind + 1 != argc)
-		usage_error(optind < argc ? "one lab at a time, not also " : "which lab?",
-			    optind < argc ? argv[optind + 1] : "");
+	if (optind == argc)
+		usage_error("which lab, or which files?", "");
 	c.lab = lab_find(argv[optind]);
-	if (!c.lab)
-		usage_error("there is no lab ", argv[optind]);
+	c.name = c.lab ? c.lab->name : "project";
+	paths = argv + optind;
+	if (c.lab && optind + 1 < argc)
+		usage_error("one lab at a time, not also ", argv[optind + 1]);
+	if (c.lab ? drawn : nr_exercises)
+		usage_error(c.lab ? "--count is for files" : "--exercise is for a lab", "");
 }
 
 /* --- the mutants --- */
@@ -102,42 +111,84 @@ static unsigned rank(const struct mutant *m)
 	return k;
 }
 
+/* All, in an order that depends on the seed: the first ones are wanted. */
+static void draw_trials(struct mutant *m)
+{
+	uint64_t random = c.seed;
+	for (unsigned i = 0; i < c.n; i++) {
+		random = random * 6364136223846793005u + 1442695040888963407u; /* Knuth, MMIX */
+		unsigned k = (unsigned)((random >> 33) % (i + 1));
+		c.trials[i].m = c.trials[k].m;
+		c.trials[k].m = &m[i];
+	}
+}
+
 static void order_trials(struct mutant *m)
 {
 	unsigned n = 0;
 	c.trials = calloc(c.n, sizeof(c.trials[0]));
+	if (!c.lab) {
+		draw_trials(m);
+		return;
+	}
 	for (unsigned k = 0; k <= 2; k++)
 		for (unsigned i = 0; i < c.n; i++)
 			if (rank(&m[i]) == k)
 				c.trials[n++].m = &m[i];
 }
 
+static char names[20000]; /* of the files, a line each */
+
+static void find_solution(void)
+{
+	if (access("labs", F_OK) < 0 ||
+	    shell(names, sizeof(names), 10, "! ls labs/*/manifest 2>/dev/null && "
+		  "grep -rlE 'LAB %d TODO [0-9]+ BEGIN' kernel vmm include | LC_ALL=C sort",
+		  atoi(c.name)) != 0)
+		give_up(FAILED, "no file here holds the solution of %s", c.name);
+}
+
+static void find_files(void)
+{
+	for (char **path = paths; *path; path++) {
+		size_t n = strlen(names);
+		bool known = strncmp(*path, "kernel", 6) == 0 || strncmp(*path, "vmm", 3) == 0 ||
+			     strncmp(*path, "lib", 3) == 0;
+		if (!known || strchr(*path, '\'') || access(*path, R_OK) < 0)
+			usage_error("no lab, and nothing in kernel/, vmm/ or lib/: ", *path);
+		shell(names + n, sizeof(names) - n, 10,
+		      "find '%s' -name '*.[chS]' | LC_ALL=C sort", *path);
+	}
+}
+
 static void find_mutants(void)
 {
 	static struct mutant m[MAX_MUTANTS];
-	static char names[4000];
-	unsigned n = 0, lab = (unsigned)atoi(c.lab->name);
-	if (access("labs", F_OK) < 0 ||
-	    shell(names, sizeof(names), 10, "! ls labs/*/manifest 2>/dev/null && "
-		  "grep -rlE 'LAB %u TODO [0-9]+ BEGIN' kernel vmm include | LC_ALL=C sort",
-		  lab) != 0)
-		give_up(FAILED, "no file here holds the solution of %s", c.lab->name);
+	unsigned n = 0;
+	if (c.lab)
+		find_solution();
+	else
+		find_files();
 	for (char *name = strtok(names, "\n"); name; name = strtok(NULL, "\n"), n++) {
-		if (n + 1 == MAX_FILES)
-			give_up(BROKEN, "the lab has too many files");
+		if (n + 1 == MAX_SOURCES)
+			give_up(BROKEN, "too many files");
 		c.files[n] = name;
 		c.sources[n] = read_file(name);
-		mutants_of_file(name, c.sources[n], lab, m, &c.n);
+		if (c.lab)
+			mutants_of_file(name, c.sources[n], (unsigned)atoi(c.name), m, &c.n);
+		else
+			mutants_of_functions(name, c.sources[n], m, &c.n);
 	}
 	if (c.n == 0)
-		give_up(FAILED, "the solution of %s has no mutants: are the markers right?",
-			c.lab->name);
+		give_up(FAILED, "%s has no mutants%s", *paths,
+			c.lab ? ": are the markers right?" : "");
 	order_trials(m);
 }
 
 static bool is_wanted(const struct trial *t)
 {
-	bool found = nr_only == 0 && nr_exercises == 0;
+	bool found = nr_only == 0 && nr_exercises == 0 &&
+		     (drawn == 0 || t < c.trials + drawn);
 	for (unsigned i = 0; i < nr_exercises; i++)
 		found |= t->m->exercise == exercises[i];
 	for (unsigned i = 0; i < nr_only; i++)
@@ -223,12 +274,12 @@ static void try_all(unsigned all)
 	}
 }
 
-/* One run at a time has a lab's trees and record. */
+/* One run at a time has the trees and the record. */
 static void lock(void)
 {
 	char path[300];
 	mkdir("build/mutants", 0777);
-	snprintf(path, sizeof(path), "build/mutants/%s.lock", c.lab->name);
+	snprintf(path, sizeof(path), "build/mutants/%s.lock", c.name);
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
 		give_up(BROKEN, "%s: %s; another run of tools/mutate has it: wait for it", path,
@@ -258,7 +309,7 @@ int main(int argc, char **argv)
 	if (all < nr_only)
 		give_up(FAILED, "%u of the mutants after --only do not exist; --list names all",
 			nr_only - all);
-	if (nr_only > 0)
+	if (nr_only > 0 || !c.lab)
 		c.costs = json_object(); /* a quick look: in the lab's order */
 	if (list_only)
 		return wrong > 0 ? ENVIRONMENT : print_list();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mutants: copies of a lab's solution that differ from it by one token or one statement between the
- * markers of a hole. Each is built and graded. One that keeps full marks shows what no check sees.
+ * Mutants: copies of the project that differ from it by one token or one statement. A lab's lie
+ * between the markers of its holes. Each is built and graded; one that keeps full marks shows what
+ * no check sees. Other mutants lie in any function of kernel and VMM, and the tests judge them.
  */
 #ifndef MUTANTS_H
 #define MUTANTS_H
@@ -39,12 +40,13 @@ unsigned statements_find(const char *text, const struct token *t, unsigned n, st
 
 /* --- mutants (list.c) --- */
 
-enum { MAX_MUTANTS = 4000, ID_BYTES = 64 };
+enum { MAX_MUTANTS = 100000, ID_BYTES = 64 };
 struct mutant {
-	char id[ID_BYTES];  /* FILE-EXERCISE-HASH; it stays when other lines change */
+	char id[ID_BYTES];  /* FILE-EXERCISE-HASH or PATH-0-HASH; other lines do not change it */
 	const char *file;
-	const char *source; /* the solution's text of that file */
-	unsigned exercise, line;
+	const char *source; /* the unchanged text of that file */
+	unsigned exercise;  /* 0: of no lab */
+	unsigned line;
 	const char *kind;   /* what was changed, for a reader */
 	size_t at, length;  /* these bytes of the source become `text` */
 	char *text;
@@ -53,6 +55,8 @@ struct mutant {
 /* Append the mutants of all holes "LAB lab TODO k" of a file. *n: how many there are. */
 void mutants_of_file(const char *file, const char *source, unsigned lab, struct mutant *m,
 		     unsigned *n);
+/* Append the mutants of all functions of a file; in assembly, of all lines. */
+void mutants_of_functions(const char *file, const char *source, struct mutant *m, unsigned *n);
 /* The mutant's whole file, for the caller to free. */
 char *mutant_source(const struct mutant *m);
 /* The lines that differ, as "- LINE" and "+ LINE", for the caller to free. */

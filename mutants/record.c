@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The record of a lab's mutants, build/mutants/LAB.json, and what is printed of it. A run takes
+ * The record of mutants, build/mutants/NAME.json, and what is printed of it. A run takes
  * over what is known of a mutant if the code of its file is unchanged. A survivor is tried again
  * when the checks have changed.
  */
@@ -15,7 +15,7 @@ const char *const fate_words[NR_FATES] = {
 static const char *record_path(const struct campaign *c)
 {
 	static char path[300];
-	snprintf(path, sizeof(path), "build/mutants/%s.json", c->lab->name);
+	snprintf(path, sizeof(path), "build/mutants/%s.json", c->name);
 	return path;
 }
 
@@ -76,16 +76,24 @@ void record_load(struct campaign *c)
 		take(c, one, same);
 }
 
+/* All mutants of a lab; of the others those that a run drew. */
+static bool is_recorded(const struct campaign *c, const struct trial *t)
+{
+	return c->lab || t->wanted || t->fate != UNKNOWN;
+}
+
 static json_t *counts(const struct campaign *c)
 {
 	json_t *j = json_object();
-	json_object_set_new(j, "made", json_integer(c->n));
+	unsigned made = 0;
 	for (enum fate k = 0; k < NR_FATES; k++) {
 		unsigned n = 0;
 		for (const struct trial *t = c->trials; t < c->trials + c->n; t++)
-			n += t->fate == k;
+			n += t->fate == k && is_recorded(c, t);
 		json_object_set_new(j, fate_words[k], json_integer(n));
+		made += n;
 	}
+	json_object_set_new(j, "made", json_integer(made));
 	return j;
 }
 
@@ -94,6 +102,8 @@ void record_write(const struct campaign *c)
 	json_t *list = json_array();
 	char new[310];
 	for (const struct trial *t = c->trials; t < c->trials + c->n; t++) {
+		if (!is_recorded(c, t))
+			continue;
 		char *diff = mutant_diff(t->m);
 		json_t *j = json_pack("{s:s,s:s,s:i,s:i,s:s,s:s,s:s,s:f,s:o}", "id", t->m->id,
 				      "file", t->m->file, "line", (int)t->m->line, "exercise",
@@ -107,7 +117,7 @@ void record_write(const struct campaign *c)
 		json_array_append_new(list, j);
 		free(diff);
 	}
-	json_t *all = json_pack("{s:s,s:i,s:s,s:o,s:O,s:o}", "lab", c->lab->name, "seed",
+	json_t *all = json_pack("{s:s,s:i,s:s,s:o,s:O,s:o}", "lab", c->name, "seed",
 				(int)c->seed, "program", c->program, "counts", counts(c),
 				"seconds_of_checks", c->costs, "mutants", list);
 	snprintf(new, sizeof(new), "%s.new", record_path(c));
@@ -134,18 +144,32 @@ static struct trial *take_equal(struct campaign *c, char *line, const char **bad
 	return t;
 }
 
+/* Whether the line is about a mutant of the campaign's files. */
+static bool is_of_file(const struct campaign *c, const char *line)
+{
+	bool found = c->lab;
+	for (unsigned i = 0; c->files[i]; i++) {
+		size_t n = strcspn(c->files[i], ".");
+		found |= strncmp(line, c->files[i], n) == 0 && line[n] == '-';
+	}
+	return found;
+}
+
 unsigned record_equal(struct campaign *c)
 {
 	char *path, line[1000], *whole;
 	const char *bad = "the first line begins with a blank";
 	struct trial *t = NULL;
 	unsigned wrong = 0;
-	if (asprintf(&path, "labs/%s/equal", c->lab->name) < 0)
+	bool ours = true;
+	if (asprintf(&path, c->lab ? "labs/%s/equal" : "mutants/equal", c->name) < 0)
 		give_up(BROKEN, "no memory");
 	FILE *f = fopen(path, "r");
 	for (unsigned number = 1; f && fgets(line, sizeof(line), f); number++) {
 		line[strcspn(line, "\n")] = '\0';
-		if (!*line || *line == '#')
+		if (*line != ' ')
+			ours = is_of_file(c, line);
+		if (!*line || *line == '#' || !ours)
 			continue;
 		if (*line != ' ') {
 			t = take_equal(c, line, &bad);
@@ -189,16 +213,23 @@ static void print_exercises(const struct campaign *c)
 	}
 }
 
+static bool is_found(const struct trial *t)
+{
+	return t->wanted && t->fate == FOUND;
+}
+
+/* Each check or test, in the order in which the first mutants were found. */
 static void print_checks(const struct campaign *c)
 {
+	const struct trial *end = c->trials + c->n;
 	printf("  found by:");
-	for (const struct test *t = c->lab->checks; t->name; t++) {
-		unsigned n = 0;
-		for (unsigned i = 0; i < c->n; i++)
-			n += c->trials[i].wanted && c->trials[i].fate == FOUND &&
-			     strcmp(c->trials[i].by, t->name) == 0;
-		if (n > 0)
-			printf(" %s %u", t->name, n);
+	for (const struct trial *t = c->trials; t < end; t++) {
+		unsigned n = 0, before = 0;
+		for (const struct trial *x = c->trials; is_found(t) && x < end; x++)
+			if (is_found(x) && strcmp(x->by, t->by) == 0)
+				n++, before += x < t;
+		if (n > 0 && before == 0)
+			printf(" %s %u", t->by, n);
 	}
 }
 
@@ -207,20 +238,21 @@ void record_print(const struct campaign *c)
 	for (const struct trial *t = c->trials; t < c->trials + c->n; t++) {
 		if (!t->wanted || (t->fate != SURVIVOR && t->fate != UNJUDGED))
 			continue;
-		printf("\n%s %s: %s, %s:%u, exercise %u\n%s", fate_words[t->fate], t->m->id,
-		       t->m->kind, t->m->file, t->m->line, t->m->exercise, mutant_diff(t->m));
+		printf("\n%s %s: %s, %s:%u\n%s", fate_words[t->fate], t->m->id,
+		       t->m->kind, t->m->file, t->m->line, mutant_diff(t->m));
 		if (t->reason)
 			printf("  %s: %.*s\n", t->by, (int)strcspn(t->reason, "\n"), t->reason);
 	}
 	unsigned made = 0;
 	for (enum fate f = 0; f < NR_FATES; f++)
 		made += record_count(c, f);
-	printf("\n%s: %u mutants", c->lab->name, made);
+	printf("\n%s: %u mutants", c->name, made);
 	for (enum fate f = 0; f < NR_FATES; f++)
 		if (record_count(c, f))
 			printf(", %u %s", record_count(c, f), fate_words[f]);
 	printf("\n");
-	print_exercises(c);
+	if (c->lab)
+		print_exercises(c);
 	print_checks(c);
 	printf("\n  all of them: %s\n", record_path(c));
 }

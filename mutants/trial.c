@@ -2,6 +2,7 @@
 /*
  * One trial: write the mutant into a tree, build, compare with the solution's code, and grade until
  * the first check that fails. The checks of the mutant's exercise come first, then the cheap ones.
+ * The tests judge a mutant that is in no lab (tests.c).
  * A mutant is a word away from the solution and runs in an emulator: it needs no sandbox.
  */
 #include "trial.h"
@@ -15,13 +16,13 @@
 enum { BUILD_SECONDS = 300, FILE_MIB = 1024 };
 
 static struct campaign *campaign;
+static char *root; /* of the unchanged tree */
 
 static char *path_of(const struct campaign *c, unsigned slot, const char *name)
 {
-	static char *root;
 	char *path;
 	root = root ? root : getcwd(NULL, 0); /* lab_copy() changes its directory */
-	if (asprintf(&path, "%s/build/mutants/%s.trees/%u%s", root, c->lab->name, slot, name) < 0)
+	if (asprintf(&path, "%s/build/mutants/%s.trees/%u%s", root, c->name, slot, name) < 0)
 		give_up(BROKEN, "no memory");
 	return path;
 }
@@ -33,7 +34,8 @@ static bool build(void)
 {
 	char text[4000];
 	int status = shell(text, sizeof(text), BUILD_SECONDS,
-			   "env -i PATH=\"$PATH\" LC_ALL=C make -s -j1 all 2>&1");
+			   "env -i PATH=\"$PATH\" LC_ALL=C sh -c 'make -s -j1 all%s' 2>&1",
+			   campaign->lab ? "" : " && make -s -j1 DEBUG=1 kernel");
 	if (status < 0 || status >= KILLED || status == 124)
 		give_up(BROKEN, "the build was killed: %s", text);
 	return status == 0;
@@ -145,8 +147,10 @@ static void try_mutant(struct trial *t)
 		t->fate = NOT_COMPILING;
 	else if (is_same_code())
 		t->fate = SAME_CODE;
-	else
+	else if (campaign->lab)
 		grade_mutant(t);
+	else
+		tests_judge(t, root);
 	write_file(t->m->file, t->m->source, strlen(t->m->source));
 	t->seconds = clock_seconds() - start;
 }
@@ -213,13 +217,17 @@ void trial_prepare(struct campaign *c)
 	bool own;
 	int home = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	const struct rlimit size = { (rlim_t)FILE_MIB << 20, (rlim_t)FILE_MIB << 20 };
-	const char *base = lab_base(c->lab, false, &own);
+	const char *base = c->lab ? lab_base(c->lab, false, &own) : ".";
 	campaign = c;
 	setrlimit(RLIMIT_FSIZE, &size);
 	for (unsigned slot = 0; slot < c->jobs; slot++) {
 		char *tree = path_of(c, slot, "");
 		shell_must(60, "rm -rf %s", tree);
 		lab_copy(base, tree);
+		if (!c->lab)
+			shell_must(60, "cd '%s/build' && ln -s '%s/docs' '%s' && "
+				   "cp -a attacks bochs-loader debug '%s/build'",
+				   root, root, tree, tree);
 		if (chdir(tree) < 0)
 			give_up(BROKEN, "%s: %s", tree, strerror(errno));
 		for (unsigned i = 0; c->files[i]; i++)
@@ -227,7 +235,7 @@ void trial_prepare(struct campaign *c)
 		if (!build())
 			give_up(FAILED, "the solution does not build in %s", tree);
 		write_code("solution");
-		if (!c->costs)
+		if (c->lab && !c->costs)
 			grade_solution(c);
 		if (fchdir(home) < 0)
 			give_up(BROKEN, "the root: %s", strerror(errno));

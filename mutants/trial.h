@@ -6,7 +6,7 @@
 #include "grader.h"
 #include "mutants.h"
 
-/* What became of a mutant. UNKNOWN: not tried. UNJUDGED: the grader reported an error. */
+/* What became of a mutant. UNKNOWN: not tried. UNJUDGED: the grader or a test had an error. */
 enum fate { UNKNOWN, NOT_COMPILING, SAME_CODE, FOUND, EQUAL, SURVIVOR, UNJUDGED, NR_FATES };
 extern const char *const fate_words[NR_FATES];
 
@@ -14,16 +14,18 @@ struct trial {
 	const struct mutant *m;
 	enum fate fate;
 	bool wanted;         /* this run is about it */
-	char *by;            /* the check that it fails, or NULL */
+	char *by;            /* the check or test that it fails, or NULL */
 	char *reason;        /* what that check says; or why the mutant is equal; or NULL */
 	double seconds;
 };
 
+enum { MAX_SOURCES = 300 };
 struct campaign {
-	const struct lab *lab;
+	const struct lab *lab; /* NULL: the mutants lie in any function, and the tests judge */
+	const char *name;      /* of the lab, or "project" */
 	unsigned seed, jobs, n;
 	struct trial *trials;
-	char *files[MAX_FILES], *sources[MAX_FILES]; /* with holes of the lab; NULL at the end */
+	char *files[MAX_SOURCES], *sources[MAX_SOURCES]; /* with mutants; NULL at the end */
 	json_t *costs;       /* seconds of each check on the solution */
 	char program[65];    /* checksum of this program, which holds the checks */
 };
@@ -40,7 +42,15 @@ pid_t trial_start(const struct campaign *c, const struct trial *t, unsigned slot
 /* Take the result of a trial that ended with this status. */
 void trial_take(struct trial *t, unsigned slot, int status);
 
-/* --- the record, build/mutants/LAB.json (record.c) --- */
+/* --- the project's tests (tests.c) --- */
+
+/*
+ * In a mutant's tree, where both kernels are built: run the tests that could notice a change of
+ * t->m->file, until one fails. root: the unchanged tree, which must pass that test.
+ */
+void tests_judge(struct trial *t, const char *root);
+
+/* --- the record, build/mutants/NAME.json (record.c) --- */
 
 /* Take what earlier runs found of mutants whose file has not changed since; c->costs, too. */
 void record_load(struct campaign *c);

@@ -8,6 +8,7 @@
 #include "fs/bcache.h"
 #include "fs/file.h"
 #include "mm/vm.h"
+#include "net/net.h"
 #include "proc/task.h"
 #include "switch/switch.h"
 #include "trap/trap.h"
@@ -76,6 +77,7 @@ static void init_main(void)
 			      "with the boot module `vmm`, virtual", mode, error);
 	}
 	sched_ready(flush);
+	net_start();
 	task_enter_user();
 }
 
@@ -97,6 +99,7 @@ void kmain(uint32_t magic, uint32_t info)
 	fpu_init();
 	keyboard_init();
 	tty_init();
+	net_init();
 	VO(time, start_tick)(TICK_HZ);
 	VO(irq, enable)();
 	smp_start();

@@ -132,7 +132,7 @@ bool boot_option(const char *name, char *buf, size_t size)
 
 void boot_check_options(void)
 {
-	static const char *const known[] = { "mode", "p2m", "panic", "root", "run" };
+	static const char *const known[] = { "ip", "mode", "p2m", "panic", "root", "run" };
 	char word[40];
 	for (const char *s = boot_info.cmdline; *s;) {
 		s = next_word(s, word, sizeof(word));
@@ -144,7 +144,7 @@ void boot_check_options(void)
 		}
 		if (!ok)
 			printk("boot: unknown option `%s` ignored; "
-			       "known are mode=, p2m=, panic=, root=, run=\n", word);
+			       "known are ip=, mode=, p2m=, panic=, root=, run=\n", word);
 	}
 }
 

@@ -7,6 +7,7 @@
 #include "dev/dev.h"
 #include "fs/file.h"
 #include "fs/pseudofs.h"
+#include "net/net.h"
 #include "proc/task.h"
 #include "switch/switch.h"
 
@@ -54,6 +55,7 @@ const struct pseudofs_entry procfs_entries[] = {
 	{ .name = "meminfo", .show = meminfo_show },
 	{ .name = "memmap", .show = memmap_show },
 	{ .name = "mode", .show = mode_show, .write = mode_write },
+	{ .name = "net", .show = net_show },
 	{ .name = "switch", .show = switch_show, .write = switch_write },
 	{ .name = "tasks", .show = task_list_show },
 	{ .name = "uptime", .show = uptime_show },

@@ -180,6 +180,7 @@ int mm_unmap(struct mm *mm, uint32_t address, uint32_t bytes)
 		*at = a->next;
 		area_free(a);
 	}
+	drop_tables(mm, address, address + bytes);
 	return 0;
 }
 

@@ -66,6 +66,11 @@ pte_t *slot_make(struct mm *mm, uint32_t address);
  */
 void drop_pages(struct mm *mm, uint32_t start, uint32_t end, bool loaded);
 /*
+ * Give back the tables that map addresses of [start, end) and no others. They are empty; the
+ * directory is loaded.
+ */
+void drop_tables(struct mm *mm, uint32_t start, uint32_t end);
+/*
  * Give the frames of [start, end) a new access. A page that gets its frame later takes the
  * access of its area.
  */

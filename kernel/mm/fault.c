@@ -63,22 +63,43 @@ static inline void set_page(pte_t *slot, uint32_t page, pfn_t pfn, int prot, boo
 	vo_batch_end();
 }
 
+#define AROUND 16u /* pages that one fault makes writable, at most */
+
 /*
- * A write to a page whose entry is not writable: copy its frame if it is shared, else
- * just make the entry writable.
+ * A write to a page whose entry is not writable: copy its frame if it is shared. Else it is
+ * this address space's alone, and so are most pages around it: make all such entries writable.
  */
-static int fault_copy(pte_t *slot, uint32_t page, int prot)
+static int fault_copy(struct mm *mm, const struct area *a, pte_t *slot, uint32_t page)
 {
-	pfn_t old = pte_pfn(*slot), pfn = old;
-	if (frame_refs(old) > 1) {
-		pfn = frame_copy(old, PAGE_SIZE);
-		if (pfn == NO_FRAME)
-			return -ENOMEM;
+	pfn_t old = pte_pfn(*slot), pfn;
+	if (frame_refs(old) == 1) {
+		uint32_t first = page & ~(AROUND * PAGE_SIZE - 1);
+		protect_pages(mm, MAX(first, a->start), MIN(first + AROUND * PAGE_SIZE, a->end),
+			      a->prot);
+		return 0;
 	}
-	set_page(slot, page, pfn, prot, true);
-	if (pfn != old)
-		frame_put(old);
+	pfn = frame_copy(old, PAGE_SIZE);
+	if (pfn == NO_FRAME)
+		return -ENOMEM;
+	set_page(slot, page, pfn, a->prot, true);
+	frame_put(old);
 	return 0;
+}
+
+/*
+ * The tables allow this access, but the CPU does not see it: after an attach it runs on the
+ * kernel's own directory, and a table is in use only when the VMM has checked it.
+ */
+static void show_table(struct mm *mm, uint32_t page)
+{
+	pte_t *pde = &mm->directory[page >> 22];
+	vo_hold();
+	mfn_t directory = mm_directory(mm);
+	if (*pde & PTE_P)
+		VO(mmu, load_directory)(directory);
+	if (!(*pde & PTE_P))
+		VO(mmu, set_pte)(pde, *pde | PTE_P);
+	vo_release();
 }
 
 int mm_fault(struct mm *mm, uint32_t address, uint32_t error)
@@ -93,8 +114,12 @@ int mm_fault(struct mm *mm, uint32_t address, uint32_t error)
 	pte_t *slot = slot_make(mm, page);
 	if (!slot)
 		return -ENOMEM;
-	if (*slot) /* the page has a frame: at most the right to write is missing */
-		return write && !(*slot & PTE_W) ? fault_copy(slot, page, a->prot) : 0;
+	if (*slot && write && !(*slot & PTE_W))
+		return fault_copy(mm, a, slot, page);
+	if (*slot) {
+		show_table(mm, page);
+		return 0;
+	}
 	int failed = first_frame(a, page, write, &pfn);
 	if (failed)
 		return failed;
@@ -105,7 +130,8 @@ int mm_fault(struct mm *mm, uint32_t address, uint32_t error)
 
 void *mm_touch(struct mm *mm, uint32_t address)
 {
-	if (mm_fault(mm, address, PF_WRITE))
+	const pte_t *slot = slot_of(mm, address);
+	if (!(slot && *slot & PTE_W) && mm_fault(mm, address, PF_WRITE))
 		return NULL;
 	return (char *)pfn_to_virt(pte_pfn(*slot_of(mm, address))) + (address & ~PAGE_MASK);
 }

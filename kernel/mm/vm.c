@@ -9,6 +9,7 @@
 #include "mm/area.h"
 #include "proc/task.h"
 
+#define TABLE_BYTES (1024 * PAGE_SIZE) /* what one table maps */
 #define CHUNK 64u /* the most entries that one batch changes */
 #define PTE_USER (PTE_P | PTE_U | PTE_A)
 
@@ -74,7 +75,10 @@ struct mm *mm_create(void)
 	return mm;
 }
 
-mfn_t mm_directory(const struct mm *mm) { return pfn_to_mfn(virt_to_pfn(mm->directory)); }
+mfn_t mm_directory(const struct mm *mm)
+{
+	return pfn_to_mfn(virt_to_pfn(mm ? mm->directory : kernel_directory));
+}
 
 uint32_t mm_pages(const struct mm *mm) { return mm->pages; }
 
@@ -91,29 +95,20 @@ static unsigned chunk(uint32_t address, uint32_t end) { return MIN(in_table(addr
 /* Share n pages of one table with a child: both have them read-only afterwards. */
 static void fork_chunk(struct mm *child, pte_t *from, pte_t *to, unsigned n)
 {
-	pte_t ro[CHUNK];
-	bool changed = false;
 	while (n && !from[n - 1])
 		n--;
 	for (; n && !*from; n--)
 		from++, to++;
 	if (!n)
 		return;
-	vo_batch_begin();
-	for (unsigned i = 0; i < n; i++) {
-		pte_t pte = from[i];
-		if (pte) {
-			frame_get(pte_pfn(pte));
+	vo_hold();
+	for (unsigned i = 0; i < n; i++)
+		if (from[i]) {
+			frame_get(pte_pfn(from[i]));
 			child->pages++;
-			changed |= pte & PTE_W;
-			pte &= ~(pte_t)PTE_W;
 		}
-		ro[i] = pte;
-	}
-	VO(mmu, set_ptes)(to, ro, n);
-	if (changed)
-		VO(mmu, set_ptes)(from, ro, n);
-	vo_batch_end();
+	VO(mmu, share_ptes)(from, to, n);
+	vo_release();
 }
 
 /*
@@ -133,7 +128,7 @@ static bool fork_pages(struct mm *child, const struct mm *from, uint32_t at, uin
 {
 	for (uint32_t n; at < end; at += n << PAGE_SHIFT) {
 		pte_t *source = slot_of(from, at), *to;
-		n = source ? chunk(at, end) : in_table(at, end);
+		n = in_table(at, end);
 		if (!source)
 			continue;
 		to = slot_make(child, at);
@@ -217,6 +212,26 @@ void drop_pages(struct mm *mm, uint32_t start, uint32_t end, bool loaded)
 	}
 }
 
+/* Take an empty table out of the directory, and give it to the pool. loaded: as drop_pages(). */
+static void drop_table(struct mm *mm, unsigned i, bool loaded)
+{
+	pfn_t table = pte_pfn(mm->directory[i]);
+	vo_batch_begin();
+	VO(mmu, set_pte)(&mm->directory[i], 0);
+	if (loaded)
+		VO(mmu, flush_all)();
+	vo_batch_end();
+	mm->slots[i / 32] &= ~(1u << (i % 32));
+	table_give(table);
+}
+
+void drop_tables(struct mm *mm, uint32_t start, uint32_t end)
+{
+	for (unsigned i = DIV_UP(start, TABLE_BYTES); i < end / TABLE_BYTES; i++)
+		if (mm->directory[i])
+			drop_table(mm, i, true);
+}
+
 /*
  * Empty the directory and its tables, which no CPU has loaded, and give them to the pools.
  * The areas must still be there: they say where pages may be.
@@ -230,14 +245,8 @@ static void destroy_tables(struct mm *mm)
 	if (directory_keep(virt_to_pfn(mm->directory), mm->slots))
 		return;
 	for (unsigned i = 0; i < ARRAY_SIZE(mm->slots); i++)
-		for (uint32_t bits = mm->slots[i]; bits; bits &= bits - 1) {
-			pte_t *pde = &mm->directory[i * 32 + (unsigned)__builtin_ctz(bits)];
-			pfn_t table = pte_pfn(*pde);
-			vo_hold();
-			VO(mmu, set_pte)(pde, 0);
-			vo_release();
-			table_give(table);
-		}
+		while (mm->slots[i])
+			drop_table(mm, i * 32 + (unsigned)__builtin_ctz(mm->slots[i]), false);
 	directory_give(virt_to_pfn(mm->directory));
 }
 

@@ -29,8 +29,8 @@ struct mm *mm_fork(struct mm *from);
 /* Free an address space that no CPU has loaded. */
 void mm_destroy(struct mm *mm);
 /*
- * The mfn of its directory, for VO(mmu, load_directory). Context: any, with the VO held until
- * the load.
+ * The mfn of its directory, of the kernel's own for NULL, for VO(mmu, load_directory). Context:
+ * any, with the VO held until the load.
  */
 mfn_t mm_directory(const struct mm *mm);
 /* How many frames its page tables hold. Context: any, while the address space lives. */

@@ -89,6 +89,8 @@ bool spin_held_here(const struct spinlock *l) { return l->owner == spin_owner_he
 
 bool mutex_held_here(const struct mutex *m) { return m->owner == current(); }
 
+bool vo_is_held(void) { return vo_uses[this_cpu()] > 0; }
+
 bool irqs_are_off(void) { return !VO(irq, enabled)(); }
 
 bool task_may_sleep(void) { return current()->preempt == 0 && !irqs_are_off(); }

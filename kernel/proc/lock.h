@@ -47,12 +47,14 @@ struct mutex {
 #define ASSERT_MAY_SLEEP() DEBUG_ASSERT(task_may_sleep())        /* preemption, interrupts on */
 #define ASSERT_PREEMPT_OFF() DEBUG_ASSERT(preempt_is_off())      /* preemption or interrupts off */
 #define ASSERT_IRQS_OFF() DEBUG_ASSERT(irqs_are_off())           /* on this CPU */
+#define ASSERT_VO_HELD() DEBUG_ASSERT(vo_is_held())              /* by this CPU */
 #ifdef DEBUG
 bool spin_held_here(const struct spinlock *l);
 bool mutex_held_here(const struct mutex *m);
 bool task_may_sleep(void);
 bool preempt_is_off(void);
 bool irqs_are_off(void);
+bool vo_is_held(void);
 unsigned spin_owner_here(void); /* what `owner` is while this CPU holds a lock */
 #endif
 
@@ -128,6 +130,14 @@ void wake_one(struct wait_queue *q);
  * Context: process, no spin lock.
  */
 int sleep_ms(uint32_t ms);
+/*
+ * sleep_until - sleep until `end` (ns since boot), or until sleep_end(). l: as for wait_on(), or
+ * NULL. Result: 0, or -EINTR if this process was killed. Context: process, l held and no other
+ * spin lock.
+ * sleep_end - end t's sleep_until(), if t is in it. Context: any, with t's l held.
+ */
+int sleep_until(uint64_t end, struct spinlock *l);
+void sleep_end(struct task *t);
 
 /*
  * mutex_lock, mutex_unlock - take a mutex, asleep until it is free; release it. Not

@@ -75,12 +75,12 @@ static void make_ready(struct task *t)
 
 mfn_t task_directory(const struct task *t)
 {
-	return t->mm ? mm_directory(t->mm) : pfn_to_mfn(virt_to_pfn(kernel_directory));
+	return mm_directory(t->mm);
 }
 
 void sched_load_mm(struct task *t)
 {
-	ASSERT_PREEMPT_OFF();
+	ASSERT_VO_HELD();
 	mfn_t directory = task_directory(t);
 	VO(mmu, load_directory)(directory);
 }
@@ -265,11 +265,10 @@ void wake_one(struct wait_queue *q)
 	sched_unlock(flags);
 }
 
-int sleep_ms(uint32_t ms)
+int sleep_until(uint64_t end, struct spinlock *l)
 {
 	struct task *t = current(), **at;
-	ASSERT_MAY_SLEEP();
-	t->wake_time = VO(time, now)() + (uint64_t)ms * 1000000;
+	t->wake_time = end;
 	uint32_t flags = sched_lock();
 	bool killed = t->hazard & HAZARD_KILLED;
 	if (!killed) {
@@ -280,10 +279,32 @@ int sleep_ms(uint32_t ms)
 		t->waiting_on = &sleepers;
 		t->killable = true;
 		t->state = TASK_SLEEPING;
+		if (l)
+			spin_release(l);
 		switch_away();
 	}
 	sched_unlock(flags);
+	if (l && !killed)
+		spin_acquire(l);
 	return t->hazard & HAZARD_KILLED ? -EINTR : 0;
+}
+
+int sleep_ms(uint32_t ms)
+{
+	ASSERT_MAY_SLEEP();
+	uint64_t now = VO(time, now)();
+	return sleep_until(now + (uint64_t)ms * 1000000, NULL);
+}
+
+void sleep_end(struct task *t)
+{
+	ASSERT_PREEMPT_OFF();
+	uint32_t flags = sched_lock();
+	if (t->state == TASK_SLEEPING && t->waiting_on == &sleepers) {
+		wait_remove(t);
+		make_ready(t);
+	}
+	sched_unlock(flags);
 }
 
 void sched_tick(void)

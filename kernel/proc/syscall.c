@@ -6,6 +6,7 @@
 #include "dev/dev.h"
 #include "fs/file.h"
 #include "mm/vm.h"
+#include "net/net.h"
 #include "proc/task.h"
 
 static int sys_exit(uint32_t code) { task_exit(WSTATUS_EXIT(code)); }

@@ -145,7 +145,7 @@ static void give_children_away(struct task *t)
 
 void task_set_mm(struct mm *mm)
 {
-	ASSERT_PREEMPT_OFF();
+	ASSERT_VO_HELD();
 	uint32_t flags = spin_lock_irq(&tasks_lock);
 	current()->mm = mm;
 	spin_unlock_irq(&tasks_lock, flags);

@@ -21,7 +21,7 @@
 static struct mutex mutex; /* one switch at a time; guards `record` and the request */
 
 static struct rendezvous rendezvous;
-static struct vmm_loaded loaded; /* page directories: each CPU stores its own when it arrives */
+static struct vmm_loaded loaded; /* page directories: each CPU stores its when it arrives */
 static struct switch_record record;
 static bool at_boot; /* switch_at_boot: there is no other CPU to meet */
 
@@ -126,8 +126,10 @@ int quiesce(bool attach)
 }
 
 /*
- * Let the VMM give types and counts to what the CPUs' page directories reach. Detach keeps
- * types and counts until commit, so that a roll-back still has them.
+ * Let the VMM give types and counts to what the CPUs' page directories reach. At attach all CPUs
+ * go over to the kernel's own directory, which the VMM knows since warm-up. So this costs the same
+ * whatever the tasks have mapped; each loads its own at its next access (mm/fault.c).
+ * Detach keeps types and counts until commit, so that a roll-back still has them.
  */
 int account(bool attach)
 {
@@ -153,7 +155,8 @@ int protect(bool attach)
 }
 
 /*
- * Exchange this CPU's descriptor tables, and with them the ring of the kernel. At detach the
+ * Exchange this CPU's descriptor tables, and with them the ring of the kernel. At an attach
+ * (but not when a detach is rolled back) load what account gave to the VMM. At detach the
  * kernel's TSS gets the stack of this task first, for it was not kept up to date in virtual mode:
  * a store, which ring 1 may do, too.
  */
@@ -161,6 +164,8 @@ static void install_here(bool attach)
 {
 	uint32_t stack = (uint32_t)current() + TASK_STACK_BYTES;
 	if (attach) {
+		if (rendezvous.attach)
+			native_vo.mmu.load_directory(mm_directory(NULL));
 		vmm_call(VMM_INSTALL, this_cpu(), stack);
 	} else {
 		native_vo.cpu.switch_context(stack, 0);
@@ -344,7 +349,7 @@ void switch_interrupt(void)
 	unsigned cpu = this_cpu();
 	if (!rendezvous.wanted)
 		return;
-	loaded.directory[cpu] = task_directory(current());
+	loaded.directory[cpu] = mm_directory(NULL);
 	/* LAB 3 TODO 1 BEGIN */
 	if (vo_uses[cpu] || task_in_vo(current()))
 		__atomic_fetch_or(&rendezvous.busy, bit(cpu), __ATOMIC_RELAXED);
@@ -358,6 +363,20 @@ void switch_interrupt(void)
 
 /* --- the writer --- */
 
+/*
+ * Before a detach: the VMM gives up all tables that no CPU uses, this task's own, too. So few are
+ * left for `protect`, which runs with interrupts off. Here they are on.
+ */
+static void let_tables_go(void)
+{
+	vo_hold();
+	mfn_t directory = mm_directory(NULL);
+	VO(mmu, load_directory)(directory);
+	vo_release();
+	while (hypercall(HC_TRIM, 0, 0, 0, 0) == -EAGAIN)
+		;
+}
+
 int switch_mode(bool to_virtual)
 {
 	int error = 0;
@@ -367,6 +386,8 @@ int switch_mode(bool to_virtual)
 	record = (struct switch_record){ .attach = to_virtual, .cpus = nr_cpus,
 					 .fail = record.fail };
 	while (VO(cpu, ring)() != (to_virtual ? 1u : 0u)) {
+		if (!to_virtual)
+			let_tables_go();
 		error = request(to_virtual);
 		if (error != -EBUSY || record.retries == RETRIES)
 			break;
@@ -394,7 +415,7 @@ int switch_at_boot(void)
 		return switch_mode(true);
 	uint32_t flags = VO(irq, save)();
 	at_boot = true;
-	loaded.directory[0] = task_directory(current());
+	loaded.directory[0] = mm_directory(NULL);
 	for (unsigned p = PHASE_ACCOUNT; p < PHASE_COMMIT && !error; p++)
 		error = phases[p].run(true);
 	if (!error)

@@ -27,6 +27,7 @@ static const char *name_of(unsigned vector)
 {
 	static const struct { unsigned vector; const char *name; } names[] = {
 		{ VEC_IRQ + 1, "keyboard" }, { VEC_IRQ + 4, "serial" },
+		{ VEC_IRQ + 3, "network" },  { VEC_IRQ + 9, "network" },
 		{ VEC_TIMER, "timer" },      { VEC_RESCHED, "reschedule" },
 		{ VEC_SWITCH, "switch" },    { VEC_SPURIOUS, "spurious" },
 	};

@@ -182,6 +182,12 @@ void native_mmu_set_ptes(pte_t *at, const pte_t *values, unsigned n)
 	memcpy(at, values, n * sizeof(pte_t));
 }
 
+void native_mmu_share_ptes(pte_t *from, pte_t *to, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		to[i] = from[i] &= ~(pte_t)PTE_W;
+}
+
 void native_mmu_batch_begin(void) {}
 
 void native_mmu_batch_end(void) {}

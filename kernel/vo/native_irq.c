@@ -66,6 +66,7 @@ uint32_t native_irq_entry(unsigned line)
 /* Lead an ISA line to the boot CPU, masked or not. Called with ioapic_lock held. */
 static void route(unsigned line, bool masked)
 {
+	ASSERT_HELD(&ioapic_lock);
 	unsigned entry = IOAPIC_TABLE + 2u * topology.isa[line].pin;
 	ioapic_write(entry + 1, (uint32_t)topology.apic_id[0] << 24);
 	ioapic_write(entry, native_irq_entry(line) | (masked ? IOAPIC_MASKED : 0));

@@ -32,12 +32,28 @@ static void must(int error, const char *what)
 		panic("the VMM refuses to %s (error %d)", what, error);
 }
 
+/* Whether the VMM holds the table or directory of this entry. */
+static bool held(const pte_t *at) { return !(direct_map[virt_to_pfn(at)] & PTE_W); }
+
 /* --- cpu --- */
 
 static void virtual_cpu_init(unsigned cpu) { (void)cpu; }
 
+/*
+ * Hide the tables of a directory that the VMM does not hold yet: each is checked when it is first
+ * used (mm/fault.c), and not all of them at this load.
+ */
+static inline void hide_tables(mfn_t directory)
+{
+	pte_t *entries = pfn_to_virt(mfn_to_pfn(directory));
+	for (unsigned i = 0; unlikely(!held(entries)) && i < KERNEL_SLOT; i++)
+		entries[i] &= ~(pte_t)PTE_P;
+}
+
 static void virtual_cpu_switch_context(uint32_t esp, mfn_t directory)
 {
+	if (directory)
+		hide_tables(directory);
 	must(hypercall(HC_LOAD, directory, esp, 0, 0), "switch the context");
 }
 
@@ -68,15 +84,26 @@ static unsigned virtual_cpu_ring(void) { return 1; }
 
 /* --- mmu --- */
 
+static uint32_t machine_of(const pte_t *at)
+{
+	return pfn_to_mfn(virt_to_pfn(at)) << PAGE_SHIFT | ((uint32_t)at & ~PAGE_MASK);
+}
+
 /*
  * Store n entries from `at` on, by one hypercall. flush: address of a page whose TLB entry is
  * dropped afterwards, VMM_FLUSH_ALL, or 0.
  */
 static void update(pte_t *at, const pte_t *values, unsigned n, uint32_t flush)
 {
-	uint32_t machine = pfn_to_mfn(virt_to_pfn(at)) << PAGE_SHIFT | ((uint32_t)at & ~PAGE_MASK);
 	uint32_t value = n == 1 ? *values : (uint32_t)values;
-	must(hypercall(HC_UPDATE, machine, n, value, flush), "update a page table");
+	int error = hypercall(HC_UPDATE, machine_of(at), n, value, flush);
+	if (likely(!error))
+		return;
+	if (held(at))
+		must(error, "update a page table");
+	/* A CPU that wants to detach has just let the VMM drop this table (HC_TRIM). */
+	memcpy(at, values, n * sizeof(pte_t));
+	hypercall(HC_FLUSH, flush, 0, 0, 0);
 }
 
 /* Send what the batch holds, and flush afterwards. Result: whether it held anything. */
@@ -92,7 +119,7 @@ static bool send_batch(struct batch *b, uint32_t flush)
 static void virtual_mmu_set_ptes(pte_t *at, const pte_t *values, unsigned n)
 {
 	struct batch *b = &batches[this_cpu()];
-	if (direct_map[virt_to_pfn(at)] & PTE_W) {
+	if (!held(at)) {
 		memcpy(at, values, n * sizeof(pte_t));
 		return;
 	}
@@ -110,8 +137,29 @@ static void virtual_mmu_set_ptes(pte_t *at, const pte_t *values, unsigned n)
 
 static void virtual_mmu_set_pte(pte_t *at, pte_t value) { virtual_mmu_set_ptes(at, &value, 1); }
 
+static void virtual_mmu_share_ptes(pte_t *from, pte_t *to, unsigned n)
+{
+	while (held(from)) {
+		uint32_t copy = held(to) ? machine_of(to) : 0;
+		int error = hypercall(HC_SHARE, machine_of(from), n, copy, 0);
+		if (error && copy && !held(to)) /* as in update() */
+			continue;
+		must(error, "share page tables");
+		if (!copy)
+			memcpy(to, from, n * sizeof(pte_t));
+		return;
+	}
+	for (unsigned i = 0; i < n; i++) /* not held, and `to` changes a part at a time */
+		from[i] &= ~(pte_t)PTE_W;
+	for (unsigned done = 0, part; done < n; done += part) {
+		part = MIN(n - done, VMM_UPDATE_MAX);
+		virtual_mmu_set_ptes(to + done, from + done, part);
+	}
+}
+
 static void virtual_mmu_load_directory(mfn_t directory)
 {
+	hide_tables(directory);
 	must(hypercall(HC_LOAD, directory, 0, 0, 0), "load a page directory");
 }
 
@@ -127,8 +175,9 @@ static void virtual_mmu_batch_end(void)
 
 static void virtual_mmu_release_table(mfn_t table)
 {
-	if (!(direct_map[mfn_to_pfn(table)] & PTE_W))
-		must(hypercall(HC_RELEASE, table, 0, 0, 0), "release a page table");
+	const pte_t *entries = pfn_to_virt(mfn_to_pfn(table));
+	if (held(entries) && hypercall(HC_RELEASE, table, 0, 0, 0) && held(entries))
+		panic("the VMM does not release page table %#x", table);
 }
 
 static void virtual_mmu_flush_page(uint32_t address)

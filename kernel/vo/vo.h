@@ -63,6 +63,10 @@ struct vo {
 		/* Store n entries, 1 to 64, at consecutive places of one table. N: n stores. V: one
 		   hypercall. Within a batch the values must stay until it ends. */
 		void (*set_ptes)(pte_t *at, const pte_t *values, unsigned n);
+		/* Make n entries of a table read-only, and store them in another table, too; both
+		   may be in use. n: 1 to 1024. The caller flushes. N: n loads and stores. V: one
+		   hypercall; none for a table that the VMM does not hold. */
+		void (*share_ptes)(pte_t *from, pte_t *to, unsigned n);
 		/* Open and close a batch: updates between them need only be visible at its end.
 		   Not nested; preemption is off in between. N: nothing. V: the last update waits
 		   until another one comes, or the end, or a flush, which goes with it in one
@@ -136,8 +140,9 @@ struct vo {
 #define VO_OPERATIONS(DO) \
 	DO(cpu, init) DO(cpu, switch_context) DO(cpu, fault_address) DO(cpu, fpu_trap) \
 	DO(cpu, idle) DO(cpu, start) DO(cpu, shutdown) DO(cpu, halt) DO(cpu, ring) \
-	DO(mmu, load_directory) DO(mmu, set_pte) DO(mmu, set_ptes) DO(mmu, batch_begin) \
-	DO(mmu, batch_end) DO(mmu, release_table) DO(mmu, flush_page) DO(mmu, flush_all) \
+	DO(mmu, load_directory) DO(mmu, set_pte) DO(mmu, set_ptes) DO(mmu, share_ptes) \
+	DO(mmu, batch_begin) DO(mmu, batch_end) DO(mmu, release_table) DO(mmu, flush_page) \
+	DO(mmu, flush_all) \
 	DO(irq, save) DO(irq, restore) DO(irq, leave) DO(irq, disable) DO(irq, enable) \
 	DO(irq, enabled) DO(irq, init) DO(irq, mask) DO(irq, end) DO(irq, send) \
 	DO(time, start_tick) DO(time, now) \

@@ -170,6 +170,14 @@ void check_owners(const struct test *t)
 
 /* --- exercise 8 --- */
 
+/* The direct map's last slot: no table of the kernel's lies there. */
+static void last_slot_read_only(struct guest *g)
+{
+	uint32_t slot = KERNEL_SLOT + (g->nr_pfns - 1) / 1024;
+	uint32_t at = (kernel_directory(g) << 12) + 4 * slot;
+	set_physical(g, at, physical_word(g->m, at) & ~W);
+}
+
 /*
  * Let warm-up run to the beginning of exercise 8, on an empty directory, so that it has no entry to
  * account; then give it a stock. Result: where frames_warm_up() returns to.
@@ -180,6 +188,7 @@ static uint32_t begin_fix(struct guest *g)
 	set_word(g, directory, new_frame(g));
 	run_to(g, vmm_symbol("forget_last_tables"));
 	set_word(g, directory, kernel_directory(g));
+	last_slot_read_only(g);
 	take_stock(g, false);
 	return end;
 }

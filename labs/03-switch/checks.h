@@ -9,7 +9,8 @@
 #include "harness.h"
 #include <errno.h> /* the kernel's error numbers are the same */
 
-enum { SECONDS = 4 };
+/* Limits of a wait, in the machine's time. CPUs that wait for each other are slow in QEMU. */
+enum { SECONDS = 4, SMP_SECONDS = 1 };
 
 /* Boot with the run's k-th order of frames to the prompt; attach the debugger, which stops it. */
 struct guest start(const struct test *t, unsigned k);
@@ -59,9 +60,12 @@ void look_at_switch(struct guest *g);
 void press_key(struct guest *g);
 /* How often a vector came to CPU 0's kernel. */
 uint32_t count_of_vector(struct guest *g, unsigned vector);
-/* The VMM's number of attachments, and of frames that have a type. */
+/*
+ * The VMM's number of attachments; and of frames that have a type, with the CPUs that it counts as
+ * users of the kernel's own directory.
+ */
 uint32_t nr_attachments(struct guest *g);
-uint32_t nr_typed(struct guest *g);
+uint32_t nr_counted(struct guest *g);
 
 typedef void check(const struct test *t);
 /* Each exercise alone. */

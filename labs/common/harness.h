@@ -50,9 +50,8 @@ struct cpu_state state_of(const struct guest *g, unsigned cpu);
 void look(struct guest *g, unsigned cpu);
 
 /*
- * Set a breakpoint, or take it away. To set it twice, or to take it away twice, is harmless. In
- * Bochs only the breakpoint that was set last can be taken away; any other stays. Result: whether
- * there was none before.
+ * Set a breakpoint, or take it away. To set it twice, or to take it away twice, is harmless.
+ * Result: whether there was none before.
  */
 bool break_at(struct guest *g, uint32_t address);
 void break_off(struct guest *g, uint32_t address);

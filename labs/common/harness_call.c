@@ -101,12 +101,6 @@ static uint32_t place_frame(const struct guest *g, bool vmm)
 	return ((esp - 16 * random_below(SPREAD)) & ~15u) - 8;
 }
 
-/* Bochs cannot take a breakpoint away that is not the latest one: there, all calls end alike. */
-static uint32_t choose_end(const struct guest *g, uint32_t function)
-{
-	return g->m->o.bochs ? symbol("kmain") : call_site(function);
-}
-
 /* The kernel's callers have a frame of their own in EBP; theirs was called, too. */
 static void push_frame(struct guest *g, uint32_t frame)
 {
@@ -124,7 +118,7 @@ void call_begin(struct guest *g, uint32_t function, const uint32_t *arguments, u
 	uint32_t on_stack = frame - 4 * ARGUMENTS_MAX;
 	unsigned nr_registers = vmm ? LENGTH(in_registers) : 0;
 	g->caller = g->c;
-	g->call_back = choose_end(g, function);
+	g->call_back = call_site(function);
 	g->call_breaks = break_at(g, g->call_back);
 	if (!vmm)
 		push_frame(g, frame);

@@ -53,7 +53,7 @@ bool break_at(struct guest *g, uint32_t address)
 void break_off(struct guest *g, uint32_t address)
 {
 	int i = find_breakpoint(g, address);
-	if (i < 0 || (g->m->o.bochs && i != (int)g->nr_breakpoints - 1))
+	if (i < 0)
 		return;
 	debug_break(g->m, address, false);
 	g->breakpoints[i] = g->breakpoints[--g->nr_breakpoints];

@@ -98,10 +98,28 @@ attack step_mov_ss
 	done
 	/*
 	 * 41: in ring 0, before the VMM is attached: state of the processor and of devices that
-	 * would harm it. ESI is the address of the local APIC; go on at EDI. (SDM vol. 3, 2.5,
-	 * 11.5.1, 11.8.3; IDE's PCI command register: bus 0, device 1, function 1)
+	 * would harm it. ESI is the address of the local APIC, EBP of the IOAPIC, EBX of a GDTR
+	 * whose table has an LDT; go on at EDI. (SDM vol. 3, 2.5, 11.5.1, 11.8.3, 12.12; 82093AA,
+	 * 3.2.4; 8259A, ICW1 to ICW4; IDE's PCI command register: bus 0, device 1, function 1)
 	 */
 attack set_worst
+	lgdt (%ebx)
+	movl $(GDT_ENTRIES * 8), %eax
+	lldt %ax
+	movl $0x277, %ecx /* PAT: its first entry becomes UC */
+	rdmsr
+	xorb %al, %al
+	wrmsr
+	movl $0x24, (%ebp)     /* pin 10 of the IOAPIC: */
+	movl $19, 0x10(%ebp)   /* an exception's vector, not masked */
+	movb $0x11, %al
+	outb %al, $0x20
+	.irp byte, 8, 4, 1, 0xFF /* the PIC's vectors: those of exceptions; all masked */
+	movb $\byte, %al
+	outb %al, $0x21
+	.endr
+	movl $VMM_BASE, %eax
+	movl %eax, %dr0
 	movl %cr0, %eax
 	andl $~CR0_WP, %eax
 	movl %eax, %cr0
@@ -120,6 +138,22 @@ attack set_worst
 	inl %dx, %eax
 	orl $4, %eax
 	outl %eax, %dx
+	jmp *%edi
+	/* 41: an entry of the IOAPIC (EBP): EBX is its register and, from bit 8, its value. */
+attack set_pin
+	movzbl %bl, %eax
+	movl %eax, (%ebp)
+	shrl $8, %ebx
+	movl %ebx, 0x10(%ebp)
+	jmp *%edi
+	/* After the detach: the low words of SYSENTER_CS and PAT to EBX; go on at EDI. */
+attack read_msrs
+	movl $0x174, %ecx
+	rdmsr
+	movl %eax, (%ebx)
+	movl $0x277, %ecx
+	rdmsr
+	movl %eax, 4(%ebx)
 	jmp *%edi
 	/*
 	 * 28: in ring 0, before the VMM is attached: set a breakpoint at ECX, with DR7 from EBX,

@@ -12,18 +12,22 @@ enum { SECONDS = 20 };
 /* --- 41: state that was set to its worst in native mode --- */
 
 /*
- * A text that QEMU's monitor shows, in virtual mode and in native mode after the detach. unseen:
- * why no emulator shows the row, or which other test does.
+ * A text that QEMU's monitor shows, in virtual mode and in native mode after the detach; several
+ * lines may be about one row. unseen: why QEMU cannot show the row, or which other test does.
  */
 static const struct row { const char *name, *command, *virtual, *native, *unseen; } rows[] = {
 	{ "CR0", "info registers", "CR0=8005003", "CR0=8004003", NULL },
 	{ "CR4", NULL, NULL, NULL, "qemu32 has no VME, PVI or CET; PAE ends the kernel" },
 	{ "EFER, STAR", NULL, NULL, NULL, "QEMU's qemu32 and Bochs's CPU have no SYSCALL" },
-	{ "SYSENTER_CS", NULL, NULL, NULL, "SYSENTER, below; after detach: lab 3" },
-	{ "PAT, MTRRs", NULL, NULL, NULL, "neither emulator has caches" },
+	{ "SYSENTER_CS", NULL, NULL, NULL, NULL }, /* by SYSENTER, and by RDMSR after the detach */
+	{ "PAT, MTRRs", NULL, NULL, NULL, NULL },  /* PAT by RDMSR */
 	{ "debug control, DS area", NULL, NULL, NULL, "neither emulator has branch traces" },
 	{ "DR0 to DR7", "info registers", "DR7=00000400", "DR7=00000402", NULL },
-	{ "GDTR, IDTR, TR, LDTR", NULL, NULL, NULL, "the invariants V2 and N1" },
+	{ "DR0 to DR7", "info registers", "DR0=fc000000", "DR0=fc000000", NULL },
+	{ "GDTR, IDTR, TR, LDTR", "info registers", "GDT=     fc", "GDT=     c", NULL },
+	{ "GDTR, IDTR, TR, LDTR", "info registers", "IDT=     fc", "IDT=     c", NULL },
+	{ "GDTR, IDTR, TR, LDTR", "info registers", "TR =0028 fc", "TR =0028 c", NULL },
+	{ "GDTR, IDTR, TR, LDTR", "info registers", "LDT=0000 ", "LDT=0000 ", NULL },
 	{ "segment registers", NULL, NULL, NULL, "isolation-10-nulls, V1" },
 	{ "EFLAGS", NULL, NULL, NULL, "isolation-02-03-12-flags, lab 2's descent" },
 	{ "FPU, MXCSR", NULL, NULL, NULL, "isolation-26-fpu" },
@@ -31,8 +35,9 @@ static const struct row { const char *name, *command, *virtual, *native, *unseen
 	{ "local APIC: TPR", "info lapic", " TPR 0x10 ", " TPR 0x08 ", NULL },
 	{ "local APIC: LINT0", "info lapic", "LVT0\t 0x00010000", "LVT0\t 0x00010000", NULL },
 	{ "local APIC: other LVTs", "info lapic", "LVTT\t 0x000200ef", "LVTT\t 0x000200ef", NULL },
-	{ "IOAPIC", NULL, NULL, NULL, "the fingerprint of switch-pairs (N2)" },
-	{ "PIC", NULL, NULL, NULL, "LINT0: no other way leads to the CPU" },
+	{ "IOAPIC", "info pic", "pin 10 0x0000000000000013", "pin 10 0x0000000000000013", NULL },
+	{ "PIC", "info pic", "imr=ff isr=00 hprio=0 irq_base=08",
+	  "imr=ff isr=00 hprio=0 irq_base=08", NULL },
 	{ "PIT, RTC", NULL, NULL, NULL, "isolation-04-ports: no port of theirs is granted" },
 	{ "ports", NULL, NULL, NULL, "isolation-04-ports" },
 	{ "PCI bus masters", "i /wx 0xcfc", "= 0x0280000", "= 0x0280000", NULL },
@@ -59,43 +64,105 @@ static void look(struct machine *m, bool is_virtual)
 	machine_continue(m);
 }
 
+/* Whether line i of rows[] is the first one of its row. */
+static bool is_first(unsigned i)
+{
+	return i == 0 || strcmp(rows[i].name, rows[i - 1].name) != 0;
+}
+
 /* Each row has a line in the documentation, and each line there a row. */
 static void check_page(void)
 {
 	char *text = file_text(PAGE), line[200];
-	unsigned lines = 0;
+	unsigned lines = 0, names = 0;
 	CHECK(text, "no %s", PAGE);
 	const char *at = strstr(text, "| state |");
 	CHECK(at, "%s has no table of inherited state", PAGE);
 	for (unsigned i = 0; i < COUNT(rows); i++) {
 		snprintf(line, sizeof(line), "\n| %s |", rows[i].name);
 		CHECK(strstr(at, line), "the table in %s has no row %s", PAGE, rows[i].name);
+		names += is_first(i);
 	}
 	for (at = strchr(strchr(at, '\n') + 1, '\n') + 1; *at == '|'; at = strchr(at, '\n') + 1)
 		lines++;
-	CHECK(lines == COUNT(rows), "the table in %s has %u rows, not %u", PAGE, lines,
-	      (unsigned)COUNT(rows));
+	CHECK(lines == names, "the table in %s has %u rows, not %u", PAGE, lines, names);
 	free(text);
+}
+
+/*
+ * The kernel's GDT once more, with an LDT at its end, and a GDTR for it: in the last part of a
+ * variable that no test fills. Result: the table's address; the GDTR is 8 bytes below it.
+ */
+static uint32_t other_gdt(struct victim *v)
+{
+	enum { N = GDT_ENTRIES + 1 };
+	uint32_t base = symbol("history") + symbol_bytes("history") - N * 8;
+	uint32_t gdtr[2] = { (N * 8 - 1) | base << 16, base >> 16 };
+	uint64_t table[N];
+	virtual_read(v->m, v->start.cr3, v->start.gdt.base, table, sizeof(table));
+	table[GDT_ENTRIES] = 0xC0ull << 56 | 0x82ull << 40 | 7; /* at KERNEL_BASE, of one entry */
+	physical_write(v->m, base - KERNEL_BASE, table, sizeof(table));
+	physical_write(v->m, base - 8 - KERNEL_BASE, gdtr, sizeof(gdtr));
+	return base;
+}
+
+void run_native(struct victim *v, const char *label, uint32_t ebx)
+{
+	struct machine *m = v->m;
+	gdb_set_register(m, GDB_EBX, ebx);
+	gdb_set_register(m, GDB_ESI, kernel_word(m, "lapic"));
+	gdb_set_register(m, GDB_EBP, kernel_word(m, "ioapic"));
+	gdb_set_register(m, GDB_EDI, symbol("sys_getpid"));
+	gdb_set_register(m, GDB_EIP, place(v, label, false));
+	gdb_disconnect(m);
+	machine_expect(m, PROMPT, SECONDS);
+}
+
+/* After the detach: what QEMU's monitor does not show. */
+static void look_native(struct machine *m, uint32_t gdt)
+{
+	struct victim *v = native_at_prompt(m);
+	uint32_t at = gdt - 16, words[2];
+	CHECK(v->start.gdt.base == gdt, "detach gave the kernel the GDT at %#x, not at %#x",
+	      v->start.gdt.base, gdt);
+	run_native(v, "read_msrs", at);
+	machine_stop(m);
+	physical_read(m, at - KERNEL_BASE, words, sizeof(words));
+	machine_continue(m);
+	CHECK(words[0] == SEL_KCODE, "detach left %#x in SYSENTER_CS, not %#x", words[0],
+	      SEL_KCODE);
+	CHECK((words[1] & 0xFF) == 0, "PAT was not left as it was: its low word is %#x", words[1]);
 }
 
 void inherited(const struct test *t)
 {
 	struct victim *v = native_start(&t->machine);
 	struct machine *m = v->m;
+	uint32_t gdt = other_gdt(v);
 	check_page();
-	gdb_set_register(m, GDB_ESI, kernel_word(m, t->text));
-	gdb_set_register(m, GDB_EDI, symbol("sys_getpid"));
-	gdb_set_register(m, GDB_EIP, place(v, "set_worst", false));
-	gdb_disconnect(m);
-	machine_expect(m, PROMPT, SECONDS);
+	run_native(v, "set_worst", gdt - 8);
 	command(m, "echo virtual > /proc/mode; ls /bin | wc", SECONDS);
 	look(m, true);
 	command(m, "echo native > /proc/mode; ls /bin | wc", SECONDS);
 	look(m, false);
+	look_native(m, gdt);
 	command(m, "echo virtual > /proc/mode", SECONDS);
 	v = victim_at_prompt(m);
 	sysenter(v);
 	victim_end(v);
+}
+
+/* The rows that no machine of this test can show. */
+void inherited_unseen(const struct test *t)
+{
+	char text[2000] = "", *end = text;
+	(void)t;
+	for (unsigned i = 0; i < COUNT(rows); i++)
+		if (rows[i].unseen)
+			end += snprintf(end, (size_t)(text + sizeof(text) - end), "\n%s: %s",
+					rows[i].name, rows[i].unseen);
+	give_up(SKIPPED, "rows of the table of inherited state that QEMU's monitor does not show, "
+		"and why or which test does:%s", text);
 }
 
 /* --- 44: tables that warm-up refuses --- */

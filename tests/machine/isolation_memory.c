@@ -99,8 +99,54 @@ static void promotions(struct victim *v)
 	pool_clear(v, TABLE);
 }
 
+/* Calls of HC_SHARE that must change nothing. */
+static void bad_shares(struct victim *v, uint32_t from, uint32_t to)
+{
+	uint32_t plain = pool_mfn(v, PLAIN) << PAGE_SHIFT, directory = v->directory << PAGE_SHIFT;
+	uint32_t vmm = page_walk(v->m, v->start.cr3, VMM_BASE).machine & PAGE_MASK;
+	const struct { uint32_t from, n, to; int error; } bad[] = {
+		{ from, 0, to, -EINVAL }, { from, 1025, to, -EINVAL }, { from + 1, 1, to, -EINVAL },
+		{ from, 1, to + 2, -EINVAL }, { to + 4092, 2, 0, -EINVAL },
+		{ from, 2, to + 4092, -EINVAL }, { from, 1, from, -EINVAL },
+		{ from, 2, from + 4, -EINVAL }, { from, 1, vmm, -EINVAL }, { vmm, 1, to, -EINVAL },
+		{ from, 1, plain, -EPERM }, { plain, 1, to, -EPERM }, { directory, 1, to, -EPERM },
+		{ from, 1, directory, -EPERM }, { from, 0xFFFFFFFF, to, -EINVAL },
+	};
+	uint32_t before = physical_word(v->m, from);
+	for (unsigned i = 0; i < COUNT(bad); i++)
+		REFUSED(v, bad[i].error, HC_SHARE, bad[i].from, bad[i].n, bad[i].to, 0);
+	CHECK(physical_word(v->m, from) == before && physical_word(v->m, to) == 0,
+	      "a call of HC_SHARE that failed has changed an entry");
+}
+
+/* 14, 16: a shared entry is read-only in both tables, and the old entry of the second is put. */
+static void shares(struct victim *v)
+{
+	uint32_t slot = free_slot(v), table = pool_mfn(v, TABLE), plain = pool_mfn(v, PLAIN);
+	uint32_t from = pte_machine(v, PLAIN), to = table << PAGE_SHIFT;
+	pool_clear(v, TABLE);
+	ALLOWED(v, HC_UPDATE, slot, 1, entry(table, PTE_W | PTE_U), 0);
+	map_user(v, PLAIN, PTE_W);
+	bad_shares(v, from, to);
+	ALLOWED(v, HC_UPDATE, to, 1, entry(pool_mfn(v, DATA_PAGE), PTE_W), 0);
+	ALLOWED(v, HC_SHARE, from, 1, to, 0);
+	CHECK(physical_word(v->m, from) == entry(plain, 0) &&
+	      physical_word(v->m, to) == entry(plain, 0),
+	      "HC_SHARE leaves %#x and %#x", physical_word(v->m, from), physical_word(v->m, to));
+	check_frame_table(v->m);
+	ALLOWED(v, HC_UPDATE, from, 1, entry(plain, PTE_W), 0);
+	ALLOWED(v, HC_SHARE, from, 1, 0, 0);
+	CHECK(physical_word(v->m, from) == entry(plain, 0), "HC_SHARE leaves an entry writable");
+	check_frame_table(v->m);
+	map_user(v, PLAIN, 0);
+	ALLOWED(v, HC_UPDATE, to, 1, 0, 0);
+	ALLOWED(v, HC_UPDATE, slot, 1, 0, VMM_FLUSH_ALL);
+	ALLOWED(v, HC_RELEASE, table, 0, 0, 0);
+}
+
 void references(struct victim *v)
 {
+	shares(v);
 	self_maps(v);
 	aliases(v);
 	promotions(v);

@@ -48,10 +48,12 @@ static struct call random_reference(struct victim *v, const uint32_t mfn[ACTORS]
 	uint32_t value = mfn[any(ACTORS)] << PAGE_SHIFT | flags[any(COUNT(flags))];
 	uint32_t at = (a << PAGE_SHIFT) + any(8) * 4;
 	uint32_t slot = slot_machine(v->directory, FREE_SLOT + any(SLOTS));
-	switch (any(8)) {
+	switch (any(9)) {
 	case 0:
 		return (struct call){ HC_LOAD, any(3) ? mfn[any(4)] : v->directory, 0, 0, 0, 1 };
 	case 1:
+		if (any(4) == 0)
+			return (struct call){ HC_TRIM, 0, 0, 0, 0, 1 };
 		return (struct call){ HC_RELEASE, a, 0, 0, 0, 1 };
 	case 2:
 		return (struct call){ HC_UPDATE, slot, 1, value, VMM_FLUSH_ALL, 1 };
@@ -61,6 +63,10 @@ static struct call random_reference(struct victim *v, const uint32_t mfn[ACTORS]
 	case 4:
 		value = pool_address(v, DATA_PAGE) + any(16) * 4;
 		return (struct call){ HC_UPDATE, at, 2 + any(6), value, 0, 1 };
+	case 5:
+		value = any(3) ? (mfn[any(ACTORS)] << PAGE_SHIFT) + any(8) * 4 : 0;
+		at = any(2) ? at : pte_machine(v, FREE_PAGE + any(8));
+		return (struct call){ HC_SHARE, at, 1 + any(8), value, 0, 1 };
 	default:
 		return (struct call){ HC_UPDATE, at, 1, value, any(2) ? VMM_FLUSH_ALL : 0, 1 };
 	}
@@ -103,7 +109,8 @@ static void random_rounds(struct victim *v, unsigned rounds)
 		hypercalls(v, calls, CALLS);
 		for (unsigned i = 0; i < CALLS; i++) {
 			int32_t r = calls[i].result;
-			CHECK(r == 0 || r == -EPERM || r == -EBUSY || r == -EINVAL,
+			CHECK(r == 0 || r == -EPERM || r == -EBUSY || r == -EINVAL ||
+			      (r == -EAGAIN && calls[i].number == HC_TRIM),
 			      "call %u of round %u: %d", i, round, r);
 			good += r == 0;
 		}
@@ -150,7 +157,8 @@ static struct call random_call(struct victim *v)
 {
 	static const uint32_t numbers[] = {
 		HC_UPDATE, HC_UPDATE, HC_LOAD, HC_RELEASE, HC_FLUSH, HC_EVENTS, HC_FPU_TRAP,
-		HC_MASK, HC_END, HC_SEND, HC_TICK, HC_IO, NR_HYPERCALLS,
+		HC_MASK, HC_END, HC_SEND, HC_TICK, HC_IO, HC_SHARE, HC_TRIM,
+		NR_HYPERCALLS,
 	};
 	struct call c = { numbers[any(COUNT(numbers))], random_argument(v), random_argument(v),
 			  random_argument(v), random_argument(v), 1 };

@@ -94,7 +94,12 @@ static struct victim *stop_in_kernel(struct machine *m)
 
 struct victim *native_start(const struct machine_options *o)
 {
-	struct victim *v = stop_in_kernel(start_to_prompt(o));
+	return native_at_prompt(start_to_prompt(o));
+}
+
+struct victim *native_at_prompt(struct machine *m)
+{
+	struct victim *v = stop_in_kernel(m);
 	CHECK(v->start.cpl == 0, "stopped in ring %u", v->start.cpl);
 	return v;
 }

@@ -21,6 +21,7 @@ static const struct test *const ordinary[] = {
 	isolation_tests,
 	hostile_tests,
 	disk_tests,
+	net_tests,
 	shell_tests,
 	memory_out_tests,
 	gdb_tests,
@@ -42,6 +43,7 @@ static const struct test *const ordinary[] = {
 	trace_tests,
 	trace_report_tests,
 	web_tests,
+	bench_tests,
 	NULL,
 };
 static const struct test *const campaigns[] = {

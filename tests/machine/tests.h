@@ -9,14 +9,15 @@
 typedef const struct test test_list[];
 extern test_list boot_tests, limit_tests, native_tests, program_tests, switch_tests;
 extern test_list rollback_tests, sweep_tests;
-extern test_list isolation_tests, hostile_tests, disk_tests, shell_tests, memory_out_tests;
+extern test_list isolation_tests, hostile_tests, disk_tests, net_tests, shell_tests;
+extern test_list memory_out_tests;
 extern test_list gdb_tests, gdb_look_tests, gdb_tool_tests;
 extern test_list grader_submission_tests, grader_tests, grader_environment_tests;
 extern test_list grader_run_tests, grader_sandbox_tests, grader_layout_tests;
 extern test_list grader_outcome_tests;
 extern test_list grader_report_tests, grader_page_tests;
 extern test_list document_tests, build_tests, course_tests, sensitive_tests;
-extern test_list trace_tests, trace_report_tests, web_tests;
+extern test_list trace_tests, trace_report_tests, web_tests, bench_tests;
 /* With --soak only. */
 extern test_list boot_soak_tests, soak_tests, switch_soak_tests, sweep_soak_tests;
 extern test_list isolation_soak_tests, memory_out_soak_tests, grader_soak_tests;

@@ -10,7 +10,7 @@
 
 enum { NR_PHASES = 9, PAGE_BYTES_MAX = 5000000 };
 /* The recording's number for a frame (type + 8 * count), and those for a run of the map. */
-enum { DIRECTORY_COUNTED_ONCE = 5 + 8 * 1, PAGE_TABLES = 3, WRITABLE = 2 };
+enum { SHARED_COUNTED_ONCE = 6 + 8 * 1, PAGE_TABLES = 3, WRITABLE = 2 };
 static const char *const phases[NR_PHASES] = {
 	"request", "gather", "quiesce", "account", "protect", "install", "translate", "commit",
 	"resume",
@@ -197,7 +197,7 @@ static void check_memory(json_t *states)
 	snprintf(row, sizeof(row), "%u", frame / 64);
 	json_t *value = json_array_get(json_object_get(json_object_get(attached, "frames"), row),
 				       frame % 64);
-	CHECK(json_integer_value(value) == DIRECTORY_COUNTED_ONCE,
+	CHECK(json_integer_value(value) == SHARED_COUNTED_ONCE,
 	      "the loaded directory, frame %#x, is recorded with %lld (type + 8 * count)", frame,
 	      (long long)json_integer_value(value));
 }

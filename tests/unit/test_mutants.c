@@ -191,6 +191,37 @@ static void each_is_small_and_named(void **state)
 	free(first);
 }
 
+/* Those of a whole file: in each function, and in nothing else. */
+static void functions_of_a_file(void **state)
+{
+	static const char *const inside[] = {
+		"\treturn a + 1;\n", "\tif (b)\n", "\t\tf(2);\n",
+	};
+	unsigned in[3] = { 0 };
+	(void)state;
+	release();
+	source = strdup("enum { ONE = 1 };\nstatic const int t[] = { 7, 8 };\nint f(int a)\n{\n"
+			"\treturn a + 1;\n}\n\nstruct s { int x; } s = { 9 };\nvoid g(int b)\n"
+			"{\n\tif (b)\n\t\tf(2);\n}\n");
+	mutants_of_functions("dir/a.c", source, m, &nr_mutants);
+	for (unsigned i = 0; i < nr_mutants; i++) {
+		assert_int_equal(strncmp(m[i].id, "dir/a-0-", 8), 0);
+		assert_int_equal(m[i].exercise, 0);
+		for (unsigned k = 0; k < 3; k++) {
+			const char *at = strstr(source, inside[k]);
+			size_t from = (size_t)(at - source), to = from + strlen(inside[k]);
+			in[k] += from <= m[i].at && m[i].at < to;
+		}
+	}
+	assert_true(in[0] && in[1] && in[2]);
+	assert_int_equal(in[0] + in[1] + in[2], nr_mutants);
+	release();
+	source = strdup("/*\n * Two lines\n */\n\tcli\n");
+	mutants_of_functions("b.S", source, m, &nr_mutants);
+	assert_int_equal(nr_mutants, 1);
+	assert_string_equal(m[0].kind, "dropped");
+}
+
 static void texts_that_end_early(void **state)
 {
 	static const char *const odd[] = {
@@ -208,7 +239,7 @@ int main(void)
 		cmocka_unit_test(operators_turn), cmocka_unit_test(constants_change),
 		cmocka_unit_test(arguments_and_atomics), cmocka_unit_test(statements_go),
 		cmocka_unit_test(assembly_lines), cmocka_unit_test(each_is_small_and_named),
-		cmocka_unit_test(texts_that_end_early),
+		cmocka_unit_test(functions_of_a_file), cmocka_unit_test(texts_that_end_early),
 	};
 	int failed = cmocka_run_group_tests_name("mutants", tests, NULL, NULL);
 	release();

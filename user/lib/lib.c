@@ -142,7 +142,9 @@ const char *strerror(int error)
 		{ ERANGE, "result too large" }, { ENAMETOOLONG, "name too long" },
 		{ ENOSYS, "no such system call" }, { ENOTEMPTY, "directory not empty" },
 		{ ELOOP, "symbolic links are not followed" }, { ETIMEDOUT, "timed out" },
-		{ EUCLEAN, "file system damaged" },
+		{ EUCLEAN, "file system damaged" }, { EMSGSIZE, "too long for one packet" },
+		{ EADDRINUSE, "port in use" }, { EHOSTUNREACH, "that machine does not answer" },
+		{ ENETUNREACH, "not in this network" },
 	};
 	for (uint32_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if (texts[i].error == error || texts[i].error == -error)

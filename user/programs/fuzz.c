@@ -104,6 +104,12 @@ static void one_call(void)
 		return; /* no exit, and few forks */
 	if (nr == CALL_open)
 		a[1] &= random();
+	if (nr == CALL_net_open && random() % 4) {
+		a[0] = random() % 2 ? NET_UDP : NET_ICMP;
+		a[1] &= 0xFFFF;
+	}
+	if (nr == CALL_net_receive)
+		a[4] %= 20; /* milliseconds */
 	if (nr == CALL_mmap && random() % 4) {
 		a[1] %= 20 * PAGE;
 		a[2] &= 7;

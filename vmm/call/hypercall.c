@@ -46,6 +46,23 @@ static int hc_update(struct cpu *c, struct regs *r)
 	return error == -EAGAIN ? again(r, HC_UPDATE) : error;
 }
 
+static int hc_share(struct cpu *c, struct regs *r)
+{
+	vmm_lock(c);
+	int error = frames_share(c, r->ebx, r->ecx, r->edx);
+	vmm_unlock();
+	return error;
+}
+
+static int hc_trim(struct cpu *c, struct regs *r)
+{
+	(void)r;
+	vmm_lock(c);
+	int error = frames_trim(c);
+	vmm_unlock();
+	return error;
+}
+
 static int hc_load(struct cpu *c, struct regs *r)
 {
 	uint32_t stack = r->ecx;
@@ -195,7 +212,7 @@ typedef int hypercall(struct cpu *c, struct regs *r);
 static hypercall *const detach_calls[NR_HYPERCALLS] = {
 	hc_refused, hc_refused,  hc_refused, hc_refused, hc_refused, hc_refused, hc_refused,
 	hc_shutdown, hc_halt,    hc_refused, hc_refused, hc_send,    hc_refused, hc_io,
-	hc_detach,   hc_refused,
+	hc_detach,   hc_refused, hc_refused, hc_refused,
 };
 static hypercall *const hypercalls[NR_HYPERCALLS] = {
 	[HC_UPDATE] = hc_update, [HC_LOAD] = hc_load,         [HC_RELEASE] = hc_release,
@@ -203,7 +220,8 @@ static hypercall *const hypercalls[NR_HYPERCALLS] = {
 	[HC_FPU_TRAP] = hc_fpu_trap, [HC_SHUTDOWN] = hc_shutdown, [HC_HALT] = hc_halt,
 	[HC_MASK] = hc_mask,     [HC_END] = hc_end,           [HC_SEND] = hc_send,
 	[HC_TICK] = hc_tick,     [HC_IO] = hc_io,             [HC_DETACH] = hc_detach,
-	[HC_RECOUNT] = hc_recount,
+	[HC_RECOUNT] = hc_recount, [HC_SHARE] = hc_share,
+	[HC_TRIM] = hc_trim,
 };
 
 void hypercall_handle(struct regs *r)
@@ -215,8 +233,8 @@ void hypercall_handle(struct regs *r)
 	hypercall *const *calls = likely(v->domain->served) ? hypercalls : detach_calls;
 	r->eax = number < NR_HYPERCALLS ? (uint32_t)calls[number](c, r) : (uint32_t)-ENOSYS;
 #ifdef DEBUG
-	/* after HC_UPDATE, HC_LOAD and HC_RELEASE, which change the frame table */
-	if (number <= HC_RELEASE && v->domain->served && hc_recount(c, r))
+	/* after the calls that change the frame table */
+	if ((number <= HC_RELEASE || number >= HC_SHARE) && v->domain->served && hc_recount(c, r))
 		vmm_fault(r, "the frame table is wrong (V7)");
 #endif
 }

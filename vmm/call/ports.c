@@ -11,10 +11,12 @@ static const struct { uint16_t first, last; const char *out; } granted[] = {
 	{ 0x60, 0x60, NULL }, { 0x64, 0x64, NULL }, /* keyboard: outputs could reset the PC */
 	/* first ATA channel: read, write, flush, identify; no interrupts */
 	{ 0x1F0, 0x1F6, "" }, { 0x1F7, 0x1F7, "\x20\x30\xE7\xEC" }, { 0x3F6, 0x3F6, "\2" },
+	{ 0x300, 0x31F, "" }, /* NE2000: what it calls DMA stays in the card's own memory */
 	{ 0x3D4, 0x3D4, "\xE\xF" }, { 0x3D5, 0x3D5, "" }, /* VGA: the cursor's registers */
 	{ 0x3F8, 0x3FF, "" },                             /* COM1 */
 };
-#define DISK_DATA 0x1F0 /* the only port for blocks */
+#define DISK_DATA 0x1F0 /* these two take and give blocks, too */
+#define NET_DATA 0x310
 #define INPUT 0x100u
 
 /* Whether the domain may output a byte to this port, or input one (value: INPUT). */
@@ -39,13 +41,14 @@ static bool can_store(uint32_t at)
 }
 
 /*
- * Move 16-bit words between the disk and the kernel's buffer, which lies in two pages at most: all
+ * Move 16-bit words between a port and the kernel's buffer, which lies in two pages at most: all
  * or none. Result: 0, -EINVAL, -EFAULT. (lock)
  */
-static int port_block(uint32_t buffer, uint32_t words, bool in)
+static int port_block(uint32_t port, uint32_t buffer, uint32_t words, bool in)
 {
 	uint16_t data[256];
 	uint32_t bytes = words * 2;
+	VMM_ASSERT_LOCKED();
 	if (words - 1 >= ARRAY_SIZE(data) || words % 2 || buffer & 3 ||
 	    !kernel_range(buffer, bytes))
 		return -EINVAL;
@@ -54,9 +57,9 @@ static int port_block(uint32_t buffer, uint32_t words, bool in)
 		return -EFAULT;
 	for (uint32_t i = 0; i < words; i++)
 		if (in)
-			__asm__ volatile("inw %1, %0" : "=a"(data[i]) : "d"((uint16_t)DISK_DATA));
+			__asm__ volatile("inw %w1, %0" : "=a"(data[i]) : "d"(port));
 		else
-			__asm__ volatile("outw %0, %1" : : "a"(data[i]), "d"((uint16_t)DISK_DATA));
+			__asm__ volatile("outw %0, %w1" : : "a"(data[i]), "d"(port));
 	return in ? copy_to_kernel(buffer, data, bytes) : 0;
 }
 
@@ -67,11 +70,11 @@ int hc_io(struct cpu *c, struct regs *r)
 	if (kind > VMM_IO_OUT_BLOCK)
 		return -EINVAL;
 	if (!port_granted(c, port, in || block ? INPUT : value & 0xFF) ||
-	    (block && port != DISK_DATA))
+	    (block && port != DISK_DATA && port != NET_DATA))
 		return -EPERM;
 	if (block) {
 		vmm_lock(c);
-		int error = port_block(value, r->esi, in);
+		int error = port_block(port, value, r->esi, in);
 		vmm_unlock();
 		return error;
 	}

@@ -63,6 +63,7 @@ void flush_everywhere(struct cpu *c)
 
 void freeze_others(struct cpu *c, bool freeze)
 {
+	VMM_ASSERT_LOCKED();
 	frozen = freeze;
 	if (freeze)
 		flush_everywhere(c);

@@ -94,6 +94,49 @@ int frames_update(struct cpu *c, uint32_t at, const pte_t *values, unsigned n)
 }
 
 /*
+ * Find n entries of a TABLE of the domain's, from a machine address on. Result: 0, -EINVAL,
+ * -EPERM. (lock)
+ */
+static int find_entries(struct cpu *c, uint32_t at, unsigned n, enum window window,
+			pte_t **entries)
+{
+	const struct domain *d = domain_of(c);
+	mfn_t mfn = at >> PAGE_SHIFT;
+	unsigned first = (at & ~PAGE_MASK) / 4;
+	if (at & 3 || n - 1 >= 1024 - first || !owned(d, mfn))
+		return -EINVAL;
+	if (frame_type(frame_current(d, mfn)) != TABLE)
+		return -EPERM;
+	*entries = (pte_t *)map(c, mfn, window) + first;
+	return 0;
+}
+
+/*
+ * The entries were checked when they were stored in the first table; and a read-only mapping has
+ * no count, so the copies need no check of their own.
+ */
+int frames_share(struct cpu *c, uint32_t from, unsigned n, uint32_t to)
+{
+	pte_t *source, *target = NULL;
+	VMM_ASSERT_LOCKED();
+	int error = find_entries(c, from, n, WINDOW_TABLE, &source);
+	if (!error && to)
+		error = (from ^ to) < PAGE_SIZE ? -EINVAL :
+			find_entries(c, to, n, WINDOW_HOME, &target);
+	if (error)
+		return error;
+	if (target)
+		put_entries(target, n, TABLE);
+	for (unsigned i = 0; i < n; i++) {
+		pte_put(source[i]);
+		pte_t pte = source[i] &= ~(pte_t)PTE_W;
+		if (target)
+			target[i] = pte;
+	}
+	return 0;
+}
+
+/*
  * Count that a vCPU has this directory loaded. A frame that is no directory yet is checked first
  * and becomes one. Result: 0, -EPERM, -EINVAL, -EBUSY. (lock)
  */
@@ -141,6 +184,42 @@ int frames_release(struct cpu *c, mfn_t mfn)
 		return -EBUSY;
 	demote(c, mfn);
 	return 0;
+}
+
+/* Take the frame after `before`, or the first one (END_OF_LIST), off the list. (lock) */
+static void unlist(struct domain *d, mfn_t before, struct frame_entry *f)
+{
+	if (before != END_OF_LIST)
+		frames[before].next = f->next;
+	else
+		d->listed = next_listed((mfn_t)(f - frames));
+	f->next = 0;
+	d->nr_listed--;
+}
+
+int frames_trim(struct cpu *c)
+{
+	struct domain *d = domain_of(c);
+	VMM_ASSERT_LOCKED();
+	for (unsigned looked = 0, demoted = 0; looked < 100 && demoted < 2; looked++) {
+		mfn_t before = d->trimmed;
+		mfn_t mfn = before == END_OF_LIST ? d->listed : next_listed(before);
+		if (mfn == END_OF_LIST) {
+			d->trimmed = END_OF_LIST;
+			d->trimmed_once = !d->trimmed_once;
+			return d->trimmed_once ? -EAGAIN : 0;
+		}
+		struct frame_entry *f = &frames[mfn];
+		bool plain = frame_type(f) == WRITABLE;
+		if (!plain && f->use & COUNT_MASK) {
+			d->trimmed = mfn;
+			continue;
+		}
+		if (!plain)
+			demote(c, mfn), demoted++;
+		unlist(d, before, f);
+	}
+	return -EAGAIN;
 }
 
 int frames_account(struct cpu *c, const struct vmm_loaded *loaded)

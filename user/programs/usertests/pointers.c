@@ -5,7 +5,7 @@
 /*
  * Arguments by letter. Pointers: s path, v argv, r buffer that the kernel reads, w buffer that the
  * kernel writes, o structure that the kernel writes, c context that the kernel reads. Others: d
- * descriptor of a file, D descriptor of a directory, n buffer's size, 0 zero, - any child.
+ * descriptor of a file, D of a directory, k of a socket, n buffer's size, 0 zero, - any child.
  */
 static const struct { const char *name, *arguments; } signatures[] = {
 	{"exit", ""}, {"fork", ""}, {"read", "dwn"}, {"write", "drn"}, {"open", "s00"},
@@ -16,6 +16,7 @@ static const struct { const char *name, *arguments; } signatures[] = {
 	{"munmap", ""}, {"mprotect", ""}, {"sleep", ""}, {"yield", ""}, {"clock", "o"},
 	{"on_fault", ""}, {"fault_return", "c"}, {"setpgid", ""}, {"tty_foreground", ""},
 	{"tty_raw", ""}, {"sync", ""}, {"shutdown", ""}, {"ftruncate", ""},
+	{"net_open", ""}, {"net_send", "krrn"}, {"net_receive", ""},
 };
 
 static const struct { const char *name; uint32_t number; int arguments; } calls[] = {
@@ -48,7 +49,7 @@ enum { NONE_AT = 12, READ_ONLY_AT, END_AT };
 enum { SIZE = 100 };
 static uint8_t good_buffer[4 * PAGE];
 static char *good_argv[] = {"x", NULL};
-static int file, directory;
+static int file, directory, socket; /* socket: -ENODEV without a network card */
 
 static void make_bad_addresses(void)
 {
@@ -69,6 +70,7 @@ static uint32_t good_argument(char letter, int i)
 	case 'v': return (uint32_t)good_argv;
 	case 'd': return (uint32_t)file;
 	case 'D': return (uint32_t)directory;
+	case 'k': return (uint32_t)socket;
 	case 'n': return SIZE;
 	case '-': return (uint32_t)-1;
 	case '0': return 0;
@@ -107,12 +109,14 @@ TEST(pointers_everywhere)
 	make_file("good", 1000, 1);
 	file = check_ok(open("good", O_RDWR, 0));
 	directory = check_ok(open("/bin", O_RDONLY, 0));
+	socket = net_open(NET_UDP, 0);
 	for (int call = 0; call < COUNT(calls); call++) {
 		const char *letters = arguments_of(calls[call].name);
 		check((int)strlen(letters) <= calls[call].arguments);
 		for (int argument = 0; letters[argument]; argument++)
 			for (int kind = 0; kind < COUNT(bad); kind++)
 				if (strchr("svrwoc", letters[argument]) &&
+				    (letters[0] != 'k' || socket >= 0) &&
 				    !strchr(bad[kind].not, letters[argument]))
 					try(call, argument, kind);
 	}
