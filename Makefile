@@ -61,8 +61,8 @@ export SMP MEM CMDLINE DISK NET VMM ACCEL GUI
 B := build
 # Objects for options that were given here have a folder of their own.
 given = $(if $(filter-out file undefined,$(origin $(1))),-$(notdir $(firstword $($(1):-%=%))))
-K := $(B)/$(if $(filter 1,$(DEBUG)),debug,$(if $(filter static,$(VO)),static,kernel))$(call \
-	given,OPT)$(call given,CC32)
+KIND := $(if $(filter 1,$(DEBUG)),debug,$(if $(filter static inline lto,$(VO)),$(VO),kernel))
+K := $(B)/$(KIND)$(call given,OPT)$(call given,CC32)
 Q := $(if $(filter 1,$(V)),,@)
 SILENT := $(filter 1,$(V))$(findstring s,$(firstword -$(MAKEFLAGS)))
 # Take a new file in a target's place, unless both are the same; then run $(2). The new file's name
@@ -93,7 +93,8 @@ FREESTANDING := -m32 -std=gnu11 -ffreestanding -g -fno-pic -fno-pie -fcf-protect
 KFLAGS := $(OPT) $(FREESTANDING) $(WARN) -Wframe-larger-than=1024 -mno-80387 \
 	-fno-omit-frame-pointer -fmacro-prefix-map=kernel/= \
 	-Iinclude -Ikernel -I. -I$(K) \
-	$(if $(filter 1,$(DEBUG)),-DDEBUG) $(if $(filter static,$(VO)),-DVO_STATIC)
+	$(if $(filter 1,$(DEBUG)),-DDEBUG) $(if $(filter static inline,$(VO)),-DVO_STATIC) \
+	$(if $(filter inline lto,$(VO)),-flto=1)
 UFLAGS := -O2 $(FREESTANDING) $(WARN) -fomit-frame-pointer -ffunction-sections -fdata-sections \
 	-Iinclude -Iuser/lib -I.
 HFLAGS := -std=gnu11 -g -O1 -Wall -Wextra $(ERROR) -MMD -MP \
@@ -102,10 +103,12 @@ HFLAGS := -std=gnu11 -g -O1 -Wall -Wextra $(ERROR) -MMD -MP \
 LIB := $(sort $(wildcard lib/*.c))
 VSRC := $(sort $(wildcard vmm/*/*.c vmm/*/*.S)) $(LIB)
 VOBJ := $(VSRC:%=$(K)/vmm/%.o)
-VFLAGS = $(filter-out -fno-omit-frame-pointer,$(KFLAGS)) -fomit-frame-pointer -mregparm=3 \
+VFLAGS = $(filter-out -fno-omit-frame-pointer -flto%,$(KFLAGS)) -fomit-frame-pointer -mregparm=3 \
 	-mtune=generic
 KSRC := $(sort $(shell find kernel lib -name '*.c' -o -name '*.S'))
 KOBJ := $(KSRC:%=$(K)/%.o)
+# Optimised as a whole, all objects become one.
+KLINKED := $(if $(filter inline lto,$(VO)),$(K)/linked.o,$(KOBJ))
 ULIB := $(patsubst %,$(B)/user/%.o,$(sort $(wildcard user/lib/*.c user/lib/*.S)) $(LIB))
 # A program is a file, or a folder of files.
 PROGRAM_FOLDERS := $(patsubst %/,%,$(dir $(wildcard user/programs/*/*.c)))
@@ -124,8 +127,8 @@ RECORDER := $(filter-out $(B)/host/viewer/main.c.o,$(TRACE))
 PLATFORMS := gradescope classroom50 prairielearn autolab image
 WHOLE := demo test soak bench bench-switch report handout mutate try $(PLATFORMS)
 
-.PHONY: all help whole $(WHOLE) grade setup trace run run-bochs iso doctor size check gdb debug \
-	debug-bochs replay log clean kernel unit FORCE report docs
+.PHONY: all help whole $(WHOLE) grade setup trace web run run-bochs iso doctor size check gdb \
+	debug debug-bochs replay log clean kernel unit FORCE report docs
 all: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2 $(PROGRAMS:%=$(B)/symbols/%)
 
 help:
@@ -145,6 +148,7 @@ whole:
 #:   bench-switch  what a mode switch costs, by phases, and how that grows
 #:   trace      record a mode switch from outside into one page, build/trace.html, to step through;
 #:              STEPS=phases|instructions DIRECTION=attach|detach|both OUT=file
+#:   web        the machine in one page for a browser, with lessons: build/web/index.html
 #:   report     the benchmarks as one page with plots, beside other systems: build/report/index.html
 #:   run        interactive shell on this terminal (Ctrl-A X ends QEMU); GUI=1 for the VGA window
 #:   iso        build/cinnabar.iso: GRUB, kernel and root file system; also boots a PC
@@ -170,7 +174,8 @@ whole:
 #:   clean      remove build/
 #:
 #:   OPT=-O0 how GCC optimises kernel and VMM; CC32="clang -m32" compiles them with Clang
-#:   VO=static native operations bound at compile time (no mode switch): what does the VO cost?
+#:   VO=static native operations bound at compile time (no mode switch), to see what the VO costs;
+#:             VO=lto the kernel optimised as a whole; VO=inline both, so that they are inlined
 #:   V=1 show commands    DEBUG=1 debug kernel (VO call counts, assertions)
 #:   WERROR=1 warnings are errors    SMP=n processors, 1-8    MEM=n MiB of memory
 #:   CMDLINE="p2m=shuffle:7" kernel options (docs/running.md)
@@ -196,16 +201,23 @@ test soak bench bench-switch:
 	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run $(B)/grader $(B)/trace $(B)/mutate
 	@$(MAKE) --no-print-directory DEBUG=1 kernel
 	@$(MAKE) --no-print-directory VO=static kernel
+	@$(MAKE) --no-print-directory VO=inline kernel
+	@$(MAKE) --no-print-directory VO=lto kernel
 	@$(ALONE) $(B)/tests/run --unit $(B)/unit $(if $(filter test,$@),,--$@)
 
 trace:
 	@tools/setup debug
 	@$(MAKE) --no-print-directory all $(B)/trace
 	@$(ALONE) $(B)/trace $(foreach o,OUT STEPS DIRECTION,$(if $($(o)),$(o)=$($(o))))
+web:
+	@tools/setup web
+	@$(MAKE) --no-print-directory $(B)/web/index.html
 report:
 	@tools/setup report
 	@$(MAKE) --no-print-directory all $(B)/tests/run
 	@$(MAKE) --no-print-directory VO=static kernel
+	@$(MAKE) --no-print-directory VO=inline kernel
+	@$(MAKE) --no-print-directory VO=lto kernel
 	@mkdir -p $(B)/report
 	@$(ALONE) CC32="$(CC32)" tools/report/measure $(B)/report/measured.json
 	@tools/report/make $(B)/report/measured.json $(B)/report
@@ -295,14 +307,19 @@ clean:
 # --- kernel: linked twice; the second image holds the first one's symbols, for back traces ---
 kernel: $(K)/cinnabar $(K)/vmm.elf
 
-$(K)/cinnabar: $(KOBJ) $(K)/kernel/kernel.ld tools/ksyms $(B)/sources
+$(K)/cinnabar: $(KLINKED) $(K)/kernel/kernel.ld tools/ksyms $(B)/sources
 	$(call say,LD,$@)
 	$(Q)tools/ksyms </dev/null >$(K)/ksyms0.S && $(CC32) -m32 -c $(K)/ksyms0.S -o $(K)/ksyms0.o
-	$(Q)$(LD32) -z noexecstack -T $(K)/kernel/kernel.ld -o $(K)/pass1 $(KOBJ) $(K)/ksyms0.o
+	$(Q)$(LD32) -z noexecstack -T $(K)/kernel/kernel.ld -o $(K)/pass1 $(KLINKED) \
+		$(K)/ksyms0.o
 	$(Q)$(NM32) -n $(K)/pass1 | tools/ksyms >$(K)/ksyms.S
 	$(Q)$(CC32) -m32 -c $(K)/ksyms.S -o $(K)/ksyms.o
-	$(Q)$(LD32) -z noexecstack -T $(K)/kernel/kernel.ld -Map=$(K)/cinnabar.map -o $@ $(KOBJ) \
-		$(K)/ksyms.o
+	$(Q)$(LD32) -z noexecstack -T $(K)/kernel/kernel.ld -Map=$(K)/cinnabar.map -o $@ \
+		$(KLINKED) $(K)/ksyms.o
+
+$(K)/linked.o: $(KOBJ)
+	$(call say,LTO,$@)
+	$(Q)$(CC32) $(KFLAGS) -r -nostdlib -flinker-output=nolto-rel -o $@ $(KOBJ)
 
 # Compared by contents: after DEBUG=1 the debug kernel and VMM lie here, and are the newer files.
 $(B)/cinnabar: $(K)/cinnabar FORCE
@@ -319,8 +336,8 @@ $(B)/sources: FORCE
 # --- layouts, for assembly and for the programs on the host ---
 $(K)/offsets.h: include/offsets.c tools/offsets $(K)/flags
 	$(call say,GEN,$@)
-	$(Q)$(CC32) $(filter-out -Werror,$(KFLAGS)) $(if $(CLANG),-fno-integrated-as) -MT $@ \
-		-MF $@.d -S $< -o $(K)/offsets.s
+	$(Q)$(CC32) $(filter-out -Werror -flto%,$(KFLAGS)) $(if $(CLANG),-fno-integrated-as) \
+		-MT $@ -MF $@.d -S $< -o $(K)/offsets.s
 	$(Q)tools/offsets <$(K)/offsets.s >$@.$$$$ && $(call replace,$@.$$$$,touch $@)
 
 $(KOBJ) $(VOBJ) $(sort $(LIBRARY) $(GRADER) $(MACHINE) $(TRACE) $(MUTATE)): | $(K)/offsets.h
@@ -495,6 +512,19 @@ $(NPM): tests/browser/package.json tests/browser/package-lock.json
 	$(Q)mkdir -p $(B)/browser && cp $^ $(B)/browser/
 	$(Q)cd $(B)/browser && npm ci --no-audit --no-fund --loglevel=error && \
 		touch $(@:$(B)/browser/%=%)
+
+# --- the machine in a page ---
+WEB := $(B)/web/node_modules/.package-lock.json
+$(WEB): web/package.json web/package-lock.json
+	$(call say,NPM,$(@D))
+	$(Q)mkdir -p $(B)/web && cp $^ $(B)/web/
+	$(Q)cd $(B)/web && npm ci --no-audit --no-fund --loglevel=error && \
+		touch $(@:$(B)/web/%=%)
+
+$(B)/web/index.html: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2 $(B)/trace $(WEB) $(PAGE) \
+		$(wildcard web/*)
+	$(call say,WEB,$@)
+	$(Q)node web/build.js $(B)
 
 compile_commands.json: FORCE
 	@tools/compile-commands '$(CC32) $(KFLAGS)' '$(CC32) $(UFLAGS)' >$@

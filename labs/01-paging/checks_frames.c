@@ -174,8 +174,8 @@ void check_owners(const struct test *t)
 static void last_slot_read_only(struct guest *g)
 {
 	uint32_t slot = KERNEL_SLOT + (g->nr_pfns - 1) / 1024;
-	uint32_t entry = (kernel_directory(g) << 12) + 4 * slot;
-	set_physical(g, entry, physical_word(g->m, entry) & ~W);
+	uint32_t at = (kernel_directory(g) << 12) + 4 * slot;
+	set_physical(g, at, physical_word(g->m, at) & ~W);
 }
 
 /*

@@ -22,7 +22,7 @@ struct guest start(const struct test *t, unsigned k)
 		machine_stop(m);
 	else
 		gdb_connect(m);
-	return (struct guest){ .m = m, .seconds = SECONDS };
+	return (struct guest){ .m = m, .seconds = o.cpus > 1 ? SMP_SECONDS : SECONDS };
 }
 
 struct guest enter(const struct test *t, unsigned k)
@@ -74,7 +74,7 @@ static int go_on_for(struct guest *g, unsigned cpus, double seconds)
  */
 int go_on(struct guest *g, unsigned cpus)
 {
-	const double together = 0.05, alone = 0.005;
+	const double together = 0.02, alone = 0.005;
 	if (g->m->o.cpus == 1)
 		return go_on_for(g, cpus, g->seconds);
 	for (double passed = 0; passed < g->seconds; passed += together) {
@@ -93,7 +93,7 @@ unsigned reach(struct guest *g, const char *function, const char *what)
 	uint32_t address = symbol(function);
 	break_at(g, address);
 	int cpu = go_on(g, ALL_CPUS);
-	CHECK(cpu >= 0, "%s() was not reached within %u s: %s", function, SECONDS, what);
+	CHECK(cpu >= 0, "%s() was not reached within %g s: %s", function, g->seconds, what);
 	CHECK(g->c.eip != symbol("sys_exit") || g->c.eip == address,
 	      "the writer of /proc/mode has ended, and no CPU came to %s(): %s", function, what);
 	CHECK(g->c.eip == address, "CPU %d came to %#x before any came to %s(): %s", cpu, g->c.eip,

@@ -138,6 +138,36 @@ static void arrive(struct guest *g, unsigned cpu)
 	g->held &= ~(1u << cpu);
 }
 
+/* The switch is over: all CPUs leave the handler. here: those that have left it. */
+static void want_all_back(struct guest *g, unsigned here)
+{
+	for (; here != all_cpus(g); here |= 1u << g->cpu)
+		CHECK(go_on(g, ALL_CPUS & ~here) >= 0,
+		      "the switch is over, but only CPUs %#x have left the handler", here);
+}
+
+/*
+ * A CPU that holds the VO has said that it is here, and stops there. The leader must know by then
+ * that it is busy: it sends all away, and the writer tries again later.
+ */
+static void hold_the_vo(struct guest *g, unsigned leader, unsigned busy, uint32_t back)
+{
+	uint32_t account = symbol("account");
+	set_variable(g, "vo_uses", busy, 1);
+	arrive(g, busy);
+	break_at(g, account), break_at(g, back);
+	int at = go_on(g, ALL_CPUS & ~(1u << busy));
+	CHECK(at < 0 || g->c.eip != account,
+	      "CPU %u holds the VO (vo_uses is 1) and has said that it is here, and the leader "
+	      "goes on to account (exercise 1 or 4)", busy);
+	CHECK(at >= 0 && at != (int)leader,
+	      "CPU %u holds the VO (vo_uses is 1): the switch is not given up, or its leader does "
+	      "not wait for that CPU to leave (exercise 4 or 5)", busy);
+	want_all_back(g, 1u << at);
+	break_off(g, account), break_off(g, back);
+	set_variable(g, "vo_uses", busy, 0);
+}
+
 static void want_installed(struct guest *g)
 {
 	struct cpu_state cpus[CPUS_MAX];
@@ -175,14 +205,6 @@ static void late_to_follow(struct guest *g, unsigned leader, unsigned late, unsi
 	want_installed(g);
 }
 
-/* The switch is over: all CPUs leave the handler. */
-static void want_all_back(struct guest *g)
-{
-	for (unsigned here = 0; here != all_cpus(g); here |= 1u << g->cpu)
-		CHECK(go_on(g, ALL_CPUS & ~here) >= 0,
-		      "the switch is over, but only CPUs %#x have left the handler", here);
-}
-
 void check_rendezvous(const struct test *t)
 {
 	struct guest g = start(t, 4);
@@ -190,6 +212,10 @@ void check_rendezvous(const struct test *t)
 	settle(&g);
 	ask(&g, true);
 	unsigned leader = reach(&g, "request", "the shell asks");
+	for (unsigned i = 1; i <= 2; i++) {
+		hold_the_vo(&g, leader, (leader + i) % 3, bring_all(&g));
+		leader = reach(&g, "request", "the VO is free again, the writer tries once more");
+	}
 	unsigned late = (leader + 1) % 3, other = (leader + 2) % 3;
 	uint32_t back = bring_all(&g);
 	late_to_follow(&g, leader, late, other);
@@ -203,5 +229,5 @@ void check_rendezvous(const struct test *t)
 	want_none(&g, 1u << late | 1u << other, "a follower left the rendezvous before the commit");
 	skip(&g, 0);
 	break_off(&g, commit);
-	want_all_back(&g);
+	want_all_back(&g, 0);
 }

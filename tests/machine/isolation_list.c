@@ -13,7 +13,7 @@ static const struct { const char *name; part *run; } parts[] = {
 	PART(references), PART(frame_numbers), PART(entry_bits), PART(directories), PART(stale),
 	PART(stale_global), PART(access_matrix), PART(owners), PART(rights),
 	PART(detach_orders), PART(recount_entries), PART(failed_calls), PART(long_loads),
-	PART(vm86), PART(nmi), PART(invlpg),
+	PART(vm86), PART(nmi), PART(invlpg), PART(level_line),
 	PART(random_references), PART(random_references_soak), PART(fuzz_calls),
 	PART(fuzz_calls_soak),
 };
@@ -62,6 +62,9 @@ static void fuzz(const struct test *t)
 #define STATES(n, s, count, k, ...) \
 	{ .name = n, .run = random_states, .seconds = s, .text = count, .number = k, \
 	  .machine = { __VA_ARGS__ } }
+#define ELSEWHERE(n, f) /* with another CPU, and with seven */ \
+	ROW(n "-smp2", f, 60, NULL, .machine = { .cpus = 2 }), \
+	ROW(n "-smp8", f, 60, NULL, .machine = { .cpus = 8 })
 #define REFUSES(n, which, words) ROW(n, warm_up_refuses, 60, words, .number = which)
 const struct test isolation_tests[] = {
 	SURVIVE("01-privileged", "privileged"),
@@ -88,6 +91,8 @@ const struct test isolation_tests[] = {
 	ROW("double-fault", double_fault, 60, NULL, ),
 	ROW("double-fault-bochs", double_fault, 100, NULL, .machine = { .bochs = true }),
 	SURVIVE("25-30-events", "events"),
+	SURVIVE("25-level-line", "level_line"),
+	ROW("41-vector-without-gate", vector_without_gate, 60, NULL, ),
 	SURVIVE("26-fpu", "fpu"),
 	SURVIVE("27-29-debug-traps", "debug_traps"),
 	SURVIVE("27-icebp", "icebp"),
@@ -112,9 +117,10 @@ const struct test isolation_tests[] = {
 	REFUSES("44-large-page", 4, "a slot has no page table of its own"),
 	STATES("isolation-43-states", 120, "150", 1, 0),
 	STATES("isolation-43-states-smp4", 120, "60", 2, .cpus = 4),
-	ROW("16-promoted-smp2", promoted_elsewhere, 60, NULL, .machine = { .cpus = 2 }),
-	ROW("16-released-smp2", released_elsewhere, 60, NULL, .machine = { .cpus = 2 }),
-	ROW("42-detach-smp2", detach_elsewhere, 60, NULL, .machine = { .cpus = 2 }),
+	STATES("isolation-43-states-smp8", 120, "30", 3, .cpus = 8),
+	ELSEWHERE("16-promoted", promoted_elsewhere),
+	ELSEWHERE("16-released", released_elsewhere),
+	ELSEWHERE("42-detach", detach_elsewhere),
 	ROW("generations", generations, 120, NULL, ),
 	ROW("14-22-shuffle", survive, 120, "references stale directories access_matrix",
 	    .machine = { .p2m = "shuffle:4" }),

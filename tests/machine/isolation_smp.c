@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Attacks with two CPUs: while CPU 0 makes hypercalls, CPU 1 runs an attack of its own. A TLB entry
- * that CPU 1 keeps must not outlive what the tables say (rule 16), and a detach concerns all CPUs
- * (42).
+ * Attacks with several CPUs: while CPU 0 makes hypercalls, "CPU 1" runs an attack of its own. It is
+ * the last CPU; those between spin in ring 1. A TLB entry that CPU 1 keeps must not outlive what
+ * the tables say (rule 16), and a detach concerns all CPUs (42).
  */
 #include "isolation.h"
 #include "offsets.h"
 
 /* Pages of the pool. */
 enum { TABLE_PAGE = FREE_PAGE, PLAIN_PAGE, STACK_1 };
-enum { CPU_1 = 1, ONLY_1 = 1 << CPU_1, SECONDS = 20 };
+enum { SECONDS = 20 };
+static unsigned other; /* the index of "CPU 1" */
 #define USER_ADDRESS ((uint32_t)FREE_SLOT << 22)
 
 /* Run only CPU 1 until the kernel gets a trap there. Result: false if none comes in time. */
 static bool run_1(struct victim *v, double seconds)
 {
 	struct cpu_state cpus[CPUS_MAX];
-	if (gdb_run_cpus(v->m, ONLY_1, false, seconds) != CPU_1)
+	if (gdb_run_cpus(v->m, 1u << other, false, seconds) != (int)other)
 		return false;
 	machine_state(v->m, cpus);
-	return cpus[CPU_1].eip == symbol("trap_handle");
+	return cpus[other].eip == symbol("trap_handle");
 }
 
 /* CPU 1 goes to a label, in ring 1, with no event allowed. It stands at a trap to the kernel. */
@@ -27,10 +28,10 @@ static void send_1(struct victim *v, const char *label, const struct entry *e)
 {
 	static const uint32_t none;
 	struct cpu_state cpus[CPUS_MAX];
-	while (machine_state(v->m, cpus), cpus[CPU_1].cpl == 0) /* it serves the VMM */
-		gdb_run_cpus(v->m, ONLY_1, true, SECONDS);
-	physical_write(v->m, v->shared + sizeof(struct vmm_shared) + SHARED_VIF, &none, 4);
-	gdb_select(v->m, CPU_1);
+	while (machine_state(v->m, cpus), cpus[other].cpl == 0) /* it serves the VMM */
+		gdb_run_cpus(v->m, 1u << other, true, SECONDS);
+	physical_write(v->m, v->shared + other * sizeof(struct vmm_shared) + SHARED_VIF, &none, 4);
+	gdb_select(v->m, other);
 	gdb_set_register(v->m, GDB_EAX, e->eax);
 	gdb_set_register(v->m, GDB_EBX, e->ebx);
 	gdb_set_register(v->m, GDB_ECX, e->ecx);
@@ -45,7 +46,7 @@ static void send_1(struct victim *v, const char *label, const struct entry *e)
 static struct trap trap_1(struct victim *v)
 {
 	uint32_t at, frame[TRAP_FRAME_BYTES / 4];
-	gdb_select(v->m, CPU_1);
+	gdb_select(v->m, other);
 	virtual_read(v->m, v->start.cr3, gdb_register(v->m, GDB_ESP) + 4, &at, 4);
 	virtual_read(v->m, v->start.cr3, at, frame, sizeof(frame));
 	gdb_select(v->m, 0);
@@ -67,7 +68,11 @@ static int hypercall_1(struct victim *v, uint32_t number, uint32_t ebx)
 static struct victim *two_victims(const struct test *t)
 {
 	struct victim *v = victim_start(&t->machine);
-	CHECK(run_1(v, SECONDS), "CPU 1 gets no tick");
+	for (other = 1; other < t->machine.cpus; other++) {
+		CHECK(run_1(v, SECONDS), "CPU %u gets no tick", other);
+		send_1(v, "spin", &(struct entry){ 0 });
+	}
+	other--;
 	v->alone = false;
 	return v;
 }

@@ -42,6 +42,8 @@ static const struct test *const ordinary[] = {
 	sensitive_tests,
 	trace_tests,
 	trace_report_tests,
+	bench_tests,
+	web_tests,
 	NULL,
 };
 static const struct test *const campaigns[] = {
@@ -55,6 +57,7 @@ static const struct test *const campaigns[] = {
 	grader_run_soak_tests,
 	build_soak_tests,
 	course_soak_tests,
+	web_soak_tests,
 	NULL,
 };
 

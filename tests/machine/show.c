@@ -56,7 +56,7 @@ static unsigned find_costs(const char *log, struct cost best[2])
 
 static void print_costs(const char *what, const struct cost *c)
 {
-	printf("%-34s %8u", what, c->total);
+	printf("%-36s %8u", what, c->total);
 	for (unsigned p = 0; p < NR_PHASES; p++)
 		printf(" %9u", c->phase[p]);
 	printf(" %7u\n", c->pinned);
@@ -64,7 +64,7 @@ static void print_costs(const char *what, const struct cost *c)
 
 static void print_head(const char *what)
 {
-	printf("%-34s %8s", what, "total");
+	printf("%-36s %8s", what, "total");
 	for (unsigned p = 0; p < NR_PHASES; p++)
 		printf(" %9s", phase_names[p]);
 	printf(" %7s\n", "pinned");
@@ -163,40 +163,66 @@ static json_t *cost_json(const struct cost *c)
 	return j;
 }
 
-static void measure(json_t *all, unsigned mem, unsigned processes, unsigned cpus)
+/* What a switch is measured over. The last four are kinds of `bench switch`, one at a time. */
+enum { MIB, PROCESSES, CPUS, PAGES, TABLES, RAN, PREEMPTED, NR_AXES };
+static const char *const axis_names[NR_AXES] = {
+	"mib", "processes", "cpus", "pages", "tables", "ran", "preempted",
+};
+static const unsigned usual[NR_AXES] = { [MIB] = 512, [PROCESSES] = 32, [CPUS] = 1 };
+
+static void measure(json_t *all, const unsigned value[NR_AXES])
 {
-	char command[100], what[100];
+	char command[100] = "", what[100];
 	struct cost best[2];
-	struct machine_options o = { .mem = mem, .cpus = cpus };
-	snprintf(command, sizeof(command), "crowd %u switcher 8 && cat /proc/switch", processes);
-	struct machine *m = run_command(&o, command, EXIT_OK, 120);
-	find_costs(m->log, best);
+	struct machine_options o = { .mem = value[MIB], .cpus = value[CPUS] };
+	snprintf(command, sizeof(command), "crowd %u switcher 8", value[PROCESSES]);
+	for (unsigned i = PAGES; i < NR_AXES; i++)
+		if (value[i])
+			snprintf(command, sizeof(command), "crowd %u bench switch %s %u",
+				 value[PROCESSES], axis_names[i], value[i]);
+	strcat(command, " && cat /proc/switch");
+	find_costs(run_command(&o, command, EXIT_OK, 120)->log, best);
+	json_t *j = json_object();
+	for (unsigned i = 0; i < NR_AXES; i++)
+		json_object_set_new(j, axis_names[i], json_integer(value[i]));
 	for (unsigned attach = 2; attach-- > 0;) {
-		snprintf(what, sizeof(what), "%s %3u MiB %3u processes %u CPU%s",
-			 attach ? "attach" : "detach", mem, processes, cpus, cpus > 1 ? "s" : "");
+		const char *way = attach ? "attach" : "detach";
+		size_t n = (size_t)snprintf(what, sizeof(what), "%s", way);
+		for (unsigned i = 0; i < NR_AXES; i++)
+			if (value[i] != usual[i])
+				n += (size_t)snprintf(what + n, sizeof(what) - n, " %s %u",
+						      axis_names[i], value[i]);
 		print_costs(what, &best[attach]);
+		json_object_set_new(j, way, cost_json(&best[attach]));
 	}
 	fflush(stdout);
-	json_array_append_new(all, json_pack("{s:i,s:i,s:i,s:o,s:o}", "mib", mem, "processes",
-					     processes, "cpus", cpus, "attach", cost_json(&best[1]),
-					     "detach", cost_json(&best[0])));
+	json_array_append_new(all, j);
 }
 
+/* The usual switch, and those that differ from it in one value; then two with many CPUs. */
 void bench_switch(const struct test *t)
 {
-	static const unsigned mems[] = { 32, 64, 128, 256, 512 };
-	static const unsigned crowds[] = { 1, 32, 100, 200 }, cpus[] = { 2, 4, 8 };
+	static const unsigned values[NR_AXES][7] = {
+		[MIB] = { 32, 64, 128, 256 },    [PROCESSES] = { 1, 100, 200 },
+		[CPUS] = { 2, 4, 8 },            [PAGES] = { 64, 256, 1024, 4096, 16384, 65536 },
+		[TABLES] = { 1, 4, 16, 64, 256 }, [RAN] = { 8, 32, 100, 200 },
+		[PREEMPTED] = { 1, 4, 8 },
+	};
+	static const unsigned large[NR_AXES] = { 512, 32, 8, 16384 };
 	json_t *all = json_array();
 	char path[300];
 	(void)t;
+	printf("usual: %u MiB, %u processes, %u CPU\n", usual[MIB], usual[PROCESSES], usual[CPUS]);
 	print_head("instructions, of all CPUs together");
-	for (unsigned i = 0; i < 5; i++)
-		measure(all, mems[i], 32, 1);
-	for (unsigned i = 0; i < 4; i++)
-		measure(all, 64, crowds[i], 1);
-	measure(all, 512, 200, 1);
-	for (unsigned i = 0; i < 3; i++)
-		measure(all, 64, 32, cpus[i]);
+	measure(all, usual);
+	for (unsigned i = 0; i < NR_AXES; i++)
+		for (unsigned k = 0; values[i][k]; k++) {
+			unsigned value[NR_AXES];
+			memcpy(value, usual, sizeof(value));
+			value[i] = values[i][k];
+			measure(all, value);
+		}
+	measure(all, large);
 	puts("for comparison: Mercury, 0.2 ms at 3 GHz (ICPP 2007), is 600,000 cycles");
 	fflush(stdout);
 	snprintf(path, sizeof(path), "%s/bench-switch.json", build_dir);

@@ -148,6 +148,7 @@ const struct test switch_tests[] = {
 	INVARIANTS("identity", 60, 1, 0),
 	INVARIANTS("shuffle1", 60, 2, .p2m = "shuffle:1"),
 	INVARIANTS("shuffle2-smp4", 60, 3, .p2m = "shuffle:2", .cpus = 4),
+	INVARIANTS("shuffle3-smp8", 60, 4, .p2m = "shuffle:3", .cpus = 8),
 	INVARIANTS("128m-iso", 60, 4, .mem = 128, .iso = true),
 	FROM_BOOT("", .p2m = "shuffle:4"),
 	FROM_BOOT("-smp4", .cpus = 4),

@@ -25,6 +25,8 @@ def cycles:
 	+ "price for a change of ring, all of which a PC has; so times on a PC do not follow from "
 	+ "these figures.";
 def growth_rows($by): growth($by)[] | [.[$by], (.attach.total, .detach.total | thousands)];
+def growth_plot($by): plot($by; "The switch over \(axes[$by])");
+def growth_page($by): table($by; axes[$by]; [$by, "attach", "detach"]; growth_rows($by));
 
 . as $all | .references as $other | one_switch as $switch |
 ($other.switch.mercury | .ms * .ghz * 1e6 | round) as $mercury |
@@ -36,10 +38,10 @@ def growth_rows($by): growth($by)[] | [.[$by], (.attach.total, .detach.total | t
 ("All figures are \(.unit): \(.method). A run can be repeated exactly. \(cycles)" | para),
 
 section("What the virtual object and the VMM cost";
-	plot("ratios"; "Bars for each row: native and virtual mode, and Linux on Xen, as ratios"),
-	about("Ratio of instructions. Native and virtual: to the kernel with the native operations "
-		+ "bound at compile time (VO=static), the line at 1. Linux on Xen: Linux as PV "
-		+ "dom0 of Xen to the same Linux amd64 without Xen.";
+	plot("ratios"; "Bars for each row: the price of VO, VMM, and Xen, as ratios"),
+	about("Ratio of instructions. VO: the table of functions to inlined native operations, in "
+		+ "kernels that are optimised as a whole (VO=lto, VO=inline). VMM: virtual to "
+		+ "native mode. Xen: Linux as its PV dom0 to the same Linux without Xen.";
 		"The program bench (user/programs/bench) under each kernel and mode on one CPU, "
 		+ "the median of five measurements. Mercury's figure, made again with "
 		+ "instructions.";
@@ -52,12 +54,26 @@ section("What the virtual object and the VMM cost";
 		"Which system is better: Linux does far more in each operation. "
 		+ "Nor cycles, as above."),
 	table("operations"; "Instructions for one operation";
-		["row", "static", "native", "virtual", "native / static", "virtual / native",
-			"Xen / Linux", "native / Linux i386"] + ($other.columns | keys_unsorted);
-		operations[] | .other.linux_i386 as $linux |
-		[.row, (.static, .native, .virtual | thousands),
+		["row", "inline", "lto", "static", "native", "virtual", "lto / inline",
+			"virtual / native", "Xen / Linux", "native / Linux"] +
+			($other.columns | keys_unsorted);
+		operations[] | .linux as $linux |
+		[.row, (.inline, .lto, .static, .native, .virtual | thousands),
 			(.price | fixed(3)), (.ratio | fixed(2)), (.xen | fixed(2)),
-			(.native | over($linux) | fixed(2))] + (.other | map(thousands)))),
+			(.native | over($linux) | fixed(2))] + (.other | map(thousands))),
+	table("unequal"; "What is unequal between Cinnabar and Linux"; ["row", "unequal"];
+		operations[] | [.row, .unequal])),
+
+section("How operations grow with a process's resident pages";
+	beside(("fork_call", "fork_exit_wait", "rewrite_page", "context_switch_2p") |
+		. as $row | plot($row; "\($row) over resident pages")),
+	about("Instructions; rewrite_page: for one page."; "bench growth, and the same loops on "
+		+ "Linux (linux_i386_same_work)."; cycles),
+	table("grown"; "Over resident pages";
+		["row", "pages", "native", "virtual", "virtual / native", "Linux"];
+		$all | grown[] | [.[0], (.[1:4][] | thousands), (.[3] / .[2] | fixed(2)),
+			(.[4] | thousands)])),
+
 
 section("The switch by phases";
 	plot("phases"; "Stacked bars: attach and detach by phases"),
@@ -73,21 +89,14 @@ section("The switch by phases";
 		| para)),
 
 section("How the switch grows";
-	beside(
-		plot("mib"; "The switch over memory"),
-		plot("processes"; "The switch over processes"),
-		plot("cpus"; "The switch over CPUs")),
+	beside(axes | keys_unsorted[] as $by | $all | growth_plot($by)),
 	about("Instructions, of all CPUs together.";
 		"As above, with \($switch.mib) MiB, \($switch.processes) processes and "
-		+ "\($switch.cpus) CPU, but for the value that varies. Several CPUs take turns "
-		+ "under -icount.";
+		+ "\($switch.cpus) CPU, a small process loaded, but for the value that varies. "
+		+ "Several CPUs take turns under -icount.";
 		"The time that several CPUs need when they work at once: their work and their "
 		+ "waiting is added up here. \(cycles)"),
-	beside(
-		table("mib"; "Memory"; ["MiB", "attach", "detach"]; growth_rows("mib")),
-		table("processes"; "Processes"; ["processes", "attach", "detach"];
-			growth_rows("processes")),
-		table("cpus"; "CPUs"; ["CPUs", "attach", "detach"]; growth_rows("cpus")))),
+	beside(axes | keys_unsorted[] as $by | $all | growth_page($by))),
 
 section("Start-up";
 	("From power on to the shell prompt with \(.boot.mib) MiB: "

@@ -16,13 +16,13 @@ svg(name, w, h) = sprintf(terminal . "set output '%s/%s.svg'", w, h, out, name)
 # Bars: the rows stand below each other; a row has n bars, and low(i, n) is the edge of
 # bar i.
 low(i, n) = -0.4 + 0.8 * (i - 1) / n
-eval(svg("ratios", 940, 640))
+eval(svg("ratios", 940, 760))
 stats file("ratios") using 2 nooutput
 set yrange [STATS_records - 0.4:-0.6]
 set xrange [0:*]
-set xlabel "times the instructions of VO=static (Xen: of the same Linux without Xen)"
+set xlabel "VO: table / inlined operations; VMM: virtual / native; Xen: with / without Xen"
 set key top outside center horizontal
-names = "native virtual 'Linux on Xen'"
+names = "VO VMM Xen"
 set arrow 1 from 1, graph 0 to 1, graph 1 nohead lc rgb "black" dt 2
 plot file("ratios") using (1):0:ytic(1) with dots lc rgb "black" notitle, \
 	for [i=1:3] file("ratios") using \
@@ -30,13 +30,13 @@ plot file("ratios") using (1):0:ytic(1) with dots lc rgb "black" notitle, \
 	with boxxyerror lc rgb colour(i) title word(names, i)
 unset arrow 1
 
-eval(svg("counts", 940, 560))
+eval(svg("counts", 940, 660))
 set logscale x
 set xrange [30:*]
 set xlabel "instructions (each step is ten times the last)"
 set format x "%.0s%c"
 set grid y lt 0 lw 1
-names = "VO=static native virtual xv6 'Linux i386' 'Linux amd64 on Xen'"
+names = "VO=static native virtual xv6 'Linux i386, same work' 'Linux amd64 on Xen'"
 points = "6 7 5 8 12 10"
 inks = "6 1 2 4 5 3"
 plot for [i=1:6] file("counts") using 1 + i:0:ytic(1) \
@@ -70,5 +70,28 @@ curves(name) = sprintf("plot file('%s') ", name) . attach . ", '' " . detach
 grows(name, label) = svg(name, 360, 270) . sprintf("; set xlabel '%s'; ", label) . curves(name)
 eval(grows("mib", "MiB of memory"))
 eval(grows("processes", "processes"))
+eval(grows("ran", "processes that ran in virtual mode"))
+eval(grows("preempted", "interrupted tasks"))
+set logscale xy
+set yrange [1000:*]
+set xrange [1:*]
+eval(grows("pages", "resident pages of the process"))
+eval(grows("tables", "page tables of the process"))
+unset logscale
+set xrange [0:*]
+set yrange [0:*]
 set xtics 1
 eval(grows("cpus", "CPUs"))
+
+# An operation over the process's resident pages (plus 1, for the logarithmic scale).
+set xtics autofreq
+set logscale xy
+set xrange [1:5000]
+set yrange [*:*]
+systems = "native virtual Linux"
+operation(name) = svg(name, 360, 270) . sprintf("; set xlabel 'resident pages + 1'; ") . \
+	sprintf("set title '%s'; plot for [i=1:3] file('%s') using 1:1 + i ", name, name) . \
+	"with linespoints pt 7 lc rgb colour(word('1 2 3', i) + 0) title word(systems, i)"
+do for [name in "fork_call fork_exit_wait rewrite_page context_switch_2p"] {
+	eval(operation(name))
+}

@@ -12,21 +12,37 @@ def operations:
 	. as $all | .native | keys_unsorted |
 	map(. as $row | $all.references.rows[$row] as $other | {
 		row: $row,
+		inline: $all.inline[$row],
+		lto: $all.lto[$row],
 		static: $all.static[$row],
 		native: $all.native[$row],
 		virtual: $all.virtual[$row],
-		price: ($all.native[$row] | over($all.static[$row])),
-		whole: ($all.virtual[$row] | over($all.static[$row])),
+		price: ($all.lto[$row] | over($all.inline[$row])),
+		bound: ($all.native[$row] | over($all.static[$row])),
 		ratio: ($all.virtual[$row] | over($all.native[$row])),
 		xen: ($other.xen_pv | over($other.linux_amd64)),
+		linux: ($other | .linux_i386_ext2 // .linux_i386_same_work // .linux_i386),
+		unequal: $all.references.unequal[$row],
 		other: ($all.references.columns | with_entries(.value = $other[.key]))
 	});
 
 # The switch with which the others are compared, and those that differ from it in one
 # value alone.
-def usual: {mib: 64, processes: 32, cpus: 1};
+def usual: {mib: 512, processes: 32, cpus: 1, pages: 0, tables: 0, ran: 0, preempted: 0};
 def one_switch: first(.switches[] | select(contains(usual)));
 def growth($by): [.switches[] | select(contains(usual | del(.[$by])))] | unique_by(.[$by]);
+def axes: {mib: "MiB of memory", processes: "processes", cpus: "CPUs",
+	pages: "resident pages of the loaded process", tables: "page tables of the loaded process",
+	ran: "processes that ran while the VMM was there",
+	preempted: "tasks that are interrupted inside the kernel"};
+def first_and_last($by; $way): growth($by) | [first, last] | map(.[$way].total);
+
+# Operations over resident pages: [row, pages, native, virtual, Linux] for each figure.
+def grown: .references.growth as $linux | .growth as $g |
+	[$g.native | keys_unsorted[] as $row | range($linux.pages | length) as $i |
+	select($g.native[$row][$i]) |
+	[$row, $linux.pages[$i], $g.native[$row][$i], $g.virtual[$row][$i],
+		($linux[$row] // [])[$i]]];
 
 # 5090 -> "5,090"; no figure -> "-".
 def thousands: if . == null then "-" else

@@ -24,6 +24,31 @@ struct row {
 void need_at(int result, const char *file, int line);
 #define need(result) need_at((int)(result), __FILE_NAME__, __LINE__)
 
-extern const struct row process_rows[4], pipe_rows[6], memory_rows[4], file_rows[4];
+/*
+ * The cost of one operation: the median of a few measurements. The first one only warms up.
+ * What cannot be part of an operation (overhead) is subtracted.
+ */
+uint32_t measure_row(const struct row *row);
+
+/* Private pages that this process has mapped and written: what fork, exec and exit grow with. */
+extern volatile uint8_t *resident;
+extern uint32_t resident_pages;
+/* Write to each resident page. */
+void touch_resident(void);
+
+/* Fork a child that ends at once, or that executes a program; wait for it. */
+void fork_exit_wait(uint32_t n);
+void fork_exec_wait(uint32_t n);
+/* Wait for a child that must end with status 0. */
+void wait_good(int pid);
+
+extern const struct row process_rows[4], pipe_rows[8], memory_rows[6], file_rows[4];
+/* A ring of two processes that do nothing but pass a token on; both have the resident pages. */
+extern const struct row plain_ring;
+
+/* bench growth: the rows that grow with the resident pages. */
+void report_growth(void);
+/* bench switch KIND NUMBER: attach and detach in a chosen state. Result: status. */
+int switch_in_state(const char *kind, uint32_t n);
 
 #endif

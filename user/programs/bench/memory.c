@@ -2,7 +2,16 @@
 /* Rows about memory: mapping, first touch, and faults that the program handles itself. */
 #include "bench.h"
 
+volatile uint8_t *resident;
+uint32_t resident_pages;
 static volatile uint8_t *page;
+static int file = -1;
+
+void touch_resident(void)
+{
+	for (uint32_t i = 0; i < resident_pages; i++)
+		resident[i * PAGE] = 1;
+}
 
 static void *map(uint32_t bytes)
 {
@@ -71,22 +80,62 @@ static void unmap_page(void)
 	page = NULL;
 }
 
-static void mprotect_pair(uint32_t n)
+/*
+ * As lmbench's lat_pagefault: a file is mapped, and each page is read for the first time. Its
+ * content is in memory already.
+ */
+static void map_file(uint32_t n)
 {
-	volatile uint8_t *p = map(PAGE);
-	p[0] = 1;
+	static uint8_t bytes[PAGE];
+	if (file < 0) {
+		file = open("/tmp/bench.map", O_RDWR | O_CREAT | O_TRUNC, 0600);
+		need(file);
+		for (uint32_t i = 0; i < n; i++)
+			need(write(file, bytes, PAGE));
+	}
+	if (page)
+		need(munmap((void *)page, n * PAGE));
+	page = mmap(NULL, n * PAGE, PROT_READ, file, 0);
+	need((int)page);
+}
+
+static void file_fault(uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		(void)page[i * PAGE];
+}
+
+static void unmap_file(void)
+{
+	unmap_touched();
+	need(close(file));
+	need(unlink("/tmp/bench.map"));
+	file = -1;
+}
+
+/* Protect one page in the middle of a mapping, read it; allow writing again, write. */
+static void mprotect_in(uint32_t pages, uint32_t n)
+{
+	volatile uint8_t *all = map(pages * PAGE), *p = all + pages / 2 * PAGE;
+	for (uint32_t i = 0; i < pages; i++)
+		all[i * PAGE] = 1;
 	while (n--) {
 		need(mprotect((void *)p, PAGE, PROT_READ));
 		(void)p[0];
 		need(mprotect((void *)p, PAGE, PROT_READ | PROT_WRITE));
 		p[0] = 1;
 	}
-	need(munmap((void *)p, PAGE));
+	need(munmap((void *)all, pages * PAGE));
 }
 
-const struct row memory_rows[4] = {
+static void mprotect_pair(uint32_t n) { mprotect_in(1, n); }
+static void mprotect_1_of_256(uint32_t n) { mprotect_in(256, n); }
+
+const struct row memory_rows[6] = {
 	{"page_fault", FAULT_PAGES, page_fault, NULL, map_untouched, unmap_touched},
+	{"file_fault", FAULT_PAGES, file_fault, NULL, map_file, unmap_file},
 	{"mmap16_touch_unmap", 50, mmap16_touch_unmap, NULL, NULL, NULL},
 	{"mprotect_pair", 500, mprotect_pair, NULL, NULL, NULL},
+	{"mprotect_1_of_256", 500, mprotect_1_of_256, NULL, NULL, NULL},
 	{"protection_fault", 200, protection_fault, NULL, map_read_only, unmap_page},
 };

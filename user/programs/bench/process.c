@@ -11,7 +11,7 @@ static void null_call(uint32_t n)
 		getppid();
 }
 
-static void wait_good(int pid)
+void wait_good(int pid)
 {
 	int status = -1;
 	need(pid);
@@ -20,7 +20,7 @@ static void wait_good(int pid)
 		need(-ECHILD);
 }
 
-static void fork_exit_wait(uint32_t n)
+void fork_exit_wait(uint32_t n)
 {
 	while (n--) {
 		int pid = fork();
@@ -40,7 +40,7 @@ static void execute(char *const argv[])
 	wait_good(pid);
 }
 
-static void fork_exec_wait(uint32_t n)
+void fork_exec_wait(uint32_t n)
 {
 	static char *argv[] = {"/bin/true", NULL};
 	while (n--)

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lines of devices while the kernel is attached (rule 25): a level-triggered one, by the power
+ * button of QEMU's PC, whose line is the ACPI interrupt, and one whose vector has no gate.
+ */
+#include "isolation.h"
+
+enum { ACPI_LINE = 9, KEYBOARD_LINE = 1, SECONDS = 20 };
+enum { PM1_STATUS = 0x600, PM1_ENABLE = 0x602, PM1_CONTROL = 0x604, POWER_BUTTON = 0x100 };
+enum { IOAPIC_TABLE = 0x10, IOAPIC_MASKED = 0x10000, NO_GATE = 0x99 };
+
+static void port_out(struct machine *m, unsigned port, unsigned value)
+{
+	char text[40];
+	snprintf(text, sizeof(text), "o /h %#x %#x", port, value);
+	free(qmp_human(m, text));
+}
+
+/* The IOAPIC's entry for a pin. */
+static uint64_t pin_entry(struct machine *m, unsigned pin)
+{
+	char name[20], *text = qmp_human(m, "info pic");
+	snprintf(name, sizeof(name), "pin %-2u 0x", pin);
+	const char *at = strstr(text, name);
+	CHECK(at, "QEMU shows no pin %u of the IOAPIC:\n%s", pin, text);
+	uint64_t value = strtoull(at + strlen(name), NULL, 16);
+	free(text);
+	return value;
+}
+
+/* Execute a hypercall in ring 1, so that an interrupt comes. The line must be like this after it. */
+static void want_line(struct victim *v, const struct call *c, bool masked, bool pending,
+		      const char *when)
+{
+	want_result(v, 0, c);
+	bool is_masked = pin_entry(v->m, ACPI_LINE) & IOAPIC_MASKED;
+	bool is_pending = shared_word(v, SHARED_PENDING) >> ACPI_LINE & 1;
+	CHECK(is_masked == masked, "%s: line %u is %smasked", when, ACPI_LINE,
+	      is_masked ? "" : "not ");
+	CHECK(is_pending == pending, "%s: event %u is %spending", when, ACPI_LINE,
+	      is_pending ? "" : "not ");
+	set_shared_word(v, SHARED_PENDING,
+			shared_word(v, SHARED_PENDING) & ~(1u << ACPI_LINE));
+}
+
+/* 25: a level-triggered line is masked from its interrupt to HC_END, and never lost. */
+void level_line(struct victim *v)
+{
+	const struct call nothing = { HC_FLUSH, 0, 0, 0, 0, 0 };
+	const struct call end = { HC_END, ACPI_LINE, 0, 0, 0, 0 };
+	const struct call mask = { HC_MASK, ACPI_LINE, 1, 0, 0, 0 };
+	const struct call unmask = { HC_MASK, ACPI_LINE, 0, 0, 0, 0 };
+	port_out(v->m, PM1_ENABLE, POWER_BUTTON);
+	port_out(v->m, PM1_CONTROL, 1);
+	want_line(v, &mask, true, false, "after HC_MASK");
+	free(qmp(v->m, "system_powerdown", NULL));
+	want_line(v, &nothing, true, false, "a device asks at a masked line");
+	want_line(v, &unmask, true, true, "the line is let through");
+	want_line(v, &nothing, true, false, "the device is not served");
+	want_line(v, &end, true, true, "HC_END, and the device still asks");
+	port_out(v->m, PM1_STATUS, POWER_BUTTON); /* the device is served */
+	want_line(v, &end, false, false, "HC_END, and the device is served");
+	free(qmp(v->m, "system_powerdown", NULL));
+	want_line(v, &nothing, true, true, "the device asks once more");
+	port_out(v->m, PM1_ENABLE, 0), port_out(v->m, PM1_CONTROL, 0);
+	port_out(v->m, PM1_STATUS, POWER_BUTTON);
+	want_line(v, &mask, true, false, "at the end");
+}
+
+/* --- a vector without a gate --- */
+
+/* Press a key, and take it from the controller: the kernel learns nothing of it. */
+static void press(struct machine *m)
+{
+	static const char *const key[] = { "a" };
+	qmp_keys(m, key, 1);
+	machine_pump(m);
+	for (unsigned i = 0; i < 4; i++)
+		free(qmp_human(m, "i /b 0x60"));
+}
+
+static uint32_t exits(struct machine *m, unsigned kind)
+{
+	return physical_word(m, symbol("vmm_shared") - KERNEL_BASE + SHARED_EXITS + 4 * kind);
+}
+
+/*
+ * 41: in native mode the kernel gives a line a vector for which the VMM has no gate. Its interrupts
+ * are ended and do nothing, in ring 0 (the CPU idles in the VMM), 1 and 3.
+ */
+void vector_without_gate(const struct test *t)
+{
+	struct victim *v = native_start(&t->machine);
+	struct machine *m = v->m;
+	uint32_t pin = IOAPIC_TABLE + 2 * KEYBOARD_LINE;
+	run_native(v, "set_pin", NO_GATE << 8 | pin);
+	command(m, "echo virtual > /proc/mode", SECONDS);
+	machine_stop(m);
+	uint32_t before = exits(m, EXIT_PROTECTION);
+	machine_continue(m);
+	press(m);
+	command(m, "echo the first; sleep 0", SECONDS);
+	machine_send(m, "work; echo status $?\n");
+	for (unsigned i = 0; i < 20; i++)
+		press(m);
+	machine_expect(m, "\nstatus 0", SECONDS);
+	machine_expect(m, PROMPT, SECONDS);
+	machine_stop(m);
+	uint32_t lost = exits(m, EXIT_PROTECTION) - before;
+	CHECK(lost > 1, "only %u interrupts with vector %#x came: this proves nothing", lost,
+	      NO_GATE);
+	machine_continue(m);
+	end_at_prompt(m);
+}
