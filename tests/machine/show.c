@@ -170,6 +170,16 @@ static const char *const axis_names[NR_AXES] = {
 };
 static const unsigned usual[NR_AXES] = { [MIB] = 512, [PROCESSES] = 32, [CPUS] = 1 };
 
+/* What an attach leaves for later: the least of the lines "later N"; 0 if there is none. */
+static long long least_later(const char *log)
+{
+	long long least = 0, n;
+	for (const char *line = strstr(log, "\nlater "); line; line = strstr(line + 1, "\nlater "))
+		if (sscanf(line, "\nlater %lld", &n) == 1 && (least == 0 || n < least))
+			least = n;
+	return least;
+}
+
 static void measure(json_t *all, const unsigned value[NR_AXES])
 {
 	char command[100] = "", what[100];
@@ -181,7 +191,8 @@ static void measure(json_t *all, const unsigned value[NR_AXES])
 			snprintf(command, sizeof(command), "crowd %u bench switch %s %u",
 				 value[PROCESSES], axis_names[i], value[i]);
 	strcat(command, " && cat /proc/switch");
-	find_costs(run_command(&o, command, EXIT_OK, 120)->log, best);
+	const char *log = run_command(&o, command, EXIT_OK, 120)->log;
+	find_costs(log, best);
 	json_t *j = json_object();
 	for (unsigned i = 0; i < NR_AXES; i++)
 		json_object_set_new(j, axis_names[i], json_integer(value[i]));
@@ -195,6 +206,8 @@ static void measure(json_t *all, const unsigned value[NR_AXES])
 		print_costs(what, &best[attach]);
 		json_object_set_new(j, way, cost_json(&best[attach]));
 	}
+	json_object_set_new(j, "later", json_integer(least_later(log)));
+	printf("    left for later by attach %33lld\n", least_later(log));
 	fflush(stdout);
 	json_array_append_new(all, j);
 }
