@@ -127,8 +127,8 @@ RECORDER := $(filter-out $(B)/host/viewer/main.c.o,$(TRACE))
 PLATFORMS := gradescope classroom50 prairielearn autolab image
 WHOLE := demo test soak bench bench-switch report handout mutate try $(PLATFORMS)
 
-.PHONY: all help whole $(WHOLE) grade setup trace run run-bochs iso doctor size check gdb debug \
-	debug-bochs replay log clean kernel unit FORCE report docs
+.PHONY: all help whole $(WHOLE) grade setup trace web run run-bochs iso doctor size check gdb \
+	debug debug-bochs replay log clean kernel unit FORCE report docs
 all: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2 $(PROGRAMS:%=$(B)/symbols/%)
 
 help:
@@ -148,6 +148,7 @@ whole:
 #:   bench-switch  what a mode switch costs, by phases, and how that grows
 #:   trace      record a mode switch from outside into one page, build/trace.html, to step through;
 #:              STEPS=phases|instructions DIRECTION=attach|detach|both OUT=file
+#:   web        the machine in one page for a browser, with lessons: build/web/index.html
 #:   report     the benchmarks as one page with plots, beside other systems: build/report/index.html
 #:   run        interactive shell on this terminal (Ctrl-A X ends QEMU); GUI=1 for the VGA window
 #:   iso        build/cinnabar.iso: GRUB, kernel and root file system; also boots a PC
@@ -208,6 +209,9 @@ trace:
 	@tools/setup debug
 	@$(MAKE) --no-print-directory all $(B)/trace
 	@$(ALONE) $(B)/trace $(foreach o,OUT STEPS DIRECTION,$(if $($(o)),$(o)=$($(o))))
+web:
+	@tools/setup web
+	@$(MAKE) --no-print-directory $(B)/web/index.html
 report:
 	@tools/setup report
 	@$(MAKE) --no-print-directory all $(B)/tests/run
@@ -508,6 +512,19 @@ $(NPM): tests/browser/package.json tests/browser/package-lock.json
 	$(Q)mkdir -p $(B)/browser && cp $^ $(B)/browser/
 	$(Q)cd $(B)/browser && npm ci --no-audit --no-fund --loglevel=error && \
 		touch $(@:$(B)/browser/%=%)
+
+# --- the machine in a page ---
+WEB := $(B)/web/node_modules/.package-lock.json
+$(WEB): web/package.json web/package-lock.json
+	$(call say,NPM,$(@D))
+	$(Q)mkdir -p $(B)/web && cp $^ $(B)/web/
+	$(Q)cd $(B)/web && npm ci --no-audit --no-fund --loglevel=error && \
+		touch $(@:$(B)/web/%=%)
+
+$(B)/web/index.html: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2 $(B)/trace $(WEB) $(PAGE) \
+		$(wildcard web/*)
+	$(call say,WEB,$@)
+	$(Q)node web/build.js $(B)
 
 compile_commands.json: FORCE
 	@tools/compile-commands '$(CC32) $(KFLAGS)' '$(CC32) $(UFLAGS)' >$@

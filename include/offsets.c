@@ -29,7 +29,13 @@ void offsets(void)
 	FIELD(task, preempt);
 	FIELD(task, cpu);
 	FIELD(task, preempted_next);
+	FIELD(task, state);
+	FIELD(task, pid);
+	FIELD(task, ppid);
+	FIELD(task, mm);
+	FIELD(task, name);
 	CONSTANT(TASK_STACK_BYTES);
+	CONSTANT(MAX_TASKS);
 	SIZE(trap_frame);
 	FIELD(trap_frame, gs);
 	FIELD(trap_frame, fs);
@@ -97,6 +103,11 @@ void offsets(void)
 	FIELD(vmm_shared, pending);
 	FIELD(vmm_shared, address);
 	FIELD(vmm_shared, exits);
+
+	/* the machine, as kernel and VMM know it */
+	FIELD(vmm_machine, nr_mfns);
+	FIELD(vmm_machine, block);
+	FIELD(vmm_machine, block_bytes);
 
 	/* VMM: processors and domains */
 	CONSTANT(CPU_BYTES);

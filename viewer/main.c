@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The program of `make trace`: records mode switches from outside (switch.c) and writes a page. */
+/*
+ * The program of `make trace`: records mode switches from outside (switch.c) and writes a page.
+ * `trace names` prints the names of phases, kinds and types, for the page of `make web`.
+ */
 #include "judge.h"
 #include "viewer.h"
 #include <errno.h>
@@ -42,7 +45,7 @@ static void report(const struct result *r, unsigned done, unsigned all)
 static int usage(void)
 {
 	fputs("usage: trace [OUT=file.html] [STEPS=phases|instructions] "
-	      "[DIRECTION=attach|detach|both]\n", stderr);
+	      "[DIRECTION=attach|detach|both]\n       trace names\n", stderr);
 	return 2;
 }
 
@@ -68,6 +71,8 @@ static bool read_option(const char *text)
 
 int main(int argc, char **argv)
 {
+	if (argc == 2 && strcmp(argv[1], "names") == 0)
+		return json_dumpf(recording_names(), stdout, JSON_COMPACT) < 0;
 	for (int i = 1; i < argc; i++)
 		if (!read_option(argv[i]))
 			return usage();

@@ -47,17 +47,27 @@ static json_t *event_bits(void)
 			 "halt", EVENT_HALT, "switch", EVENT_SWITCH);
 }
 
+json_t *recording_names(void)
+{
+	static const char *const exits[NR_EXITS + 1] = VMM_EXIT_NAMES;
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "layout", layout(),
+			 "event_bits", event_bits(), "phases", names(phases),
+			 "kinds", names(space_kinds), "frame_types", names(frame_types),
+			 "exits", names(exits));
+}
+
 struct recording *recording_begin(struct machine *m, const char *title)
 {
 	struct recording *r = calloc(1, sizeof(*r));
+	json_t *all = recording_names();
 	r->m = m;
 	r->steps = json_array();
 	r->last = json_object();
-	r->json = json_pack("{s:i,s:s,s:s,s:i,s:o,s:o,s:o,s:o,s:o,s:o}", "format", 1,
-			    "title", title, "machine", m->by_hand, "memory", m->o.mem,
-			    "layout", layout(), "event_bits", event_bits(),
-			    "phases", names(phases), "kinds", names(space_kinds),
-			    "frame_types", names(frame_types), "steps", r->steps);
+	r->json = json_pack("{s:i,s:s,s:s,s:i}", "format", 1, "title", title,
+			    "machine", m->by_hand, "memory", m->o.mem);
+	json_object_update(r->json, all);
+	json_object_set(r->json, "steps", r->steps);
+	json_decref(all);
 	return r;
 }
 

@@ -9,6 +9,7 @@
  *   phases       names of the switch's phases
  *   kinds        names of kinds of pages, for `map`
  *   frame_types  names of types of machine frames, for `frames`
+ *   exits        names of the VMM's counts, in the order of events.exits
  *   end          why it ended before its time, if it did
  *   steps        moments: states of the machine, each as a JSON merge patch (RFC 7396) against
  *                the state before; the first against {}

@@ -21,6 +21,11 @@
 
 enum { NR_PHASES = 9 }; /* of a mode switch */
 
+/*
+ * Result: what a recording has beside its steps, for a page that reads the states itself (web/):
+ * the names of phases and kinds, where the parts of the address space begin.
+ */
+json_t *recording_names(void);
 /* Begin a recording. title: the page's headline. */
 struct recording *recording_begin(struct machine *m, const char *title);
 /*

@@ -363,6 +363,20 @@ void switch_interrupt(void)
 
 /* --- the writer --- */
 
+/*
+ * Before a detach: the VMM gives up all tables that no CPU uses, this task's own, too. So few are
+ * left for `protect`, which runs with interrupts off. Here they are on.
+ */
+static void let_tables_go(void)
+{
+	vo_hold();
+	mfn_t directory = mm_directory(NULL);
+	VO(mmu, load_directory)(directory);
+	vo_release();
+	while (hypercall(HC_TRIM, 0, 0, 0, 0) == -EAGAIN)
+		;
+}
+
 int switch_mode(bool to_virtual)
 {
 	int error = 0;
@@ -372,6 +386,8 @@ int switch_mode(bool to_virtual)
 	record = (struct switch_record){ .attach = to_virtual, .cpus = nr_cpus,
 					 .fail = record.fail };
 	while (VO(cpu, ring)() != (to_virtual ? 1u : 0u)) {
+		if (!to_virtual)
+			let_tables_go();
 		error = request(to_virtual);
 		if (error != -EBUSY || record.retries == RETRIES)
 			break;

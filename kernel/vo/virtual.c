@@ -32,6 +32,9 @@ static void must(int error, const char *what)
 		panic("the VMM refuses to %s (error %d)", what, error);
 }
 
+/* Whether the VMM holds the table or directory of this entry. */
+static bool held(const pte_t *at) { return !(direct_map[virt_to_pfn(at)] & PTE_W); }
+
 /* --- cpu --- */
 
 static void virtual_cpu_init(unsigned cpu) { (void)cpu; }
@@ -40,13 +43,11 @@ static void virtual_cpu_init(unsigned cpu) { (void)cpu; }
  * Hide the tables of a directory that the VMM does not hold yet: each is checked when it is first
  * used (mm/fault.c), and not all of them at this load.
  */
-static void hide_tables(mfn_t directory)
+static inline void hide_tables(mfn_t directory)
 {
-	pfn_t pfn = mfn_to_pfn(directory);
-	pte_t *entries = pfn_to_virt(pfn);
-	if (direct_map[pfn] & PTE_W)
-		for (unsigned i = 0; i < KERNEL_SLOT; i++)
-			entries[i] &= ~(pte_t)PTE_P;
+	pte_t *entries = pfn_to_virt(mfn_to_pfn(directory));
+	for (unsigned i = 0; unlikely(!held(entries)) && i < KERNEL_SLOT; i++)
+		entries[i] &= ~(pte_t)PTE_P;
 }
 
 static void virtual_cpu_switch_context(uint32_t esp, mfn_t directory)
@@ -88,9 +89,6 @@ static uint32_t machine_of(const pte_t *at)
 	return pfn_to_mfn(virt_to_pfn(at)) << PAGE_SHIFT | ((uint32_t)at & ~PAGE_MASK);
 }
 
-/* Whether the VMM holds the table or directory of this entry. */
-static bool held(const pte_t *at) { return !(direct_map[virt_to_pfn(at)] & PTE_W); }
-
 /*
  * Store n entries from `at` on, by one hypercall. flush: address of a page whose TLB entry is
  * dropped afterwards, VMM_FLUSH_ALL, or 0.
@@ -98,7 +96,14 @@ static bool held(const pte_t *at) { return !(direct_map[virt_to_pfn(at)] & PTE_W
 static void update(pte_t *at, const pte_t *values, unsigned n, uint32_t flush)
 {
 	uint32_t value = n == 1 ? *values : (uint32_t)values;
-	must(hypercall(HC_UPDATE, machine_of(at), n, value, flush), "update a page table");
+	int error = hypercall(HC_UPDATE, machine_of(at), n, value, flush);
+	if (likely(!error))
+		return;
+	if (held(at))
+		must(error, "update a page table");
+	/* A CPU that wants to detach has just let the VMM drop this table (HC_TRIM). */
+	memcpy(at, values, n * sizeof(pte_t));
+	hypercall(HC_FLUSH, flush, 0, 0, 0);
 }
 
 /* Send what the batch holds, and flush afterwards. Result: whether it held anything. */
@@ -134,9 +139,12 @@ static void virtual_mmu_set_pte(pte_t *at, pte_t value) { virtual_mmu_set_ptes(a
 
 static void virtual_mmu_share_ptes(pte_t *from, pte_t *to, unsigned n)
 {
-	uint32_t copy = held(to) ? machine_of(to) : 0;
-	if (held(from)) {
-		must(hypercall(HC_SHARE, machine_of(from), n, copy, 0), "share page tables");
+	while (held(from)) {
+		uint32_t copy = held(to) ? machine_of(to) : 0;
+		int error = hypercall(HC_SHARE, machine_of(from), n, copy, 0);
+		if (error && copy && !held(to)) /* as in update() */
+			continue;
+		must(error, "share page tables");
 		if (!copy)
 			memcpy(to, from, n * sizeof(pte_t));
 		return;
@@ -167,8 +175,9 @@ static void virtual_mmu_batch_end(void)
 
 static void virtual_mmu_release_table(mfn_t table)
 {
-	if (!(direct_map[mfn_to_pfn(table)] & PTE_W))
-		must(hypercall(HC_RELEASE, table, 0, 0, 0), "release a page table");
+	const pte_t *entries = pfn_to_virt(mfn_to_pfn(table));
+	if (held(entries) && hypercall(HC_RELEASE, table, 0, 0, 0) && held(entries))
+		panic("the VMM does not release page table %#x", table);
 }
 
 static void virtual_mmu_flush_page(uint32_t address)

@@ -278,7 +278,7 @@ static void want_stopped(struct bouncer *b, unsigned i, uint32_t stack)
 static void want_all_stopped(struct probe *p, unsigned ring)
 {
 	struct bouncer b = bouncer(p, ring);
-	const uint32_t directory = home_address(&p->g, p->g.c.cr3 >> PAGE_SHIFT);
+	const uint32_t directory = kernel_word(p->g.m, "kernel_directory");
 	const uint32_t stacks[] = {
 		NOWHERE + PAGE_SIZE / 2, vmm_symbol("vmm_idt") + 8 * 64, VMM_BASE + 8,
 		p->user_page + PAGE_SIZE / 2, directory + PAGE_SIZE, 0, 8,

@@ -128,12 +128,14 @@ enum { LOAD = 0xA1, LOAD_BYTES = 6 }; /* movl segment:address, %eax, with its pr
 
 static void want_limit(struct probe *p, unsigned i)
 {
-	char what[120];
+	char what[160];
+	const struct cpu_state *c = &p->g.c;
+	const struct segment *loaded[] = { &c->ds, &c->es, &c->fs, &c->gs, &c->cs, &c->ss };
 	enum { HIGH_BYTE = VMM_BASE >> 24 };
 	uint8_t code[] = { segments[i].prefix, LOAD, 0, 0, 0, HIGH_BYTE, 0x0F, 0x0B }; /* ud2 */
 	snprintf(what, sizeof(what),
-		 "a load from the VMM's first byte by %s (exercises 1 and 4: limit)",
-		 segments[i].name);
+		 "a load from the VMM's first byte, %#x, by %s, whose limit is loaded as %#x "
+		 "(exercises 1 and 4)", VMM_BASE, segments[i].name, loaded[i]->limit);
 	must_fault(p, code, sizeof(code), segments[i].vector, what);
 }
 

@@ -246,6 +246,8 @@ void check_flush(const struct test *t)
 	uint32_t home = home_address(g, g->c.cr3 >> PAGE_SHIFT);
 	CHECK(page_walk(g->m, g->c.cr3, home).writable,
 	      "the page directory's page %#x is not writable before `protect`", home);
+	/* struct vmm_loaded: this task's directory, not the kernel's, is accounted and protected */
+	set_word(g, word_at(g, g->c.esp + 12) + 4, g->c.cr3 >> PAGE_SHIFT);
 	struct cpu_state c = g->c;
 	gdb_set_register(g->m, GDB_EBX, home);
 	run_here(g, touch, sizeof(touch));

@@ -3,9 +3,10 @@
  * Headless Chromium for the tests: run(check) starts it, awaits check(open), and ends the program
  * with status 0, or with the reason and status 1. open(file, options) gives a page that shows a
  * file. options are Playwright's for a page; hash is added to the address, clock replaces the
- * page's clock. page.subject, if set, is named in complaints. Such a page must load nothing else,
- * and no script on it may fail: else run() fails, too. check() may fail in two ways: it throws, or
- * it has called complain(text).
+ * page's clock, address is one that shows the file, before(page) is called before it is opened.
+ * page.subject, if set, is named in complaints. Such a page must load nothing else, and no script
+ * on it may fail: else run() fails, too. check() may fail in two ways: it throws, or it has called
+ * complain(text).
  */
 "use strict";
 const path = require("path");
@@ -17,7 +18,7 @@ const complain = text => complaints.push(text);
 /* May a page of this folder load this address? */
 function allowed(url, folder) {
 	return url.startsWith("file://" + folder) || url === "about:srcdoc" ||
-		url.startsWith("data:");
+		url.startsWith("data:") || url.startsWith("blob:");
 }
 
 async function open(browser, file, options = {}, folder = path.resolve(file)) {
@@ -33,10 +34,12 @@ async function open(browser, file, options = {}, folder = path.resolve(file)) {
 	});
 	page.on("requestfailed", request => at("not loaded: " + request.url()));
 	page.on("request", request => allowed(request.url(), folder) ||
-		at("request: " + request.url()));
+		request.url() === options.address || at("request: " + request.url()));
 	if (options.clock)
 		await page.clock.install();
-	await page.goto("file://" + path.resolve(file) + (options.hash || ""));
+	if (options.before)
+		await options.before(page);
+	await page.goto((options.address || "file://" + path.resolve(file)) + (options.hash || ""));
 	return page;
 }
 

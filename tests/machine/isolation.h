@@ -72,9 +72,9 @@ struct victim *native_start(const struct machine_options *o);
 /* The same with a machine that is at the prompt, in native mode. */
 struct victim *native_at_prompt(struct machine *m);
 /*
- * Let the native kernel, which is stopped in a system call, run a piece of tests/isolation that ends
- * by a jump to EDI, and go on to its prompt. EBX is an argument, ESI the address of the local APIC,
- * EBP that of the IOAPIC. (isolation_inherit.c)
+ * Let the native kernel, which is stopped in a system call, run a piece of tests/isolation that
+ * ends by a jump to EDI, and go on to its prompt. EBX is an argument, ESI the address of the local
+ * APIC, EBP that of the IOAPIC. (isolation_inherit.c)
  */
 void run_native(struct victim *v, const char *label, uint32_t ebx);
 /*

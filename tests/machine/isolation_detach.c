@@ -16,7 +16,7 @@ static void only_steps(struct victim *v)
 {
 	static const uint32_t calls[] = {
 		HC_UPDATE, HC_LOAD, HC_RELEASE, HC_FLUSH, HC_EVENTS, HC_IDLE, HC_FPU_TRAP,
-		HC_MASK, HC_END, HC_TICK, HC_RECOUNT, HC_SHARE,
+		HC_MASK, HC_END, HC_TICK, HC_RECOUNT, HC_SHARE, HC_TRIM,
 	};
 	for (unsigned i = 0; i < COUNT(calls); i++)
 		REFUSED(v, -EPERM, calls[i], 0, 0, 0, 0);

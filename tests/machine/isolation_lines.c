@@ -46,7 +46,8 @@ static void want_line(struct victim *v, const struct call *c, bool masked, bool 
 /* 25: a level-triggered line is masked from its interrupt to HC_END, and never lost. */
 void level_line(struct victim *v)
 {
-	const struct call nothing = { HC_FLUSH, 0, 0, 0, 0, 0 }, end = { HC_END, ACPI_LINE, 0, 0, 0, 0 };
+	const struct call nothing = { HC_FLUSH, 0, 0, 0, 0, 0 };
+	const struct call end = { HC_END, ACPI_LINE, 0, 0, 0, 0 };
 	const struct call mask = { HC_MASK, ACPI_LINE, 1, 0, 0, 0 };
 	const struct call unmask = { HC_MASK, ACPI_LINE, 0, 0, 0, 0 };
 	port_out(v->m, PM1_ENABLE, POWER_BUTTON);

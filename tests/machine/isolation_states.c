@@ -57,7 +57,7 @@ static struct entry random_entry(struct victim *v)
 {
 	static const uint32_t calls[] = {
 		HC_UPDATE, HC_LOAD, HC_RELEASE, HC_FLUSH, HC_EVENTS, HC_FPU_TRAP, HC_MASK, HC_END,
-		HC_SEND, HC_TICK, HC_SHARE, NR_HYPERCALLS,
+		HC_SEND, HC_TICK, HC_SHARE, HC_TRIM, NR_HYPERCALLS,
 	};
 	static const uint32_t flags[] = {
 		0, EFLAGS_TF, EFLAGS_DF, EFLAGS_AC, EFLAGS_NT, EFLAGS_IOPL,

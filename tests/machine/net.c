@@ -76,7 +76,10 @@ static void compare(const char *const *names)
 	}
 }
 
-/* Echoes and files of a host that the emulator plays. text: its address; number: bytes of a long echo. */
+/*
+ * Echoes and files of a host that the emulator plays. text: its address; number: bytes of a long
+ * echo.
+ */
 static void emulators_host(const struct test *t)
 {
 	static const char *const names[] = { "native", "virtual", "switched", NULL };
@@ -86,7 +89,8 @@ static void emulators_host(const struct test *t)
 		 "ping -c 2 %s && tftp %s file native && echo virtual > /proc/mode && "
 		 "ping -c 2 -s %u %s && tftp %s file virtual && "
 		 "switcher 8 2 tftp %s file switched && cat /proc/net && "
-		 "usertests pointers_everywhere", t->text, t->text, t->number, t->text, t->text, t->text);
+		 "usertests pointers_everywhere",
+		 t->text, t->text, t->number, t->text, t->text, t->text);
 	o.net_files = make_files();
 	struct machine *m = run_command(&o, words, EXIT_OK, t->seconds);
 	compare(names);
@@ -128,10 +132,10 @@ static void two_machines(const struct test *t)
 
 #define FREE .free_running = true
 const struct test net_tests[] = {
-	{ .name = "net-host", .run = emulators_host, .seconds = 120, .text = "10.0.2.2", .number = 1472,
-	  .machine = { .p2m = "shuffle:3" } },
-	{ .name = "net-host-smp2", .run = emulators_host, .seconds = 120, .text = "10.0.2.2", .number = 1472,
-	  .machine = { .cpus = 2, FREE } },
+	{ .name = "net-host", .run = emulators_host, .seconds = 120, .text = "10.0.2.2",
+	  .number = 1472, .machine = { .p2m = "shuffle:3" } },
+	{ .name = "net-host-smp2", .run = emulators_host, .seconds = 120, .text = "10.0.2.2",
+	  .number = 1472, .machine = { .cpus = 2, FREE } },
 	/* Bochs's host answers short ones only. */
 	{ .name = "net-host-bochs", .run = emulators_host, .seconds = 300, .text = "192.168.10.1",
 	  .number = 80, .machine = { .bochs = true, .cmdline = "ip=192.168.10.15" } },

@@ -43,6 +43,7 @@ static const struct test *const ordinary[] = {
 	trace_tests,
 	trace_report_tests,
 	bench_tests,
+	web_tests,
 	NULL,
 };
 static const struct test *const campaigns[] = {
@@ -56,6 +57,7 @@ static const struct test *const campaigns[] = {
 	grader_run_soak_tests,
 	build_soak_tests,
 	course_soak_tests,
+	web_soak_tests,
 	NULL,
 };
 

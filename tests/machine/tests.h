@@ -17,11 +17,11 @@ extern test_list grader_run_tests, grader_sandbox_tests, grader_layout_tests;
 extern test_list grader_outcome_tests;
 extern test_list grader_report_tests, grader_page_tests;
 extern test_list document_tests, build_tests, course_tests, sensitive_tests;
-extern test_list trace_tests, trace_report_tests, bench_tests;
+extern test_list trace_tests, trace_report_tests, bench_tests, web_tests;
 /* With --soak only. */
 extern test_list boot_soak_tests, soak_tests, switch_soak_tests, sweep_soak_tests;
 extern test_list isolation_soak_tests, memory_out_soak_tests, grader_soak_tests;
-extern test_list grader_run_soak_tests, build_soak_tests, course_soak_tests;
+extern test_list grader_run_soak_tests, build_soak_tests, course_soak_tests, web_soak_tests;
 /* As many as there are wrong submissions (labs.c). */
 const struct test *lab_tests(bool soak);
 

@@ -54,6 +54,15 @@ static int hc_share(struct cpu *c, struct regs *r)
 	return error;
 }
 
+static int hc_trim(struct cpu *c, struct regs *r)
+{
+	(void)r;
+	vmm_lock(c);
+	int error = frames_trim(c);
+	vmm_unlock();
+	return error;
+}
+
 static int hc_load(struct cpu *c, struct regs *r)
 {
 	uint32_t stack = r->ecx;
@@ -203,7 +212,7 @@ typedef int hypercall(struct cpu *c, struct regs *r);
 static hypercall *const detach_calls[NR_HYPERCALLS] = {
 	hc_refused, hc_refused,  hc_refused, hc_refused, hc_refused, hc_refused, hc_refused,
 	hc_shutdown, hc_halt,    hc_refused, hc_refused, hc_send,    hc_refused, hc_io,
-	hc_detach,   hc_refused, hc_refused,
+	hc_detach,   hc_refused, hc_refused, hc_refused,
 };
 static hypercall *const hypercalls[NR_HYPERCALLS] = {
 	[HC_UPDATE] = hc_update, [HC_LOAD] = hc_load,         [HC_RELEASE] = hc_release,
@@ -212,6 +221,7 @@ static hypercall *const hypercalls[NR_HYPERCALLS] = {
 	[HC_MASK] = hc_mask,     [HC_END] = hc_end,           [HC_SEND] = hc_send,
 	[HC_TICK] = hc_tick,     [HC_IO] = hc_io,             [HC_DETACH] = hc_detach,
 	[HC_RECOUNT] = hc_recount, [HC_SHARE] = hc_share,
+	[HC_TRIM] = hc_trim,
 };
 
 void hypercall_handle(struct regs *r)
@@ -224,7 +234,7 @@ void hypercall_handle(struct regs *r)
 	r->eax = number < NR_HYPERCALLS ? (uint32_t)calls[number](c, r) : (uint32_t)-ENOSYS;
 #ifdef DEBUG
 	/* after the calls that change the frame table */
-	if ((number <= HC_RELEASE || number == HC_SHARE) && v->domain->served && hc_recount(c, r))
+	if ((number <= HC_RELEASE || number >= HC_SHARE) && v->domain->served && hc_recount(c, r))
 		vmm_fault(r, "the frame table is wrong (V7)");
 #endif
 }

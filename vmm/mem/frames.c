@@ -61,7 +61,8 @@ void frames_forget(struct domain *d)
 	if (++d->generation == FOR_EVER)
 		restart_generations(d);
 	forget_last_tables(d);
-	d->listed = END_OF_LIST;
+	d->listed = d->trimmed = END_OF_LIST;
+	d->trimmed_once = false;
 	d->nr_listed = 0;
 	frames[d->directory].use = (uint32_t)SHARED << TYPE_SHIFT; /* its count begins again */
 }

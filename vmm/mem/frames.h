@@ -200,6 +200,12 @@ int frames_update(struct cpu *c, uint32_t at, const pte_t *values, unsigned n);
  * that is not 0 (HC_SHARE). The caller flushes. (lock)
  */
 int frames_share(struct cpu *c, uint32_t from, unsigned n, uint32_t to);
+/*
+ * frames_trim - make some of the tables and directories that nothing refers to plain memory, and
+ * take them off the list (HC_TRIM). It goes through the list twice, because a directory keeps its
+ * tables. Result: 0 when that is done, else -EAGAIN: call again. (lock)
+ */
+int frames_trim(struct cpu *c);
 /* frames_load - load a directory on this CPU (HC_LOAD). (lock) */
 int frames_load(struct cpu *c, mfn_t directory);
 /* frames_release - a table or directory becomes plain memory (HC_RELEASE). (lock) */

@@ -186,6 +186,42 @@ int frames_release(struct cpu *c, mfn_t mfn)
 	return 0;
 }
 
+/* Take the frame after `before`, or the first one (END_OF_LIST), off the list. (lock) */
+static void unlist(struct domain *d, mfn_t before, struct frame_entry *f)
+{
+	if (before != END_OF_LIST)
+		frames[before].next = f->next;
+	else
+		d->listed = next_listed((mfn_t)(f - frames));
+	f->next = 0;
+	d->nr_listed--;
+}
+
+int frames_trim(struct cpu *c)
+{
+	struct domain *d = domain_of(c);
+	VMM_ASSERT_LOCKED();
+	for (unsigned looked = 0, demoted = 0; looked < 100 && demoted < 2; looked++) {
+		mfn_t before = d->trimmed;
+		mfn_t mfn = before == END_OF_LIST ? d->listed : next_listed(before);
+		if (mfn == END_OF_LIST) {
+			d->trimmed = END_OF_LIST;
+			d->trimmed_once = !d->trimmed_once;
+			return d->trimmed_once ? -EAGAIN : 0;
+		}
+		struct frame_entry *f = &frames[mfn];
+		bool plain = frame_type(f) == WRITABLE;
+		if (!plain && f->use & COUNT_MASK) {
+			d->trimmed = mfn;
+			continue;
+		}
+		if (!plain)
+			demote(c, mfn), demoted++;
+		unlist(d, before, f);
+	}
+	return -EAGAIN;
+}
+
 int frames_account(struct cpu *c, const struct vmm_loaded *loaded)
 {
 	struct domain *d = domain_of(c);

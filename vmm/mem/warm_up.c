@@ -129,7 +129,7 @@ void frames_warm_up(struct cpu *c, struct domain *d)
 {
 	memset(frames, 0, machine.nr_mfns * sizeof(struct frame_entry));
 	d->generation = 1;
-	d->listed = END_OF_LIST;
+	d->listed = d->trimmed = END_OF_LIST;
 	account_shared(c, d);
 	forget_last_tables(d);
 	/* LAB 1 TODO 8 BEGIN */

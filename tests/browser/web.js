@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opens the page of `make web` in headless Chromium: web.js PAGE PICTURES [short]. The machine must
+ * come to its prompt, switch, stop at the nine phases and go on; the lessons must know when they
+ * are done; the page must fit a phone, and say a sentence where it cannot work. What a panel shows
+ * is compared with the emulator's own registers. Writes PICTURES-*.png. Exit status 0: all is as it
+ * must be.
+ */
+"use strict";
+const assert = require("assert");
+const fs = require("fs");
+const http = require("http");
+const { run } = require("./browser");
+
+const [, , file, pictures, short] = process.argv;
+const PHASES = ["request", "gather", "quiesce", "account", "protect", "install", "translate",
+	"commit", "resume"];
+const SLOW = 60000; /* the tests' machine may be busy */
+const figures = { bytes: fs.statSync(file).size };
+
+const ready = page => page.waitForFunction("page.ready !== undefined", null, { timeout: SLOW });
+const until = (page, what, argument) => page.waitForFunction(what, argument, { timeout: SLOW });
+const prompt = page => until(page, "page.text.endsWith('$ ')");
+const click = (page, name) => page.getByRole("button", { name, exact: true }).first().click();
+const cell = (page, name) => page.locator(`[data-cell="${name}"]`).textContent();
+const badge = (page, name) => page.locator(`[data-now="${name}"]`).textContent();
+const machine = (page, expression) => page.evaluate(`page.machine.${expression}`);
+const hex = n => n.toString(16).padStart(8, "0");
+
+async function opened(open, options = {}) {
+	const begin = Date.now(), page = await open(file, { offline: false, ...options });
+	await ready(page);
+	assert.equal(await page.evaluate("page.ready"), true,
+		await page.locator(".failure").textContent());
+	await prompt(page);
+	figures.prompt_ms = Math.min(figures.prompt_ms || SLOW, Date.now() - begin);
+	return page;
+}
+
+async function runs(page, line) {
+	await page.evaluate("page.text = ''");
+	await page.evaluate(text => window.page.command(text), line);
+	await prompt(page);
+}
+
+/* --- the machine and its panels --- */
+
+async function switches(page) {
+	assert.equal(await badge(page, "mode"), "native");
+	await runs(page, "echo virtual > /proc/mode");
+	await until(page, "page.last.mode === 'virtual'");
+	const [base] = await machine(page, "table('gdtr')");
+	assert.ok(base >= 0xFC000000, "the GDT is not the VMM's");
+	assert.equal(await cell(page, "cpu/GDT in/2"), hex(base));
+	assert.equal(await badge(page, "VO in use"), "virtual");
+	assert.equal(await cell(page, "gdt/0008/2"), "1", "DPL of the kernel's code");
+	assert.equal(await cell(page, "space/VMM, writable/3"), "-", "ring 1 reaches the VMM");
+	assert.match(await page.locator(".table-tasks").textContent(), /init/);
+	await runs(page, "echo native > /proc/mode");
+	await until(page, "page.last.mode === 'native'");
+	assert.equal(await badge(page, "switches so far"), "2");
+}
+
+/* Stop at the next switch, and step through it by phases. direction: of the switch. */
+async function steps(page, direction, line) {
+	await page.locator("[data-do=arm]").click();
+	await page.evaluate("page.text = ''");
+	await page.evaluate(text => window.page.command(text), line);
+	await until(page, "page.session.stopped");
+	const shown = [];
+	for (const phase of PHASES) {
+		await page.locator("[data-do=forward]").click();
+		assert.equal(await badge(page, "phase"), phase);
+		assert.equal(await badge(page, "ring"), String(await machine(page, "ring()")));
+		const title = await page.locator(".story h2").textContent();
+		assert.match(title, new RegExp(`${direction}, phase . of 9: ${phase}`, "i"));
+		shown.push(await page.locator(".tables").textContent());
+		assert.match(await page.locator(".source .note").textContent(), /^kernel\/|^vmm\//);
+	}
+	for (const [i, phase] of [...PHASES.entries()].reverse()) {
+		assert.equal(await badge(page, "phase"), phase, "going back");
+		assert.equal(await page.locator(".tables").textContent(), shown[i], "going back");
+		await page.locator("[data-do=back]").click();
+	}
+	assert.match(await page.locator(".status").textContent(), /^stopped, step 1 of 10/);
+	for (let i = 0; i < PHASES.length; i++)
+		await page.locator("[data-do=forward]").click();
+	assert.match(await page.locator(".status").textContent(),
+		new RegExp(`The ${direction} is done`));
+	await page.screenshot({ path: `${pictures}-${direction}.png`, fullPage: true });
+	await click(page, "Let go");
+	await prompt(page);
+}
+
+async function instructions(page) {
+	await page.locator("[data-do=arm]").click();
+	await page.evaluate("page.command('echo virtual > /proc/mode')");
+	await until(page, "page.session.stopped");
+	await page.locator(".unit").selectOption("instruction");
+	for (let i = 0; i < 40; i++) {
+		const at = await machine(page, "eip()");
+		await page.locator("[data-do=forward]").click();
+		assert.ok((await page.locator(".instruction").textContent()).startsWith(hex(at)));
+	}
+	await page.locator(".unit").selectOption("function");
+	await page.locator("[data-do=forward]").click();
+	assert.match(await page.locator(".function").textContent(), /\(\)/);
+	await page.locator(".unit").selectOption("phase");
+	await click(page, "Let go");
+	await until(page, "page.last.mode === 'virtual'");
+	await runs(page, "echo native > /proc/mode");
+}
+
+/* --- lessons --- */
+
+const lesson = n => `.lessons button:nth-child(${n})`;
+const solved = async (page, n) => (await page.locator(lesson(n)).getAttribute("class") || "")
+	.includes("solved");
+
+async function solves(page, n, act) {
+	await page.locator(lesson(n)).click();
+	await page.waitForTimeout(600);
+	assert.equal(await solved(page, n), false, `lesson ${n} is done before it began`);
+	await act();
+	await until(page, `document.querySelector(${JSON.stringify(lesson(n))}).className ===
+		"solved"`);
+	assert.match(await page.locator(".lesson .done").textContent(), /^Done/);
+}
+
+async function lessons(page) {
+	await solves(page, 1, () => click(page, "run intruder"));
+	await prompt(page);
+	await solves(page, 2, async () => {
+		await click(page, "run work");
+		await click(page, "stop in ring 3");
+	});
+	await click(page, "Let go");
+	await page.evaluate("page.machine.send('\\x03')");
+	await prompt(page);
+	await solves(page, 4, () => click(page, "attach"));
+	await solves(page, 5, () => click(page, "try to break in"));
+	await click(page, "Let go");
+	await until(page, "/stop_kernel/.test(page.session.note)");
+	await click(page, "Let go");
+	await until(page, "/broke a rule|called from/.test(page.text)");
+	await solves(page, 3, () => click(page, "boot with p2m=shuffle:7"));
+	await prompt(page);
+	await solves(page, 6, async () => {
+		await click(page, "let protect fail");
+		await click(page, "attach");
+	});
+	assert.equal(await badge(page, "mode"), "native");
+	for (let n = 1; n <= 6; n++)
+		assert.ok(await solved(page, n), "lesson " + n);
+}
+
+/* --- places, links, looks --- */
+
+async function phone(open) {
+	const page = await opened(open, { viewport: { width: 360, height: 700 },
+		colorScheme: "dark", hash: "#lesson=4&run=ps" });
+	await until(page, "/ps/.test(page.text) && page.text.endsWith('$ ')");
+	assert.match(await page.locator(".lesson h2").textContent(), /^Lesson 4/);
+	const wide = await page.evaluate("document.documentElement.scrollWidth");
+	assert.ok(wide <= 360, `the page is ${wide} pixels wide on a phone`);
+	await page.screenshot({ path: `${pictures}-phone.png` });
+	await page.close();
+}
+
+async function broken(open) {
+	const page = await open(file,
+		{ before: p => p.addInitScript("delete window.WebAssembly") });
+	await ready(page);
+	assert.match(await page.locator(".failure").textContent(), /it lacks WebAssembly/);
+	await page.close();
+	const other = file.replace(/\.html$/, ".broken.html");
+	fs.writeFileSync(other, fs.readFileSync(file, "utf8").replace(
+		/(id="part-state">.{2000})..../, "$1AAAA"));
+	const again = await open(other);
+	await ready(again);
+	assert.match(await again.locator(".failure").textContent(), /saved state .* is broken/);
+	await prompt(again);
+	await again.close();
+	fs.unlinkSync(other);
+}
+
+async function overHttp(open) {
+	const server = http.createServer((request, answer) => answer.end(fs.readFileSync(file)));
+	await new Promise(done => server.listen(0, "127.0.0.1", done));
+	const address = `http://127.0.0.1:${server.address().port}/`;
+	const page = await open(file, { offline: false, address });
+	await ready(page);
+	await prompt(page);
+	await page.reload();
+	await ready(page);
+	await prompt(page);
+	await runs(page, "echo virtual > /proc/mode");
+	await page.close();
+	server.close();
+}
+
+run(async open => {
+	const begin = Date.now(), page = await opened(open);
+	await switches(page);
+	figures.switched_ms = Date.now() - begin;
+	await steps(page, "attach", "echo virtual > /proc/mode");
+	if (!short) {
+		await steps(page, "detach", "echo native > /proc/mode");
+		await instructions(page);
+		await lessons(page);
+		await phone(open);
+		await broken(open);
+		await overHttp(open);
+	}
+	await page.close();
+	console.log(JSON.stringify(figures));
+});

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* `make web`: the page, as a real browser shows it (tests/browser/web.js). */
+#include "tests.h"
+
+static void in_browser(const struct test *t)
+{
+	char text[8000];
+	need_browser();
+	int status = shell(text, sizeof(text), 200, ALONE "make -s %s/web/index.html 2>&1",
+			   build_dir);
+	CHECK(status == 0, "make web ended with status %d:\n%s", status, text);
+	status = shell(text, sizeof(text), 400,
+		       "NODE_PATH=%s/browser/node_modules node tests/browser/web.js "
+		       "%s/web/index.html %s/%s %s 2>&1",
+		       build_dir, build_dir, build_dir, t->name, t->text);
+	CHECK(status == 0, "tests/browser/web.js ended with status %d:\n%s", status, text);
+}
+
+const struct test web_tests[] = {
+	{ .name = "web-page", .run = in_browser, .seconds = 300, .text = "short" },
+	{ 0 },
+};
+const struct test web_soak_tests[] = {
+	{ .name = "soak-web-page", .run = in_browser, .seconds = 600, .text = "" },
+	{ 0 },
+};

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A PC that runs Cinnabar, in the emulator v86: in a page, or under Node. What it shows is read
+ * from the emulator's memory and registers; nothing here depends on what the guest prints.
+ *
+ *   const m = new Machine(V86, parts);
+ *   parts: wasm, bios, vga, kernel, vmm, root (ArrayBuffers; see web/build.js)
+ *   m.output = byte => ...;          a byte of the serial line
+ *   await m.start({ cmdline: "" });  boot, or
+ *   await m.start({ state });        go on from a saved state
+ *   m.run(); await m.stop(); m.send("ps\n");
+ *
+ * m.check is called after each slice of the emulator's work, about a thousand times a second.
+ */
+"use strict";
+
+const MEMORY_BYTES = 16 << 20;
+const LOAD_PORT = 0xF4;        /* v86's option ROM reads it when the kernel is to be loaded */
+const MULTIBOOT_INFO = 0x7C00; /* where v86 puts the Multiboot information */
+const MODULE_LIST = 0x7000, MODULE_TEXTS = 0x7100, MODULES = 0x200000; /* our part of it */
+const MEMORY_MAP = 0x7200;
+const HAS_MODULES = 8, INFO_MODULES = 20, INFO_MAP = 44;
+const LOW_MEMORY_END = 0x9FC00, HIGH_MEMORY = 0x100000;
+const BIOS_BYTES = 0x20000; /* the end of memory, where SeaBIOS has put the ACPI tables */
+const PAGE_BYTES = 4096, PTE_P = 1;
+const REGISTERS = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"]; /* v86's order */
+const SEGMENTS = ["es", "cs", "ss", "ds", "fs", "gs", "tr", "ldtr"];
+
+class Machine {
+	constructor(V86, parts) {
+		this.V86 = V86;
+		this.parts = parts;
+		this.output = () => {};
+		this.check = () => {};
+		this.halted = false;
+	}
+
+	/* container: the element of the VGA screen, if there is one. */
+	async start({ cmdline = "", state, container }) {
+		const options = {
+			wasm_fn: async imports => (await WebAssembly.instantiate(
+				this.parts.wasm, imports)).instance.exports,
+			memory_size: MEMORY_BYTES, acpi: true, autostart: false,
+			bios: { buffer: this.parts.bios }, vga_bios: { buffer: this.parts.vga },
+			multiboot: { buffer: this.parts.kernel }, cmdline,
+			disable_keyboard: true, disable_mouse: true, disable_speaker: true,
+			screen_container: container,
+		};
+		this.emulator = new this.V86(options);
+		await new Promise(done => this.emulator.add_listener("emulator-loaded", done));
+		this.cpu = this.emulator.v86.cpu;
+		if (state)
+			await this.emulator.restore_state(state);
+		this.addModules();
+		this.emulator.add_listener("serial0-output-byte", byte => this.output(byte));
+		const slice = this.cpu.main_loop;
+		this.slice = slice;
+		this.cpu.main_loop = () => {
+			if (this.halted)
+				return 0;
+			const wait = slice();
+			this.check();
+			return wait;
+		};
+	}
+
+	/*
+	 * v86 loads the kernel, but only one module, and its memory map gives away what the BIOS
+	 * uses. So modules and map are put there after the kernel. And what is written to this port
+	 * must not end the emulator: there is no such port on a PC.
+	 */
+	addModules() {
+		const port = this.cpu.io.ports[LOAD_PORT], load = port.read32;
+		port.write8 = port.write16 = port.write32 = () => {};
+		port.read32 = () => {
+			const result = load.call(this.cpu);
+			this.putModules([["vmm", this.parts.vmm], ["rootfs", this.parts.root]]);
+			this.putMap([[0, LOW_MEMORY_END],
+				[HIGH_MEMORY, MEMORY_BYTES - BIOS_BYTES]]);
+			return result;
+		};
+	}
+
+	putModules(list) {
+		let at = MODULES, text = MODULE_TEXTS;
+		list.forEach(([name, image], i) => {
+			this.write(at, new Uint8Array(image));
+			this.write(text, new TextEncoder().encode(name + "\0"));
+			this.writeWords(MODULE_LIST + 16 * i,
+				[at, at + image.byteLength, text, 0]);
+			at += image.byteLength + PAGE_BYTES - 1 & -PAGE_BYTES;
+			text += 16;
+		});
+		this.writeWords(MULTIBOOT_INFO, [this.word(MULTIBOOT_INFO) | HAS_MODULES]);
+		this.writeWords(MULTIBOOT_INFO + INFO_MODULES, [list.length, MODULE_LIST]);
+	}
+
+	/* Entries of 24 bytes: size of the rest, 64-bit begin and length, type 1 (memory). */
+	putMap(list) {
+		list.forEach(([from, to], i) =>
+			this.writeWords(MEMORY_MAP + 24 * i, [20, from, 0, to - from, 0, 1]));
+		this.writeWords(MULTIBOOT_INFO + INFO_MAP, [24 * list.length, MEMORY_MAP]);
+	}
+
+	run() {
+		this.halted = false;
+		this.emulator.run();
+	}
+
+	/* Stop after the slice that is being done: no instruction is executed after that. */
+	stop() {
+		this.halted = true;
+		return this.emulator.stop();
+	}
+
+	/* The keyboard of the serial line. */
+	send(text) {
+		this.emulator.serial0_send(text);
+	}
+
+	save() {
+		return this.emulator.save_state();
+	}
+
+	/* --- the CPU --- */
+
+	eip() {
+		return (this.cpu.instruction_pointer[0] - this.cpu.segment_offsets[1]) >>> 0;
+	}
+
+	/* Registers and segments by their names, as in a state of a recording. */
+	registers() {
+		const { cpu } = this, regs = {};
+		REGISTERS.forEach((name, i) => (regs[name] = cpu.reg32[i] >>> 0));
+		for (const i of [0, 2, 3, 4])
+			regs["cr" + i] = cpu.cr[i] >>> 0;
+		return Object.assign(regs, { eip: this.eip(), eflags: cpu.get_eflags() >>> 0 });
+	}
+
+	segments() {
+		const selectors = {};
+		SEGMENTS.forEach((name, i) => (selectors[name] = this.cpu.sreg[i]));
+		return selectors;
+	}
+
+	ring() {
+		return this.cpu.cpl[0];
+	}
+
+	/* The register of a descriptor table: [base, limit]. */
+	table(name) {
+		return [this.cpu[name + "_offset"][0] >>> 0, this.cpu[name + "_size"][0] >>> 0];
+	}
+
+	/* Base of the TSS. */
+	tss() {
+		return this.cpu.segment_offsets[6] >>> 0;
+	}
+
+	/* --- memory, by machine address --- */
+
+	/* v86's own arrays are slow to read: each access goes through a Proxy. */
+	memory() {
+		const { buffer } = this.cpu.wasm_memory;
+		if (this.array8?.buffer !== buffer) {
+			const begin = this.cpu.mem8.byteOffset;
+			this.array8 = new Uint8Array(buffer, begin, MEMORY_BYTES);
+			this.array32 = new Uint32Array(buffer, begin, MEMORY_BYTES / 4);
+		}
+		return this;
+	}
+
+	word(address) {
+		return this.memory().array32[address >>> 2];
+	}
+
+	words(address, n) {
+		return this.memory().array32.subarray(address >>> 2, (address >>> 2) + n);
+	}
+
+	bytes(address, n) {
+		return this.memory().array8.subarray(address, address + n);
+	}
+
+	/* What was translated of these bytes is dropped. */
+	write(address, bytes) {
+		this.cpu.write_blob(bytes, address);
+	}
+
+	writeWords(address, words) {
+		this.write(address, new Uint8Array(Uint32Array.from(words).buffer));
+	}
+
+	/* --- memory, by virtual address --- */
+
+	/* The machine address that the loaded page tables give, or -1. */
+	machineAddress(address) {
+		return this.walk(this.cpu.cr[3] & -PAGE_BYTES, address);
+	}
+
+	walk(directory, address) {
+		const pde = this.word(directory + (address >>> 22) * 4);
+		if (!(pde & PTE_P))
+			return -1;
+		const pte = this.word((pde & -PAGE_BYTES) + (address >>> 12 & 1023) * 4);
+		return pte & PTE_P ? (pte & -PAGE_BYTES) + (address & PAGE_BYTES - 1) : -1;
+	}
+
+	/* A copy of n bytes; what is not mapped is 0. */
+	read(address, n) {
+		const copy = new Uint8Array(n), directory = this.cpu.cr[3] & -PAGE_BYTES;
+		for (let done = 0; done < n;) {
+			const part = Math.min(n - done, PAGE_BYTES - (address + done) % PAGE_BYTES);
+			const from = this.walk(directory, (address + done) >>> 0);
+			if (from >= 0 && from + part <= MEMORY_BYTES)
+				copy.set(this.bytes(from, part), done);
+			done += part;
+		}
+		return copy;
+	}
+
+	readWords(address, n) {
+		return new Uint32Array(this.read(address, 4 * n).buffer);
+	}
+
+	readWord(address) {
+		return this.readWords(address, 1)[0];
+	}
+}
+
+if (typeof module !== "undefined")
+	module.exports = { Machine, MEMORY_BYTES };

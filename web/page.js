@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The page of `make web`: the machine with its terminal, buttons and links; the panels beside it;
+ * the lessons. startPage(main) starts it; window.page is for the tests.
+ */
+"use strict";
+
+const REFRESH_MS = 400;
+const COMMANDS = [["attach", "echo virtual > /proc/mode"], ["detach", "echo native > /proc/mode"],
+	["ps", "ps"], ["work 5", "work 5"], ["/proc/switch", "cat /proc/switch"], ["help", "help"]];
+const CHARACTER = 7.9; /* width in CSS pixels */
+
+/* A sentence for what a reader can do about a failure. */
+const ADVICE = {
+	memory: "This browser gives the page too little memory (about 200 MB are needed): close " +
+		"other pages, and load this one again.",
+	old: "This browser is too old for this page: it lacks %. Any current Firefox, Chromium " +
+		"or Safari will do.",
+	state: "The saved state of the machine is broken: the machine boots instead, which takes " +
+		"some seconds. Download the page again.",
+	part: "A part of this page is broken (%): download it again.",
+};
+
+function missingFeature() {
+	if (typeof WebAssembly !== "object")
+		return "WebAssembly";
+	return typeof DecompressionStream === "undefined" ? "DecompressionStream" : "";
+}
+
+/* A packed part of the page, or null if it has none of this name. */
+async function unpack(name) {
+	const element = document.getElementById("part-" + name);
+	if (!element)
+		return null;
+	try {
+		const bytes = Uint8Array.from(atob(element.textContent), c => c.charCodeAt(0));
+		const unzip = new DecompressionStream("gzip");
+		return await new Response(new Blob([bytes]).stream().pipeThrough(unzip))
+			.arrayBuffer();
+	} catch (error) {
+		throw new Error(ADVICE.part.replace("%", name), { cause: error });
+	}
+}
+
+async function unpackAll(names) {
+	const parts = {};
+	for (const name of names)
+		parts[name] = await unpack(name);
+	return parts;
+}
+
+/* What the page's address asks for: lesson, cmdline, run. */
+const asked = () => Object.fromEntries(new URLSearchParams(
+	location.protocol === "about:" ? "" : location.hash.slice(1).replace(/\+/g, "%2B")));
+
+class Page {
+	constructor(main) {
+		this.main = main;
+		this.find = selector => main.querySelector(selector);
+		this.solved = new Set();
+		this.booted = 0;
+	}
+
+	fail(text) {
+		this.find(".failure").hidden = false;
+		this.find(".failure").textContent = text;
+	}
+
+	async start() {
+		const missing = missingFeature();
+		if (missing)
+			return this.fail(ADVICE.old.replace("%", missing));
+		this.parts = await unpackAll(["wasm", "bios", "vga", "kernel", "vmm", "root"]);
+		this.facts = JSON.parse(new TextDecoder().decode(await unpack("facts")));
+		layout = this.facts.layout;
+		this.makeTerminal();
+		this.makeButtons();
+		const { cmdline = "", run, lesson } = asked();
+		await this.boot(cmdline);
+		this.panels = new Panels(this.main, this.session.trace);
+		this.showLesson(Math.max(1, Math.min(LESSONS.length, Number(lesson) || 1)) - 1);
+		setInterval(() => this.refresh(), REFRESH_MS);
+		this.draw();
+		if (run)
+			this.whenPrompt(() => this.command(run));
+	}
+
+	/* --- the machine --- */
+
+	async boot(cmdline) {
+		if (this.machine) {
+			await this.machine.stop();
+			await this.machine.emulator.destroy();
+		}
+		const state = cmdline ? null : await this.savedState();
+		this.terminal.reset();
+		this.text = "";
+		this.cmdline = cmdline;
+		this.before = this.last = null;
+		this.faults = 0;
+		this.refused = false;
+		const machine = this.machine = new Machine(V86, this.parts);
+		machine.output = byte => this.print(byte);
+		await machine.start({ cmdline, state, container: this.find(".screen") });
+		this.session = new Session(machine, this.facts, () => this.draw());
+		if (this.panels)
+			this.panels.trace = this.session.trace;
+		if (state)
+			[...this.facts.prompt].forEach(c => this.print(c.charCodeAt(0)));
+		machine.run();
+		this.booted++;
+	}
+
+	async savedState() {
+		try {
+			return await unpack("state");
+		} catch (error) {
+			this.fail(ADVICE.state);
+			return null;
+		}
+	}
+
+	print(byte) {
+		this.terminal.write(Uint8Array.of(byte));
+		this.text = (this.text + String.fromCharCode(byte)).slice(-200);
+	}
+
+	whenPrompt(action) {
+		if (this.text.endsWith("$ "))
+			return action();
+		setTimeout(() => this.whenPrompt(action), 50);
+	}
+
+	command(line) {
+		this.machine.send(line + "\n");
+	}
+
+	/* --- controls --- */
+
+	makeTerminal() {
+		const place = this.find(".terminal");
+		const columns = Math.max(36, Math.min(100,
+			Math.floor((place.clientWidth - 20) / CHARACTER)));
+		this.terminal = new Terminal({
+			cols: columns, rows: 18, fontSize: 13, convertEol: true,
+			screenReaderMode: true,
+			fontFamily: "\"DejaVu Sans Mono\", monospace", scrollback: 2000,
+			theme: { background: "#14171a", foreground: "#e9e6e0" },
+		});
+		this.terminal.open(place);
+		this.terminal.onData(text => this.machine.send(text));
+	}
+
+	button(text, action) {
+		const b = make("button", { type: "button" }, text);
+		b.addEventListener("click", action);
+		return b;
+	}
+
+	makeButtons() {
+		const { find, main } = this, actions = {
+			stop: () => this.session.stopNow(),
+			arm: () => this.session.stopAtSwitch(!this.session.armed),
+			go: () => this.session.letGo(),
+			back: () => this.session.back(),
+			forward: () => this.forward(),
+		};
+		find(".commands").append(...COMMANDS.map(
+			([name, line]) => this.button(name, () => this.command(line))));
+		find(".lessons").append(...LESSONS.map(
+			(lesson, i) => this.button(String(i + 1), () => this.showLesson(i))));
+		LESSONS.forEach((lesson, i) => find(".lessons").children[i].setAttribute(
+			"aria-label", "Lesson " + (i + 1) + ": " + lesson.title));
+		main.querySelectorAll("[data-do]").forEach(b => b.addEventListener("click", () => {
+			if (b.dataset.do !== "forward")
+				this.player.stop();
+			actions[b.dataset.do]();
+			this.draw();
+		}));
+		this.player = makePlayer(() => this.forward(), false);
+		find(".player").append(...this.player.elements);
+		find(".boot").addEventListener("submit", event => {
+			event.preventDefault();
+			this.boot(find(".boot input").value);
+		});
+		find(".theme").addEventListener("click", () => {
+			const { dataset } = document.documentElement;
+			const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+			dataset.theme = (dataset.theme || (dark ? "dark" : "light")) === "dark" ?
+				"light" : "dark";
+			this.draw();
+		});
+		find(".words dl").append(...WORDS.flatMap(
+			([word, text]) => [make("dt", {}, word), make("dd", {}, text)]));
+		find(".snippet").textContent = "<iframe src=\"" + location.href.split("#")[0] +
+			"#lesson=4\" width=\"100%\" height=\"900\" title=\"Cinnabar\"></iframe>";
+		main.classList.toggle("embedded", window !== window.parent);
+	}
+
+	forward() {
+		return this.session.forward(this.find(".unit").value);
+	}
+
+	/* --- drawing --- */
+
+	/* How many switches the kernel has recorded. */
+	switches() {
+		return this.machine.readWord(this.facts.kernel.nr_switches);
+	}
+
+	refresh() {
+		if (!document.hidden && !this.session.stopped)
+			this.draw();
+	}
+
+	draw() {
+		if (!this.panels)
+			return;
+		const { session, find } = this, { stopped } = session;
+		if (stopped) {
+			this.last = session.shown().state;
+			this.panels.drawStopped(session.shown(), this.switches());
+		} else {
+			const state = readState(this.machine, this.facts);
+			if (this.last && this.last.mode !== state.mode)
+				this.before = this.last;
+			this.last = state;
+			this.panels.drawRunning(state, this.before, this.switches());
+		}
+		find("[data-do=stop]").disabled = stopped;
+		find("[data-do=go]").disabled = !stopped;
+		find("[data-do=back]").disabled = !stopped || session.at <= 0;
+		find("[data-do=forward]").disabled = !stopped;
+		find("[data-do=arm]").setAttribute("aria-pressed", String(!!session.armed));
+		find(".status").textContent = this.status();
+		this.checkLesson();
+	}
+
+	status() {
+		const { session } = this;
+		if (!session.stopped)
+			return session.armed ? "runs, and will stop at the next switch" : "runs";
+		return "stopped, step " + (session.at + 1) + " of " + session.steps.length +
+			" seen. " + session.note;
+	}
+
+	/* --- lessons --- */
+
+	showLesson(n) {
+		const { find } = this, lesson = LESSONS[n], place = find(".lesson .text");
+		this.lesson = n;
+		[...find(".lessons").children].forEach((b, i) => i === n ?
+			b.setAttribute("aria-current", "step") : b.removeAttribute("aria-current"));
+		find(".lesson h2").textContent = "Lesson " + (n + 1) + ": " + lesson.title;
+		place.innerHTML = lesson.text.map(text => "<p>" + text + "</p>").join("");
+		find(".task").textContent = "Task: " + lesson.task;
+		const buttons = lesson.commands.map(
+			([name, line]) => this.button(name, () => this.command(line)));
+		if (lesson.cmdline)
+			buttons.unshift(this.button("boot with " + lesson.cmdline,
+				() => this.boot(lesson.cmdline)));
+		if (lesson.stopInProgram)
+			buttons.push(this.button("stop in ring 3",
+				() => this.session.stopInProgram()));
+		if (lesson.breakIn)
+			buttons.push(this.button("try to break in", () => this.breakIn()));
+		find(".task + .controls").replaceChildren(...buttons);
+		this.session.countFaults(n === 0, () => this.faults++);
+		find(".lesson .done").textContent = "";
+		this.checkLesson();
+	}
+
+	breakIn() {
+		this.session.letGo();
+		this.session.breakIn(refused => (this.refused = refused));
+	}
+
+	/* What lessons ask of the machine (lessons.js). */
+	seen() {
+		const { machine, facts, session } = this;
+		const record = facts.kernel.record + facts.offsets.SWITCH_RECORD_ERROR;
+		const error = machine.readWord(record) | 0;
+		return {
+			state: this.last, stopped: session.stopped, refused: this.refused,
+			faults: this.faults, shuffled: countShuffled(machine, facts),
+			failed: error < 0 && error !== EBUSY,
+		};
+	}
+
+	checkLesson() {
+		const lesson = LESSONS[this.lesson];
+		if (!this.last || !lesson)
+			return;
+		if (!this.solved.has(lesson) && !lesson.done(this.seen()))
+			return;
+		this.solved.add(lesson);
+		this.find(".lessons").children[this.lesson].classList.add("solved");
+		const text = "Done. " + lesson.after;
+		if (this.find(".lesson .done").textContent !== text)
+			this.find(".lesson .done").textContent = text;
+	}
+}
+
+async function startPage(main) {
+	const page = window.page = new Page(main);
+	try {
+		await page.start();
+		page.ready = true;
+	} catch (error) {
+		page.fail(error instanceof RangeError ? ADVICE.memory : error.message);
+		page.ready = false;
+	}
+}

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A Machine that can be stopped, stepped and let go, and the steps that were seen. A step is what
+ * recording.js makes of a recording: what ran between two moments, with the states before and
+ * after. So the page can go back over the steps; the machine itself does not go back.
+ *
+ *   const s = new Session(machine, facts, changed);   changed(): something is to be drawn anew
+ *   s.stopAtSwitch(); ... s.forward("phase"); s.back(); ... s.letGo();
+ *
+ * s.stopped, s.steps, s.at (index of the step that is shown), s.note (a sentence, or ""), s.outcome
+ * (of the last switch: undefined, or its result), s.trace (names, places and sources, for the
+ * functions of the trace page).
+ */
+"use strict";
+
+const GO_ON = true; /* what an action gives that does not stop the machine */
+const NO_PHASE = -1, EBUSY = -16, MOVL = [0xC7, 0x05]; /* movl $value, address */
+const MOVL_BYTES = 10, KERNEL_BASE = 0xC0000000;
+
+/* address -> { text, next, place }: all instructions of kernel and VMM. */
+function codeOf({ code }) {
+	const map = new Map();
+	for (const list of [code.kernel, code.vmm])
+		list.forEach(([address, text, file, line, inner, outer], i) => map.set(address, {
+			text, next: (list[i + 1] || [])[0], place: {
+				file: code.files[file], line, function: code.functions[inner],
+				within: code.functions[outer], code: text,
+			},
+		}));
+	return map;
+}
+
+/* The lines of a file as a recording has them: line number -> text. */
+const linesOf = text => Object.fromEntries(text.split("\n").map((line, i) => [i + 1, line]));
+
+class Session {
+	constructor(machine, facts, changed) {
+		this.machine = machine;
+		this.facts = facts;
+		this.changed = changed;
+		this.code = codeOf(facts);
+		this.stepper = new Stepper(machine, this.code, at => this.arrived(at));
+		this.waiting = new Map(); /* address -> what to do there */
+		this.trace = Object.assign({ places: {}, sources: {} }, facts, { sources: {} });
+		this.reset();
+		const named = (names, table) => names.filter(name => table[name]).map(
+			name => table[name]);
+		const functions = Object.keys(FUNCTIONS);
+		this.phases = named(facts.phases, facts.kernel);
+		this.functions = [...named(functions, facts.kernel),
+			...named(functions, facts.vmm)];
+		this.ends = [...named(["panic"], facts.kernel),
+			...named(["stop_kernel", "vmm_panic"], facts.vmm)];
+		this.watch(this.ends, at => this.stopHere(
+			"The machine has come to its end: " + this.nameAt(at) + "() is called."));
+	}
+
+	reset() {
+		Object.assign(this, { stopped: false, steps: [], at: -1, note: "", back_: 0,
+			task: 0, direction: "", phase: NO_PHASE, stop: "", way: "" });
+	}
+
+	nameAt(address) {
+		const entry = this.code.get(address);
+		return entry ? entry.place.within : "a program";
+	}
+
+	/* --- running: what happens at which address --- */
+
+	watch(addresses, action) {
+		addresses.forEach(address => this.waiting.set(address, action));
+		if (!this.stopped)
+			this.plantAll();
+	}
+
+	unwatch(addresses) {
+		addresses.forEach(address => this.waiting.delete(address));
+		if (!this.stopped)
+			this.plantAll();
+	}
+
+	arrived(address) {
+		if (this.stopped)
+			return;
+		this.stepper.clear();
+		this.stopped = true;
+		if (this.waiting.get(address)(address) === GO_ON) {
+			this.stopped = false;
+			return this.plantAll();
+		}
+		this.halt();
+		this.changed();
+	}
+
+	/* The machine goes on from here; a jump to itself (2 bytes) must not stand here. */
+	plantAll() {
+		const taken = at => this.waiting.has(at) || this.waiting.has(at - 1);
+		this.stepper.clear();
+		while (taken(this.machine.eip()) && this.stepper.step())
+			;
+		this.stepper.stopAt([...this.waiting.keys()]);
+	}
+
+	/* Call action at each fault of a program, or no longer; the machine does not stop there. */
+	countFaults(wanted, action) {
+		const { user_fault: place } = this.facts.kernel;
+		if (wanted)
+			this.watch([place], () => (action(), GO_ON));
+		else
+			this.unwatch([place]);
+	}
+
+	halt() {
+		this.machine.stop();
+		this.stepper.clear();
+		this.stopped = true;
+	}
+
+	/* --- stopping --- */
+
+	stopNow() {
+		if (this.stopped)
+			return;
+		this.halt();
+		this.stopHere("");
+		this.changed();
+	}
+
+	/* Stop the machine when it is back in a program that the timer has interrupted. */
+	stopInProgram() {
+		const { trap_handle: place } = this.facts.kernel;
+		this.watch([place], () => {
+			const field = name => this.machine.readWord(
+				frame + this.facts.offsets["TRAP_FRAME_" + name]);
+			const frame = this.machine.readWord(this.machine.registers().esp + 4);
+			if ((field("CS") & 3) !== 3)
+				return GO_ON;
+			this.unwatch([place]);
+			this.stepper.runTo([field("EIP")]);
+			this.stopHere("");
+		});
+	}
+
+	/* The machine is stopped: the steps begin here. */
+	stopHere(note) {
+		this.steps = [];
+		this.note = note;
+		this.outcome = undefined;
+		this.addStep(null);
+	}
+
+	stopAtSwitch(wanted = true) {
+		const { request } = this.facts.kernel;
+		this.armed = wanted;
+		if (wanted)
+			this.watch([request], () => this.beginSwitch());
+		else
+			this.unwatch([request]);
+	}
+
+	/* At request(attach): its return address and its argument are on the stack. */
+	beginSwitch() {
+		const { esp } = this.machine.registers(), { offsets } = this.facts;
+		const [back, attach] = this.machine.readWords(esp, 2);
+		this.armed = false;
+		this.waiting.delete(this.facts.kernel.request);
+		this.back_ = back;
+		this.direction = attach & 1 ? "attach" : "detach";
+		this.switching = this.direction;
+		this.task = (esp & -offsets.TASK_STACK_BYTES) >>> 0;
+		this.way = "request";
+		this.look();
+		this.stopHere("");
+	}
+
+	/* --- steps --- */
+
+	/* Which phase or function begins at EIP, and in which direction. */
+	look() {
+		const at = this.machine.eip(), phase = this.facts.phases.findIndex(
+			name => this.facts.kernel[name] === at);
+		this.stop = [...this.functions, ...this.phases].includes(at) ? this.nameAt(at) : "";
+		if (phase < 0 || !this.switching)
+			return;
+		const attach = this.machine.readWord(this.machine.registers().esp + 4) & 1;
+		this.phase = phase;
+		this.direction = attach ? "attach" : "detach";
+	}
+
+	/* Add a step that ends now. last: what began it ({ state, direction, ... }), or null. */
+	addStep(last) {
+		const state = readState(this.machine, this.facts, this.task);
+		const eip = last ? last.eip : state.regs.eip, code = this.code.get(eip);
+		state.instructions = this.machine.cpu.instruction_counter[0] >>> 0;
+		this.steps.push({
+			state, before: last && last.state, eip, way: this.way,
+			direction: last ? last.direction : this.direction,
+			phase: last ? last.phase : NO_PHASE, stop: last ? last.stop : "",
+		});
+		this.at = this.steps.length - 1;
+		if (code) {
+			const { place } = code, { sources } = this.trace;
+			this.trace.places[eip] = place;
+			if (!sources[place.file] && this.facts.sources[place.file])
+				sources[place.file] = linesOf(this.facts.sources[place.file]);
+		}
+	}
+
+	shown() {
+		return this.steps[this.at];
+	}
+
+	back() {
+		if (this.at <= 0)
+			return false;
+		this.at--;
+		this.changed();
+		return true;
+	}
+
+	/* unit: "phase", "function" or "instruction". Result: whether there was a step. */
+	forward(unit) {
+		if (this.at < this.steps.length - 1) {
+			this.at++;
+			this.changed();
+			return true;
+		}
+		if (this.outcome !== undefined || !this.stopped)
+			return false;
+		const { state } = this.steps[this.at], { direction, phase, stop } = this;
+		const last = { state, direction, phase, stop, eip: state.regs.eip };
+		if (!this.move(unit)) {
+			this.note = this.stuck();
+			this.changed();
+			return false;
+		}
+		this.note = "";
+		this.addStep(last);
+		this.end();
+		this.changed();
+		return true;
+	}
+
+	move(unit) {
+		if (unit === "instruction" || !this.switching)
+			return this.stepper.step() && (this.look(), true);
+		const places = unit === "phase" ? this.phases : [...this.phases, ...this.functions];
+		const done = this.stepper.runTo([...places, ...this.ends, this.back_]);
+		this.look();
+		return done;
+	}
+
+	stuck() {
+		if (this.code.has(this.machine.eip()))
+			return "The CPU waits for an interrupt (HLT), and none comes while the " +
+				"machine is stopped. Let go.";
+		return "The CPU runs a program, whose instructions this page does not know. Let " +
+			"go, or stop at the next switch.";
+	}
+
+	/* request() has returned: with 0, or with why it failed. */
+	end() {
+		const at = this.machine.eip();
+		if (this.ends.includes(at))
+			this.note = "The machine has come to its end: " + this.nameAt(at) +
+				"() is called.";
+		if (!this.switching || at !== this.back_)
+			return;
+		const result = this.machine.registers().eax | 0, { switching } = this;
+		this.outcome = result;
+		this.switching = "";
+		this.note = result === 0 ? "The " + switching + " is done." :
+			result === EBUSY ? "A CPU was inside the VO: the kernel lets go, and " +
+				"tries again at the next tick." :
+			"The " + switching + " has failed with error " + result + ", and all " +
+				"that it did was undone.";
+	}
+
+	letGo() {
+		if (!this.stopped)
+			return;
+		const { armed } = this;
+		this.switching = "";
+		this.reset();
+		this.armed = armed;
+		this.plantAll();
+		this.machine.run();
+		this.changed();
+	}
+
+	/* --- lesson 5: the kernel stores into its own page directory --- */
+
+	/*
+	 * At the next interrupt of kernel or program, let the kernel's handler begin with
+	 * "movl $value, entry of the page directory" (the value that stands there). Then stop.
+	 * done(refused): whether the CPU did not do it, but entered a handler.
+	 */
+	breakIn(done) {
+		const { trap_handle: place } = this.facts.kernel;
+		this.watch([place], () => {
+			this.unwatch([place]);
+			this.stopHere("");
+			const refused = this.store(place);
+			const { state } = this.shown();
+			this.addStep({ state, direction: "", phase: NO_PHASE, stop: "",
+				eip: place });
+			this.note = refused ? "Refused: the page is read-only. The CPU is at the " +
+				"entry for page faults, in the " + where(this.machine.eip()) + "." :
+				"Done: the kernel has written into its page directory. Nobody " +
+				"stopped it.";
+			done(refused);
+		});
+	}
+
+	store(place) {
+		const { machine } = this, directory = machine.cpu.cr[3] >>> 12;
+		const m2p = machine.readWord(this.facts.kernel.m2p);
+		const pfn = machine.readWord(m2p + 4 * directory);
+		const entry = KERNEL_BASE + pfn * 4096, value = machine.readWord(entry);
+		const at = machine.machineAddress(place);
+		const code = machine.bytes(at, MOVL_BYTES).slice();
+		machine.write(at, Uint8Array.from(MOVL));
+		machine.writeWords(at + MOVL.length, [entry, value]);
+		this.stepper.runTo([place + MOVL_BYTES, ...this.stepper.handlers()]);
+		machine.write(at, code);
+		const refused = machine.eip() !== place + MOVL_BYTES;
+		if (!refused)
+			machine.cpu.instruction_pointer[0] -= MOVL_BYTES;
+		return refused;
+	}
+}
+
+if (typeof module !== "undefined")
+	module.exports = { Session, codeOf };

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stops a Machine at chosen places, and runs it by single instructions. v86 has neither
+ * breakpoints nor single steps. So a jump to itself (EB FE) is put at each place where the CPU
+ * is to stop: the CPU stays there, and after each slice of work this looks where it is. One
+ * instruction is done by putting such a jump at the place that comes next (successor.js), and at
+ * the handler of each vector, in case of a fault.
+ *
+ * While it steps, timers stand still: else each step would see a tick.
+ */
+"use strict";
+
+if (typeof require !== "undefined")
+	globalThis.successorOf = require("./successor.js").successorOf;
+
+const STAY = Uint8Array.of(0xEB, 0xFE), VECTORS = 256, GATE_PRESENT = 0x8000;
+const SLICES_MAX = 3000; /* of one step: some seconds */
+
+class Stepper {
+	/*
+	 * code: the instructions (successor.js). arrived(address) is called when the running
+	 * machine has come to a place of stopAt().
+	 */
+	constructor(machine, code, arrived) {
+		this.machine = machine;
+		this.code = code;
+		this.planted = new Map(); /* address -> [machine address, its bytes] */
+		machine.check = () => {
+			const at = machine.eip();
+			if (this.planted.has(at))
+				arrived(at);
+		};
+	}
+
+	plant(address) {
+		const at = this.machine.machineAddress(address);
+		if (at < 0 || this.planted.has(address))
+			return;
+		this.planted.set(address, [at, this.machine.bytes(at, STAY.length).slice()]);
+		this.machine.write(at, STAY);
+	}
+
+	/* All code is as it was. */
+	clear() {
+		for (const [at, bytes] of this.planted.values())
+			this.machine.write(at, bytes);
+		this.planted.clear();
+	}
+
+	/* The running machine will stop at these addresses. */
+	stopAt(addresses) {
+		this.clear();
+		addresses.forEach(address => this.plant(address));
+	}
+
+	/* Where faults and interrupts enter, by the loaded IDT. */
+	handlers() {
+		const [base, limit] = this.machine.table("idtr");
+		const n = Math.min(VECTORS, (limit + 1) >>> 3), handlers = new Set();
+		const words = this.machine.readWords(base, 2 * n);
+		for (let i = 0; i < n; i++) {
+			const [low, high] = words.subarray(2 * i);
+			if (high & GATE_PRESENT)
+				handlers.add(((low & 0xFFFF) + (high & 0xFFFF0000)) >>> 0);
+		}
+		return handlers;
+	}
+
+	/*
+	 * Run the stopped machine until it comes to one of these places.
+	 * Result: whether it came there in time.
+	 */
+	runTo(addresses) {
+		const { cpu } = this.machine, timers = cpu.run_hardware_timers;
+		const here = this.machine.eip(); /* a jump here would stand at what is to be done */
+		addresses.filter(address => address !== here).forEach(a => this.plant(a));
+		cpu.run_hardware_timers = () => 0;
+		let slices = 0;
+		do
+			this.machine.slice();
+		while (!this.planted.has(this.machine.eip()) && ++slices < SLICES_MAX);
+		cpu.run_hardware_timers = timers;
+		this.clear();
+		return slices < SLICES_MAX;
+	}
+
+	/* One instruction. Result: whether the machine came to its end. */
+	step() {
+		const next = successorOf(this.machine, this.code, this.machine.eip());
+		return next !== null && this.runTo([next, ...this.handlers()]);
+	}
+}
+
+if (typeof module !== "undefined")
+	module.exports = { Stepper };
