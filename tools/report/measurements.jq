@@ -6,13 +6,8 @@ def line: "| " + (map(tostring) | join(" | ")) + " |";
 def table($head; rows):
 	($head | line), "|---|" + ("---:|" * ($head[1:] | length)), (rows | line), "";
 def growth_table($by): "\(axes[$by]):", "",
-	if $by == "pages" or $by == "tables" then
-		table([$by, "attach", "left for later", "detach"];
-			growth($by)[] | [.[$by], .attach.total, .later, .detach.total])
-	else
-		table([$by, "attach", "detach"];
-			growth($by)[] | [.[$by], .attach.total, .detach.total])
-	end;
+	table([$by, "attach", "left for later", "detach", "the detach's writer"];
+		growth($by)[] | [.[$by], .attach.total, .later, .detach.total, .leave]);
 def axes_where(condition): [axes | keys_unsorted[] as $by | select($by | condition) | axes[$by]] |
 	if length == 0 then "nothing of this" else join(",\n") end;
 def flat($all; $way): . as $by | ($all | first_and_last($by; $way)) | .[1] <= .[0] * 1.02;
@@ -104,8 +99,8 @@ again, above what it pays the second time.
 The VMM checks one page table at a time, with interrupts off: for a full table that is about
 \($all | first(growth("pages")[] | select(.pages == 1024)).later) instructions.
 
-What the writer does before a detach, to give up tables that no CPU uses (HC_TRIM), is not in the
-figures: some 2,000 instructions a table, with interrupts on.
+`the detach's writer`: its whole call, with interrupts on: also the entry of the file system, and
+giving up tables that no CPU uses (`HC_TRIM`), which the switch's phases do not contain.
 
 Interrupts are off on all CPUs during a switch, so each figure is also a bound of that time.
 Several CPUs take turns under QEMU's instruction counter, so the figure is the sum over all CPUs,

@@ -7,7 +7,8 @@
  *	ran        so many other processes run, for a moment, while the VMM is there
  *	preempted  so many other processes are interrupted inside the kernel at any time
  * What an attach leaves for later, this process pays when it uses its pages again: the line "later
- * INSTRUCTIONS" tells how much more the first access to each page costs than the second one.
+ * INSTRUCTIONS" tells how much more the first access to each page costs than the second one. The
+ * line "leave INSTRUCTIONS" is the whole of a detach for its writer, with all that comes before it.
  */
 #include "bench.h"
 
@@ -119,7 +120,9 @@ int switch_in_state(const char *kind, uint32_t n)
 		uint32_t first = use_area(), second = use_area();
 		printf("later %d\n", (int)(first - second));
 		wake(ran ? n : 0);
+		uint64_t before = rdtsc();
 		switch_mode("native\n");
+		printf("leave %u\n", (uint32_t)(rdtsc() - before));
 	}
 	end(ran || preempted ? n : 0);
 	return 0;
