@@ -132,6 +132,9 @@ struct machine *start_to_prompt(const struct machine_options *o);
 void command(struct machine *m, const char *text, double seconds);
 /* At the prompt: sync, check all CPUs and the root file system, and end the machine. */
 void end_at_prompt(struct machine *m);
+#define GUEST_FAILURE "FAIL "
+/* The lines "FAIL NAME: WHY" that a suite of the guest's printed. Valid until the next call. */
+const char *guest_failures(const struct machine *m);
 /*
  * Start a machine with run="command", wait for its end, and compare its exit status with want.
  * After EXIT_OK its root file system is checked. Result: the machine, which has ended.

@@ -32,6 +32,21 @@ void end_at_prompt(struct machine *m)
 	machine_quit(m);
 }
 
+const char *guest_failures(const struct machine *m)
+{
+	static char text[2000];
+	size_t n = 0;
+	text[0] = '\0';
+	for (const char *line = m->log; line && *line && n < sizeof(text) - 1;
+	     line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, GUEST_FAILURE, strlen(GUEST_FAILURE)) == 0)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%.*s\n",
+					      (int)strcspn(line, "\r\n"), line);
+	}
+	return text;
+}
+
 struct machine *run_command(const struct machine_options *options, const char *text, int want,
 			    double seconds)
 {
@@ -43,8 +58,8 @@ struct machine *run_command(const struct machine_options *options, const char *t
 	struct machine *m = machine_start(&o);
 	int status = machine_wait(m, seconds);
 	CHECK(status == want,
-	      "the machine ended with status %d instead of %d (%d: success, %d: panic)", status,
-	      want, EXIT_OK, EXIT_PANIC);
+	      "%sthe machine ended with status %d instead of %d (%d: success, %d: panic)",
+	      guest_failures(m), status, want, EXIT_OK, EXIT_PANIC);
 	if (want == EXIT_OK)
 		root_check(m);
 	machine_quit(m);

@@ -10,44 +10,15 @@ const fs = require("fs");
 const path = require("path");
 const { gzipSync } = require("zlib");
 const { Machine } = require("./machine");
+const { partsOf } = require("./parts");
 const { readFacts } = require("./symbols");
 
 const BYTES_MAX = 8e6, BOOT_MS = 60000;
-const SEABIOS = "/usr/share/seabios";
 const SCRIPTS = ["viewer/recording.js", "viewer/decode.js", "viewer/story.js", "viewer/draw.js",
 	"viewer/figure.js", "viewer/memory.js", "viewer/play.js", "viewer/skeleton.js",
 	"viewer/viewer.js",
 	"web/machine.js", "web/state.js", "web/successor.js", "web/stepper.js", "web/session.js",
 	"web/lessons.js", "web/panels.js", "web/page.js"];
-const PROGRAM_HEADERS = 28, ENTRY_BYTES = 32, LOAD = 1; /* of an ELF file */
-
-const read = file => {
-	const data = fs.readFileSync(file);
-	return data.buffer.slice(data.byteOffset, data.byteOffset + data.length);
-};
-
-/* What is loaded of an ELF file stands before its symbols and debug information. */
-function loaded(file) {
-	const elf = read(file), view = new DataView(elf);
-	let end = 0;
-	for (let i = 0; i < view.getUint16(44, true); i++) {
-		const at = view.getUint32(PROGRAM_HEADERS, true) + i * ENTRY_BYTES;
-		if (view.getUint32(at, true) === LOAD)
-			end = Math.max(end, view.getUint32(at + 4, true) +
-				view.getUint32(at + 16, true));
-	}
-	return elf.slice(0, end);
-}
-
-function partsOf(build, packages) {
-	return {
-		wasm: read(path.join(packages, "v86/build/v86.wasm")),
-		bios: read(path.join(SEABIOS, "bios.bin")),
-		vga: read(path.join(SEABIOS, "vgabios-stdvga.bin")),
-		kernel: read(path.join(build, "cinnabar")), vmm: loaded(path.join(build, "vmm")),
-		root: read(path.join(build, "rootfs.ext2")),
-	};
-}
 
 /* The state of a machine at its prompt. A student's kernel may not come there: then null. */
 async function boot(packages, parts) {

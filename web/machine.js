@@ -10,7 +10,8 @@
  *   await m.start({ state });        go on from a saved state
  *   m.run(); await m.stop(); m.send("ps\n");
  *
- * m.check is called after each slice of the emulator's work, about a thousand times a second.
+ * m.check is called after each slice of the emulator's work, about a thousand times a second;
+ * m.failed(error) when the emulator has met something that it does not emulate.
  */
 "use strict";
 
@@ -32,6 +33,9 @@ class Machine {
 		this.parts = parts;
 		this.output = () => {};
 		this.check = () => {};
+		this.failed = error => {
+			throw error;
+		};
 		this.halted = false;
 	}
 
@@ -58,9 +62,15 @@ class Machine {
 		this.cpu.main_loop = () => {
 			if (this.halted)
 				return 0;
-			const wait = slice();
-			this.check();
-			return wait;
+			try {
+				const wait = slice();
+				this.check();
+				return wait;
+			} catch (error) {
+				this.stop();
+				this.failed(error);
+				return 0;
+			}
 		};
 	}
 

@@ -18,6 +18,8 @@ const ADVICE = {
 		"or Safari will do.",
 	state: "The saved state of the machine is broken: the machine boots instead, which takes " +
 		"some seconds. Download the page again.",
+	emulator: "The emulator has met something that it cannot emulate (a return to a bad code " +
+		"segment, for example), and has stopped. Boot again, below the terminal.",
 	part: "A part of this page is broken (%): download it again.",
 };
 
@@ -92,6 +94,7 @@ class Page {
 			await this.machine.stop();
 			await this.machine.emulator.destroy();
 		}
+		this.find(".failure").hidden = true;
 		const state = cmdline ? null : await this.savedState();
 		this.terminal.reset();
 		this.text = "";
@@ -101,6 +104,7 @@ class Page {
 		this.refused = false;
 		const machine = this.machine = new Machine(V86, this.parts);
 		machine.output = byte => this.print(byte);
+		machine.failed = () => this.fail(ADVICE.emulator);
 		await machine.start({ cmdline, state, container: this.find(".screen") });
 		this.session = new Session(machine, this.facts, () => this.draw());
 		if (this.panels)

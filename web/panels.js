@@ -12,7 +12,7 @@ const TASKS = {
 	rows: s => s.tasks.map(([pid, parent, state, name, program]) =>
 		[pid, parent, state, name, program ? "program" : "kernel task"]),
 };
-const SPACE_NOTE = "what segments and pages allow";
+const SPACE_NOTE = "what segments and pages allow; v86 does not enforce segment limits";
 
 const PANELS = [...TABLES.map(table => table.id === "space" ?
 	Object.assign({}, table, { note: () => SPACE_NOTE }) : table), TASKS];

@@ -28,7 +28,7 @@ static uint64_t pin_entry(struct machine *m, unsigned pin)
 	return value;
 }
 
-/* Execute a hypercall in ring 1, so that an interrupt comes. The line must be like this after it. */
+/* Execute a hypercall in ring 1, so that an interrupt comes. Then the line must be like this. */
 static void want_line(struct victim *v, const struct call *c, bool masked, bool pending,
 		      const char *when)
 {

@@ -269,7 +269,7 @@ static int run_tests(unsigned jobs, bool soak)
 
 int main(int argc, char **argv)
 {
-	struct choices c = { .jobs = 2 };
+	struct choices c = { .jobs = 3 }; /* two CPUs work while one test waits */
 	int names = read_options(argc, argv, &c);
 	if (!names)
 		return usage(argv[0]);

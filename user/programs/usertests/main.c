@@ -222,7 +222,9 @@ static int wanted(const struct test *t, int n, char **names)
 
 static int run_all(int n, char **names)
 {
+	static char again[4000];
 	int passed = 0, failed = 0, skipped = 0;
+	unsigned length = 0;
 	char why[320];
 	for (const struct test *t = __start_tests; t < __stop_tests; t++) {
 		if (!wanted(t, n, names))
@@ -233,6 +235,9 @@ static int run_all(int n, char **names)
 		else
 			printf("%s %s: %s\n", result == SKIP_STATUS ? "skip" : "FAIL", t->name,
 			       why);
+		if (result != 0 && result != SKIP_STATUS && length < sizeof(again) - 1)
+			length += (unsigned)snprintf(again + length, sizeof(again) - length,
+						     "failed: %s: %s\n", t->name, why);
 		passed += result == 0;
 		skipped += result == SKIP_STATUS;
 		failed += result != 0 && result != SKIP_STATUS;
@@ -240,6 +245,7 @@ static int run_all(int n, char **names)
 	if (passed + failed + skipped < n)
 		printf("some of the names are no tests: see usertests -l\n");
 	rmdir(HOME);
+	printf("%s", again);
 	printf("usertests: %d passed, %d failed, %d skipped\n", passed, failed, skipped);
 	return failed || passed + skipped < n;
 }

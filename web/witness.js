@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * v86 as a third emulator, without a page: witness.js BUILD ["COMMAND"]. It boots this tree's
+ * kernel, attaches and detaches while the command runs, and probes what v86 enforces: for each rule
+ * of docs/isolation.md that one CPU can show, ring 1 executes one piece of code, and the probe looks
+ * which vector it raises. Prints a line for each. Exit status 0: the machine did all that it must,
+ * and v86 enforces what docs/isolation.md says.
+ */
+"use strict";
+const path = require("path");
+const { Machine } = require("./machine");
+const { readFacts } = require("./symbols");
+const { partsOf } = require("./parts");
+const { Stepper } = require("./stepper");
+const { codeOf } = require("./session");
+
+const DIVIDE = 0, DEBUG = 1, STACK = 12, PROTECTION = 13, PAGE = 14;
+const ALLOWED = -1, LOST = -2;
+const VMM = [0, 0, 0, 0xFC], PROMPT_MS = 60000;
+
+/*
+ * [rule, code, vector that is due, whether v86 enforces it]. The code runs in ring 1, in virtual
+ * mode; where it is allowed it comes to its end, or jumps to the VMM's first byte.
+ */
+const RULES = [
+	["privileged instruction (CLI)", [0xFA], PROTECTION, true],
+	["privileged instruction (MOV to CR3)", [0x0F, 0x22, 0xD8], PROTECTION, true],
+	["privileged instruction (LGDT)", [0x0F, 0x01, 0x10], PROTECTION, true],
+	["port without a right (OUT)", [0xE6, 0x80], PROTECTION, true],
+	["gate with a lower DPL (INT 20h)", [0xCD, 0x20], PROTECTION, true],
+	["selector of ring 0 in DS", [0xB8, 0x40, 0, 0, 0, 0x8E, 0xD8], PROTECTION, true],
+	["write to a read-only page (CR0.WP)", "directory", PAGE, true],
+	["data segment limit", [0xA1, ...VMM], PROTECTION, false],
+	["stack segment limit", [0x36, 0xA1, ...VMM], STACK, false],
+	["CS limit, near jump", "jump", PROTECTION, false],
+	["CS limit, far jump", [0xEA, ...VMM, 0x09, 0], PROTECTION, false],
+	["write to a code segment", "code", PROTECTION, false],
+	["use of a null selector",
+		[0x31, 0xC0, 0x8E, 0xC0, 0x26, 0xA1, 0, 0, 0, 0xC0], PROTECTION, true],
+	["ICEBP", [0xF1], DEBUG, false],
+	["divide error", [0x31, 0xC9, 0xF7, 0xF1], DIVIDE, true],
+];
+
+const bytesOf = word => [...new Uint8Array(Uint32Array.of(word).buffer)];
+
+class Witness {
+	constructor(build, machine) {
+		this.facts = readFacts(build);
+		this.machine = machine;
+		this.text = "";
+		this.differences = 0;
+		machine.output = byte => (this.text += String.fromCharCode(byte));
+	}
+
+	async until(what, name) {
+		for (const end = Date.now() + PROMPT_MS; !what();) {
+			if (Date.now() > end)
+				throw new Error(`${name} does not come; the machine printed:\n` +
+					this.text.slice(-2000));
+			await new Promise(done => setTimeout(done, 10));
+		}
+	}
+
+	prompt() {
+		return this.until(() => this.text.endsWith("$ "), "the prompt");
+	}
+
+	async command(line) {
+		this.text = "";
+		this.machine.send(line + "\n");
+		await this.prompt();
+		return this.text;
+	}
+
+	mode() {
+		const [gdt] = this.machine.table("gdtr");
+		return gdt >= this.facts.layout.vmm ? "virtual" : "native";
+	}
+
+	/* Programs work while the mode changes; their results are known to them. */
+	async runs() {
+		this.machine.run();
+		await this.prompt();
+		const text = await this.command(
+			`switcher 5 0 ${process.argv[3] || "work 5"} && echo all well`);
+		if (!/\nall well/.test(text))
+			throw new Error("switcher and work fail:\n" + text);
+		for (const [word, gdt] of [["virtual", "virtual"], ["native", "native"]]) {
+			await this.command(`echo ${word} > /proc/mode`);
+			if (this.mode() !== gdt)
+				throw new Error(`after a switch to ${word} the GDT is not so`);
+		}
+		console.log("boot, attach, detach, programs during ten switches: as in QEMU");
+	}
+
+	/* Stop where ring 1 begins to handle its next event. */
+	async stopInRing1() {
+		await this.command("echo virtual > /proc/mode");
+		this.place = this.facts.kernel.trap_handle;
+		let there = false;
+		this.stepper = new Stepper(this.machine, codeOf(this.facts), () => {
+			this.machine.stop();
+			there = true;
+		});
+		this.stepper.stopAt([this.place]);
+		await this.until(() => there, "an interrupt");
+		this.stepper.clear();
+	}
+
+	codeOf(rule) {
+		const { machine, facts } = this, [, code] = rule;
+		const m2p = machine.readWord(facts.kernel.m2p);
+		const pfn = machine.readWord(m2p + 4 * (machine.cpu.cr[3] >>> 12));
+		if (code === "directory")
+			return [0xA3, ...bytesOf(facts.layout.kernel + pfn * 4096)];
+		if (code === "code")
+			return [0x2E, 0xA3, ...bytesOf(facts.kernel.vo)];
+		if (code === "jump")
+			return [0xE9, ...bytesOf(facts.layout.vmm - this.place - 5)];
+		return code;
+	}
+
+	/* Result: the vector that this code raises; ALLOWED; LOST: the machine went elsewhere. */
+	probe(rule) {
+		const { machine, place } = this, code = this.codeOf(rule);
+		machine.write(machine.machineAddress(place), Uint8Array.from(code));
+		this.stepper.runTo([place + code.length, this.facts.layout.vmm,
+			...this.stepper.handlers()]);
+		const at = machine.eip(), words = machine.readWords(machine.table("idtr")[0], 512);
+		for (let i = 0; i < 256; i++)
+			if (((words[2 * i] & 0xFFFF) + (words[2 * i + 1] & 0xFFFF0000)) >>> 0 === at)
+				return i;
+		return [place + code.length, this.facts.layout.vmm].includes(at) ? ALLOWED : LOST;
+	}
+
+	async probes() {
+		await this.stopInRing1();
+		const state = await this.machine.save();
+		for (const rule of RULES) {
+			await this.machine.emulator.restore_state(state);
+			const [name, , due, enforced] = rule, vector = this.probe(rule);
+			console.log(`${name}: due ${due}, ` + (vector === ALLOWED ? "not checked" :
+				vector === LOST ? "lost" : `raised ${vector}`));
+			if (enforced !== (vector === due))
+				this.differences++;
+		}
+		if (this.differences)
+			throw new Error(`${this.differences} rules are not as docs/isolation.md ` +
+				"has them: mend RULES and its table");
+	}
+}
+
+async function main() {
+	const build = process.argv[2] || "build";
+	const packages = path.join(build, "web", "node_modules");
+	const { V86 } = await import(path.resolve(packages, "v86/build/libv86.mjs"));
+	const machine = new Machine(V86, partsOf(build, packages));
+	const witness = new Witness(build, machine);
+	await machine.start({});
+	await witness.runs();
+	await witness.probes();
+	process.exit(0);
+}
+
+main().catch(error => {
+	console.error("witness: " + error.message);
+	process.exit(1);
+});
