@@ -166,8 +166,9 @@ static void check_complete(json_t *native, json_t *column, json_t *references)
 		CHECK(json_object_get(native, row), "bench printed no row %s", row);
 	json_object_foreach(native, row, unused) {
 		CHECK(json_object_get(column, row), "bench printed row %s only natively", row);
-		CHECK(json_object_get(json_object_get(references, "unequal"), row),
-		      "%s does not say what is unequal in row %s", REFERENCES, row);
+		if (!json_object_get(json_object_get(references, "unequal"), row))
+			give_up(BROKEN, "%s does not say what is unequal in row %s", REFERENCES,
+				row);
 	}
 }
 
@@ -218,10 +219,12 @@ void bench(const struct test *t)
 	fflush(stdout);
 	char path[300];
 	snprintf(path, sizeof(path), "%s/bench.json", build_dir);
-	json_t *result = json_pack("{s:s,s:O,s:O,s:O,s:O,s:O,s:{s:o,s:o},s:O}", "unit",
-				   "instructions", "inline", inlined, "lto", whole, "static", fixed,
-				   "native", native, "virtual", virtual, "growth", "native", grown_native, "virtual",
-				   grown_virtual, "references", references);
+	json_t *result = json_pack(
+		"{s:s,s:O,s:O,s:O,s:O,s:O,s:{s:o,s:o},s:O}", "unit", "instructions",
+		"inline", inlined, "lto", whole, "static", fixed,
+		"native", native, "virtual", virtual,
+		"growth", "native", grown_native, "virtual", grown_virtual,
+		"references", references);
 	if (json_dump_file(result, path, JSON_INDENT(2)) < 0)
 		give_up(BROKEN, "%s: %s", path, strerror(errno));
 	check_complete(native, inlined, references);

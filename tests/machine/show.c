@@ -170,18 +170,32 @@ static const char *const axis_names[NR_AXES] = {
 };
 static const unsigned usual[NR_AXES] = { [MIB] = 512, [PROCESSES] = 32, [CPUS] = 1 };
 
+/* The least of the lines "NAME N", mark being "\nNAME "; 0 if there is none above 0. */
+static long long least(const char *log, const char *mark)
+{
+	long long best = 0;
+	for (const char *line = strstr(log, mark); line; line = strstr(line + 1, mark)) {
+		long long n = atoll(line + strlen(mark));
+		if (n > 0 && (best == 0 || n < best))
+			best = n;
+	}
+	return best;
+}
+
 static void measure(json_t *all, const unsigned value[NR_AXES])
 {
 	char command[100] = "", what[100];
 	struct cost best[2];
 	struct machine_options o = { .mem = value[MIB], .cpus = value[CPUS] };
-	snprintf(command, sizeof(command), "crowd %u switcher 8", value[PROCESSES]);
+	snprintf(command, sizeof(command), "crowd %u bench switch pages 0",
+		 value[PROCESSES]);
 	for (unsigned i = PAGES; i < NR_AXES; i++)
 		if (value[i])
 			snprintf(command, sizeof(command), "crowd %u bench switch %s %u",
 				 value[PROCESSES], axis_names[i], value[i]);
 	strcat(command, " && cat /proc/switch");
-	find_costs(run_command(&o, command, EXIT_OK, 120)->log, best);
+	const char *log = run_command(&o, command, EXIT_OK, 120)->log;
+	find_costs(log, best);
 	json_t *j = json_object();
 	for (unsigned i = 0; i < NR_AXES; i++)
 		json_object_set_new(j, axis_names[i], json_integer(value[i]));
@@ -195,6 +209,11 @@ static void measure(json_t *all, const unsigned value[NR_AXES])
 		print_costs(what, &best[attach]);
 		json_object_set_new(j, way, cost_json(&best[attach]));
 	}
+	long long later = least(log, "\nlater "), leave = least(log, "\nleave ");
+	json_object_set_new(j, "later", json_integer(later));
+	json_object_set_new(j, "leave", json_integer(leave));
+	printf("    left for later by attach %lld; a detach in all, for its writer, %lld\n", later,
+	       leave);
 	fflush(stdout);
 	json_array_append_new(all, j);
 }

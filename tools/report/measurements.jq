@@ -6,7 +6,8 @@ def line: "| " + (map(tostring) | join(" | ")) + " |";
 def table($head; rows):
 	($head | line), "|---|" + ("---:|" * ($head[1:] | length)), (rows | line), "";
 def growth_table($by): "\(axes[$by]):", "",
-	table([$by, "attach", "detach"]; growth($by)[] | [.[$by], .attach.total, .detach.total]);
+	table([$by, "attach", "left for later", "detach", "the detach's writer"];
+		growth($by)[] | [.[$by], .attach.total, .later, .detach.total, .leave]);
 def axes_where(condition): [axes | keys_unsorted[] as $by | select($by | condition) | axes[$by]] |
 	if length == 0 then "nothing of this" else join(",\n") end;
 def flat($all; $way): . as $by | ($all | first_and_last($by; $way)) | .[1] <= .[0] * 1.02;
@@ -92,6 +93,14 @@ Detach does not grow with:
 \(axes_where(flat($all; "detach"))).
 It does grow with:
 \(axes_where(flat($all; "detach") | not)).
+
+`left for later`: what the process pays after an attach, when it first writes to each of its pages
+again, above what it pays the second time.
+The VMM checks one page table at a time, with interrupts off: for a full table that is about
+\($all | first(growth("pages")[] | select(.pages == 1024)).later) instructions.
+
+`the detach's writer`: its whole call, with interrupts on: also the entry of the file system, and
+giving up tables that no CPU uses (`HC_TRIM`), which the switch's phases do not contain.
 
 Interrupts are off on all CPUs during a switch, so each figure is also a bound of that time.
 Several CPUs take turns under QEMU's instruction counter, so the figure is the sum over all CPUs,
