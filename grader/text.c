@@ -5,6 +5,7 @@
  * is shown as it stands; whatever is obeyed instead of shown becomes a question mark.
  */
 #include "grader.h"
+#include <ctype.h>
 #include <iconv.h>
 
 /* Read a character of UTF-8. Result: its bytes; 0 if there is none at s. */
@@ -93,34 +94,82 @@ static size_t convert(const char *encoding, char *text, size_t bytes, char *to)
 	return n == (size_t)-1 ? 0 : room - left;
 }
 
+/* --- #line --- */
+
+/* The character here, after line continuations. */
+static char spliced(const char **s)
+{
+	for (size_t n; **s == '\\' && (*s)[1 + (n = strspn(*s + 1, " \t"))] == '\n';)
+		*s += n + 2;
+	return **s;
+}
+
+/* Pass over a word, if it stands here. */
+static bool eat(const char **s, const char *word)
+{
+	const char *at = *s;
+	for (; *word; word++, at++)
+		if (spliced(&at) != *word)
+			return false;
+	*s = at;
+	return true;
+}
+
+/* Pass over blanks and comments of this line. */
+static void eat_blanks(const char **s)
+{
+	while (spliced(s) && strchr(" \t\f\v/", **s))
+		if (eat(s, "/*")) {
+			const char *end = strstr(*s, "*/"), *next = *s + strcspn(*s, "\n");
+			*s = end && end < next ? end + 2 : next;
+		} else if (**s == '/') {
+			return;
+		} else {
+			(*s)++;
+		}
+}
+
 /*
  * Whether a line of source gives other numbers or another name to the lines after it, as #line
- * does: reports would name these. Such a line can only be what a program has written.
+ * does: reports would name these. Such a line can only be what a program has written, or a forger.
  */
 static bool renumbers(const char *line)
 {
-	line += strspn(line, " \t");
-	if (*line++ != '#')
+	eat_blanks(&line);
+	if (!eat(&line, "#") && !eat(&line, "%:") && !eat(&line, "?\?="))
 		return false;
-	line += strspn(line, " \t");
-	size_t word = strncmp(line, "line", 4) == 0 ? 4 : 0;
-	size_t blanks = strspn(line + word, " \t");
-	char digit = line[word + blanks];
-	return (word == 0 || blanks > 0) && digit >= '0' && digit <= '9';
+	eat_blanks(&line);
+	bool word = eat(&line, "line");
+	unsigned char next = (unsigned char)spliced(&line);
+	return word ? !isalnum(next) && next != '_' : isdigit(next);
+}
+
+/* Empty this line, and those that it is continued on. Result: its end. */
+static char *empty_line(char *line)
+{
+	for (char last = 0; *line && (*line != '\n' || last == '\\'); line++) {
+		last = strchr(" \t", *line) ? last : *line;
+		if (*line != '\n')
+			*line = ' ';
+	}
+	return line;
 }
 
 unsigned text_unnumber(char *text)
 {
 	unsigned number = 0, first = 0;
-	for (char *line = text; *line;) {
-		size_t n = strcspn(line, "\n");
-		number++;
-		if (renumbers(line)) {
-			memset(line, ' ', n);
-			first = first ? first : number;
+	for (char *line = text; *line; number++) {
+		char *end = line + strcspn(line, "\n"), *start = line;
+		for (char *at; (at = strstr(start, "*/")) && at < end;)
+			start = at + 2; /* the end of a comment that began on another line */
+		start = renumbers(line) ? line : start;
+		if (renumbers(start)) {
+			first = first ? first : number + 1;
+			end = empty_line(start);
 		}
-		line += n;
-		line += *line == '\n';
+		for (char *at = line; at < end; at++)
+			number += *at == '\n';
+		line = end + (*end == '\n');
 	}
 	return first;
 }

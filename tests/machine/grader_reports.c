@@ -254,7 +254,10 @@ static void sources(const struct test *t)
 		SOURCE("\xff\xfe" "a\0\n\0", "a\n"), SOURCE("\x1a", ""),
 		SOURCE("a\n#line 1 \"b.c\"\nc", "a\n             \nc"),
 		SOURCE(" # 12\n#define line 1\n#liner 1\n#line(1)",
-		       "     \n#define line 1\n#liner 1\n#line(1)"),
+		       "     \n#define line 1\n#liner 1\n        "),
+		SOURCE("#li\\\nne 1\n#\\ \n line \\\n7\nc", "    \n    \n   \n       \n \nc"),
+		SOURCE("%:line N\n/* a */ # /**/ 3\n/*\n*/ #line 2\nc",
+		       "        \n                \n/*\n*/        \nc"),
 	};
 	(void)t;
 	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
