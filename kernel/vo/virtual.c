@@ -33,7 +33,7 @@ static void must(int error, const char *what)
 }
 
 /* Whether the VMM holds the table or directory of this entry. */
-static bool held(const pte_t *at) { return !(direct_map[virt_to_pfn(at)] & PTE_W); }
+static inline bool held(const pte_t *at) { return !(direct_map[virt_to_pfn(at)] & PTE_W); }
 
 /* --- cpu --- */
 
@@ -43,11 +43,17 @@ static void virtual_cpu_init(unsigned cpu) { (void)cpu; }
  * Hide the tables of a directory that the VMM does not hold yet: each is checked when it is first
  * used (mm/fault.c), and not all of them at this load.
  */
+static void __attribute__((noinline)) hide_entries(pte_t *entries)
+{
+	for (unsigned i = 0; i < KERNEL_SLOT; i++)
+		entries[i] &= ~(pte_t)PTE_P;
+}
+
 static inline void hide_tables(mfn_t directory)
 {
 	pte_t *entries = pfn_to_virt(mfn_to_pfn(directory));
-	for (unsigned i = 0; unlikely(!held(entries)) && i < KERNEL_SLOT; i++)
-		entries[i] &= ~(pte_t)PTE_P;
+	if (unlikely(!held(entries)))
+		hide_entries(entries);
 }
 
 static void virtual_cpu_switch_context(uint32_t esp, mfn_t directory)
@@ -90,24 +96,35 @@ static uint32_t machine_of(const pte_t *at)
 }
 
 /*
- * Store n entries from `at` on, by one hypercall. flush: address of a page whose TLB entry is
- * dropped afterwards, VMM_FLUSH_ALL, or 0.
+ * HC_UPDATE with these arguments was refused. If a CPU that wants to detach has just let the VMM
+ * drop this table (HC_TRIM), the table is plain memory; anything else is a bug.
  */
-static void update(pte_t *at, const pte_t *values, unsigned n, uint32_t flush)
+static void __attribute__((noinline))
+update_plain(uint32_t machine, unsigned n, uint32_t value, uint32_t flush, int error)
 {
-	uint32_t value = n == 1 ? *values : (uint32_t)values;
-	int error = hypercall(HC_UPDATE, machine_of(at), n, value, flush);
-	if (likely(!error))
-		return;
+	char *page = pfn_to_virt(mfn_to_pfn(machine >> PAGE_SHIFT));
+	pte_t *at = (pte_t *)(page + (machine & ~PAGE_MASK));
 	if (held(at))
 		must(error, "update a page table");
-	/* A CPU that wants to detach has just let the VMM drop this table (HC_TRIM). */
-	memcpy(at, values, n * sizeof(pte_t));
+	memcpy(at, n == 1 ? &value : (const pte_t *)value, n * sizeof(pte_t));
 	hypercall(HC_FLUSH, flush, 0, 0, 0);
 }
 
+/*
+ * Store n entries from `at` on, by one hypercall. flush: address of a page whose TLB entry is
+ * dropped afterwards, VMM_FLUSH_ALL, or 0.
+ */
+static inline void update(pte_t *at, const pte_t *values, unsigned n, uint32_t flush)
+{
+	uint32_t value = n == 1 ? *values : (uint32_t)values;
+	uint32_t machine = machine_of(at);
+	int error = hypercall(HC_UPDATE, machine, n, value, flush);
+	if (unlikely(error))
+		update_plain(machine, n, value, flush, error);
+}
+
 /* Send what the batch holds, and flush afterwards. Result: whether it held anything. */
-static bool send_batch(struct batch *b, uint32_t flush)
+static inline bool send_batch(struct batch *b, uint32_t flush)
 {
 	unsigned n = b->n;
 	b->n = 0;

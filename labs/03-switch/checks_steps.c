@@ -181,7 +181,7 @@ void look_at_switch(struct guest *g)
 	      " IDTR %#x, TSS %#x", to_virtual ? "virtual" : "native", c->cpl, c->gdt.base,
 	      c->idt.base, c->tr.base);
 	uint32_t kernel = page_walk(g->m, cr3, kernel_word(g->m, "kernel_directory")).machine;
-	CHECK(c->cr3 == cr3 || (to_virtual && c->cr3 == kernel),
+	CHECK(c->cr3 == cr3 || c->cr3 == kernel,
 	      "CR3 was %#x before the switch and is %#x after it", cr3, c->cr3);
 	CHECK(vo_is(g, to_virtual ? "virtual_vo" : "native_vo"),
 	      "switch_mode() says that the mode is %s now, and the VO in use is not that mode's",
