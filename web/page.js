@@ -60,7 +60,7 @@ class Page {
 		this.main = main;
 		this.find = selector => main.querySelector(selector);
 		this.solved = new Set();
-		this.booted = 0;
+		this.booting = false;
 	}
 
 	fail(text) {
@@ -90,6 +90,7 @@ class Page {
 	/* --- the machine --- */
 
 	async boot(cmdline) {
+		this.booting = true;
 		if (this.machine) {
 			await this.machine.stop();
 			await this.machine.emulator.destroy();
@@ -112,7 +113,7 @@ class Page {
 		if (state)
 			[...this.facts.prompt].forEach(c => this.print(c.charCodeAt(0)));
 		machine.run();
-		this.booted++;
+		this.booting = false;
 	}
 
 	async savedState() {
@@ -218,7 +219,7 @@ class Page {
 	}
 
 	draw() {
-		if (!this.panels)
+		if (!this.panels || this.booting)
 			return;
 		const { session, find } = this, { stopped } = session;
 		if (stopped) {

@@ -2,8 +2,8 @@
 /*
  * v86 as a third emulator, without a page: witness.js BUILD ["COMMAND"]. It boots this tree's
  * kernel, attaches and detaches while the command runs, and probes what v86 enforces: for each rule
- * of docs/isolation.md that one CPU can show, ring 1 executes one piece of code, and the probe looks
- * which vector it raises. Prints a line for each. Exit status 0: the machine did all that it must,
+ * of docs/isolation.md that one CPU can show, ring 1 executes one piece of code, and the probe
+ * looks which vector it raises. Prints a line for each. Exit status 0: the machine did all that it must,
  * and v86 enforces what docs/isolation.md says.
  */
 "use strict";
@@ -127,9 +127,11 @@ class Witness {
 		this.stepper.runTo([place + code.length, this.facts.layout.vmm,
 			...this.stepper.handlers()]);
 		const at = machine.eip(), words = machine.readWords(machine.table("idtr")[0], 512);
-		for (let i = 0; i < 256; i++)
-			if (((words[2 * i] & 0xFFFF) + (words[2 * i + 1] & 0xFFFF0000)) >>> 0 === at)
+		for (let i = 0; i < 256; i++) {
+			const [low, high] = words.subarray(2 * i);
+			if (((low & 0xFFFF) + (high & 0xFFFF0000)) >>> 0 === at)
 				return i;
+		}
 		return [place + code.length, this.facts.layout.vmm].includes(at) ? ALLOWED : LOST;
 	}
 
