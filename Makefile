@@ -201,8 +201,8 @@ test soak bench bench-switch:
 	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run $(B)/grader $(B)/trace $(B)/mutate
 	@$(MAKE) --no-print-directory DEBUG=1 kernel
 	@$(MAKE) --no-print-directory VO=static kernel
-	@$(MAKE) --no-print-directory VO=inline kernel
-	@$(MAKE) --no-print-directory VO=lto kernel
+	@$(if $(filter bench,$@),$(MAKE) --no-print-directory VO=inline kernel)
+	@$(if $(filter bench,$@),$(MAKE) --no-print-directory VO=lto kernel)
 	@$(ALONE) $(B)/tests/run --unit $(B)/unit $(if $(filter test,$@),,--$@)
 
 trace:
