@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * v86 as a third emulator, without a page: witness.js BUILD ["COMMAND"]. It boots this tree's
- * kernel, attaches and detaches while the command runs, and probes what v86 enforces: for each rule
- * of docs/isolation.md that one CPU can show, ring 1 executes one piece of code, and the probe
- * looks which vector it raises. Prints a line for each. Exit status 0: the machine did all that it must,
- * and v86 enforces what docs/isolation.md says.
+ * kernel, attaches and detaches while the command runs, and probes what v86 enforces: for each
+ * rule of docs/isolation.md that one CPU can show, ring 1 executes one piece of code, and the
+ * probe looks which vector it raises. Prints a line for each. Exit status 0: the machine did all
+ * that it must, and v86 enforces what docs/isolation.md says.
  */
 "use strict";
 const path = require("path");
