@@ -111,7 +111,7 @@ struct domain {
 	uint32_t generation; /* one more when an attach begins or is rolled back, and at detach */
 	mfn_t listed;        /* frames that got a type in this generation; or END_OF_LIST */
 	uint32_t nr_listed;
-	mfn_t trimmed;       /* where HC_TRIM goes on: behind this frame; END_OF_LIST: at the first */
+	mfn_t trimmed;       /* HC_TRIM goes on behind it; END_OF_LIST: at the first */
 	bool trimmed_once;   /* it goes through the list for the second time */
 	mfn_t direct_map_tables[VMM_SLOT - KERNEL_SLOT];
 	pte_t kernel_pdes[1024 - KERNEL_SLOT]; /* what every directory has there */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The NE2000 driver on a model of the card. A frame comes at each port access in turn; none may stay
- * in the card while the driver sleeps. And a card that lies about its frames.
+ * The NE2000 driver on a model of the card. A frame comes at each port access in turn; none may
+ * stay in the card while the driver sleeps. And a card that lies about its frames.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -127,7 +127,7 @@ static void power_on(void)
 	accesses = sleeps = 0;
 }
 
-/* Before each of the driver's accesses a frame comes; in the second round it finds the mask open. */
+/* Before each of the driver's accesses a frame comes; in round two it finds the mask open. */
 static void test_each_moment(void **state)
 {
 	(void)state;
