@@ -138,7 +138,6 @@ static void difference(const struct test *t)
 	machine_quit(m);
 	m = start_to(t, "protect");
 	ask("cb step-phase\ncb diff");
-	want("-> ring 3 ---, inner r-x"); /* page tables */
 	want("inner rwx -> not mapped"); /* the interrupt controllers */
 	machine_quit(m);
 }

@@ -175,12 +175,12 @@ static void sweep_phases(const struct test *t)
 	{ .name = n, .run = sweep, .seconds = s, .text = from_to_step, \
 	  .machine = { .p2m = "shuffle:5" } }
 const struct test sweep_tests[] = {
-	SWEEP("sweep-ticks", 120, "3 7000 29"),
+	SWEEP("sweep-ticks", 120, "3 14000 61"),
 	{ .name = "sweep-phases", .run = sweep_phases, .seconds = 60, .number = 12000 },
 	{ 0 },
 };
 
 const struct test sweep_soak_tests[] = {
-	SWEEP("soak-sweep-ticks", 1800, "0 7000 1"),
+	SWEEP("soak-sweep-ticks", 1800, "0 14000 1"),
 	{ 0 },
 };

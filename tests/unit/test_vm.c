@@ -56,6 +56,11 @@ static void set_ptes(pte_t *at, const pte_t *values, unsigned n)
 {
 	memcpy(at, values, n * sizeof(*at));
 }
+static void share_ptes(pte_t *from, pte_t *to, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		to[i] = from[i] &= ~(pte_t)PTE_W;
+}
 static void nothing(mfn_t m) { (void)m; }
 static void flush_page(uint32_t a) { (void)a; }
 static void flush_all(void) {}
@@ -189,6 +194,7 @@ static int machine(void **state)
 	frame_table = calloc(nr_pfns, sizeof(*frame_table));
 	assert_int_equal(p2m_build(usable, 2, NULL, 0, fixed, 1, (struct p2m_order){ true, 7 }), 0);
 	vo.mmu.set_pte = set_pte, vo.mmu.set_ptes = set_ptes, vo.mmu.release_table = nothing;
+	vo.mmu.share_ptes = share_ptes;
 	vo.mmu.flush_page = flush_page, vo.mmu.flush_all = flush_all;
 	kernel_directory = calloc(1024, sizeof(pte_t));
 	for (unsigned i = KERNEL_SLOT; i < 1024; i++)

@@ -75,6 +75,8 @@ void flush_serve(struct cpu *c);
  * there. (lock)
  */
 void flush_everywhere(struct cpu *c);
+/* Do so, but wait for a few million looks at most. Result: whether it is done. (lock) */
+bool flush_is_answered(struct cpu *c);
 /* freeze_others - keep the other attached CPUs in the VMM, or let them go on. (lock) */
 void freeze_others(struct cpu *c, bool freeze);
 

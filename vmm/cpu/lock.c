@@ -46,7 +46,7 @@ static bool has_entries(const struct cpu *c, const struct cpu *other)
 	return other != c && other->attached && !other->halted;
 }
 
-void flush_everywhere(struct cpu *c)
+static void ask_for_flush(struct cpu *c)
 {
 	VMM_ASSERT_LOCKED();
 	flush_local();
@@ -56,9 +56,31 @@ void flush_everywhere(struct cpu *c)
 			hazard_raise(cpu_of(i), HAZARD_FLUSH);
 			apic_send(i, VEC_FLUSH);
 		}
+}
+
+static bool all_flushed(const struct cpu *c)
+{
 	for (unsigned i = 0; i < machine.nr_cpus; i++)
-		while (has_entries(c, cpu_of(i)) && cpu_of(i)->hazard & HAZARD_FLUSH)
-			__asm__ volatile("pause");
+		if (has_entries(c, cpu_of(i)) && cpu_of(i)->hazard & HAZARD_FLUSH)
+			return false;
+	return true;
+}
+
+void flush_everywhere(struct cpu *c)
+{
+	ask_for_flush(c);
+	while (!all_flushed(c))
+		__asm__ volatile("pause");
+}
+
+bool flush_is_answered(struct cpu *c)
+{
+	enum { LOOKS = 1 << 22 };
+	unsigned looks = 0;
+	ask_for_flush(c);
+	while (!all_flushed(c) && ++looks < LOOKS)
+		__asm__ volatile("pause");
+	return looks < LOOKS;
 }
 
 void freeze_others(struct cpu *c, bool freeze)

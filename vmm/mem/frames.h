@@ -203,7 +203,8 @@ int frames_share(struct cpu *c, uint32_t from, unsigned n, uint32_t to);
 /*
  * frames_trim - make some of the tables and directories that nothing refers to plain memory, and
  * take them off the list (HC_TRIM). It goes through the list twice, because a directory keeps its
- * tables. Result: 0 when that is done, else -EAGAIN: call again. (lock)
+ * tables. Result: 0 when that is done, else -EAGAIN: call again; -ETIMEDOUT if a CPU is silent,
+ * so that no flush would end. (lock)
  */
 int frames_trim(struct cpu *c);
 /* frames_load - load a directory on this CPU (HC_LOAD). (lock) */

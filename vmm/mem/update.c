@@ -201,6 +201,9 @@ int frames_trim(struct cpu *c)
 {
 	struct domain *d = domain_of(c);
 	VMM_ASSERT_LOCKED();
+	bool begins = d->trimmed == END_OF_LIST && !d->trimmed_once;
+	if (begins && !flush_is_answered(c)) /* a silent CPU would let no demotion end */
+		return -ETIMEDOUT;
 	for (unsigned looked = 0, demoted = 0; looked < 100 && demoted < 2; looked++) {
 		mfn_t before = d->trimmed;
 		mfn_t mfn = before == END_OF_LIST ? d->listed : next_listed(before);
