@@ -56,7 +56,8 @@ const STORY = {
 		},
 		protect: {
 			does: "The interrupt controllers' pages disappear. The kernel's own page " +
-				"tables are read-only already; a program's become so at their first use.",
+				"tables are read-only already; a program's become so at their " +
+				"first use.",
 			why: "From now on the kernel may read its page tables, but must ask the " +
 				"VMM to change them.",
 			without: "One store into a page table would give the kernel any frame of " +

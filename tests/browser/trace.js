@@ -80,7 +80,8 @@ async function effects(page) {
 				(effect.not || []).includes(phases[i]))
 				continue;
 			const wanted = effect.in[states[i].direction];
-			assert.equal(phases[i], wanted, `step ${i + 1}: effect ${n} in ${phases[i]}`);
+			assert.equal(phases[i], wanted,
+				`step ${i + 1}: effect ${n} in ${phases[i]}`);
 			await page.evaluate(at => window.viewer.go(at), i);
 			const { heading, groups } = await checkStep(page, i);
 			assert.ok(heading.endsWith(": " + wanted), heading);
