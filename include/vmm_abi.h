@@ -74,7 +74,7 @@
 #define HC_DETACH 14  /* a step: VMM_UNPROTECT, VMM_PROTECT, or VMM_INSTALL: see below */
 #define HC_RECOUNT 15 /* recount all types; result: number of differences (invariant V7) */
 #define HC_SHARE 16   /* make entries of a page table read-only, and copy them: see below */
-#define HC_TRIM 17    /* some tables that no CPU uses become plain memory; -EAGAIN: call again */
+#define HC_TRIM 17    /* some unused tables become plain memory; -EAGAIN: go on; -ETIMEDOUT */
 #define NR_HYPERCALLS 18
 
 /*

@@ -143,7 +143,7 @@ class Witness {
 			const [name, , due, enforced] = rule, vector = this.probe(rule);
 			console.log(`${name}: due ${due}, ` + (vector === ALLOWED ? "not checked" :
 				vector === LOST ? "lost" : `raised ${vector}`));
-			if (enforced !== (vector === due))
+			if (vector !== (enforced ? due : ALLOWED))
 				this.differences++;
 		}
 		if (this.differences)

@@ -21,7 +21,7 @@
 static struct mutex mutex; /* one switch at a time; guards `record` and the request */
 
 static struct rendezvous rendezvous;
-static struct vmm_loaded loaded; /* page directories: each CPU stores its when it arrives */
+static struct vmm_loaded loaded; /* what each CPU will load, stored when it arrives */
 static struct switch_record record;
 static bool at_boot; /* switch_at_boot: there is no other CPU to meet */
 
