@@ -275,7 +275,8 @@ void need_browser(void)
 {
 	char text[8000];
 	if (shell(text, sizeof(text), 120,
-		  "make -s %s/browser/node_modules/.package-lock.json 2>&1", build_dir) != 0)
+		  "flock %s/npm.lock " ALONE "make -s %s/browser/node_modules/.package-lock.json "
+		  "2>&1", build_dir, build_dir) != 0)
 		give_up(SKIPPED,
 			"npm's registry is not to be had here, and with it what drives the browser "
 			"(tests/browser/package.json):\n%s",

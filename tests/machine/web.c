@@ -2,12 +2,13 @@
 /* `make web`: the page, as a real browser shows it (tests/browser/web.js). */
 #include "tests.h"
 
+/* Tests run at the same time: the lock lets only one of them make the page. */
 static void need_page(void)
 {
 	char text[8000];
 	need_browser();
-	int status = shell(text, sizeof(text), 200, ALONE "make -s %s/web/index.html 2>&1",
-			   build_dir);
+	int status = shell(text, sizeof(text), 200, "flock %s/npm.lock " ALONE
+			   "make -s %s/web/index.html 2>&1", build_dir, build_dir);
 	CHECK(status == 0, "make web ended with status %d:\n%s", status, text);
 }
 
