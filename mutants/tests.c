@@ -11,9 +11,9 @@ enum { TEST_SECONDS = 400 };
 static const struct { const char *folder, *names; } lists[] = {
 	{ "vmm/mem/", "isolation-14-22-shuffle isolation-18-random isolation-16-* isolation-44-* "
 		      "isolation-17-* isolation-4* isolation-* rollback-* virtual-* switch-*" },
-	{ "vmm/", "isolation-25-30-events isolation-42-* isolation-0* isolation-2* isolation-3* "
-		  "virtual-in-a-row isolation-* rollback-* virtual-* switch-* sweep-* panic* "
-		  "paste-virtual" },
+	{ "vmm/", "isolation-25-30-events isolation-debug isolation-42-* isolation-0* isolation-2* "
+		  "isolation-3* virtual-in-a-row isolation-* rollback-* virtual-* switch-* "
+		  "sweep-* panic* paste-virtual" },
 	{ "kernel/switch/", "rollback-gather-smp4 rollback-t* switch-pairs-smp4 rollback-* "
 			    "switch-* virtual-* sweep-* gdb-phases" },
 	{ "kernel/vo/", "virtual-in-a-row virtual-usertests rollback-t* virtual-* switch-* "

@@ -26,9 +26,11 @@ static part *part_of(const char *name)
 	give_up(BROKEN, "no part %s", name);
 }
 
-/* text: parts that share a machine, which must survive them. */
+/* text: parts that share a machine, which must survive them; number: 1 for the debug build. */
 static void survive(const struct test *t)
 {
+	if (t->number)
+		use_debug_build();
 	struct victim *v = victim_start(&t->machine);
 	char *text = strdup(t->text), *rest = text;
 	for (char *name; (name = strsep(&rest, " "));) {
@@ -124,6 +126,9 @@ const struct test isolation_tests[] = {
 	ROW("generations", generations, 120, NULL, ),
 	ROW("14-22-shuffle", survive, 120, "references stale directories access_matrix",
 	    .machine = { .p2m = "shuffle:4" }),
+	/* Where a call needs the lock, the debug build asserts that it is taken; and it recounts. */
+	ROW("debug", survive, 120, "arguments events rights failed_calls detach_orders references",
+	    .number = 1),
 	BOCHS("01-12", "privileged flags selectors sysenter nulls null_accesses"),
 	BOCHS("05-interrupts", "interrupts"),
 	BOCHS("08-09-limits", "limits user_limits"),

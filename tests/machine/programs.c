@@ -16,21 +16,26 @@ static unsigned count_passed(const char *log)
 	return passed;
 }
 
+void use_debug_build(void)
+{
+	static char kernel[300], vmm[300];
+	snprintf(kernel, sizeof(kernel), "%s/debug/cinnabar", build_dir);
+	snprintf(vmm, sizeof(vmm), "%s/debug/vmm.elf", build_dir);
+	if (access(kernel, R_OK) < 0)
+		give_up(SKIPPED, "%s is not there; run make DEBUG=1 kernel", kernel);
+	kernel_file = kernel;
+	vmm_file = vmm;
+}
+
 /* text: a command; number: 1 for the debug build of kernel and VMM. */
 static void suite(const struct test *t)
 {
 	struct machine_options o = t->machine;
-	char words[300], debug_kernel[300], debug_vmm[300];
+	char words[300];
 	snprintf(words, sizeof(words), "run=\"%s\"", t->text);
 	o.cmdline = words;
-	if (t->number) {
-		snprintf(debug_kernel, sizeof(debug_kernel), "%s/debug/cinnabar", build_dir);
-		if (access(debug_kernel, R_OK) < 0)
-			give_up(SKIPPED, "%s is not there; run make DEBUG=1 kernel", debug_kernel);
-		snprintf(debug_vmm, sizeof(debug_vmm), "%s/debug/vmm.elf", build_dir);
-		kernel_file = debug_kernel;
-		vmm_file = debug_vmm;
-	}
+	if (t->number)
+		use_debug_build();
 	struct machine *m = machine_start(&o);
 	int status = machine_wait(m, t->seconds);
 	unsigned passed = count_passed(m->log);
