@@ -37,6 +37,18 @@ static const struct { const char *line, *prints; } rows[] = {
 	{ "ls x*", "x y z\n" },
 	{ "echo x > a?", "sh: a?: not one file\n" },
 	{ "echo /bin/* /bin/* /bin/* /bin/*", "sh: /bin/*: more than there is room for\n" },
+	/* options: those that are not there make no file; -- ends them */
+	{ "mkdir -p a/b", "usage: mkdir DIR...\n" },
+	{ "ls -d; touch -c nothing; cp -r etc e; cat -n n; echo $?",
+	  "usage: ls [-a] [-l] [PATH...]\nusage: touch FILE...\nusage: cp FROM... TO\n"
+	  "usage: cat [FILE...]\n2\n" },
+	{ "mv -f a b; ln -s a b; rmdir -p a", "usage: mv FROM... TO\nusage: ln FILE NEW-NAME\n"
+	  "usage: rmdir DIR...\n" },
+	{ "touch -- -p; ls -- -p; rm -- -p; ls -- -p", "-p\nls: -p: no such file or directory\n" },
+	{ "wc -l n; cat n | wc -l; wc -lw n", "3 n\n3\nusage: wc [-l] [FILE...]\n" },
+	{ "sh -c 'sleep 9 & kill -9 $!; wait $!; echo $?'", "137\n" },
+	{ "kill -9 99999", "kill: 99999: no such process\n" },
+	{ "sh -c 'sleep 9 & kill -$!; wait $!; echo $?'", "137\n" },
 	/* Tab */
 	{ "ec\t/etc/mo\t|cat", "/etc/motd\n" },
 	{ "cd di\t; ls *; cd ..", "aa\n" },

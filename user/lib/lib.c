@@ -96,6 +96,15 @@ void usage(const char *text, bool wanted)
 
 bool help_wanted(int argc, char **argv) { return argc > 1 && strcmp(argv[1], "--help") == 0; }
 
+int no_options(int argc, char **argv, int least, const char *how)
+{
+	bool option = argc > 1 && argv[1][0] == '-' && argv[1][1];
+	int first = option && strcmp(argv[1], "--") == 0 ? 2 : 1;
+	if ((option && first == 1) || argc - first < least)
+		usage(how, help_wanted(argc, argv));
+	return first;
+}
+
 uint32_t lines_option(int argc, char **argv, const char *how, int *next)
 {
 	*next = 1;

@@ -84,6 +84,11 @@ void usage(const char *text, bool wanted) __attribute__((noreturn));
 /* Whether argv[1] is --help. */
 bool help_wanted(int argc, char **argv);
 /*
+ * no_options - the first argument's index for a program without options: 1, or 2 after "--".
+ * An option ends the program by usage(how). At least `least` arguments must follow.
+ */
+int no_options(int argc, char **argv, int least, const char *how);
+/*
  * lines_option - the number in -n N, -nN or -N; 10 without such an option.
  * how: for usage(). *next: the first argument after the option.
  */

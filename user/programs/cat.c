@@ -18,12 +18,10 @@ static int copy(int fd, const char *name)
 
 int main(int argc, char **argv)
 {
-	int status = 0;
-	if (help_wanted(argc, argv))
-		usage("[FILE...]", true);
-	if (argc == 1)
+	int status = 0, i = no_options(argc, argv, 0, "[FILE...]");
+	if (i == argc)
 		return copy(0, "standard input");
-	for (int i = 1; i < argc; i++) {
+	for (; i < argc; i++) {
 		int fd = open(argv[i], O_RDONLY);
 		if (fd < 0)
 			complain(argv[i], fd), status = 1;

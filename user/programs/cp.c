@@ -33,16 +33,14 @@ static int copy(const char *from, const char *to)
 int main(int argc, char **argv)
 {
 	struct stat st;
-	int status = 0;
-	if (argc < 3)
-		usage("FROM... TO", help_wanted(argc, argv));
+	int status = 0, i = no_options(argc, argv, 2, "FROM... TO");
 	const char *to = argv[argc - 1];
 	bool into = stat(to, &st) == 0 && (st.st_mode & S_IFMT) == S_IFDIR;
-	if (argc > 3 && !into) {
+	if (argc - i > 2 && !into) {
 		complain(to, ENOTDIR);
 		return 1;
 	}
-	for (int i = 1; i < argc - 1; i++) {
+	for (; i < argc - 1; i++) {
 		char path[PATH_MAX];
 		snprintf(path, sizeof(path), into ? "%s/%s" : "%s", to, last_part(argv[i]));
 		status |= copy(argv[i], path);

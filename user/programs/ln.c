@@ -4,10 +4,12 @@
 
 int main(int argc, char **argv)
 {
-	if (argc != 3)
-		usage("FILE NEW-NAME", help_wanted(argc, argv));
-	int error = link(argv[1], argv[2]);
+	static const char how[] = "FILE NEW-NAME";
+	int i = no_options(argc, argv, 2, how);
+	if (argc - i > 2)
+		usage(how, false);
+	int error = link(argv[i], argv[i + 1]);
 	if (error)
-		complain(argv[2], error);
+		complain(argv[i + 1], error);
 	return error != 0;
 }

@@ -69,8 +69,9 @@ int main(int argc, char **argv)
 	int i = 1, status = 0;
 	if (help_wanted(argc, argv))
 		usage("[-a] [-l] [PATH...]", true);
-	for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++)
-		for (const char *s = argv[i] + 1; *s; s++) {
+	/* up to "--" */
+	for (bool more = true; more && i < argc && argv[i][0] == '-' && argv[i][1]; i++)
+		for (const char *s = argv[i] + 1; (more = strcmp(s, "-") != 0) && *s; s++) {
 			if (*s != 'a' && *s != 'l')
 				usage("[-a] [-l] [PATH...]", false);
 			*(*s == 'a' ? &all : &with_details) = true;

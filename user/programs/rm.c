@@ -32,8 +32,9 @@ static int remove(const char *path)
 int main(int argc, char **argv)
 {
 	int i = 1, status = 0;
-	for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++)
-		for (const char *s = argv[i] + 1; *s; s++) {
+	/* up to "--" */
+	for (bool more = true; more && i < argc && argv[i][0] == '-' && argv[i][1]; i++)
+		for (const char *s = argv[i] + 1; (more = strcmp(s, "-") != 0) && *s; s++) {
 			if (*s != 'r' && *s != 'f')
 				usage("[-r] [-f] PATH...", help_wanted(argc, argv));
 			*(*s == 'r' ? &recursive : &force) = true;

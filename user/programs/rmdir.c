@@ -5,9 +5,7 @@
 int main(int argc, char **argv)
 {
 	int status = 0;
-	if (argc < 2 || help_wanted(argc, argv))
-		usage("DIR...", argc > 1);
-	for (int i = 1; i < argc; i++) {
+	for (int i = no_options(argc, argv, 1, "DIR..."); i < argc; i++) {
 		int error = rmdir(argv[i]);
 		if (error)
 			complain(argv[i], error), status = 1;

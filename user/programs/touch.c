@@ -5,9 +5,7 @@
 int main(int argc, char **argv)
 {
 	int status = 0;
-	if (argc < 2 || help_wanted(argc, argv))
-		usage("FILE...", argc > 1);
-	for (int i = 1; i < argc; i++) {
+	for (int i = no_options(argc, argv, 1, "FILE..."); i < argc; i++) {
 		int fd = open(argv[i], O_WRONLY | O_CREAT, 0644);
 		if (fd < 0)
 			complain(argv[i], fd), status = 1;

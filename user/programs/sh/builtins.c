@@ -11,7 +11,7 @@ static const char help[] =
 	"programs      in /bin, with --help each; `shutdown` ends the machine\n"
 	"keys          arrows Home End: history, cursor   Tab completes   Ctrl-C stops\n"
 	"              Ctrl-U Ctrl-K Ctrl-W erase   Ctrl-D ends the input\n"
-	"not there     if for while   functions   $(a)   << text   [a-z]\n";
+	"not there     if for while   functions   (a)   $(a)   X=1 a   << text   [a-z]   ~\n";
 
 static int change_directory(int argc, char **argv)
 {
