@@ -6,6 +6,7 @@
  */
 #include "grader.h"
 #include <errno.h>
+#include <sys/stat.h>
 
 enum { FORMAT = 1 };
 
@@ -266,10 +267,16 @@ json_t *report_no_grade(const struct options *o, const char *outcome, const char
 			 "submission", report_text(o->submission));
 }
 
+/*
+ * The file that takes the place of `path` when it is whole. What is no file, such as /dev/null, is
+ * written itself: rename() would take it away.
+ */
 static char *new_name(const char *path)
 {
 	char *name;
-	if (asprintf(&name, "%s.new", path) < 0)
+	struct stat s;
+	bool other = stat(path, &s) == 0 && !S_ISREG(s.st_mode);
+	if (asprintf(&name, "%s%s", path, other ? "" : ".new") < 0)
 		give_up(BROKEN, "no memory");
 	return name;
 }

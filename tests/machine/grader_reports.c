@@ -272,7 +272,18 @@ static void sources(const struct test *t)
 	}
 }
 
+/* A report is not put in the place of what is no file: root could take /dev/null away. */
+static void report_to_device(const struct test *t)
+{
+	shell_must(10, "cd %s && mkdir none && ln -s /dev/null nothing", work_path("."));
+	shell(NULL, 0, t->seconds, "build/grader grade --lab 01-paging --submission %s --json %s "
+	      "--html %s >%s 2>&1", work_path("none"), work_path("nothing"), work_path("nothing"),
+	      work_path("log"));
+	shell_must(10, "cd %s && test -L nothing && test ! -e nothing.new", work_path("."));
+}
+
 const struct test grader_report_tests[] = {
+	{ .name = "grader-report-to-device", .run = report_to_device, .seconds = 100 },
 	{ .name = "grader-file-names", .run = file_names, .seconds = 10 },
 	{ .name = "grader-sources", .run = sources, .seconds = 10 },
 	{ .name = "grader-last-words", .run = last_words, .seconds = 60 },
