@@ -118,7 +118,7 @@ static const char *run_to_stop(struct machine *m, const char *text, double secon
 {
 	transmit(m, text);
 	for (machine_wait_begins(m, seconds); !machine_late(m); machine_pump(m)) {
-		int c = stream_byte(&m->gdb, 20);
+		int c = stream_byte(&m->gdb, m->wait.limit < 0.01 ? 2 : 20);
 		if (c != '$' && c != STREAM_END)
 			continue;
 		const char *report = c == '$' ? rest_of_packet(m) : NULL;

@@ -24,10 +24,11 @@ static double now(struct machine *m)
 			  : (double)qmp_instructions(m) / (MIPS * 1e6);
 }
 
-/* Seconds between two looks: rare enough to cost nothing. Bochs is stopped for each. */
+/* Seconds between two looks: rare enough to cost little. Bochs is stopped for each. */
 static double pause_of(const struct machine *m)
 {
-	return m->o.bochs ? 1 : m->wait.limit < 1 ? 0.02 : 0.1;
+	double limit = m->wait.limit;
+	return m->o.bochs ? 1 : limit < 0.01 ? 0.002 : limit < 1 ? 0.02 : 0.1;
 }
 
 /* Seconds of the machine's clock in which it may sleep: so many, and so many times the limit. */

@@ -32,13 +32,17 @@ unsigned reach(struct guest *g, const char *function, const char *what);
 unsigned all_cpus(const struct guest *g);
 /* All CPUs go to the first instruction of switch_interrupt(). Result: its return address. */
 uint32_t bring_all(struct guest *g);
-/* None of these CPUs may come to any breakpoint for a while. */
-void want_none(struct guest *g, unsigned cpus, const char *what);
 /* At a function's first instruction: let it run to its end. Result: what it returns. */
 int result_of(struct guest *g);
 
 /*
- * Ask for a mode and wait. Result: what switch_mode() returns to the writer of /proc/mode. The
+ * At a function's first instruction: the kernel's clock goes on to half a second before its lower
+ * half overflows, within the time that gather() waits. Else it would be luck whether it does.
+ */
+void let_clock_overflow(struct guest *g);
+
+/*
+ * Ask for a mode and wait. With several CPUs the clock overflows meanwhile. Result: what switch_mode() returns to the writer of /proc/mode. The
  * machine stays stopped there.
  */
 int switch_once(struct guest *g, bool to_virtual);
