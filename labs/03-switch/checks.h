@@ -42,8 +42,8 @@ int result_of(struct guest *g);
 void let_clock_overflow(struct guest *g);
 
 /*
- * Ask for a mode and wait. With several CPUs the clock overflows meanwhile. Result: what switch_mode() returns to the writer of /proc/mode. The
- * machine stays stopped there.
+ * Ask for a mode and wait. With several CPUs the clock overflows meanwhile. Result: what
+ * switch_mode() returns to the writer of /proc/mode. The machine stays stopped there.
  */
 int switch_once(struct guest *g, bool to_virtual);
 /* The same, which must succeed, and rest(). */

@@ -38,7 +38,7 @@ void demo(const struct test *t);
 	"usertests cow_many cow_kernel_writes mmap_after_fork munmap_splits mprotect_splits " \
 	"fpu_preemption handler_repairs_page pipe_many_writers kill_any_state"
 
-/* From now on this test's machines boot the debug build; SKIPPED if it is not there (programs.c). */
+/* From now on the debug build is booted; SKIPPED if it is not there (programs.c). */
 void use_debug_build(void);
 
 /* text: a command on this host that must succeed (documents.c). */
