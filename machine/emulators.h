@@ -33,6 +33,11 @@ void stream_connect(struct stream *s, const char *path, const char *what);
 enum { STREAM_NONE = -1, STREAM_END = -2 };
 int stream_byte(struct stream *s, int ms);
 
+/*
+ * The arguments that start v86 for m, which then answers as QEMU does (v86.c). ram: descriptor of
+ * the file that is to show its memory.
+ */
+void v86_arguments(struct machine *m, int ram, struct arguments *a);
 /* Start QEMU for m, with memory, serial line and QMP connected; it runs unless m is paused. */
 void qemu_start(struct machine *m);
 /* Connect to QEMU's machine protocol on a socket. */

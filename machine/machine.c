@@ -91,7 +91,7 @@ static void give_up_killed(const struct machine *m, int signal)
 	static const int by_guest[] = {
 		SIGABRT, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGXCPU, SIGXFSZ,
 	};
-	const char *emulator = m->o.bochs ? "Bochs" : "QEMU";
+	const char *emulator = m->o.bochs ? "Bochs" : m->o.v86 ? "v86" : "QEMU";
 	char text[300] = "";
 	/* QEMU's cause, without the registers after it */
 	shell(text, sizeof(text), 5, "grep -m 1 -E 'fatal|[Aa]ssert|ERROR' %s || head -n 1 %s",

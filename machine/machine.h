@@ -23,6 +23,7 @@ enum { BOCHS_HZ = 50000000 }; /* instructions in a second of Bochs's time */
 
 struct machine_options {
 	bool bochs;           /* Bochs; else QEMU */
+	bool v86;             /* v86 in QEMU's place (v86.c): one CPU, no disk, no network */
 	bool iso;             /* boot an ISO made for this machine; else as QEMU's -kernel does */
 	const char *iso_file; /* boot this ISO */
 	unsigned cpus;        /* 0 is 1 */

@@ -152,11 +152,15 @@ static void connection_arguments(struct machine *m, int ram, struct arguments *a
 void qemu_start(struct machine *m)
 {
 	struct arguments a = { .n = 0 };
-	qemu_arguments(m, &a);
-	m->by_hand = join(&a, "-serial mon:stdio");
 	int ram = map_memory(m);
 	make_serial(m, machine_path(m, "serial"));
-	connection_arguments(m, ram, &a);
+	if (m->o.v86) {
+		v86_arguments(m, ram, &a);
+	} else {
+		qemu_arguments(m, &a);
+		m->by_hand = join(&a, "-serial mon:stdio");
+		connection_arguments(m, ram, &a);
+	}
 	int err = open(work_path("qemu.err"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	m->pid = process_start(a.v, -1, err, err);
 	close(err), close(ram);

@@ -7,15 +7,16 @@
  *   parts: wasm, bios, vga, kernel, vmm, root (ArrayBuffers; see web/build.js)
  *   m.output = byte => ...;          a byte of the serial line
  *   await m.start({ cmdline: "" });  boot, or
- *   await m.start({ state });        go on from a saved state
+ *   await m.start({ state });        go on from a saved state; megabytes: of memory, if not 16
  *   m.run(); await m.stop(); m.send("ps\n");
  *
  * m.check is called after each slice of the emulator's work, about a thousand times a second;
- * m.failed(error) when the emulator has met something that it does not emulate.
+ * m.mend when the emulator has met something that it does not emulate: result, whether the machine
+ * can go on; if not, m.failed(error) is called.
  */
 "use strict";
 
-const MEMORY_BYTES = 16 << 20;
+const MEGABYTES = 16;
 const LOAD_PORT = 0xF4;        /* v86's option ROM reads it when the kernel is to be loaded */
 const MULTIBOOT_INFO = 0x7C00; /* where v86 puts the Multiboot information */
 const MODULE_LIST = 0x7000, MODULE_TEXTS = 0x7100, MODULES = 0x200000; /* our part of it */
@@ -33,6 +34,7 @@ class Machine {
 		this.parts = parts;
 		this.output = () => {};
 		this.check = () => {};
+		this.mend = () => false;
 		this.failed = error => {
 			throw error;
 		};
@@ -40,11 +42,12 @@ class Machine {
 	}
 
 	/* container: the element of the VGA screen, if there is one. */
-	async start({ cmdline = "", state, container }) {
+	async start({ cmdline = "", state, container, megabytes = MEGABYTES }) {
+		this.memoryBytes = megabytes << 20;
 		const options = {
 			wasm_fn: async imports => (await WebAssembly.instantiate(
 				this.parts.wasm, imports)).instance.exports,
-			memory_size: MEMORY_BYTES, acpi: true, autostart: false,
+			memory_size: this.memoryBytes, acpi: true, autostart: false,
 			bios: { buffer: this.parts.bios }, vga_bios: { buffer: this.parts.vga },
 			multiboot: { buffer: this.parts.kernel }, cmdline,
 			disable_keyboard: true, disable_mouse: true, disable_speaker: true,
@@ -57,13 +60,12 @@ class Machine {
 			await this.emulator.restore_state(state);
 		this.addModules();
 		this.emulator.add_listener("serial0-output-byte", byte => this.output(byte));
-		const slice = this.cpu.main_loop;
-		this.slice = slice;
+		this.work = this.cpu.main_loop;
 		this.cpu.main_loop = () => {
 			if (this.halted)
 				return 0;
 			try {
-				const wait = slice();
+				const wait = this.slice();
 				this.check();
 				return wait;
 			} catch (error) {
@@ -86,7 +88,7 @@ class Machine {
 			const result = load.call(this.cpu);
 			this.putModules([["vmm", this.parts.vmm], ["rootfs", this.parts.root]]);
 			this.putMap([[0, LOW_MEMORY_END],
-				[HIGH_MEMORY, MEMORY_BYTES - BIOS_BYTES]]);
+				[HIGH_MEMORY, this.memoryBytes - BIOS_BYTES]]);
 			return result;
 		};
 	}
@@ -121,6 +123,17 @@ class Machine {
 	stop() {
 		this.halted = true;
 		return this.emulator.stop();
+	}
+
+	/* Work for a millisecond. Result: for how many the CPU waits. */
+	slice() {
+		try {
+			return this.work();
+		} catch (error) {
+			if (!this.mend())
+				throw error;
+			return 0;
+		}
 	}
 
 	/* The keyboard of the serial line. */
@@ -174,8 +187,8 @@ class Machine {
 		const { buffer } = this.cpu.wasm_memory;
 		if (this.array8?.buffer !== buffer) {
 			const begin = this.cpu.mem8.byteOffset;
-			this.array8 = new Uint8Array(buffer, begin, MEMORY_BYTES);
-			this.array32 = new Uint32Array(buffer, begin, MEMORY_BYTES / 4);
+			this.array8 = new Uint8Array(buffer, begin, this.memoryBytes);
+			this.array32 = new Uint32Array(buffer, begin, this.memoryBytes / 4);
 		}
 		return this;
 	}
@@ -222,7 +235,7 @@ class Machine {
 		for (let done = 0; done < n;) {
 			const part = Math.min(n - done, PAGE_BYTES - (address + done) % PAGE_BYTES);
 			const from = this.walk(directory, (address + done) >>> 0);
-			if (from >= 0 && from + part <= MEMORY_BYTES)
+			if (from >= 0 && from + part <= this.memoryBytes)
 				copy.set(this.bytes(from, part), done);
 			done += part;
 		}
@@ -239,4 +252,4 @@ class Machine {
 }
 
 if (typeof module !== "undefined")
-	module.exports = { Machine, MEMORY_BYTES };
+	module.exports = { Machine };

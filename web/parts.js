@@ -25,12 +25,13 @@ function loaded(file) {
 	return elf.slice(0, end);
 }
 
-function partsOf(build, packages) {
+function partsOf(build, packages, kernel = path.join(build, "cinnabar"),
+	vmm = path.join(build, "vmm")) {
 	return {
 		wasm: read(path.join(packages, "v86/build/v86.wasm")),
 		bios: read(path.join(SEABIOS, "bios.bin")),
 		vga: read(path.join(SEABIOS, "vgabios-stdvga.bin")),
-		kernel: read(path.join(build, "cinnabar")), vmm: loaded(path.join(build, "vmm")),
+		kernel: read(kernel), vmm: loaded(vmm),
 		root: read(path.join(build, "rootfs.ext2")),
 	};
 }

@@ -7,6 +7,8 @@
  * the handler of each vector, in case of a fault.
  *
  * While it steps, timers stand still: else each step would see a tick.
+ *
+ * v86 gives up at an IRET to a segment that takes no return. mend() raises the exception.
  */
 "use strict";
 
@@ -15,6 +17,7 @@ if (typeof require !== "undefined")
 
 const STAY = Uint8Array.of(0xEB, 0xFE), VECTORS = 256, GATE_PRESENT = 0x8000;
 const SLICES_MAX = 3000; /* of one step: some seconds */
+const IRET = 0xCF, FAR_JUMP = 0xEA, FAR_JUMP_BYTES = 7, PAGE = 4096;
 
 class Stepper {
 	/*
@@ -25,6 +28,7 @@ class Stepper {
 		this.machine = machine;
 		this.code = code;
 		this.planted = new Map(); /* address -> [machine address, its bytes] */
+		machine.mend = () => this.mend();
 		machine.check = () => {
 			const at = machine.eip();
 			if (this.planted.has(at))
@@ -82,6 +86,29 @@ class Stepper {
 		cpu.run_hardware_timers = timers;
 		this.clear();
 		return slices < SLICES_MAX;
+	}
+
+	/*
+	 * The emulator has failed. At an IRET to a null selector, to one that is no code segment,
+	 * or to an inner ring, the CPU raises #GP or #NP with that selector (SDM vol. 2, IRET). A
+	 * far jump to the segment raises the same: it stands in the IRET's place for once.
+	 * Result: whether it was an IRET.
+	 */
+	mend() {
+		const { machine } = this, { cpu } = machine, planted = [...this.planted.keys()];
+		const address = cpu.previous_ip[0] >>> 0, at = machine.machineAddress(address);
+		if (at < 0 || at % PAGE > PAGE - FAR_JUMP_BYTES || machine.bytes(at, 1)[0] !== IRET)
+			return false;
+		const to = machine.readWords(machine.registers().esp, 2);
+		this.clear();
+		const code = machine.bytes(at, FAR_JUMP_BYTES).slice();
+		machine.write(at, Uint8Array.of(FAR_JUMP,
+			...new Uint8Array(to.buffer, 0, FAR_JUMP_BYTES - 1)));
+		cpu.instruction_pointer[0] = address;
+		const raised = this.runTo([...this.handlers()]);
+		machine.write(at, code);
+		this.stopAt(planted);
+		return raised;
 	}
 
 	/* One instruction. Result: whether the machine came to its end. */

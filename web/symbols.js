@@ -90,4 +90,4 @@ function readFacts(build) {
 	};
 }
 
-module.exports = { readFacts };
+module.exports = { readFacts, instructionsOf };

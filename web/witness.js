@@ -4,7 +4,8 @@
  * kernel, attaches and detaches while the command runs, and probes what v86 enforces: for each
  * rule of docs/isolation.md that one CPU can show, ring 1 executes one piece of code, and the
  * probe looks which vector it raises. Prints a line for each. Exit status 0: the machine did all
- * that it must, and v86 enforces what docs/isolation.md says.
+ * that it must, and v86 enforces what docs/isolation.md says. (The tests whose names end with -v86
+ * judge the machine by more: there web/server.js shows it to machine/.)
  */
 "use strict";
 const path = require("path");
@@ -14,31 +15,39 @@ const { partsOf } = require("./parts");
 const { Stepper } = require("./stepper");
 const { codeOf } = require("./session");
 
-const DIVIDE = 0, DEBUG = 1, STACK = 12, PROTECTION = 13, PAGE = 14;
+const DIVIDE = 0, DEBUG = 1, RANGE = 5, UNDEFINED = 6; /* vectors */
+const STACK = 12, PROTECTION = 13, PAGE = 14;
 const ALLOWED = -1, LOST = -2;
 const VMM = [0, 0, 0, 0xFC], PROMPT_MS = 60000;
 
 /*
- * [rule, code, vector that is due, whether v86 enforces it]. The code runs in ring 1, in virtual
- * mode; where it is allowed it comes to its end, or jumps to the VMM's first byte.
+ * [rule, code, vector that is due, what v86 raises if it is another]. The code runs in ring 1, in
+ * virtual mode; where it is allowed it comes to its end, or jumps to the VMM's first byte.
  */
 const RULES = [
-	["privileged instruction (CLI)", [0xFA], PROTECTION, true],
-	["privileged instruction (MOV to CR3)", [0x0F, 0x22, 0xD8], PROTECTION, true],
-	["privileged instruction (LGDT)", [0x0F, 0x01, 0x10], PROTECTION, true],
-	["port without a right (OUT)", [0xE6, 0x80], PROTECTION, true],
-	["gate with a lower DPL (INT 20h)", [0xCD, 0x20], PROTECTION, true],
-	["selector of ring 0 in DS", [0xB8, 0x40, 0, 0, 0, 0x8E, 0xD8], PROTECTION, true],
-	["write to a read-only page (CR0.WP)", "directory", PAGE, true],
-	["data segment limit", [0xA1, ...VMM], PROTECTION, false],
-	["stack segment limit", [0x36, 0xA1, ...VMM], STACK, false],
-	["CS limit, near jump", "jump", PROTECTION, false],
-	["CS limit, far jump", [0xEA, ...VMM, 0x09, 0], PROTECTION, false],
-	["write to a code segment", "code", PROTECTION, false],
+	["privileged instruction (CLI)", [0xFA], PROTECTION],
+	["privileged instruction (MOV to CR3)", [0x0F, 0x22, 0xD8], PROTECTION],
+	["privileged instruction (LGDT)", [0x0F, 0x01, 0x10], PROTECTION],
+	["privileged instruction (INVD)", [0x0F, 0x08], PROTECTION, UNDEFINED],
+	["port without a right (OUT)", [0xE6, 0x80], PROTECTION],
+	["gate with a lower DPL (INT 20h)", [0xCD, 0x20], PROTECTION],
+	["selector of ring 0 in DS", [0xB8, 0x40, 0, 0, 0, 0x8E, 0xD8], PROTECTION],
+	["selector of an LDT, and LDTR is null", [0xB8, 4, 0, 0, 0, 0x8E, 0xD8], PROTECTION, PAGE],
+	["IRET to a null selector", [0x6A, 2, 0x6A, 0, 0x6A, 0, 0xCF], PROTECTION],
+	["IRET to ring 0", [0x6A, 2, 0x6A, 0x38, 0x6A, 0, 0xCF], PROTECTION],
+	["write to a read-only page (CR0.WP)", "directory", PAGE],
+	["data segment limit", [0xA1, ...VMM], PROTECTION, ALLOWED],
+	["stack segment limit", [0x36, 0xA1, ...VMM], STACK, ALLOWED],
+	["CS limit, near jump", "jump", PROTECTION, ALLOWED],
+	["CS limit, far jump", [0xEA, ...VMM, 0x09, 0], PROTECTION, ALLOWED],
+	["write to a code segment", "code", PROTECTION, ALLOWED],
 	["use of a null selector",
-		[0x31, 0xC0, 0x8E, 0xC0, 0x26, 0xA1, 0, 0, 0, 0xC0], PROTECTION, true],
-	["ICEBP", [0xF1], DEBUG, false],
-	["divide error", [0x31, 0xC9, 0xF7, 0xF1], DIVIDE, true],
+		[0x31, 0xC0, 0x8E, 0xC0, 0x26, 0xA1, 0, 0, 0, 0xC0], PROTECTION],
+	["ICEBP", [0xF1], DEBUG, ALLOWED],
+	["single step by EFLAGS.TF", [0x9C, 0x81, 0x0C, 0x24, 0, 1, 0, 0, 0x9D, 0x90], DEBUG,
+		ALLOWED],
+	["BOUND", [0x6A, 0, 0x6A, 0, 0xB8, 5, 0, 0, 0, 0x62, 0x04, 0x24], RANGE, ALLOWED],
+	["divide error", [0x31, 0xC9, 0xF7, 0xF1], DIVIDE],
 ];
 
 const bytesOf = word => [...new Uint8Array(Uint32Array.of(word).buffer)];
@@ -140,10 +149,10 @@ class Witness {
 		const state = await this.machine.save();
 		for (const rule of RULES) {
 			await this.machine.emulator.restore_state(state);
-			const [name, , due, enforced] = rule, vector = this.probe(rule);
+			const [name, , due, other = due] = rule, vector = this.probe(rule);
 			console.log(`${name}: due ${due}, ` + (vector === ALLOWED ? "not checked" :
 				vector === LOST ? "lost" : `raised ${vector}`));
-			if (vector !== (enforced ? due : ALLOWED))
+			if (vector !== other)
 				this.differences++;
 		}
 		if (this.differences)

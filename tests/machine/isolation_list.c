@@ -59,6 +59,7 @@ static void fuzz(const struct test *t)
 	{ .name = "isolation-" n, .run = f, .seconds = s, .text = words, __VA_ARGS__ }
 #define SURVIVE(n, parts) ROW(n, survive, 120, parts, )
 #define BOCHS(n, parts) ROW(n "-bochs", survive, 200, parts, .machine = { .bochs = true })
+#define V86(n, parts) ROW(n "-v86", survive, 200, parts, .machine = { .v86 = true, .mem = 16 })
 #define STOPPED(n, first, count, ...) \
 	ROW(n, stopped, 200, count, .number = first, .machine = { __VA_ARGS__ })
 #define STATES(n, s, count, k, ...) \
@@ -137,6 +138,16 @@ const struct test isolation_tests[] = {
 	BOCHS("25-30-events", "events fpu debug_traps icebp vm86"),
 	STOPPED("13-stores-bochs", 0, "2", .bochs = true),
 	STOPPED("23-stacks-bochs", 16, "3", .bochs = true),
+	V86("01-12", "privileged selectors sysenter nulls null_accesses"),
+	V86("02-03-12-flags", "flags"),
+	V86("05-interrupts", "interrupts"),
+	V86("08-09-limits", "limits user_limits"),
+	V86("14-22-memory", "references stale stale_global directories access_matrix"),
+	V86("25-30-events", "events fpu vm86"),
+	V86("27-29-debug-traps", "debug_traps"),
+	V86("27-icebp", "icebp"),
+	STOPPED("13-stores-v86", 0, "4", .v86 = true, .mem = 16),
+	STOPPED("23-stacks-v86", 8, "4", .v86 = true, .mem = 16),
 	{ 0 },
 };
 

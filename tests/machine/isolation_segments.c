@@ -15,11 +15,19 @@ static bool loadable(uint32_t selector, unsigned cpl)
 	return index == 0 || (kernels && need <= 1) || programs;
 }
 
+/* A null LDTR has no entries; v86 reads the first one at address 0 (docs/isolation.md). */
+static bool read_anyway(const struct victim *v, uint32_t selector)
+{
+	return v->m->o.v86 && selector >> 2 == 1;
+}
+
 static void load_selectors(struct victim *v, bool ring3)
 {
 	static const char *const ways[] = { "load_ds", "load_es", "load_fs", "load_gs", "pop_ds" };
 	for (uint32_t selector = 0; selector < 0x58; selector += v->m->o.bochs ? 3 : 1) {
 		const char *way = ways[selector % COUNT(ways)];
+		if (read_anyway(v, selector))
+			continue;
 		if (selector & 4 || !loadable(selector, ring3 ? 3 : 1))
 			EXPECT_TRAP(v, way, VEC_GP, selector & ~3u, .ebx = selector,
 				    .ring3 = ring3);
@@ -45,6 +53,8 @@ void selectors(struct victim *v)
 	uint32_t entry = vmm_symbol("hypercall_entry");
 	for (unsigned i = 0; i < COUNT(targets) * COUNT(ways) * 2; i++) {
 		uint32_t to = targets[i / 2 % COUNT(targets)];
+		if (read_anyway(v, to))
+			continue;
 		EXPECT_TRAP(v, ways[i / 2 / COUNT(targets)], VEC_GP, to & ~3u, .ebx = to,
 			    .ecx = entry, .ring3 = i & 1);
 	}

@@ -72,6 +72,7 @@ const struct test native_tests[] = {
 	NATIVE("identity-iso", 10, .iso = true, .cpus = 2),
 	{ .name = "native-bochs", .run = native, .seconds = 240,
 	  .machine = { .bochs = true, .mem = 48, .p2m = "shuffle:1" } },
+	NATIVE("v86", 11, .v86 = true, .mem = 16, .p2m = "shuffle:1"),
 	{ .name = "native-seeds", .run = seeds, .seconds = 120 },
 	{ 0 },
 };

@@ -220,6 +220,8 @@ const struct test rollback_tests[] = {
 	REHEARSALS("translate"),
 	ROW("rollback-translate-bochs", rehearsals, 240, "translate", .p2m = "shuffle:3",
 	    .bochs = true),
+	ROW("rollback-translate-v86", rehearsals, 120, "translate", .p2m = "shuffle:3",
+	    .v86 = true, .mem = 16),
 	/* Free running: the leader spins for a second, while the other CPUs do not stand still. */
 	ROW("rollback-silent-cpu-smp2", silent_cpu, 120, NULL, .cpus = 2, .free_running = true),
 	ROW("rollback-silent-cpu-smp4", silent_cpu, 120, NULL, .cpus = 4, .p2m = "shuffle:4",

@@ -41,6 +41,13 @@ void demo(const struct test *t);
 /* From now on the debug build is booted; SKIPPED if it is not there (programs.c). */
 void use_debug_build(void);
 
+/*
+ * What needs BOUND, ICEBP, single steps by EFLAGS.TF, or EFLAGS.NT at an IRET, all of which v86
+ * ignores (docs/isolation.md).
+ */
+#define V86_LACKS "fault_vectors fault_other_doors flags_single_step fault_nested_task"
+#define USERTESTS_V86 "usertests -not " V86_LACKS
+
 /* text: a command on this host that must succeed (documents.c). */
 void host_command(const struct test *t);
 

@@ -135,6 +135,7 @@ const struct test switch_tests[] = {
 	VIRTUAL("usertests-shuffle1-smp4", "usertests", .p2m = "shuffle:1", .cpus = 4),
 	VIRTUAL("usertests-shuffle2-bochs", "usertests", .p2m = "shuffle:2", .bochs = true),
 	VIRTUAL("usertests-bochs-smp2", USERTESTS_SHARING, .cpus = 2, .bochs = true),
+	VIRTUAL("usertests-v86", USERTESTS_V86, .p2m = "shuffle:1", .v86 = true),
 	VIRTUAL("fuzz", "fuzz 5000 7", .p2m = "shuffle:3"),
 	SUITE("switch-usertests", "switcher 10 1 usertests", 0),
 	/* Free running: the rendezvous and the VMM's locks, on CPUs that run in parallel. */
@@ -154,9 +155,11 @@ const struct test switch_tests[] = {
 	FROM_BOOT("-smp4", .cpus = 4),
 	INVARIANTS("bochs", 120, 5, .bochs = true, .p2m = "shuffle:3"),
 	INVARIANTS("bochs-smp2", 120, 6, .bochs = true, .cpus = 2),
+	INVARIANTS("v86", 120, 7, .v86 = true, .mem = 16, .p2m = "shuffle:3"),
 	ROW("virtual-in-a-row", in_a_row, 60, 0, NULL, .cmdline = "mode=virtual"),
 	PAIRS("switch-pairs", 120, 200, .p2m = "shuffle:4"),
 	PAIRS("switch-pairs-smp4", 120, 100, .p2m = "shuffle:5", .cpus = 4),
+	PAIRS("switch-pairs-v86", 120, 20, .p2m = "shuffle:5", .v86 = true, .mem = 16),
 	{ 0 },
 };
 
@@ -166,6 +169,9 @@ const struct test switch_soak_tests[] = {
 	SUITE("soak-switch-usertests-smp4", "switcher 10 0 usertests", .p2m = "shuffle:1",
 	      .cpus = 4, .free_running = true),
 	PAIRS("soak-switch-pairs", 3600, 10000, .p2m = "shuffle:6"),
+	SUITE("soak-switch-usertests-v86", "switcher 10 50 " USERTESTS_V86, .p2m = "shuffle:1",
+	      .v86 = true),
+	PAIRS("soak-switch-pairs-v86", 1200, 1000, .p2m = "shuffle:5", .v86 = true, .mem = 16),
 	PAIRS("soak-switch-pairs-smp4", 3600, 1000, .p2m = "shuffle:7", .cpus = 4,
 	      .free_running = true),
 	{ 0 },

@@ -4,7 +4,9 @@
  * Free frames, open files and processes are counted before and after it: what is missing or left
  * over then is a failure of the kernel.
  *
- *	usertests [-l] [-big] [NAME...]
+ *	usertests [-l] [-big] [-not] [NAME...]
+ *
+ * -not: all tests but those that are named.
  */
 #include <stdarg.h>
 #include "test.h"
@@ -16,6 +18,7 @@ extern const struct test __start_tests[], __stop_tests[];
 #define TIME_LIMIT_MS 60000
 
 int big;
+static int others; /* -not */
 
 struct counts { int frames, files, tasks; };
 
@@ -216,8 +219,8 @@ static int wanted(const struct test *t, int n, char **names)
 {
 	for (int i = 0; i < n; i++)
 		if (!strcmp(names[i], t->name))
-			return 1;
-	return n == 0;
+			return !others;
+	return others || n == 0;
 }
 
 static int run_all(int n, char **names)
@@ -262,5 +265,7 @@ int main(int argc, char **argv)
 	}
 	if (argc > 1 && !strcmp(argv[1], "-big"))
 		big = first++;
+	if (first < argc && !strcmp(argv[first], "-not"))
+		others = first++;
 	return run_all(argc - first, argv + first);
 }
