@@ -306,12 +306,14 @@ async function main() {
 	const machine = new Machine(V86, partsOf(build, packages, kernel, vmm));
 	await machine.start({ cmdline, megabytes: Number(megabytes) });
 	clock.counter = machine.cpu.instruction_counter;
+	process.on("uncaughtException", error => fail(machine, error));
 	await new Server(machine).open();
 }
 
-/* What v86 cannot emulate ends it, as QEMU ends itself then. */
-process.on("uncaughtException", error => {
-	console.error("v86: fatal: " + error.stack);
+/* What v86 cannot emulate ends it, as QEMU ends itself then. v86's own words came before. */
+function fail(machine, error) {
+	console.error(`v86: fatal: ${error.message}, at EIP ${hex(machine.cpu.previous_ip[0])}`);
 	process.abort();
-});
+}
+
 main();
