@@ -28,6 +28,11 @@ else
 $(if $(filter-out help doctor,$(or $(MAKECMDGOALS),all)),$(if $(shell \
 	[ -w $(or $(wildcard build),.) ] || echo no),$(error this tree cannot be written here: \
 	give O=DIR, a folder that gets a copy)))
+# Compilers and tools need room there: a MiB at least.
+$(if $(MAKELEVEL:0=)$(filter help doctor clean,$(MAKECMDGOALS)),,$(if $(shell \
+	exec 2>/dev/null; f=$$(mktemp) && head -c 1048576 /dev/zero >"$$f" || echo no; \
+	rm -f "$$f"),$(error no file of a MiB can be written in TMPDIR=$(or $(TMPDIR),/tmp): set \
+	TMPDIR to a folder with room)))
 $(if $(filter clean,$(MAKECMDGOALS)),.NOTPARALLEL:) # make clean all: one after the other
 
 # --- options: make TARGET NAME=value ---

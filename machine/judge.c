@@ -214,7 +214,8 @@ char *judge_make_dir(void)
 	const char *tmp = getenv("TMPDIR");
 	char *dir;
 	if (asprintf(&dir, "%s/cinnabar.XXXXXX", tmp && *tmp ? tmp : "/tmp") < 0 || !mkdtemp(dir))
-		give_up(BROKEN, "%s: %s", dir, strerror(errno));
+		give_up(BROKEN, "no folder can be made where TMPDIR says: %s: %s", dir,
+			strerror(errno));
 	return dir;
 }
 

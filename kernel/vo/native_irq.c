@@ -176,7 +176,10 @@ static struct clocks read_clocks(void)
 	return c;
 }
 
-/* Let PIT channel 2 count down from 65536, for 55 ms, and read the clocks 2 ms apart. */
+/*
+ * Let PIT channel 2 count down from 65536, for 55 ms, and read the clocks 2 ms apart. A machine
+ * whose time-stamp counter runs for a second and more meanwhile has no PIT.
+ */
 static void read_clocks_twice(struct clocks *start, struct clocks *end)
 {
 	native_io_out8(0x43, 0xB0); /* channel 2, two bytes, mode 0 (8254) */
@@ -188,6 +191,8 @@ static void read_clocks_twice(struct clocks *start, struct clocks *end)
 		for (unsigned i = 0; i < CALIBRATION_SPINS; i++)
 			__asm__ volatile("");
 		*end = read_clocks();
+		if (end->tsc - start->tsc > UINT32_MAX)
+			panic("boot: the interval timer (PIT) does not count");
 	} while ((uint16_t)(start->pit - end->pit) < CALIBRATION_COUNT);
 }
 
