@@ -92,7 +92,9 @@ ERROR := $(if $(filter 1,$(WERROR)),-Werror)
 WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes $(ERROR) \
 	$(if $(CLANG),-Wno-unknown-attributes -Wno-unknown-pragmas) \
 	$(if $(HANDOUT),-Wno-unused -Wno-unused-parameter)
-FREESTANDING := -m32 -std=gnu11 -ffreestanding -g -fno-pic -fno-pie -fcf-protection=none \
+# GCC writes the line table itself, so that no .loc in inline assembly can choose a line.
+LINES := $(if $(CLANG),,-gno-as-loc-support)
+FREESTANDING := -m32 -std=gnu11 -ffreestanding -g $(LINES) -fno-pic -fno-pie -fcf-protection=none \
 	-fno-stack-protector -fno-common -fno-asynchronous-unwind-tables -mno-sse -mno-mmx \
 	-march=pentium $(if $(CLANG),-mstack-alignment=4,-mpreferred-stack-boundary=2) -MMD -MP
 KFLAGS := $(OPT) $(FREESTANDING) $(WARN) -Wframe-larger-than=1024 -mno-80387 \

@@ -105,6 +105,22 @@ static void symbol_twice(const struct test *t)
 	CHECK(score() > 0 && score() == max_score(), "a second kmain costs points:\n%s", said);
 }
 
+/* No submission chooses the file and the line that its own faults are said to have. */
+static void own_lines(const struct test *t)
+{
+	static const char *const words[] = { "", ".file 1 \\\\\"x.c\\\\\"; " };
+	(void)t;
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		const char *dir = reference("lines");
+		shell_must(10, "sed -i '/LAB 1 TODO 1 BEGIN/a __asm__(\"%s.loc 1 1; ud2\");'"
+			   " %s/kernel/mm/p2m.c", words[i], dir);
+		check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED,
+			     "a line of its own");
+		check_said(i == 0 ? "unassigned file number 1" : "duplicate .debug_line sections");
+		CHECK(score() == 0, "a fault in a line of its own gets %d points", score());
+	}
+}
+
 /* --- messages of a machine that has ended --- */
 
 /* What the kernel prints last; %08x is an address of given code. */
@@ -289,6 +305,7 @@ const struct test grader_report_tests[] = {
 	{ .name = "grader-last-words", .run = last_words, .seconds = 60 },
 	{ .name = "grader-explains", .run = explains, .seconds = 10 },
 	{ .name = "grader-causes", .run = causes, .seconds = 600 },
+	{ .name = "grader-own-lines", .run = own_lines, .seconds = 100 },
 	{ .name = "grader-symbol-twice", .run = symbol_twice, .seconds = 60 },
 	{ 0 },
 };
