@@ -257,6 +257,16 @@ void debug_break(struct machine *m, uint32_t address, bool set)
 		free(bochs_command(m, "d %u", number));
 }
 
+void debug_select(struct machine *m, unsigned cpu)
+{
+	if (m->o.cpus < 2)
+		return;
+	if (m->o.bochs)
+		free(bochs_command(m, "set $cpu = %u", cpu));
+	else
+		gdb_select(m, cpu);
+}
+
 void debug_set_register(struct machine *m, enum gdb_register r, uint32_t value)
 {
 	static const char *const names[] = {

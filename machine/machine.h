@@ -209,6 +209,8 @@ uint32_t gdb_silence(struct machine *m, unsigned cpu, uint32_t function);
 /* Set a breakpoint, or clear it. */
 void debug_break(struct machine *m, uint32_t address, bool set);
 /* Write a register, GDB_EAX to GDB_EIP. */
+/* Which CPU debug_set_register() is about: the one that stopped last, until this is called. */
+void debug_select(struct machine *m, unsigned cpu);
 void debug_set_register(struct machine *m, enum gdb_register r, uint32_t value);
 /*
  * Let it run. Result: whether it stopped by itself in time. In QEMU a machine that ends has not

@@ -76,11 +76,49 @@ uint32_t free_slot(struct victim *v)
 
 /* --- one attack --- */
 
+void break_at(struct machine *m, const char *function, bool set)
+{
+	debug_break(m, symbol(function), set);
+	if (two_breaks(m))
+		debug_break(m, symbol(function) + 1, set);
+}
+
+void park(struct victim *v, unsigned cpu)
+{
+	static const uint32_t spin = 0xFEEB, none; /* jmp to itself */
+	uint32_t shared = symbol("vmm_shared") - KERNEL_BASE + cpu * sizeof(struct vmm_shared);
+	physical_write(v->m, shared + SHARED_VIF, &none, 4);
+	pool_write(v, PARK_PAGE, 0, &spin, 4);
+	debug_select(v->m, cpu);
+	debug_set_register(v->m, GDB_EIP, pool_address(v, PARK_PAGE));
+}
+
+unsigned park_trapped(struct victim *v, const struct cpu_state *cpus)
+{
+	unsigned parked = 0;
+	for (unsigned k = 0; k < v->m->o.cpus && two_breaks(v->m); k++)
+		if (k != v->cpu && is_at(v, &cpus[k], symbol("trap_handle")))
+			park(v, k), parked++;
+	return parked;
+}
+
+bool run_and_park(struct victim *v, struct cpu_state cpus[CPUS_MAX])
+{
+	enum { PARKINGS = 64 };
+	for (unsigned i = 0; i < PARKINGS && debug_run(v->m, SECONDS); i++) {
+		machine_state(v->m, cpus);
+		if (!park_trapped(v, cpus) || is_at(v, &cpus[v->cpu], symbol("trap_handle")))
+			return true;
+	}
+	return false;
+}
+
 /* At its first instruction, trap_handle(frame) has its argument above the return address. */
 static void read_trap(struct victim *v, const struct cpu_state *c)
 {
 	uint32_t at, frame[TRAP_FRAME_BYTES / 4];
-	virtual_read(v->m, c->cr3, c->esp + 4, &at, 4);
+	uint32_t pushed = 4 * (c->eip - symbol("trap_handle"));
+	virtual_read(v->m, c->cr3, c->esp + pushed + 4, &at, 4);
 	virtual_read(v->m, c->cr3, at, frame, sizeof(frame));
 	v->trap = (struct trap){
 		.gs = frame[TRAP_FRAME_GS / 4],
@@ -131,16 +169,17 @@ bool attack_at(struct victim *v, uint32_t eip, const struct entry *e)
 {
 	struct cpu_state cpus[CPUS_MAX];
 	write_launch_block(v, eip, e);
+	const struct cpu_state *c = &cpus[v->cpu];
+	debug_select(v->m, v->cpu);
 	debug_set_register(v->m, GDB_ESP, pool_address(v, STACK_PAGE) + STACK_TOP);
 	debug_set_register(v->m, GDB_EIP, place(v, "launch", false));
 	bool stopped = v->alone ? gdb_run_cpus(v->m, 1, false, SECONDS) == 0
-				: debug_run(v->m, SECONDS);
-	if (stopped)
+				: run_and_park(v, cpus);
+	if (stopped && v->alone)
 		machine_state(v->m, cpus);
-	if (stopped && cpus[0].eip == symbol("trap_handle")) {
-		CHECK(cpus[0].cpl == v->start.cpl, "the kernel's trap_handle runs in ring %u",
-		      cpus[0].cpl);
-		read_trap(v, &cpus[0]);
+	if (stopped && is_at(v, c, symbol("trap_handle"))) {
+		CHECK(c->cpl == v->start.cpl, "the kernel's trap_handle runs in ring %u", c->cpl);
+		read_trap(v, c);
 		return true;
 	}
 	int status = machine_wait(v->m, 2);

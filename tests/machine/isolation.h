@@ -30,6 +30,7 @@ enum { VEC_INVALID_TSS = 10, VEC_STACK = 12 };
 enum { POOL_PAGES = 512, POOL_PAGES_LEAST = 16 };
 /* Pages of the pool. */
 enum { CODE_PAGE, STACK_PAGE, ENTRY_PAGE, USER_STACK_PAGE, DATA_PAGE, FREE_PAGE };
+enum { PARK_PAGE = POOL_PAGES_LEAST - 1 };
 
 struct trap { /* what tests read of the kernel's struct trap_frame */
 	uint32_t gs, fs, es, ds;
@@ -46,7 +47,8 @@ struct victim {
 	uint32_t table;         /* mfn of a page table of user space that has free entries */
 	uint32_t user;          /* the first free address there: page n can be at user + n * 4096 */
 	uint32_t shared;        /* machine address of the CPU's struct vmm_shared */
-	bool alone;             /* with several CPUs: only CPU 0 runs in an attack */
+	bool alone;             /* QEMU with several CPUs: only CPU 0 runs in an attack */
+	unsigned cpu;           /* that runs the attacks; Bochs: the one that the shell was on */
 	uint32_t eaten;         /* events that were delivered to an attack, as bits */
 	struct trap trap;       /* how the last attack ended */
 	uint32_t address;       /* the fault address, if it ended by a page fault (virtual mode) */
@@ -112,6 +114,27 @@ enum {
 };
 
 /* --- attacks (isolation.c) --- */
+
+/*
+ * Bochs with several CPUs overlooks a breakpoint on the first instruction of a CPU's turn. So there
+ * is one on the second instruction of a function, too, after its push %ebp.
+ */
+static inline bool two_breaks(const struct machine *m) { return m->o.bochs && m->o.cpus > 1; }
+static inline bool is_at(const struct victim *v, const struct cpu_state *c, uint32_t function)
+{
+	return c->eip - function <= two_breaks(v->m);
+}
+/* Set or remove the breakpoints on a function. */
+void break_at(struct machine *m, const char *function, bool set);
+/*
+ * Run until the attacking CPU, or the end of the machine, stops it. A CPU of Bochs that gets a trap
+ * meanwhile is parked: it spins in ring 1, without events. Result: whether it stopped.
+ */
+bool run_and_park(struct victim *v, struct cpu_state cpus[CPUS_MAX]);
+/* Let a CPU that stands in ring 1 spin there. */
+void park(struct victim *v, unsigned cpu);
+/* Park each other CPU that is at a trap. Result: how many. */
+unsigned park_trapped(struct victim *v, const struct cpu_state *cpus);
 
 /* Run from eip until the kernel gets a trap. Result: false if the VMM ended the machine instead. */
 bool attack_at(struct victim *v, uint32_t eip, const struct entry *e);
@@ -195,6 +218,7 @@ void old_breakpoint(const struct test *t);
 void gdt_is_table(const struct test *t);
 void end_of_segment(const struct test *t);
 void own_failure(const struct test *t);
+void machine_check(const struct test *t);
 /* --- isolation_inherit.c --- */
 void inherited(const struct test *t);
 void inherited_unseen(const struct test *t);

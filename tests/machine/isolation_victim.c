@@ -79,14 +79,16 @@ static struct victim *stop_in_kernel(struct machine *m)
 	machine_stop(m);
 	if (!m->o.bochs)
 		gdb_connect(m);
-	debug_break(m, symbol("sys_getpid"), true);
+	break_at(m, "sys_getpid", true);
 	machine_send(m, "echo $$\n");
 	CHECK(debug_run(m, SECONDS), "the shell does not call getpid()");
-	machine_state(m, cpus);
-	v->start = cpus[0];
-	CHECK(v->start.eip == symbol("sys_getpid"), "stopped at %#x", v->start.eip);
-	debug_break(m, symbol("sys_getpid"), false);
-	v->shared = symbol("vmm_shared") - KERNEL_BASE;
+	unsigned n = machine_state(m, cpus);
+	while (v->cpu < n - 1 && !is_at(v, &cpus[v->cpu], symbol("sys_getpid")))
+		v->cpu++;
+	v->start = cpus[v->cpu];
+	CHECK(is_at(v, &v->start, symbol("sys_getpid")), "stopped at %#x", v->start.eip);
+	break_at(m, "sys_getpid", false);
+	v->shared = symbol("vmm_shared") - KERNEL_BASE + v->cpu * sizeof(struct vmm_shared);
 	find_pool(v);
 	copy_code(v);
 	return v;
@@ -111,16 +113,30 @@ struct victim *victim_start(const struct machine_options *o)
 	return victim_at_prompt(m);
 }
 
+/* Bochs: the others take their ticks, and are parked then. Meanwhile this CPU spins, too. */
+static void park_others(struct victim *v)
+{
+	struct cpu_state cpus[CPUS_MAX];
+	park(v, v->cpu);
+	for (unsigned parked = 1; parked < v->m->o.cpus;) {
+		CHECK(debug_run(v->m, SECONDS), "%u CPUs get no tick", v->m->o.cpus - parked);
+		machine_state(v->m, cpus);
+		parked += park_trapped(v, cpus);
+	}
+}
+
 struct victim *victim_at_prompt(struct machine *m)
 {
 	struct victim *v = stop_in_kernel(m);
 	CHECK(v->start.cpl == 1, "stopped in ring %u", v->start.cpl);
-	debug_break(v->m, symbol("trap_handle"), true);
+	break_at(m, "trap_handle", true);
 	v->directory = v->start.cr3 >> PAGE_SHIFT;
-	v->alone = m->o.cpus > 1;
+	v->alone = m->o.cpus > 1 && !m->o.bochs;
 	CHECK(shared_word(v, SHARED_VIF) == EFLAGS_IF, "a system call has the virtual IF %#x",
 	      shared_word(v, SHARED_VIF));
 	set_shared_word(v, SHARED_VIF, 0);
+	if (two_breaks(m))
+		park_others(v);
 	find_user_window(v);
 	ALLOWED(v, HC_LOAD, 0, pool_address(v, ENTRY_PAGE) + PAGE_SIZE, 0, 0);
 	map_user(v, CODE_PAGE, PTE_W | PTE_U);
