@@ -7,7 +7,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "site"))
 
 project = "Cinnabar"
-extensions = ["myst_parser", "excerpts", "theme"]
+extensions = ["myst_parser", "excerpts", "machine", "theme"]
 root_doc = "docs/index"
 include_patterns = ["README.md", "docs/*.md", "labs/*/handout.md"]
 exclude_patterns = ["build", ".git"]

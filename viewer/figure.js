@@ -6,7 +6,7 @@
  */
 "use strict";
 
-const KERNEL_CODE = 1, PAGE_TABLES = 3; /* index in the GDT; kind of pages */
+const KERNEL_CODE = 1, PROGRAM = 0, PAGE_TABLES = 3; /* index in the GDT; kind of pages */
 const PAGE_FAULT = 14, INTERRUPT = 32, SYSTEM_CALL = 128; /* vectors */
 const MOVE_MS = 500;
 
@@ -15,13 +15,16 @@ function figureFacts(state) {
 	const leads = vector => state.idt[vector] ? gateTarget(gate(state.idt[vector])) : "nobody";
 	const tables = state.map.filter(run => run[3] === PAGE_TABLES);
 	const writable = tables.some(run => run[2] & PAGE_WRITABLE);
+	const idle = state.mode === "native" && !state.map.some(run => run[3] === PROGRAM);
 	const code = state.gdt[KERNEL_CODE], ring = code ? descriptor(code).dpl : 0;
 	return {
 		"kernel ring": ring,
 		running: where(state.regs.eip),
 		GDT: where(state.gdtr[0]), IDT: where(state.idtr[0]), TSS: where(state.tss.base),
 		VO: state.vo === "exchanging" ? "being exchanged" : state.vo + "_vo",
-		"page tables": writable ? "writable" : "read-only",
+		/* Without a program's only the kernel's own are loaded: read-only since boot. */
+		"page tables": writable ? "writable" : idle ? "of the kernel read-only" :
+			"read-only",
 		"system call": leads(SYSTEM_CALL), "page fault": leads(PAGE_FAULT),
 		interrupt: leads(INTERRUPT),
 		"interrupts let in": ring > 0 ? "virtual IF " + interruptFlag(state.events.vif) :

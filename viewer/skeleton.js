@@ -2,6 +2,29 @@
 /* The page's parts, still empty: viewer.js fills them. */
 "use strict";
 
+/* These two stand on the page of `make web`, too. */
+const SPACE_PART = `
+<section class="panel wide">
+	<h2>Address space</h2>
+	<div class="scrolls" tabindex="0" role="group" aria-label="Picture of the address space">
+		<svg class="space" viewBox="0 0 1000 90" role="img"
+			aria-label="What is mapped where, and where the CPU's tables lie"></svg>
+	</div>
+	<div class="kinds"></div>
+</section>`;
+const CODE_PART = `
+<div class="code">
+	<section class="panel source">
+		<h2>The source</h2><p class="note"></p><ol></ol>
+		<pre class="instruction"></pre>
+	</section>
+	<section class="panel frames">
+		<h2>Machine frames</h2><p class="note"></p>
+		<canvas role="img" aria-label="Type of each machine frame"></canvas>
+		<ul class="legend"></ul><p class="under" aria-hidden="true">\u00a0</p>
+	</section>
+</div>`;
+
 const SKELETON = `
 <header><h1></h1><button type="button" class="theme">Dark or light</button></header>
 <section class="intro" aria-label="What this is">
@@ -79,25 +102,6 @@ const SKELETON = `
 		<dl class="badges"></dl>
 	</section>
 </div>
-<section class="panel wide">
-	<h2>Address space</h2>
-	<div class="scrolls" tabindex="0" role="group" aria-label="Picture of the address space">
-		<svg class="space" viewBox="0 0 1000 90" role="img"
-			aria-label="What is mapped where, and where the CPU's tables lie"></svg>
-	</div>
-	<div class="kinds"></div>
-</section>
-<div class="code">
-	<section class="panel source">
-		<h2>The source of this step</h2><p class="note"></p><ol></ol>
-		<pre class="instruction"></pre>
-	</section>
-	<section class="panel frames">
-		<h2>Machine frames</h2><p class="note"></p>
-		<canvas role="img" aria-label="Type of each machine frame"></canvas>
-		<ul class="legend"></ul><p class="under" aria-hidden="true">\u00a0</p>
-	</section>
-</div>
-<div class="tables"><div></div><div></div><div></div></div>`;
+${SPACE_PART}${CODE_PART}<div class="tables"><div></div><div></div><div></div></div>`;
 
 const KEY_HINT = "read-only; EIP, ESP: the CPU; GDT, IDT, TSS: its tables";

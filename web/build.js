@@ -24,12 +24,13 @@ const SCRIPTS = ["viewer/recording.js", "viewer/decode.js", "viewer/story.js", "
 async function boot(packages, parts) {
 	const { V86 } = await import(path.resolve(packages, "v86/build/libv86.mjs"));
 	const machine = new Machine(V86, parts);
-	let text = "";
+	let text = "", ended = false;
 	machine.output = byte => (text += String.fromCharCode(byte));
+	machine.ended = () => (ended = true);
 	await machine.start({});
 	machine.run();
 	const end = Date.now() + BOOT_MS;
-	while (!text.endsWith("$ ") && Date.now() < end)
+	while (!text.endsWith("$ ") && !ended && Date.now() < end)
 		await new Promise(done => setTimeout(done, 20));
 	await machine.stop();
 	if (!text.endsWith("$ "))

@@ -89,12 +89,12 @@ const LESSONS = [
 	{
 		title: "A page table becomes read-only",
 		text: ["Who can write a page table can reach any memory, the VMM's too. So" +
-			" an attach makes the kernel's own page tables read-only (phase " +
-			"<i>protect</i>). From then on the kernel asks the VMM to change " +
-			"them.",
+			" an attach makes the page tables of programs read-only (phase " +
+			"<i>protect</i>); the kernel's own have been so since boot. From " +
+			"then on the kernel asks the VMM to change them.",
 		"What if the kernel did not ask? The button makes the kernel store " +
-			"into its page directory, at its next interrupt. Try it in native " +
-			"mode, then attach and try again."],
+			"into the shell's page directory, at its next interrupt. Try it in " +
+			"native mode, press “Let go”, then attach and try again."],
 		task: "Attach, then let the kernel try to break in.",
 		commands: [ATTACH],
 		breakIn: true,

@@ -10,13 +10,14 @@
  *   await m.start({ state });        go on from a saved state; megabytes: of memory, if not 16
  *   m.run(); await m.stop(); m.send("ps\n");
  *
+ * m.ended(status) is called when the kernel ends the run: 15 after a panic, 16 + n by shutdown(n).
  * m.check is called after each slice of the emulator's work, about a thousand times a second;
  * m.mend when the emulator has met something that it does not emulate: result, whether the machine
  * can go on; if not, m.failed(error) is called.
  */
 "use strict";
 
-const MEGABYTES = 16;
+const MEGABYTES = 16, HOLD_STEP_MS = 5;
 const LOAD_PORT = 0xF4;        /* v86's option ROM reads it when the kernel is to be loaded */
 const MULTIBOOT_INFO = 0x7C00; /* where v86 puts the Multiboot information */
 const MODULE_LIST = 0x7000, MODULE_TEXTS = 0x7100, MODULES = 0x200000; /* our part of it */
@@ -35,26 +36,32 @@ class Machine {
 		this.output = () => {};
 		this.check = () => {};
 		this.mend = () => false;
+		this.ended = () => {};
 		this.failed = error => {
 			throw error;
 		};
 		this.halted = false;
+		this.heldUntil = 0;
 	}
 
 	/* container: the element of the VGA screen, if there is one. */
 	async start({ cmdline = "", state, container, megabytes = MEGABYTES }) {
 		this.memoryBytes = megabytes << 20;
 		const options = {
-			wasm_fn: async imports => (await WebAssembly.instantiate(
-				this.parts.wasm, imports)).instance.exports,
 			memory_size: this.memoryBytes, acpi: true, autostart: false,
 			bios: { buffer: this.parts.bios }, vga_bios: { buffer: this.parts.vga },
 			multiboot: { buffer: this.parts.kernel }, cmdline,
 			disable_keyboard: true, disable_mouse: true, disable_speaker: true,
 			screen_container: container,
 		};
-		this.emulator = new this.V86(options);
-		await new Promise(done => this.emulator.add_listener("emulator-loaded", done));
+		await new Promise((done, failed) => {
+			const never = new Promise(() => {}); /* v86 would not catch an error */
+			options.wasm_fn = imports => WebAssembly.instantiate(this.parts.wasm,
+				imports).then(({ instance }) => instance.exports,
+				error => (failed(error), never));
+			this.emulator = new this.V86(options);
+			this.emulator.add_listener("emulator-loaded", done);
+		});
 		this.cpu = this.emulator.v86.cpu;
 		if (state)
 			await this.emulator.restore_state(state);
@@ -64,6 +71,8 @@ class Machine {
 		this.cpu.main_loop = () => {
 			if (this.halted)
 				return 0;
+			if (performance.now() < this.heldUntil)
+				return HOLD_STEP_MS;
 			try {
 				const wait = this.slice();
 				this.check();
@@ -79,11 +88,12 @@ class Machine {
 	/*
 	 * v86 loads the kernel, but only one module, and its memory map gives away what the BIOS
 	 * uses. So modules and map are put there after the kernel. And what is written to this port
-	 * must not end the emulator: there is no such port on a PC.
+	 * must not end the emulator, as v86 would have it.
 	 */
 	addModules() {
 		const port = this.cpu.io.ports[LOAD_PORT], load = port.read32;
-		port.write8 = port.write16 = port.write32 = () => {};
+		port.write8 = port.write16 = () => {};
+		port.write32 = status => this.ended(status);
 		port.read32 = () => {
 			const result = load.call(this.cpu);
 			this.putModules([["vmm", this.parts.vmm], ["rootfs", this.parts.root]]);
@@ -117,6 +127,11 @@ class Machine {
 	run() {
 		this.halted = false;
 		this.emulator.run();
+	}
+
+	/* Let the running machine wait for so many milliseconds, after this slice. */
+	hold(ms) {
+		this.heldUntil = performance.now() + ms;
 	}
 
 	/* Stop after the slice that is being done: no instruction is executed after that. */

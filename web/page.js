@@ -5,7 +5,12 @@
  */
 "use strict";
 
-const REFRESH_MS = 400;
+/*
+ * What is shown of a running machine costs at most this share of its time. What has been saved up
+ * is spent: all above a reserve. The reserve is for switches, which are shown at once. The machine
+ * waits then for as long as a screen takes to show it.
+ */
+const SHARE = 0.08, RESERVE_MS = 200, REFRESH_MS = 100, SHOW_MS = 35;
 const COMMANDS = [["attach", "echo virtual > /proc/mode"], ["detach", "echo native > /proc/mode"],
 	["ps", "ps"], ["work 5", "work 5"], ["/proc/switch", "cat /proc/switch"], ["help", "help"]];
 const CHARACTER = 7.9; /* width in CSS pixels */
@@ -40,6 +45,8 @@ async function unpack(name) {
 		return await new Response(new Blob([bytes]).stream().pipeThrough(unzip))
 			.arrayBuffer();
 	} catch (error) {
+		if (error instanceof RangeError)
+			throw error;
 		throw new Error(ADVICE.part.replace("%", name), { cause: error });
 	}
 }
@@ -59,8 +66,13 @@ class Page {
 	constructor(main) {
 		this.main = main;
 		this.find = selector => main.querySelector(selector);
+		this.find(".tables").insertAdjacentHTML("beforebegin", SPACE_PART);
+		this.find(".tables").insertAdjacentHTML("afterend", CODE_PART);
 		this.solved = new Set();
 		this.booting = false;
+		this.spare = RESERVE_MS;
+		this.spent = this.drawing = 0;
+		this.counted = performance.now();
 	}
 
 	fail(text) {
@@ -102,12 +114,15 @@ class Page {
 		this.cmdline = cmdline;
 		this.before = this.last = null;
 		this.faults = 0;
-		this.refused = false;
+		this.refused = this.off = false;
 		const machine = this.machine = new Machine(V86, this.parts);
 		machine.output = byte => this.print(byte);
 		machine.failed = () => this.fail(ADVICE.emulator);
+		machine.ended = () => (this.off = true);
 		await machine.start({ cmdline, state, container: this.find(".screen") });
 		this.session = new Session(machine, this.facts, () => this.draw());
+		const atStop = machine.check;
+		machine.check = () => (atStop(), this.lookForSwitch());
 		if (this.panels)
 			this.panels.trace = this.session.trace;
 		if (state)
@@ -214,8 +229,33 @@ class Page {
 	}
 
 	refresh() {
-		if (!document.hidden && !this.session.stopped)
-			this.draw();
+		const now = performance.now();
+		const more = this.spare + (now - this.counted) * SHARE;
+		this.spare = Math.min(RESERVE_MS + this.drawing, more);
+		this.counted = now;
+		if (this.spare >= RESERVE_MS + this.drawing)
+			this.drawRunning();
+	}
+
+	drawRunning(held = 0) {
+		if (document.hidden || this.session.stopped || this.booting || !this.panels)
+			return;
+		const begin = performance.now();
+		this.draw();
+		this.machine.hold(held);
+		this.drawing = performance.now() - begin;
+		this.spare -= this.drawing + held;
+		this.spent += this.drawing + held;
+	}
+
+	/* After each slice of the machine's work: a mode may last for some of them only. */
+	lookForSwitch() {
+		const [gdt] = this.machine.table("gdtr"), virtual = gdt >= this.facts.layout.vmm;
+		if (virtual === this.virtual)
+			return;
+		this.virtual = virtual;
+		if (this.spare > 0)
+			this.drawRunning(SHOW_MS);
 	}
 
 	draw() {
@@ -236,6 +276,7 @@ class Page {
 		find("[data-do=go]").disabled = !stopped;
 		find("[data-do=back]").disabled = !stopped || session.at <= 0;
 		find("[data-do=forward]").disabled = !stopped;
+		find(".play").disabled = !stopped;
 		find("[data-do=arm]").setAttribute("aria-pressed", String(!!session.armed));
 		find(".status").textContent = this.status();
 		this.checkLesson();
@@ -243,6 +284,8 @@ class Page {
 
 	status() {
 		const { session } = this;
+		if (!session.stopped && this.off)
+			return "The machine is turned off. Boot again, below the terminal.";
 		if (!session.stopped)
 			return session.armed ? "runs, and will stop at the next switch" : "runs";
 		return "stopped, step " + (session.at + 1) + " of " + session.steps.length +
@@ -308,6 +351,8 @@ class Page {
 
 async function startPage(main) {
 	const page = window.page = new Page(main);
+	/* v86 takes its memory in a step of its own. */
+	addEventListener("unhandledrejection", () => page.ready || page.fail(ADVICE.memory));
 	try {
 		await page.start();
 		page.ready = true;

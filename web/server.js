@@ -48,8 +48,9 @@ class Server {
 		this.breakpoints = new Set();
 		this.stepper = new Stepper(machine, null, at => this.atBreakpoint(at));
 		this.file = Buffer.alloc(machine.memoryBytes); /* what RAM holds */
+		this.now = Buffer.alloc(machine.memoryBytes);
 		machine.output = byte => this.said.push(byte);
-		machine.cpu.io.ports[0xF4].write32 = status => this.end(2 * status + 1 & 0xFF);
+		machine.ended = status => this.end(2 * status + 1 & 0xFF); /* as isa-debug-exit */
 		machine.cpu.reboot_internal = () => {
 			this.tell(this.qmp, { event: "SHUTDOWN", data: { reason: "guest-reset" } });
 			this.end(0);
@@ -144,11 +145,19 @@ class Server {
 
 	/* Pages that were written from outside since showMemory(). */
 	takeMemory() {
-		const now = Buffer.alloc(this.file.length);
-		fs.readSync(Number(ram), now, 0, now.length, 0);
-		for (let at = 0; at < now.length; at += PAGE)
-			if (now.compare(this.file, at, at + PAGE, at, at + PAGE) !== 0)
-				this.machine.write(at, now.subarray(at, at + PAGE));
+		fs.readSync(Number(ram), this.now, 0, this.now.length, 0);
+		this.takeChanges(0, this.now.length);
+	}
+
+	/* Equal memory is told at one look; else each half is looked at, down to a page. */
+	takeChanges(from, bytes) {
+		const to = from + bytes, half = Math.ceil(bytes / 2 / PAGE) * PAGE;
+		if (this.now.compare(this.file, from, to, from, to) === 0)
+			return;
+		if (bytes === PAGE)
+			return this.machine.write(from, this.now.subarray(from, to));
+		this.takeChanges(from, half);
+		this.takeChanges(from + half, bytes - half);
 	}
 
 	/* --- QEMU's machine protocol --- */

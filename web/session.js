@@ -15,7 +15,7 @@
 
 const GO_ON = true; /* what an action gives that does not stop the machine */
 const NO_PHASE = -1, EBUSY = -16, MOVL = [0xC7, 0x05]; /* movl $value, address */
-const MOVL_BYTES = 10, KERNEL_BASE = 0xC0000000;
+const MOVL_BYTES = 10;
 
 /* address -> { text, next, place }: all instructions of kernel and VMM. */
 function codeOf({ code }) {
@@ -288,7 +288,7 @@ class Session {
 		this.changed();
 	}
 
-	/* --- lesson 5: the kernel stores into its own page directory --- */
+	/* --- lesson 5: the kernel stores into the page directory of the shell --- */
 
 	/*
 	 * At the next interrupt of kernel or program, let the kernel's handler begin with
@@ -306,17 +306,28 @@ class Session {
 				eip: place });
 			this.note = refused ? "Refused: the page is read-only. The CPU is at the " +
 				"entry for page faults, in the " + where(this.machine.eip()) + "." :
-				"Done: the kernel has written into its page directory. Nobody " +
+				"Done: the kernel has written into a page directory. Nobody " +
 				"stopped it.";
 			done(refused);
 		});
 	}
 
+	/*
+	 * Where the kernel sees the shell's page directory. The shell was loaded at the attach: a
+	 * program that was not is checked, and its tables become read-only, when it is loaded next.
+	 */
+	directory() {
+		const { machine, facts: { kernel, offsets } } = this;
+		const field = (at, name) => machine.readWord(at + offsets[name]);
+		const mms = [...machine.readWords(kernel.tasks, offsets.MAX_TASKS)]
+			.filter(task => task && field(task, "TASK_PID") > 1)
+			.map(task => field(task, "TASK_MM")).filter(mm => mm);
+		return mms.length ? field(mms[0], "MM_DIRECTORY") :
+			machine.readWord(kernel.kernel_directory);
+	}
+
 	store(place) {
-		const { machine } = this, directory = machine.cpu.cr[3] >>> 12;
-		const m2p = machine.readWord(this.facts.kernel.m2p);
-		const pfn = machine.readWord(m2p + 4 * directory);
-		const entry = KERNEL_BASE + pfn * 4096, value = machine.readWord(entry);
+		const { machine } = this, entry = this.directory(), value = machine.readWord(entry);
 		const at = machine.machineAddress(place);
 		const code = machine.bytes(at, MOVL_BYTES).slice();
 		machine.write(at, Uint8Array.from(MOVL));

@@ -17,7 +17,7 @@ if (typeof require !== "undefined")
 
 const STAY = Uint8Array.of(0xEB, 0xFE), VECTORS = 256, GATE_PRESENT = 0x8000;
 const SLICES_MAX = 3000; /* of one step: some seconds */
-const IRET = 0xCF, FAR_JUMP = 0xEA, FAR_JUMP_BYTES = 7, PAGE = 4096;
+const IRET = 0xCF, FAR_JUMP = 0xEA, FAR_JUMP_BYTES = 7, CODE_PAGE = 4096;
 
 class Stepper {
 	/*
@@ -97,7 +97,8 @@ class Stepper {
 	mend() {
 		const { machine } = this, { cpu } = machine, planted = [...this.planted.keys()];
 		const address = cpu.previous_ip[0] >>> 0, at = machine.machineAddress(address);
-		if (at < 0 || at % PAGE > PAGE - FAR_JUMP_BYTES || machine.bytes(at, 1)[0] !== IRET)
+		const room = CODE_PAGE - at % CODE_PAGE >= FAR_JUMP_BYTES;
+		if (at < 0 || !room || machine.bytes(at, 1)[0] !== IRET)
 			return false;
 		const to = machine.readWords(machine.registers().esp, 2);
 		this.clear();

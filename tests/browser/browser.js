@@ -3,7 +3,8 @@
  * Headless Chromium for the tests: run(check) starts it, awaits check(open), and ends the program
  * with status 0, or with the reason and status 1. open(file, options) gives a page that shows a
  * file. options are Playwright's for a page; hash is added to the address, clock replaces the
- * page's clock, address is one that shows the file, before(page) is called before it is opened.
+ * page's clock, address is one that shows the file, before(page) is called before it is opened,
+ * says is what the page may write to the console, if it may write anything.
  * page.subject, if set, is named in complaints. Such a page must load nothing else, and no script
  * on it may fail: else run() fails, too. check() may fail in two ways: it throws, or it has called
  * complain(text).
@@ -26,7 +27,8 @@ async function open(browser, file, options = {}, folder = path.resolve(file)) {
 		viewport: { width: 1440, height: 900 }, offline: true, ...options,
 	});
 	const at = text => complain((page.subject || path.basename(file)) + ": " + text);
-	page.on("console", message => at("console: " + message.text()));
+	page.on("console", message => options.says?.test(message.text()) ||
+		at("console: " + message.text()));
 	page.on("pageerror", error => at("error: " + error.message));
 	page.on("dialog", dialog => {
 		at("a script runs: " + dialog.message());

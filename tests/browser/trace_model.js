@@ -115,7 +115,9 @@ function checkFigure(seen, s) {
 			address >= trace.layout.vmm ? /box-VMM/ : /box-kernel/, name);
 	assert.equal(seen.facts.VO, s.vo === "exchanging" ? "being exchanged" : s.vo + "_vo");
 	assert.equal(seen.facts["page tables"],
-		"page tables " + (tablesWritable(s) ? "writable" : "read-only"));
+		"page tables " + (tablesWritable(s) ? "writable" :
+			s.mode === "native" && !s.map.some(([, , , kind]) => kind === 0) ?
+			"of the kernel read-only" : "read-only"));
 	const leads = s.idt[14][1] >= trace.layout.vmm ? "VMM, ring 0" : "kernel, ring 0";
 	assert.ok(seen.facts["page fault"].endsWith(leads), seen.facts["page fault"]);
 }

@@ -61,6 +61,29 @@ async function switches(page) {
 	assert.equal(await badge(page, "switches so far"), "2");
 }
 
+/* A mode that lasts for milliseconds is shown, too. */
+async function brief(page) {
+	await until(page, "page.spare > 150");
+	await page.evaluate(`{
+		const modes = window.modes = [], badges = document.querySelector(".badges");
+		new MutationObserver(() => {
+			const mode = badges.querySelector('[data-now="mode"]').textContent;
+			if (modes[modes.length - 1] !== mode)
+				modes.push(mode);
+		}).observe(badges, { childList: true });
+	}`);
+	await runs(page, "echo virtual > /proc/mode; echo native > /proc/mode");
+	await until(page, "modes[modes.length - 1] === 'native'");
+	assert.deepEqual(await page.evaluate("modes.slice(-2)"), ["virtual", "native"]);
+}
+
+/* What it costs to show the running machine. */
+async function cost(page, begin) {
+	const spent = await page.evaluate("page.spent");
+	figures.drawing_percent = Math.round(1000 * spent / (Date.now() - begin)) / 10;
+	assert.ok(figures.drawing_percent < 10, `drawing takes ${figures.drawing_percent} %`);
+}
+
 /* Stop at the next switch, and step through it by phases. direction: of the switch. */
 async function steps(page, direction, line) {
 	await page.locator("[data-do=arm]").click();
@@ -137,6 +160,11 @@ async function lessons(page) {
 	await click(page, "Let go");
 	await page.evaluate("page.machine.send('\\x03')");
 	await prompt(page);
+	/* In native mode nobody stops the kernel. */
+	await page.locator(lesson(5)).click();
+	await click(page, "try to break in");
+	await until(page, "/^Done: /.test(page.session.note)");
+	await click(page, "Let go");
 	await solves(page, 4, () => click(page, "attach"));
 	await solves(page, 5, () => click(page, "try to break in"));
 	await click(page, "Let go");
@@ -167,21 +195,54 @@ async function phone(open) {
 	await page.close();
 }
 
-async function broken(open) {
-	const page = await open(file,
-		{ before: p => p.addInitScript("delete window.WebAssembly") });
+/* The page says a sentence about what it lacks. before: a script that takes it away. */
+async function lacking(open, before, sentence) {
+	const page = await open(file, { before: p => p.addInitScript(before) });
 	await ready(page);
-	assert.match(await page.locator(".failure").textContent(), /it lacks WebAssembly/);
+	assert.match(await page.locator(".failure").textContent(), sentence);
 	await page.close();
-	const other = file.replace(/\.html$/, ".broken.html");
+}
+
+/* A copy of the page in which a part is broken. */
+async function openBroken(open, part) {
+	const other = file.replace(/\.html$/, `.${part}.html`);
 	fs.writeFileSync(other, fs.readFileSync(file, "utf8").replace(
-		/(id="part-state">.{2000})..../, "$1AAAA"));
-	const again = await open(other);
-	await ready(again);
-	assert.match(await again.locator(".failure").textContent(), /saved state .* is broken/);
-	await prompt(again);
-	await again.close();
+		new RegExp(`(id="part-${part}">.{2000})....`), "$1AAAA"));
+	const page = await open(other);
+	await ready(page);
 	fs.unlinkSync(other);
+	return page;
+}
+
+async function broken(open) {
+	await lacking(open, "delete window.WebAssembly", /it lacks WebAssembly/);
+	await lacking(open, "delete window.DecompressionStream", /it lacks DecompressionStream/);
+	await lacking(open, "WebAssembly.instantiate = async () => { throw new RangeError(); }",
+		/too little memory/);
+	const kernel = await openBroken(open, "kernel");
+	assert.match(await kernel.locator(".failure").textContent(), /broken \(kernel\)/);
+	await kernel.close();
+	const state = await openBroken(open, "state");
+	assert.match(await state.locator(".failure").textContent(), /saved state .* is broken/);
+	await prompt(state);
+	await state.close();
+}
+
+/* A machine without handlers at its next interrupt: v86 gives up, and the page boots again. */
+async function givesUp(open) {
+	const page = await opened(open, { says: /panicked at|handler/ });
+	await machine(page, "cpu.idtr_size[0] = 0");
+	await until(page, "!document.querySelector('.failure').hidden");
+	assert.match(await page.locator(".failure").textContent(), /cannot emulate/);
+	await page.locator("summary", { hasText: "Boot again" }).click();
+	await page.locator(".boot button").click();
+	await prompt(page);
+	assert.ok(await page.locator(".failure").isHidden());
+	await runs(page, "echo virtual > /proc/mode");
+	await until(page, "page.last.mode === 'virtual'");
+	await page.evaluate("page.command('shutdown')");
+	await until(page, "/turned off/.test(document.querySelector('.status').textContent)");
+	await page.close();
 }
 
 async function overHttp(open) {
@@ -207,9 +268,12 @@ run(async open => {
 	if (!short) {
 		await steps(page, "detach", "echo native > /proc/mode");
 		await instructions(page);
+		await brief(page);
 		await lessons(page);
+		await cost(page, begin);
 		await phone(open);
 		await broken(open);
+		await givesUp(open);
 		await overHttp(open);
 	}
 	await page.close();
