@@ -118,6 +118,7 @@ void offsets(void)
 	FIELD(cpu, hazard);
 	FIELD(cpu, index);
 	FIELD(cpu, attached);
+	FIELD(cpu, window_base);
 	FIELD(cpu, halted);
 	FIELD(cpu, tss);
 	FIELD(cpu, df_tss);
