@@ -76,7 +76,7 @@ uint32_t free_slot(struct victim *v)
 
 /* --- one attack --- */
 
-void break_at(struct machine *m, const char *function, bool set)
+void break_function(struct machine *m, const char *function, bool set)
 {
 	debug_break(m, symbol(function), set);
 	if (two_breaks(m))

@@ -125,7 +125,7 @@ static inline bool is_at(const struct victim *v, const struct cpu_state *c, uint
 	return c->eip - function <= two_breaks(v->m);
 }
 /* Set or remove the breakpoints on a function. */
-void break_at(struct machine *m, const char *function, bool set);
+void break_function(struct machine *m, const char *function, bool set);
 /*
  * Run until the attacking CPU, or the end of the machine, stops it. A CPU of Bochs that gets a trap
  * meanwhile is parked: it spins in ring 1, without events. Result: whether it stopped.

@@ -79,7 +79,7 @@ static struct victim *stop_in_kernel(struct machine *m)
 	machine_stop(m);
 	if (!m->o.bochs)
 		gdb_connect(m);
-	break_at(m, "sys_getpid", true);
+	break_function(m, "sys_getpid", true);
 	machine_send(m, "echo $$\n");
 	CHECK(debug_run(m, SECONDS), "the shell does not call getpid()");
 	unsigned n = machine_state(m, cpus);
@@ -87,7 +87,7 @@ static struct victim *stop_in_kernel(struct machine *m)
 		v->cpu++;
 	v->start = cpus[v->cpu];
 	CHECK(is_at(v, &v->start, symbol("sys_getpid")), "stopped at %#x", v->start.eip);
-	break_at(m, "sys_getpid", false);
+	break_function(m, "sys_getpid", false);
 	v->shared = symbol("vmm_shared") - KERNEL_BASE + v->cpu * sizeof(struct vmm_shared);
 	find_pool(v);
 	copy_code(v);
@@ -129,7 +129,7 @@ struct victim *victim_at_prompt(struct machine *m)
 {
 	struct victim *v = stop_in_kernel(m);
 	CHECK(v->start.cpl == 1, "stopped in ring %u", v->start.cpl);
-	break_at(m, "trap_handle", true);
+	break_function(m, "trap_handle", true);
 	v->directory = v->start.cr3 >> PAGE_SHIFT;
 	v->alone = m->o.cpus > 1 && !m->o.bochs;
 	CHECK(shared_word(v, SHARED_VIF) == EFLAGS_IF, "a system call has the virtual IF %#x",
