@@ -80,9 +80,25 @@ static void random_batch_values(struct victim *v, const uint32_t mfn[ACTORS])
 	pool_write(v, DATA_PAGE, 0, values, sizeof(values));
 }
 
+/*
+ * While another directory was loaded, HC_TRIM may have made this table or directory plain memory:
+ * then the kernel clears its entries by itself.
+ */
+static void clear_if_plain(struct victim *v, uint32_t mfn, uint32_t at, unsigned n)
+{
+	static const uint32_t zeros[8];
+	uint32_t pfn, m2p = kernel_word(v->m, "m2p");
+	virtual_read(v->m, v->start.cr3, m2p + 4 * mfn, &pfn, 4);
+	if (page_walk(v->m, v->start.cr3, KERNEL_BASE + (pfn << PAGE_SHIFT)).writable)
+		physical_write(v->m, at, zeros, 4 * n);
+}
+
 /* Take all references away, in the order in which it is allowed: every frame is plain memory. */
 static void clean_up(struct victim *v, const uint32_t mfn[ACTORS])
 {
+	_Static_assert(SLOTS <= 8, "zeros[] of clear_if_plain()");
+	clear_if_plain(v, v->directory, slot_machine(v->directory, FREE_SLOT), SLOTS);
+	clear_if_plain(v, v->table, pte_machine(v, FREE_PAGE), 8);
 	ALLOWED(v, HC_LOAD, v->directory, 0, 0, 0);
 	for (unsigned i = 0; i < SLOTS; i++)
 		ALLOWED(v, HC_UPDATE, slot_machine(v->directory, FREE_SLOT + i), 1, 0,
