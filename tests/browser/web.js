@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opens the page of `make web` in headless Chromium: web.js PAGE PICTURES [short]. The machine must
- * come to its prompt, switch, stop at the nine phases and go on; the lessons must know when they
- * are done; the page must fit a phone, and say a sentence where it cannot work. What a panel shows
- * is compared with the emulator's own registers. Writes PICTURES-*.png. Exit status 0: all is as it
- * must be.
+ * Opens the page of `make web` in headless Chromium: web.js PAGE PICTURES [short | empty]. The
+ * machine must come to its prompt, switch, stop at the nine phases and go on; the lessons must know
+ * when they are done; the page must fit a phone, and say a sentence where it cannot work. What a
+ * panel shows is compared with the emulator's own registers. empty: the kernel is a handout's, and
+ * must stop at its first exercise. Writes PICTURES-*.png. Exit status 0: all is as it must be.
  */
 "use strict";
 const assert = require("assert");
@@ -12,7 +12,7 @@ const fs = require("fs");
 const http = require("http");
 const { run } = require("./browser");
 
-const [, , file, pictures, short] = process.argv;
+const [, , file, pictures, part] = process.argv;
 const PHASES = ["request", "gather", "quiesce", "account", "protect", "install", "translate",
 	"commit", "resume"];
 const SLOW = 60000; /* the tests' machine may be busy */
@@ -260,8 +260,21 @@ async function overHttp(open) {
 	server.close();
 }
 
+/* A student's kernel with an empty exercise: it boots in view, and the machine stops there. */
+async function emptyExercise(open) {
+	const page = await open(file, { offline: false });
+	await ready(page);
+	await until(page, "page.session.stopped");
+	assert.match(await page.locator(".status").textContent(), /its end: panic\(\) is called/);
+	await click(page, "Let go");
+	await until(page, "/exercise 1 is empty|kmain/.test(page.text)");
+	await page.close();
+}
+
 run(async open => {
-	const begin = Date.now(), page = await opened(open);
+	if (part === "empty")
+		return emptyExercise(open);
+	const short = part === "short", begin = Date.now(), page = await opened(open);
 	await switches(page);
 	figures.switched_ms = Date.now() - begin;
 	await steps(page, "attach", "echo virtual > /proc/mode");

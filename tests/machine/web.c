@@ -33,6 +33,40 @@ static void witness(const struct test *t)
 	CHECK(status == 0, "web/witness.js ended with status %d:\n%s", status, text);
 }
 
+/* The handbook's links "Try it here" lead to the page. number: how many there are. */
+static void in_handbook(const struct test *t)
+{
+	char text[8000], out[300];
+	need_page();
+	snprintf(out, sizeof(out), "%s", work_path("docs"));
+	int status = shell(text, sizeof(text), 400,
+			   "sphinx-build -q -W --keep-going -n -E -c docs -d %s.trees -b html . %s "
+			   "2>&1 && tests/docs/site %s 2>&1", out, out, out);
+	CHECK(status == 0, "the handbook: status %d:\n%s", status, text);
+	shell(text, sizeof(text), 20,
+	      "grep -rho 'machine.html#lesson=[1-6]\"' %s --include='*.html' | wc -l", out);
+	CHECK((unsigned)atoi(text) == t->number, "%s links lead to the page, not %u", text,
+	      t->number);
+}
+
+/* `make web` in a handout gives the page, whose machine stops at an empty exercise. */
+static void in_handout(const struct test *t)
+{
+	char text[8000], tree[300];
+	need_page();
+	snprintf(tree, sizeof(tree), "%s", work_path("handout"));
+	shell_must(120, "QUIET=1 tools/handout %s %s", t->text, tree);
+	int status = shell(text, sizeof(text), 400, "flock %s/npm.lock " ALONE
+			   "make -s -C %s web 2>&1", build_dir, tree);
+	CHECK(status == 0, "make web ended with status %d:\n%s", status, text);
+	CHECK(strstr(text, "exercise 1 is empty"), "no exercise is empty:\n%s", text);
+	status = shell(text, sizeof(text), 200,
+		       "NODE_PATH=%s/browser/node_modules node tests/browser/web.js "
+		       "%s/build/web/index.html %s/%s empty 2>&1", build_dir, tree, build_dir,
+		       t->name);
+	CHECK(status == 0, "tests/browser/web.js ended with status %d:\n%s", status, text);
+}
+
 const struct test web_tests[] = {
 	{ .name = "web-witness", .run = witness, .seconds = 300 },
 	{ .name = "web-page", .run = in_browser, .seconds = 300, .text = "short" },
@@ -40,5 +74,7 @@ const struct test web_tests[] = {
 };
 const struct test web_soak_tests[] = {
 	{ .name = "soak-web-page", .run = in_browser, .seconds = 600, .text = "" },
+	{ .name = "soak-web-handbook", .run = in_handbook, .seconds = 600, .number = 13 },
+	{ .name = "soak-web-handout", .run = in_handout, .seconds = 900, .text = "01-paging" },
 	{ 0 },
 };
