@@ -512,12 +512,15 @@ $(B)/trace: $(TRACE) $(LIBRARY)
 	$(call say,LD,$@)
 	$(Q)$(HOSTCC) -o $@ $(TRACE) $(LIBRARY) -ljansson -lelf -lutil
 
+# Where there is no network, each test that wants a package should soon know.
+NPM_CI := npm ci --no-audit --no-fund --loglevel=error --fetch-retries=1 \
+	--fetch-retry-mintimeout=2000
 # What drives the browser in a test (tests/machine/trace.c). The lock file has checksums.
 NPM := $(B)/browser/node_modules/.package-lock.json
 $(NPM): tests/browser/package.json tests/browser/package-lock.json
 	$(call say,NPM,$(@D))
 	$(Q)mkdir -p $(B)/browser && cp $^ $(B)/browser/
-	$(Q)cd $(B)/browser && npm ci --no-audit --no-fund --loglevel=error && \
+	$(Q)cd $(B)/browser && $(NPM_CI) && \
 		touch $(@:$(B)/browser/%=%)
 
 # --- the machine in a page ---
@@ -525,7 +528,7 @@ WEB := $(B)/web/node_modules/.package-lock.json
 $(WEB): web/package.json web/package-lock.json
 	$(call say,NPM,$(@D))
 	$(Q)mkdir -p $(B)/web && cp $^ $(B)/web/
-	$(Q)cd $(B)/web && npm ci --no-audit --no-fund --loglevel=error && \
+	$(Q)cd $(B)/web && $(NPM_CI) && \
 		touch $(@:$(B)/web/%=%)
 
 $(B)/web/index.html: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2 $(B)/trace $(WEB) $(PAGE) \

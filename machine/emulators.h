@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside of the library: what machine.c asks of the two emulators, QEMU (qemu.c, qmp.c, gdb.c)
- * and Bochs (bochs.c). Callers outside use machine.h, which hides which one they have.
+ * Inside of the library: what machine.c asks of the emulators: QEMU (qemu.c, qmp.c, gdb.c), v86 in
+ * QEMU's place (v86.c), and Bochs (bochs.c). Callers outside use machine.h, which hides which one
+ * they have.
  */
 #ifndef EMULATORS_H
 #define EMULATORS_H

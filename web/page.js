@@ -285,7 +285,7 @@ class Page {
 	status() {
 		const { session } = this;
 		if (!session.stopped && this.off)
-			return "The machine is turned off. Boot again, below the terminal.";
+			return "The machine has ended its run. Boot again, below the terminal.";
 		if (!session.stopped)
 			return session.armed ? "runs, and will stop at the next switch" : "runs";
 		return "stopped, step " + (session.at + 1) + " of " + session.steps.length +
