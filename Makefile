@@ -367,6 +367,9 @@ $(K)/vmm/%.S.o: %.S $(K)/flags
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D) && $(CC32) $(VFLAGS) -c $< -o $@
 
+# The VO's operations are short, and many call nothing.
+$(K)/kernel/vo/%.c.o: KFLAGS += -momit-leaf-frame-pointer
+
 $(K)/%.c.o: %.c $(K)/flags
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC32) $(KFLAGS) -c $< -o $@

@@ -121,6 +121,7 @@ void offsets(void)
 	FIELD(cpu, window_base);
 	FIELD(cpu, halted);
 	FIELD(cpu, tss);
+	FIELD(tss, esp1);
 	FIELD(cpu, df_tss);
 	FIELD(cpu, gdt);
 	SIZE(regs);
@@ -147,6 +148,7 @@ void offsets(void)
 	FIELD(vcpu, last_table);
 	FIELD(domain, id);
 	FIELD(domain, rights);
+	FIELD(domain, served);
 	FIELD(domain, nr_pfns);
 	FIELD(domain, directory);
 	FIELD(domain, shared);

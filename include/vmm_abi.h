@@ -58,7 +58,7 @@
  * and HC_DETACH: without it the result is -EPERM.
  */
 #define HC_UPDATE 0   /* store entries of a page table or directory: see below */
-#define HC_LOAD 1     /* directory (mfn, checked if need be; 0: keep), kernel stack (0: keep) */
+#define HC_LOAD 1     /* directory (mfn, checked if need be; 0: keep), stack (0: keep) + VMM_TS */
 #define HC_RELEASE 2  /* mfn of an unused page table or directory: it becomes plain memory */
 #define HC_FLUSH 3    /* address of a page, or VMM_FLUSH_ALL: TLB entries of this CPU */
 #define HC_EVENTS 4   /* virtual IF was set while events are pending: deliver */
@@ -82,6 +82,7 @@
  * value if there is one entry, else the address of the values; address of a page to flush,
  * VMM_FLUSH_ALL, or 0.
  */
+#define VMM_TS 1 /* HC_LOAD: CR0.TS := 1, too */
 #define VMM_UPDATE_MAX 64
 #define VMM_FLUSH_ALL 0xFFFFFFFF
 #define VMM_OTHERS 0xFFFFFFFF

@@ -77,7 +77,6 @@ struct cpu { /* a processor; at the low end of its stack of CPU_BYTES */
 	char *window_base; /* first address of this CPU's windows (map()) */
 	pte_t *windows;    /* the page table that maps the windows */
 	uint32_t update[VMM_UPDATE_MAX]; /* values of HC_UPDATE, copied from the kernel once */
-	pte_t old[VMM_UPDATE_MAX];       /* the entries that these values replace */
 	struct { /* the kernel's own registers, which detach loads again */
 		struct descriptor_pointer gdtr, idtr;
 		uint32_t tr, dr7, sysenter_cs;

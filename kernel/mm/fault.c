@@ -55,12 +55,13 @@ static int first_frame(const struct area *a, uint32_t page, bool write, pfn_t *o
 /* Store an entry for the page; flush: whether there was an entry before. */
 static inline void set_page(pte_t *slot, uint32_t page, pfn_t pfn, int prot, bool flush)
 {
-	vo_batch_begin();
+	vo_hold();
 	pte_t pte = pte_make(pfn, prot);
-	VO(mmu, set_pte)(slot, pte);
 	if (flush)
-		VO(mmu, flush_page)(page);
-	vo_batch_end();
+		VO(mmu, change_ptes)(slot, &pte, 1, page);
+	else
+		VO(mmu, set_pte)(slot, pte);
+	vo_release();
 }
 
 #define AROUND 16u /* pages that one fault makes writable, at most */

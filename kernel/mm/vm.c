@@ -10,7 +10,7 @@
 #include "proc/task.h"
 
 #define TABLE_BYTES (1024 * PAGE_SIZE) /* what one table maps */
-#define CHUNK 64u /* the most entries that one batch changes */
+#define CHUNK 64u /* the most entries that one call changes */
 #define PTE_USER (PTE_P | PTE_U | PTE_A)
 
 /*
@@ -75,10 +75,9 @@ struct mm *mm_create(void)
 	return mm;
 }
 
-mfn_t mm_directory(const struct mm *mm)
-{
-	return pfn_to_mfn(virt_to_pfn(mm ? mm->directory : kernel_directory));
-}
+pte_t *mm_entries(const struct mm *mm) { return mm ? mm->directory : kernel_directory; }
+
+mfn_t mm_directory(const struct mm *mm) { return pfn_to_mfn(virt_to_pfn(mm_entries(mm))); }
 
 uint32_t mm_pages(const struct mm *mm) { return mm->pages; }
 
@@ -193,18 +192,17 @@ void drop_pages(struct mm *mm, uint32_t start, uint32_t end, bool loaded)
 		 * given back its reference to each of the frames (frame_put), and mm->pages is
 		 * right. At frame_put() a frame may get another user at once: by then no entry
 		 * and, if the tables are loaded, no TLB entry must lead to it. Stores and flush
-		 * are one batch (vo_batch_begin, vo_batch_end); in virtual mode they happen at
-		 * its end.
+		 * happen on one CPU and in one mode: in one hold (vo_hold, vo_release).
 		 */
 		/* LAB 1 TODO 5 BEGIN */
-		vo_batch_begin();
+		vo_hold();
 		for (unsigned i = first; i < stop; i++)
 			if (slot[i])
 				frames[nr++] = pte_pfn(slot[i]);
 		VO(mmu, set_ptes)(slot + first, zeros, stop - first);
 		if (loaded)
 			VO(mmu, flush_all)();
-		vo_batch_end();
+		vo_release();
 		mm->pages -= nr;
 		while (nr)
 			frame_put(frames[--nr]);
@@ -216,11 +214,11 @@ void drop_pages(struct mm *mm, uint32_t start, uint32_t end, bool loaded)
 static void drop_table(struct mm *mm, unsigned i, bool loaded)
 {
 	pfn_t table = pte_pfn(mm->directory[i]);
-	vo_batch_begin();
+	vo_hold();
 	VO(mmu, set_pte)(&mm->directory[i], 0);
 	if (loaded)
 		VO(mmu, flush_all)();
-	vo_batch_end();
+	vo_release();
 	mm->slots[i / 32] &= ~(1u << (i % 32));
 	table_give(table);
 }
@@ -265,16 +263,13 @@ void protect_pages(struct mm *mm, uint32_t start, uint32_t end, int prot)
 	for (uint32_t at = start, n; at < end; at += n << PAGE_SHIFT) {
 		pte_t *slot = slot_of(mm, at), values[CHUNK];
 		n = chunk(at, end);
+		uint32_t flush = n == 1 ? at : FLUSH_ALL;
 		if (!slot)
 			continue;
-		vo_batch_begin();
+		vo_hold();
 		for (unsigned i = 0; i < n; i++)
 			values[i] = slot[i] ? pte_make(pte_pfn(slot[i]), prot) : 0;
-		VO(mmu, set_ptes)(slot, values, n);
-		if (n == 1)
-			VO(mmu, flush_page)(at);
-		else
-			VO(mmu, flush_all)();
-		vo_batch_end();
+		VO(mmu, change_ptes)(slot, values, n, flush);
+		vo_release();
 	}
 }

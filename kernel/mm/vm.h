@@ -28,6 +28,8 @@ struct mm *mm_create(void);
 struct mm *mm_fork(struct mm *from);
 /* Free an address space that no CPU has loaded. */
 void mm_destroy(struct mm *mm);
+/* The entries of its directory, of the kernel's own for NULL. Context: any. */
+pte_t *mm_entries(const struct mm *mm);
 /*
  * The mfn of its directory, of the kernel's own for NULL, for VO(mmu, load_directory). Context:
  * any, with the VO held until the load.

@@ -71,7 +71,6 @@ void fpu_leave(struct task *t)
 	ASSERT_PREEMPT_OFF();
 	save(t->fpu);
 	t->fpu_live = false;
-	VO(cpu, fpu_trap)(true);
 }
 
 int fpu_fork(struct task *child)
@@ -83,8 +82,10 @@ int fpu_fork(struct task *child)
 	if (!child->fpu)
 		return -ENOMEM;
 	preempt_disable();
-	if (t->fpu_live)
+	if (t->fpu_live) {
 		fpu_leave(t);
+		VO(cpu, fpu_trap)(true);
+	}
 	preempt_enable();
 	memcpy(child->fpu, t->fpu, FPU_BYTES);
 	return 0;

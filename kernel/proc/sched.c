@@ -73,15 +73,10 @@ static void make_ready(struct task *t)
 	}
 }
 
-mfn_t task_directory(const struct task *t)
-{
-	return mm_directory(t->mm);
-}
-
 void sched_load_mm(struct task *t)
 {
 	ASSERT_VO_HELD();
-	mfn_t directory = task_directory(t);
+	mfn_t directory = mm_directory(t->mm);
 	VO(mmu, load_directory)(directory);
 }
 
@@ -144,12 +139,13 @@ static void switch_away(void)
 		preempted_add(prev);
 	if (unlikely(next->preempted_at))
 		preempted_remove(next);
-	vo_uses[cpu]++; /* as vo_hold(): task_directory() wants the VO held */
-	if (prev->fpu_live)
+	uint32_t stack = (uint32_t)next + TASK_STACK_BYTES;
+	if (prev->fpu_live) {
 		fpu_leave(prev);
-	mfn_t directory = prev->mm != next->mm ? task_directory(next) : 0;
-	VO(cpu, switch_context)((uint32_t)next + TASK_STACK_BYTES, directory);
-	vo_uses[cpu]--;
+		stack |= SWITCH_FPU_TRAP;
+	}
+	pte_t *directory = prev->mm != next->mm ? mm_entries(next->mm) : NULL;
+	VO(cpu, switch_context)(stack, directory);
 	context_switch(prev, next);
 }
 

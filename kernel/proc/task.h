@@ -152,11 +152,6 @@ bool sched_dead(struct task *t);
  * freed.
  */
 void sched_kill(struct task *t);
-/*
- * t's page directory, or the kernel's for a kernel task. Context: the VO held until it is
- * loaded.
- */
-mfn_t task_directory(const struct task *t);
 /* Load t's page directory on this CPU. Preemption off, the VO held. */
 void sched_load_mm(struct task *t);
 

@@ -168,7 +168,7 @@ static void install_here(bool attach)
 			native_vo.mmu.load_directory(mm_directory(NULL));
 		vmm_call(VMM_INSTALL, this_cpu(), stack);
 	} else {
-		native_vo.cpu.switch_context(stack, 0);
+		native_vo.cpu.switch_context(stack, NULL);
 		hypercall(HC_DETACH, VMM_INSTALL, 0, 0, 0);
 	}
 }

@@ -116,11 +116,13 @@ void native_double_fault(void)
 	trap_panic(&regs, vo.cpu.fault_address());
 }
 
-void native_cpu_switch_context(uint32_t esp, mfn_t directory)
+void native_cpu_switch_context(uint32_t esp, pte_t *directory)
 {
-	tables[this_cpu()].tss.esp0 = esp;
+	tables[this_cpu()].tss.esp0 = esp & ~SWITCH_FPU_TRAP;
+	if (esp & SWITCH_FPU_TRAP)
+		native_cpu_fpu_trap(true);
 	if (directory)
-		__asm__ volatile("movl %0, %%cr3" : : "r"(directory << PAGE_SHIFT) : "memory");
+		native_mmu_load_directory(pfn_to_mfn(virt_to_pfn(directory)));
 }
 
 uint32_t native_cpu_fault_address(void)
@@ -188,10 +190,6 @@ void native_mmu_share_ptes(pte_t *from, pte_t *to, unsigned n)
 		to[i] = from[i] &= ~(pte_t)PTE_W;
 }
 
-void native_mmu_batch_begin(void) {}
-
-void native_mmu_batch_end(void) {}
-
 void native_mmu_release_table(mfn_t table) { (void)table; }
 
 void native_mmu_flush_page(uint32_t address)
@@ -203,6 +201,16 @@ void native_mmu_flush_all(void)
 {
 	uint32_t cr3;
 	__asm__ volatile("movl %%cr3, %0; movl %0, %%cr3" : "=r"(cr3) : : "memory");
+}
+
+void native_mmu_change_ptes(pte_t *at, const pte_t *values, unsigned n, uint32_t flush)
+{
+	for (unsigned i = 0; i < n; i++)
+		at[i] = values[i];
+	if (flush == FLUSH_ALL)
+		native_mmu_flush_all();
+	else
+		native_mmu_flush_page(flush);
 }
 
 /* --- irq: this processor's flag --- */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The virtual VO: in ring 1 each operation is a store to the page that kernel and VMM share, or
- * a hypercall. In a batch the last update waits, so that a flush can go with it in one
- * hypercall. A table that the VMM does not hold yet (its home is still writable) is plain
+ * a hypercall. A table that the VMM does not hold yet (its home is still writable) is plain
  * memory: the kernel writes it, and the VMM checks it before the hardware first uses it.
  *
  * No task leaves its CPU within these functions (preempt_check in proc/sched.c), so shared()
@@ -13,15 +12,6 @@
 #include "proc/task.h"
 
 struct vmm_shared vmm_shared[MAX_CPUS] __attribute__((aligned(PAGE_SIZE)));
-
-/* The update that a batch has not sent yet: n entries from `at` on. */
-static struct batch {
-	bool open;
-	unsigned n;
-	pte_t *at;
-	const pte_t *values;
-	pte_t single; /* the value, if n is 1: the caller's may be gone when the batch is sent */
-} batches[MAX_CPUS];
 
 static struct vmm_shared *shared(void) { return &vmm_shared[this_cpu()]; }
 
@@ -49,25 +39,22 @@ static void __attribute__((noinline)) hide_entries(pte_t *entries)
 		entries[i] &= ~(pte_t)PTE_P;
 }
 
-static inline void hide_tables(mfn_t directory)
+static void virtual_cpu_switch_context(uint32_t esp, pte_t *directory)
 {
-	pte_t *entries = pfn_to_virt(mfn_to_pfn(directory));
-	if (unlikely(!held(entries)))
-		hide_entries(entries);
-}
-
-static void virtual_cpu_switch_context(uint32_t esp, mfn_t directory)
-{
-	if (directory)
-		hide_tables(directory);
-	must(hypercall(HC_LOAD, directory, esp, 0, 0), "switch the context");
+	mfn_t mfn = 0;
+	if (directory) {
+		if (unlikely(!held(directory)))
+			hide_entries(directory);
+		mfn = pfn_to_mfn(virt_to_pfn(directory));
+	}
+	must(hypercall2(HC_LOAD, mfn, esp), "switch the context");
 }
 
 static uint32_t virtual_cpu_fault_address(void) { return shared()->address; }
 
-static void virtual_cpu_fpu_trap(bool on) { hypercall(HC_FPU_TRAP, on, 0, 0, 0); }
+static void virtual_cpu_fpu_trap(bool on) { hypercall2(HC_FPU_TRAP, on, 0); }
 
-VO_INTERRUPTIBLE static void virtual_cpu_idle(void) { hypercall(HC_IDLE, 0, 0, 0, 0); }
+VO_INTERRUPTIBLE static void virtual_cpu_idle(void) { hypercall2(HC_IDLE, 0, 0); }
 
 static int virtual_cpu_start(unsigned apic_id, uint32_t trampoline)
 {
@@ -77,12 +64,12 @@ static int virtual_cpu_start(unsigned apic_id, uint32_t trampoline)
 static void virtual_cpu_halt(void)
 {
 	for (;;)
-		hypercall(HC_HALT, 0, 0, 0, 0);
+		hypercall2(HC_HALT, 0, 0);
 }
 
 static void virtual_cpu_shutdown(unsigned status)
 {
-	hypercall(HC_SHUTDOWN, status, 0, 0, 0);
+	hypercall2(HC_SHUTDOWN, status, 0);
 	virtual_cpu_halt();
 }
 
@@ -96,70 +83,45 @@ static uint32_t machine_of(const pte_t *at)
 }
 
 /*
- * HC_UPDATE with these arguments was refused. If a CPU that wants to detach has just let the VMM
- * drop this table (HC_TRIM), the table is plain memory; anything else is a bug.
+ * The rare case: the VMM does not hold the table, or does not hold it any more, because a CPU that
+ * wants to detach has just let the VMM drop it (HC_TRIM). Any other refusal is a bug.
  */
 static void __attribute__((noinline))
-update_plain(uint32_t machine, unsigned n, uint32_t value, uint32_t flush, int error)
+change_plain(pte_t *at, const pte_t *values, unsigned n, uint32_t flush)
 {
-	char *page = pfn_to_virt(mfn_to_pfn(machine >> PAGE_SHIFT));
-	pte_t *at = (pte_t *)(page + (machine & ~PAGE_MASK));
 	if (held(at))
-		must(error, "update a page table");
-	memcpy(at, n == 1 ? &value : (const pte_t *)value, n * sizeof(pte_t));
-	hypercall(HC_FLUSH, flush, 0, 0, 0);
+		panic("the VMM refuses to update a page table");
+	memcpy(at, values, n * sizeof(pte_t));
+	if (flush)
+		hypercall2(HC_FLUSH, flush, 0);
 }
 
-/*
- * Store n entries from `at` on, by one hypercall. flush: address of a page whose TLB entry is
- * dropped afterwards, VMM_FLUSH_ALL, or 0.
- */
-static inline void update(pte_t *at, const pte_t *values, unsigned n, uint32_t flush)
+/* flush: as for HC_UPDATE. */
+static inline void change(pte_t *at, const pte_t *values, unsigned n, uint32_t flush)
 {
 	uint32_t value = n == 1 ? *values : (uint32_t)values;
-	uint32_t machine = machine_of(at);
-	int error = hypercall(HC_UPDATE, machine, n, value, flush);
-	if (unlikely(error))
-		update_plain(machine, n, value, flush, error);
+	if (unlikely(!held(at)) || unlikely(hypercall(HC_UPDATE, machine_of(at), n, value, flush)))
+		change_plain(at, values, n, flush);
 }
 
-/* Send what the batch holds, and flush afterwards. Result: whether it held anything. */
-static inline bool send_batch(struct batch *b, uint32_t flush)
-{
-	unsigned n = b->n;
-	b->n = 0;
-	if (n)
-		update(b->at, n == 1 ? &b->single : b->values, n, flush);
-	return n;
-}
+static void virtual_mmu_set_pte(pte_t *at, pte_t value) { change(at, &value, 1, 0); }
 
 static void virtual_mmu_set_ptes(pte_t *at, const pte_t *values, unsigned n)
 {
-	struct batch *b = &batches[this_cpu()];
-	if (!held(at)) {
-		memcpy(at, values, n * sizeof(pte_t));
-		return;
-	}
-	if (!b->open) {
-		update(at, values, n, 0);
-		return;
-	}
-	if (b->n)
-		send_batch(b, 0);
-	b->at = at;
-	b->values = values;
-	b->single = *values;
-	b->n = n;
+	change(at, values, n, 0);
 }
 
-static void virtual_mmu_set_pte(pte_t *at, pte_t value) { virtual_mmu_set_ptes(at, &value, 1); }
+static void virtual_mmu_change_ptes(pte_t *at, const pte_t *values, unsigned n, uint32_t flush)
+{
+	change(at, values, n, flush);
+}
 
 static void virtual_mmu_share_ptes(pte_t *from, pte_t *to, unsigned n)
 {
 	while (held(from)) {
 		uint32_t copy = held(to) ? machine_of(to) : 0;
 		int error = hypercall(HC_SHARE, machine_of(from), n, copy, 0);
-		if (error && copy && !held(to)) /* as in update() */
+		if (error && copy && !held(to)) /* as in change_plain() */
 			continue;
 		must(error, "share page tables");
 		if (!copy)
@@ -176,34 +138,22 @@ static void virtual_mmu_share_ptes(pte_t *from, pte_t *to, unsigned n)
 
 static void virtual_mmu_load_directory(mfn_t directory)
 {
-	hide_tables(directory);
-	must(hypercall(HC_LOAD, directory, 0, 0, 0), "load a page directory");
-}
-
-static void virtual_mmu_batch_begin(void) { batches[this_cpu()].open = true; }
-
-static void virtual_mmu_batch_end(void)
-{
-	struct batch *b = &batches[this_cpu()];
-	if (b->n)
-		send_batch(b, 0);
-	b->open = false;
+	pte_t *entries = pfn_to_virt(mfn_to_pfn(directory));
+	if (!held(entries))
+		hide_entries(entries);
+	must(hypercall2(HC_LOAD, directory, 0), "load a page directory");
 }
 
 static void virtual_mmu_release_table(mfn_t table)
 {
 	const pte_t *entries = pfn_to_virt(mfn_to_pfn(table));
-	if (held(entries) && hypercall(HC_RELEASE, table, 0, 0, 0) && held(entries))
+	if (held(entries) && hypercall2(HC_RELEASE, table, 0) && held(entries))
 		panic("the VMM does not release page table %#x", table);
 }
 
-static void virtual_mmu_flush_page(uint32_t address)
-{
-	if (!send_batch(&batches[this_cpu()], address))
-		hypercall(HC_FLUSH, address, 0, 0, 0);
-}
+static void virtual_mmu_flush_page(uint32_t address) { hypercall2(HC_FLUSH, address, 0); }
 
-static void virtual_mmu_flush_all(void) { virtual_mmu_flush_page(VMM_FLUSH_ALL); }
+static void virtual_mmu_flush_all(void) { hypercall2(HC_FLUSH, FLUSH_ALL, 0); }
 
 /* --- irq --- */
 
@@ -270,23 +220,23 @@ static bool virtual_irq_enabled(void) { return shared()->vif; }
 
 static void virtual_irq_mask(unsigned line, bool masked)
 {
-	hypercall(HC_MASK, line, masked, 0, 0);
+	hypercall2(HC_MASK, line, masked);
 }
 
 static void virtual_irq_end(unsigned vector)
 {
 	if (vector >= VEC_IRQ && vector < VEC_IRQ + NR_IRQ && topology.isa[vector - VEC_IRQ].level)
-		hypercall(HC_END, vector - VEC_IRQ, 0, 0, 0);
+		hypercall2(HC_END, vector - VEC_IRQ, 0);
 }
 
 static void virtual_irq_send(unsigned cpu, unsigned vector)
 {
-	hypercall(HC_SEND, cpu, vector, 0, 0);
+	hypercall2(HC_SEND, cpu, vector);
 }
 
 /* --- time --- */
 
-static void virtual_time_start_tick(unsigned hz) { hypercall(HC_TICK, hz, 0, 0, 0); }
+static void virtual_time_start_tick(unsigned hz) { hypercall2(HC_TICK, hz, 0); }
 
 /* --- io --- */
 

@@ -21,6 +21,16 @@ static inline int hypercall(uint32_t number, uint32_t a, uint32_t b, uint32_t c,
 	return result;
 }
 
+/* As hypercall(), for a number that takes two arguments or less. */
+static inline int hypercall2(uint32_t number, uint32_t a, uint32_t b)
+{
+	int result;
+	__asm__ volatile("int %1"
+			 : "=a"(result) : "i"(HYPERCALL_VECTOR), "a"(number), "b"(a), "c"(b)
+			 : "memory");
+	return result;
+}
+
 /* Ask for the pending events: HC_EVENTS, as the VO's last instruction (irq.S). Virtual IF is 1. */
 void virtual_irq_take_events(void);
 

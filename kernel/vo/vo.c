@@ -21,18 +21,6 @@ void vo_release(void)
 	preempt_enable();
 }
 
-void vo_batch_begin(void)
-{
-	vo_hold();
-	VO(mmu, batch_begin)();
-}
-
-void vo_batch_end(void)
-{
-	VO(mmu, batch_end)();
-	vo_release();
-}
-
 #ifdef DEBUG
 uint32_t vo_calls[NR_VO_OPS];
 #endif

@@ -19,6 +19,9 @@ typedef uint32_t pfn_t; /* pseudo-physical frame number: what the kernel thinks 
 typedef uint32_t mfn_t; /* machine frame number: what page tables hold */
 typedef uint32_t pte_t; /* entry of a page table or a page directory */
 
+#define SWITCH_FPU_TRAP 1u /* VMM_TS in vmm_abi.h */
+#define FLUSH_ALL 0xFFFFFFFFu /* VMM_FLUSH_ALL */
+
 struct vo {
 	struct {
 		/* Load this CPU's descriptor tables, task register and control registers (2.4,
@@ -26,9 +29,10 @@ struct vo {
 		   Interrupts off. */
 		void (*init)(unsigned cpu);
 		/* For the task that runs next: esp, the stack on which this CPU's next entry
-		   from user mode begins (8.2.1), and its page directory, or 0 to keep the loaded
-		   one. N: esp0 of the TSS, CR3. V: one hypercall. Preemption off. */
-		void (*switch_context)(uint32_t esp, mfn_t directory);
+		   from user mode begins (8.2.1), and its page directory, or NULL to keep the
+		   loaded one. With bit SWITCH_FPU_TRAP of esp also fpu_trap(true). N: esp0 of the
+		   TSS, CR3. V: one hypercall. Preemption off. */
+		void (*switch_context)(uint32_t esp, pte_t *directory);
 		/* Address of the page fault that is being handled (4.7). N: CR2. V: the shared
 		   page. Interrupts off since the fault. */
 		uint32_t (*fault_address)(void);
@@ -61,18 +65,15 @@ struct vo {
 		   table. */
 		void (*set_pte)(pte_t *at, pte_t value);
 		/* Store n entries, 1 to 64, at consecutive places of one table. N: n stores. V: one
-		   hypercall. Within a batch the values must stay until it ends. */
+		   hypercall. */
 		void (*set_ptes)(pte_t *at, const pte_t *values, unsigned n);
 		/* Make n entries of a table read-only, and store them in another table, too; both
 		   may be in use. n: 1 to 1024. The caller flushes. N: n loads and stores. V: one
 		   hypercall; none for a table that the VMM does not hold. */
 		void (*share_ptes)(pte_t *from, pte_t *to, unsigned n);
-		/* Open and close a batch: updates between them need only be visible at its end.
-		   Not nested; preemption is off in between. N: nothing. V: the last update waits
-		   until another one comes, or the end, or a flush, which goes with it in one
-		   hypercall. */
-		void (*batch_begin)(void);
-		void (*batch_end)(void);
+		/* set_ptes(), then flush_page(flush), or flush_all() if flush is FLUSH_ALL. V: one
+		   hypercall for both. */
+		void (*change_ptes)(pte_t *at, const pte_t *values, unsigned n, uint32_t flush);
 		/* This table or directory is in no directory and on no CPU any more: it becomes
 		   plain memory. N: nothing. V: hypercall, if the VMM holds it. */
 		void (*release_table)(mfn_t table);
@@ -141,7 +142,7 @@ struct vo {
 	DO(cpu, init) DO(cpu, switch_context) DO(cpu, fault_address) DO(cpu, fpu_trap) \
 	DO(cpu, idle) DO(cpu, start) DO(cpu, shutdown) DO(cpu, halt) DO(cpu, ring) \
 	DO(mmu, load_directory) DO(mmu, set_pte) DO(mmu, set_ptes) DO(mmu, share_ptes) \
-	DO(mmu, batch_begin) DO(mmu, batch_end) DO(mmu, release_table) DO(mmu, flush_page) \
+	DO(mmu, change_ptes) DO(mmu, release_table) DO(mmu, flush_page) \
 	DO(mmu, flush_all) \
 	DO(irq, save) DO(irq, restore) DO(irq, leave) DO(irq, disable) DO(irq, enable) \
 	DO(irq, enabled) DO(irq, init) DO(irq, mask) DO(irq, end) DO(irq, send) \
@@ -202,12 +203,6 @@ extern uint32_t vo_calls[NR_VO_OPS];
 extern uint32_t vo_uses[];
 void vo_hold(void);
 void vo_release(void);
-/*
- * vo_batch_begin, vo_batch_end - vo_hold() and a batch of page-table updates. Not nested.
- * Nothing may sleep or fault in between. Context: any.
- */
-void vo_batch_begin(void);
-void vo_batch_end(void);
 
 /*
  * vo_show - /proc/vo: a line for each operation, "group.op calls" in table order ("-" where

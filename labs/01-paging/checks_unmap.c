@@ -7,7 +7,7 @@
 #include "checks.h"
 
 /*
- * The pages, over three tables: DENSE neighbours, more than one batch changes, which the end of the
+ * The pages, over three tables: DENSE neighbours, more than one call changes, which the end of the
  * first table cuts in two; then some with gaps; then neighbours again. One frame in SHARED_EVERY
  * has a second user. EDGE pages at either end stay.
  */
@@ -45,7 +45,7 @@ static uint32_t address_of(unsigned k)
 	uint32_t dense = ((FIRST_SLOT + 1) << 22) - 37 * PAGE, sparse = dense + (DENSE + 3) * PAGE;
 	if (k < DENSE)
 		return dense + k * PAGE;
-	if (k < DENSE + SPARSE) /* at most one batch apart, and sometimes more */
+	if (k < DENSE + SPARSE) /* at most one call's entries apart, and sometimes more */
 		return sparse + ((k - DENSE) * 50 + random_below(45)) * PAGE;
 	return sparse + (SPARSE * 50 + k - DENSE - SPARSE) * PAGE;
 }
@@ -93,8 +93,8 @@ static void see_flush(struct scene *s, bool all, uint32_t address)
 {
 	see_entries(s);
 	CHECK(kernel_word(s->g.m, "vo_uses") > 0,
-	      "the TLB is flushed outside of vo_batch_begin() and vo_batch_end(): stores and flush "
-	      "are one batch");
+	      "the TLB is flushed outside of vo_hold() and vo_release(): the process may be on "
+	      "another CPU by then");
 	for (struct page *p = s->page + s->from; p < s->page + PAGES; p++)
 		p->flushed |= p->cleared && (all || (p->address ^ address) < PAGE);
 }
@@ -114,9 +114,6 @@ static void see_put(struct scene *s, uint32_t pfn)
 	CHECK(p->flushed || !s->loaded,
 	      "page %#x: frame %#x is given back before the TLB was flushed: another task may own "
 	      "it while a stale entry still shows it here", p->address, p->mfn);
-	CHECK(kernel_word(s->g.m, "vo_uses") == 0,
-	      "page %#x: frame %#x is given back inside of the batch: in virtual mode entries and "
-	      "TLB change only at vo_batch_end()", p->address, p->mfn);
 	p->put = true;
 }
 
@@ -142,7 +139,7 @@ static void watched_drop(struct scene *s)
 	for (uint32_t eip; (eip = call_next(g));) {
 		unsigned k = which(eip);
 		CHECK((k != SET_PTE && k != SET_PTES) || kernel_word(g->m, "vo_uses") > 0,
-		      "entries are changed outside of vo_batch_begin() and vo_batch_end()");
+		      "entries are changed outside of vo_hold() and vo_release()");
 		if (k == FLUSH_ALL)
 			see_flush(s, true, 0);
 		else if (k == FLUSH_PAGE)

@@ -173,6 +173,8 @@ int hypercall(struct victim *v, uint32_t number, uint32_t ebx, uint32_t ecx, uin
 	      uint32_t esi);
 /* One hypercall, which must have this result. */
 void want_result(struct victim *v, int result, const struct call *c);
+/* The stack for entries from ring 3, whose load makes a HC_LOAD go the short way (fast.S). */
+#define ENTRY_STACK(v) (pool_address(v, ENTRY_PAGE) + PAGE_SIZE)
 #define REFUSED(v, error, ...) want_result(v, error, &(struct call){ __VA_ARGS__, 0 })
 #define ALLOWED(v, ...) REFUSED(v, 0, __VA_ARGS__)
 /*

@@ -217,15 +217,35 @@ static void update_arguments(struct victim *v)
 	REFUSED(v, -EPERM, HC_UPDATE, at, 3, data, 0);
 }
 
-/* 24: stacks for entries from ring 3 that cannot be right. The one in use stays. */
+static bool fpu_traps(struct victim *v)
+{
+	struct cpu_state cpus[CPUS_MAX];
+	machine_state(v->m, cpus);
+	return cpus[0].cr0 & CR0_TS;
+}
+
+/*
+ * 24: stacks for entries from ring 3 that cannot be right. The one in use stays, and CR0.TS, too.
+ * Then a right one.
+ */
 static void stack_arguments(struct victim *v)
 {
 	static const uint32_t stacks[] = {
 		4, 0x1000, KERNEL_BASE, KERNEL_BASE + 124, VMM_BASE + 4, VMM_BASE + 4096,
-		0xFFFFFFFC, 0xC0200001, 0xC0200002,
+		0xFFFFFFFC, 0xC0200002, 0xC0200003, KERNEL_BASE + 124 + VMM_TS,
+		VMM_BASE + 4 + VMM_TS,
 	};
+	ALLOWED(v, HC_FPU_TRAP, 0, 0, 0, 0);
 	for (unsigned i = 0; i < COUNT(stacks); i++)
-		REFUSED(v, -EINVAL, HC_LOAD, 0, stacks[i], 0, 0);
+		for (unsigned both = 0; both < 2; both++)
+			REFUSED(v, -EINVAL, HC_LOAD, both ? v->directory : 0, stacks[i], 0, 0);
+	CHECK(!fpu_traps(v), "a load that is refused sets CR0.TS");
+	for (unsigned both = 0; both < 2; both++) {
+		ALLOWED(v, HC_FPU_TRAP, 0, 0, 0, 0);
+		CHECK(!fpu_traps(v), "HC_FPU_TRAP of 0 leaves CR0.TS");
+		ALLOWED(v, HC_LOAD, both ? v->directory : 0, ENTRY_STACK(v) + VMM_TS, 0, 0);
+		CHECK(fpu_traps(v), "HC_LOAD with VMM_TS does not set CR0.TS");
+	}
 	EXPECT_RETURN(v, "done", .ring3 = true);
 }
 

@@ -20,6 +20,8 @@ static void only_steps(struct victim *v)
 	};
 	for (unsigned i = 0; i < COUNT(calls); i++)
 		REFUSED(v, -EPERM, calls[i], 0, 0, 0, 0);
+	REFUSED(v, -EPERM, HC_LOAD, v->directory, ENTRY_STACK(v), 0, 0);
+	REFUSED(v, -EPERM, HC_UPDATE, pte_machine(v, FREE_PAGE), 1, 0, 0);
 	REFUSED(v, -ENOSYS, NR_HYPERCALLS, 0, 0, 0, 0);
 	REFUSED(v, -EINVAL, HC_DETACH, 77, 0, 0, 0);
 }

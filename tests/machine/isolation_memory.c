@@ -199,7 +199,7 @@ static void bad_user_parts(struct victim *v, uint32_t mfn, uint32_t self)
  */
 void directories(struct victim *v)
 {
-	uint32_t entries[1024], mfn = pool_mfn(v, DIRECTORY), self = pool_mfn(v, TABLE);
+	uint32_t entries[1024], mfn = pool_mfn(v, DIRECTORY), self = pool_mfn(v, TABLE), none = 0;
 	pool_clear(v, TABLE);
 	write_directory(v, entries);
 	upper_parts(v, entries, mfn);
@@ -211,7 +211,14 @@ void directories(struct victim *v)
 	ALLOWED(v, HC_UPDATE, self << PAGE_SHIFT, 1, entry(self, 0), 0);
 	ALLOWED(v, HC_LOAD, v->directory, 0, 0, 0);
 	REFUSED(v, -EBUSY, HC_UPDATE, self << PAGE_SHIFT, 1, entry(mfn, PTE_W), 0);
+	REFUSED(v, -EBUSY, HC_LOAD, v->table, ENTRY_STACK(v), 0, 0);
+	REFUSED(v, -EPERM, HC_LOAD, 0xFFFFF, ENTRY_STACK(v), 0, 0);
+	ALLOWED(v, HC_LOAD, mfn, ENTRY_STACK(v), 0, 0);
+	REFUSED(v, -EBUSY, HC_RELEASE, mfn, 0, 0, 0);
+	ALLOWED(v, HC_LOAD, v->directory, ENTRY_STACK(v), 0, 0);
 	ALLOWED(v, HC_RELEASE, mfn, 0, 0, 0);
+	pool_write(v, DIRECTORY, 4 * KERNEL_SLOT, &none, 4);
+	REFUSED(v, -EPERM, HC_LOAD, mfn, ENTRY_STACK(v), 0, 0);
 	REFUSED(v, -EPERM, HC_UPDATE, mfn << PAGE_SHIFT, 1, 0, 0);
 	ALLOWED(v, HC_RELEASE, self, 0, 0, 0);
 	pool_clear(v, TABLE), pool_clear(v, DIRECTORY);

@@ -9,7 +9,8 @@
 #include "offsets.h"
 
 /* Pages of the pool. */
-enum { PLAIN_PAGE = FREE_PAGE, TABLE_PAGE, DIRECTORY_PAGE, NEW_TABLE_PAGE, NEW_DIRECTORY_PAGE };
+enum { PLAIN_PAGE = FREE_PAGE, TABLE_PAGE, DIRECTORY_PAGE, NEW_TABLE_PAGE, NEW_DIRECTORY_PAGE,
+       OLD_PAGE };
 
 /* --- the frame table, from outside --- */
 
@@ -132,6 +133,7 @@ static void use_foreign(struct victim *v, uint32_t foreign)
 	update_last(v, pte_machine(v, PLAIN_PAGE));
 	REFUSED_WHOLLY(v, -EPERM, "a directory entry", HC_UPDATE, slot, 1, bad, 0);
 	REFUSED_WHOLLY(v, -EPERM, "a load", HC_LOAD, foreign, 0, 0, 0);
+	REFUSED_WHOLLY(v, -EPERM, "a load with a stack", HC_LOAD, foreign, ENTRY_STACK(v), 0, 0);
 	REFUSED_WHOLLY(v, -EPERM, "a release", HC_RELEASE, foreign, 0, 0, 0);
 	REFUSED_WHOLLY(v, -EINVAL, "an update of it", HC_UPDATE, foreign << PAGE_SHIFT, 1, 0, 0);
 	pool_write(v, NEW_DIRECTORY_PAGE, 0, &bad, 4);
@@ -176,6 +178,21 @@ static void use_while_foreign(struct victim *v, unsigned page)
 }
 
 /*
+ * A frame table's entry as an earlier attachment left it: the frame was a directory then, and is
+ * plain memory now. It must be checked before it is loaded.
+ */
+static void old_directory(struct victim *v)
+{
+	uint32_t mfn = pool_mfn(v, OLD_PAGE), words[2] = { 0, DIRECTORY << TYPE_SHIFT };
+	uint32_t at = frame_entry(v, mfn) + FRAME_ENTRY_GENERATION;
+	virtual_read(v->m, v->start.cr3, vmm_symbol("domain0") + DOMAIN_GENERATION, words, 4);
+	words[0]--;
+	pool_clear(v, OLD_PAGE);
+	physical_write(v->m, page_walk(v->m, v->start.cr3, at).machine, words, sizeof(words));
+	REFUSED(v, -EPERM, HC_LOAD, mfn, ENTRY_STACK(v), 0, 0);
+}
+
+/*
  * Frames of each type are given away in turn: plain memory, a directory, a table that a directory
  * refers to, and one that nothing refers to (which an error of a load makes plain memory again if
  * it is the kernel's).
@@ -191,6 +208,7 @@ void owners(struct victim *v)
 	ALLOWED(v, HC_LOAD, v->directory, 0, 0, 0);
 	use_while_foreign(v, PLAIN_PAGE);
 	use_while_foreign(v, DIRECTORY_PAGE);
+	old_directory(v);
 	ALLOWED(v, HC_UPDATE, slot, 1, entry(table, PTE_W | PTE_U), 0);
 	use_while_foreign(v, TABLE_PAGE);
 	ALLOWED(v, HC_UPDATE, slot, 1, 0, 0);

@@ -5,7 +5,7 @@
  */
 #include "vmm/call/call.h"
 #include "vmm/event/event.h"
-#include "vmm/mem/frames.h"
+#include "vmm/mem/references.h"
 
 /* --- memory --- */
 
@@ -29,17 +29,45 @@ static int again(struct regs *r, int number)
 	return number;
 }
 
+/* A call's result, with the lock held meanwhile. */
+#define LOCKED(call) ({ vmm_lock(c); int result = call; vmm_unlock(); result; })
+
 static int hc_update(struct cpu *c, struct regs *r)
 {
 	uint32_t n = r->ecx;
 	if (n - 1 >= VMM_UPDATE_MAX)
 		return -EINVAL;
-	if (n == 1)
-		c->update[0] = r->edx;
-	else if (copy_from_kernel(c->update, r->edx, n * 4))
+	if (copy_from_kernel(c->update, r->edx, n * 4))
 		return -EFAULT;
+	int error = LOCKED(frames_update(c, r->ebx, c->update, n));
+	if (!error)
+		flush(r->esi);
+	return error == -EAGAIN ? again(r, HC_UPDATE) : error;
+}
+
+/*
+ * HC_UPDATE of one entry, which comes most often. The short way is for the table that was updated
+ * last: this is what a page fault needs. last_table names a TABLE that the domain owns, so type and
+ * owner are not checked again.
+ */
+static inline int update_one(struct cpu *c, struct regs *r)
+{
+	const struct vcpu *v = c->current;
+	uint32_t at = r->ebx;
+	pte_t value = r->edx;
 	vmm_lock(c);
-	int error = frames_update(c, r->ebx, c->update, n);
+	mfn_t mfn = v->last_table;
+	int error;
+	if (unlikely((at & (PAGE_MASK | 3)) != mfn << PAGE_SHIFT)) {
+		error = frames_update(c, at, &value, 1);
+	} else {
+		pte_t *entry = (pte_t *)map(c, mfn, WINDOW_TABLE) + (at & ~PAGE_MASK) / 4;
+		error = pte_get(v->domain, value);
+		if (!error) {
+			pte_put(*entry);
+			*entry = value;
+		}
+	}
 	vmm_unlock();
 	if (!error)
 		flush(r->esi);
@@ -48,44 +76,43 @@ static int hc_update(struct cpu *c, struct regs *r)
 
 static int hc_share(struct cpu *c, struct regs *r)
 {
-	vmm_lock(c);
-	int error = frames_share(c, r->ebx, r->ecx, r->edx);
-	vmm_unlock();
-	return error;
+	return LOCKED(frames_share(c, r->ebx, r->ecx, r->edx));
 }
 
 static int hc_trim(struct cpu *c, struct regs *r)
 {
 	(void)r;
-	vmm_lock(c);
-	int error = frames_trim(c);
-	vmm_unlock();
-	return error;
+	return LOCKED(frames_trim(c));
+}
+
+/* CR0.TS := on. */
+static void fpu_trap(bool on)
+{
+	uint32_t cr0;
+	__asm__ volatile("movl %%cr0, %0" : "=r"(cr0));
+	__asm__ volatile("movl %0, %%cr0" : : "r"(on ? cr0 | CR0_TS : cr0 & ~(uint32_t)CR0_TS));
 }
 
 static int hc_load(struct cpu *c, struct regs *r)
 {
-	uint32_t stack = r->ecx;
+	uint32_t stack = r->ecx & ~(uint32_t)VMM_TS;
 	if (stack && (stack & 3 || !kernel_range(stack - 128, 128)))
 		return -EINVAL;
 	if (r->ebx) {
-		vmm_lock(c);
-		int error = frames_load(c, r->ebx);
-		vmm_unlock();
+		int error = LOCKED(frames_load(c, r->ebx));
 		if (error)
 			return error == -EAGAIN ? again(r, HC_LOAD) : error;
 	}
 	if (stack)
 		c->tss.esp1 = stack;
+	if (r->ecx & VMM_TS)
+		fpu_trap(true);
 	return 0;
 }
 
 static int hc_release(struct cpu *c, struct regs *r)
 {
-	vmm_lock(c);
-	int error = frames_release(c, r->ebx);
-	vmm_unlock();
-	return error;
+	return LOCKED(frames_release(c, r->ebx));
 }
 
 static int hc_flush(struct cpu *c, struct regs *r)
@@ -98,10 +125,7 @@ static int hc_flush(struct cpu *c, struct regs *r)
 static int hc_recount(struct cpu *c, struct regs *r)
 {
 	(void)r;
-	vmm_lock(c);
-	int differences = (int)frames_recount(c);
-	vmm_unlock();
-	return differences;
+	return LOCKED((int)frames_recount(c));
 }
 
 /* --- processor --- */
@@ -128,10 +152,8 @@ static int hc_idle(struct cpu *c, struct regs *r)
 
 static int hc_fpu_trap(struct cpu *c, struct regs *r)
 {
-	uint32_t cr0;
 	(void)c;
-	__asm__ volatile("movl %%cr0, %0" : "=r"(cr0));
-	__asm__ volatile("movl %0, %%cr0" : : "r"(r->ebx ? cr0 | CR0_TS : cr0 & ~(uint32_t)CR0_TS));
+	fpu_trap(r->ebx);
 	return 0;
 }
 
@@ -162,20 +184,14 @@ static int hc_mask(struct cpu *c, struct regs *r)
 {
 	if (!may(c, RIGHT_DEVICES))
 		return -EPERM;
-	vmm_lock(c);
-	int error = irq_mask(r->ebx, r->ecx != 0);
-	vmm_unlock();
-	return error;
+	return LOCKED(irq_mask(r->ebx, r->ecx != 0));
 }
 
 static int hc_end(struct cpu *c, struct regs *r)
 {
 	if (!may(c, RIGHT_DEVICES))
 		return -EPERM;
-	vmm_lock(c);
-	int error = irq_end(r->ebx);
-	vmm_unlock();
-	return error;
+	return LOCKED(irq_end(r->ebx));
 }
 
 static int hc_send(struct cpu *c, struct regs *r) { return irq_send(c, r->ebx, r->ecx); }
@@ -205,36 +221,37 @@ static int hc_detach(struct cpu *c, struct regs *r)
 	return error;
 }
 
-static int hc_refused(struct cpu *c, struct regs *r) { return (void)c, (void)r, -EPERM; }
-
 typedef int hypercall(struct cpu *c, struct regs *r);
+static hypercall *const hypercalls[NR_HYPERCALLS] = { /* by number (vmm_abi.h) */
+	hc_update,   hc_load,     hc_release, hc_flush, hc_events, hc_idle, hc_fpu_trap,
+	hc_shutdown, hc_halt,     hc_mask,    hc_end,   hc_send,   hc_tick, hc_io,
+	hc_detach,   hc_recount,  hc_share,   hc_trim,
+};
 /* During a detach: its steps, and what a kernel that panics there needs to say so and to end. */
-static hypercall *const detach_calls[NR_HYPERCALLS] = {
-	hc_refused, hc_refused,  hc_refused, hc_refused, hc_refused, hc_refused, hc_refused,
-	hc_shutdown, hc_halt,    hc_refused, hc_refused, hc_send,    hc_refused, hc_io,
-	hc_detach,   hc_refused, hc_refused, hc_refused,
-};
-static hypercall *const hypercalls[NR_HYPERCALLS] = {
-	[HC_UPDATE] = hc_update, [HC_LOAD] = hc_load,         [HC_RELEASE] = hc_release,
-	[HC_FLUSH] = hc_flush,   [HC_EVENTS] = hc_events,     [HC_IDLE] = hc_idle,
-	[HC_FPU_TRAP] = hc_fpu_trap, [HC_SHUTDOWN] = hc_shutdown, [HC_HALT] = hc_halt,
-	[HC_MASK] = hc_mask,     [HC_END] = hc_end,           [HC_SEND] = hc_send,
-	[HC_TICK] = hc_tick,     [HC_IO] = hc_io,             [HC_DETACH] = hc_detach,
-	[HC_RECOUNT] = hc_recount, [HC_SHARE] = hc_share,
-	[HC_TRIM] = hc_trim,
-};
+#define DETACH_CALLS (1u << HC_SHUTDOWN | 1u << HC_HALT | 1u << HC_SEND | 1u << HC_IO | \
+	1u << HC_DETACH)
+
+static int hypercall_do(struct cpu *c, struct regs *r, uint32_t number)
+{
+	if (likely(c->current->domain->served)) {
+		if (number == HC_UPDATE && r->ecx == 1)
+			return update_one(c, r);
+	} else if (number < NR_HYPERCALLS && !(DETACH_CALLS >> number & 1)) {
+		return -EPERM;
+	}
+	return number < NR_HYPERCALLS ? hypercalls[number](c, r) : -ENOSYS;
+}
 
 void hypercall_handle(struct regs *r)
 {
 	struct cpu *c = cpu_here();
-	struct vcpu *v = c->current;
 	uint32_t number = r->eax;
-	v->shared->exits[EXIT_HYPERCALL]++;
-	hypercall *const *calls = likely(v->domain->served) ? hypercalls : detach_calls;
-	r->eax = number < NR_HYPERCALLS ? (uint32_t)calls[number](c, r) : (uint32_t)-ENOSYS;
+	c->current->shared->exits[EXIT_HYPERCALL]++;
+	r->eax = (uint32_t)hypercall_do(c, r, number);
 #ifdef DEBUG
 	/* after the calls that change the frame table */
-	if ((number <= HC_RELEASE || number >= HC_SHARE) && v->domain->served && hc_recount(c, r))
+	if ((number <= HC_RELEASE || number >= HC_SHARE) && c->current->domain->served &&
+	    hc_recount(c, r))
 		vmm_fault(r, "the frame table is wrong (V7)");
 #endif
 }

@@ -146,9 +146,14 @@ ring0_return:
 	iretl
 	.endm
 
-	/* HYPERCALL_VECTOR leads here. */
-	.globl hypercall_entry
+	/* HYPERCALL_VECTOR leads here. Two frequent calls have a short way (vmm/call/fast.S). */
+	.globl hypercall_entry, hypercall_full
 hypercall_entry:
+	cmpl $HC_LOAD, %eax
+	je fast_load
+	cmpl $HC_FPU_TRAP, %eax
+	je fast_fpu_trap
+hypercall_full:
 	pushl $0
 	pushl $HYPERCALL_VECTOR
 	save

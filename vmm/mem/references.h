@@ -37,7 +37,7 @@ static inline int pte_get(const struct domain *d, pte_t pte)
 /* Take back the reference of an entry that pte_get() let pass. (lock) */
 static inline void pte_put(pte_t pte)
 {
-	if ((pte & (PTE_P | PTE_W)) == (PTE_P | PTE_W))
+	if (!(~pte & (PTE_P | PTE_W)))
 		frames[pte >> PAGE_SHIFT].use--;
 }
 

@@ -2,28 +2,21 @@
 /* What a kernel asks of its tables: store entries, load a directory, release a table. */
 #include "vmm/mem/references.h"
 
-/*
- * Store entries of a page table, one after the other. After an error the old ones are put
- * back. (lock)
- */
+/* Store entries of a page table: all are checked before the first is stored. (lock) */
 static int update_table(struct cpu *c, pte_t *entries, const pte_t *values, unsigned n)
 {
 	const struct domain *d = domain_of(c);
-	for (unsigned i = 0; i < n; i++) {
-		pte_t old = c->old[i] = entries[i];
-		if (old == values[i])
-			continue;
+	for (unsigned i = next_entry(values, 0, n); i < n; i++) {
 		int error = pte_get(d, values[i]);
 		if (unlikely(error)) {
-			while (i--) { /* cannot fail: no frame changed its type in this loop */
-				pte_get(d, c->old[i]);
-				pte_put(values[i]);
-				entries[i] = c->old[i];
-			}
+			put_entries(values, i, TABLE);
 			return error;
 		}
+	}
+#pragma GCC unroll 4
+	for (unsigned i = 0; i < n; i++) {
+		pte_put(entries[i]);
 		entries[i] = values[i];
-		pte_put(old);
 	}
 	return 0;
 }
@@ -49,10 +42,9 @@ update_directory(struct cpu *c, pte_t *entries, const pte_t *values, unsigned n)
 	return 0;
 }
 
-/* The long way: any number of entries, of a table or of a directory. (lock) */
-static int __attribute__((noinline))
-update_any(struct cpu *c, uint32_t at, const pte_t *values, unsigned n)
+int frames_update(struct cpu *c, uint32_t at, const pte_t *values, unsigned n)
 {
+	VMM_ASSERT_LOCKED();
 	const struct domain *d = domain_of(c);
 	mfn_t mfn = at >> PAGE_SHIFT;
 	unsigned first = (at & ~PAGE_MASK) / 4;
@@ -69,28 +61,6 @@ update_any(struct cpu *c, uint32_t at, const pte_t *values, unsigned n)
 	}
 	c->current->last_table = mfn;
 	return update_table(c, (pte_t *)map(c, mfn, WINDOW_TABLE) + first, values, n);
-}
-
-/*
- * The short way is for a single entry of the table that was updated last: this is what a page
- * fault needs. last_table names a TABLE that the domain owns, so type and owner are not checked
- * again.
- */
-int frames_update(struct cpu *c, uint32_t at, const pte_t *values, unsigned n)
-{
-	const struct vcpu *v = c->current;
-	pte_t value = *values;
-	VMM_ASSERT_LOCKED();
-	if (n != 1 || at & 3 || at >> PAGE_SHIFT != v->last_table)
-		return update_any(c, at, values, n);
-	char *table = map(c, at >> PAGE_SHIFT, WINDOW_TABLE);
-	pte_t *entry = (pte_t *)(table + (at & ~PAGE_MASK));
-	int error = pte_get(v->domain, value);
-	if (!error) {
-		pte_put(*entry);
-		*entry = value;
-	}
-	return error;
 }
 
 /*

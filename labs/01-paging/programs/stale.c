@@ -12,8 +12,8 @@
 /* pages: how many are mapped; of these, from `first` on, `unmapped` pages are unmapped. */
 static const struct { uint32_t at, pages, first, unmapped, touched; bool write; } children[] = {
 	{ 0x50000000, 1, 0, 1, 0, true },        /* one page */
-	{ 0x50000000, 64, 0, 64, 63, false },    /* as many entries as one batch changes */
-	{ 0x50000000, 130, 0, 130, 0, true },    /* the first batch of several */
+	{ 0x50000000, 64, 0, 64, 63, false },    /* as many entries as one call changes */
+	{ 0x50000000, 130, 0, 130, 0, true },    /* the first part of several */
 	{ 0x50000000, 130, 0, 130, 129, false }, /* the last one */
 	{ 0x50000000, 9, 3, 3, 4, true },        /* out of the middle */
 	/* Over the end of a page table. */
