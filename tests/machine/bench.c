@@ -3,11 +3,12 @@
  * --bench: the program `bench` counts instructions in both modes (QEMU's -icount). Its rows become
  * JSON, and tables beside the references.
  */
-#include "tests.h"
+#include "bench.h"
 #include <errno.h>
-#include <jansson.h>
 
 #define REFERENCES "docs/data/references.json"
+#define HEAVY_ROWS "null_call fork_exit_wait context_switch_2p context_switch_2p_fpu " \
+	"pipe_round_trip page_fault mprotect_pair protection_fault"
 enum { SECONDS = 590 };
 
 /* The lines "bench ROW VALUE" after this mark, up to the next one. */
@@ -216,14 +217,18 @@ void bench(const struct test *t)
 	       *whole = bench_built(t, "lto");
 	print_table(native, virtual, whole, inlined, references);
 	print_growth(grown_native, grown_virtual, references);
+	json_t *heavy_native = bench_heavy(false, HEAVY_ROWS),
+	       *heavy_virtual = bench_heavy(true, HEAVY_ROWS);
+	bench_heavy_print(heavy_native, heavy_virtual);
 	fflush(stdout);
 	char path[300];
 	snprintf(path, sizeof(path), "%s/bench.json", build_dir);
 	json_t *result = json_pack(
-		"{s:s,s:O,s:O,s:O,s:O,s:O,s:{s:o,s:o},s:O}", "unit", "instructions",
+		"{s:s,s:O,s:O,s:O,s:O,s:O,s:{s:o,s:o},s:{s:o,s:o},s:O}", "unit", "instructions",
 		"inline", inlined, "lto", whole, "static", fixed,
 		"native", native, "virtual", virtual,
 		"growth", "native", grown_native, "virtual", grown_virtual,
+		"heavy", "native", heavy_native, "virtual", heavy_virtual,
 		"references", references);
 	if (json_dump_file(result, path, JSON_INDENT(2)) < 0)
 		give_up(BROKEN, "%s: %s", path, strerror(errno));
@@ -253,10 +258,37 @@ static void bench_slice(const struct test *t)
 				 json_object_get(load_references(), "unequal")));
 }
 
+/*
+ * A system call is one INT and one IRET in both modes, and nothing else that is heavy. A context
+ * switch loads CR3 once; in virtual mode one hypercall does it, so there are one INT and one IRET
+ * more.
+ */
+static void heavy_slice(const struct test *t)
+{
+	json_t *modes[2] = { bench_heavy(false, t->text), bench_heavy(true, t->text) };
+	static const struct { const char *row, *class; double expected[2]; } cells[] = {
+		{ "null_call", "int", { 1, 1 } }, { "null_call", "iret", { 1, 1 } },
+		{ "null_call", "cr3", { 0, 0 } }, { "null_call", "locked", { 0, 0 } },
+		{ "context_switch_2p", "cr3", { 1, 1 } },
+		{ "context_switch_2p", "int", { 0, 1 } },
+		{ "context_switch_2p", "iret", { 0, 1 } },
+	};
+	for (unsigned i = 0; i < 2 * sizeof(cells) / sizeof(*cells); i++) {
+		json_t *row = json_object_get(modes[i % 2], cells[i / 2].row);
+		double is = json_number_value(json_object_get(row, cells[i / 2].class)),
+		       expected = cells[i / 2].expected[i % 2];
+		CHECK(row && is > expected - 0.1 && is < expected + 0.1,
+		      "%s, %s: %.2f instructions of class %s, not %.0f", cells[i / 2].row,
+		      i % 2 ? "virtual" : "native", is, cells[i / 2].class, expected);
+	}
+}
+
 #define SLICE "bench null_call pipe_256k_read_512 file_fault file_create_0k"
 const struct test bench_tests[] = {
 	{ .name = "bench-slice", .run = bench_slice, .seconds = 60,
 	  .text = "echo mode native && " SLICE " && echo virtual > /proc/mode && "
 		  "echo mode virtual && " SLICE },
+	{ .name = "bench-heavy", .run = heavy_slice, .seconds = 60,
+	  .text = "null_call context_switch_2p" },
 	{ 0 },
 };

@@ -65,6 +65,22 @@ processor.
 table(["row", "inline", "lto", "price", "static", "native", "indirect"];
 	operations[] | [.row, .inline, .lto, (.price | fixed(3)), .static, .native,
 		(.bound | fixed(3))]),
+"## Heavy instructions
+
+For one operation, counted by QEMU's log of executed blocks (`tests/machine/bench_heavy.c`).
+A real processor takes tens to hundreds of cycles for each of them.
+
+* `int`: software interrupts: system calls and hypercalls; `iret`: returns from them and from
+  exceptions and interrupts.
+* `cr3`: loads of CR3; `cr`: all else that reads or writes a control register; `invlpg`.
+* `cli-sti`: CLI, STI, HLT, POPF; `io`: IN and OUT; `tables`: loads of GDTR, IDTR, TR, LDTR.
+* `selector`: loads of segment registers; `locked`: LOCK and XCHG; `fxsave`: and FXRSTOR.
+",
+(.heavy | (.native | first(.[]) | keys_unsorted) as $classes |
+	table(["row", "mode"] + $classes; .native as $native | .virtual as $virtual |
+		($native | keys_unsorted[]) as $row | ("native", "virtual") as $mode |
+		(if $mode == "native" then $native else $virtual end)[$row] as $counts |
+		[$row, $mode] + [$classes[] as $class | $counts[$class] | fixed(1)])),
 "## Growth with resident pages
 
 The process has written to so many private pages; `rewrite_page` is the cost of one page that it
@@ -105,7 +121,13 @@ giving up tables that no CPU uses (`HC_TRIM`), which the switch's phases do not 
 Interrupts are off on all CPUs during a switch, so each figure is also a bound of that time.
 Several CPUs take turns under QEMU's instruction counter, so the figure is the sum over all CPUs,
 with the instructions that they spend waiting.
+
+Counted from outside for each CPU alone, from the handler of `VEC_SWITCH` to its IRET, with what
+the CPU executes while it waits (`tests/machine/bench_window.c`), the longest time with interrupts
+off is:
 ",
+table(["cpus", "resident pages", "attach", "detach"];
+	.windows[] | [.cpus, .pages, .attach, .detach]),
 (axes | keys_unsorted[] as $by | $all | growth_table($by)),
 (.switches[] | select(.cpus == 8 and .pages > 0) |
 	"With \(.cpus) CPUs and \(.pages) resident pages: attach \(.attach.total), " +
