@@ -35,7 +35,8 @@
 	.irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 	stub \table, \entry, (VEC_IRQ + \n), 0
 	.endr
-	.irp v, VEC_TIMER, VEC_RESCHED, VEC_HALT, VEC_SWITCH, VEC_FLUSH, VEC_SPURIOUS
+	.irp v, VEC_TIMER, VEC_RESCHED, VEC_HALT, VEC_SWITCH, VEC_PORT, VEC_FLUSH, \
+		VEC_SPURIOUS
 	stub \table, \entry, \v, 0
 	.endr
 	.section .rodata

@@ -18,7 +18,7 @@
 #include "layout.h"
 
 #define VMM_MAGIC 0x6D6D7643
-#define VMM_ABI_VERSION 4
+#define VMM_ABI_VERSION 5
 #define HYPERCALL_VECTOR 0x82
 #define VMM_MAX_CPUS 8
 
@@ -62,20 +62,30 @@
 #define HC_RELEASE 2  /* mfn of an unused page table or directory: it becomes plain memory */
 #define HC_FLUSH 3    /* address of a page, or VMM_FLUSH_ALL: TLB entries of this CPU */
 #define HC_EVENTS 4   /* virtual IF was set while events are pending: deliver */
-#define HC_IDLE 5     /* virtual IF := 1; returns after an event */
+#define HC_IDLE 5     /* virtual IF := 1; returns after an event (a guest's tick is none) */
 #define HC_FPU_TRAP 6 /* CR0.TS := argument */
 #define HC_SHUTDOWN 7 /* end the run with a status */
 #define HC_HALT 8     /* stop this CPU for ever */
 #define HC_MASK 9     /* ISA line, masked */
 #define HC_END 10     /* ISA line whose level-triggered interrupt is handled */
 #define HC_SEND 11    /* CPU (this one, too) or VMM_OTHERS, vector: an event for it */
-#define HC_TICK 12    /* frequency of VEC_TIMER in Hz, 1 to 1000 */
+#define HC_TICK 12    /* frequency of VEC_TIMER in Hz, 1 to 1000, while the vCPU runs */
 #define HC_IO 13      /* port, value or buffer, kind (VMM_IO_*), words: port input and output */
 #define HC_DETACH 14  /* a step: VMM_UNPROTECT, VMM_PROTECT, or VMM_INSTALL: see below */
 #define HC_RECOUNT 15 /* recount all types; result: number of differences (invariant V7) */
 #define HC_SHARE 16   /* make entries of a page table read-only, and copy them: see below */
 #define HC_TRIM 17    /* some unused tables become plain memory; -EAGAIN: go on; -ETIMEDOUT */
-#define NR_HYPERCALLS 18
+/* Of domains, see domain_abi.h: */
+#define HC_DOMAIN 18      /* operation (DOMAIN_*), address of a struct domain_op */
+#define HC_PORT_SEND 19   /* port: an event for its peer; idempotent while pending */
+#define HC_PORT_UNMASK 20 /* port: let it interrupt again, at once if it is pending */
+#define HC_PORT_CLOSE 21  /* port: its peer gets a last event */
+#define HC_CONSOLE_OUT 22 /* address, bytes: a guest's output */
+#define HC_CONSOLE_IN 23  /* address, bytes: result: bytes that were typed */
+#define HC_TIMER 24       /* low and high word of a time in ns since birth: VEC_TIMER; 0: none */
+#define HC_YIELD 25       /* let other vCPUs run */
+#define HC_VCPU_START 26  /* vCPU, eip, esp, argument (EAX there): start it */
+#define NR_HYPERCALLS 27
 
 /*
  * HC_UPDATE: machine address of the first entry; number of entries, 1 to VMM_UPDATE_MAX; the
@@ -112,7 +122,8 @@
 #define EVENT_RESCHED 17
 #define EVENT_HALT 18
 #define EVENT_SWITCH 19
-#define NR_EVENTS 20
+#define EVENT_PORT 20 /* a port that is not masked is pending: domain_abi.h */
+#define NR_EVENTS 21
 #define EVENT_BITS ((1u << NR_EVENTS) - 1)
 #define EVENT_VECTOR(e) ((e) < EVENT_TIMER ? VEC_IRQ + (e) : VEC_TIMER + (e) - EVENT_TIMER)
 
@@ -147,6 +158,7 @@ struct vmm_machine { /* the machine, as the kernel found it at boot */
 	uint32_t image_bytes;        /* the image's part of it, at its beginning; whole pages */
 	uint32_t lapic, ioapic;      /* machine addresses */
 	uint32_t lapic_hz;           /* rate of the local APIC's timer */
+	uint32_t ns_multiplier;      /* ns = ticks of the TSC * ns_multiplier / 2^24 */
 	uint8_t apic_id[VMM_MAX_CPUS];
 	uint16_t off_port, off_value; /* what turns the machine off by ACPI; port 0: nothing */
 	struct { uint32_t pin, entry; } line[16]; /* of the IOAPIC: pin, and low word, unmasked */

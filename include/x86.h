@@ -84,8 +84,9 @@
 #define VEC_RESCHED 0xF0  /* IPI: a task is ready */
 #define VEC_HALT 0xF1     /* IPI: stop for ever, because of a panic */
 #define VEC_SWITCH 0xF2   /* IPI: join a mode switch */
-/* IPI of the VMM to its other CPUs: drop all TLB entries. It may still arrive after detach. */
-#define VEC_FLUSH 0xF3
+#define VEC_PORT 0xF3     /* event: a port of the domain's is pending */
+/* IPI of the VMM to its other CPUs: look at the hazard word. It may still arrive after detach. */
+#define VEC_FLUSH 0xF4
 #define VEC_SPURIOUS 0xFF
 /* Exceptions for which the CPU pushes an error code, as bits (SDM vol. 3, 6.13) */
 #define ERROR_CODES (1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17)

@@ -137,6 +137,7 @@ void vmm_warm_up(void)
 	boot.machine.lapic = topology.lapic;
 	boot.machine.ioapic = topology.ioapic;
 	boot.machine.lapic_hz = native_lapic_hz();
+	boot.machine.ns_multiplier = native_ns_multiplier();
 	boot.machine.off_port = topology.off_port;
 	boot.machine.off_value = topology.off_value;
 	memcpy(boot.machine.apic_id, topology.apic_id, sizeof(boot.machine.apic_id));

@@ -12,6 +12,8 @@
 void native_double_fault(void);
 /* Rate of the local APIC's timer in Hz; 0 until native_time_start_tick() ran first. Any context. */
 uint32_t native_lapic_hz(void);
+/* ns = ticks of the time-stamp counter * this / 2^24. Like native_lapic_hz(). */
+uint32_t native_ns_multiplier(void);
 /* Low word of an ISA line's IOAPIC entry, not masked (82093AA, 3.2.4). Any context. */
 uint32_t native_irq_entry(unsigned line);
 

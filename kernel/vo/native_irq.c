@@ -240,6 +240,8 @@ static void calibrate(void)
 
 uint32_t native_lapic_hz(void) { return lapic_hz; }
 
+uint32_t native_ns_multiplier(void) { return ns_multiplier; }
+
 void native_time_start_tick(unsigned hz)
 {
 	if (lapic_hz == 0)

@@ -221,6 +221,10 @@ static int hc_detach(struct cpu *c, struct regs *r)
 	return error;
 }
 
+static int hc_refused(struct cpu *c, struct regs *r) { return (void)c, (void)r, -EPERM; }
+
+static int hc_missing(struct cpu *c, struct regs *r) { return (void)c, (void)r, -ENOSYS; }
+
 typedef int hypercall(struct cpu *c, struct regs *r);
 static hypercall *const hypercalls[NR_HYPERCALLS] = { /* by number (vmm_abi.h) */
 	hc_update,   hc_load,     hc_release, hc_flush, hc_events, hc_idle, hc_fpu_trap,
@@ -228,19 +232,25 @@ static hypercall *const hypercalls[NR_HYPERCALLS] = { /* by number (vmm_abi.h) *
 	hc_detach,   hc_recount,  hc_share,   hc_trim,
 };
 /* During a detach: its steps, and what a kernel that panics there needs to say so and to end. */
-#define DETACH_CALLS (1u << HC_SHUTDOWN | 1u << HC_HALT | 1u << HC_SEND | 1u << HC_IO | \
-	1u << HC_DETACH)
-
-static int hypercall_do(struct cpu *c, struct regs *r, uint32_t number)
-{
-	if (likely(c->current->domain->served)) {
-		if (number == HC_UPDATE && r->ecx == 1)
-			return update_one(c, r);
-	} else if (number < NR_HYPERCALLS && !(DETACH_CALLS >> number & 1)) {
-		return -EPERM;
-	}
-	return number < NR_HYPERCALLS ? hypercalls[number](c, r) : -ENOSYS;
-}
+static hypercall *const detach_calls[NR_HYPERCALLS] = {
+	hc_refused, hc_refused,  hc_refused, hc_refused, hc_refused, hc_refused, hc_refused,
+	hc_shutdown, hc_halt,    hc_refused, hc_refused, hc_send,    hc_refused, hc_io,
+	hc_detach,   hc_refused, hc_refused, hc_refused, hc_refused, hc_refused, hc_refused,
+	hc_refused,  hc_refused, hc_refused, hc_refused, hc_refused, hc_refused,
+};
+static hypercall *const hypercalls[NR_HYPERCALLS] = {
+	[HC_UPDATE] = hc_update, [HC_LOAD] = hc_load,         [HC_RELEASE] = hc_release,
+	[HC_FLUSH] = hc_flush,   [HC_EVENTS] = hc_events,     [HC_IDLE] = hc_idle,
+	[HC_FPU_TRAP] = hc_fpu_trap, [HC_SHUTDOWN] = hc_shutdown, [HC_HALT] = hc_halt,
+	[HC_MASK] = hc_mask,     [HC_END] = hc_end,           [HC_SEND] = hc_send,
+	[HC_TICK] = hc_tick,     [HC_IO] = hc_io,             [HC_DETACH] = hc_detach,
+	[HC_RECOUNT] = hc_recount, [HC_SHARE] = hc_share,
+	[HC_TRIM] = hc_trim,
+	[HC_DOMAIN] = hc_missing, [HC_PORT_SEND] = hc_missing, [HC_PORT_UNMASK] = hc_missing,
+	[HC_PORT_CLOSE] = hc_missing, [HC_CONSOLE_OUT] = hc_missing,
+	[HC_CONSOLE_IN] = hc_missing, [HC_TIMER] = hc_missing, [HC_YIELD] = hc_missing,
+	[HC_VCPU_START] = hc_missing,
+};
 
 void hypercall_handle(struct regs *r)
 {

@@ -14,7 +14,8 @@
 _Static_assert(VEC_RESCHED - VEC_TIMER == EVENT_RESCHED - EVENT_TIMER, "order of vectors");
 _Static_assert(VEC_HALT - VEC_TIMER == EVENT_HALT - EVENT_TIMER, "order of vectors");
 _Static_assert(VEC_SWITCH - VEC_TIMER == EVENT_SWITCH - EVENT_TIMER, "order of vectors");
-_Static_assert(EVENT_SWITCH == NR_EVENTS - 1, "the last event");
+_Static_assert(VEC_PORT - VEC_TIMER == EVENT_PORT - EVENT_TIMER, "order of vectors");
+_Static_assert(EVENT_PORT == NR_EVENTS - 1, "the last event");
 
 unsigned vector_of(unsigned event)
 {
@@ -24,7 +25,7 @@ unsigned vector_of(unsigned event)
 /* The event that a vector means; NR_EVENTS if it means none. */
 static unsigned event_of(unsigned vector)
 {
-	if (vector >= VEC_TIMER && vector <= VEC_SWITCH)
+	if (vector >= VEC_TIMER && vector <= VEC_PORT)
 		return vector - VEC_TIMER + EVENT_TIMER;
 	return vector >= VEC_IRQ && vector < VEC_IRQ + NR_IRQ ? vector - VEC_IRQ : NR_EVENTS;
 }
