@@ -3,7 +3,7 @@
  * The VMM's data: a processor, what a domain has on a processor, and a domain.
  *
  * The VMM runs in ring 0 beneath a kernel in ring 1. It lives in the upper 64 MiB of every
- * address space. Interrupts are off in the VMM, except while HC_IDLE waits for one. Each
+ * address space. Interrupts are off in the VMM, except while it waits for one (HC_IDLE). Each
  * processor has a stack of its own; its struct cpu lies at the low end of that stack, so the
  * stack pointer names the processor.
  *
@@ -18,8 +18,8 @@
 #define VMM_VMM_H
 
 #include "abi.h"
+#include "domain_abi.h"
 #include "lib/lib.h"
-#include "vmm_abi.h"
 #include "x86.h"
 
 typedef uint32_t mfn_t;
@@ -56,21 +56,47 @@ struct regs {
 #define HAZARD_BOUNCE 2u  /* the kernel handles the exception in regs.vector */
 #define HAZARD_DELIVER 4u /* an event may be pending, and the kernel may take one */
 #define HAZARD_DETACH 8u  /* load the kernel's own tables and return to its ring 0 */
+#define HAZARD_SCHEDULE 16u /* another vCPU may be due here, or events wait in vcpu.posted */
 #define HAZARD_OWN (HAZARD_BOUNCE | HAZARD_DELIVER | HAZARD_DETACH) /* only this CPU sets these */
 
-struct vcpu { /* what a domain has on a processor */
+enum run_state { RUN_READY, RUN_BLOCKED, RUN_OFFLINE };
+
+/*
+ * What a domain has on a processor. A vCPU stays on its processor for ever. What is marked
+ * (queue) belongs to that processor's queue_lock.
+ */
+struct vcpu {
 	struct domain *domain;
 	struct vmm_shared *shared;
 	mfn_t directory;  /* the loaded one: the frame table counts this use */
 	mfn_t last_table; /* updated last; NO_TABLE after a frame of the domain lost its type */
+	uint8_t index, cpu; /* its number in the domain; its processor */
+	/* Its state while another vCPU's is in the processor; else old (sched/switch.c). */
+	struct regs regs;
+	uint32_t fs, gs, esp1, cr2;
+	bool fpu_traps; /* CR0.TS */
+	/* The scheduler's. */
+	volatile uint32_t posted; /* events for shared->pending, from any processor: atomic */
+	volatile uint8_t run;     /* enum run_state (queue) */
+	bool queued, yielded, warped; /* queued: in cpu.run (queue) */
+	struct vcpu *run_next, *timer_next; /* (queue) */
+	uint64_t once_at; /* when the one-shot timer fires, 0: never (queue) */
+	uint64_t tick_at; /* when the next tick is due */
+	uint32_t tick_ns; /* 0: no ticks */
+	uint32_t weight_factor; /* of virtual time: sched/bvt.c */
+	uint64_t virtual_time, warp_ns, warp_from, warp_ran;
+	uint64_t ready_since; /* it is queued, but does not run */
+	uint64_t ran, stolen;
+	uint32_t switches; /* how often it came to its processor */
 	/* Tables that an HC_LOAD or HC_UPDATE, which may not have ended yet, has promoted. */
 	uint32_t fresh_for; /* what that call is about */
 	uint32_t nr_fresh, fresh_limit;
 	mfn_t fresh[KERNEL_SLOT];
+	uint8_t fpu[512] __attribute__((aligned(16))); /* old while cpu.fpu_owner is this vCPU */
 };
 
 struct cpu { /* a processor; at the low end of its stack of CPU_BYTES */
-	struct vcpu *current;
+	struct vcpu *current; /* whose state is in the processor, even while it is idle */
 	volatile uint32_t hazard; /* HAZARD_*; other CPUs set bits, too: atomic */
 	uint32_t index;
 	volatile bool attached, halted; /* other CPUs read them while they wait */
@@ -83,20 +109,51 @@ struct cpu { /* a processor; at the low end of its stack of CPU_BYTES */
 		uint32_t cr0, cr4, tpr; /* before cpu_take() */
 		bool syscall;
 	} native;
+	struct vcpu *resident; /* domain 0's vCPU here, which takes all interrupts */
+	struct vcpu *fpu_owner; /* whose FPU registers are in the processor */
+	/* The scheduler's: */
+	volatile uint32_t nr_guests; /* vCPUs of guests here (lock) */
+	bool hosts;             /* it schedules: guests are here, or were until now */
+	bool idle;
+	volatile uint32_t queue_lock;
+	struct vcpu *run;       /* vCPUs that can run, in the order in which they came (queue) */
+	struct vcpu *timers;    /* by once_at (queue) */
+	uint64_t since;         /* time up to this moment is charged */
+	uint64_t slice_end;     /* until then the one that runs goes on */
+	uint64_t armed;         /* when VEC_TIMER comes */
+	uint64_t virtual_time;  /* least of those that can run: sched/bvt.c (queue) */
+	uint32_t tick_count;    /* of the local APIC's timer, for domain 0 alone */
+	uint64_t hosted, charged, idled; /* ns; charged + idled is hosted (D5) */
 	struct tss tss, df_tss; /* tss.esp1: the ring-1 stack of the vCPU that runs here */
 	uint64_t gdt[VMM_GDT_ENTRIES];
 };
 
 /* Rights of a domain. */
 #define RIGHT_DEVICES 1u /* I/O ports and interrupt lines */
-#define RIGHT_MACHINE 2u /* end the run, and detach */
+#define RIGHT_MACHINE 2u /* end the run, detach, and build domains */
 
 /* An entry of the kernel's own tables that is 0 while the kernel is attached. */
 struct masked_mapping { mfn_t table; uint32_t index; pte_t pte; };
 
+#define VMM_OWNER 0xFF /* the owner of frames that hold the state of guests */
+
+struct port { /* an end of a channel between two domains (lock) */
+	bool used;
+	uint8_t peer; /* id of the domain at the other end; 0: it has none now */
+	uint16_t number; /* of its port there */
+};
+
 struct domain {
 	uint8_t id; /* the owner of its frames in the frame table: 1 for domain 0; 0 is no owner */
+	volatile uint8_t state; /* enum domain_state (lock) */
+	uint8_t nr_vcpus;
 	uint32_t rights;
+	struct guest *guest; /* what only guests have; NULL: domain 0 */
+	struct shared_rest *rest; /* behind the struct vmm_shared; NULL before birth */
+	struct port *ports;
+	uint32_t nr_ports;
+	uint64_t *idt; /* its direct gates lead to the domain's handlers */
+	uint64_t born; /* ns */
 	/*
 	 * Whether all hypercalls are served. From the first step of a detach on the tables are
 	 * unchecked, and only what belongs to the detach is.
@@ -116,10 +173,30 @@ struct domain {
 	pte_t kernel_pdes[1024 - KERNEL_SLOT]; /* what every directory has there */
 	struct masked_mapping masked_mappings[4]; /* of the interrupt controllers */
 	uint32_t nr_masked_mappings;
-	struct vcpu vcpus[VMM_MAX_CPUS];
+	struct vcpu vcpus[VMM_MAX_CPUS]; /* of a guest: nr_vcpus of them */
 };
 
+/* What only a guest has, in the frames that its builder gave for this. */
+struct guest {
+	uint64_t idt[256];
+	char output[CONSOLE_BYTES], typed[CONSOLE_TYPED];
+	uint32_t written, nr_typed; /* bytes since birth; bytes in `typed` */
+	uint32_t status; /* how it ended */
+	const char *reason; /* the rule that it broke */
+	mfn_t state[DOMAIN_FRAMES_MAX]; /* the frames of this */
+	uint32_t owned, nr_loans; /* frames */
+	mfn_t loans[GUEST_LOANS];
+	uint32_t birth_slot, birth_mfn; /* how far the checks at birth are */
+	struct port ports[GUEST_PORTS];
+	struct domain domain; /* last: it ends after nr_vcpus vCPUs */
+};
+#define GUEST_BYTES(n) \
+	(offsetof(struct guest, domain.vcpus) + (n) * sizeof(struct vcpu))
+_Static_assert(GUEST_BYTES(1) <= DOMAIN_FRAMES(1) * PAGE_SIZE, "fits in its frames");
+_Static_assert(GUEST_BYTES(GUEST_MAX_VCPUS) <= DOMAIN_FRAMES_MAX * PAGE_SIZE, "fits, too");
+
 extern struct domain domain0;      /* the kernel that the VMM slides beneath */
+extern struct domain *domains[MAX_DOMAINS + 1]; /* by id; NULL: there is none */
 extern struct vmm_machine machine; /* what warm-up was told of the machine */
 
 /* The processor that runs this. Not on the stack of a double fault. */

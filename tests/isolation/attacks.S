@@ -66,6 +66,7 @@ hypercalls_run:
 #include "segments.S"
 #include "traps.S"
 #include "sensitive.S"
+#include "guests.S"
 	.align 4
 	.globl attack_end
 attack_end:

@@ -210,6 +210,9 @@ part level_line;
 /* isolation_random.c */
 part random_references, random_references_soak, fuzz_calls, fuzz_calls_soak;
 
+/* isolation_born.c */
+part guest_lives;
+
 /* --- whole tests (isolation_fatal.c) --- */
 
 /* Each attack of a row must end its machine. t->number: the first row; t->text: how many. */

@@ -15,7 +15,7 @@ static const struct { const char *name; part *run; } parts[] = {
 	PART(detach_orders), PART(recount_entries), PART(failed_calls), PART(long_loads),
 	PART(vm86), PART(nmi), PART(invlpg), PART(level_line),
 	PART(random_references), PART(random_references_soak), PART(fuzz_calls),
-	PART(fuzz_calls_soak),
+	PART(fuzz_calls_soak), PART(guest_lives),
 };
 
 static part *part_of(const char *name)
@@ -134,6 +134,9 @@ const struct test isolation_tests[] = {
 	ROW("debug", survive, 120,
 	    "arguments events rights failed_calls detach_orders references",
 	    .number = 1),
+	SURVIVE("guest", "guest_lives"),
+	ROW("guest-debug", survive, 120, "guest_lives", .number = 1),
+	BOCHS("guest", "guest_lives"),
 	BOCHS("01-12", "privileged flags selectors sysenter nulls null_accesses"),
 	BOCHS("05-interrupts", "interrupts"),
 	BOCHS("08-09-limits", "limits user_limits"),

@@ -87,6 +87,7 @@ static unsigned __attribute__((noinline)) emulate(struct cpu *c, struct regs *r)
 		return 0;
 	if (code[1] == 0x06) { /* clts */
 		__asm__ volatile("clts");
+		fpu_take(c);
 		return 2;
 	}
 	/* invlpg (register): without SIB byte and displacement */
@@ -192,8 +193,8 @@ static void __attribute__((noreturn)) detach(struct cpu *c, struct regs *r)
 }
 
 /*
- * Several hazards at once, or a flush alone, which is rare. After a bounce virtual IF is 0, so
- * no event is delivered on top of it.
+ * Several hazards at once, or a flush or another vCPU, which is rare. After a bounce virtual IF is
+ * 0, so no event is delivered on top of it.
  */
 static void __attribute__((noinline)) hazards_handle(struct cpu *c, struct regs *r, uint32_t hazard)
 {
@@ -201,7 +202,9 @@ static void __attribute__((noinline)) hazards_handle(struct cpu *c, struct regs 
 		flush_serve(c);
 	if (hazard & HAZARD_BOUNCE)
 		bounce(c, r, r->vector);
-	if (hazard & HAZARD_DELIVER)
+	if (hazard & HAZARD_SCHEDULE)
+		vcpu_schedule(c, r);
+	if (hazard & (HAZARD_DELIVER | HAZARD_SCHEDULE))
 		event_deliver(c, r);
 	if (hazard & HAZARD_DETACH)
 		detach(c, r);

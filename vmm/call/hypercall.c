@@ -4,8 +4,8 @@
  * vmm_abi.h has their contracts.
  */
 #include "vmm/call/call.h"
-#include "vmm/event/event.h"
-#include "vmm/mem/references.h"
+#include "vmm/domain/domain.h"
+#include "vmm/mem/frames.h"
 
 /* --- memory --- */
 
@@ -122,10 +122,21 @@ static int hc_flush(struct cpu *c, struct regs *r)
 	return 0;
 }
 
+static int recount(struct cpu *c)
+{
+	vmm_lock(c);
+	int differences = (int)frames_recount(c);
+	vmm_unlock();
+	return differences;
+}
+
+/* Whether the domain that runs here has a right (RIGHT_*). */
+static bool may(const struct cpu *c, uint32_t right) { return c->current->domain->rights & right; }
+
 static int hc_recount(struct cpu *c, struct regs *r)
 {
 	(void)r;
-	return LOCKED((int)frames_recount(c));
+	return may(c, RIGHT_MACHINE) ? recount(c) : -EPERM;
 }
 
 /* --- processor --- */
@@ -142,36 +153,44 @@ static int hc_idle(struct cpu *c, struct regs *r)
 	struct vmm_shared *s = c->current->shared;
 	(void)r;
 	s->vif = EFLAGS_IF;
-	while (!(s->pending & EVENT_BITS)) {
+	while (!(s->pending & EVENT_BITS) && !c->nr_guests) {
 		__asm__ volatile("sti; hlt; cli" : : : "memory");
 		flush_serve(c);
 	}
-	hazard_raise(c, HAZARD_DELIVER);
+	if (s->pending & EVENT_BITS)
+		hazard_raise(c, HAZARD_DELIVER);
+	else
+		vcpu_block(c);
 	return 0;
 }
 
 static int hc_fpu_trap(struct cpu *c, struct regs *r)
 {
-	(void)c;
-	fpu_trap(r->ebx);
+	uint32_t cr0;
+	__asm__ volatile("movl %%cr0, %0" : "=r"(cr0));
+	__asm__ volatile("movl %0, %%cr0" : : "r"(r->ebx ? cr0 | CR0_TS : cr0 & ~(uint32_t)CR0_TS));
+	if (!r->ebx)
+		fpu_take(c);
 	return 0;
 }
 
-/* Whether the domain that runs here has a right (RIGHT_*). */
-static bool may(const struct cpu *c, uint32_t right) { return c->current->domain->rights & right; }
-
 static int hc_shutdown(struct cpu *c, struct regs *r)
 {
-	if (!may(c, RIGHT_MACHINE))
+	bool guest = c->current->domain->guest;
+	if (!guest && !may(c, RIGHT_MACHINE))
 		return -EPERM;
 	if (r->ebx > 0x7F || r->ebx == VMM_FAULT_STATUS || r->ebx == VMM_STOPPED_STATUS)
 		return -EINVAL;
+	if (guest)
+		return guest_shutdown(c, r->ebx);
 	end_run(r->ebx);
 }
 
 static int hc_halt(struct cpu *c, struct regs *r)
 {
 	(void)r;
+	if (c->current->domain->guest)
+		return guest_halt(c);
 	c->halted = true;
 	for (;;)
 		__asm__ volatile("cli; hlt");
@@ -196,7 +215,7 @@ static int hc_end(struct cpu *c, struct regs *r)
 
 static int hc_send(struct cpu *c, struct regs *r) { return irq_send(c, r->ebx, r->ecx); }
 
-static int hc_tick(struct cpu *c, struct regs *r) { return (void)c, apic_tick(r->ebx); }
+static int hc_tick(struct cpu *c, struct regs *r) { return timer_tick(c, c->current, r->ebx); }
 
 /* --- detach --- */
 
@@ -204,7 +223,11 @@ static int hc_detach(struct cpu *c, struct regs *r)
 {
 	if (!may(c, RIGHT_MACHINE))
 		return -EPERM;
+	if (nr_guests)
+		return -EBUSY;
 	if (r->ebx == VMM_INSTALL) {
+		if (c->hosts)
+			timer_give_back(c);
 		c->attached = domain0.served = false; /* in ring 0 it may change every table */
 		hazard_raise(c, HAZARD_DETACH);
 		return 0;
@@ -222,8 +245,6 @@ static int hc_detach(struct cpu *c, struct regs *r)
 }
 
 static int hc_refused(struct cpu *c, struct regs *r) { return (void)c, (void)r, -EPERM; }
-
-static int hc_missing(struct cpu *c, struct regs *r) { return (void)c, (void)r, -ENOSYS; }
 
 typedef int hypercall(struct cpu *c, struct regs *r);
 static hypercall *const hypercalls[NR_HYPERCALLS] = { /* by number (vmm_abi.h) */
@@ -246,10 +267,10 @@ static hypercall *const hypercalls[NR_HYPERCALLS] = {
 	[HC_TICK] = hc_tick,     [HC_IO] = hc_io,             [HC_DETACH] = hc_detach,
 	[HC_RECOUNT] = hc_recount, [HC_SHARE] = hc_share,
 	[HC_TRIM] = hc_trim,
-	[HC_DOMAIN] = hc_missing, [HC_PORT_SEND] = hc_missing, [HC_PORT_UNMASK] = hc_missing,
-	[HC_PORT_CLOSE] = hc_missing, [HC_CONSOLE_OUT] = hc_missing,
-	[HC_CONSOLE_IN] = hc_missing, [HC_TIMER] = hc_missing, [HC_YIELD] = hc_missing,
-	[HC_VCPU_START] = hc_missing,
+	[HC_DOMAIN] = hc_domain, [HC_PORT_SEND] = hc_port_send,
+	[HC_PORT_UNMASK] = hc_port_unmask, [HC_PORT_CLOSE] = hc_port_close,
+	[HC_CONSOLE_OUT] = hc_console_out, [HC_CONSOLE_IN] = hc_console_in,
+	[HC_TIMER] = hc_timer, [HC_YIELD] = hc_yield, [HC_VCPU_START] = hc_vcpu_start,
 };
 
 void hypercall_handle(struct regs *r)
@@ -260,8 +281,8 @@ void hypercall_handle(struct regs *r)
 	r->eax = (uint32_t)hypercall_do(c, r, number);
 #ifdef DEBUG
 	/* after the calls that change the frame table */
-	if ((number <= HC_RELEASE || number >= HC_SHARE) && c->current->domain->served &&
-	    hc_recount(c, r))
+	bool changes = number <= HC_RELEASE || (number >= HC_SHARE && number <= HC_DOMAIN);
+	if (changes && v->domain->served && recount(c))
 		vmm_fault(r, "the frame table is wrong (V7)");
 #endif
 }

@@ -13,7 +13,7 @@ extern union cpu_stack vmm_cpus[VMM_MAX_CPUS];
 /* The state of processor `index`. */
 static inline struct cpu *cpu_of(unsigned index) { return &vmm_cpus[index].cpu; }
 
-extern uint64_t vmm_idt[256];     /* for all CPUs; its direct gates lead to domain 0's handlers */
+extern uint64_t vmm_idt[256];     /* its direct gates lead to domain 0's handlers */
 extern pte_t vmm_directory[1024]; /* maps the VMM's part only; loaded by a double fault */
 extern volatile uint32_t vmm_lock_word;
 
@@ -124,8 +124,8 @@ bool copy_fault(struct regs *r);
 /* report.c: how a run ends. Reports go to COM1. */
 
 void vmm_printk(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* stop_kernel - the kernel broke a rule: report, and end the run with VMM_STOPPED_STATUS. */
-void stop_kernel(struct regs *r, const char *rule, uint32_t detail) __attribute__((noreturn));
+/* report_kernel - tell which rule the kernel that runs here broke, and where. */
+void report_kernel(const struct regs *r, const char *rule, uint32_t detail);
 /* vmm_fault - the VMM itself failed: report, and end the run with VMM_FAULT_STATUS. */
 void vmm_fault(struct regs *r, const char *what) __attribute__((noreturn));
 /* end_run - end the emulator with a status. noipa: debuggers find the argument in EAX. */

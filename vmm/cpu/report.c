@@ -55,10 +55,12 @@ static void print_registers(const struct regs *r)
 		   r->vector, r->error);
 }
 
-void stop_kernel(struct regs *r, const char *rule, uint32_t detail)
+void report_kernel(const struct regs *r, const char *rule, uint32_t detail)
 {
 	struct cpu *c = cpu_here();
 	vmm_printk("\nvmm: the kernel broke a rule: %s (%#x)\n", rule, detail);
+	if (c->current->domain != &domain0)
+		vmm_printk("domain %u, vCPU %u, ", c->current->domain->id - 1, c->current->index);
 	vmm_printk("cpu %u, ring %u\n", c->index, r->cs & 3);
 	print_registers(r);
 	uint32_t frame[2];
@@ -67,7 +69,6 @@ void stop_kernel(struct regs *r, const char *rule, uint32_t detail)
 			break;
 		vmm_printk("  called from %08x\n", frame[1]);
 	}
-	end_run(VMM_STOPPED_STATUS);
 }
 
 void vmm_fault(struct regs *r, const char *what)

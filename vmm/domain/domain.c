@@ -13,7 +13,7 @@ extern const uint32_t vmm_stubs[]; /* pairs: vector, address (entry.S) */
 extern const uint32_t vmm_stubs_count;
 extern char hypercall_entry[];
 
-struct domain domain0;
+static struct port ports[CONTROL_PORTS];
 
 /*
  * Map what is not the VMM's own memory: the interrupt controllers and the shared page. Give each
@@ -36,7 +36,13 @@ static void map_warm_up(const struct vmm_boot *boot)
 		c->current->domain = &domain0;
 		c->current->shared = &shared[i];
 		c->current->fresh_limit = NO_LIMIT;
+		c->current->index = c->current->cpu = (uint8_t)i;
+		c->current->queued = true;
+		c->current->weight_factor = 1 << WEIGHT_SHIFT;
+		c->current->warp_ns = 20000000; /* devices wait for it */
+		c->run = c->resident = c->fpu_owner = c->current;
 	}
+	domain0.rest = (struct shared_rest *)((char *)shared + SHARED_REST);
 }
 
 static uint32_t gate_offset(uint64_t g)
@@ -83,10 +89,25 @@ static void idt_warm_up(uint32_t handlers[256], const uint64_t *native_idt)
 		gate((uint32_t)hypercall_entry, SEL_VMM_CODE, GATE_INTERRUPT, 1);
 }
 
+void copy_idt(uint64_t idt[256], const uint32_t handlers[256])
+{
+	memcpy(idt, vmm_idt, sizeof(vmm_idt));
+	for (unsigned v = 0; v < 256; v++)
+		if ((idt[v] >> 16 & 0xFFFF) == (SEL_KCODE | 1)) /* a direct gate */
+			idt[v] = gate(handlers[v], SEL_KCODE | 1, GATE_TRAP,
+				      (unsigned)(idt[v] >> 45) & 3);
+}
+
 int domain_warm_up(const struct vmm_boot *boot)
 {
 	machine = boot->machine;
+	domains[1] = &domain0;
 	domain0.id = 1;
+	domain0.state = DOMAIN_RUNS;
+	domain0.nr_vcpus = (uint8_t)machine.nr_cpus;
+	domain0.ports = ports;
+	domain0.nr_ports = CONTROL_PORTS;
+	domain0.idt = vmm_idt;
 	domain0.rights = RIGHT_DEVICES | RIGHT_MACHINE;
 	domain0.nr_pfns = boot->nr_pfns;
 	domain0.directory = boot->directory;
@@ -101,6 +122,7 @@ int domain_warm_up(const struct vmm_boot *boot)
 	}
 	frames_warm_up(cpu_of(0), &domain0);
 	inherit_warm_up();
+	fpu_warm_up();
 	idt_warm_up(domain0.handlers, boot->idt);
 	return 0;
 }

@@ -174,6 +174,7 @@ exit_restore:
 	restore
 
 	/* A hazard is set. A detach does not come back from hazard_handle. */
+	.globl hazard_exit
 hazard_exit:
 	movl %esp, %eax
 	call hazard_handle

@@ -3,14 +3,14 @@
 #ifndef VMM_EVENT_H
 #define VMM_EVENT_H
 
-#include "vmm/cpu/cpu.h"
+#include "vmm/sched/sched.h"
 
 /* irq.c: the interrupt controllers belong to the VMM while the kernel is attached */
 
 /*
  * irq_arrived - an interrupt with this vector came: acknowledge it, and post it as an event of
- * the vCPU that runs here, unless it is VEC_FLUSH or VEC_SPURIOUS. Takes the lock to mask a
- * level-triggered line. Context: entry from any ring.
+ * domain 0's vCPU here, unless it is VEC_FLUSH or VEC_SPURIOUS, or VEC_TIMER is the scheduler's.
+ * Takes the lock to mask a level-triggered line. Context: entry from any ring.
  */
 void irq_arrived(struct cpu *c, unsigned vector);
 /* Mask an ISA line, or let it interrupt. Result: 0, -EINVAL. (lock) */
@@ -41,5 +41,32 @@ unsigned vector_of(unsigned event);
 void bounce(struct cpu *c, struct regs *r, unsigned vector) __attribute__((noinline));
 /* event_deliver - bounce one pending event, if the kernel may take one. Context: as bounce(). */
 void event_deliver(struct cpu *c, struct regs *r);
+
+/* stop.c */
+
+/*
+ * domain_end - a guest ends: its vCPUs leave their processors, and domain 0 is told by the peer of
+ * CONSOLE_PORT. reason: text that stays valid. Only the first end counts. (lock)
+ */
+void domain_end(struct cpu *c, struct domain *d, uint32_t status, const char *reason);
+/*
+ * stop_kernel - the kernel that runs here broke a rule: report it. If it is a guest's, the guest
+ * ends, and this CPU goes on with another vCPU; else the run ends with VMM_STOPPED_STATUS.
+ * Context: without the lock.
+ */
+void stop_kernel(struct regs *r, const char *rule, uint32_t detail) __attribute__((noreturn));
+
+/* port.c: ports, each paired with one of another domain's. All with the lock. */
+
+/* Results: a port of d's, paired with port n of the other one; -EINVAL, -EBUSY, -ENOSPC. */
+int port_pair(struct domain *d, struct domain *other, uint32_t n);
+/* Tell the peer of a port of d's: its port is pending. Result: 0, -EINVAL. */
+int port_send(struct domain *d, uint32_t n);
+/* Make a port of d's pending. */
+void port_raise(struct domain *d, uint32_t n);
+/* Let a port interrupt again, at once if it is pending. Result: 0, -EINVAL. */
+int port_unmask(struct domain *d, uint32_t n);
+/* Close a port; its peer gets a last event. Result: 0, -EINVAL. */
+int port_close(struct domain *d, uint32_t n);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interrupts become events. The VMM acknowledges an interrupt at once and posts it as an event;
- * the kernel gets the event when virtual IF allows. A level-triggered line stays masked until
- * the kernel says that its device is served (HC_END).
+ * Interrupts become events of domain 0. The VMM acknowledges an interrupt at once and posts it as
+ * an event; the kernel gets the event when virtual IF allows. A level-triggered line stays masked
+ * until the kernel says that its device is served (HC_END).
  */
 #include "vmm/event/event.h"
 
@@ -46,7 +46,7 @@ static bool level(unsigned event)
 
 void irq_arrived(struct cpu *c, unsigned vector)
 {
-	struct vmm_shared *s = c->current->shared;
+	struct vmm_shared *s = c->resident->shared;
 	s->exits[EXIT_INTERRUPT]++;
 	if (vector == VEC_SPURIOUS)
 		return;
@@ -57,20 +57,33 @@ void irq_arrived(struct cpu *c, unsigned vector)
 		vmm_unlock();
 	}
 	apic_end();
-	if (vector == VEC_FLUSH) /* HAZARD_FLUSH is set already */
+	if (vector == VEC_FLUSH) /* the hazard is set already */
 		return;
+	if (unlikely(c->hosts)) {
+		if (vector == VEC_TIMER)
+			hazard_raise(c, HAZARD_SCHEDULE);
+		else
+			vcpu_post(c->resident, 1u << event);
+		return;
+	}
 	s->pending |= 1u << event;
 	hazard_raise(c, HAZARD_DELIVER);
 }
 
 int irq_send(struct cpu *c, unsigned cpu, unsigned vector)
 {
+	struct vcpu *v = c->current;
+	struct domain *d = v->domain;
 	unsigned event = event_of(vector);
-	if (event < NR_IRQ || event >= NR_EVENTS || (cpu >= machine.nr_cpus && cpu != VMM_OTHERS))
+	if (event < NR_IRQ || event >= EVENT_PORT || (cpu >= d->nr_vcpus && cpu != VMM_OTHERS))
 		return -EINVAL;
-	for (unsigned i = 0; i < machine.nr_cpus; i++)
-		if (cpu == VMM_OTHERS ? i != c->index : i == cpu)
+	for (unsigned i = 0; i < d->nr_vcpus; i++)
+		if (cpu == VMM_OTHERS ? i == v->index : i != cpu)
+			continue;
+		else if (d == &domain0)
 			apic_send(i, vector);
+		else
+			vcpu_post(&d->vcpus[i], 1u << event);
 	return 0;
 }
 

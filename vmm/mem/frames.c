@@ -7,7 +7,7 @@ struct frame_entry *frames;
 pte_t *home_of(struct cpu *c, const struct frame_entry *f)
 {
 	uint32_t pfn = f->home >> PAGE_SHIFT;
-	mfn_t table = domain_of(c)->direct_map_tables[pfn / 1024];
+	mfn_t table = domains[f->owner]->direct_map_tables[pfn / 1024];
 	return (pte_t *)map(c, table, WINDOW_HOME) + pfn % 1024;
 }
 
@@ -38,9 +38,19 @@ void enlist(struct domain *d, mfn_t mfn)
 	d->nr_listed++;
 }
 
+void unlist(struct domain *d, mfn_t before, struct frame_entry *f)
+{
+	if (before != END_OF_LIST)
+		frames[before].next = f->next;
+	else
+		d->listed = next_listed((mfn_t)(f - frames));
+	f->next = 0;
+	d->nr_listed--;
+}
+
 void forget_last_tables(struct domain *d)
 {
-	for (unsigned i = 0; i < machine.nr_cpus; i++)
+	for (unsigned i = 0; i < d->nr_vcpus; i++)
 		d->vcpus[i].last_table = NO_TABLE, d->vcpus[i].fresh_for = 0;
 }
 

@@ -11,6 +11,8 @@
  *   SHARED     a table of the kernel's upper part, which is in every directory, or the kernel's own
  *              directory: fixed since warm-up; the count of the directory is that of CPUs that
  *              have it loaded
+ *   LENT       memory of one domain that the kernel tables of another one map, too (`next` has the
+ *              other one's id); it never becomes a table. For pages of rings
  *
  * Every frame of a domain has one home: its page in the kernel's direct map. The home of a
  * frame that becomes a table is made read-only, and there must be no other writable mapping;
@@ -27,7 +29,7 @@
 
 #include "vmm/cpu/cpu.h"
 
-enum frame_type { WRITABLE, TABLE, DIRECTORY, SHARED };
+enum frame_type { WRITABLE, TABLE, DIRECTORY, SHARED, LENT };
 
 struct frame_entry {
 	uint32_t home; /* pfn << PAGE_SHIFT | writable shared mappings << BASE_SHIFT | HOME_W */
@@ -100,7 +102,7 @@ static inline struct frame_entry *frame_current(const struct domain *d, mfn_t mf
 
 /* frames.c: homes, and the list of frames with a type */
 
-/* The entry of the direct map that is this frame's home. */
+/* The entry of its owner's direct map that is this frame's home. */
 pte_t *home_of(struct cpu *c, const struct frame_entry *f);
 /* Make a frame's home read-only, or writable again. The caller flushes TLBs. */
 void home_protect(struct cpu *c, const struct frame_entry *f, bool protect);
@@ -112,6 +114,8 @@ static inline mfn_t next_listed(mfn_t mfn)
 	uint32_t next = frames[mfn].next;
 	return next == END_OF_LIST ? END_OF_LIST : next - 1;
 }
+/* Take the frame after `before`, or the first one (END_OF_LIST), off the list. (lock) */
+void unlist(struct domain *d, mfn_t before, struct frame_entry *f);
 /* Clear last_table of all vCPUs of the domain: a frame stops being a table. (lock) */
 void forget_last_tables(struct domain *d);
 /*
@@ -142,6 +146,38 @@ const char *frames_check_kernel(struct cpu *c, const struct domain *d);
  * runs.
  */
 void frames_warm_up(struct cpu *c, struct domain *d);
+
+/*
+ * frames_note - note what an entry of a kernel table says of a frame; page: its number in kernel
+ * space. frames_fix - a table stays read-only from now on.
+ */
+void frames_note(const struct domain *d, uint32_t page, pte_t pte);
+void frames_fix(struct cpu *c, mfn_t mfn);
+
+/* birth.c */
+
+/*
+ * frames_birth - check a guest's kernel tables by the same rules, and take stock of them; a part
+ * at a time. Result: 0; -EAGAIN: call again; -EPERM: *rule tells which rule they break. (lock)
+ */
+int frames_birth(struct cpu *c, struct domain *d, const char **rule);
+
+/* give.c: frames change their owner, or are lent. All with the lock */
+
+/*
+ * frames_give - n frames of this CPU's domain, each mapped only at its home, become `owner`'s: a
+ * domain's id or VMM_OWNER. frames_lend - n such frames are lent to d. Results: 0; -EPERM, -EINVAL,
+ * -EBUSY, -ENOSPC, and then nothing has changed.
+ */
+int frames_give(struct cpu *c, uint8_t owner, const mfn_t *mfns, unsigned n);
+int frames_lend(struct cpu *c, struct domain *d, const mfn_t *mfns, unsigned n);
+/* What was lent to d is its owner's alone again. Context: no CPU uses d's tables any more. */
+void frames_end_loans(struct domain *d);
+/*
+ * frames_take - n frames of `owner`, whom no CPU runs any more, come to free homes of this CPU's
+ * domain, filled with 0. Results: as frames_give().
+ */
+int frames_take(struct cpu *c, uint8_t owner, const mfn_t *mfns, const uint32_t *pfns, unsigned n);
 
 /* tables.c: frames become tables and directories, and ordinary frames again */
 

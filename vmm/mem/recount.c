@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Invariant V7: each entry of each table is one that the VMM lets pass; and types and counts
- * equal a recount over everything that refers to a frame.
+ * equal a recount over everything that refers to a frame, in all domains.
  */
 #include "vmm/mem/frames.h"
+
+/* Whether a frame that d does not own is another domain's, and is not lent to d. */
+static bool is_foreign(const struct domain *d, mfn_t mfn)
+{
+	if (mfn >= machine.nr_mfns || !frames[mfn].owner)
+		return false;
+	return frame_type(&frames[mfn]) != LENT || frames[mfn].next != d->id;
+}
 
 /*
  * Whether a table of this type must not have this entry. The kernel's own also map devices. In a
@@ -13,22 +21,23 @@ static bool entry_breaks(const struct domain *d, enum frame_type type, pte_t pte
 {
 	mfn_t mfn = pte >> PAGE_SHIFT;
 	if (!owned(d, mfn))
-		return type != SHARED || is_own_block(mfn);
+		return type != SHARED || is_own_block(mfn) || is_foreign(d, mfn);
 	const struct frame_entry *f = &frames[mfn];
 	bool old = f->generation != d->generation && f->generation != FOR_EVER;
 	if (type == DIRECTORY)
 		return pte & ~(PTE_ALLOWED & ~PTE_G) || old || frame_type(f) != TABLE;
 	return pte & ~PTE_ALLOWED ||
-	       (pte & PTE_W && (old ? type == TABLE : frame_type(f) != WRITABLE));
+	       (pte & PTE_W && (old ? type == TABLE :
+				      frame_type(f) != WRITABLE && frame_type(f) != LENT));
 }
 
 /*
  * Add to the count of each frame that a table refers to. Result: the number of entries that break
  * a rule; they are printed, and not counted, because they may name any frame. (lock)
  */
-static uint32_t count_entries(struct cpu *c, mfn_t table, enum frame_type type, uint32_t add)
+static uint32_t count_entries(struct cpu *c, const struct domain *d, mfn_t table,
+			      enum frame_type type, uint32_t add)
 {
-	const struct domain *d = domain_of(c);
 	const pte_t *entries = map(c, table, WINDOW_TABLE);
 	uint32_t broken = type == DIRECTORY && !same_upper(d, entries);
 	unsigned n = type == DIRECTORY ? USER_ENTRIES : 1024;
@@ -48,20 +57,19 @@ static uint32_t count_entries(struct cpu *c, mfn_t table, enum frame_type type, 
  * For each reference from a typed table, or from a CPU, add to the count of its frame. Result: as
  * count_entries(). (lock)
  */
-static uint32_t count_references(struct cpu *c, uint32_t add)
+static uint32_t count_references(struct cpu *c, const struct domain *d, uint32_t add)
 {
-	const struct domain *d = domain_of(c);
 	uint32_t broken = 0;
 	for (mfn_t mfn = d->listed; mfn != END_OF_LIST; mfn = next_listed(mfn))
 		if (frame_type(&frames[mfn]) != WRITABLE)
-			broken += count_entries(c, mfn, frame_type(&frames[mfn]), add);
+			broken += count_entries(c, d, mfn, frame_type(&frames[mfn]), add);
 	for (unsigned slot = 0; slot < VMM_SLOT - KERNEL_SLOT; slot++)
 		if (d->direct_map_tables[slot] != d->directory)
-			broken += count_entries(c, d->direct_map_tables[slot], SHARED, add);
-	for (unsigned i = 0; i < machine.nr_cpus; i++)
-		if (cpu_of(i)->attached)
+			broken += count_entries(c, d, d->direct_map_tables[slot], SHARED, add);
+	for (unsigned i = 0; i < d->nr_vcpus; i++)
+		if (cpu_of(d->vcpus[i].cpu)->attached)
 			frames[d->vcpus[i].directory].use += add;
-	return broken + count_entries(c, d->directory, DIRECTORY, add);
+	return broken + count_entries(c, d, d->directory, DIRECTORY, add);
 }
 
 /*
@@ -74,24 +82,41 @@ static bool frame_differs(struct cpu *c, mfn_t mfn)
 	enum frame_type type = frame_type(f);
 	uint32_t rest = f->use & COUNT_MASK;
 	uint32_t wanted = type == WRITABLE ? f->home >> BASE_SHIFT & BASE_MASK : 0;
-	bool writable = *home_of(c, f) & PTE_W;
-	if (rest == wanted && writable == (type == WRITABLE && f->home & HOME_W))
+	bool writable = *home_of(c, f) & PTE_W, may = type == WRITABLE || type == LENT;
+	if (rest == wanted && writable == (may && f->home & HOME_W))
 		return false;
 	vmm_printk("vmm: frame %#x, type %u: %d references too many, home %s\n", mfn, type,
 		   (int)(rest - wanted), writable ? "writable" : "read-only");
 	return true;
 }
 
+/* Whether the tables of a domain mean anything: it was born, and no frame of it was taken. */
+static bool lives(const struct domain *d)
+{
+	return d->state >= DOMAIN_PAUSED && d->state <= DOMAIN_DYING;
+}
+
+/* count_references() of all domains that live. */
+static uint32_t count_all(struct cpu *c, uint32_t add)
+{
+	uint32_t broken = 0;
+	for (unsigned id = 1; id < ARRAY_SIZE(domains); id++)
+		if (domains[id] && lives(domains[id]))
+			broken += count_references(c, domains[id], add);
+	return broken;
+}
+
 uint32_t frames_recount(struct cpu *c)
 {
-	const struct domain *d = domain_of(c);
 	VMM_ASSERT_LOCKED();
-	uint32_t differences = count_references(c, -1u);
-	for (mfn_t mfn = 0; mfn < machine.nr_mfns; mfn++)
-		if (owned(d, mfn) && (frames[mfn].generation == d->generation ||
-				      frames[mfn].generation == FOR_EVER))
+	uint32_t differences = count_all(c, -1u);
+	for (mfn_t mfn = 0; mfn < machine.nr_mfns; mfn++) {
+		const struct frame_entry *f = &frames[mfn];
+		const struct domain *d = f->owner < ARRAY_SIZE(domains) ? domains[f->owner] : NULL;
+		if (d && lives(d) && (f->generation == d->generation || f->generation == FOR_EVER))
 			differences += frame_differs(c, mfn);
-	count_references(c, 1);
+	}
+	count_all(c, 1);
 	return differences;
 }
 

@@ -156,17 +156,6 @@ int frames_release(struct cpu *c, mfn_t mfn)
 	return 0;
 }
 
-/* Take the frame after `before`, or the first one (END_OF_LIST), off the list. (lock) */
-static void unlist(struct domain *d, mfn_t before, struct frame_entry *f)
-{
-	if (before != END_OF_LIST)
-		frames[before].next = f->next;
-	else
-		d->listed = next_listed((mfn_t)(f - frames));
-	f->next = 0;
-	d->nr_listed--;
-}
-
 int frames_trim(struct cpu *c)
 {
 	struct domain *d = domain_of(c);

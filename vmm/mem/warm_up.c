@@ -140,3 +140,7 @@ void frames_warm_up(struct cpu *c, struct domain *d)
 	flush_local();
 	/* LAB 1 TODO 8 END */
 }
+
+void frames_note(const struct domain *d, uint32_t page, pte_t pte) { account_entry(d, page, pte); }
+
+void frames_fix(struct cpu *c, mfn_t mfn) { fix_shared(c, mfn); }

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* Guests for the isolation tests: the builder. */
+#include "isolation_guests.h"
+#include "offsets.h"
+
+enum { OP_PAGE = DATA_PAGE, YIELDS = 50 };
+
+/* A guest's frames while its homes are gone: the pool's page_walk() does not find them. */
+static uint32_t mfns[POOL_PAGES];
+
+int domain_call(struct victim *v, uint32_t operation, struct domain_op *op)
+{
+	pool_write(v, OP_PAGE, 0, op, sizeof(*op));
+	int result = hypercall(v, HC_DOMAIN, operation, pool_address(v, OP_PAGE), 0, 0);
+	virtual_read(v->m, v->start.cr3, pool_address(v, OP_PAGE), op, sizeof(*op));
+	return result;
+}
+
+static void must(struct victim *v, int want, uint32_t operation, struct domain_op *op)
+{
+	int result = domain_call(v, operation, op);
+	CHECK(result == want, "HC_DOMAIN operation %u of domain %u: %d, not %d (%s)", operation,
+	      op->domain, result, want, op->info.reason);
+}
+
+static uint32_t guest_mfn(const struct guest_plan *g, unsigned page)
+{
+	return mfns[g->first + page];
+}
+
+uint32_t guest_word(struct victim *v, const struct guest_plan *g, unsigned page, unsigned offset)
+{
+	return physical_word(v->m, (guest_mfn(g, page) << PAGE_SHIFT) + offset);
+}
+
+void guest_set_word(struct victim *v, const struct guest_plan *g, unsigned page, unsigned offset,
+		    uint32_t value)
+{
+	physical_write(v->m, (guest_mfn(g, page) << PAGE_SHIFT) + offset, &value, 4);
+}
+
+static void write_memory(struct victim *v, const struct guest_plan *g)
+{
+	uint32_t code[PAGE_SIZE / 4], end = attack_symbol("attack_end");
+	for (unsigned page = 0; page < GUEST_MEMORY; page++)
+		pool_clear(v, g->first + page);
+	for (uint32_t at = 0; at < end; at += 4)
+		code[at / 4] = attack_word(at);
+	pool_write(v, g->first + GUEST_CODE, 0, code, (end + 3) & ~3u);
+	guest_set_word(v, g, GUEST_DIRECTORY, KERNEL_SLOT * 4,
+		       entry(guest_mfn(g, GUEST_TABLE), PTE_W | PTE_A));
+	for (unsigned page = 0; page < GUEST_MEMORY; page++)
+		guest_set_word(v, g, GUEST_TABLE, page * 4,
+			       entry(guest_mfn(g, page), PTE_W | PTE_A | PTE_D | PTE_G));
+}
+
+void guest_prepare(struct victim *v, struct guest_plan *g)
+{
+	unsigned state = DOMAIN_FRAMES(g->vcpus);
+	struct domain_op op = { .vcpus = g->vcpus };
+	CHECK(g->first + GUEST_MEMORY + state <= v->pages, "the pool has too few pages");
+	for (unsigned page = 0; page < GUEST_MEMORY + state; page++)
+		mfns[g->first + page] = pool_mfn(v, g->first + page);
+	write_memory(v, g);
+	memcpy(op.frames, &mfns[g->first + GUEST_MEMORY], state * 4);
+	int number = domain_call(v, DOMAIN_OPEN, &op);
+	CHECK(number > 0, "DOMAIN_OPEN: %d", number);
+	g->number = op.domain = (uint32_t)number;
+	op.n = GUEST_MEMORY;
+	memcpy(op.frames, &mfns[g->first], GUEST_MEMORY * 4);
+	must(v, 0, DOMAIN_GIVE, &op);
+}
+
+static uint32_t handlers_at(struct victim *v)
+{
+	uint32_t handlers[256], at = KERNEL_BASE + attack_symbol("attack_guest_handler");
+	for (unsigned i = 0; i < COUNT(handlers); i++)
+		handlers[i] = at;
+	pool_write(v, OP_PAGE, PAGE_SIZE / 2, handlers, sizeof(handlers));
+	return pool_address(v, OP_PAGE) + PAGE_SIZE / 2;
+}
+
+int guest_bear(struct victim *v, struct guest_plan *g)
+{
+	char label[64];
+	snprintf(label, sizeof(label), "attack_%s", g->label);
+	struct domain_op op = {
+		.domain = g->number,
+		.directory = guest_mfn(g, GUEST_DIRECTORY),
+		.shared = guest_mfn(g, GUEST_SHARED),
+		.eip = KERNEL_BASE + attack_symbol(label),
+		.esi = KERNEL_BASE + GUEST_DATA * PAGE_SIZE,
+		.handlers = g->own_handlers ? handlers_at(v) : 0,
+	};
+	int result;
+	do
+		result = domain_call(v, DOMAIN_BIRTH, &op);
+	while (result == -EAGAIN);
+	return result;
+}
+
+void guest_make(struct victim *v, struct guest_plan *g)
+{
+	guest_prepare(v, g);
+	int result = guest_bear(v, g);
+	CHECK(result == 0, "DOMAIN_BIRTH: %d (%s)", result, guest_info(v, g).reason);
+}
+
+void guest_run(struct victim *v, const struct guest_plan *g, bool on)
+{
+	must(v, 0, DOMAIN_RUN, &(struct domain_op){ .domain = g->number, .on = on });
+}
+
+struct domain_info guest_info(struct victim *v, const struct guest_plan *g)
+{
+	struct domain_op op = { .domain = g->number };
+	must(v, 0, DOMAIN_INFO, &op);
+	return op.info;
+}
+
+void guest_await_end(struct victim *v, const struct guest_plan *g)
+{
+	for (unsigned i = 0; i < YIELDS; i++) {
+		ALLOWED(v, HC_YIELD, 0, 0, 0, 0);
+		if (guest_info(v, g).state >= DOMAIN_DYING)
+			return;
+	}
+	give_up(FAILED, "domain %u does not end", g->number);
+}
+
+static void check_scrubbed(struct victim *v, unsigned page)
+{
+	uint32_t words[PAGE_SIZE / 4];
+	physical_read(v->m, mfns[page] << PAGE_SHIFT, words, sizeof(words));
+	for (unsigned i = 0; i < COUNT(words); i++)
+		CHECK(words[i] == 0, "a frame came back with %#x in it", words[i]);
+}
+
+void guest_end(struct victim *v, const struct guest_plan *g)
+{
+	struct domain_op op = { .domain = g->number, .n = GUEST_MEMORY };
+	unsigned pages = GUEST_MEMORY + DOMAIN_FRAMES(g->vcpus);
+	int result;
+	do
+		result = domain_call(v, DOMAIN_KILL, &op);
+	while (result == -EAGAIN);
+	CHECK(result == 0, "DOMAIN_KILL: %d", result);
+	for (unsigned i = 0; i < GUEST_MEMORY; i++) {
+		op.frames[i] = mfns[g->first + i];
+		op.pfns[i] = v->pfn + g->first + i;
+	}
+	must(v, 0, DOMAIN_TAKE, &op);
+	for (unsigned i = 0; i < pages - GUEST_MEMORY; i++)
+		op.pfns[i] = v->pfn + g->first + GUEST_MEMORY + i;
+	must(v, 0, DOMAIN_CLOSE, &op);
+	for (unsigned i = 0; i < pages; i++) {
+		CHECK(pool_mfn(v, g->first + i) == mfns[g->first + i], "a home is another one");
+		check_scrubbed(v, g->first + i);
+	}
+}

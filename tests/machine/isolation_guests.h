@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guests for the isolation tests: a few instructions of tests/isolation/guests.S in a handful of
+ * frames of the pool, built by the debugger as a builder in domain 0 would: the attacks'
+ * hypercalls open, give, and bear them.
+ */
+#ifndef ISOLATION_GUESTS_H
+#define ISOLATION_GUESTS_H
+
+#include "domain_abi.h"
+#include "isolation.h"
+
+/* Pages of a guest, by pfn: the code comes first, and all are mapped from KERNEL_BASE on. */
+enum { GUEST_CODE, GUEST_SHARED, GUEST_DIRECTORY, GUEST_TABLE, GUEST_DATA, GUEST_FREE,
+       GUEST_MEMORY = 8 };
+
+struct guest_plan {
+	unsigned first;     /* page of the pool where its memory begins; its state comes after it */
+	unsigned vcpus;
+	uint32_t number;    /* what DOMAIN_OPEN gave */
+	const char *label;  /* where it begins: guest_NAME */
+	bool own_handlers;  /* all vectors lead to attack_guest_handler */
+};
+
+/* One HC_DOMAIN; op is written to the pool and read back. Result: its own. */
+int domain_call(struct victim *v, uint32_t operation, struct domain_op *op);
+/* Write the guest's memory; open it and give it its frames. FAILED if one of these is refused. */
+void guest_prepare(struct victim *v, struct guest_plan *g);
+/* DOMAIN_BIRTH, until it is not -EAGAIN. Result: its own. */
+int guest_bear(struct victim *v, struct guest_plan *g);
+/* All of these: afterwards it is paused. */
+void guest_make(struct victim *v, struct guest_plan *g);
+void guest_run(struct victim *v, const struct guest_plan *g, bool on);
+/* Domain 0 yields until the guest has ended. FAILED if it does not. */
+void guest_await_end(struct victim *v, const struct guest_plan *g);
+struct domain_info guest_info(struct victim *v, const struct guest_plan *g);
+/* A word of the guest's memory, and of its data page, read from outside. */
+uint32_t guest_word(struct victim *v, const struct guest_plan *g, unsigned page, unsigned offset);
+void guest_set_word(struct victim *v, const struct guest_plan *g, unsigned page, unsigned offset,
+		    uint32_t value);
+/* Kill it if it lives, take its frames back, all filled with 0, and close it. */
+void guest_end(struct victim *v, const struct guest_plan *g);
+
+#endif
