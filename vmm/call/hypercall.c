@@ -151,7 +151,8 @@ static int hc_events(struct cpu *c, struct regs *r)
 static int hc_idle(struct cpu *c, struct regs *r)
 {
 	struct vmm_shared *s = c->current->shared;
-	(void)r;
+	if (c->current->domain->guest)
+		hc_timer(c, r);
 	s->vif = EFLAGS_IF;
 	while (!(s->pending & EVENT_BITS) && !c->nr_guests) {
 		__asm__ volatile("sti; hlt; cli" : : : "memory");
