@@ -27,6 +27,7 @@
 #define DOMAIN_FRAMES(n) (3 + (n))
 #define DOMAIN_FRAMES_MAX DOMAIN_FRAMES(GUEST_MAX_VCPUS)
 
+#define START_MAGIC 0x74726174 /* "tart" */
 #define CMDLINE_BYTES 512
 
 #ifndef __ASSEMBLER__
@@ -48,7 +49,6 @@ struct shared_rest {
 	volatile uint32_t port_masked[CONTROL_PORTS / 32];
 };
 
-enum { START_MAGIC = 0x74726174 }; /* "tart" */
 /* The start record: in a page of the guest's, whose address is in ESI at the guest's entry. */
 struct domain_start {
 	uint32_t magic, abi, bytes; /* bytes: of this record */
@@ -61,7 +61,7 @@ struct domain_start {
 	uint32_t map_tables, map_used; /* tables of KERNEL_MAP_BASE; their first used pages */
 	uint32_t taken_first, taken_end; /* pfns that the builder has used beside the image */
 	uint32_t root, root_bytes;  /* pfn of a root file system in memory; bytes, or 0 */
-	struct { uint32_t port, ring, buffers, nr_buffers; } disk, net; /* port 0: none */
+	struct { uint32_t port, ring, buffers, nr_buffers; } disk, net; /* addresses; port 0: none */
 	uint32_t disk_sectors, disk_read_only;
 	uint8_t mac[6], unused[2];
 	uint32_t console_port; /* something was typed, or there is room again */
@@ -78,7 +78,7 @@ enum {
 	DOMAIN_RUN,    /* on: let it run, or pause it */
 	DOMAIN_WEIGHT, /* weight (256 is usual), warp (microseconds) */
 	DOMAIN_KILL,   /* end it; -EAGAIN: call again */
-	DOMAIN_TAKE,   /* n frames of a dead guest come to free pfns of the caller's, scrubbed */
+	DOMAIN_TAKE,   /* n frames of a dead or unborn guest at free pfns of the caller's, scrubbed */
 	DOMAIN_CLOSE,  /* forget a guest that owns nothing; its state's frames come back at pfns */
 	DOMAIN_INFO,   /* info */
 	DOMAIN_OUTPUT, /* address, n: the guest's output from `position` on; result: bytes */

@@ -247,6 +247,8 @@ static int hc_detach(struct cpu *c, struct regs *r)
 
 static int hc_refused(struct cpu *c, struct regs *r) { return (void)c, (void)r, -EPERM; }
 
+static int hc_missing(struct cpu *c, struct regs *r) { return (void)c, (void)r, -ENOSYS; }
+
 typedef int hypercall(struct cpu *c, struct regs *r);
 static hypercall *const hypercalls[NR_HYPERCALLS] = { /* by number (vmm_abi.h) */
 	hc_update,   hc_load,     hc_release, hc_flush, hc_events, hc_idle, hc_fpu_trap,
@@ -268,10 +270,10 @@ static hypercall *const hypercalls[NR_HYPERCALLS] = {
 	[HC_TICK] = hc_tick,     [HC_IO] = hc_io,             [HC_DETACH] = hc_detach,
 	[HC_RECOUNT] = hc_recount, [HC_SHARE] = hc_share,
 	[HC_TRIM] = hc_trim,
-	[HC_DOMAIN] = hc_domain, [HC_PORT_SEND] = hc_port_send,
-	[HC_PORT_UNMASK] = hc_port_unmask, [HC_PORT_CLOSE] = hc_port_close,
-	[HC_CONSOLE_OUT] = hc_console_out, [HC_CONSOLE_IN] = hc_console_in,
-	[HC_TIMER] = hc_timer, [HC_YIELD] = hc_yield, [HC_VCPU_START] = hc_vcpu_start,
+	[HC_DOMAIN] = hc_missing, [HC_PORT_SEND] = hc_missing, [HC_PORT_UNMASK] = hc_missing,
+	[HC_PORT_CLOSE] = hc_missing, [HC_CONSOLE_OUT] = hc_missing,
+	[HC_CONSOLE_IN] = hc_missing, [HC_TIMER] = hc_missing, [HC_YIELD] = hc_missing,
+	[HC_VCPU_START] = hc_missing,
 };
 
 void hypercall_handle(struct regs *r)
