@@ -10,8 +10,7 @@ void guest_lives(struct victim *v)
 	guest_make(v, &g);
 	guest_set_word(v, &g, GUEST_DATA, 4, sizeof(words) - 1);
 	for (unsigned i = 0; i < sizeof(words); i += 4)
-		guest_set_word(v, &g, GUEST_DATA, 8 + i,
-			       *(const uint32_t *)(const void *)(words + i));
+		guest_set_word(v, &g, GUEST_DATA, 8 + i, *(const uint32_t *)(const void *)(words + i));
 	REFUSED(v, -EBUSY, HC_DETACH, VMM_UNPROTECT, 0, 0, 0);
 	guest_run(v, &g, true);
 	guest_await_end(v, &g);

@@ -177,13 +177,12 @@ static int hc_fpu_trap(struct cpu *c, struct regs *r)
 
 static int hc_shutdown(struct cpu *c, struct regs *r)
 {
-	bool guest = c->current->domain->guest;
-	if (!guest && !may(c, RIGHT_MACHINE))
-		return -EPERM;
 	if (r->ebx > 0x7F || r->ebx == VMM_FAULT_STATUS || r->ebx == VMM_STOPPED_STATUS)
 		return -EINVAL;
-	if (guest)
+	if (c->current->domain->guest)
 		return guest_shutdown(c, r->ebx);
+	if (!may(c, RIGHT_MACHINE))
+		return -EPERM;
 	end_run(r->ebx);
 }
 
@@ -247,8 +246,6 @@ static int hc_detach(struct cpu *c, struct regs *r)
 
 static int hc_refused(struct cpu *c, struct regs *r) { return (void)c, (void)r, -EPERM; }
 
-static int hc_missing(struct cpu *c, struct regs *r) { return (void)c, (void)r, -ENOSYS; }
-
 typedef int hypercall(struct cpu *c, struct regs *r);
 static hypercall *const hypercalls[NR_HYPERCALLS] = { /* by number (vmm_abi.h) */
 	hc_update,   hc_load,     hc_release, hc_flush, hc_events, hc_idle, hc_fpu_trap,
@@ -270,10 +267,10 @@ static hypercall *const hypercalls[NR_HYPERCALLS] = {
 	[HC_TICK] = hc_tick,     [HC_IO] = hc_io,             [HC_DETACH] = hc_detach,
 	[HC_RECOUNT] = hc_recount, [HC_SHARE] = hc_share,
 	[HC_TRIM] = hc_trim,
-	[HC_DOMAIN] = hc_missing, [HC_PORT_SEND] = hc_missing, [HC_PORT_UNMASK] = hc_missing,
-	[HC_PORT_CLOSE] = hc_missing, [HC_CONSOLE_OUT] = hc_missing,
-	[HC_CONSOLE_IN] = hc_missing, [HC_TIMER] = hc_missing, [HC_YIELD] = hc_missing,
-	[HC_VCPU_START] = hc_missing,
+	[HC_DOMAIN] = hc_domain, [HC_PORT_SEND] = hc_port_send,
+	[HC_PORT_UNMASK] = hc_port_unmask, [HC_PORT_CLOSE] = hc_port_close,
+	[HC_CONSOLE_OUT] = hc_console_out, [HC_CONSOLE_IN] = hc_console_in,
+	[HC_TIMER] = hc_timer, [HC_YIELD] = hc_yield, [HC_VCPU_START] = hc_vcpu_start,
 };
 
 void hypercall_handle(struct regs *r)
@@ -284,8 +281,7 @@ void hypercall_handle(struct regs *r)
 	r->eax = (uint32_t)hypercall_do(c, r, number);
 #ifdef DEBUG
 	/* after the calls that change the frame table */
-	bool changes = number <= HC_RELEASE || (number >= HC_SHARE && number <= HC_DOMAIN);
-	if (changes && v->domain->served && recount(c))
+	if ((number <= HC_RELEASE || (number >= HC_SHARE && number <= HC_DOMAIN)) && v->domain->served && recount(c))
 		vmm_fault(r, "the frame table is wrong (V7)");
 #endif
 }

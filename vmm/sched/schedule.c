@@ -76,7 +76,7 @@ static void reschedule(struct cpu *c, struct regs *r)
 		timer_give_back(c);
 }
 
-void vcpu_schedule(struct cpu *c, struct regs *r)
+void schedule(struct cpu *c, struct regs *r)
 {
 	if (likely(c->hosts || c->nr_guests))
 		reschedule(c, r);
