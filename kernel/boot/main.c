@@ -4,6 +4,8 @@
  * processors, and the first program.
  */
 #include "boot/boot.h"
+#include "dev/block.h"
+#include "dev/console.h"
 #include "dev/dev.h"
 #include "fs/bcache.h"
 #include "fs/file.h"
@@ -98,7 +100,7 @@ void kmain(uint32_t magic, uint32_t info)
 	VO(irq, init)(0);
 	fpu_init();
 	keyboard_init();
-	tty_init();
+	serial_listen();
 	net_init();
 	VO(time, start_tick)(TICK_HZ);
 	VO(irq, enable)();

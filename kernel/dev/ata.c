@@ -4,7 +4,7 @@
  * 9.6). The status is polled, and other tasks run meanwhile. That is enough: a teaching
  * kernel's disk is small, and its image lies in the host's memory.
  */
-#include "dev/dev.h"
+#include "dev/block.h"
 #include "proc/task.h"
 
 enum { BASE = 0x1F0, DATA = 0, COUNT = 2, LBA0 = 3, LBA1 = 4, LBA2 = 5, DEVICE = 6 };

@@ -3,7 +3,9 @@
  * PS/2 keyboard: scan codes of set 1, to which the controller translates, become characters
  * and escape sequences. The tables are indexed by scan code, US layout.
  */
+#include "dev/console.h"
 #include "dev/dev.h"
+#include "vo/vo.h"
 
 enum { DATA = 0x60, STATUS = 0x64, STATUS_FULL = 1, STATUS_BUSY = 2 };
 /* A command to the controller, and its argument: interrupts, translation, no mouse, test passed. */
@@ -64,7 +66,7 @@ static void scan_code(uint8_t code)
 		key(code);
 }
 
-void keyboard_interrupt(void)
+static void interrupt(void)
 {
 	for (int i = 0; i < 16 && VO(io, in8)(STATUS) & STATUS_FULL; i++)
 		scan_code(VO(io, in8)(DATA));
@@ -83,4 +85,5 @@ void keyboard_init(void)
 	send(DATA, MODE);
 	for (int i = 0; i < 16 && VO(io, in8)(STATUS) & STATUS_FULL; i++)
 		VO(io, in8)(DATA); /* what was typed to the firmware */
+	irq_install(1, interrupt);
 }

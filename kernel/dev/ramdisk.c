@@ -3,7 +3,8 @@
  * The RAM disk: a boot module. Its frames are neighbours in the machine, but their pfns may
  * not be.
  */
-#include "dev/dev.h"
+#include "dev/block.h"
+#include "mm/frame.h"
 
 static struct { struct blockdev dev; uint32_t machine; } disk;
 

@@ -4,8 +4,10 @@
  * Input comes by interrupt. Output waits for the line with interrupts off, longer than the UART
  * can keep what comes meanwhile: so the waiting CPU takes it, for the interrupt that follows.
  */
+#include "dev/console.h"
 #include "dev/dev.h"
-#include "log/log.h"
+#include "proc/lock.h"
+#include "vo/vo.h"
 
 enum { COM1 = 0x3F8, DATA = 0, IER = 1, FCR = 2, LCR = 3, MCR = 4, LSR = 5, SCRATCH = 7 };
 enum { LSR_READY = 1, LSR_EMPTY = 0x20, LCR_DLAB = 0x80, LCR_8N1 = 3 };
@@ -15,29 +17,12 @@ enum { MCR_DTR = 1, MCR_RTS = 2, MCR_OUT2 = 8 };
 enum { RECEIVED_BYTES = 4096 };
 #define POLLS 100000 /* then the character is sent anyway */
 
-static bool present;
 static struct spinlock lock; /* guards what follows, and the UART's input */
 static char received[RECEIVED_BYTES]; /* a ring */
 static uint32_t read_at, write_at;    /* positions in it, not reduced modulo its size */
 
 static uint8_t in(unsigned reg) { return VO(io, in8)((uint16_t)(COM1 + reg)); }
 static void out(unsigned reg, uint8_t value) { VO(io, out8)((uint16_t)(COM1 + reg), value); }
-
-void serial_init(void)
-{
-	out(SCRATCH, 0xA5);
-	present = in(SCRATCH) == 0xA5;
-	if (!present)
-		return;
-	out(IER, 0);
-	out(LCR, LCR_DLAB);
-	out(0, 1); /* divisor 1: 115200 baud */
-	out(1, 0);
-	out(LCR, LCR_8N1);
-	out(FCR, 0x07); /* FIFOs on and empty, interrupt at the first character */
-	out(MCR, MCR_DTR | MCR_RTS | MCR_OUT2);
-	out(IER, IER_READY);
-}
 
 static void let_send(bool on) { out(MCR, MCR_DTR | MCR_OUT2 | (on ? MCR_RTS : 0)); }
 
@@ -75,23 +60,33 @@ static void receive_while_sending(void)
 	spin_unlock_irq(&lock, flags);
 }
 
-void serial_putc(char c)
+static void put(char c)
 {
 	uint8_t status;
-	if (!present)
-		return;
 	for (int i = 0; !((status = in(LSR)) & LSR_EMPTY) && i < POLLS; i++)
 		if (status & LSR_READY && !panicking)
 			receive_while_sending();
 	out(DATA, (uint8_t)c);
 }
 
-void serial_interrupt(void)
+static void serial_write(struct console *c, const char *text, uint32_t bytes)
+{
+	(void)c;
+	for (uint32_t i = 0; i < bytes && console_may_write(); i++) {
+		if (text[i] == '\n')
+			put('\r');
+		put(text[i]);
+	}
+}
+
+/*
+ * Pass what came in to tty_input(), as long as there is room; keep the rest, and if that is much,
+ * let the sender wait, if it obeys RTS.
+ */
+static void interrupt(void)
 {
 	bool room;
 	int c;
-	if (!present)
-		return;
 	out(IER, 0); /* also ends the interrupt of an empty transmitter */
 	while ((room = tty_has_room()) && (c = next()) >= 0)
 		tty_input((char)c);
@@ -102,4 +97,30 @@ void serial_interrupt(void)
 	spin_unlock_irq(&lock, flags);
 }
 
-void serial_resume(void) { out(IER, IER_READY | IER_EMPTY); }
+static void serial_resume(struct console *c)
+{
+	(void)c;
+	out(IER, IER_READY | IER_EMPTY);
+}
+
+static struct console console = {
+	.name = "serial", .write = serial_write, .resume = serial_resume,
+};
+
+void serial_init(void)
+{
+	out(SCRATCH, 0xA5);
+	if (in(SCRATCH) != 0xA5)
+		return; /* there is no such device */
+	out(IER, 0);
+	out(LCR, LCR_DLAB);
+	out(0, 1); /* divisor 1: 115200 baud */
+	out(1, 0);
+	out(LCR, LCR_8N1);
+	out(FCR, 0x07); /* FIFOs on and empty, interrupt at the first character */
+	out(MCR, MCR_DTR | MCR_RTS | MCR_OUT2);
+	out(IER, IER_READY);
+	console_add(&console);
+}
+
+void serial_listen(void) { irq_install(4, interrupt); }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The terminal over both consoles (serial line; screen and keyboard). A line is edited
- * here and can be read after Enter; in raw mode each character can be read at once. Input
- * comes from interrupt handlers, so the locks are taken with interrupts off. Order: lock,
- * then console_lock.
+ * The terminal over the consoles in use. A line is edited here and can be read after Enter; in
+ * raw mode each character can be read at once. Input comes from interrupt handlers, so the locks
+ * are taken with interrupts off. Order: lock, then console_lock.
  */
-#include "dev/dev.h"
+#include "dev/console.h"
 #include "mm/vm.h"
 #include "proc/task.h"
 
@@ -13,8 +12,9 @@
 #define CONTROL(c) ((c) & 0x1F)
 enum { CHUNK = 128, ERASE = 0x7F, ESCAPE = 0x1B };
 
-static struct spinlock console_lock; /* guards the output devices */
+static struct spinlock console_lock; /* guards the consoles' output */
 static struct spinlock lock;         /* guards what follows, but not foreground */
+static struct console *consoles;     /* changed with both locks held, read with one */
 static struct wait_queue readers;
 static char input[INPUT_BYTES]; /* a ring */
 /*
@@ -23,23 +23,39 @@ static char input[INPUT_BYTES]; /* a ring */
  */
 static uint32_t read_at, line_at, write_at;
 static bool raw;
-static bool held;     /* the serial line waits for a reader */
+static bool held;     /* a console waits for a reader */
 static bool too_long; /* a character of the edited line had no place */
 static int foreground; /* the group that Ctrl-C kills, 0 if none */
 /* Where in an escape sequence the last character was: line editing ignores such sequences. */
 static enum { NORMAL, ESCAPED, SEQUENCE } skipping;
 
+/* Put a console into the list (on), or take it out. */
+static void change(struct console *c, bool on)
+{
+	uint32_t flags = spin_lock_irq(&lock), more = spin_lock_irq(&console_lock);
+	struct console **at = &consoles;
+	while (*at && *at != c)
+		at = &(*at)->next;
+	if (on)
+		c->next = NULL, *at = c;
+	else if (*at)
+		*at = c->next;
+	spin_unlock_irq(&console_lock, more);
+	spin_unlock_irq(&lock, flags);
+}
+
+void console_add(struct console *c) { change(c, true); }
+
+void console_remove(struct console *c) { change(c, false); }
+
+bool console_may_write(void) { return !panicking || panicking == 1 + this_cpu(); }
+
 void console_write(const char *text, uint32_t bytes)
 {
 	bool alone = panicking;
 	uint32_t flags = alone ? 0 : spin_lock_irq(&console_lock);
-	/* A panic on another CPU ends this text, so that it does not mix with the panic's. */
-	for (uint32_t i = 0; i < bytes && alone == (panicking != 0); i++) {
-		if (text[i] == '\n')
-			serial_putc('\r');
-		serial_putc(text[i]);
-		vga_putc(text[i]);
-	}
+	for (struct console *c = consoles; c; c = c->next)
+		c->write(c, text, bytes);
 	if (!alone)
 		spin_unlock_irq(&console_lock, flags);
 }
@@ -185,7 +201,9 @@ static uint32_t take(char *to, uint32_t bytes)
 	}
 	if (held && (write_at - read_at <= INPUT_BYTES / 2 || read_at == line_at)) {
 		held = false;
-		serial_resume();
+		for (struct console *c = consoles; c; c = c->next)
+			if (c->resume)
+				c->resume(c);
 	}
 	return n;
 }
@@ -243,10 +261,4 @@ int tty_set_raw(bool on)
 	end_line();
 	spin_unlock_irq(&lock, flags);
 	return 0;
-}
-
-void tty_init(void)
-{
-	irq_install(1, keyboard_interrupt);
-	irq_install(4, serial_interrupt);
 }

@@ -3,7 +3,9 @@
  * The VGA's text screen, 80 x 25. Its memory is slow to read, so a copy in RAM is scrolled,
  * and then written to the screen.
  */
-#include "dev/dev.h"
+#include "dev/console.h"
+#include "mm/frame.h"
+#include "vo/vo.h"
 
 enum { COLUMNS = 80, ROWS = 25, CELLS = COLUMNS * ROWS, BUFFER = 0xB8000 };
 enum { CRTC = 0x3D4, CURSOR_HIGH = 14, CURSOR_LOW = 15 };
@@ -32,18 +34,8 @@ static void scroll(void)
 	at -= COLUMNS;
 }
 
-void vga_init(void)
+static void put(char c)
 {
-	screen = map_machine(BUFFER, sizeof(copy), PTE_W | PTE_PCD);
-	for (unsigned i = 0; i < CELLS; i++)
-		set(i, BLANK);
-	move_cursor();
-}
-
-void vga_putc(char c)
-{
-	if (!screen)
-		return;
 	if (c == '\n')
 		at += COLUMNS - at % COLUMNS;
 	else if (c == '\r')
@@ -59,4 +51,21 @@ void vga_putc(char c)
 	if (at >= CELLS)
 		scroll();
 	move_cursor();
+}
+
+static void vga_write(struct console *c, const char *text, uint32_t bytes)
+{
+	(void)c;
+	for (uint32_t i = 0; i < bytes && console_may_write(); i++)
+		put(text[i]);
+}
+
+void vga_init(void)
+{
+	static struct console console = { .name = "screen", .write = vga_write };
+	screen = map_machine(BUFFER, sizeof(copy), PTE_W | PTE_PCD);
+	for (unsigned i = 0; i < CELLS; i++)
+		set(i, BLANK);
+	move_cursor();
+	console_add(&console);
 }

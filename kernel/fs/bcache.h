@@ -10,7 +10,9 @@
 #ifndef FS_BCACHE_H
 #define FS_BCACHE_H
 
-#include "dev/dev.h"
+#include "dev/block.h"
+#include "mm/frame.h"
+#include "proc/lock.h"
 
 #define BCACHE_BUCKETS 1024u
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* /dev: the devices that programs read and write. */
-#include "dev/dev.h"
+#include "dev/console.h"
 #include "fs/pseudofs.h"
 #include "mm/vm.h"
 #include "proc/task.h"

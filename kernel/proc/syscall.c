@@ -3,7 +3,7 @@
  * System calls: the table that the entry code uses, and the calls on processes, memory
  * and time. What each call does is described in syscalls.def.
  */
-#include "dev/dev.h"
+#include "dev/console.h"
 #include "fs/file.h"
 #include "mm/vm.h"
 #include "net/net.h"

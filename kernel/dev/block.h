@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Block devices behind one interface: native drivers (ata.c, ramdisk.c) and the front end of a
+ * ring (split/block_front.c). Nothing above rests on which one serves.
+ */
+#ifndef DEV_BLOCK_H
+#define DEV_BLOCK_H
+
+#include "lib/lib.h"
+
+#define SECTOR 512
+
+struct blockdev {
+	const char *name;
+	uint32_t sectors;
+	/*
+	 * Move n sectors between the device and buf, a kernel address. Result: 0, -EIO;
+	 * -EINVAL if the range ends after the last sector; -EROFS (write) if the device can only
+	 * be read. Context: process, may sleep; several tasks at once.
+	 */
+	int (*read)(struct blockdev *d, uint32_t sector, uint32_t n, void *buf);
+	int (*write)(struct blockdev *d, uint32_t sector, uint32_t n, const void *buf);
+	/* Make all writes so far durable: 0, -EIO. NULL if each write is durable at once. */
+	int (*flush)(struct blockdev *d);
+};
+
+/*
+ * ramdisk_init - a RAM disk over the boot module at machine address [machine, machine +
+ * bytes). The module's frames are neighbours in the machine but may have any pfns, so the
+ * disk is read and written frame by frame. Result: the disk. Context: boot.
+ */
+struct blockdev *ramdisk_init(uint32_t machine, uint32_t bytes);
+/*
+ * ata_init - the first ATA disk of the primary channel (ports 0x1F0-0x1F7, PIO, LBA28,
+ * polled). Result: the disk, or NULL if there is none. Context: process, once.
+ */
+struct blockdev *ata_init(void);
+
+#endif
