@@ -29,7 +29,8 @@ static const char *name_of(unsigned vector)
 		{ VEC_IRQ + 1, "keyboard" }, { VEC_IRQ + 4, "serial" },
 		{ VEC_IRQ + 3, "network" },  { VEC_IRQ + 9, "network" },
 		{ VEC_TIMER, "timer" },      { VEC_RESCHED, "reschedule" },
-		{ VEC_SWITCH, "switch" },    { VEC_SPURIOUS, "spurious" },
+		{ VEC_SWITCH, "switch" },    { VEC_PORT, "port" },
+		{ VEC_SPURIOUS, "spurious" },
 	};
 	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
 		if (names[i].vector == vector)

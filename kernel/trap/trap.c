@@ -5,6 +5,7 @@
  * copies (mm/usercopy.c).
  */
 #include "trap/trap.h"
+#include "domain/ports.h"
 #include "mm/vm.h"
 #include "switch/switch.h"
 
@@ -79,6 +80,8 @@ static void interrupt(unsigned vector)
 		sched_tick();
 	else if (vector >= VEC_IRQ && vector < VEC_IRQ + NR_IRQ)
 		irq_handle(vector - VEC_IRQ);
+	else if (vector == VEC_PORT)
+		ports_handle();
 	if (vector != VEC_SPURIOUS)
 		VO(irq, end)(vector);
 }

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ports: this domain's ends of channels to other domains. A port that its peer has sent to is
+ * pending; it interrupts unless it is masked. Ports exist in virtual mode only, and no mode switch
+ * happens while they do.
+ */
+#ifndef DOMAIN_PORTS_H
+#define DOMAIN_PORTS_H
+
+#include "lib/lib.h"
+
+/*
+ * port_bind - let handler(data) run, with interrupts off, after the peer has sent: once for all
+ * that it sent before the handler's first instruction. A new port may be pending at once.
+ * port_unbind - return when the handler does not run and never will.
+ * Context: process.
+ */
+void port_bind(unsigned port, void (*handler)(void *data), void *data);
+void port_unbind(unsigned port);
+/* Notify the peer. Context: any. */
+void port_send(unsigned port);
+/*
+ * Mask a port, so that it does not interrupt; or unmask it: what was sent meanwhile interrupts
+ * then. Context: any.
+ */
+void port_mask(unsigned port, bool masked);
+/* VEC_PORT: run the handlers of all ports that are pending and not masked. Interrupts off. */
+void ports_handle(void);
+
+#endif
