@@ -10,9 +10,12 @@
 
 #define SECTOR 512
 
+struct block_part { uint32_t sector, n; void *data; }; /* of a transfer; n sectors */
+
 struct blockdev {
 	const char *name;
 	uint32_t sectors;
+	unsigned depth; /* requests that it can have under way; 0: one */
 	/*
 	 * Move n sectors between the device and buf, a kernel address. Result: 0, -EIO;
 	 * -EINVAL if the range ends after the last sector; -EROFS (write) if the device can only
@@ -20,9 +23,24 @@ struct blockdev {
 	 */
 	int (*read)(struct blockdev *d, uint32_t sector, uint32_t n, void *buf);
 	int (*write)(struct blockdev *d, uint32_t sector, uint32_t n, const void *buf);
+	/* Read or write n parts, all under way at once. Results as above. NULL: see block_move. */
+	int (*move)(struct blockdev *d, bool write, const struct block_part *parts, unsigned n);
 	/* Make all writes so far durable: 0, -EIO. NULL if each write is durable at once. */
 	int (*flush)(struct blockdev *d);
 };
+
+/* Read or write n parts, in any order, whether or not d has `move`. Results: as read, write. */
+static inline int block_move(struct blockdev *d, bool write, const struct block_part *parts,
+			     unsigned n)
+{
+	int error = 0;
+	if (d->move)
+		return d->move(d, write, parts, n);
+	for (; n-- && !error; parts++)
+		error = write ? d->write(d, parts->sector, parts->n, parts->data)
+			      : d->read(d, parts->sector, parts->n, parts->data);
+	return error;
+}
 
 /*
  * ramdisk_init - a RAM disk over the boot module at machine address [machine, machine +
