@@ -5,7 +5,7 @@
  */
 #include "domain/ports.h"
 #include "domain_abi.h"
-#include "proc/lock.h"
+#include "proc/task.h"
 #include "vo/virtual.h"
 
 extern struct vmm_shared vmm_shared[]; /* vo/virtual.c; it fills a page */
@@ -30,6 +30,14 @@ void port_mask(unsigned port, bool masked)
 				  __ATOMIC_SEQ_CST);
 	else
 		hypercall(HC_PORT_UNMASK, port, 0, 0, 0);
+}
+
+void port_again(unsigned port)
+{
+	__atomic_fetch_or(&shared()->port_pending[port / 32], 1u << port % 32, __ATOMIC_SEQ_CST);
+	preempt_disable(); /* this CPU stays the one */
+	VO(irq, send)(this_cpu(), VEC_PORT);
+	preempt_enable();
 }
 
 static void set(unsigned port, void (*run)(void *), void *data)

@@ -24,6 +24,8 @@ void port_send(unsigned port);
  * then. Context: any.
  */
 void port_mask(unsigned port, bool masked);
+/* Let the port's handler run soon, as if the peer had sent. Context: any. */
+void port_again(unsigned port);
 /* VEC_PORT: run the handlers of all ports that are pending and not masked. Interrupts off. */
 void ports_handle(void);
 

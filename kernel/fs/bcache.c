@@ -6,6 +6,8 @@
 #include "fs/bcache.h"
 #include "proc/task.h"
 
+enum { AT_ONCE = 16 }; /* blocks in one transfer, at most */
+
 static struct bcache *active;
 
 void bcache_enter(struct bcache *c)
@@ -62,6 +64,16 @@ static int transfer(struct bcache *c, struct block *b, bool write)
 	if (b->number >= c->dev->sectors / n)
 		return -EIO;
 	return write ? c->dev->write(c->dev, at, n, b->data) : c->dev->read(c->dev, at, n, b->data);
+}
+
+/* Read or write n blocks, all under way at once. */
+static int transfer_all(struct bcache *c, struct block **blocks, unsigned n, bool write)
+{
+	struct block_part parts[AT_ONCE];
+	uint32_t each = c->block_bytes / SECTOR;
+	for (unsigned i = 0; i < n; i++)
+		parts[i] = (struct block_part){ blocks[i]->number * each, each, blocks[i]->data };
+	return n == 1 ? transfer(c, blocks[0], write) : block_move(c->dev, write, parts, n);
 }
 
 static int write_back(struct bcache *c, struct block *b)
@@ -141,6 +153,33 @@ static struct block *insert(struct bcache *c, uint32_t number)
 	return b;
 }
 
+/*
+ * Read the new block b. If the blocks before it were the last that were read, those after it are
+ * wanted soon: the device reads some of them at the same time, if it can.
+ */
+static int fetch(struct bcache *c, struct block *b)
+{
+	struct block *blocks[AT_ONCE] = { b };
+	uint32_t end = c->dev->sectors / (c->block_bytes / SECTOR);
+	unsigned n = 1, most = b->number == c->expected ? MIN(c->dev->depth, AT_ONCE) : 1;
+	for (; n < most && b->number + n < end; n++) {
+		struct block **at = bucket(c, b->number + n), *there = *at;
+		while (there && there->number != b->number + n)
+			there = there->hash_next;
+		blocks[n] = there ? NULL : insert(c, b->number + n);
+		if (!blocks[n])
+			break;
+	}
+	int error = transfer_all(c, blocks, n, false);
+	c->expected = b->number + n;
+	for (unsigned i = 1; i < n; i++) {
+		blocks[i]->uses--;
+		if (error)
+			discard(c, blocks[i]);
+	}
+	return error && n > 1 ? transfer(c, b, false) : error;
+}
+
 int bcache_get(struct bcache *c, uint32_t number, struct block **out)
 {
 	ASSERT_MUTEX(&c->lock);
@@ -149,7 +188,7 @@ int bcache_get(struct bcache *c, uint32_t number, struct block **out)
 		b = insert(c, number);
 		if (!b)
 			return -ENOMEM;
-		int error = transfer(c, b, false);
+		int error = fetch(c, b);
 		if (error) {
 			discard(c, b);
 			return error;
@@ -205,13 +244,24 @@ void bcache_forget(struct bcache *c, uint32_t number)
 
 static int sync_pass(struct bcache *c, bool meta)
 {
+	struct block *batch[AT_ONCE], *b = c->oldest;
+	unsigned n = 0, most = MAX(1u, MIN(c->dev->depth, AT_ONCE));
 	int result = 0;
-	for (struct block *b = c->oldest, *next; b; b = next) {
-		b->uses++;
-		int error = b->meta == meta ? write_back(c, b) : 0;
-		b->uses--;
-		next = b->newer;
-		result = error ? error : result;
+	while (b || n) {
+		if (b && b->dirty && b->meta == meta) {
+			b->uses++; /* the device may sleep: hold it */
+			batch[n++] = b;
+		}
+		if (n == most || (n && (!b || !b->newer))) {
+			int error = transfer_all(c, batch, n, true);
+			result = error ? error : result;
+			for (; n; n--) {
+				batch[n - 1]->uses--;
+				batch[n - 1]->dirty &= error != 0;
+				c->dirty -= !error;
+			}
+		}
+		b = b ? b->newer : NULL;
 	}
 	return result;
 }

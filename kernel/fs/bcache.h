@@ -30,6 +30,7 @@ struct bcache {
 	uint32_t block_bytes;
 	struct mutex lock;
 	unsigned depth; /* how often the owner has entered */
+	uint32_t expected; /* the block after the last one read from the device */
 	struct block *buckets[BCACHE_BUCKETS], *newest, *oldest;
 	uint32_t count, limit, dirty; /* blocks: in the cache, aimed at, to be written back */
 };

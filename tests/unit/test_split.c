@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A guest's disk, with both ends in one process. Whoever waits lets the other side work. Then each
+ * side in turn meets a peer that lies, in the ring's page and in its messages.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include "layout.h"
+#include "random.h"
+#undef KERNEL_BASE /* an address that the sanitizer does not use for its shadow memory */
+#define KERNEL_BASE 0x40000000u
+
+#pragma GCC diagnostic ignored "-Wint-to-pointer-cast" /* the kernel's current(), not called */
+#define prepare front_prepare
+#include "kernel/split/block_front.c"
+#undef prepare
+#define move back_move
+#include "kernel/split/block_back.c"
+#undef move
+
+extern void *mmap(void *at, size_t bytes, int prot, int flags, int fd, long offset);
+enum { HOST_PRIVATE = 2, HOST_ANONYMOUS = 0x20, HOST_FIXED_NOREPLACE = 0x100000 };
+enum { FRAMES = 64, SECTORS = 200, FRONT_PORT = 3, BACK_PORT = 300 };
+
+/* --- the kernel --- */
+
+static uint8_t content[SECTORS * SECTOR];
+static int file_error;
+static unsigned syncs, frames, sent_to_back, sent_to_front, max_served;
+static struct { void (*run)(void *); void *data; } bound[512];
+static void (*server_main)(void);
+static bool no_answers; /* the test plays the back end */
+
+void printk(const char *fmt, ...) { (void)fmt; }
+uint32_t spin_lock_irq(struct spinlock *l) { return (void)l, 0; }
+void spin_unlock_irq(struct spinlock *l, uint32_t flags) { (void)l, (void)flags; }
+void mutex_lock(struct mutex *m) { (void)m; }
+void mutex_unlock(struct mutex *m) { (void)m; }
+void wake_all(struct wait_queue *q) { (void)q; }
+void *kzalloc(size_t bytes) { return calloc(1, bytes); }
+void kfree(void *p) { free(p); }
+void vnode_put(struct vnode *vn) { vn->refs--; }
+void sched_ready(struct task *t) { (void)t; }
+struct task *task_create(const char *name, void (*fn)(void))
+{
+	return (void)name, server_main = fn, (struct task *)&server_main;
+}
+pfn_t frame_alloc(unsigned order)
+{
+	CHECK(order == 0 && frames < FRAMES);
+	memset(pfn_to_virt(frames), 0xA5, PAGE_SIZE); /* old content: nobody else's */
+	return frames++;
+}
+void frame_put(pfn_t pfn) { (void)pfn; }
+
+void port_bind(unsigned port, void (*run)(void *), void *data)
+{
+	bound[port].run = run;
+	bound[port].data = data;
+}
+void port_unbind(unsigned port) { bound[port].run = NULL; }
+void port_mask(unsigned port, bool masked)
+{
+	if (masked)
+		bound[port].run = NULL;
+}
+void port_send(unsigned port)
+{
+	unsigned peer = port == FRONT_PORT ? BACK_PORT : FRONT_PORT;
+	sent_to_back += peer == BACK_PORT;
+	sent_to_front += peer == FRONT_PORT;
+	if (bound[peer].run)
+		bound[peer].run(bound[peer].data);
+}
+
+/* The front end waits: the back end's task has its turn. */
+void wait_on_unkillable(struct wait_queue *q, struct spinlock *l)
+{
+	(void)l;
+	CHECK(q == &front.waiters && work && !no_answers); /* else it would sleep for ever */
+	work = false;
+	uint32_t before = backs->requests;
+	serve_all();
+	max_served = MAX(max_served, backs->requests - before);
+}
+
+/* --- the file --- */
+
+static int file_read(struct vnode *vn, uint32_t at, void *to, uint32_t bytes, bool user)
+{
+	CHECK(!user && vn->size == sizeof(content) && at + bytes <= sizeof(content));
+	if (file_error)
+		return file_error;
+	memcpy(to, content + at, bytes);
+	return (int)bytes;
+}
+
+static int file_write(struct vnode *vn, uint32_t at, const void *from, uint32_t bytes, bool user)
+{
+	CHECK(!user && vn->size == sizeof(content) && at + bytes <= sizeof(content));
+	if (file_error)
+		return file_error;
+	memcpy(content + at, from, bytes);
+	return (int)bytes;
+}
+
+static int file_sync(struct vnode *vn) { return (void)vn, syncs++, file_error; }
+
+static const struct vnode_ops file_ops = {
+	.read = file_read, .write = file_write, .sync = file_sync,
+};
+static struct vnode file = { .ops = &file_ops, .mode = S_IFREG, .size = sizeof(content) };
+
+/* --- set-up --- */
+
+static struct block_back *back;
+static struct blockdev *disk;
+static struct ring_page *page;
+
+static void open_disk(bool read_only)
+{
+	pfn_t pfns[1 + BLOCK_BUFFERS];
+	uint32_t sectors;
+	block_back_destroy(back);
+	frames = syncs = file_error = sent_to_back = sent_to_front = max_served = 0;
+	no_answers = work = false;
+	file.refs = 1;
+	assert_int_equal(block_back_create(&file, read_only, &back, pfns, &sectors), 0);
+	for (unsigned i = 1; i < ARRAY_SIZE(pfns); i++)
+		assert_int_equal(pfns[i], pfns[0] + i);
+	memset(&front, 0, sizeof(front));
+	struct domain_start start = { .disk_sectors = sectors, .disk_read_only = read_only };
+	start.disk.port = FRONT_PORT;
+	start.disk.ring = (uint32_t)(uintptr_t)pfn_to_virt(pfns[0]);
+	start.disk.buffers = start.disk.ring + PAGE_SIZE;
+	start.disk.nr_buffers = BLOCK_BUFFERS;
+	page = pfn_to_virt(pfns[0]);
+	disk = block_front_init(&start);
+	block_back_connect(back, BACK_PORT);
+	serve_all();
+	work = false;
+}
+
+static void fill_content(void)
+{
+	for (unsigned i = 0; i < sizeof(content); i++)
+		content[i] = (uint8_t)(i / SECTOR * 7 + i);
+}
+
+/* --- two honest sides --- */
+
+static void test_reads_and_writes(void **state)
+{
+	(void)state;
+	static uint8_t buf[SECTORS * SECTOR], want[SECTORS * SECTOR];
+	open_disk(false);
+	fill_content();
+	memcpy(want, content, sizeof(want));
+	for (unsigned round = 0; round < 2000; round++) {
+		at_random(round + 1);
+		uint32_t sector = below(SECTORS), n = below(SECTORS - sector + 1);
+		if (below(2)) {
+			for (uint32_t i = 0; i < n * SECTOR; i++)
+				want[sector * SECTOR + i] = buf[i] = (uint8_t)below(256);
+			assert_int_equal(disk->write(disk, sector, n, buf), 0);
+		} else {
+			assert_int_equal(disk->read(disk, sector, n, buf), 0);
+			assert_memory_equal(buf, want + sector * SECTOR, n * SECTOR);
+		}
+		assert_int_equal(in_state(FREE), (1u << BLOCK_BUFFERS) - 1);
+	}
+	assert_memory_equal(content, want, sizeof(want));
+	assert_int_equal(disk->flush(disk), 0);
+	assert_int_equal(syncs, 1);
+	assert_true(max_served <= back->ring.slots);
+}
+
+static void test_errors(void **state)
+{
+	(void)state;
+	static uint8_t buf[SECTORS * SECTOR];
+	open_disk(true);
+	assert_int_equal(disk->write(disk, 0, 1, buf), -EROFS);
+	assert_int_equal(disk->read(disk, SECTORS, 1, buf), -EINVAL);
+	assert_int_equal(disk->read(disk, 1, SECTORS, buf), -EINVAL);
+	assert_int_equal(disk->read(disk, 0xFFFFFFFF, 2, buf), -EINVAL);
+	assert_int_equal(disk->read(disk, SECTORS, 0, buf), 0);
+	file_error = -ENOMEM;
+	assert_int_equal(disk->read(disk, 0, SECTORS, buf), -EIO);
+	file_error = 0;
+	assert_int_equal(disk->read(disk, 0, SECTORS, buf), 0);
+}
+
+/* 16 requests at a time: at most 150 notifications for 1,000 requests, both ways together. */
+static void test_notifications(void **state)
+{
+	(void)state;
+	static uint8_t buf[BLOCK_BUFFERS][PAGE_SIZE];
+	struct block_part parts[BLOCK_BUFFERS];
+	open_disk(false);
+	uint32_t before = back->requests;
+	sent_to_back = sent_to_front = 0;
+	for (unsigned i = 0; i < 1000 / BLOCK_BUFFERS; i++) {
+		for (unsigned k = 0; k < BLOCK_BUFFERS; k++)
+			parts[k] = (struct block_part){ (i * 11 + k * 5) % 192, BLOCK_SECTORS,
+							buf[k] };
+		assert_int_equal(disk->move(disk, false, parts, BLOCK_BUFFERS), 0);
+	}
+	uint32_t n = back->requests - before;
+	print_message("%u requests: %u notifications to the back end, %u to the front end\n", n,
+		      sent_to_back, sent_to_front);
+	assert_int_equal(n, 1000 / BLOCK_BUFFERS * BLOCK_BUFFERS);
+	assert_true((sent_to_back + sent_to_front) * 1000 <= 150 * n);
+	assert_int_equal(back->came, sent_to_back);
+}
+
+/* A file is one guest's, or read-only for all. */
+static void test_sharing(void **state)
+{
+	(void)state;
+	pfn_t pfns[1 + BLOCK_BUFFERS];
+	struct block_back *second = NULL;
+	uint32_t sectors;
+	open_disk(false);
+	for (int read_only = 0; read_only < 2; read_only++)
+		assert_int_equal(block_back_create(&file, read_only, &second, pfns, &sectors),
+				 -EBUSY);
+	open_disk(true);
+	assert_int_equal(block_back_create(&file, false, &second, pfns, &sectors), -EBUSY);
+	assert_int_equal(block_back_create(&file, true, &second, pfns, &sectors), 0);
+	block_back_destroy(second);
+	struct vnode bad = { .ops = &file_ops, .mode = S_IFDIR, .size = 4096, .refs = 1 };
+	assert_int_equal(block_back_create(&bad, true, &second, pfns, &sectors), -EISDIR);
+	bad.mode = S_IFREG, bad.size = SECTOR - 1, bad.refs = 1;
+	assert_int_equal(block_back_create(&bad, true, &second, pfns, &sectors), -EINVAL);
+	assert_int_equal(bad.refs, 0);
+}
+
+/* --- a guest that lies --- */
+
+static struct ring liar; /* its own hand on the ring */
+
+/* Put a request as it is, and serve. Result: the status, which has the same id. */
+static int ask_raw(struct block_request q)
+{
+	union block_message m = { .request = q };
+	struct block_request before = q;
+	assert_true(ring_put(&liar, &m));
+	ring_publish(&liar);
+	back->notified = true;
+	serve_all();
+	if (ring_take(&liar, &m) != 1)
+		return 1;
+	assert_int_equal(m.response.id, before.id);
+	for (unsigned i = sizeof(m.response); i < sizeof(m); i++)
+		assert_int_equal(((uint8_t *)&m)[i], 0); /* nothing of domain 0's memory */
+	return m.response.status;
+}
+
+static void lie(bool read_only)
+{
+	open_disk(read_only);
+	fill_content();
+	ring_open(&liar, page, RING_FRONT, sizeof(union block_message));
+}
+
+static void test_bad_requests(void **state)
+{
+	(void)state;
+	static const struct { struct block_request q; int status; } cases[] = {
+		{ { 1, BLOCK_READ, 0, 8, 0 }, 0 },
+		{ { 2, BLOCK_READ, SECTORS - 8, 8, 15 }, 0 },
+		{ { 3, BLOCK_READ, SECTORS - 7, 8, 0 }, -EINVAL },
+		{ { 4, BLOCK_READ, SECTORS, 1, 0 }, -EINVAL },
+		{ { 5, BLOCK_READ, 0xFFFFFFFF, 8, 0 }, -EINVAL }, /* the end wraps round */
+		{ { 6, BLOCK_READ, 0x800000, 8, 0 }, -EINVAL },   /* the byte offset would */
+		{ { 7, BLOCK_READ, 0, 9, 0 }, -EINVAL },
+		{ { 8, BLOCK_READ, 0, 0, 0 }, -EINVAL },
+		{ { 9, BLOCK_READ, 0, 0x800001, 0 }, -EINVAL },
+		{ { 10, BLOCK_WRITE, 0, 9, 0 }, -EINVAL },
+		{ { 11, BLOCK_READ, 0, 8, 16 }, -EINVAL },
+		{ { 12, BLOCK_READ, 0, 8, 0x100000 }, -EINVAL },
+		{ { 13, BLOCK_FLUSH + 1, 0, 8, 0 }, -EINVAL },
+		{ { 14, 0xFFFFFFFF, 0, 8, 0 }, -EINVAL },
+		{ { 0xFFFFFFFF, BLOCK_WRITE, 0, 1, 0 }, -EROFS },
+		{ { 1, BLOCK_READ, 0, 8, 0 }, 0 }, /* an id again: it means nothing here */
+	};
+	lie(true);
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_int_equal(ask_raw(cases[i].q), cases[i].status);
+}
+
+static void change_request(void)
+{
+	((struct block_request *)page->slots)->buffer = 0x1000;
+	((struct block_request *)page->slots)->sectors = 0x1000;
+}
+
+/* The request in the ring changes as soon as it was looked at: the copy counts. */
+static int read_and_change(struct vnode *vn, uint32_t at, void *to, uint32_t bytes, bool user)
+{
+	change_request();
+	return file_read(vn, at, to, bytes, user);
+}
+
+static void test_double_fetch(void **state)
+{
+	(void)state;
+	static const struct vnode_ops changing = { .read = read_and_change };
+	lie(false);
+	file.ops = &changing;
+	assert_int_equal(ask_raw((struct block_request){ 77, BLOCK_READ, 3, 2, 1 }), 0);
+	file.ops = &file_ops;
+	assert_memory_equal(pfn_to_virt(back->pfns[2]), content + 3 * SECTOR, 2 * SECTOR);
+}
+
+/* An index that no honest guest has ends the disk: at once, without a loop, and for good. */
+static void test_index_jump(void **state)
+{
+	(void)state;
+	static const uint32_t jumps[] = { 129, 1000, 0x7FFFFFFF, 0xFFFFFFFF };
+	for (unsigned i = 0; i < ARRAY_SIZE(jumps); i++) {
+		lie(false);
+		assert_int_equal(back->ring.slots + 1, jumps[0]);
+		page->ways[RING_FRONT].produced += jumps[i];
+		back->notified = true;
+		serve_all();
+		assert_int_equal(back->requests, 0);
+		assert_null(bound[BACK_PORT].run);
+		assert_int_equal(ask_raw((struct block_request){ 1, BLOCK_READ, 0, 1, 0 }), 1);
+	}
+}
+
+/* While it is served it puts more and more: the others have their turn after a ring's depth. */
+static int read_and_ask(struct vnode *vn, uint32_t at, void *to, uint32_t bytes, bool user)
+{
+	RING_STORE(&page->ways[RING_FRONT].produced, back->ring.taken + 1);
+	return file_read(vn, at, to, bytes, user);
+}
+
+static void test_endless(void **state)
+{
+	(void)state;
+	static const struct vnode_ops endless = { .read = read_and_ask };
+	lie(false);
+	union block_message m = { .request = { 1, BLOCK_READ, 0, 1, 0 } };
+	for (unsigned i = 0; i < back->ring.slots; i++)
+		memcpy(ring_slot(&liar, i), &m, sizeof(m));
+	page->ways[RING_FRONT].produced = 1;
+	back->notified = true;
+	file.ops = &endless;
+	serve_all();
+	file.ops = &file_ops;
+	assert_int_equal(back->requests, back->ring.slots);
+	assert_true(back->notified && work);
+}
+
+/* --- a back end that lies --- */
+
+static struct ring fake;
+static union block_message seen[BLOCK_BUFFERS];
+static unsigned nr_seen;
+static void (*answer_all)(void);
+
+/* The front end waits in vain, or is answered as the case wants. */
+static void fake_notified(void *unused)
+{
+	(void)unused;
+	while (ring_take(&fake, &seen[nr_seen % BLOCK_BUFFERS]) == 1)
+		nr_seen++;
+	answer_all();
+	if (fake.put != fake.published)
+		ring_publish(&fake);
+}
+
+static void answer(uint32_t id, int status)
+{
+	union block_message m = { .response = { id, status } };
+	assert_true(ring_put(&fake, &m));
+}
+
+static void wrong_id(void) { answer(seen[0].request.id + BLOCK_BUFFERS, 0); }
+static void huge_id(void) { answer(0x80000000u | seen[0].request.id, 0); }
+static void other_buffer(void) { answer(seen[0].request.id + 5, 0); }
+static void twice(void) { answer(seen[0].request.id, 0), answer(seen[0].request.id, 0); }
+static void jump(void) { page->ways[RING_BACK].produced += 1000; }
+static void back_jump(void) { page->ways[RING_BACK].produced -= 1; }
+static void positive(void)
+{
+	for (unsigned i = 0; i < nr_seen; i++)
+		answer(seen[i].request.id, 5);
+}
+static void backwards(void)
+{
+	for (unsigned i = nr_seen; i-- > 0;)
+		answer(seen[i].request.id, 0);
+}
+
+static void test_lying_back_end(void **state)
+{
+	(void)state;
+	static uint8_t buf[3 * PAGE_SIZE];
+	static const struct { void (*answers)(void); int result; } cases[] = {
+		{ wrong_id, -EIO }, { huge_id, -EIO }, { other_buffer, -EIO }, { twice, -EIO },
+		{ jump, -EIO }, { back_jump, -EIO }, { positive, 0 }, { backwards, 0 },
+	};
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		open_disk(false);
+		no_answers = true;
+		nr_seen = 0;
+		answer_all = cases[i].answers;
+		ring_open(&fake, page, RING_BACK, sizeof(union block_message));
+		port_bind(BACK_PORT, fake_notified, NULL);
+		assert_int_equal(disk->read(disk, 0, 24, buf), cases[i].result);
+		assert_int_equal(nr_seen, 3);
+		assert_int_equal(in_state(FREE), (1u << BLOCK_BUFFERS) - 1);
+		if (cases[i].result) /* for good */
+			assert_int_equal(disk->read(disk, 0, 24, buf), -EIO);
+		port_bind(BACK_PORT, notified, back);
+	}
+}
+
+int main(void)
+{
+	if (mmap((void *)(uintptr_t)KERNEL_BASE, FRAMES * PAGE_SIZE, 3,
+		 HOST_PRIVATE | HOST_ANONYMOUS | HOST_FIXED_NOREPLACE, -1,
+		 0) != (void *)(uintptr_t)KERNEL_BASE)
+		return 1;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_reads_and_writes),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_notifications),
+		cmocka_unit_test(test_sharing),
+		cmocka_unit_test(test_bad_requests),
+		cmocka_unit_test(test_double_fetch),
+		cmocka_unit_test(test_index_jump),
+		cmocka_unit_test(test_endless),
+		cmocka_unit_test(test_lying_back_end),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
