@@ -7,7 +7,9 @@
  *   2. Turn paging on, and jump to the kernel's linked addresses.
  *   3. Call kmain(magic, info) on the boot CPU's idle stack, with the idle task at its low end.
  * The boot directory is kept: the other processors start through it (trampoline.S).
+ * A guest is the same kernel, started at guest_entry: domain/domain.h.
  */
+#include "domain/guest.h"
 #include "layout.h"
 #include "offsets.h"
 #include "x86.h"
@@ -19,6 +21,9 @@
 	.section .multiboot, "a"
 	.align 4
 	.long MULTIBOOT_MAGIC, MULTIBOOT_FLAGS, -(MULTIBOOT_MAGIC + MULTIBOOT_FLAGS)
+	/* struct guest_header */
+	.long GUEST_MAGIC, VMM_ABI_VERSION, guest_entry, syscall_entry, trap_stubs
+	.long trap_stubs_count, vmm_shared, readonly_end, image_end
 
 	.text
 	.globl boot_entry
@@ -55,6 +60,13 @@ boot_entry:
 	pushl %ebx
 	pushl %esi
 	call kmain
+
+	/* In ring 1, with paging on; ESI: address of the start record. Other registers: none. */
+guest_entry:
+	movl $boot_stack_end, %esp
+	xorl %ebp, %ebp
+	pushl %esi
+	call guest_main
 
 	.bss
 	.align PAGE_SIZE

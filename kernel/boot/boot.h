@@ -52,6 +52,9 @@ const struct boot_module *boot_module(const char *word);
  * boot directory.
  */
 void mm_init(void);
+/* mm_init_guest - the same in a guest, whose builder has made all but the frame allocator. */
+struct domain_start;
+void mm_init_guest(const struct domain_start *s);
 
 /* Copy the trampoline to its machine address (smp.c). Context: boot directory in use. */
 void smp_place_trampoline(void);
@@ -65,5 +68,10 @@ void smp_start(void);
  * the stack of this processor's idle task.
  */
 void smp_cpu_main(void) __attribute__((noreturn));
+/*
+ * The rest of start-up, when memory, consoles and interrupts are there: the other processors and
+ * the first program (main.c). Context: boot, interrupts off.
+ */
+void boot_go_on(void) __attribute__((noreturn));
 
 #endif

@@ -7,6 +7,7 @@
 #include "dev/block.h"
 #include "dev/console.h"
 #include "dev/dev.h"
+#include "domain/guest.h"
 #include "fs/bcache.h"
 #include "fs/file.h"
 #include "mm/vm.h"
@@ -27,13 +28,15 @@ static struct blockdev *root_device(void)
 {
 	char wanted[16] = "";
 	const struct boot_module *m = boot_module("rootfs");
+	if (guest_start)
+		return guest_root();
 	boot_option("root", wanted, sizeof(wanted));
 	if (wanted[0] && strcmp(wanted, "ram") != 0 && strcmp(wanted, "ata") != 0)
 		panic("boot: root=%s is not known; use root=ram or root=ata", wanted);
 	if (m && strcmp(wanted, "ata") != 0) {
 		rootfs_machine = m->machine;
 		rootfs_bytes = m->bytes;
-		return ramdisk_init(m->machine, m->bytes);
+		return ramdisk_init(m->machine, m->bytes, true);
 	}
 	struct blockdev *disk = strcmp(wanted, "ram") == 0 ? NULL : ata_init();
 	if (!disk)
@@ -83,9 +86,25 @@ static void init_main(void)
 	task_enter_user();
 }
 
-void kmain(uint32_t magic, uint32_t info)
+void boot_go_on(void)
 {
 	char test[16];
+	VO(time, start_tick)(TICK_HZ);
+	VO(irq, enable)();
+	smp_start();
+	printk("Cinnabar: %u KiB, %u CPU%s, ring %u\n", nr_pfns * (PAGE_SIZE / 1024), nr_cpus,
+	       nr_cpus > 1 ? "s" : "", VO(cpu, ring)());
+	boot_check_options();
+	if (boot_option("panic", test, sizeof(test)))
+		panic("asked for by panic=%s on the command line", test);
+	struct task *init = task_create("init", init_main);
+	ASSERT(init && init->pid == 1);
+	sched_ready(init);
+	sched_idle();
+}
+
+void kmain(uint32_t magic, uint32_t info)
+{
 	vo = native_vo;
 	sched_init_cpu(0);
 	log_console = console_write;
@@ -102,16 +121,5 @@ void kmain(uint32_t magic, uint32_t info)
 	keyboard_init();
 	serial_listen();
 	net_init();
-	VO(time, start_tick)(TICK_HZ);
-	VO(irq, enable)();
-	smp_start();
-	printk("Cinnabar: %u KiB, %u CPU%s, ring %u\n", nr_pfns * (PAGE_SIZE / 1024), nr_cpus,
-	       nr_cpus > 1 ? "s" : "", VO(cpu, ring)());
-	boot_check_options();
-	if (boot_option("panic", test, sizeof(test)))
-		panic("asked for by panic=%s on the command line", test);
-	struct task *init = task_create("init", init_main);
-	ASSERT(init && init->pid == 1);
-	sched_ready(init);
-	sched_idle();
+	boot_go_on();
 }

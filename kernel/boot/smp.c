@@ -29,7 +29,7 @@ void smp_cpu_main(void)
 {
 	unsigned cpu = __atomic_exchange_n(&starting, 0, __ATOMIC_ACQ_REL);
 	if (cpu == 0) /* too late: the others go on without it, perhaps in virtual mode */
-		native_vo.cpu.halt();
+		(native_vo.cpu.ring() ? &virtual_vo : &native_vo)->cpu.halt();
 	sched_init_cpu(cpu);
 	VO(cpu, init)(cpu);
 	VO(irq, init)(cpu);

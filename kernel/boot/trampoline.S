@@ -7,6 +7,7 @@
  *      kernel at KERNEL_BASE.
  *   3. In the kernel's image, which both directories map alike: load the kernel's directory, and
  *      call smp_cpu_main() on the stack that smp.c left in smp_stack.
+ * The vCPUs of a guest have the kernel's directory: they begin at smp_entry_guest.
  */
 #include "x86.h"
 #include "layout.h"
@@ -57,10 +58,12 @@ gdt_pointer:
 trampoline_end:
 
 	.text
+	.globl smp_entry_guest
 smp_entry:
 	/* 3 */
 	movl smp_directory, %eax
 	movl %eax, %cr3
+smp_entry_guest:
 	movl smp_stack, %esp
 	xorl %ebp, %ebp
 	call smp_cpu_main

@@ -43,11 +43,12 @@ static inline int block_move(struct blockdev *d, bool write, const struct block_
 }
 
 /*
- * ramdisk_init - a RAM disk over the boot module at machine address [machine, machine +
- * bytes). The module's frames are neighbours in the machine but may have any pfns, so the
- * disk is read and written frame by frame. Result: the disk. Context: boot.
+ * ramdisk_init - a RAM disk over [at, at + bytes), which begins a page; machine: machine
+ * addresses, of a boot module, else pseudo-physical ones. Module frames are neighbours in the
+ * machine but may have any pfns, so the disk is read and written frame by frame. Result: the
+ * disk. Context: boot.
  */
-struct blockdev *ramdisk_init(uint32_t machine, uint32_t bytes);
+struct blockdev *ramdisk_init(uint32_t at, uint32_t bytes, bool machine);
 /*
  * ata_init - the first ATA disk of the primary channel (ports 0x1F0-0x1F7, PIO, LBA28,
  * polled). Result: the disk, or NULL if there is none. Context: process, once.

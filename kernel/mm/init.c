@@ -6,6 +6,7 @@
  * directory and the kernel's directory map them at equal addresses.
  */
 #include "boot/boot.h"
+#include "domain_abi.h"
 #include "mm/frame.h"
 #include "mm/frame_table.h"
 #include "mm/vm.h"
@@ -173,17 +174,38 @@ static bool is_fixed(pfn_t pfn)
 	return false;
 }
 
+/* Give all frames to the allocator but those that are in use. */
+static void free_rest(void)
+{
+	for (pfn_t pfn = nr_pfns; pfn-- > 0;) /* downwards, so that low frames are taken first */
+		if (is_fixed(pfn) || in_module(pfn_to_mfn(pfn)))
+			frame_table[pfn].refs = 1;
+		else
+			frame_free(pfn, 0);
+}
+
 void mm_init(void)
 {
 	find_usable();
 	build_p2m();
 	build_directory();
 	VO(mmu, load_directory)(pfn_to_mfn(virt_to_pfn(kernel_directory)));
-	for (pfn_t pfn = nr_pfns; pfn-- > 0;) /* downwards, so that low frames are taken first */
-		if (is_fixed(pfn) || in_module(pfn_to_mfn(pfn)))
-			frame_table[pfn].refs = 1;
-		else
-			frame_free(pfn, 0);
+	free_rest();
+}
+
+void mm_init_guest(const struct domain_start *s)
+{
+	nr_pfns = s->nr_pfns;
+	nr_mfns = s->nr_mfns;
+	p2m = (mfn_t *)s->p2m;
+	m2p = (pfn_t *)s->m2p;
+	kernel_directory = (pte_t *)s->directory;
+	direct_map = (pte_t *)s->direct_map;
+	boot_heap = pfn_to_virt(s->taken_end);
+	frame_table = boot_alloc(FRAMES(nr_pfns * sizeof(struct frame)));
+	fixed[0] = (struct frame_range){ virt_to_pfn(image_start), virt_to_pfn(image_end) };
+	fixed[1] = (struct frame_range){ s->taken_first, virt_to_pfn(boot_heap) };
+	free_rest();
 }
 
 void *map_machine(uint32_t machine, uint32_t bytes, uint32_t flags)

@@ -11,6 +11,7 @@
 #define SLICE_TICKS 2 /* a task's time slice */
 
 unsigned nr_cpus = 1;
+bool tickless;
 
 static struct spinlock lock; /* the run queue's: of all that follows */
 static struct { struct task *first, *last; } ready;
@@ -310,7 +311,7 @@ void sched_tick(void)
 	t->runtime_ticks++;
 	if (!t->idle && --t->slice <= 0)
 		hazard_set(t, HAZARD_RESCHED);
-	if (t->cpu == 0 && sleepers.first) {
+	if ((t->cpu == 0 || tickless) && sleepers.first) {
 		uint64_t now = VO(time, now)();
 		uint32_t flags = sched_lock();
 		while (sleepers.first && sleepers.first->wake_time <= now)
@@ -376,6 +377,7 @@ void sched_idle(void)
 		VO(irq, disable)();
 		uint32_t flags = sched_lock();
 		bool work = ready.first;
+		uint64_t wake = sleepers.first ? sleepers.first->wake_time : 0;
 		if (!work)
 			idle_cpus |= 1u << this_cpu();
 		sched_unlock(flags);
@@ -383,7 +385,7 @@ void sched_idle(void)
 			schedule();
 			VO(irq, enable)();
 		} else {
-			VO(cpu, idle)();
+			VO(cpu, idle)(wake);
 		}
 	}
 }

@@ -93,6 +93,7 @@ static inline struct task *current(void)
 static inline unsigned this_cpu(void) { return current()->cpu; }
 
 extern unsigned nr_cpus; /* that are running */
+extern bool tickless;    /* no tick while idle: each CPU serves the sleepers; set by a guest */
 
 /* The trap frame of a process's entry from user mode: at the top of its kernel stack. */
 static inline struct trap_frame *user_trap_frame(struct task *t)

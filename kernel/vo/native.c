@@ -143,7 +143,11 @@ void native_cpu_fpu_trap(bool on)
 	__asm__ volatile("movl %0, %%cr0" : : "r"(cr0 | CR0_TS));
 }
 
-VO_INTERRUPTIBLE void native_cpu_idle(void) { __asm__ volatile("sti; hlt" : : : "memory"); }
+VO_INTERRUPTIBLE void native_cpu_idle(uint64_t wake)
+{
+	(void)wake;
+	__asm__ volatile("sti; hlt" : : : "memory");
+}
 
 void native_cpu_halt(void)
 {

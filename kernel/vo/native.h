@@ -14,6 +14,8 @@ void native_double_fault(void);
 uint32_t native_lapic_hz(void);
 /* ns = ticks of the time-stamp counter * this / 2^24. Like native_lapic_hz(). */
 uint32_t native_ns_multiplier(void);
+/* Set the clock of both modes: time-stamp counter at time 0, and ns_multiplier. Context: boot. */
+void native_time_set(uint64_t tsc, uint32_t multiplier);
 /* Low word of an ISA line's IOAPIC entry, not masked (82093AA, 3.2.4). Any context. */
 uint32_t native_irq_entry(unsigned line);
 

@@ -242,6 +242,12 @@ uint32_t native_lapic_hz(void) { return lapic_hz; }
 
 uint32_t native_ns_multiplier(void) { return ns_multiplier; }
 
+void native_time_set(uint64_t tsc, uint32_t multiplier)
+{
+	tsc_start = tsc;
+	ns_multiplier = multiplier;
+}
+
 void native_time_start_tick(unsigned hz)
 {
 	if (lapic_hz == 0)

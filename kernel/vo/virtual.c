@@ -11,7 +11,20 @@
 #include "mm/frame.h"
 #include "proc/task.h"
 
-struct vmm_shared vmm_shared[MAX_CPUS] __attribute__((aligned(PAGE_SIZE)));
+/* A page: struct shared_rest (domain_abi.h) follows the entries of the CPUs. */
+struct vmm_shared vmm_shared[PAGE_SIZE / sizeof(struct vmm_shared)]
+	__attribute__((aligned(PAGE_SIZE)));
+
+/* The update that a batch has not sent yet: n entries from `at` on. */
+static struct batch {
+	bool open;
+	unsigned n;
+	pte_t *at;
+	const pte_t *values;
+	pte_t single; /* the value, if n is 1: the caller's may be gone when the batch is sent */
+} batches[MAX_CPUS];
+
+extern char smp_entry_guest[]; /* boot/trampoline.S */
 
 static struct vmm_shared *shared(void) { return &vmm_shared[this_cpu()]; }
 
@@ -54,11 +67,14 @@ static uint32_t virtual_cpu_fault_address(void) { return shared()->address; }
 
 static void virtual_cpu_fpu_trap(bool on) { hypercall2(HC_FPU_TRAP, on, 0); }
 
-VO_INTERRUPTIBLE static void virtual_cpu_idle(void) { hypercall2(HC_IDLE, 0, 0); }
+VO_INTERRUPTIBLE static void virtual_cpu_idle(uint64_t wake)
+{
+	hypercall(HC_IDLE, (uint32_t)wake, (uint32_t)(wake >> 32), 0, 0);
+}
 
 static int virtual_cpu_start(unsigned apic_id, uint32_t trampoline)
 {
-	return (void)apic_id, (void)trampoline, -ENOSYS;
+	return (void)trampoline, hypercall(HC_VCPU_START, apic_id, (uint32_t)smp_entry_guest, 0, 0);
 }
 
 static void virtual_cpu_halt(void)

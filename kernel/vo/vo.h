@@ -40,12 +40,13 @@ struct vo {
 		   bit, by hypercall. */
 		void (*fpu_trap)(bool on);
 		/* Enable interrupts and wait for one; none is lost in between (vol. 2, STI,
-		   HLT). Returns with interrupts on. N: sti; hlt. V: a hypercall that returns
-		   after an event. */
-		void (*idle)(void);
+		   HLT). Returns with interrupts on. wake: time (time.now) of the next timeout,
+		   or 0. N: sti; hlt. V: a hypercall that returns after an event, in a guest,
+		   which does not tick meanwhile, also at `wake`. */
+		void (*idle)(uint64_t wake);
 		/* Start a processor at the boot path's trampoline (9.4.4). Result: 0,
-		   -ETIMEDOUT. N: INIT and two SIPIs by the local APIC. V: -ENOSYS; all
-		   processors run by then. */
+		   -ETIMEDOUT. N: INIT and two SIPIs by the local APIC. V: a hypercall, in a
+		   guest only; else all processors run by then. */
 		int (*start)(unsigned apic_id, uint32_t trampoline);
 		/* End the emulator with a status; where there is no emulator, stop for ever.
 		   N: ports 0xF4 and 0x8900, then hlt. V: hypercall. */

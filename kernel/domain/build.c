@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The builder. Guest memory is written where it lies in this kernel's direct map, before it is
+ * given away. In the guest's own numbering (its pfns) it looks like this:
+ *
+ *   0            free
+ *   KERNEL_LOAD  the kernel's image, as on a PC
+ *   image_end    page directory, direct map, tables for KERNEL_MAP_BASE, p2m, m2p, start record,
+ *                and the root file system, if it is to lie in memory
+ *   taken_end    free
+ *
+ * The m2p is an array over all machine frames in the guest's addresses, too, but only where the
+ * guest owns frames it has pages of its own: everywhere else lies the same page of NO_FRAME.
+ */
+#include "domain/build.h"
+#include "fs/vnode.h"
+#include "proc/elf.h"
+#include "proc/task.h"
+
+#define BLOCK_ORDER 8 /* of the largest blocks of guest memory: 1 MiB */
+#define RESERVE 256u  /* frames that stay free for this kernel itself */
+#define SPARE 64u     /* frames that a guest must have left for itself */
+#define HEADER_BYTES 512
+#define KERNEL_PDE (PTE_P | PTE_W | PTE_A)
+#define KERNEL_PTE (PTE_P | PTE_A | PTE_D | PTE_G)
+
+/* The builder's notes. Numbers of frames are the guest's pfns. */
+struct build {
+	struct guest *guest;
+	const struct domain_wish *wish;
+	struct vnode *kernel, *root;
+	struct elf_image image;
+	struct guest_header header;
+	pfn_t directory, direct_map, map_tables, p2m, m2p, start, root_at, end;
+	uint32_t nr_map_tables, nr_lent;
+	uint16_t m2p_pages[1024]; /* for each 1,024 machine frames: its page of the m2p; 0: none */
+	uint32_t handlers[256];
+};
+
+/* --- memory --- */
+
+/* Where this kernel has a page of the guest's. */
+static void *page(const struct guest *g, pfn_t pfn)
+{
+	const struct block *b = g->blocks;
+	for (; pfn >> b->order; b = b->next)
+		pfn -= 1u << b->order;
+	return pfn_to_virt(b->pfn + pfn);
+}
+
+/* Word i of an array that begins at the guest's page `first`. */
+static uint32_t *word(const struct guest *g, pfn_t first, uint32_t i)
+{
+	return (uint32_t *)page(g, first + i / 1024) + i % 1024;
+}
+
+/* The word at a kernel address of the guest's. */
+static uint32_t *word_at(const struct guest *g, uint32_t address)
+{
+	return word(g, 0, (address - KERNEL_BASE) / 4);
+}
+
+static mfn_t mfn_of(const struct guest *g, pfn_t pfn)
+{
+	return pfn_to_mfn(virt_to_pfn(page(g, pfn)));
+}
+
+/* Allocate the guest's memory, all zeros, and the frames for the VMM's notes on it. */
+static int take_memory(struct guest *g)
+{
+	struct block **end = &g->blocks;
+	unsigned order = BLOCK_ORDER;
+	for (uint32_t got = 0; got < g->nr_pfns;) {
+		while (got + (1u << order) > g->nr_pfns)
+			order--;
+		struct block *b = kzalloc(sizeof(*b));
+		pfn_t pfn = b && frames_free() > RESERVE + (1u << order) ? frame_alloc(order) :
+									   NO_FRAME;
+		if (pfn == NO_FRAME) {
+			kfree(b);
+			if (order-- == 0)
+				return -ENOMEM;
+			continue;
+		}
+		*b = (struct block){ .pfn = pfn, .order = order };
+		*end = b;
+		end = &b->next;
+		got += 1u << order;
+		memset(pfn_to_virt(pfn), 0, PAGE_SIZE << order);
+	}
+	for (; g->nr_state < DOMAIN_FRAMES(g->vcpus); g->nr_state++) {
+		pfn_t pfn = frame_alloc(0);
+		if (pfn == NO_FRAME)
+			return -ENOMEM;
+		g->state[g->nr_state] = pfn;
+	}
+	return 0;
+}
+
+/* --- the image --- */
+
+/* Read a part of a file into the guest's pages from `pfn` on. */
+static int load(struct guest *g, struct vnode *vn, uint32_t offset, pfn_t pfn, uint32_t bytes)
+{
+	for (uint32_t done = 0, some; done < bytes; done += some) {
+		some = MIN(bytes - done, (uint32_t)PAGE_SIZE);
+		int n = vnode_read(vn, offset + done, page(g, pfn++), some);
+		if (n != (int)some)
+			return n < 0 ? n : -EIO;
+	}
+	return 0;
+}
+
+/* Whether the kernel's file can be a guest of this memory; fills image and header. */
+static int check_image(struct build *b, char *head)
+{
+	const uint32_t first = KERNEL_BASE + KERNEL_LOAD;
+	const struct guest_header *h = &b->header;
+	int n = vnode_read(b->kernel, 0, head, HEADER_BYTES);
+	if (n < 0)
+		return n;
+	if (elf_parse(head, (uint32_t)n, b->kernel->size, VMM_BASE, &b->image) ||
+	    b->image.n == 0 || b->image.segments[0].start != first)
+		return -ENOEXEC;
+	n = vnode_read(b->kernel, b->image.segments[0].offset + GUEST_HEADER, &b->header,
+		       sizeof(b->header));
+	if (n < 0)
+		return n;
+	if (h->magic != GUEST_MAGIC || h->abi != VMM_ABI_VERSION || h->readonly_end < first ||
+	    h->image_end < h->readonly_end || h->image_end > KERNEL_MAP_BASE)
+		return -ENOEXEC;
+	for (unsigned i = 0; i < b->image.n; i++) {
+		const struct elf_segment *s = &b->image.segments[i];
+		if (s->start < first || s->start + s->bytes > h->image_end)
+			return -ENOEXEC;
+	}
+	return 0;
+}
+
+static int load_image(struct build *b)
+{
+	int error = 0;
+	for (unsigned i = 0; i < b->image.n && !error; i++) {
+		const struct elf_segment *s = &b->image.segments[i];
+		error = load(b->guest, b->kernel, s->offset,
+			     (s->start - KERNEL_BASE) >> PAGE_SHIFT, s->file_bytes);
+	}
+	return error;
+}
+
+/* Whether an array of n words of the image lies in it. */
+static bool in_image(const struct build *b, uint32_t address, uint32_t n)
+{
+	uint32_t first = KERNEL_BASE + KERNEL_LOAD, end = b->header.image_end;
+	return address >= first && address <= end && n <= (end - address) / 4 && address % 4 == 0;
+}
+
+/* The handlers, which the kernel of the image would itself put into its IDT. */
+static int find_handlers(struct build *b)
+{
+	const struct guest_header *h = &b->header;
+	uint32_t n = in_image(b, h->nr_stubs, 1) ? *word_at(b->guest, h->nr_stubs) : 0;
+	if (n > 256 || !in_image(b, h->stubs, 2 * n) || !in_image(b, h->shared, 1024))
+		return -ENOEXEC;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t vector = *word_at(b->guest, h->stubs + 8 * i);
+		b->handlers[vector % 256] = *word_at(b->guest, h->stubs + 8 * i + 4);
+	}
+	b->handlers[SYSCALL_VECTOR] = h->syscall_entry;
+	return 0;
+}
+
+/* --- tables --- */
+
+/* Choose the place of all that follows the image. Result: 0, -ENOMEM. */
+static int lay_out(struct build *b)
+{
+	struct guest *g = b->guest;
+	b->directory = (b->header.image_end - KERNEL_BASE) >> PAGE_SHIFT;
+	b->direct_map = b->directory + 1;
+	b->map_tables = b->direct_map + DIV_UP(g->nr_pfns, 1024u);
+	b->nr_lent = b->wish->disk.n + b->wish->net.n;
+	b->nr_map_tables = DIV_UP(b->nr_lent + DIV_UP(nr_mfns, 1024u), 1024u);
+	b->p2m = b->map_tables + b->nr_map_tables;
+	b->m2p = b->p2m + DIV_UP(g->nr_pfns, 1024u);
+	pfn_t next = b->m2p + 1; /* the first one is the page of NO_FRAME */
+	for (const struct block *k = g->blocks; k; k = k->next)
+		for (uint32_t i = 0; i < 1u << k->order; i++) {
+			uint16_t *at = &b->m2p_pages[pfn_to_mfn(k->pfn + i) / 1024];
+			if (!*at)
+				*at = (uint16_t)(next++ - b->m2p);
+		}
+	b->start = next;
+	b->root_at = b->start + 1;
+	b->end = b->root_at + (b->root ? DIV_UP(b->root->size, PAGE_SIZE) : 0);
+	return b->end + SPARE > g->nr_pfns ? -ENOMEM : 0;
+}
+
+/* The direct map, p2m and m2p: a word of each for each page. */
+static void fill_maps(struct build *b)
+{
+	struct guest *g = b->guest;
+	pfn_t first = KERNEL_LOAD >> PAGE_SHIFT;
+	pfn_t end = (b->header.readonly_end - KERNEL_BASE) >> PAGE_SHIFT;
+	for (pfn_t pfn = b->m2p; pfn < b->start; pfn++)
+		memset(page(g, pfn), 0xFF, PAGE_SIZE); /* NO_FRAME */
+	pfn_t pfn = 0;
+	for (const struct block *k = g->blocks; k; k = k->next)
+		for (uint32_t i = 0; i < 1u << k->order; i++, pfn++) {
+			mfn_t mfn = pfn_to_mfn(k->pfn + i);
+			*word(g, b->p2m, pfn) = mfn;
+			*word(g, b->m2p + b->m2p_pages[mfn / 1024], mfn % 1024) = pfn;
+			*word(g, b->direct_map, pfn) =
+				mfn << PAGE_SHIFT | KERNEL_PTE |
+				(pfn >= first && pfn < end ? 0 : PTE_W);
+		}
+}
+
+/* Map lent pages at the next places of the tables for KERNEL_MAP_BASE. Result: their address. */
+static uint32_t map_lent(struct build *b, const struct lent *l, uint32_t *at)
+{
+	uint32_t address = KERNEL_MAP_BASE + *at * PAGE_SIZE;
+	for (uint32_t i = 0; i < l->n; i++)
+		*word(b->guest, b->map_tables, (*at)++) =
+			pfn_to_mfn(l->pfns[i]) << PAGE_SHIFT | KERNEL_PTE | PTE_W;
+	return address;
+}
+
+/* Directory and tables. Result: address of the m2p. */
+static uint32_t fill_tables(struct build *b, struct domain_start *s)
+{
+	struct guest *g = b->guest;
+	uint32_t at = 0;
+	for (uint32_t i = 0; i < DIV_UP(g->nr_pfns, 1024u); i++)
+		*word(g, b->directory, KERNEL_SLOT + i) =
+			mfn_of(g, b->direct_map + i) << PAGE_SHIFT | KERNEL_PDE;
+	for (uint32_t i = 0; i < b->nr_map_tables; i++)
+		*word(g, b->directory, (KERNEL_MAP_BASE >> 22) + i) =
+			mfn_of(g, b->map_tables + i) << PAGE_SHIFT | KERNEL_PDE;
+	s->disk.ring = map_lent(b, &b->wish->disk, &at);
+	s->net.ring = map_lent(b, &b->wish->net, &at);
+	uint32_t m2p = KERNEL_MAP_BASE + at * PAGE_SIZE;
+	for (uint32_t i = 0; i < DIV_UP(nr_mfns, 1024u); i++)
+		*word(g, b->map_tables, at++) =
+			mfn_of(g, b->m2p + b->m2p_pages[i]) << PAGE_SHIFT | KERNEL_PTE;
+	s->map_used = at;
+	return m2p;
+}
+
+static uint32_t address_of(pfn_t pfn) { return (uint32_t)pfn_to_virt(pfn); }
+
+static void fill_start(struct build *b)
+{
+	const struct domain_wish *w = b->wish;
+	struct domain_start *s = page(b->guest, b->start);
+	s->magic = START_MAGIC;
+	s->abi = VMM_ABI_VERSION;
+	s->bytes = sizeof(*s);
+	s->domain = b->guest->number;
+	s->nr_pfns = b->guest->nr_pfns;
+	s->nr_mfns = nr_mfns;
+	s->nr_vcpus = w->vcpus;
+	s->shared = virt_to_pfn((void *)b->header.shared);
+	s->m2p = fill_tables(b, s);
+	s->p2m = address_of(b->p2m);
+	s->directory = address_of(b->directory);
+	s->direct_map = address_of(b->direct_map);
+	s->map_tables = address_of(b->map_tables);
+	s->taken_first = b->directory;
+	s->taken_end = b->end;
+	s->root = b->root_at;
+	s->root_bytes = b->root ? b->root->size : 0;
+	s->console_port = CONSOLE_PORT;
+	if (w->disk.n) {
+		s->disk.port = DISK_PORT;
+		s->disk.buffers = s->disk.ring + PAGE_SIZE;
+		s->disk.nr_buffers = w->disk.n - 1;
+	}
+	if (w->net.n) {
+		s->net.port = NET_PORT;
+		s->net.buffers = s->net.ring + PAGE_SIZE;
+		s->net.nr_buffers = w->net.n - 1;
+	}
+	s->disk_sectors = w->disk_sectors;
+	s->disk_read_only = w->disk_read_only;
+	memcpy(s->mac, w->mac, sizeof(s->mac));
+	strlcpy(s->cmdline, w->cmdline ? w->cmdline : "", sizeof(s->cmdline));
+}
+
+/* --- the steps --- */
+
+static int open_file(const char *path, struct vnode **out)
+{
+	int error = vfs_lookup(path, out);
+	if (!error && ((*out)->mode & S_IFMT) != S_IFREG)
+		return -EINVAL;
+	return error;
+}
+
+/* Files, memory, image and tables; nothing is known to the VMM but that the guest is to come. */
+static int write_guest(struct build *b, const char **why)
+{
+	struct guest *g = b->guest;
+	const char *kernel = b->wish->kernel ? b->wish->kernel : "/boot/cinnabar";
+	int error = open_file(kernel, &b->kernel);
+	*why = "the kernel's file cannot be opened";
+	if (!error)
+		error = check_image(b, (char *)b->handlers);
+	memset(b->handlers, 0, sizeof(b->handlers));
+	if (error) {
+		*why = error == -ENOEXEC ? "this file is no kernel that can be a guest" : *why;
+		return error;
+	}
+	*why = "the root file system cannot be opened";
+	if (b->wish->root && (error = open_file(b->wish->root, &b->root)))
+		return error;
+	*why = "there is not enough free memory";
+	if ((error = take_memory(g)))
+		return error;
+	*why = "kernel and root file system do not fit in that memory";
+	if ((error = lay_out(b)))
+		return error;
+	*why = "a file cannot be read, or its symbols are wrong";
+	error = load_image(b);
+	if (!error && b->root)
+		error = load(g, b->root, 0, b->root_at, b->root->size);
+	if (!error)
+		error = find_handlers(b);
+	return error;
+}
+
+/* Tell the VMM, give it all, and let it check. */
+static int give_guest(struct build *b, struct domain_born *born, const char **why)
+{
+	struct guest *g = b->guest;
+	int error = guest_open(g, b->wish->weight);
+	*why = "the VMM takes no guest more";
+	if (error)
+		return error;
+	fill_maps(b);
+	fill_start(b);
+	*why = "the VMM does not take the guest's memory";
+	if ((error = guest_give(g)))
+		return error;
+	*why = "the VMM does not lend the rings, or pair the ports";
+	if ((error = guest_join(g, &b->wish->disk, DISK_PORT, &born->disk_port)) ||
+	    (error = guest_join(g, &b->wish->net, NET_PORT, &born->net_port)) ||
+	    (error = guest_join(g, NULL, CONSOLE_PORT, &born->console_port)))
+		return error;
+	*why = "the VMM refuses the guest's tables";
+	struct domain_op o = {
+		.directory = mfn_of(g, b->directory), .eip = b->header.entry,
+		.shared = mfn_of(g, (b->header.shared - KERNEL_BASE) >> PAGE_SHIFT),
+		.esi = address_of(b->start), .handlers = (uint32_t)b->handlers,
+	};
+	error = guest_op(g, DOMAIN_BIRTH, &o);
+	if (error)
+		printk("domain: %s\n", o.info.reason);
+	return error;
+}
+
+int guest_build(struct guest *g, const struct domain_wish *w, struct domain_born *born,
+		const char **why)
+{
+	*why = "there is not enough free memory";
+	struct build *b = kzalloc(sizeof(*b));
+	if (!b)
+		return -ENOMEM;
+	b->guest = g;
+	b->wish = w;
+	int error = write_guest(b, why);
+	if (!error)
+		error = give_guest(b, born, why);
+	vnode_put(b->kernel);
+	vnode_put(b->root);
+	kfree(b);
+	return error;
+}
