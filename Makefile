@@ -425,9 +425,21 @@ $(B)/rootfs.list: FORCE
 	@mkdir -p $(@D); { echo '$(PROGRAMS)' "$$ROOT_MIB $$ROOT_BLOCK"; cksum tools/mkroot; \
 		find user/root -type f -exec cksum {} + | sort; } >$@.$$$$; $(call replace,$@.$$$$)
 
-$(B)/rootfs.ext2: $(PROGRAMS:%=$(B)/bin/%) $(B)/rootfs.list
+# What guests are made of: the kernel without its symbols, and a small root file system.
+GUEST_PROGRAMS := $(filter init sh ls cat echo ps free kill sleep uptime true work stress shutdown, \
+	$(PROGRAMS))
+$(B)/boot/cinnabar: $(B)/cinnabar
+	$(Q)mkdir -p $(@D) && $(CROSS)strip -s -o $@ $<
+
+$(B)/boot/guest.ext2: $(GUEST_PROGRAMS:%=$(B)/bin/%) $(B)/rootfs.list
 	$(call say,MKFS,$@)
-	$(Q)tools/mkroot $@ $(PROGRAMS:%=$(B)/bin/%)
+	$(Q)mkdir -p $(@D) && ROOT_KIB=256 ROOT_BLOCK=1024 tools/mkroot $@ \
+		$(GUEST_PROGRAMS:%=$(B)/bin/%)
+
+$(B)/rootfs.ext2: $(PROGRAMS:%=$(B)/bin/%) $(B)/rootfs.list $(B)/boot/cinnabar $(B)/boot/guest.ext2
+	$(call say,MKFS,$@)
+	$(Q)ROOT_BOOT='$(B)/boot/cinnabar $(B)/boot/guest.ext2' tools/mkroot $@ \
+		$(PROGRAMS:%=$(B)/bin/%)
 
 $(B)/cinnabar.iso: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2 tools/iso FORCE
 	$(call say,ISO,$@)
