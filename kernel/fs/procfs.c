@@ -5,6 +5,7 @@
  */
 #include "boot/boot.h"
 #include "dev/dev.h"
+#include "domain/control.h"
 #include "fs/file.h"
 #include "fs/pseudofs.h"
 #include "net/net.h"
@@ -49,6 +50,7 @@ static int cpuinfo_show(char *buf, size_t size)
 const struct pseudofs_entry procfs_entries[] = {
 	{ .name = "cmdline", .show = cmdline_show },
 	{ .name = "cpuinfo", .show = cpuinfo_show },
+	{ .name = "domains", .show = domains_show, .write = domains_write },
 	{ .name = "files", .show = files_show },
 	{ .name = "interrupts", .show = irq_show },
 	{ .name = "kmsg", .show = kmsg_show },

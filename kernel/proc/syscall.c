@@ -4,6 +4,7 @@
  * and time. What each call does is described in syscalls.def.
  */
 #include "dev/console.h"
+#include "domain/control.h"
 #include "fs/file.h"
 #include "mm/vm.h"
 #include "net/net.h"

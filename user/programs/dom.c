@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* dom: make guests, see how they do, and end them: commands to /proc/domains, and a console. */
+#include "user.h"
+
+static const char how[] =
+	"COMMAND\n"
+	"  create NAME [mem=8M] [vcpus=1] [weight=256] [disk=FILE[:ro]] [cmdline=WORDS]\n"
+	"                 make a guest and let it run; without a disk its root is in its memory\n"
+	"  list           all guests, and how those ended that are no more\n"
+	"  top [TIMES]    each second, who has used the processors; Ctrl-C ends it\n"
+	"  console NAME   a guest's screen and keyboard; Ctrl-] leaves it\n"
+	"  pause NAME, resume NAME, weight NAME N\n"
+	"  kill NAME      end a guest; forget one that has ended\n"
+	"  for example: dom create web mem=16M && dom console web";
+
+enum { NUMBER, NAME, STATE, KIB, VCPUS, WEIGHT, RAN, STOLEN, SWITCHES, EXITS, END, FIELDS };
+enum { GUESTS = 128, LINE = 256, SECOND = 1000, LEAVE = ']' & 0x1F };
+static const char file[] = "/proc/domains";
+
+static struct guest {
+	char line[LINE], *field[FIELDS];
+} guests[GUESTS];
+static unsigned nr_guests;
+static char reason[LINE]; /* why this process's command failed */
+
+static void cut(struct guest *g)
+{
+	char *s = g->line;
+	for (unsigned i = 0; i < FIELDS; i++) {
+		g->field[i] = s;
+		char *blank = i < END ? strchr(s, ' ') : NULL;
+		s = blank ? blank + 1 : s + strlen(s);
+		if (blank)
+			*blank = '\0';
+	}
+}
+
+/* Read the file. */
+static void look(void)
+{
+	static struct reader reader;
+	char line[LINE];
+	const char *rest;
+	int got = open(file, O_RDONLY);
+	reader = (struct reader){ .fd = got };
+	nr_guests = 0;
+	while (got >= 0 && (got = read_line(&reader, line, LINE)) > 0) {
+		if (line[0] == '!') {
+			if ((int)strtou(line + 2, &rest) == getpid())
+				strlcpy(reason, rest + 1, LINE);
+		} else if (nr_guests < GUESTS) {
+			struct guest *g = &guests[nr_guests++];
+			strlcpy(g->line, line, LINE);
+			cut(g);
+		}
+	}
+	if (got < 0) {
+		complain(file, got);
+		exit(1);
+	}
+	close(reader.fd);
+}
+
+/* Give the kernel a command. Result: the exit status. */
+static int order(int argc, char **argv)
+{
+	char text[1024];
+	size_t n = 0;
+	for (int i = 1; i < argc; i++)
+		n = appendf(text, sizeof(text), n, strchr(argv[i], ' ') ? "\"%s\" " : "%s ",
+			    argv[i]);
+	int fd = open(file, O_WRONLY);
+	int error = fd < 0 ? fd : write(fd, text, (uint32_t)n);
+	if (error >= 0)
+		return 0;
+	look();
+	if (reason[0])
+		dprintf(2, "dom: %s\n", reason);
+	else
+		complain(argv[1], error);
+	return 1;
+}
+
+static int list(void)
+{
+	look();
+	printf("%-15s %-7s %7s %5s %6s %8s %8s %s\n", "NAME", "STATE", "KIB", "VCPUS", "WEIGHT",
+	       "RAN ms", "STOLEN", "END");
+	for (struct guest *g = guests; g < guests + nr_guests; g++)
+		printf("%-15s %-7s %7s %5s %6s %8s %8s %s\n", g->field[NAME], g->field[STATE],
+		       g->field[KIB], g->field[VCPUS], g->field[WEIGHT], g->field[RAN],
+		       g->field[STOLEN], g->field[END]);
+	return 0;
+}
+
+/* Tenths of a percent of the last second. */
+static void print_share(uint32_t now, uint32_t before, uint32_t passed)
+{
+	uint32_t share = passed && now > before ? (now - before) * 1000 / passed : 0;
+	printf(" %4u.%u%%", share / 10, share % 10);
+}
+
+static int top(uint32_t times)
+{
+	static struct { char name[LINE]; uint32_t ran, stolen; } last[GUESTS];
+	uint32_t then = 0;
+	for (uint32_t i = 0; i < times; i++) {
+		uint32_t now = (uint32_t)div_u64(now_ns(), 1000000);
+		look();
+		printf("\033[H\033[J%-15s %-7s %6s %6s   switches exits\n", "NAME", "STATE", "RAN",
+		       "STOLEN");
+		for (unsigned k = 0; k < nr_guests; k++) {
+			const struct guest *g = &guests[k];
+			uint32_t ran = strtou(g->field[RAN], NULL);
+			uint32_t stolen = strtou(g->field[STOLEN], NULL);
+			bool same = strcmp(last[k].name, g->field[NAME]) == 0;
+			printf("%-15s %-7s", g->field[NAME], g->field[STATE]);
+			print_share(ran, same ? last[k].ran : ran, now - then);
+			print_share(stolen, same ? last[k].stolen : stolen, now - then);
+			printf("   %8s %5s\n", g->field[SWITCHES], g->field[EXITS]);
+			strlcpy(last[k].name, g->field[NAME], LINE);
+			last[k].ran = ran, last[k].stolen = stolen;
+		}
+		then = now;
+		sleep(SECOND);
+	}
+	return 0;
+}
+
+/* --- console: one process shows, one types --- */
+
+static void show(const char *name)
+{
+	char buf[256];
+	uint32_t position = 0;
+	int n;
+	while ((n = domain_read(name, &position, buf, sizeof(buf))) > 0)
+		write_all(1, buf, (uint32_t)n);
+	exit(0);
+}
+
+/* Exit status: 0: the user leaves; 1: there is nothing more to type. */
+static void type(const char *name)
+{
+	char buf[64];
+	int n;
+	while ((n = read(0, buf, sizeof(buf))) > 0)
+		for (int at = 0, took; at < n; at += took) {
+			if (buf[at] == LEAVE)
+				exit(0);
+			took = domain_write(name, buf + at, 1);
+			if (took < 0)
+				exit(1);
+			if (!took)
+				sleep(10); /* its keyboard's buffer is full */
+		}
+	exit(1);
+}
+
+static int console(const char *name)
+{
+	int status, child[2], ended;
+	uint32_t position = 0;
+	int error = domain_read(name, &position, NULL, 0);
+	if (error < 0) {
+		dprintf(2, "dom: there is no guest %s; `dom list` shows all\n", name);
+		return 1;
+	}
+	printf("the console of %s; Ctrl-] leaves it\n", name);
+	tty_raw(1);
+	for (int i = 0; i < 2; i++) {
+		child[i] = fork();
+		if (child[i] == 0 && i == 0)
+			show(name);
+		if (child[i] == 0)
+			type(name);
+	}
+	do
+		ended = waitpid(-1, &status, 0);
+	while (ended == child[1] && status != WSTATUS_EXIT(0));
+	for (int i = 0; i < 2; i++)
+		if (child[i] > 0 && child[i] != ended && kill(child[i]) == 0)
+			waitpid(child[i], &status, 0);
+	tty_raw(0);
+	printf("\n");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2 || help_wanted(argc, argv))
+		usage(how, argc > 1);
+	if (strcmp(argv[1], "list") == 0)
+		return list();
+	if (strcmp(argv[1], "top") == 0)
+		return top(argc > 2 ? strtou(argv[2], NULL) : UINT32_MAX);
+	if (argc < 3)
+		usage(how, false);
+	return strcmp(argv[1], "console") == 0 ? console(argv[2]) : order(argc, argv);
+}
