@@ -112,6 +112,14 @@ struct fault_context {
 	uint32_t edi, esi, ebp, ebx, edx, ecx, eax, eip, eflags, esp;
 };
 
+/* What is written to /proc/domains: texts end with NUL; create uses all fields, weight its own. */
+enum { GUEST_CREATE, GUEST_KILL, GUEST_PAUSE, GUEST_RESUME, GUEST_WEIGHT };
+enum { GUEST_NAME_BYTES = 16 };
+struct guest_command {
+	uint32_t what, mem_kib, vcpus, weight, read_only; /* read_only: of the disk */
+	char name[GUEST_NAME_BYTES], disk[512], cmdline[256]; /* disk: a path; empty: none */
+};
+
 /* Status that waitpid() stores: the code of exit(), or what ended the process. */
 #define WSTATUS_EXIT(code) (((code) & 0xFF) << 8)
 #define WSTATUS_KILLED 9                        /* kill() or Ctrl-C */

@@ -11,11 +11,11 @@
 #include "proc/task.h"
 #include "split/split.h"
 
-enum { NAME_BYTES = 16, COMMAND_BYTES = 1024, END_BYTES = 80 };
+enum { END_BYTES = 80 };
 
 struct record {
 	struct record *next;
-	char name[NAME_BYTES], end[END_BYTES];
+	char name[GUEST_NAME_BYTES], end[END_BYTES];
 	int number; /* of the guest; 0: it has ended */
 	uint32_t console_port;
 	struct block_back *disk;
@@ -27,25 +27,13 @@ struct record {
 
 static struct mutex mutex; /* guards the records, and what follows */
 static struct record *records;
-static struct { int pid; char text[160]; } failure; /* the last command that failed */
+static struct { int pid; const char *why; } failure; /* the last guest that was not built */
 
 static struct spinlock lock;  /* guards `events` */
 static uint32_t events;       /* notifications of all consoles so far */
 static struct wait_queue waiters;
 
 /* --- with the mutex held --- */
-
-/* Keep the reason of a failure. Result: error. */
-static int fail(int error, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static int fail(int error, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(failure.text, sizeof(failure.text), fmt, ap);
-	va_end(ap);
-	failure.pid = current()->pid;
-	return error;
-}
 
 static struct record *find(const char *name)
 {
@@ -163,203 +151,104 @@ static void ends_main(void)
 
 /* --- create --- */
 
-/*
- * The number that a word gives after its '='; unit: what 'K' and 'M' count in KiB is allowed.
- * Result: 0 if it is none.
- */
-static uint32_t number(const char *word, bool unit)
-{
-	const char *end, *value = strchr(word, '=') + 1;
-	uint32_t n = strtou(value, &end);
-	if (unit && n < 1 << 20 && (*end == 'M' || *end == 'K'))
-		n *= *end++ == 'M' ? 1024 : 1;
-	return *end || end == value ? 0 : n;
-}
-
-static bool starts(const char *word, const char *with)
-{
-	return strncmp(word, with, strlen(with)) == 0;
-}
-
-/* One word of the command. Result: 0, or what fail() gives. */
-static int option(struct domain_wish *w, char **disk, char *word)
-{
-	uint32_t *value = starts(word, "mem=") ? &w->mem_kib : starts(word, "vcpus=") ? &w->vcpus
-			: starts(word, "weight=") ? &w->weight : NULL;
-	if (starts(word, "cmdline=")) {
-		w->cmdline = word + sizeof("cmdline=") - 1;
-	} else if (starts(word, "disk=")) {
-		*disk = word + sizeof("disk=") - 1;
-		char *colon = strchr(*disk, ':');
-		w->disk_read_only = colon && strcmp(colon, ":ro") == 0;
-		if (w->disk_read_only)
-			*colon = '\0';
-	} else if (!value) {
-		return fail(-EINVAL, "%s is no option; `dom --help` lists them", word);
-	} else if (!(*value = number(word, value == &w->mem_kib))) {
-		return fail(-EINVAL, "%s needs a number, as in mem=8M vcpus=1 weight=256", word);
-	}
-	return 0;
-}
-
 static bool good_name(const char *name)
 {
-	size_t n = strlen(name);
-	for (const char *s = name; *s; s++)
-		if (!(*s >= 'a' && *s <= 'z') && !(*s >= '0' && *s <= '9') && *s != '-')
-			return false;
-	return n > 0 && n < NAME_BYTES;
+	const char *s = name;
+	while ((*s >= 'a' && *s <= 'z') || (*s >= '0' && *s <= '9') || *s == '-')
+		s++;
+	return !*s && s != name;
 }
 
-/* Prepare the disk, if one is wished for. Result: 0, or what fail() gives. */
-static int open_disk(struct domain_wish *w, const char *path, struct block_back **disk)
+/* Build the guest of a new record. Result: 0, or an error. */
+static int build(struct record *r, const struct guest_command *c, struct domain_born *born)
 {
+	struct domain_wish w = { .mem_kib = c->mem_kib, .vcpus = c->vcpus, .weight = c->weight,
+				 .cmdline = c->cmdline, .disk_read_only = c->read_only };
 	struct vnode *file;
-	if (!path)
-		return 0;
-	int error = vfs_lookup(path, &file);
-	if (error)
-		return fail(error, "disk %s cannot be opened; make it first, or correct its name",
-			    path);
-	error = block_back_create(file, w->disk_read_only, disk, w->disk.pfns, &w->disk_sectors);
-	if (error == -EBUSY)
-		return fail(error, "disk %s is another guest's; give it to all with :ro, or copy it",
-			    path);
-	if (error)
-		return fail(error, "disk %s is no file that can be a disk; give an ext2 image",
-			    path);
-	w->disk.n = 1 + BLOCK_BUFFERS;
-	return 0;
-}
-
-/* Put a new guest into the records, and let it run. */
-static void begin(struct record *r, const struct domain_born *born)
-{
-	static struct task *ends;
-	r->console_port = born->console_port;
-	r->next = records;
-	records = r;
-	if (!ends && (ends = task_create("domains", ends_main)))
-		sched_ready(ends);
-	if (r->disk)
-		block_back_connect(r->disk, born->disk_port);
-	port_bind(r->console_port, console_event, r);
-	domain_run(r->number, true);
-}
-
-static int create(const char *name, char **words, unsigned n)
-{
-	struct domain_wish w = { .mem_kib = 8192, .vcpus = 1, .weight = 256, .cmdline = "",
-				 .root = "/boot/guest.ext2" };
-	struct domain_born born;
-	struct record *old = find(name), *r;
-	char *path = NULL;
-	const char *why = "";
 	int error = 0;
-	if (!good_name(name))
-		return fail(-EINVAL, "a name has 1 to 15 of a-z, 0-9 and '-'; choose another one");
-	if (old && old->number)
-		return fail(-EEXIST, "there is a guest %s; choose another name, or `dom kill %s`",
-			    name, name);
-	for (unsigned i = 0; i < n && !error; i++)
-		error = option(&w, &path, words[i]);
+	if (!c->disk[0]) {
+		w.root = "/boot/guest.ext2";
+	} else if (!(error = vfs_lookup(c->disk, &file))) {
+		error = block_back_create(file, c->read_only, &r->disk, w.disk.pfns,
+					  &w.disk_sectors);
+		w.disk.n = 1 + BLOCK_BUFFERS;
+	}
 	if (error)
 		return error;
-	r = kzalloc(sizeof(*r));
-	if (!r)
-		return fail(-ENOMEM, "there is no memory; end another guest or program first");
-	strlcpy(r->name, name, NAME_BYTES);
-	strlcpy(r->end, "-", END_BYTES);
-	error = open_disk(&w, path, &r->disk);
-	if (!error) {
-		w.root = path ? NULL : w.root;
-		r->number = domain_create(&w, &born, &why);
-		if (r->number == -ENODEV)
-			error = fail(-ENODEV, "guests need virtual mode; `echo virtual >/proc/mode`"
-				     " first");
-		else if (r->number < 0)
-			error = fail(r->number, "%s is not there: %s", name, why);
-	}
+	failure.pid = current()->pid;
+	r->number = domain_create(&w, born, &failure.why);
+	return MIN(r->number, 0);
+}
+
+static int create(const struct guest_command *c)
+{
+	static struct task *ends;
+	struct domain_born born;
+	struct record *old = find(c->name), *r;
+	if (!good_name(c->name))
+		return -EINVAL;
+	if (old && old->number)
+		return -EEXIST;
+	if (!ends && (ends = task_create("domains", ends_main)))
+		sched_ready(ends);
+	r = ends ? kzalloc(sizeof(*r)) : NULL;
+	int error = r ? build(r, c, &born) : -ENOMEM;
 	if (error) {
-		block_back_destroy(r->disk);
+		if (r)
+			block_back_destroy(r->disk);
 		kfree(r);
 		return error;
 	}
 	if (old)
 		forget(old);
-	begin(r, &born);
-	return 0;
+	strlcpy(r->name, c->name, GUEST_NAME_BYTES);
+	strlcpy(r->end, "-", END_BYTES);
+	r->console_port = born.console_port;
+	r->next = records;
+	records = r;
+	if (r->disk)
+		block_back_connect(r->disk, born.disk_port);
+	port_bind(r->console_port, console_event, r);
+	return domain_run(r->number, true);
 }
 
 /* --- commands --- */
 
-/* Cut a command into words; "quotes" keep blanks in one. Result: how many, at most max. */
-static unsigned cut(char *s, char **words, unsigned max)
+static int command(const struct guest_command *c)
 {
-	unsigned n = 0;
-	for (;;) {
-		while (*s == ' ' || *s == '\n')
-			s++;
-		if (!*s || n == max)
-			return n;
-		char *to = words[n++] = s;
-		bool quoted = false;
-		for (; *s && (quoted || (*s != ' ' && *s != '\n')); s++)
-			if (*s == '"')
-				quoted = !quoted;
-			else
-				*to++ = *s;
-		s += *s != '\0';
-		*to = '\0';
-	}
-}
-
-static int command(char *text)
-{
-	char *words[12];
-	unsigned n = cut(text, words, ARRAY_SIZE(words));
-	if (n < 2)
-		return fail(-EINVAL, "a command has at least two words; `dom --help` lists them");
-	const char *what = words[0], *name = words[1];
-	if (strcmp(what, "create") == 0)
-		return create(name, words + 2, n - 2);
-	struct record *r = find(name);
+	struct record *r = find(c->name);
+	failure.pid = 0;
+	if (c->what == GUEST_CREATE)
+		return create(c);
 	if (!r)
-		return fail(-ESRCH, "there is no guest %s; `dom list` shows all", name);
-	if (strcmp(what, "kill") == 0) {
-		if (r->number)
-			end(r, true);
-		else
-			forget(r);
-		return 0;
-	}
+		return -ESRCH;
+	if (c->what == GUEST_KILL && !r->number)
+		return forget(r), 0;
 	if (!r->number)
-		return fail(-ESRCH, "%s has ended; `dom kill %s` forgets it", name, name);
-	if (strcmp(what, "pause") == 0 || strcmp(what, "resume") == 0)
-		return domain_run(r->number, what[0] == 'r');
-	uint32_t weight = n > 2 ? strtou(words[2], NULL) : 0;
-	if (strcmp(what, "weight") != 0)
-		return fail(-EINVAL, "%s is no command; `dom --help` lists them", what);
-	return domain_weight(r->number, weight, 0)
-	       ? fail(-EINVAL, "a weight is a number from 1 to 65535; 256 is usual") : 0;
+		return -ECHILD;
+	switch (c->what) {
+	case GUEST_KILL: return end(r, true), 0;
+	case GUEST_PAUSE:
+	case GUEST_RESUME: return domain_run(r->number, c->what == GUEST_RESUME);
+	case GUEST_WEIGHT: return domain_weight(r->number, c->weight, 0);
+	default: return -EINVAL;
+	}
 }
 
 int domains_write(const void *buf, uint32_t bytes, bool user)
 {
-	char *text = bytes < COMMAND_BYTES ? kmalloc(COMMAND_BYTES) : NULL;
-	int error = text ? 0 : bytes < COMMAND_BYTES ? -ENOMEM : -EINVAL;
-	if (!error && user)
-		error = copy_from_user(text, buf, bytes);
-	else if (!error)
-		memcpy(text, buf, bytes);
+	struct guest_command *c = kmalloc(sizeof(*c));
+	int error = !c ? -ENOMEM : bytes != sizeof(*c) || !user ? -EINVAL
+		    : copy_from_user(c, buf, sizeof(*c));
 	if (!error) {
-		text[bytes] = '\0';
+		c->name[sizeof(c->name) - 1] = c->disk[sizeof(c->disk) - 1] = '\0';
+		c->cmdline[sizeof(c->cmdline) - 1] = '\0';
 		mutex_lock(&mutex);
-		error = command(text);
+		error = command(c);
 		mutex_unlock(&mutex);
 		tell();
 	}
-	kfree(text);
+	kfree(c);
 	return error ? error : (int)bytes;
 }
 
@@ -385,7 +274,7 @@ int domains_show(char *buf, size_t size)
 			    ms(i->ran), ms(i->stolen), i->switches, i->exits, r->end);
 	}
 	if (failure.pid)
-		n = appendf(buf, size, n, "! %d %s\n", failure.pid, failure.text);
+		n = appendf(buf, size, n, "! %d %s\n", failure.pid, failure.why);
 	mutex_unlock(&mutex);
 	return (int)n;
 }
@@ -394,9 +283,9 @@ int domains_show(char *buf, size_t size)
 
 int sys_domain_read(uint32_t name, uint32_t position, uint32_t buf, uint32_t bytes)
 {
-	char key[NAME_BYTES], text[256];
+	char key[GUEST_NAME_BYTES], text[256];
 	uint32_t at, n = 0, seen;
-	int error = copy_string_from_user(key, (const char *)name, NAME_BYTES);
+	int error = copy_string_from_user(key, (const char *)name, GUEST_NAME_BYTES);
 	if (error >= 0)
 		error = copy_from_user(&at, (const void *)position, sizeof(at));
 	while (error >= 0 && !n) {
@@ -422,9 +311,9 @@ int sys_domain_read(uint32_t name, uint32_t position, uint32_t buf, uint32_t byt
 
 int sys_domain_write(uint32_t name, uint32_t buf, uint32_t bytes)
 {
-	char key[NAME_BYTES], text[64];
+	char key[GUEST_NAME_BYTES], text[64];
 	uint32_t some = MIN(bytes, (uint32_t)sizeof(text));
-	int error = copy_string_from_user(key, (const char *)name, NAME_BYTES);
+	int error = copy_string_from_user(key, (const char *)name, GUEST_NAME_BYTES);
 	if (error >= 0)
 		error = copy_from_user(text, (const void *)buf, some);
 	if (error < 0)

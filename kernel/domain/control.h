@@ -11,16 +11,17 @@
 /*
  * /proc/domains. Reading it gives a line for each guest, also for those that have ended:
  *   number name state KiB vcpus weight ran stolen switches exits end
- * state: runs, paused, ended; ran, stolen: milliseconds; end: how it ended, in words, or "-". The
- * last command that failed follows: "! pid reason". As snprintf().
+ * state: runs, paused, ended; ran, stolen: milliseconds; end: how it ended, in words, or "-". If
+ * the last command was to make a guest and the builder failed, "! pid reason" follows. As
+ * snprintf().
  */
 int domains_show(char *buf, size_t size);
 /*
- * A command, one write for each:
- *   create NAME [mem=8M] [vcpus=1] [weight=256] [disk=FILE[:ro]] [cmdline="..."]
- *   pause NAME, resume NAME, weight NAME N
- *   kill NAME   end a guest; forget one that has ended
- * Result: bytes, or an error; the reason stands in the file then. Context: process.
+ * Each write is a struct guest_command (abi.h). Result: bytes; -EINVAL: the name has other
+ * characters than a-z, 0-9 and '-', or another field is wrong; -EEXIST: there is such a guest;
+ * -ESRCH: there is none; -ECHILD: it has ended; -ENODEV: native mode; what opening the disk gives,
+ * or -EBUSY: the disk is another guest's; -ENOMEM. Nothing is left of a guest that could not be
+ * made. Context: process.
  */
 int domains_write(const void *buf, uint32_t bytes, bool user);
 /* System calls (syscalls.def); pointers are user addresses. */

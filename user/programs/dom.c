@@ -21,7 +21,7 @@ static struct guest {
 	char line[LINE], *field[FIELDS];
 } guests[GUESTS];
 static unsigned nr_guests;
-static char reason[LINE]; /* why this process's command failed */
+static char reason[LINE]; /* why the builder failed */
 
 static void cut(struct guest *g)
 {
@@ -61,24 +61,125 @@ static void look(void)
 	close(reader.fd);
 }
 
-/* Give the kernel a command. Result: the exit status. */
-static int order(int argc, char **argv)
+/* --- orders: each is one write; what goes wrong is told in one sentence --- */
+
+static struct guest_command order;
+
+static int fail(const char *format, const char *word)
 {
-	char text[1024];
-	size_t n = 0;
-	for (int i = 1; i < argc; i++)
-		n = appendf(text, sizeof(text), n, strchr(argv[i], ' ') ? "\"%s\" " : "%s ",
-			    argv[i]);
-	int fd = open(file, O_WRONLY);
-	int error = fd < 0 ? fd : write(fd, text, (uint32_t)n);
-	if (error >= 0)
-		return 0;
-	look();
-	if (reason[0])
-		dprintf(2, "dom: %s\n", reason);
-	else
-		complain(argv[1], error);
+	dprintf(2, "dom: ");
+	dprintf(2, format, word, word);
+	dprintf(2, "\n");
 	return 1;
+}
+
+static int tell_why(int error)
+{
+	bool create = order.what == GUEST_CREATE;
+	look();
+	switch (create && reason[0] ? 0 : error) {
+	case 0: return fail("the guest cannot be built: %s", reason);
+	case -ENODEV: return fail("guests need virtual mode; `echo virtual >/proc/mode` first", "");
+	case -EEXIST: return fail("there is a guest %s; take another name, or `dom kill %s`",
+				  order.name);
+	case -ESRCH: return fail("there is no guest %s; `dom list` shows all", order.name);
+	case -ECHILD: return fail("%s has ended; `dom kill %s` forgets it", order.name);
+	case -EBUSY: return fail("disk %s is another guest's; copy it, or give it to all with :ro",
+				 order.disk);
+	case -ENOMEM: return fail("there is too little memory for %s; end another guest first",
+				  order.name);
+	case -EINVAL:
+		if (!create)
+			return fail("the weight of %s must be 1 to 65535; 256 is usual",
+				    order.name);
+		if (!order.disk[0])
+			return fail("a name has only a-z, 0-9 and '-', and %s has others",
+				    order.name);
+		/* fall through */
+	default: return create && order.disk[0]
+			? fail("disk %s cannot be used; give the name of an ext2 image", order.disk)
+			: fail("the kernel refuses: %s", strerror(error));
+	}
+}
+
+static int give_order(void)
+{
+	int fd = open(file, O_WRONLY);
+	int error = fd < 0 ? fd : write(fd, &order, sizeof(order));
+	return error < 0 ? tell_why(error) : 0;
+}
+
+/* The number in a word NAME=NUMBER; KiB: M and K may follow. 0: it is none. */
+static uint32_t number(const char *word, bool kib)
+{
+	const char *end, *value = strchr(word, '=') + 1;
+	uint32_t n = strtou(value, &end);
+	if (kib && n < 1 << 20 && (*end == 'M' || *end == 'K'))
+		n *= *end++ == 'M' ? 1024 : 1;
+	return *end || end == value ? 0 : n;
+}
+
+/* One option of create. Result: 0, or the exit status. */
+static int option(char *word)
+{
+	static const struct { const char *name; uint32_t *value; } numbers[] = {
+		{ "mem=", &order.mem_kib }, { "vcpus=", &order.vcpus },
+		{ "weight=", &order.weight },
+	};
+	if (strncmp(word, "cmdline=", 8) == 0) {
+		if (strlcpy(order.cmdline, word + 8, sizeof(order.cmdline)) >=
+		    sizeof(order.cmdline))
+			return fail("the command line is too long: it has at most 255 bytes", "");
+		return 0;
+	}
+	if (strncmp(word, "disk=", 5) == 0) {
+		char *end = word + strlen(word);
+		order.read_only = end - word > 8 && strcmp(end - 3, ":ro") == 0;
+		if (order.read_only)
+			end[-3] = '\0';
+		if (strlcpy(order.disk, word + 5, sizeof(order.disk)) >= sizeof(order.disk) ||
+		    !order.disk[0])
+			return fail("%s names no file; write it as in disk=FILE or disk=FILE:ro",
+				    word);
+		return 0;
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
+		if (strncmp(word, numbers[i].name, strlen(numbers[i].name)) != 0)
+			continue;
+		*numbers[i].value = number(word, i == 0);
+		return *numbers[i].value ? 0
+		       : fail("%s needs a number, as in mem=8M vcpus=1 weight=256", word);
+	}
+	return fail("%s is no option; `dom --help` lists them", word);
+}
+
+static int create(int argc, char **argv)
+{
+	order.mem_kib = 8192;
+	order.vcpus = 1;
+	order.weight = 256;
+	for (int i = 3; i < argc; i++) {
+		int status = option(argv[i]);
+		if (status)
+			return status;
+	}
+	return give_order();
+}
+
+/* The other orders. */
+static int simple(int argc, char **argv)
+{
+	static const char *const words[] = {
+		[GUEST_KILL] = "kill", [GUEST_PAUSE] = "pause", [GUEST_RESUME] = "resume",
+		[GUEST_WEIGHT] = "weight",
+	};
+	for (unsigned i = GUEST_KILL; i < ARRAY_SIZE(words); i++)
+		if (strcmp(argv[1], words[i]) == 0 && argc == 3 + (i == GUEST_WEIGHT)) {
+			order.what = i;
+			order.weight = i == GUEST_WEIGHT ? strtou(argv[3], NULL) : 0;
+			return give_order();
+		}
+	usage(how, false);
 }
 
 static int list(void)
@@ -196,5 +297,9 @@ int main(int argc, char **argv)
 		return top(argc > 2 ? strtou(argv[2], NULL) : UINT32_MAX);
 	if (argc < 3)
 		usage(how, false);
-	return strcmp(argv[1], "console") == 0 ? console(argv[2]) : order(argc, argv);
+	if (strcmp(argv[1], "console") == 0)
+		return console(argv[2]);
+	if (strlcpy(order.name, argv[2], sizeof(order.name)) >= sizeof(order.name))
+		return fail("the name %s is too long; 15 characters are allowed", argv[2]);
+	return strcmp(argv[1], "create") == 0 ? create(argc, argv) : simple(argc, argv);
 }
