@@ -6,6 +6,7 @@
 
 static struct mutex mutex; /* one guest is made or ended at a time; guards the list */
 static struct guest *guests[MAX_DOMAINS];
+unsigned nr_guests; /* also those that are being made */
 
 int guest_op(const struct guest *g, unsigned operation, struct domain_op *o)
 {
@@ -29,6 +30,7 @@ int guest_open(struct guest *g, uint32_t weight)
 	if (result <= 0)
 		return result;
 	g->number = (unsigned)result;
+	nr_guests++;
 	return 0;
 }
 
@@ -87,6 +89,7 @@ static void take_back(struct guest *g)
 	if (g->number && (for_pages(g, DOMAIN_TAKE, g->given, &done) ||
 			  guest_op(g, DOMAIN_CLOSE, &o)))
 		panic("the VMM does not give back the memory of guest %u", g->number);
+	nr_guests -= g->number > 0;
 	while (g->nr_state)
 		frame_free(g->state[--g->nr_state], 0);
 	for (struct block *b = g->blocks, *next; b; b = next) {

@@ -39,6 +39,8 @@ struct domain_born { /* this kernel's ports, paired with the guest's; 0: none */
 	uint32_t console_port, disk_port, net_port;
 };
 
+extern unsigned nr_guests; /* that there are; while there is one no detach happens */
+
 /*
  * domain_create - build a guest, which is paused then. *why: if it fails, the cause in words. The
  * lent pages must stay until domain_destroy(). Result: the guest's number, from 1 on; -EINVAL,

@@ -10,6 +10,7 @@
 #include "dev/dev.h"
 #include "proc/task.h"
 #include "split/console_front.h"
+#include "split/split.h"
 #include "vo/virtual.h"
 
 extern struct vmm_shared vmm_shared[]; /* vo/virtual.c */
@@ -27,8 +28,10 @@ static void clock_init(void)
 
 struct blockdev *guest_root(void)
 {
+	if (!guest_start->root_bytes && !guest_start->disk.port)
+		panic("boot: this guest has no root file system: no disk, none in memory");
 	if (!guest_start->root_bytes)
-		panic("boot: this guest has no root file system");
+		return block_front_init(guest_start);
 	return ramdisk_init(guest_start->root << PAGE_SHIFT, guest_start->root_bytes, false);
 }
 
@@ -47,5 +50,6 @@ void guest_main(const struct domain_start *s)
 	for (unsigned i = 0; i < s->nr_vcpus; i++)
 		topology.apic_id[i] = (uint8_t)i;
 	fpu_init();
+	console_front_listen();
 	boot_go_on();
 }

@@ -5,7 +5,7 @@
  */
 #include "boot/boot.h"
 #include "dev/dev.h"
-#include "domain/control.h"
+#include "domain/guest.h"
 #include "fs/file.h"
 #include "fs/pseudofs.h"
 #include "net/net.h"
@@ -14,6 +14,8 @@
 
 static int mode_show(char *buf, size_t size)
 {
+	if (guest_start)
+		return snprintf(buf, size, "full, guest %u\n", guest_start->domain);
 	return snprintf(buf, size, VO(cpu, ring)() ? "virtual\n" : "native\n");
 }
 

@@ -5,6 +5,8 @@
  */
 #include "split/console_front.h"
 #include "dev/console.h"
+#include "domain/ports.h"
+#include "domain_abi.h"
 #include "vo/virtual.h"
 
 static void front_write(struct console *c, const char *text, uint32_t bytes)
@@ -19,6 +21,18 @@ static void front_write(struct console *c, const char *text, uint32_t bytes)
 	}
 }
 
-static struct console console = { .name = "front", .write = front_write };
+static void front_resume(struct console *c) { (void)c, port_again(CONSOLE_PORT); }
+
+static struct console console = { .name = "front", .write = front_write, .resume = front_resume };
 
 void console_front_init(void) { console_add(&console); }
+
+static void hear(void *data)
+{
+	uint32_t c; /* the VMM copies whole words */
+	(void)data;
+	while (tty_has_room() && hypercall(HC_CONSOLE_IN, (uint32_t)&c, 1, 0, 0) > 0)
+		tty_input((char)c);
+}
+
+void console_front_listen(void) { port_bind(CONSOLE_PORT, hear, NULL); }

@@ -5,5 +5,7 @@
 
 /* Add the console; output works. Context: boot of a guest, before anything is printed. */
 void console_front_init(void);
+/* Let input come. Context: boot, after console_front_init(). */
+void console_front_listen(void);
 
 #endif

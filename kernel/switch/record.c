@@ -3,6 +3,8 @@
  * Records of switches: the time-stamp counter at the end of every phase, and how each switch
  * ended.
  */
+#include "domain/domain.h"
+#include "domain/guest.h"
 #include "switch/record.h"
 #include "switch/switch.h"
 
@@ -67,5 +69,9 @@ int switch_show(char *buf, size_t size)
 		n = appendf(buf, size, n, "%u ", i + 1);
 		n = show_record(buf, size, n, &history[i % HISTORY]);
 	}
+	if (guest_start)
+		n = appendf(buf, size, n, "refused: a guest stays in full mode\n");
+	if (nr_guests)
+		n = appendf(buf, size, n, "no detach: %u guests live on this VMM\n", nr_guests);
 	return (int)n;
 }

@@ -42,8 +42,9 @@ uint32_t vmm_block(void);
 
 /*
  * switch_mode - attach or detach the VMM, and wait until that is done. Result: 0, also if the
- * mode is that already; -ENODEV without a VMM; -EBUSY after too many retries (VO in use),
- * -ETIMEDOUT (a CPU did not answer), -EINTR (this process was killed), -EIO (rehearsed), or the
+ * mode is that already; -ENODEV without a VMM; -EPERM in a guest; -EBUSY after too many retries
+ * (VO in use), and at a detach while there are guests; -ETIMEDOUT (a CPU did not answer), -EINTR
+ * (this process was killed), -EIO (rehearsed), or the
  * VMM's error. After an error the mode is unchanged, and /proc/switch has the reason. Context:
  * process.
  */
