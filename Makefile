@@ -436,7 +436,8 @@ $(B)/boot/guest.ext2: $(GUEST_PROGRAMS:%=$(B)/bin/%) $(B)/rootfs.list
 	$(Q)mkdir -p $(@D) && ROOT_KIB=256 ROOT_BLOCK=1024 tools/mkroot $@ \
 		$(GUEST_PROGRAMS:%=$(B)/bin/%)
 
-$(B)/rootfs.ext2: $(PROGRAMS:%=$(B)/bin/%) $(B)/rootfs.list $(B)/boot/cinnabar $(B)/boot/guest.ext2
+$(B)/rootfs.ext2: $(PROGRAMS:%=$(B)/bin/%) $(B)/rootfs.list $(B)/boot/cinnabar \
+		$(B)/boot/guest.ext2
 	$(call say,MKFS,$@)
 	$(Q)ROOT_BOOT='$(B)/boot/cinnabar $(B)/boot/guest.ext2' tools/mkroot $@ \
 		$(PROGRAMS:%=$(B)/bin/%)

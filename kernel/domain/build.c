@@ -227,7 +227,7 @@ static uint32_t map_lent(struct build *b, const struct lent *l, uint32_t *at)
 }
 
 /* Directory and tables. Result: address of the m2p. */
-static uint32_t fill_tables(struct build *b, struct domain_start *s)
+static uint32_t fill_directory(struct build *b, struct domain_start *s)
 {
 	struct guest *g = b->guest;
 	uint32_t at = 0;
@@ -261,7 +261,7 @@ static void fill_start(struct build *b)
 	s->nr_mfns = nr_mfns;
 	s->nr_vcpus = w->vcpus;
 	s->shared = virt_to_pfn((void *)b->header.shared);
-	s->m2p = fill_tables(b, s);
+	s->m2p = fill_directory(b, s);
 	s->p2m = address_of(b->p2m);
 	s->directory = address_of(b->directory);
 	s->direct_map = address_of(b->direct_map);
