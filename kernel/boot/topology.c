@@ -191,6 +191,7 @@ void topology_find(void)
 	if (!find_acpi() && !find_mp())
 		printk("topology: no ACPI and no MP table; "
 		       "one processor and the usual addresses are taken\n");
+	unmap_machine(low); /* and the tables: a guest may get this memory */
 	if (left_out)
 		printk("topology: %u processors are left out, because %u are used at most\n",
 		       left_out, (unsigned)ARRAY_SIZE(topology.apic_id));

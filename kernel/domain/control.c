@@ -177,6 +177,7 @@ static int build(struct record *r, const struct guest_command *c, struct domain_
 		return error;
 	failure.pid = current()->pid;
 	r->number = domain_create(&w, born, &failure.why);
+	failure.pid = r->number < 0 ? failure.pid : 0;
 	return MIN(r->number, 0);
 }
 

@@ -78,11 +78,14 @@ uint32_t kmalloc_idle(void);
 
 /*
  * map_machine - map machine memory [machine, machine + bytes) into the kernel's part of
- * every address space, for ever. machine, bytes: any alignment; flags: PTE_W, PTE_PCD.
+ * every address space. machine, bytes: any alignment; flags: PTE_W, PTE_PCD.
  * Result: its address. Panics when the 64 MiB for such mappings are used up. Context:
  * boot.
  */
 void *map_machine(uint32_t machine, uint32_t bytes, uint32_t flags);
+
+/* Undo map_machine() for all that was mapped from `first` on. Context: boot, one CPU. */
+void unmap_machine(const void *first);
 
 /*
  * memmap_show - /proc/memmap: the firmware's ranges, the order of p2m, frames in all and

@@ -222,6 +222,16 @@ void *map_machine(uint32_t machine, uint32_t bytes, uint32_t flags)
 	return (void *)(KERNEL_MAP_BASE + at * PAGE_SIZE + offset);
 }
 
+void unmap_machine(const void *first)
+{
+	uint32_t at = ((uint32_t)first - KERNEL_MAP_BASE) / PAGE_SIZE;
+	while (kernel_map_used > at) {
+		kernel_map_used--;
+		VO(mmu, set_pte)(&kernel_map_tables[kernel_map_used], 0);
+		VO(mmu, flush_page)(KERNEL_MAP_BASE + kernel_map_used * PAGE_SIZE);
+	}
+}
+
 int memmap_show(char *buf, size_t size)
 {
 	size_t n = 0;
