@@ -354,8 +354,8 @@ static int give_guest(struct build *b, struct domain_born *born, const char **wh
 		.esi = address_of(b->start), .handlers = (uint32_t)b->handlers,
 	};
 	error = guest_op(g, DOMAIN_BIRTH, &o);
-	if (error)
-		printk("domain: %s\n", o.info.reason);
+	if (error && !guest_op(g, DOMAIN_INFO, &o))
+		printk("domain: the guest's tables are refused: %s\n", o.info.reason);
 	return error;
 }
 

@@ -140,7 +140,7 @@ static void ends_main(void)
 				continue;
 			r->news = false;
 			domain_info(r->number, &r->info);
-			if (r->info.state == DOMAIN_DEAD)
+			if (r->info.state >= DOMAIN_DYING)
 				end(r, false), ended = true;
 		}
 		mutex_unlock(&mutex);
