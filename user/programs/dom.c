@@ -77,7 +77,7 @@ static int tell_why(int error)
 {
 	bool create = order.what == GUEST_CREATE;
 	look();
-	switch (create && reason[0] ? 0 : error) {
+	switch (create && reason[0] && error != -ENODEV ? 0 : error) {
 	case 0: return fail("the guest cannot be built: %s", reason);
 	case -ENODEV: return fail("guests need virtual mode; `echo virtual >/proc/mode` first", "");
 	case -EEXIST: return fail("there is a guest %s; take another name, or `dom kill %s`",
