@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The code of guests in the isolation tests: all pieces lie in a guest's first page, at
- * KERNEL_BASE. A guest begins with ESI: the address of its data page.
+ * KERNEL_BASE. A guest begins with ESI: the address of its data page. There word 0 counts, and the
+ * words after it are arguments and results; the stack begins at its end.
  */
-
 	.macro guest name
 	.globl attack_guest_\name
 	attack_guest_\name:
@@ -12,14 +12,185 @@
 	movl $\number, %eax
 	int $HYPERCALL_VECTOR
 	.endm
+	.macro end_guest status
+	movl $\status, %ebx
+	call_vmm HC_SHUTDOWN
+	ud2
+	.endm
+#define GUEST_END 7  /* status of one that came to its end */
+#define GUEST_WRONG 9 /* of one that saw what it must not see */
+#define PAGE 4096
 
-	.text
-	/* Print the text at ESI, of EBP bytes (4(ESI) has the number), and end with status 7. */
+	/* Print a text of 4(ESI) bytes at ESI + 8. */
 guest hello
 	leal 8(%esi), %ebx
 	movl 4(%esi), %ecx
 	call_vmm HC_CONSOLE_OUT
 	movl %eax, (%esi)
-	movl $7, %ebx
-	call_vmm HC_SHUTDOWN
-	ud2
+	end_guest GUEST_END
+
+	/* Run a list of 4(ESI) hypercalls at ESI + 16, as in attacks.S. */
+guest calls
+	leal PAGE(%esi), %esp
+	movl 4(%esi), %ebp
+	leal 16(%esi), %edi
+	call hypercalls_run
+	end_guest GUEST_END
+
+	/* The handler of all vectors: store the vector's stack, count, and end. */
+guest handler
+	movl $KERNEL_BASE + 4 * PAGE, %esi
+	popl 8(%esi)
+	popl 12(%esi)
+	incl (%esi)
+	end_guest GUEST_WRONG
+
+	/* Read the page after the data page 4(ESI) times, and let others run: it must be 8(ESI). */
+guest looks
+1:	movl 8(%esi), %eax
+	cmpl %eax, PAGE(%esi)
+	jne 2f
+	incl (%esi)
+	call_vmm HC_YIELD
+	decl 4(%esi)
+	jnz 1b
+	end_guest GUEST_END
+2:	movl PAGE(%esi), %eax
+	movl %eax, 12(%esi)
+	end_guest GUEST_WRONG
+
+	/* Store what a newborn finds: from ESI + 64 on registers, from ESI + 512 on the FPU's. */
+guest newborn
+	movl %eax, 64(%esi)
+	movl %ebx, 68(%esi)
+	movl %ecx, 72(%esi)
+	movl %edx, 76(%esi)
+	movl %edi, 80(%esi)
+	movl %ebp, 84(%esi)
+	movl %esp, 88(%esi)
+	leal PAGE(%esi), %esp
+	pushfl
+	popl 92(%esi)
+	movl %ds, %eax
+	movl %eax, 96(%esi)
+	movl %es, %eax
+	movl %eax, 100(%esi)
+	movl %fs, %eax
+	movl %eax, 104(%esi)
+	movl %gs, %eax
+	movl %eax, 108(%esi)
+	movl %ss, %eax
+	movl %eax, 112(%esi)
+	movl %cr2, %eax
+	movl %eax, 116(%esi)
+	xorl %ebx, %ebx
+	call_vmm HC_FPU_TRAP
+	fxsave 512(%esi)
+	end_guest GUEST_END
+
+	/*
+	 * Fill all registers with what 8(ESI) says, and look 4(ESI) times whether they are still
+	 * so after others ran. The numbers go to the FPU, too, if 12(ESI) is not 0.
+	 */
+guest registers
+	leal PAGE(%esi), %esp
+	movl $SEL_UDATA, %eax
+	movl %eax, %fs
+	movl $SEL_KDATA, %eax
+	testl $1, 8(%esi)
+	jz 1f
+	xorl %eax, %eax
+1:	movl %eax, %gs
+	cmpl $0, 12(%esi)
+	je 2f
+	xorl %ebx, %ebx
+	call_vmm HC_FPU_TRAP
+	fninit
+	fildl 8(%esi)
+	leal 1024(%esi), %edi /* an image with 8(ESI) in the SSE registers */
+	fxsave (%edi)
+	movl $8 * 16 / 4, %ecx
+	leal 160(%edi), %edi
+	movl 8(%esi), %eax
+	cld
+	rep stosl
+	fxrstor 1024(%esi)
+2:	movl 8(%esi), %ebx
+	leal 1(%ebx), %ecx
+	leal 2(%ebx), %edx
+	leal 3(%ebx), %edi
+	leal 4(%ebx), %ebp
+	leal 4(%ebx), %eax
+	cmpl $-1, %eax /* flags: not equal, parity of the number */
+	call_vmm HC_YIELD
+	testl %eax, %eax
+	jnz 9f
+	cmpl 8(%esi), %ebx
+	jne 9f
+	leal 1(%ebx), %eax
+	cmpl %eax, %ecx
+	jne 9f
+	leal 2(%ebx), %eax
+	cmpl %eax, %edx
+	jne 9f
+	leal 3(%ebx), %eax
+	cmpl %eax, %edi
+	jne 9f
+	leal 4(%ebx), %eax
+	cmpl %eax, %ebp
+	jne 9f
+	movl %fs, %eax
+	cmpl $SEL_UDATA, %eax
+	jne 9f
+	leal 3 * PAGE / 4(%esi), %edi
+	cmpl $0, 12(%esi)
+	je 3f
+	fxsave (%edi)
+	cmpl %ebx, 160(%edi)
+	jne 9f
+	cmpl %ebx, 160 + 7 * 16 + 12(%edi)
+	jne 9f
+	fistl 16(%esi)
+	cmpl %ebx, 16(%esi)
+	jne 9f
+3:	incl (%esi)
+	decl 4(%esi)
+	jnz 2b
+	end_guest GUEST_END
+9:	end_guest GUEST_WRONG
+
+	/* Take interrupts, count those of VEC_TIMER, and run for ever. */
+guest spins
+	leal PAGE(%esi), %esp
+	cmpl $0, 4(%esi)
+	je 1f
+	movl $KERNEL_BASE + PAGE, %eax /* struct vmm_shared: virtual IF */
+	movl $EFLAGS_IF, (%eax)
+1:	incl (%esi)
+	jmp 1b
+
+	/* Storms: exits, timers, updates of one entry that is refused, ports, for ever. */
+guest storms
+	leal PAGE(%esi), %esp
+1:	movl $1, %ebx
+	xorl %ecx, %ecx
+	xorl %edx, %edx
+	call_vmm HC_TIMER
+	call_vmm HC_UPDATE
+	call_vmm HC_PORT_SEND
+	call_vmm HC_LOAD
+	movl %esi, %ebx
+	movl $256, %ecx
+	call_vmm HC_CONSOLE_OUT
+	call_vmm HC_EVENTS
+	incl (%esi)
+	jmp 1b
+
+	/* Block for ever, or until an event; count. */
+guest sleeps
+	leal PAGE(%esi), %esp
+1:	xorl %ebx, %ebx
+	xorl %ecx, %ecx
+	incl (%esi)
+	call_vmm HC_IDLE
+	jmp 1b

@@ -211,7 +211,10 @@ part level_line;
 part random_references, random_references_soak, fuzz_calls, fuzz_calls_soak;
 
 /* isolation_born.c */
-part guest_lives;
+part guest_lives, guest_births;
+/* isolation_apart.c */
+part guest_translations, guest_registers, guest_rights, guest_events, guest_deaths,
+	guest_deaths_soak;
 
 /* --- whole tests (isolation_fatal.c) --- */
 

@@ -3,7 +3,7 @@
 #include "isolation_guests.h"
 #include "offsets.h"
 
-enum { OP_PAGE = DATA_PAGE, YIELDS = 50 };
+enum { OP_PAGE = DATA_PAGE, YIELDS = 200 };
 
 /* A guest's frames while its homes are gone: the pool's page_walk() does not find them. */
 static uint32_t mfns[POOL_PAGES];
@@ -16,14 +16,16 @@ int domain_call(struct victim *v, uint32_t operation, struct domain_op *op)
 	return result;
 }
 
-static void must(struct victim *v, int want, uint32_t operation, struct domain_op *op)
+uint32_t domain_op_address(const struct victim *v) { return pool_address(v, OP_PAGE); }
+
+void guest_refuse(struct victim *v, int want, uint32_t operation, struct domain_op *op)
 {
 	int result = domain_call(v, operation, op);
 	CHECK(result == want, "HC_DOMAIN operation %u of domain %u: %d, not %d (%s)", operation,
 	      op->domain, result, want, op->info.reason);
 }
 
-static uint32_t guest_mfn(const struct guest_plan *g, unsigned page)
+uint32_t guest_mfn(const struct guest_plan *g, unsigned page)
 {
 	return mfns[g->first + page];
 }
@@ -68,7 +70,7 @@ void guest_prepare(struct victim *v, struct guest_plan *g)
 	g->number = op.domain = (uint32_t)number;
 	op.n = GUEST_MEMORY;
 	memcpy(op.frames, &mfns[g->first], GUEST_MEMORY * 4);
-	must(v, 0, DOMAIN_GIVE, &op);
+	guest_refuse(v, 0, DOMAIN_GIVE, &op);
 }
 
 static uint32_t handlers_at(struct victim *v)
@@ -86,8 +88,8 @@ int guest_bear(struct victim *v, struct guest_plan *g)
 	snprintf(label, sizeof(label), "attack_%s", g->label);
 	struct domain_op op = {
 		.domain = g->number,
-		.directory = guest_mfn(g, GUEST_DIRECTORY),
-		.shared = guest_mfn(g, GUEST_SHARED),
+		.directory = g->directory ? g->directory : guest_mfn(g, GUEST_DIRECTORY),
+		.shared = g->shared ? g->shared : guest_mfn(g, GUEST_SHARED),
 		.eip = KERNEL_BASE + attack_symbol(label),
 		.esi = KERNEL_BASE + GUEST_DATA * PAGE_SIZE,
 		.handlers = g->own_handlers ? handlers_at(v) : 0,
@@ -108,24 +110,30 @@ void guest_make(struct victim *v, struct guest_plan *g)
 
 void guest_run(struct victim *v, const struct guest_plan *g, bool on)
 {
-	must(v, 0, DOMAIN_RUN, &(struct domain_op){ .domain = g->number, .on = on });
+	guest_refuse(v, 0, DOMAIN_RUN, &(struct domain_op){ .domain = g->number, .on = on });
 }
 
 struct domain_info guest_info(struct victim *v, const struct guest_plan *g)
 {
 	struct domain_op op = { .domain = g->number };
-	must(v, 0, DOMAIN_INFO, &op);
+	guest_refuse(v, 0, DOMAIN_INFO, &op);
 	return op.info;
 }
 
-void guest_await_end(struct victim *v, const struct guest_plan *g)
+void guest_await_end(struct victim *v, const struct guest_plan *g, uint32_t status)
 {
+	struct domain_info info;
 	for (unsigned i = 0; i < YIELDS; i++) {
 		ALLOWED(v, HC_YIELD, 0, 0, 0, 0);
-		if (guest_info(v, g).state >= DOMAIN_DYING)
-			return;
+		info = guest_info(v, g);
+		if (info.state < DOMAIN_DYING)
+			continue;
+		CHECK(info.status == status, "%s ended with status %u, not %u; %s; it counted %u",
+		      g->label, info.status, status, info.reason,
+		      guest_word(v, g, GUEST_DATA, 0));
+		return;
 	}
-	give_up(FAILED, "domain %u does not end", g->number);
+	give_up(FAILED, "%s does not end", g->label);
 }
 
 static void check_scrubbed(struct victim *v, unsigned page)
@@ -149,10 +157,10 @@ void guest_end(struct victim *v, const struct guest_plan *g)
 		op.frames[i] = mfns[g->first + i];
 		op.pfns[i] = v->pfn + g->first + i;
 	}
-	must(v, 0, DOMAIN_TAKE, &op);
+	guest_refuse(v, 0, DOMAIN_TAKE, &op);
 	for (unsigned i = 0; i < pages - GUEST_MEMORY; i++)
 		op.pfns[i] = v->pfn + g->first + GUEST_MEMORY + i;
-	must(v, 0, DOMAIN_CLOSE, &op);
+	guest_refuse(v, 0, DOMAIN_CLOSE, &op);
 	for (unsigned i = 0; i < pages; i++) {
 		CHECK(pool_mfn(v, g->first + i) == mfns[g->first + i], "a home is another one");
 		check_scrubbed(v, g->first + i);

@@ -11,6 +11,8 @@
 #include "isolation.h"
 
 /* Pages of a guest, by pfn: the code comes first, and all are mapped from KERNEL_BASE on. */
+/* Statuses with which the code of guests ends (tests/isolation/guests.S). */
+enum { GUEST_END = 7, GUEST_WRONG = 9 };
 enum { GUEST_CODE, GUEST_SHARED, GUEST_DIRECTORY, GUEST_TABLE, GUEST_DATA, GUEST_FREE,
        GUEST_MEMORY = 8 };
 
@@ -20,10 +22,17 @@ struct guest_plan {
 	uint32_t number;    /* what DOMAIN_OPEN gave */
 	const char *label;  /* where it begins: guest_NAME */
 	bool own_handlers;  /* all vectors lead to attack_guest_handler */
+	uint32_t directory, shared; /* mfns for DOMAIN_BIRTH; 0: the right ones */
 };
 
 /* One HC_DOMAIN; op is written to the pool and read back. Result: its own. */
 int domain_call(struct victim *v, uint32_t operation, struct domain_op *op);
+/* The same, which must have this result. */
+void guest_refuse(struct victim *v, int error, uint32_t operation, struct domain_op *op);
+/* Where the last struct domain_op lies. */
+uint32_t domain_op_address(const struct victim *v);
+/* The frame of a page of the guest's. */
+uint32_t guest_mfn(const struct guest_plan *g, unsigned page);
 /* Write the guest's memory; open it and give it its frames. FAILED if one of these is refused. */
 void guest_prepare(struct victim *v, struct guest_plan *g);
 /* DOMAIN_BIRTH, until it is not -EAGAIN. Result: its own. */
@@ -31,8 +40,8 @@ int guest_bear(struct victim *v, struct guest_plan *g);
 /* All of these: afterwards it is paused. */
 void guest_make(struct victim *v, struct guest_plan *g);
 void guest_run(struct victim *v, const struct guest_plan *g, bool on);
-/* Domain 0 yields until the guest has ended. FAILED if it does not. */
-void guest_await_end(struct victim *v, const struct guest_plan *g);
+/* Domain 0 yields until the guest has ended. FAILED if it does not, or with another status. */
+void guest_await_end(struct victim *v, const struct guest_plan *g, uint32_t status);
 struct domain_info guest_info(struct victim *v, const struct guest_plan *g);
 /* A word of the guest's memory, and of its data page, read from outside. */
 uint32_t guest_word(struct victim *v, const struct guest_plan *g, unsigned page, unsigned offset);

@@ -15,7 +15,9 @@ static const struct { const char *name; part *run; } parts[] = {
 	PART(detach_orders), PART(recount_entries), PART(failed_calls), PART(long_loads),
 	PART(vm86), PART(nmi), PART(invlpg), PART(level_line),
 	PART(random_references), PART(random_references_soak), PART(fuzz_calls),
-	PART(fuzz_calls_soak), PART(guest_lives),
+	PART(fuzz_calls_soak), PART(guest_lives), PART(guest_births), PART(guest_translations),
+	PART(guest_registers), PART(guest_rights), PART(guest_events), PART(guest_deaths),
+	PART(guest_deaths_soak),
 };
 
 static part *part_of(const char *name)
@@ -131,7 +133,17 @@ const struct test isolation_tests[] = {
 	ROW("14-22-shuffle", survive, 120, "references stale directories access_matrix",
 	    .machine = { .p2m = "shuffle:4" }),
 	SURVIVE("guest", "guest_lives"),
-	BOCHS("guest", "guest_lives"),
+	SURVIVE("49-50-births", "guest_births"),
+	SURVIVE("46-51-registers", "guest_translations guest_registers"),
+	SURVIVE("47-60-guest-rights", "guest_rights"),
+	SURVIVE("52-53-guest-events", "guest_events"),
+	SURVIVE("56-deaths", "guest_deaths"),
+	ROW("guests-debug", survive, 200, "guest_lives guest_births guest_translations "
+	    "guest_registers guest_rights guest_events guest_deaths", .number = 1),
+	BOCHS("49-50-births", "guest_lives guest_births"),
+	BOCHS("46-51-registers", "guest_translations guest_registers"),
+	BOCHS("47-53-guests", "guest_rights guest_events"),
+	BOCHS("56-deaths", "guest_deaths"),
 	BOCHS("01-12", "privileged flags selectors sysenter nulls null_accesses"),
 	BOCHS("05-interrupts", "interrupts"),
 	BOCHS("08-09-limits", "limits user_limits"),
@@ -162,5 +174,7 @@ const struct test isolation_soak_tests[] = {
 	       .cpus = 4),
 	{ .name = "soak-isolation-31-fuzz", .run = fuzz, .seconds = 3600,
 	  .text = "fuzz_calls_soak" },
+	{ .name = "soak-isolation-56-deaths", .run = survive, .seconds = 3600,
+	  .text = "guest_deaths_soak" },
 	{ 0 },
 };
