@@ -120,6 +120,9 @@ void offsets(void)
 	FIELD(cpu, attached);
 	FIELD(cpu, window_base);
 	FIELD(cpu, halted);
+	FIELD(cpu, hosted);
+	FIELD(cpu, charged);
+	FIELD(cpu, idled);
 	FIELD(cpu, tss);
 	FIELD(tss, esp1);
 	FIELD(cpu, df_tss);
@@ -147,6 +150,9 @@ void offsets(void)
 	FIELD(vcpu, directory);
 	FIELD(vcpu, last_table);
 	FIELD(domain, id);
+	FIELD(domain, state);
+	FIELD(domain, nr_vcpus);
+	FIELD(domain, guest);
 	FIELD(domain, rights);
 	FIELD(domain, served);
 	FIELD(domain, nr_pfns);
@@ -160,6 +166,8 @@ void offsets(void)
 	FIELD(domain, kernel_pdes);
 	FIELD(domain, nr_masked_mappings);
 	FIELD(domain, vcpus);
+	FIELD(guest, owned);
+	CONSTANT(VMM_OWNER);
 
 	/* VMM: the frame table */
 	SIZE(frame_entry);
@@ -180,4 +188,5 @@ void offsets(void)
 	CONSTANT(TABLE);
 	CONSTANT(DIRECTORY);
 	CONSTANT(SHARED);
+	CONSTANT(LENT);
 }

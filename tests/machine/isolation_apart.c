@@ -26,6 +26,7 @@ void guest_translations(struct victim *v)
 	}
 	for (unsigned i = 0; i < 2; i++)
 		guest_run(v, &g[i], true);
+	check_domains(v->m);
 	for (unsigned i = 0; i < 2; i++) {
 		guest_await_end(v, &g[i], GUEST_END);
 		guest_end(v, &g[i]);
@@ -143,6 +144,7 @@ void guest_rights(struct victim *v)
 	};
 	guest_set_word(v, &g, GUEST_FREE, 0, entry(theirs, PTE_W));
 	guest_asks(v, &g, calls, COUNT(calls));
+	check_domains(v->m);
 	/* and domain 0 asks for what is the guest's */
 	REFUSED(v, -EPERM, HC_LOAD, directory, 0, 0, 0);
 	REFUSED(v, -EPERM, HC_RELEASE, theirs, 0, 0, 0);
@@ -205,6 +207,7 @@ static void short_lives(struct victim *v, unsigned lives)
 		for (unsigned yields = i * 7 % 4; yields--;)
 			ALLOWED(v, HC_YIELD, 0, 0, 0, 0);
 		ALLOWED(v, HC_RECOUNT, 0, 0, 0, 0);
+		check_domains(v->m);
 		if (i % 3 == 0)
 			guest_run(v, &b, false);
 		guest_end(v, i % 2 ? &a : &b);

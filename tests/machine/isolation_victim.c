@@ -151,6 +151,7 @@ void check_victim(struct victim *v)
 {
 	check_mode(v->m, true);
 	check_frame_table(v->m);
+	check_domains(v->m);
 }
 
 static void restore_registers(struct victim *v)
