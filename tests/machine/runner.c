@@ -22,6 +22,7 @@ static const struct test *const ordinary[] = {
 	hostile_tests,
 	disk_tests,
 	net_tests,
+	dom_tests,
 	shell_tests,
 	memory_out_tests,
 	gdb_tests,

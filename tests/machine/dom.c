@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guests, made and ended by the program `dom`: their life, their disks, and the memory that comes
+ * back. Their disks are files of domain 0's root; the host's tools look into them afterwards.
+ */
+#include "tests.h"
+
+#define TOOLS "PATH=$PATH:/usr/sbin:/sbin; "
+
+/* --- a root with images for guests --- */
+
+/* The text for QEMU's -initrd: VMM, and a root of 16 MiB with /boot/disk.ext2 of disk_mib MiB. */
+static const char *big_root(unsigned disk_mib)
+{
+	static char text[700];
+	const char *disk = work_path("disk.ext2"), *root = work_path("root.ext2");
+	shell_must(60, "ROOT_MIB=%u tools/mkroot %s $(ls %s/bin/* | grep -v usertests) && "
+		   "ROOT_MIB=16 ROOT_BOOT='%s/boot/cinnabar %s/boot/guest.ext2 %s' "
+		   "tools/mkroot %s %s/bin/*", disk_mib, disk, build_dir, build_dir, build_dir,
+		   disk, root, build_dir);
+	snprintf(text, sizeof(text), "%s vmm,%s rootfs", vmm_file, root);
+	return text;
+}
+
+/* A file of the root, which the machine's end saved, becomes work_path(name). It is an image. */
+static const char *take_image(const char *path, const char *name)
+{
+	const char *got = work_path(name);
+	shell_must(30, TOOLS "debugfs -R 'dump %s %s' %s && test -s %s", path, got,
+		   work_path("ramdisk.ext2"), got);
+	return got;
+}
+
+/* Type at domain 0's prompt; what it prints must have each text. */
+static void expect_all(struct machine *m, const char *words, double seconds,
+		       const char *const *texts)
+{
+	size_t from = m->seen;
+	command(m, words, seconds);
+	for (; *texts; texts++)
+		CHECK(strstr(m->log + from, *texts), "`%s` did not say \"%s\"", words, *texts);
+}
+#define SAYS(...) (const char *const[]){ __VA_ARGS__, NULL }
+
+/* Open a guest's console, which shows its prompt; or leave it. */
+static void enter_console(struct machine *m, const char *name)
+{
+	char text[80];
+	snprintf(text, sizeof(text), "dom console %s\n", name);
+	machine_send(m, text);
+	machine_expect(m, "leaves it", 20);
+	machine_expect(m, PROMPT, 60);
+}
+
+static void leave_console(struct machine *m)
+{
+	machine_send(m, "\035");
+	machine_expect(m, PROMPT, 20);
+}
+
+/* Frames that are neither domain 0's nor the VMM's. */
+static unsigned guest_frames(struct machine *m)
+{
+	struct cpu_state c[CPUS_MAX];
+	unsigned n = 0, frames = m->o.mem ? m->o.mem * 256 : 64 * 256;
+	machine_stop(m);
+	machine_state(m, c);
+	struct frame_state *f = frame_table_read(m, c[0].cr3, frames);
+	for (unsigned i = 0; i < frames; i++)
+		n += f[i].owner > 1 && f[i].owner < 0xFF;
+	free(f);
+	machine_continue(m);
+	return n;
+}
+
+/* --- tests --- */
+
+static void life(const struct test *t)
+{
+	struct machine *m = start_to_prompt(&t->machine);
+	expect_all(m, "dom create a", 20, SAYS("guests need virtual mode"));
+	command(m, "echo virtual >/proc/mode", 20);
+	expect_all(m, "dom create A; dom create a mem=no; dom create a disk=/no; dom kill a", 20,
+		   SAYS("and A has others", "mem=no needs a number", "disk /no cannot be used",
+			"there is no guest a"));
+	expect_all(m, "dom create a mem=1M", 20, SAYS("cannot be built"));
+	CHECK(guest_frames(m) == 0, "a guest that could not be made has frames");
+	command(m, "dom create a; dom create b cmdline=panic=x; dom create c 'cmdline=run=true'", 60);
+	expect_all(m, "dom create a; sleep 2; dom list", 60,
+		   SAYS("there is a guest a", "a               runs", "panicked", "status 0"));
+	enter_console(m, "a");
+	expect_all(m, "cat /proc/mode", 20, SAYS("full, guest"));
+	leave_console(m);
+	unsigned frames = guest_frames(m);
+	CHECK(frames >= 2048 && frames < 2100, "a guest of 8 MiB has %u frames", frames);
+	expect_all(m, "dom pause a; dom list; dom resume a", 20, SAYS("a               paused"));
+	expect_all(m, "echo native >/proc/mode; cat /proc/mode", 20, SAYS("virtual"));
+	expect_all(m, "dom kill a; dom list", 20, SAYS("a               ended", "killed"));
+	CHECK(guest_frames(m) == 0, "a guest that was killed still has frames");
+	expect_all(m, "dom console b </dev/null", 20, SAYS("kernel panic: asked for by panic=x"));
+	command(m, "dom kill a; dom kill b; dom kill c; echo native >/proc/mode", 20);
+	check_native(m);
+	end_at_prompt(m);
+}
+
+/* Two guests write to their disks, and read them back; the host reads them, too. */
+static void disks(const struct test *t)
+{
+	struct machine_options o = t->machine;
+	o.modules = big_root(3);
+	struct machine *m = start_to_prompt(&o);
+	command(m, "echo virtual >/proc/mode; cp /boot/disk.ext2 /tmp/a; cp /tmp/a /tmp/b", 60);
+	command(m, "dom create c disk=/tmp/a", 60);
+	expect_all(m, "dom create a disk=/tmp/a:ro", 20, SAYS("is another guest's"));
+	command(m, "dom kill c; dom kill c", 60);
+	command(m, "dom create a disk=/tmp/a 'cmdline=run=\"work 20; cp /bin/sh /tmp/x\"'", 60);
+	command(m, "dom create b vcpus=2 disk=/tmp/b "
+		   "'cmdline=run=\"work 20; cp /bin/ls /tmp/x\"'", 60);
+	expect_all(m, "sleep 20; dom list", 200,
+		   SAYS("a               ended", "b               ended"));
+	expect_all(m, "dom console a </dev/null", 20, SAYS("work files:"));
+	expect_all(m, "dom console b </dev/null", 20, SAYS("work files:"));
+	command(m, "dom kill a; dom kill b; sync", 20);
+	CHECK(guest_frames(m) == 0, "guests that have ended still have frames");
+	end_at_prompt(m);
+	const char *a = take_image("/tmp/a", "a.ext2"), *b = take_image("/tmp/b", "b.ext2");
+	root_check_file(a);
+	root_check_file(b);
+	shell_must(30, TOOLS "debugfs -R 'dump /tmp/x %s.x' %s && cmp %s.x %s/bin/sh && "
+		   "debugfs -R 'dump /tmp/x %s.x' %s && cmp %s.x %s/bin/ls", a, a, a, build_dir,
+		   b, b, b, build_dir);
+}
+
+const struct test dom_tests[] = {
+	{ .name = "dom-life", .run = life, .seconds = 200 },
+	{ .name = "dom-life-4cpus", .run = life, .seconds = 200,
+	  .machine = { .cpus = 4, .p2m = "shuffle:5" } },
+	{ .name = "dom-disks", .run = disks, .seconds = 300 },
+	{ .name = "dom-disks-4cpus", .run = disks, .seconds = 300, .machine = { .cpus = 4 } },
+	{ 0 }
+};
