@@ -132,7 +132,7 @@ RECORDER := $(filter-out $(B)/host/viewer/main.c.o,$(TRACE))
 
 # What a lab's tree cannot do.
 PLATFORMS := gradescope classroom50 prairielearn autolab image
-WHOLE := demo test soak bench bench-switch report handout mutate try $(PLATFORMS)
+WHOLE := demo demo-domains test soak bench bench-switch report handout mutate try $(PLATFORMS)
 
 .PHONY: all help whole $(WHOLE) grade setup trace web run run-bochs iso doctor size check gdb \
 	debug debug-bochs replay log clean kernel unit FORCE report docs
@@ -149,6 +149,7 @@ whole:
 #: Cinnabar - make TARGET [NAME=value ...]
 #:
 #:   demo       install what is missing, build, boot in QEMU, change the mode while programs run
+#:   demo-domains  guests beside domain 0: one works, one is a fork bomb, one keeps its disk busy
 #:   test       install what is missing, build, run all tests (unit, QEMU, Bochs)
 #:   soak       the long campaigns: fuzzing, crash sweeps
 #:   bench      count instructions of kernel operations; table and build/bench.json
@@ -198,10 +199,10 @@ ALONE := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
 setup:
 	@tools/setup test
 
-demo:
+demo demo-domains:
 	@tools/setup demo
 	@$(MAKE) --no-print-directory all $(B)/tests/run
-	@$(B)/tests/run --demo
+	@$(B)/tests/run --$@
 
 test soak bench bench-switch:
 	@tools/setup test

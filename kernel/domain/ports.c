@@ -21,7 +21,7 @@ static struct shared_rest *shared(void)
 	return (struct shared_rest *)((char *)vmm_shared + SHARED_REST);
 }
 
-void port_send(unsigned port) { hypercall(HC_PORT_SEND, port, 0, 0, 0); }
+void port_notify(unsigned port) { hypercall(HC_PORT_SEND, port, 0, 0, 0); }
 
 void port_mask(unsigned port, bool masked)
 {

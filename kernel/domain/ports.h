@@ -18,7 +18,7 @@
 void port_bind(unsigned port, void (*handler)(void *data), void *data);
 void port_unbind(unsigned port);
 /* Notify the peer. Context: any. */
-void port_send(unsigned port);
+void port_notify(unsigned port);
 /*
  * Mask a port, so that it does not interrupt; or unmask it: what was sent meanwhile interrupts
  * then. Context: any.

@@ -19,7 +19,7 @@ struct block_back {
 	unsigned port;                 /* 0: not connected yet */
 	struct ring ring;
 	volatile bool notified; /* the guest has put requests */
-	uint32_t requests, came, went; /* requests served; notifications from and to the guest */
+	uint32_t requests;      /* served */
 };
 
 static struct mutex mutex; /* guards the list, and is held while one of them is served */
@@ -39,9 +39,7 @@ static void wake_server(struct block_back *b)
 
 static void notified(void *data)
 {
-	struct block_back *b = data;
-	b->came++;
-	wake_server(b);
+	wake_server(data);
 }
 
 /* --- one guest --- */
@@ -83,10 +81,8 @@ static bool serve(struct block_back *b)
 		port_mask(b->port, true);
 		return false;
 	}
-	if (ring_publish(&b->ring)) {
-		b->went++;
-		port_send(b->port);
-	}
+	if (ring_publish(&b->ring))
+		port_notify(b->port);
 	return n == b->ring.slots || ring_ask(&b->ring, 1);
 }
 
@@ -125,7 +121,7 @@ static void drop(struct block_back *b)
 }
 
 /* Result: 0, -ENOMEM. */
-static int prepare(struct block_back *b)
+static int get_pages(struct block_back *b)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(b->pfns); i++)
 		b->pfns[i] = NO_FRAME;
@@ -179,7 +175,7 @@ int block_back_create(struct vnode *file, bool read_only, struct block_back **ou
 	b->sectors = file->size / SECTOR;
 	b->pfns[0] = NO_FRAME;
 	if (!error)
-		error = prepare(b);
+		error = get_pages(b);
 	if (!error)
 		error = add(b);
 	if (error) {

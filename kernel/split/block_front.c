@@ -119,7 +119,7 @@ static struct shadow *reserve(void)
 }
 
 /* Make the next request of w in s, whose buffer gets what is to be written. */
-static void prepare(struct work *w, struct shadow *s)
+static void make_request(struct work *w, struct shadow *s)
 {
 	const struct block_part *p = w->parts;
 	uint32_t some = MIN(p->n - w->done, BLOCK_SECTORS);
@@ -149,7 +149,7 @@ static void ask(const struct work *w)
 	bool notify = !front.ring.broken && ring_publish(&front.ring);
 	spin_unlock_irq(&front.lock, flags);
 	if (notify)
-		port_send(front.port);
+		port_notify(front.port);
 }
 
 /* Give answered requests of w to the caller, and their buffers to whom waits for one. */
@@ -160,11 +160,10 @@ static void finish(struct work *w, uint32_t which)
 		w->error = w->error ? w->error : s->status;
 		if (w->op == BLOCK_READ && !s->status)
 			memcpy(s->data, buffer_of(s), s->request.sectors * SECTOR);
+		__atomic_store_n(&s->state, FREE, __ATOMIC_RELEASE);
 	}
 	w->mine &= ~which;
 	uint32_t flags = spin_lock_irq(&front.lock);
-	for (uint32_t bits = which; bits; bits &= bits - 1)
-		front.shadows[__builtin_ctz(bits)].state = FREE;
 	wake_all(&front.waiters);
 	spin_unlock_irq(&front.lock, flags);
 }
@@ -175,7 +174,7 @@ static int transfer(uint32_t op, const struct block_part *parts, unsigned n)
 	while (wants_more(&w) || w.mine) {
 		struct shadow *s;
 		while (wants_more(&w) && (s = reserve()))
-			prepare(&w, s);
+			make_request(&w, s);
 		ask(&w);
 		uint32_t flags = spin_lock_irq(&front.lock);
 		wait(&w);

@@ -184,6 +184,8 @@ static const struct test shows[] = {
 	{ .name = "bench-switch", .run = bench_switch, .seconds = 600 },
 	{ .name = "demo", .run = demo, .seconds = 200,
 	  .machine = { .cpus = 2, .p2m = "shuffle:2026" } },
+	{ .name = "demo-domains", .run = demo_domains, .seconds = 300,
+	  .machine = { .cpus = 2, .mem = 96, .p2m = "shuffle:2026" } },
 };
 
 struct choices {
@@ -224,7 +226,8 @@ static int usage(const char *program)
 {
 	fprintf(stderr,
 		"usage: %s [-l] [-j JOBS] [--unit DIR] "
-		"[--soak | --bench | --bench-switch | --demo] [NAME | PREFIX*]...\n",
+		"[--soak | --bench | --bench-switch | --demo | --demo-domains] "
+		"[NAME | PREFIX*]...\n",
 		program);
 	return 2;
 }
