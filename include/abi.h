@@ -120,6 +120,12 @@ struct guest_command {
 	char name[GUEST_NAME_BYTES], disk[512], cmdline[256]; /* disk: a path; empty: none */
 };
 
+/* A guest's console: text that it printed from `position` on, which moves; or text to type. */
+struct guest_console {
+	char name[GUEST_NAME_BYTES], text[256];
+	uint32_t position, bytes; /* bytes: that text has room for, or that are typed */
+};
+
 /* Status that waitpid() stores: the code of exit(), or what ended the process. */
 #define WSTATUS_EXIT(code) (((code) & 0xFF) << 8)
 #define WSTATUS_KILLED 9                        /* kill() or Ctrl-C */

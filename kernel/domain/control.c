@@ -282,46 +282,38 @@ int domains_show(char *buf, size_t size)
 
 /* --- consoles --- */
 
-int sys_domain_read(uint32_t name, uint32_t position, uint32_t buf, uint32_t bytes)
+/* Wait for output. Result: bytes, 0 if the guest has ended; -ESRCH, -EINTR. */
+static int wait_output(struct guest_console *c)
 {
-	char key[GUEST_NAME_BYTES], text[256];
-	uint32_t at, n = 0, seen;
-	int error = copy_string_from_user(key, (const char *)name, GUEST_NAME_BYTES);
-	if (error >= 0)
-		error = copy_from_user(&at, (const void *)position, sizeof(at));
-	while (error >= 0 && !n) {
-		seen = events;
+	for (int error = 0;;) {
+		uint32_t seen = events;
 		mutex_lock(&mutex);
-		const struct record *r = find(key);
-		if (r)
-			n = output(r, &at, text, MIN(bytes, (uint32_t)sizeof(text)));
-		bool more = r && r->number && bytes && !n;
+		const struct record *r = find(c->name);
+		uint32_t n = r ? output(r, &c->position, c->text, c->bytes) : 0;
+		bool ended = !r || !r->number || !c->bytes;
 		mutex_unlock(&mutex);
-		if (!r)
-			return -ESRCH;
-		if (!more)
-			break;
+		if (n || ended || error)
+			return r ? n ? (int)n : error : -ESRCH;
 		error = wait_events(seen);
 	}
-	if (error >= 0)
-		error = copy_to_user((void *)buf, text, n);
-	if (error >= 0)
-		error = copy_to_user((void *)position, &at, sizeof(at));
-	return error < 0 ? error : (int)n;
 }
 
-int sys_domain_write(uint32_t name, uint32_t buf, uint32_t bytes)
+static int type(const struct guest_console *c)
 {
-	char key[GUEST_NAME_BYTES], text[64];
-	uint32_t some = MIN(bytes, (uint32_t)sizeof(text));
-	int error = copy_string_from_user(key, (const char *)name, GUEST_NAME_BYTES);
-	if (error >= 0)
-		error = copy_from_user(text, (const void *)buf, some);
-	if (error < 0)
-		return error;
 	mutex_lock(&mutex);
-	const struct record *r = find(key);
-	error = r && r->number ? domain_input(r->number, text, some) : -ESRCH;
+	const struct record *r = find(c->name);
+	int n = r && r->number ? domain_input(r->number, c->text, c->bytes) : -ESRCH;
 	mutex_unlock(&mutex);
-	return error;
+	return n;
+}
+
+int sys_domain_console(uint32_t console, uint32_t write)
+{
+	struct guest_console c;
+	if (copy_from_user(&c, (const void *)console, sizeof(c)))
+		return -EFAULT;
+	c.name[sizeof(c.name) - 1] = '\0';
+	c.bytes = MIN(c.bytes, (uint32_t)sizeof(c.text));
+	int n = write ? type(&c) : wait_output(&c);
+	return n > 0 && !write && copy_to_user((void *)console, &c, sizeof(c)) ? -EFAULT : n;
 }

@@ -24,8 +24,7 @@ int domains_show(char *buf, size_t size);
  * made. Context: process.
  */
 int domains_write(const void *buf, uint32_t bytes, bool user);
-/* System calls (syscalls.def); pointers are user addresses. */
-int sys_domain_read(uint32_t name, uint32_t position, uint32_t buf, uint32_t bytes);
-int sys_domain_write(uint32_t name, uint32_t buf, uint32_t bytes);
+/* System call (syscalls.def); console: a user address. */
+int sys_domain_console(uint32_t console, uint32_t write);
 
 #endif

@@ -17,17 +17,15 @@ struct shadow {
 	void *data; /* where what was read goes */
 };
 
-static struct front {
-	struct blockdev dev;
-	bool read_only;
-	unsigned port;
-	char *buffers;
-	struct spinlock lock; /* guards what follows */
-	struct ring ring;
-	uint32_t next_id;
-	struct shadow shadows[BLOCK_BUFFERS];
-	struct wait_queue waiters; /* for answers, and for free buffers */
-} front;
+static struct blockdev front;
+static bool front_read_only;
+static unsigned front_port;
+static char *front_buffers;
+static struct spinlock front_lock; /* guards what follows */
+static struct ring front_ring;
+static uint32_t next_id;
+static struct shadow shadows[BLOCK_BUFFERS];
+static struct wait_queue front_waiters; /* for answers, and for free buffers */
 
 /* What one caller wants. */
 struct work {
@@ -41,7 +39,7 @@ struct work {
 
 static char *buffer_of(const struct shadow *s)
 {
-	return front.buffers + (s - front.shadows) * PAGE_SIZE;
+	return front_buffers + (s - shadows) * PAGE_SIZE;
 }
 
 /* --- with the lock held --- */
@@ -49,8 +47,8 @@ static char *buffer_of(const struct shadow *s)
 /* The other side lied: no request will be answered. */
 static void give_up(void)
 {
-	front.ring.broken = true;
-	for (struct shadow *s = front.shadows; s < front.shadows + BLOCK_BUFFERS; s++)
+	front_ring.broken = true;
+	for (struct shadow *s = shadows; s < shadows + BLOCK_BUFFERS; s++)
 		if (s->state == ASKED)
 			s->state = ANSWERED, s->status = -EIO;
 }
@@ -60,8 +58,8 @@ static void take_answers(void)
 {
 	union block_message m;
 	int got;
-	while ((got = ring_take(&front.ring, &m)) > 0) {
-		struct shadow *s = &front.shadows[m.response.id % BLOCK_BUFFERS];
+	while ((got = ring_take(&front_ring, &m)) > 0) {
+		struct shadow *s = &shadows[m.response.id % BLOCK_BUFFERS];
 		if (s->state != ASKED || s->request.id != m.response.id) {
 			got = -EPIPE;
 			break;
@@ -77,7 +75,7 @@ static uint32_t in_state(unsigned state)
 {
 	uint32_t bits = 0;
 	for (unsigned i = 0; i < BLOCK_BUFFERS; i++)
-		bits |= (uint32_t)(front.shadows[i].state == state) << i;
+		bits |= (uint32_t)(shadows[i].state == state) << i;
 	return bits;
 }
 
@@ -90,19 +88,19 @@ static void wait(const struct work *w)
 		take_answers();
 		if (in_state(ANSWERED) & w->mine || (wants_more(w) && in_state(FREE)))
 			return;
-		uint32_t asked = front.ring.published - front.ring.taken;
-		if (!asked || !ring_ask(&front.ring, asked))
-			wait_on_unkillable(&front.waiters, &front.lock);
+		uint32_t asked = front_ring.published - front_ring.taken;
+		if (!asked || !ring_ask(&front_ring, asked))
+			wait_on_unkillable(&front_waiters, &front_lock);
 	}
 }
 
 static void answered(void *unused)
 {
 	(void)unused;
-	uint32_t flags = spin_lock_irq(&front.lock);
+	uint32_t flags = spin_lock_irq(&front_lock);
 	take_answers();
-	wake_all(&front.waiters);
-	spin_unlock_irq(&front.lock, flags);
+	wake_all(&front_waiters);
+	spin_unlock_irq(&front_lock, flags);
 }
 
 /* --- a transfer --- */
@@ -110,11 +108,11 @@ static void answered(void *unused)
 /* Result: a shadow for a further request, or NULL: all are in use. */
 static struct shadow *reserve(void)
 {
-	uint32_t flags = spin_lock_irq(&front.lock), free = in_state(FREE);
-	struct shadow *s = free ? &front.shadows[__builtin_ctz(free)] : NULL;
+	uint32_t flags = spin_lock_irq(&front_lock), free = in_state(FREE);
+	struct shadow *s = free ? &shadows[__builtin_ctz(free)] : NULL;
 	if (s)
 		s->state = RESERVED;
-	spin_unlock_irq(&front.lock, flags);
+	spin_unlock_irq(&front_lock, flags);
 	return s;
 }
 
@@ -125,7 +123,7 @@ static void make_request(struct work *w, struct shadow *s)
 	uint32_t some = MIN(p->n - w->done, BLOCK_SECTORS);
 	s->data = (char *)p->data + w->done * SECTOR;
 	s->request = (struct block_request){ .op = w->op, .sector = p->sector + w->done,
-		.sectors = some, .buffer = (uint32_t)(s - front.shadows) };
+		.sectors = some, .buffer = (uint32_t)(s - shadows) };
 	if (w->op == BLOCK_WRITE)
 		memcpy(buffer_of(s), s->data, some * SECTOR);
 	w->mine |= 1u << s->request.buffer;
@@ -137,35 +135,35 @@ static void make_request(struct work *w, struct shadow *s)
 /* Put the requests that were prepared, and notify the back end if it wants that. */
 static void ask(const struct work *w)
 {
-	uint32_t flags = spin_lock_irq(&front.lock), fresh = in_state(RESERVED) & w->mine;
+	uint32_t flags = spin_lock_irq(&front_lock), fresh = in_state(RESERVED) & w->mine;
 	for (; fresh; fresh &= fresh - 1) {
-		struct shadow *s = &front.shadows[__builtin_ctz(fresh)];
-		s->request.id = front.next_id++ * BLOCK_BUFFERS + s->request.buffer;
+		struct shadow *s = &shadows[__builtin_ctz(fresh)];
+		s->request.id = next_id++ * BLOCK_BUFFERS + s->request.buffer;
 		s->state = ASKED;
 		union block_message m = { .request = s->request };
-		if (!ring_put(&front.ring, &m))
+		if (!ring_put(&front_ring, &m))
 			give_up();
 	}
-	bool notify = !front.ring.broken && ring_publish(&front.ring);
-	spin_unlock_irq(&front.lock, flags);
+	bool notify = !front_ring.broken && ring_publish(&front_ring);
+	spin_unlock_irq(&front_lock, flags);
 	if (notify)
-		port_notify(front.port);
+		port_notify(front_port);
 }
 
 /* Give answered requests of w to the caller, and their buffers to whom waits for one. */
 static void finish(struct work *w, uint32_t which)
 {
 	for (uint32_t bits = which; bits; bits &= bits - 1) {
-		struct shadow *s = &front.shadows[__builtin_ctz(bits)];
+		struct shadow *s = &shadows[__builtin_ctz(bits)];
 		w->error = w->error ? w->error : s->status;
 		if (w->op == BLOCK_READ && !s->status)
 			memcpy(s->data, buffer_of(s), s->request.sectors * SECTOR);
 		__atomic_store_n(&s->state, FREE, __ATOMIC_RELEASE);
 	}
 	w->mine &= ~which;
-	uint32_t flags = spin_lock_irq(&front.lock);
-	wake_all(&front.waiters);
-	spin_unlock_irq(&front.lock, flags);
+	uint32_t flags = spin_lock_irq(&front_lock);
+	wake_all(&front_waiters);
+	spin_unlock_irq(&front_lock, flags);
 }
 
 static int transfer(uint32_t op, const struct block_part *parts, unsigned n)
@@ -176,10 +174,10 @@ static int transfer(uint32_t op, const struct block_part *parts, unsigned n)
 		while (wants_more(&w) && (s = reserve()))
 			make_request(&w, s);
 		ask(&w);
-		uint32_t flags = spin_lock_irq(&front.lock);
+		uint32_t flags = spin_lock_irq(&front_lock);
 		wait(&w);
 		uint32_t which = in_state(ANSWERED) & w.mine;
-		spin_unlock_irq(&front.lock, flags);
+		spin_unlock_irq(&front_lock, flags);
 		finish(&w, which);
 	}
 	return w.error;
@@ -190,7 +188,7 @@ static int front_move(struct blockdev *d, bool write, const struct block_part *p
 	for (unsigned i = 0; i < n; i++)
 		if (parts[i].sector > d->sectors || parts[i].n > d->sectors - parts[i].sector)
 			return -EINVAL;
-	return write && front.read_only ? -EROFS
+	return write && front_read_only ? -EROFS
 	       : transfer(write ? BLOCK_WRITE : BLOCK_READ, parts, n);
 }
 
@@ -214,15 +212,15 @@ struct blockdev *block_front_init(const struct domain_start *start)
 {
 	if (!start->disk.port || start->disk.nr_buffers < BLOCK_BUFFERS)
 		return NULL;
-	front.dev = (struct blockdev){ .name = "ring", .sectors = start->disk_sectors,
+	front = (struct blockdev){ .name = "ring", .sectors = start->disk_sectors,
 				       .depth = BLOCK_BUFFERS, .read = front_read,
 				       .write = front_write, .move = front_move,
 				       .flush = front_flush };
-	front.read_only = start->disk_read_only;
-	front.port = start->disk.port;
-	front.buffers = (char *)(uintptr_t)start->disk.buffers;
-	ring_open(&front.ring, (struct ring_page *)(uintptr_t)start->disk.ring, RING_FRONT,
+	front_read_only = start->disk_read_only;
+	front_port = start->disk.port;
+	front_buffers = (char *)(uintptr_t)start->disk.buffers;
+	ring_open(&front_ring, (struct ring_page *)(uintptr_t)start->disk.ring, RING_FRONT,
 		  sizeof(union block_message));
-	port_bind(front.port, answered, NULL);
-	return &front.dev;
+	port_bind(front_port, answered, NULL);
+	return &front;
 }

@@ -79,7 +79,7 @@ void port_notify(unsigned port)
 void wait_on_unkillable(struct wait_queue *q, struct spinlock *l)
 {
 	(void)l;
-	CHECK(q == &front.waiters && work && !no_answers); /* else it would sleep for ever */
+	CHECK(q == &front_waiters && work && !no_answers); /* else it would sleep for ever */
 	work = false;
 	uint32_t before = backs->requests;
 	serve_all();
@@ -130,7 +130,7 @@ static void open_disk(bool read_only)
 	assert_int_equal(block_back_create(&file, read_only, &back, pfns, &sectors), 0);
 	for (unsigned i = 1; i < ARRAY_SIZE(pfns); i++)
 		assert_int_equal(pfns[i], pfns[0] + i);
-	memset(&front, 0, sizeof(front));
+	memset(shadows, 0, sizeof(shadows));
 	struct domain_start start = { .disk_sectors = sectors, .disk_read_only = read_only };
 	start.disk.port = FRONT_PORT;
 	start.disk.ring = (uint32_t)(uintptr_t)pfn_to_virt(pfns[0]);

@@ -52,8 +52,7 @@ int ftruncate(int fd, uint32_t bytes);
 int net_open(int protocol, uint32_t port);
 int net_send(int fd, const struct net_address *to, const void *buf, uint32_t bytes);
 int net_receive(int fd, struct net_address *from, void *buf, uint32_t bytes, uint32_t ms);
-int domain_read(const char *name, uint32_t *position, void *buf, uint32_t bytes);
-int domain_write(const char *name, const void *buf, uint32_t bytes);
+int domain_console(struct guest_console *c, int write);
 
 /* Whether a result of mmap() is an error. */
 static inline bool is_error(const void *result) { return (uint32_t)result > (uint32_t)-4096; }

@@ -230,26 +230,29 @@ static int top(uint32_t times)
 
 /* --- console: one process shows, one types --- */
 
-static void show(const char *name)
+static struct guest_console guest;
+
+static void show(void)
 {
-	char buf[256];
-	uint32_t position = 0;
 	int n;
-	while ((n = domain_read(name, &position, buf, sizeof(buf))) > 0)
-		write_all(1, buf, (uint32_t)n);
+	guest.bytes = sizeof(guest.text);
+	while ((n = domain_console(&guest, false)) > 0)
+		write_all(1, guest.text, (uint32_t)n);
 	exit(0);
 }
 
 /* Exit status: 0: the user leaves; 1: there is nothing more to type. */
-static void type(const char *name)
+static void type(void)
 {
 	char buf[64];
 	int n;
+	guest.bytes = 1;
 	while ((n = read(0, buf, sizeof(buf))) > 0)
 		for (int at = 0, took; at < n; at += took) {
 			if (buf[at] == LEAVE)
 				exit(0);
-			took = domain_write(name, buf + at, 1);
+			guest.text[0] = buf[at];
+			took = domain_console(&guest, true);
 			if (took < 0)
 				exit(1);
 			if (!took)
@@ -261,9 +264,8 @@ static void type(const char *name)
 static int console(const char *name)
 {
 	int status, child[2], ended;
-	uint32_t position = 0;
-	int error = domain_read(name, &position, NULL, 0);
-	if (error < 0) {
+	strlcpy(guest.name, name, sizeof(guest.name));
+	if (domain_console(&guest, false) < 0) {
 		dprintf(2, "dom: there is no guest %s; `dom list` shows all\n", name);
 		return 1;
 	}
@@ -272,9 +274,9 @@ static int console(const char *name)
 	for (int i = 0; i < 2; i++) {
 		child[i] = fork();
 		if (child[i] == 0 && i == 0)
-			show(name);
+			show();
 		if (child[i] == 0)
-			type(name);
+			type();
 	}
 	do
 		ended = waitpid(-1, &status, 0);

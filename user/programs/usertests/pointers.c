@@ -16,7 +16,7 @@ static const struct { const char *name, *arguments; } signatures[] = {
 	{"munmap", ""}, {"mprotect", ""}, {"sleep", ""}, {"yield", ""}, {"clock", "o"},
 	{"on_fault", ""}, {"fault_return", "c"}, {"setpgid", ""}, {"tty_foreground", ""},
 	{"tty_raw", ""}, {"sync", ""}, {"shutdown", ""}, {"ftruncate", ""},
-	{"net_open", ""}, {"net_send", "krrn"}, {"net_receive", ""},
+	{"net_open", ""}, {"net_send", "krrn"}, {"net_receive", ""}, {"domain_console", "c0"},
 };
 
 static const struct { const char *name; uint32_t number; int arguments; } calls[] = {
