@@ -427,8 +427,8 @@ $(B)/rootfs.list: FORCE
 		find user/root -type f -exec cksum {} + | sort; } >$@.$$$$; $(call replace,$@.$$$$)
 
 # What guests are made of: the kernel without its symbols, and a small root file system.
-GUEST_PROGRAMS := $(filter init sh ls cat echo ps free kill sleep uptime true work stress shutdown, \
-	$(PROGRAMS))
+GUEST_PROGRAMS := $(filter init sh ls cat echo ps free kill sleep uptime true work stress \
+	shutdown, $(PROGRAMS))
 $(B)/boot/cinnabar: $(B)/cinnabar
 	$(Q)mkdir -p $(@D) && $(CROSS)strip -s -o $@ $<
 

@@ -23,7 +23,7 @@
 	.long MULTIBOOT_MAGIC, MULTIBOOT_FLAGS, -(MULTIBOOT_MAGIC + MULTIBOOT_FLAGS)
 	/* struct guest_header */
 	.long GUEST_MAGIC, VMM_ABI_VERSION, guest_entry, syscall_entry, trap_stubs
-	.long trap_stubs_count, vmm_shared, readonly_end, image_end
+	.long trap_stubs_count, vmm_shared, readonly_end, image_end /* the count follows them */
 
 	.text
 	.globl boot_entry

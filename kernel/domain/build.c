@@ -32,7 +32,7 @@ struct build {
 	struct elf_image image;
 	struct guest_header header;
 	pfn_t directory, direct_map, map_tables, p2m, m2p, start, root_at, end;
-	uint32_t nr_map_tables, nr_lent;
+	uint32_t nr_map_tables, map_used;
 	uint16_t m2p_pages[1024]; /* for each 1,024 machine frames: its page of the m2p; 0: none */
 	uint32_t handlers[256];
 };
@@ -115,7 +115,6 @@ static int load(struct guest *g, struct vnode *vn, uint32_t offset, pfn_t pfn, u
 static int check_image(struct build *b, char *head)
 {
 	const uint32_t first = KERNEL_BASE + KERNEL_LOAD;
-	const struct guest_header *h = &b->header;
 	int n = vnode_read(b->kernel, 0, head, HEADER_BYTES);
 	if (n < 0)
 		return n;
@@ -126,12 +125,14 @@ static int check_image(struct build *b, char *head)
 		       sizeof(b->header));
 	if (n < 0)
 		return n;
-	if (h->magic != GUEST_MAGIC || h->abi != VMM_ABI_VERSION || h->readonly_end < first ||
-	    h->image_end < h->readonly_end || h->image_end > KERNEL_MAP_BASE)
+	if (b->header.magic != GUEST_MAGIC || b->header.abi != VMM_ABI_VERSION)
 		return -ENOEXEC;
+	for (const uint32_t *h = &b->header.entry; h <= &b->header.image_end; h++)
+		if (*h < first || *h > b->header.image_end || *h > KERNEL_MAP_BASE)
+			return -ENOEXEC;
 	for (unsigned i = 0; i < b->image.n; i++) {
 		const struct elf_segment *s = &b->image.segments[i];
-		if (s->start < first || s->start + s->bytes > h->image_end)
+		if (s->start < first || s->start + s->bytes > b->header.image_end)
 			return -ENOEXEC;
 	}
 	return 0;
@@ -148,26 +149,12 @@ static int load_image(struct build *b)
 	return error;
 }
 
-/* Whether an array of n words of the image lies in it. */
-static bool in_image(const struct build *b, uint32_t address, uint32_t n)
-{
-	uint32_t first = KERNEL_BASE + KERNEL_LOAD, end = b->header.image_end;
-	return address >= first && address <= end && n <= (end - address) / 4 && address % 4 == 0;
-}
-
 /* The handlers, which the kernel of the image would itself put into its IDT. */
-static int find_handlers(struct build *b)
+static void find_handlers(struct build *b)
 {
-	const struct guest_header *h = &b->header;
-	uint32_t n = in_image(b, h->nr_stubs, 1) ? *word_at(b->guest, h->nr_stubs) : 0;
-	if (n > 256 || !in_image(b, h->stubs, 2 * n) || !in_image(b, h->shared, 1024))
-		return -ENOEXEC;
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t vector = *word_at(b->guest, h->stubs + 8 * i);
-		b->handlers[vector % 256] = *word_at(b->guest, h->stubs + 8 * i + 4);
-	}
-	b->handlers[SYSCALL_VECTOR] = h->syscall_entry;
-	return 0;
+	for (uint32_t at = b->header.stubs; at + 8 <= b->header.stubs_end; at += 8)
+		b->handlers[*word_at(b->guest, at) % 256] = *word_at(b->guest, at + 4);
+	b->handlers[SYSCALL_VECTOR] = b->header.syscall_entry;
 }
 
 /* --- tables --- */
@@ -179,8 +166,7 @@ static int lay_out(struct build *b)
 	b->directory = (b->header.image_end - KERNEL_BASE) >> PAGE_SHIFT;
 	b->direct_map = b->directory + 1;
 	b->map_tables = b->direct_map + DIV_UP(g->nr_pfns, 1024u);
-	b->nr_lent = b->wish->disk.n + b->wish->net.n;
-	b->nr_map_tables = DIV_UP(b->nr_lent + DIV_UP(nr_mfns, 1024u), 1024u);
+	b->nr_map_tables = DIV_UP(GUEST_LOANS + DIV_UP(nr_mfns, 1024u), 1024u);
 	b->p2m = b->map_tables + b->nr_map_tables;
 	b->m2p = b->p2m + DIV_UP(g->nr_pfns, 1024u);
 	pfn_t next = b->m2p + 1; /* the first one is the page of NO_FRAME */
@@ -216,73 +202,54 @@ static void fill_maps(struct build *b)
 		}
 }
 
-/* Map lent pages at the next places of the tables for KERNEL_MAP_BASE. Result: their address. */
-static uint32_t map_lent(struct build *b, const struct lent *l, uint32_t *at)
+/* Map lent pages at the next places of the tables for KERNEL_MAP_BASE, and note where. */
+static void map_lent(struct build *b, const struct lent *l, struct domain_channel *c, uint32_t port)
 {
-	uint32_t address = KERNEL_MAP_BASE + *at * PAGE_SIZE;
 	for (uint32_t i = 0; i < l->n; i++)
-		*word(b->guest, b->map_tables, (*at)++) =
+		*word(b->guest, b->map_tables, b->map_used + i) =
 			pfn_to_mfn(l->pfns[i]) << PAGE_SHIFT | KERNEL_PTE | PTE_W;
-	return address;
-}
-
-/* Directory and tables. Result: address of the m2p. */
-static uint32_t fill_directory(struct build *b, struct domain_start *s)
-{
-	struct guest *g = b->guest;
-	uint32_t at = 0;
-	for (uint32_t i = 0; i < DIV_UP(g->nr_pfns, 1024u); i++)
-		*word(g, b->directory, KERNEL_SLOT + i) =
-			mfn_of(g, b->direct_map + i) << PAGE_SHIFT | KERNEL_PDE;
-	for (uint32_t i = 0; i < b->nr_map_tables; i++)
-		*word(g, b->directory, (KERNEL_MAP_BASE >> 22) + i) =
-			mfn_of(g, b->map_tables + i) << PAGE_SHIFT | KERNEL_PDE;
-	s->disk.ring = map_lent(b, &b->wish->disk, &at);
-	s->net.ring = map_lent(b, &b->wish->net, &at);
-	uint32_t m2p = KERNEL_MAP_BASE + at * PAGE_SIZE;
-	for (uint32_t i = 0; i < DIV_UP(nr_mfns, 1024u); i++)
-		*word(g, b->map_tables, at++) =
-			mfn_of(g, b->m2p + b->m2p_pages[i]) << PAGE_SHIFT | KERNEL_PTE;
-	s->map_used = at;
-	return m2p;
+	if (l->n)
+		*c = (struct domain_channel){ port, KERNEL_MAP_BASE + b->map_used * PAGE_SIZE,
+					      KERNEL_MAP_BASE + (b->map_used + 1) * PAGE_SIZE,
+					      l->n - 1 };
+	b->map_used += l->n;
 }
 
 static uint32_t address_of(pfn_t pfn) { return (uint32_t)pfn_to_virt(pfn); }
 
+/* Let n entries of the directory from `slot` on name the tables at `first`. */
+static void fill_directory(const struct build *b, uint32_t slot, pfn_t first, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		*word(b->guest, b->directory, slot + i) =
+			mfn_of(b->guest, first + i) << PAGE_SHIFT | KERNEL_PDE;
+}
+
 static void fill_start(struct build *b)
 {
 	const struct domain_wish *w = b->wish;
-	struct domain_start *s = page(b->guest, b->start);
-	s->magic = START_MAGIC;
-	s->abi = VMM_ABI_VERSION;
-	s->bytes = sizeof(*s);
-	s->domain = b->guest->number;
-	s->nr_pfns = b->guest->nr_pfns;
-	s->nr_mfns = nr_mfns;
-	s->nr_vcpus = w->vcpus;
-	s->shared = virt_to_pfn((void *)b->header.shared);
-	s->m2p = fill_directory(b, s);
-	s->p2m = address_of(b->p2m);
-	s->directory = address_of(b->directory);
-	s->direct_map = address_of(b->direct_map);
-	s->map_tables = address_of(b->map_tables);
-	s->taken_first = b->directory;
-	s->taken_end = b->end;
-	s->root = b->root_at;
-	s->root_bytes = b->root ? b->root->size : 0;
-	s->console_port = CONSOLE_PORT;
-	if (w->disk.n) {
-		s->disk.port = DISK_PORT;
-		s->disk.buffers = s->disk.ring + PAGE_SIZE;
-		s->disk.nr_buffers = w->disk.n - 1;
-	}
-	if (w->net.n) {
-		s->net.port = NET_PORT;
-		s->net.buffers = s->net.ring + PAGE_SIZE;
-		s->net.nr_buffers = w->net.n - 1;
-	}
-	s->disk_sectors = w->disk_sectors;
-	s->disk_read_only = w->disk_read_only;
+	const struct guest *g = b->guest;
+	struct domain_start *s = page(g, b->start);
+	fill_directory(b, KERNEL_SLOT, b->direct_map, DIV_UP(g->nr_pfns, 1024u));
+	fill_directory(b, KERNEL_MAP_BASE >> 22, b->map_tables, b->nr_map_tables);
+	*s = (struct domain_start){
+		.magic = START_MAGIC, .abi = VMM_ABI_VERSION, .bytes = sizeof(*s),
+		.domain = g->number, .nr_pfns = g->nr_pfns, .nr_mfns = nr_mfns,
+		.nr_vcpus = w->vcpus, .shared = virt_to_pfn((void *)b->header.shared),
+		.p2m = address_of(b->p2m), .directory = address_of(b->directory),
+		.direct_map = address_of(b->direct_map), .map_tables = address_of(b->map_tables),
+		.taken_first = b->directory, .taken_end = b->end,
+		.root = b->root_at, .root_bytes = b->root ? b->root->size : 0,
+		.disk_sectors = w->disk_sectors, .disk_read_only = w->disk_read_only,
+		.console_port = CONSOLE_PORT,
+	};
+	map_lent(b, &w->disk, &s->disk, DISK_PORT);
+	map_lent(b, &w->net, &s->net, NET_PORT);
+	s->m2p = KERNEL_MAP_BASE + b->map_used * PAGE_SIZE;
+	for (uint32_t i = 0; i < DIV_UP(nr_mfns, 1024u); i++)
+		*word(g, b->map_tables, b->map_used++) =
+			mfn_of(g, b->m2p + b->m2p_pages[i]) << PAGE_SHIFT | KERNEL_PTE;
+	s->map_used = b->map_used;
 	memcpy(s->mac, w->mac, sizeof(s->mac));
 	strlcpy(s->cmdline, w->cmdline ? w->cmdline : "", sizeof(s->cmdline));
 }
@@ -320,12 +287,11 @@ static int write_guest(struct build *b, const char **why)
 	*why = "kernel and root file system do not fit in that memory";
 	if ((error = lay_out(b)))
 		return error;
-	*why = "a file cannot be read, or its symbols are wrong";
+	*why = "a file cannot be read";
 	error = load_image(b);
 	if (!error && b->root)
 		error = load(g, b->root, 0, b->root_at, b->root->size);
-	if (!error)
-		error = find_handlers(b);
+	find_handlers(b);
 	return error;
 }
 
@@ -333,7 +299,7 @@ static int write_guest(struct build *b, const char **why)
 static int give_guest(struct build *b, struct domain_born *born, const char **why)
 {
 	struct guest *g = b->guest;
-	int error = guest_open(g, b->wish->weight);
+	int error = guest_announce(g, b->wish->weight);
 	*why = "the VMM takes no guest more";
 	if (error)
 		return error;

@@ -28,7 +28,7 @@ int guest_build(struct guest *g, const struct domain_wish *w, struct domain_born
 /* An operation of HC_DOMAIN on a guest, until it is no longer -EAGAIN. Result: the VMM's. */
 int guest_op(const struct guest *g, unsigned operation, struct domain_op *o);
 /* DOMAIN_OPEN: the guest gets its number, and the VMM the frames of `state`. */
-int guest_open(struct guest *g, uint32_t weight);
+int guest_announce(struct guest *g, uint32_t weight);
 /* DOMAIN_GIVE: all memory. */
 int guest_give(struct guest *g);
 /* Lend pages (NULL: none), and pair a port of the guest's with *own. Nothing if there are none. */

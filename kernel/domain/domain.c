@@ -19,7 +19,7 @@ int guest_op(const struct guest *g, unsigned operation, struct domain_op *o)
 }
 
 /* While there is a guest the mode stays virtual: so it is asked for once. */
-int guest_open(struct guest *g, uint32_t weight)
+int guest_announce(struct guest *g, uint32_t weight)
 {
 	struct domain_op o = { .n = g->nr_state, .vcpus = g->vcpus, .weight = weight };
 	for (unsigned i = 0; i < g->nr_state; i++)
@@ -65,16 +65,14 @@ int guest_join(const struct guest *g, const struct lent *l, uint32_t port, uint3
 	struct domain_op o = { .port = port };
 	if (l && !l->n)
 		return 0;
-	for (uint32_t i = 0; l && i < l->n; i++) {
-		o.frames[o.n++] = pfn_to_mfn(l->pfns[i]);
-		if (o.n < DOMAIN_OP_FRAMES && i + 1 < l->n)
-			continue;
-		int error = guest_op(g, DOMAIN_LEND, &o);
-		if (error)
-			return error;
-		o.n = 0;
+	int result = 0;
+	for (uint32_t i = 0; l && i < l->n && !result; i++) {
+		o.n = 1;
+		o.frames[0] = pfn_to_mfn(l->pfns[i]);
+		result = guest_op(g, DOMAIN_LEND, &o);
 	}
-	int result = guest_op(g, DOMAIN_PAIR, &o);
+	if (!result)
+		result = guest_op(g, DOMAIN_PAIR, &o);
 	*own = result > 0 ? (uint32_t)result : 0;
 	return result > 0 ? 0 : result;
 }
@@ -124,7 +122,7 @@ int domain_create(const struct domain_wish *w, struct domain_born *born, const c
 	return number;
 }
 
-static struct guest *guest_of(int number)
+static struct guest *guest_with(int number)
 {
 	return number > 0 && number < MAX_DOMAINS ? guests[number] : NULL;
 }
@@ -133,7 +131,7 @@ int domain_destroy(int number)
 {
 	struct domain_op o = { 0 };
 	mutex_lock(&mutex);
-	struct guest *g = guest_of(number);
+	struct guest *g = guest_with(number);
 	if (g) {
 		guests[number] = NULL;
 		guest_op(g, DOMAIN_KILL, &o); /* fails if it is dead already */
@@ -144,10 +142,10 @@ int domain_destroy(int number)
 }
 
 /* An operation on a guest that stays. */
-static int operate(int number, unsigned operation, struct domain_op *o)
+static int on_guest(int number, unsigned operation, struct domain_op *o)
 {
 	mutex_lock(&mutex);
-	const struct guest *g = guest_of(number);
+	const struct guest *g = guest_with(number);
 	int result = g ? guest_op(g, operation, o) : -ESRCH;
 	mutex_unlock(&mutex);
 	return result;
@@ -155,19 +153,19 @@ static int operate(int number, unsigned operation, struct domain_op *o)
 
 int domain_run(int number, bool on)
 {
-	return operate(number, DOMAIN_RUN, &(struct domain_op){ .on = on });
+	return on_guest(number, DOMAIN_RUN, &(struct domain_op){ .on = on });
 }
 
 int domain_weight(int number, uint32_t weight, uint32_t warp)
 {
-	return operate(number, DOMAIN_WEIGHT,
+	return on_guest(number, DOMAIN_WEIGHT,
 		       &(struct domain_op){ .weight = weight, .warp = warp });
 }
 
 int domain_info(int number, struct domain_info *info)
 {
 	struct domain_op o = { 0 };
-	int error = operate(number, DOMAIN_INFO, &o);
+	int error = on_guest(number, DOMAIN_INFO, &o);
 	*info = o.info;
 	return error;
 }
@@ -175,7 +173,7 @@ int domain_info(int number, struct domain_info *info)
 int domain_output(int number, uint32_t *position, void *buf, uint32_t bytes)
 {
 	struct domain_op o = { .address = (uint32_t)buf, .n = bytes, .position = *position };
-	int n = operate(number, DOMAIN_OUTPUT, &o);
+	int n = on_guest(number, DOMAIN_OUTPUT, &o);
 	if (n >= 0)
 		*position = o.position;
 	return n;
@@ -184,5 +182,5 @@ int domain_output(int number, uint32_t *position, void *buf, uint32_t bytes)
 int domain_input(int number, const void *text, uint32_t bytes)
 {
 	struct domain_op o = { .address = (uint32_t)text, .n = bytes };
-	return operate(number, DOMAIN_INPUT, &o);
+	return on_guest(number, DOMAIN_INPUT, &o);
 }

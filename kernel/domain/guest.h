@@ -17,7 +17,7 @@
 struct guest_header { /* kernel addresses, but for the first two */
 	uint32_t magic, abi;
 	uint32_t entry, syscall_entry;
-	uint32_t stubs, nr_stubs; /* pairs of vector and address; where their number stands */
+	uint32_t stubs, stubs_end; /* pairs of vector and address (include/stubs.h) */
 	uint32_t shared, readonly_end, image_end;
 };
 

@@ -3,6 +3,8 @@
  * Orders to the switch, which come as writes to /proc/mode and /proc/switch; and the text of
  * /proc/vmm.
  */
+#include "domain/domain.h"
+#include "domain/guest.h"
 #include "mm/vm.h"
 #include "switch/record.h"
 #include "switch/switch.h"
@@ -50,6 +52,10 @@ int mode_write(const void *buf, uint32_t bytes, bool user)
 		return error;
 	if (strcmp(word, "virtual") != 0 && strcmp(word, "native") != 0)
 		return -EINVAL;
+	if (guest_start)
+		return -EPERM;
+	if (nr_guests && word[0] == 'n')
+		return -EBUSY;
 	error = switch_mode(word[0] == 'v');
 	return error ? error : (int)bytes;
 }

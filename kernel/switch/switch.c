@@ -11,8 +11,6 @@
  */
 #include "switch/switch.h"
 #include "boot/boot.h"
-#include "domain/domain.h"
-#include "domain/guest.h"
 #include "mm/vm.h"
 #include "switch/rendezvous.h"
 #include "vo/virtual.h"
@@ -382,12 +380,8 @@ static void let_tables_go(void)
 int switch_mode(bool to_virtual)
 {
 	int error = 0;
-	if (guest_start)
-		return -EPERM;
 	if (!vmm_present() || VO_IS_STATIC)
 		return -ENODEV;
-	if (!to_virtual && nr_guests) /* the VMM would say so only after all phases before it */
-		return -EBUSY;
 	mutex_lock(&mutex);
 	record = (struct switch_record){ .attach = to_virtual, .cpus = nr_cpus,
 					 .fail = record.fail };

@@ -42,9 +42,8 @@ uint32_t vmm_block(void);
 
 /*
  * switch_mode - attach or detach the VMM, and wait until that is done. Result: 0, also if the
- * mode is that already; -ENODEV without a VMM; -EPERM in a guest; -EBUSY after too many retries
- * (VO in use), and at a detach while there are guests; -ETIMEDOUT (a CPU did not answer), -EINTR
- * (this process was killed), -EIO (rehearsed), or the
+ * mode is that already; -ENODEV without a VMM; -EBUSY after too many retries (VO in use),
+ * -ETIMEDOUT (a CPU did not answer), -EINTR (this process was killed), -EIO (rehearsed), or the
  * VMM's error. After an error the mode is unchanged, and /proc/switch has the reason. Context:
  * process.
  */
@@ -60,7 +59,11 @@ void switch_interrupt(void);
 
 /* --- orders.c: the files of /proc; results as those of read, write and show there --- */
 
-int mode_write(const void *buf, uint32_t bytes, bool user); /* /proc/mode: "native", "virtual" */
+/*
+ * /proc/mode: "native", "virtual". Result: as switch_mode(); also -EPERM in a guest, and -EBUSY for
+ * native while there are guests.
+ */
+int mode_write(const void *buf, uint32_t bytes, bool user);
 int switch_write(const void *buf, uint32_t bytes, bool user); /* /proc/switch: "fail PHASE" */
 int switch_show(char *buf, size_t size); /* /proc/switch: a line for each of the last switches */
 int vmm_show(char *buf, size_t size);    /* /proc/vmm: what the VMM counts */
