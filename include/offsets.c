@@ -116,6 +116,7 @@ void offsets(void)
 	CONSTANT(SEL_VMM_DATA);
 	FIELD(cpu, current);
 	FIELD(cpu, hazard);
+	FIELD(cpu, fpu_owner);
 	FIELD(cpu, index);
 	FIELD(cpu, attached);
 	FIELD(cpu, window_base);

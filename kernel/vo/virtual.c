@@ -15,15 +15,6 @@
 struct vmm_shared vmm_shared[PAGE_SIZE / sizeof(struct vmm_shared)]
 	__attribute__((aligned(PAGE_SIZE)));
 
-/* The update that a batch has not sent yet: n entries from `at` on. */
-static struct batch {
-	bool open;
-	unsigned n;
-	pte_t *at;
-	const pte_t *values;
-	pte_t single; /* the value, if n is 1: the caller's may be gone when the batch is sent */
-} batches[MAX_CPUS];
-
 extern char smp_entry_guest[]; /* boot/trampoline.S */
 
 static struct vmm_shared *shared(void) { return &vmm_shared[this_cpu()]; }
@@ -69,7 +60,7 @@ static void virtual_cpu_fpu_trap(bool on) { hypercall2(HC_FPU_TRAP, on, 0); }
 
 VO_INTERRUPTIBLE static void virtual_cpu_idle(uint64_t wake)
 {
-	hypercall(HC_IDLE, (uint32_t)wake, (uint32_t)(wake >> 32), 0, 0);
+	hypercall2(HC_IDLE, (uint32_t)wake, (uint32_t)(wake >> 32));
 }
 
 static int virtual_cpu_start(unsigned apic_id, uint32_t trampoline)

@@ -90,6 +90,8 @@ full:	popl %edi
 	.globl fast_fpu_trap
 fast_fpu_trap:
 	begin
+	cmpl %ebp, CPU(CPU_FPU_OWNER)
+	jne full
 	clts
 	testl %ebx, %ebx
 	jz done

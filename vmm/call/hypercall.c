@@ -5,7 +5,7 @@
  */
 #include "vmm/call/call.h"
 #include "vmm/domain/domain.h"
-#include "vmm/mem/frames.h"
+#include "vmm/mem/references.h"
 
 /* --- memory --- */
 
@@ -124,10 +124,7 @@ static int hc_flush(struct cpu *c, struct regs *r)
 
 static int recount(struct cpu *c)
 {
-	vmm_lock(c);
-	int differences = (int)frames_recount(c);
-	vmm_unlock();
-	return differences;
+	return LOCKED((int)frames_recount(c));
 }
 
 /* Whether the domain that runs here has a right (RIGHT_*). */
@@ -167,9 +164,7 @@ static int hc_idle(struct cpu *c, struct regs *r)
 
 static int hc_fpu_trap(struct cpu *c, struct regs *r)
 {
-	uint32_t cr0;
-	__asm__ volatile("movl %%cr0, %0" : "=r"(cr0));
-	__asm__ volatile("movl %0, %%cr0" : : "r"(r->ebx ? cr0 | CR0_TS : cr0 & ~(uint32_t)CR0_TS));
+	fpu_trap(r->ebx);
 	if (!r->ebx)
 		fpu_take(c);
 	return 0;
@@ -244,34 +239,28 @@ static int hc_detach(struct cpu *c, struct regs *r)
 	return error;
 }
 
-static int hc_refused(struct cpu *c, struct regs *r) { return (void)c, (void)r, -EPERM; }
-
 typedef int hypercall(struct cpu *c, struct regs *r);
 static hypercall *const hypercalls[NR_HYPERCALLS] = { /* by number (vmm_abi.h) */
 	hc_update,   hc_load,     hc_release, hc_flush, hc_events, hc_idle, hc_fpu_trap,
 	hc_shutdown, hc_halt,     hc_mask,    hc_end,   hc_send,   hc_tick, hc_io,
-	hc_detach,   hc_recount,  hc_share,   hc_trim,
+	hc_detach,   hc_recount,  hc_share,   hc_trim,  hc_domain, hc_port_send,
+	hc_port_unmask, hc_port_close, hc_console_out, hc_console_in, hc_timer, hc_yield,
+	hc_vcpu_start,
 };
 /* During a detach: its steps, and what a kernel that panics there needs to say so and to end. */
-static hypercall *const detach_calls[NR_HYPERCALLS] = {
-	hc_refused, hc_refused,  hc_refused, hc_refused, hc_refused, hc_refused, hc_refused,
-	hc_shutdown, hc_halt,    hc_refused, hc_refused, hc_send,    hc_refused, hc_io,
-	hc_detach,   hc_refused, hc_refused, hc_refused, hc_refused, hc_refused, hc_refused,
-	hc_refused,  hc_refused, hc_refused, hc_refused, hc_refused, hc_refused,
-};
-static hypercall *const hypercalls[NR_HYPERCALLS] = {
-	[HC_UPDATE] = hc_update, [HC_LOAD] = hc_load,         [HC_RELEASE] = hc_release,
-	[HC_FLUSH] = hc_flush,   [HC_EVENTS] = hc_events,     [HC_IDLE] = hc_idle,
-	[HC_FPU_TRAP] = hc_fpu_trap, [HC_SHUTDOWN] = hc_shutdown, [HC_HALT] = hc_halt,
-	[HC_MASK] = hc_mask,     [HC_END] = hc_end,           [HC_SEND] = hc_send,
-	[HC_TICK] = hc_tick,     [HC_IO] = hc_io,             [HC_DETACH] = hc_detach,
-	[HC_RECOUNT] = hc_recount, [HC_SHARE] = hc_share,
-	[HC_TRIM] = hc_trim,
-	[HC_DOMAIN] = hc_domain, [HC_PORT_SEND] = hc_port_send,
-	[HC_PORT_UNMASK] = hc_port_unmask, [HC_PORT_CLOSE] = hc_port_close,
-	[HC_CONSOLE_OUT] = hc_console_out, [HC_CONSOLE_IN] = hc_console_in,
-	[HC_TIMER] = hc_timer, [HC_YIELD] = hc_yield, [HC_VCPU_START] = hc_vcpu_start,
-};
+#define DETACH_CALLS (1u << HC_SHUTDOWN | 1u << HC_HALT | 1u << HC_SEND | 1u << HC_IO | \
+	1u << HC_DETACH)
+
+static int hypercall_do(struct cpu *c, struct regs *r, uint32_t number)
+{
+	if (likely(c->current->domain->served)) {
+		if (number == HC_UPDATE && r->ecx == 1)
+			return update_one(c, r);
+	} else if (number < NR_HYPERCALLS && !(DETACH_CALLS >> number & 1)) {
+		return -EPERM;
+	}
+	return number < NR_HYPERCALLS ? hypercalls[number](c, r) : -ENOSYS;
+}
 
 void hypercall_handle(struct regs *r)
 {
@@ -281,7 +270,8 @@ void hypercall_handle(struct regs *r)
 	r->eax = (uint32_t)hypercall_do(c, r, number);
 #ifdef DEBUG
 	/* after the calls that change the frame table */
-	if ((number <= HC_RELEASE || (number >= HC_SHARE && number <= HC_DOMAIN)) && v->domain->served && recount(c))
+	bool changes = number <= HC_RELEASE || (number >= HC_SHARE && number <= HC_DOMAIN);
+	if (changes && c->current->domain->served && recount(c))
 		vmm_fault(r, "the frame table is wrong (V7)");
 #endif
 }
