@@ -40,6 +40,8 @@ V ?= 0
 DEBUG ?= 0
 OPT ?= -O2
 VO ?= table
+EXIT ?= delayed
+SCHED ?= bvt
 SMP ?=
 MEM ?=
 CMDLINE ?=
@@ -67,7 +69,7 @@ B := build
 # Objects for options that were given here have a folder of their own.
 given = $(if $(filter-out file undefined,$(origin $(1))),-$(notdir $(firstword $($(1):-%=%))))
 KIND := $(if $(filter 1,$(DEBUG)),debug,$(if $(filter static inline lto,$(VO)),$(VO),kernel))
-K := $(B)/$(KIND)$(call given,OPT)$(call given,CC32)
+K := $(B)/$(KIND)$(call given,OPT)$(call given,CC32)$(call given,EXIT)$(call given,SCHED)
 Q := $(if $(filter 1,$(V)),,@)
 SILENT := $(filter 1,$(V))$(findstring s,$(firstword -$(MAKEFLAGS)))
 # Take a new file in a target's place, unless both are the same; then run $(2). The new file's name
@@ -100,7 +102,8 @@ FREESTANDING := -m32 -std=gnu11 -ffreestanding -g $(LINES) -fno-pic -fno-pie -fc
 KFLAGS := $(OPT) $(FREESTANDING) $(WARN) -Wframe-larger-than=1024 -mno-80387 \
 	-fno-omit-frame-pointer -fmacro-prefix-map=kernel/= \
 	-Iinclude -Ikernel -I. -I$(K) \
-	$(if $(filter 1,$(DEBUG)),-DDEBUG) $(if $(filter static inline,$(VO)),-DVO_STATIC) \
+	$(if $(filter 1,$(DEBUG)),-DDEBUG) $(if $(filter eager,$(EXIT)),-DEXIT_EAGER) \
+	$(if $(filter robin,$(SCHED)),-DSCHED_ROBIN) $(if $(filter static inline,$(VO)),-DVO_STATIC) \
 	$(if $(filter inline lto,$(VO)),-flto=1)
 UFLAGS := -O2 $(FREESTANDING) $(WARN) -fomit-frame-pointer -ffunction-sections -fdata-sections \
 	-Iinclude -Iuser/lib -I.
@@ -184,6 +187,8 @@ whole:
 #:   OPT=-O0 how GCC optimises kernel and VMM; CC32="clang -m32" compiles them with Clang
 #:   VO=static native operations bound at compile time (no mode switch), to see what the VO costs;
 #:             VO=lto the kernel optimised as a whole; VO=inline both, so that they are inlined
+#:   EXIT=eager the VMM stores and loads all state at each exit, to see what that costs
+#:   SCHED=robin its scheduler takes turns
 #:   V=1 show commands    DEBUG=1 debug kernel (VO call counts, assertions)
 #:   WERROR=1 warnings are errors    SMP=n processors, 1-8    MEM=n MiB of memory
 #:   CMDLINE="p2m=shuffle:7" kernel options (docs/running.md)
@@ -209,6 +214,7 @@ test soak bench bench-switch:
 	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run $(B)/grader $(B)/trace $(B)/mutate
 	@$(MAKE) --no-print-directory DEBUG=1 kernel
 	@$(MAKE) --no-print-directory VO=static kernel
+	@$(MAKE) --no-print-directory EXIT=eager kernel
 	@$(if $(filter bench,$@),$(MAKE) --no-print-directory VO=inline kernel)
 	@$(if $(filter bench,$@),$(MAKE) --no-print-directory VO=lto kernel)
 	@$(ALONE) $(B)/tests/run --unit $(B)/unit $(if $(filter test,$@),,--$@)

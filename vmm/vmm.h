@@ -84,7 +84,9 @@ struct vcpu {
 	uint64_t tick_at; /* when the next tick is due */
 	uint32_t tick_ns; /* 0: no ticks */
 	uint32_t weight_factor; /* of virtual time: sched/bvt.c */
-	uint64_t virtual_time, warp_ns, warp_from, warp_ran;
+	uint64_t virtual_time, warp_ns, warp_from;
+	int64_t effective; /* what bvt.c compares */
+	uint32_t warp_ran;
 	uint64_t ready_since; /* it is queued, but does not run */
 	uint64_t ran, stolen;
 	uint32_t switches; /* how often it came to its processor */
@@ -116,12 +118,13 @@ struct cpu { /* a processor; at the low end of its stack of CPU_BYTES */
 	bool hosts;             /* it schedules: guests are here, or were until now */
 	bool idle;
 	volatile uint32_t queue_lock;
+	struct vcpu *next;      /* chosen, and not yet current; or NULL */
 	struct vcpu *run;       /* vCPUs that can run, in the order in which they came (queue) */
 	struct vcpu *timers;    /* by once_at (queue) */
 	uint64_t since;         /* time up to this moment is charged */
 	uint64_t slice_end;     /* until then the one that runs goes on */
 	uint64_t armed;         /* when VEC_TIMER comes */
-	uint64_t virtual_time;  /* least of those that can run: sched/bvt.c (queue) */
+	uint64_t virtual_time;  /* of the one that ran last: sched/bvt.c (queue) */
 	uint32_t tick_count;    /* of the local APIC's timer, for domain 0 alone */
 	uint64_t hosted, charged, idled; /* ns; charged + idled is hosted (D5) */
 	struct tss tss, df_tss; /* tss.esp1: the ring-1 stack of the vCPU that runs here */

@@ -225,8 +225,8 @@ static void want_gate(unsigned v, struct gate_fields g, struct gate_fields w)
  * The vectors that have a stub: exceptions 0 to 20, the ISA lines, and those that we choose. The
  * VMM's table of stubs says where each stub is, and each must push its vector.
  */
-static const uint8_t chosen[] = { VEC_TIMER, VEC_RESCHED, VEC_HALT, VEC_SWITCH, VEC_FLUSH,
-				  VEC_SPURIOUS };
+static const uint8_t chosen[] = { VEC_TIMER, VEC_RESCHED, VEC_HALT, VEC_SWITCH, VEC_PORT,
+				  VEC_FLUSH, VEC_SPURIOUS };
 enum { STUBBED_EXCEPTIONS = 21, NR_STUBS = STUBBED_EXCEPTIONS + NR_IRQ + sizeof(chosen) };
 
 static bool has_stub(unsigned v)

@@ -142,6 +142,13 @@ guest registers
 	movl %fs, %eax
 	cmpl $SEL_UDATA, %eax
 	jne 9f
+	movl $SEL_KDATA, %edi
+	testl $1, %ebx
+	jz 4f
+	xorl %edi, %edi
+4:	movl %gs, %eax
+	cmpl %edi, %eax
+	jne 9f
 	leal 3 * PAGE / 4(%esi), %edi
 	cmpl $0, 12(%esi)
 	je 3f

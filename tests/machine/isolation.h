@@ -215,9 +215,13 @@ part guest_lives, guest_births;
 /* isolation_apart.c */
 part guest_translations, guest_registers, guest_rights, guest_events, guest_deaths,
 	guest_deaths_soak;
+/* isolation_ports.c */
+part guest_ports, guest_limits;
 
 /* --- whole tests (isolation_fatal.c) --- */
 
+/* What exits and domain switches cost (isolation_cost.c). */
+void exit_costs(const struct test *t);
 /* Each attack of a row must end its machine. t->number: the first row; t->text: how many. */
 void stopped(const struct test *t);
 void bad_entry_stack(const struct test *t);

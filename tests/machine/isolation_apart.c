@@ -6,7 +6,7 @@
 #include "isolation_guests.h"
 #include "offsets.h"
 
-enum { FIRST = 16, ROOM = 16 }; /* pages of the pool for each guest */
+enum { FIRST = 16, ROOM = 16, ROUNDS = 20 }; /* the first two: pages of the pool */
 
 static struct guest_plan plan(unsigned i, const char *label)
 {
@@ -20,15 +20,18 @@ void guest_translations(struct victim *v)
 	for (unsigned i = 0; i < 2; i++) {
 		g[i] = plan(i, "guest_looks");
 		guest_make(v, &g[i]);
-		guest_set_word(v, &g[i], GUEST_DATA, 4, 20);
+		guest_set_word(v, &g[i], GUEST_DATA, 4, ROUNDS);
 		guest_set_word(v, &g[i], GUEST_DATA, 8, 0xA0 + i);
 		guest_set_word(v, &g[i], GUEST_FREE, 0, 0xA0 + i);
 	}
 	for (unsigned i = 0; i < 2; i++)
 		guest_run(v, &g[i], true);
 	check_domains(v->m);
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < 2; i++)
 		guest_await_end(v, &g[i], GUEST_END);
+	for (unsigned i = 0; i < 2; i++) { /* a guest on the other's translations counts there */
+		uint32_t n = guest_word(v, &g[i], GUEST_DATA, 0);
+		CHECK(n == ROUNDS, "guest %u counted to %u in its own memory, not %u", i, n, ROUNDS);
 		guest_end(v, &g[i]);
 	}
 }

@@ -17,7 +17,7 @@ static const struct { const char *name; part *run; } parts[] = {
 	PART(random_references), PART(random_references_soak), PART(fuzz_calls),
 	PART(fuzz_calls_soak), PART(guest_lives), PART(guest_births), PART(guest_translations),
 	PART(guest_registers), PART(guest_rights), PART(guest_events), PART(guest_deaths),
-	PART(guest_deaths_soak),
+	PART(guest_deaths_soak), PART(guest_ports), PART(guest_limits),
 };
 
 static part *part_of(const char *name)
@@ -137,12 +137,14 @@ const struct test isolation_tests[] = {
 	SURVIVE("46-51-registers", "guest_translations guest_registers"),
 	SURVIVE("47-60-guest-rights", "guest_rights"),
 	SURVIVE("52-53-guest-events", "guest_events"),
+	SURVIVE("54-57-ports", "guest_ports guest_limits"),
 	SURVIVE("56-deaths", "guest_deaths"),
 	ROW("guests-debug", survive, 200, "guest_lives guest_births guest_translations "
 	    "guest_registers guest_rights guest_events guest_deaths", .number = 1),
+	{ .name = "domains-exit-costs", .run = exit_costs, .seconds = 200 },
 	BOCHS("49-50-births", "guest_lives guest_births"),
 	BOCHS("46-51-registers", "guest_translations guest_registers"),
-	BOCHS("47-53-guests", "guest_rights guest_events"),
+	BOCHS("47-57-guests", "guest_rights guest_events guest_ports"),
 	BOCHS("56-deaths", "guest_deaths"),
 	BOCHS("01-12", "privileged flags selectors sysenter nulls null_accesses"),
 	BOCHS("05-interrupts", "interrupts"),

@@ -168,7 +168,10 @@ void exit_handle(struct regs *r)
 	/* Below the place of ring 1's and 3's registers? */
 	if (unlikely((char *)(r + 1) != (char *)c + CPU_BYTES)) {
 		r->eflags & EFLAGS_VM ? leave_vm86(c, r) : own_exit(c, r);
-	} else if (r->vector == VEC_PF) {
+		return;
+	}
+	eager_store(c);
+	if (r->vector == VEC_PF) {
 		page_fault_exit(c, r);
 	} else if (r->vector >= VEC_EXCEPTIONS) {
 		irq_arrived(c, r->vector);
@@ -222,6 +225,7 @@ void hazard_handle(struct regs *r)
 	case HAZARD_DETACH: detach(c, r);
 	default: hazards_handle(c, r, hazard);
 	}
+	eager_load(c);
 }
 
 /* --- double faults --- */

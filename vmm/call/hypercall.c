@@ -266,8 +266,10 @@ void hypercall_handle(struct regs *r)
 {
 	struct cpu *c = cpu_here();
 	uint32_t number = r->eax;
-	c->current->shared->exits[EXIT_HYPERCALL]++;
-	r->eax = (uint32_t)hypercall_do(c, r, number);
+	eager_store(c);
+	v->shared->exits[EXIT_HYPERCALL]++;
+	hypercall *const *calls = likely(v->domain->served) ? hypercalls : detach_calls;
+	r->eax = number < NR_HYPERCALLS ? (uint32_t)calls[number](c, r) : (uint32_t)-ENOSYS;
 #ifdef DEBUG
 	/* after the calls that change the frame table */
 	bool changes = number <= HC_RELEASE || (number >= HC_SHARE && number <= HC_DOMAIN);

@@ -217,7 +217,9 @@ void guest_info(const struct domain *d, struct domain_info *info)
 static bool has_left(const struct vcpu *v)
 {
 	struct cpu *c = cpu_of(v->cpu);
-	if (__atomic_load_n(&c->current, __ATOMIC_ACQUIRE) != v &&
+	/* In this order: it is chosen first, then current, and then not `next` any more. */
+	if (__atomic_load_n(&c->next, __ATOMIC_ACQUIRE) != v &&
+	    __atomic_load_n(&c->current, __ATOMIC_ACQUIRE) != v &&
 	    __atomic_load_n(&c->fpu_owner, __ATOMIC_ACQUIRE) != v)
 		return true;
 	cpu_kick(c);

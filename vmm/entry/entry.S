@@ -133,8 +133,12 @@ ring0_return:
 	.endif
 
 	.macro way_out
+#ifdef EXIT_EAGER
+	jmp hazard_exit /* always: all state is loaded there */
+#else
 	cmpl $0, HAZARD(%esp)
 	jne hazard_exit
+#endif
 	restore
 	.endm
 

@@ -11,10 +11,10 @@
 #define WARP_PAUSE_NS 8000000u
 #define LEAD_MAX_NS 1000000000
 
-/* The time that counts: the smallest one runs. */
-static int64_t effective(const struct vcpu *v)
+/* Note the time that counts: the smallest one runs. */
+static inline void set_effective(struct vcpu *v)
 {
-	return (int64_t)(v->virtual_time - (v->warped ? v->warp_ns : 0));
+	v->effective = (int64_t)(v->virtual_time - (v->warped ? v->warp_ns : 0));
 }
 
 static void wake(struct cpu *c, struct vcpu *v)
@@ -22,6 +22,7 @@ static void wake(struct cpu *c, struct vcpu *v)
 	v->virtual_time = MAX(v->virtual_time, c->virtual_time);
 	v->warped = v->warp_ns && time_now() >= v->warp_from;
 	v->warp_ran = 0;
+	set_effective(v);
 }
 
 static void sleep(struct cpu *c, struct vcpu *v)
@@ -34,36 +35,34 @@ static void charge(struct cpu *c, struct vcpu *v, uint32_t ns)
 {
 	(void)c;
 	v->virtual_time += (uint64_t)ns * v->weight_factor >> WEIGHT_SHIFT;
-	v->warp_ran += ns;
-	if (v->warped && v->warp_ran >= WARP_LONGEST_NS) {
+	if (v->warped && (v->warp_ran += ns) >= WARP_LONGEST_NS) {
 		v->warped = false;
 		v->warp_from = time_now() + WARP_PAUSE_NS;
 	}
+	set_effective(v);
 }
 
 /* The one to run, and the one after it (or NULL): those with the smallest effective times. */
 static struct vcpu *smallest(struct cpu *c, struct vcpu **second)
 {
-	struct vcpu *first = NULL;
-	uint64_t least = NEVER;
-	*second = NULL;
-	for (struct vcpu *v = c->run; v; v = v->run_next) {
-		least = MIN(least, v->virtual_time);
-		if (!first || v->yielded < first->yielded ||
-		    (v->yielded == first->yielded && effective(v) < effective(first)))
-			*second = first, first = v;
-		else if (!*second || effective(v) < effective(*second))
-			*second = v;
+	struct vcpu *first = NULL, *next = NULL;
+	for (struct vcpu *v = c->run; v; v = v->run_next)
+		if (!first || v->effective < first->effective)
+			next = first, first = v;
+		else if (!next || v->effective < next->effective)
+			next = v;
+	if (next && first->yielded) { /* once */
+		struct vcpu *yields = first;
+		first = next, next = yields;
 	}
-	if (first)
-		c->virtual_time = MAX(c->virtual_time, least);
+	*second = next;
 	return first;
 }
 
 /* How long v runs until its own time is SLICE_NS ahead of the next one's. */
 static uint64_t slice_of(const struct vcpu *v, const struct vcpu *second)
 {
-	int64_t lead = effective(second) - effective(v);
+	int64_t lead = second->effective - v->effective;
 	uint64_t ns = (uint64_t)MIN(MAX(lead, 0), LEAD_MAX_NS) << WEIGHT_SHIFT;
 	div64(&ns, v->weight_factor);
 	return SLICE_NS + ns;
@@ -74,6 +73,8 @@ static struct vcpu *pick(struct cpu *c, uint64_t now, uint64_t *until)
 	struct vcpu *second, *current = c->current, *v = smallest(c, &second);
 	bool goes_on = current->queued && !current->yielded && now < c->slice_end;
 	current->yielded = false;
+	if (v && !v->warped)
+		c->virtual_time = MAX(c->virtual_time, v->virtual_time);
 	if (goes_on && (v == current || !v->warped))
 		v = current;
 	else if (v)

@@ -76,6 +76,18 @@ void fpu_clean(struct vcpu *v);
 /* Note what the processor's FPU can do. Context: warm-up. */
 void fpu_warm_up(void);
 
+/* eager.c: with EXIT=eager each exit stores all state, and each way out loads it */
+
+#ifdef EXIT_EAGER
+void eager_store(struct cpu *c);
+void eager_load(struct cpu *c);
+/* Store the FPU registers of the vCPU that runs here, or load them. (switch.c) */
+void fpu_move(struct cpu *c, bool store);
+#else
+static inline void eager_store(struct cpu *c) { (void)c; }
+static inline void eager_load(struct cpu *c) { (void)c; }
+#endif
+
 /* time.c */
 
 /* Nanoseconds that the time-stamp counter tells. */

@@ -39,6 +39,7 @@ static struct vcpu *choose(struct cpu *c)
 	due = timers_expire(c, now);
 	struct vcpu *v = POLICY.pick(c, now, &until);
 	c->idle = !v;
+	__atomic_store_n(&c->next, v, __ATOMIC_RELEASE);
 	if (v)
 		due = MIN(due, timer_begin(v, now));
 	if (v && v != c->current) {
@@ -72,6 +73,7 @@ static void reschedule(struct cpu *c, struct regs *r)
 	} while (!v);
 	if (v != c->current)
 		exchange(c, r, v);
+	__atomic_store_n(&c->next, NULL, __ATOMIC_RELEASE);
 	if (v == c->resident && !c->nr_guests)
 		timer_give_back(c);
 }

@@ -80,6 +80,20 @@ static void fpu_change(struct cpu *c, struct vcpu *v)
 #endif
 }
 
+#ifdef EXIT_EAGER
+void fpu_move(struct cpu *c, bool store)
+{
+	uint32_t cr0 = read_cr0();
+	__asm__ volatile("clts");
+	if (store)
+		fpu_save(c->current->fpu);
+	else
+		fpu_load(c->current->fpu);
+	c->fpu_owner = c->current;
+	write_cr0(cr0);
+}
+#endif
+
 void fpu_take(struct cpu *c)
 {
 	if (unlikely(c->fpu_owner != c->current))
