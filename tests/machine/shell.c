@@ -29,7 +29,7 @@ static const struct { const char *line, *prints; } rows[] = {
 	{ "tail -n 0 n; head -n 0 n; tail f f; echo $?", "usage: tail [-n LINES] [FILE]\n2\n" },
 	/* names of files */
 	{ "touch aa ab ba '*q' 'x y z'; mkdir dir; touch dir/aa; echo a*", "aa ab\n" },
-	{ "echo ?a d*/a? */", "aa ba dir/aa bin/ dev/ dir/ etc/ lost+found/ proc/ tmp/\n" },
+	{ "echo ?a d*/a? */", "aa ba dir/aa bin/ boot/ dev/ dir/ etc/ lost+found/ proc/ tmp/\n" },
 	{ "echo '*'a \"a*\" a\\* \\*q *q", "*a a* a* *q *q\n" },
 	{ "echo no*match", "no*match\n" },
 	{ "echo /b*/cat //et*/m?td", "/bin/cat //etc/motd\n" },
