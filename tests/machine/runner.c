@@ -23,6 +23,7 @@ static const struct test *const ordinary[] = {
 	disk_tests,
 	net_tests,
 	dom_tests,
+	guest_tests,
 	shell_tests,
 	memory_out_tests,
 	gdb_tests,

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * This kernel as a guest, and its builder: usertests in guests, the smallest guest, a hundred at
+ * once; and what a guest costs domain 0 that could not be built, or has ended: nothing. How a guest
+ * ended is read where the VMM is told, and whose a frame is in the VMM's table.
+ */
+#include "rollback.h"
+#include "vmm_abi.h"
+#include <errno.h>
+
+enum { OK = 0x10, LIVES = 100, CROWD = 100 };
+
+/* The text for QEMU's -initrd: VMM, and a root in which guests have all programs, too. */
+static const char *root_for_all(void)
+{
+	static char text[700];
+	const char *root = work_path("root.ext2");
+	shell_must(60, "mkdir -p %s && tools/mkroot %s/guest.ext2 %s/bin/* && "
+		   "ROOT_MIB=12 ROOT_BOOT='%s/boot/cinnabar %s/guest.ext2' tools/mkroot %s %s/bin/*",
+		   work_path("boot"), work_path("boot"), build_dir, build_dir, work_path("boot"),
+		   root, build_dir);
+	snprintf(text, sizeof(text), "%s vmm,%s rootfs", vmm_file, root);
+	return text;
+}
+
+static struct machine *start_virtual(const struct machine_options *o)
+{
+	struct machine *m = start_to_prompt(o);
+	command(m, "echo virtual >/proc/mode", 20);
+	return m;
+}
+
+/* Count the frames that belong to guests. *guests: how many guests have some. */
+static unsigned guest_frames(struct machine *m, unsigned *guests)
+{
+	struct cpu_state c[CPUS_MAX];
+	unsigned n = 0, frames = m->o.mem ? m->o.mem * 256 : 64 * 256, of[256] = { 0 };
+	machine_stop(m);
+	machine_state(m, c);
+	struct frame_state *f = frame_table_read(m, c[0].cr3, frames);
+	for (unsigned i = 0; i < frames; i++)
+		of[f[i].owner & 255]++;
+	free(f);
+	machine_continue(m);
+	*guests = 0;
+	for (unsigned i = 2; i < 0xFF; i++)
+		n += of[i], *guests += of[i] > 0;
+	return n;
+}
+
+static void check_no_guest(struct machine *m, const char *when)
+{
+	unsigned guests, frames = guest_frames(m, &guests);
+	CHECK(frames == 0, "%s: %u frames are guests'", when, frames);
+}
+
+/* KiB that are free, or hold blocks of files. */
+static unsigned available(struct machine *m)
+{
+	unsigned idle = 0, cached = 0;
+	const char *out = strstr(output_of(m, "cat /proc/meminfo", 20), "free ");
+	CHECK(out && sscanf(out, "free %u cached %u", &idle, &cached) == 2, "no /proc/meminfo");
+	return idle + cached;
+}
+
+static void break_alone(struct machine *m, uint32_t address, double seconds, const char *what)
+{
+	gdb_break(m, address, true);
+	CHECK(gdb_run(m, seconds), "%s", what);
+	gdb_break(m, address, false);
+}
+
+/* text: boot options of the guest, and what `dom create` is to be told. It must end well. */
+static void whole(const struct test *t)
+{
+	struct machine_options o = t->machine;
+	if (strstr(t->text, "usertests"))
+		o.modules = root_for_all();
+	struct machine *m = start_virtual(&o);
+	machine_stop(m);
+	gdb_connect(m);
+	machine_send(m, t->text);
+	machine_send(m, "\n");
+	break_alone(m, vmm_symbol("guest_shutdown"), t->seconds, "the guest does not end");
+	uint32_t status = gdb_register(m, GDB_EDX);
+	gdb_disconnect(m);
+	machine_expect(m, PROMPT, 20);
+	command(m, "dom console a </dev/null; dom kill a", 60);
+	CHECK(status == OK, "the guest ended with status %#x", status);
+	check_no_guest(m, "after the end");
+	command(m, "echo native >/proc/mode", 20);
+	check_native(m);
+	end_at_prompt(m);
+}
+
+/* --- failures --- */
+
+/* At the entry of a function: return `result` at once. */
+static void return_here(struct machine *m, uint32_t result)
+{
+	uint32_t caller, esp = gdb_register(m, GDB_ESP);
+	gdb_read(m, esp, &caller, sizeof(caller));
+	gdb_set_register(m, GDB_EAX, result);
+	gdb_set_register(m, GDB_ESP, esp + 4);
+	gdb_set_register(m, GDB_EIP, caller);
+}
+
+struct fault { const char *name; bool vmm; uint32_t result; };
+static const struct fault out_of_memory[] = {
+	{ "kmalloc", false, 0 }, { "frame_alloc", false, 0xFFFFFFFF }, { .name = NULL } };
+static const struct fault refused[] = { { "hc_domain", true, (uint32_t)-EPERM }, { .name = NULL } };
+
+static void breaks(struct machine *m, const struct fault *f, bool set)
+{
+	for (; f->name; f++)
+		gdb_break(m, f->vmm ? vmm_symbol(f->name) : symbol(f->name), set);
+}
+
+/*
+ * Let domain_create() run, with the n-th call of these functions failing, and all after it until
+ * it gives up; of hypercalls only one. Result: whether there were so many calls.
+ */
+static bool create_with(struct machine *m, const struct fault *faults, unsigned n)
+{
+	uint32_t caller, eip = 0;
+	bool failed = false, create = true;
+	machine_stop(m);
+	gdb_connect(m);
+	machine_send(m, "dom create a mem=4M\n");
+	break_alone(m, symbol("domain_create"), 60, "dom create makes no guest");
+	gdb_read(m, gdb_register(m, GDB_ESP), &caller, sizeof(caller));
+	gdb_break(m, caller, true);
+	breaks(m, faults, true);
+	for (unsigned at = 1; create; at++) {
+		CHECK(gdb_run(m, 60), "domain_create() does not return");
+		eip = gdb_register(m, GDB_EIP);
+		create = eip != caller;
+		for (const struct fault *f = faults; f->name && create; f++) {
+			if (eip != (f->vmm ? vmm_symbol(f->name) : symbol(f->name)))
+				continue;
+			if (f->vmm ? at == n : at >= n)
+				return_here(m, f->result), failed = true;
+			else
+				gdb_step(m);
+		}
+	}
+	int result = (int)gdb_register(m, GDB_EAX);
+	breaks(m, faults, false);
+	gdb_break(m, caller, false);
+	gdb_disconnect(m);
+	machine_expect(m, PROMPT, 20);
+	CHECK(failed == (result < 0), "call %u %s, and domain_create() gives %d", n,
+	      failed ? "failed" : "did not fail", result);
+	return failed;
+}
+
+static void sweep(struct machine *m, const struct fault *faults, unsigned least, unsigned step)
+{
+	unsigned n = 1, before = 0;
+	char what[80];
+	for (;; n += step) {
+		bool failed = create_with(m, faults, n);
+		if (!failed)
+			command(m, "dom kill a; dom kill a", 60);
+		snprintf(what, sizeof(what), "call %u of %s fails", n, faults->name);
+		check_no_guest(m, what);
+		unsigned now = available(m);
+		CHECK(!before || now == before, "%s: %u KiB are missing", what, before - now);
+		before = now;
+		if (!failed)
+			break;
+	}
+	CHECK(n > least, "only %u calls of %s", n, faults->name);
+}
+
+static void failures(const struct test *t)
+{
+	struct machine *m = start_virtual(&t->machine);
+	command(m, "dom create a; dom kill a; dom kill a", 60);
+	sweep(m, out_of_memory, 20, 1);
+	sweep(m, refused, 60, 7);
+	command(m, "echo native >/proc/mode", 20);
+	check_native(m);
+	end_at_prompt(m);
+}
+
+/* --- many --- */
+
+static void lives(const struct test *t)
+{
+	char text[200];
+	struct machine *m = start_virtual(&t->machine);
+	command(m, "dom create a vcpus=4; dom kill a; dom kill a", 60);
+	unsigned before = available(m);
+	snprintf(text, sizeof(text), "dom create a; dom create b vcpus=2 mem=%u; "
+		 "dom kill a; dom kill b; dom kill a; dom kill b", 4096);
+	for (unsigned i = 0; i < LIVES / 2; i++)
+		command(m, text, 60);
+	check_no_guest(m, "after the lives");
+	unsigned after = available(m);
+	CHECK(before == after, "after %u lives %d KiB are missing", LIVES, (int)(before - after));
+	command(m, "echo native >/proc/mode", 20);
+	check_native(m);
+	end_at_prompt(m);
+}
+
+static void crowd(const struct test *t)
+{
+	char text[100];
+	unsigned guests;
+	struct machine *m = start_virtual(&t->machine);
+	for (unsigned i = 0; i < CROWD; i++) {
+		snprintf(text, sizeof(text), "dom create g%u mem=4M", i);
+		command(m, text, 60);
+	}
+	guest_frames(m, &guests);
+	CHECK(guests == CROWD, "%u guests have memory, not %u", guests, CROWD);
+	command(m, "dom console g99 </dev/null; dom list", 120);
+	for (unsigned i = 0; i < CROWD; i++) {
+		snprintf(text, sizeof(text), "dom kill g%u; dom kill g%u", i, i);
+		command(m, text, 60);
+	}
+	check_no_guest(m, "after the crowd");
+	command(m, "echo native >/proc/mode", 20);
+	check_native(m);
+	end_at_prompt(m);
+}
+
+/* --- what a guest of 8 MiB costs --- */
+
+/* Result: instructions from a function's entry to its return. */
+static uint64_t cost(struct machine *m, const char *order, const char *function)
+{
+	uint32_t caller;
+	machine_stop(m);
+	gdb_connect(m);
+	machine_send(m, order);
+	break_alone(m, symbol(function), 60, "the function is not called");
+	uint64_t from = qmp_instructions(m);
+	gdb_read(m, gdb_register(m, GDB_ESP), &caller, sizeof(caller));
+	break_alone(m, caller, 60, "the function does not return");
+	uint64_t n = qmp_instructions(m) - from;
+	gdb_disconnect(m);
+	machine_expect(m, PROMPT, 20);
+	return n;
+}
+
+/* Beside the words that are zeroed (twice: at the birth and at the end) and copied. */
+static void dear(const struct test *t)
+{
+	enum { PAGES = 2048, WORDS = 1024, ROOT = 256 * 256, IMAGE = 32 * 1024, LIMIT = 4000000 };
+	struct machine *m = start_virtual(&t->machine);
+	command(m, "dom create a; dom kill a; dom kill a", 60);
+	uint64_t create = cost(m, "dom create a\n", "domain_create");
+	uint64_t destroy = cost(m, "dom kill a\n", "domain_destroy");
+	uint64_t words = 2ull * PAGES * WORDS + ROOT + IMAGE;
+	printf("create %llu, destroy %llu instructions; %llu words\n", (unsigned long long)create,
+	       (unsigned long long)destroy, (unsigned long long)words);
+	CHECK(create + destroy < words + LIMIT, "create %llu and destroy %llu instructions, of "
+	      "which %llu words are zeroed or copied", (unsigned long long)create,
+	      (unsigned long long)destroy, (unsigned long long)words);
+	command(m, "dom kill a; echo native >/proc/mode", 20);
+	end_at_prompt(m);
+}
+
+#define USERTESTS(options) "dom create a mem=24M " options " cmdline=run=usertests"
+const struct test guest_tests[] = {
+	{ .name = "guest-usertests", .run = whole, .seconds = 300, .text = USERTESTS("") },
+	{ .name = "guest-usertests-4vcpus", .run = whole, .seconds = 300,
+	  .text = USERTESTS("vcpus=4"), .machine = { .p2m = "shuffle:3" } },
+	{ .name = "guest-usertests-4vcpus-4cpus", .run = whole, .seconds = 300,
+	  .text = USERTESTS("vcpus=4"), .machine = { .cpus = 4, .p2m = "shuffle:4" } },
+	{ .name = "guest-smallest", .run = whole, .seconds = 60,
+	  .text = "dom create a mem=2M 'cmdline=run=\"ls -l /bin\"'" },
+	{ .name = "guest-failures", .run = failures, .seconds = 300 },
+	{ .name = "guest-lives", .run = lives, .seconds = 300, .machine = { .cpus = 2 } },
+	{ .name = "guest-crowd", .run = crowd, .seconds = 300, .machine = { .mem = 512 } },
+	{ .name = "guest-cost", .run = dear, .seconds = 60 },
+	{ 0 }
+};
