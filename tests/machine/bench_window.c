@@ -45,7 +45,7 @@ json_t *bench_windows(unsigned cpus, unsigned pages)
 			      .best = { UINT32_MAX, UINT32_MAX } };
 	snprintf(serial, sizeof(serial), "%s/window.serial", build_dir);
 	snprintf(command, sizeof(command), "bench switch pages %u", pages);
-	bench_follow(&(struct blocks_run){ cpus, 512, command, serial }, watch_block, &w);
+	bench_follow(&(struct blocks_run){ cpus, 128, command, serial }, watch_block, &w);
 	CHECK(w.best[0] != UINT32_MAX && w.best[1] != UINT32_MAX,
 	      "no switch of each direction was seen");
 	return json_pack("{s:I,s:I,s:I,s:I}", "cpus", (json_int_t)cpus, "pages", (json_int_t)pages,
