@@ -56,7 +56,7 @@ int frames_lend(struct cpu *c, struct domain *d, const mfn_t *mfns, unsigned n)
 {
 	struct guest *g = d->guest;
 	int error = check_plain(domain_of(c), mfns, n);
-	if (g->nr_loans + n > GUEST_LOANS)
+	if (!error && g->nr_loans + n > GUEST_LOANS)
 		error = -ENOSPC;
 	for (unsigned i = 0; i < n && !error; i++) {
 		struct frame_entry *f = &frames[mfns[i]];

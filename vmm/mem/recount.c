@@ -5,6 +5,23 @@
  */
 #include "vmm/mem/frames.h"
 
+/* Whether the tables of a domain mean anything: it was born, and no frame of it was taken. */
+static bool lives(const struct domain *d)
+{
+	return d->state >= DOMAIN_PAUSED && d->state <= DOMAIN_DYING;
+}
+
+/*
+ * Whether a frame was given to a guest that is not born: birth looks for read-only mappings that
+ * the giver has kept. Or a dead guest's, which comes back.
+ */
+static bool is_between(mfn_t mfn)
+{
+	const struct domain *d = mfn < machine.nr_mfns && frames[mfn].owner <= MAX_DOMAINS ?
+				 domains[frames[mfn].owner] : NULL;
+	return d && !lives(d);
+}
+
 /* Whether a frame that d does not own is another domain's, and is not lent to d. */
 static bool is_foreign(const struct domain *d, mfn_t mfn)
 {
@@ -21,7 +38,8 @@ static bool entry_breaks(const struct domain *d, enum frame_type type, pte_t pte
 {
 	mfn_t mfn = pte >> PAGE_SHIFT;
 	if (!owned(d, mfn))
-		return type != SHARED || is_own_block(mfn) || is_foreign(d, mfn);
+		return !is_between(mfn) &&
+		       (type != SHARED || is_own_block(mfn) || is_foreign(d, mfn));
 	const struct frame_entry *f = &frames[mfn];
 	bool old = f->generation != d->generation && f->generation != FOR_EVER;
 	if (type == DIRECTORY)
@@ -88,12 +106,6 @@ static bool frame_differs(struct cpu *c, mfn_t mfn)
 	vmm_printk("vmm: frame %#x, type %u: %d references too many, home %s\n", mfn, type,
 		   (int)(rest - wanted), writable ? "writable" : "read-only");
 	return true;
-}
-
-/* Whether the tables of a domain mean anything: it was born, and no frame of it was taken. */
-static bool lives(const struct domain *d)
-{
-	return d->state >= DOMAIN_PAUSED && d->state <= DOMAIN_DYING;
 }
 
 /* count_references() of all domains that live. */
