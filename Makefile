@@ -103,7 +103,8 @@ KFLAGS := $(OPT) $(FREESTANDING) $(WARN) -Wframe-larger-than=1024 -mno-80387 \
 	-fno-omit-frame-pointer -fmacro-prefix-map=kernel/= \
 	-Iinclude -Ikernel -I. -I$(K) \
 	$(if $(filter 1,$(DEBUG)),-DDEBUG) $(if $(filter eager,$(EXIT)),-DEXIT_EAGER) \
-	$(if $(filter robin,$(SCHED)),-DSCHED_ROBIN) $(if $(filter static inline,$(VO)),-DVO_STATIC) \
+	$(if $(filter robin,$(SCHED)),-DSCHED_ROBIN) \
+	$(if $(filter static inline,$(VO)),-DVO_STATIC) \
 	$(if $(filter inline lto,$(VO)),-flto=1)
 UFLAGS := -O2 $(FREESTANDING) $(WARN) -fomit-frame-pointer -ffunction-sections -fdata-sections \
 	-Iinclude -Iuser/lib -I.

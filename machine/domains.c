@@ -60,7 +60,9 @@ static void check_owners(const struct view *v)
 	struct guest_view control = guest_view(v, 1);
 	uint32_t all = v->owned[1] + v->owned[VMM_OWNER], states = 0;
 	for (unsigned id = 2; id < VMM_OWNER; id++) {
-		struct guest_view g = id <= MAX_DOMAINS ? guest_view(v, id) : (struct guest_view){ 0 };
+		struct guest_view g = { 0 };
+		if (id <= MAX_DOMAINS)
+			g = guest_view(v, id);
 		CHECK(v->owned[id] == (g.at ? g.owned : 0),
 		      "owner %u has %u frames, its domain %u (D1, D4)", id, v->owned[id], g.owned);
 		all += v->owned[id];

@@ -31,7 +31,8 @@ void guest_translations(struct victim *v)
 		guest_await_end(v, &g[i], GUEST_END);
 	for (unsigned i = 0; i < 2; i++) { /* a guest on the other's translations counts there */
 		uint32_t n = guest_word(v, &g[i], GUEST_DATA, 0);
-		CHECK(n == ROUNDS, "guest %u counted to %u in its own memory, not %u", i, n, ROUNDS);
+		CHECK(n == ROUNDS, "guest %u counted to %u in its own memory, not %u", i, n,
+		      ROUNDS);
 		guest_end(v, &g[i]);
 	}
 }
@@ -61,10 +62,10 @@ void guest_registers(struct victim *v)
 		0, 0, 0, 0, 0, 0, 0, EFLAGS_FIXED | EFLAGS_IF, SEL_KDATA, SEL_KDATA, SEL_KDATA,
 		SEL_KDATA, SEL_KDATA | 1, 0,
 	};
-	for (unsigned i = 0; i < COUNT(want); i++)
-		CHECK(guest_word(v, &n, GUEST_DATA, 64 + i * 4) == want[i],
-		      "a newborn finds %#x in register %u", guest_word(v, &n, GUEST_DATA, 64 + i * 4),
-		      i);
+	for (unsigned i = 0; i < COUNT(want); i++) {
+		uint32_t word = guest_word(v, &n, GUEST_DATA, 64 + i * 4);
+		CHECK(word == want[i], "a newborn finds %#x in register %u", word, i);
+	}
 	for (unsigned i = 0; i < 512; i += 4) {
 		uint32_t word = guest_word(v, &n, GUEST_DATA, 512 + i);
 		uint32_t clean = i == 0 ? 0x37F : i == 24 ? 0x1F80 : i == 28 ? word : 0;

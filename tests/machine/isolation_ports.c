@@ -30,7 +30,8 @@ static void clear_own(struct victim *v, unsigned port)
 
 static int pair(struct victim *v, const struct guest_plan *g, uint32_t port)
 {
-	return domain_call(v, DOMAIN_PAIR, &(struct domain_op){ .domain = g->number, .port = port });
+	struct domain_op op = { .domain = g->number, .port = port };
+	return domain_call(v, DOMAIN_PAIR, &op);
 }
 
 static void to_guest(struct victim *v, const struct guest_plan *g, uint32_t own)
@@ -52,7 +53,8 @@ static void to_guest(struct victim *v, const struct guest_plan *g, uint32_t own)
 	ALLOWED(v, HC_YIELD, 0, 0, 0, 0);
 	CHECK(guest_bit(v, g, pending, PORT) &&
 	      guest_word(v, g, GUEST_SHARED, SHARED_PENDING) == 0,
-	      "a masked port raised the events %#x", guest_word(v, g, GUEST_SHARED, SHARED_PENDING));
+	      "a masked port raised the events %#x",
+	      guest_word(v, g, GUEST_SHARED, SHARED_PENDING));
 }
 
 /* A guest that sends, closes, and sends again. */

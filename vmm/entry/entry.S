@@ -153,10 +153,12 @@ ring0_return:
 	/* HYPERCALL_VECTOR leads here. Two frequent calls have a short way (vmm/call/fast.S). */
 	.globl hypercall_entry, hypercall_full
 hypercall_entry:
+#ifndef EXIT_EAGER
 	cmpl $HC_LOAD, %eax
 	je fast_load
 	cmpl $HC_FPU_TRAP, %eax
 	je fast_fpu_trap
+#endif
 hypercall_full:
 	pushl $0
 	pushl $HYPERCALL_VECTOR
