@@ -61,8 +61,9 @@ struct domain_start {
 	uint32_t map_tables, map_used; /* tables of KERNEL_MAP_BASE; their first used pages */
 	uint32_t taken_first, taken_end; /* pfns that the builder has used beside the image */
 	uint32_t root, root_bytes;  /* pfn of a root file system in memory; bytes, or 0 */
-	/* port 0: there is none */
-	struct domain_channel { uint32_t port, ring, buffers, nr_buffers; } disk, net;
+	struct domain_channel { /* port 0: none */
+		uint32_t port, ring, buffers, nr_buffers;
+	} disk, net;
 	uint32_t disk_sectors, disk_read_only;
 	uint8_t mac[6], unused[2];
 	uint32_t console_port; /* something was typed, or there is room again */

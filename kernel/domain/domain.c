@@ -77,13 +77,15 @@ int guest_join(const struct guest *g, const struct lent *l, uint32_t port, uint3
 	return result > 0 ? 0 : result;
 }
 
-/* Take back what the VMM has, and free all. The guest is dead, or was never born. */
+/* End the guest, take back what the VMM has, and free all. */
 static void take_back(struct guest *g)
 {
 	uint32_t done;
 	struct domain_op o = { 0 };
 	for (unsigned i = 0; i < g->nr_state; i++)
 		o.pfns[i] = g->state[i];
+	if (g->number)
+		guest_op(g, DOMAIN_KILL, &o);
 	if (g->number && (for_pages(g, DOMAIN_TAKE, g->given, &done) ||
 			  guest_op(g, DOMAIN_CLOSE, &o)))
 		panic("the VMM does not give back the memory of guest %u", g->number);
@@ -129,12 +131,10 @@ static struct guest *guest_with(int number)
 
 int domain_destroy(int number)
 {
-	struct domain_op o = { 0 };
 	mutex_lock(&mutex);
 	struct guest *g = guest_with(number);
 	if (g) {
 		guests[number] = NULL;
-		guest_op(g, DOMAIN_KILL, &o); /* fails if it is dead already */
 		take_back(g);
 	}
 	mutex_unlock(&mutex);

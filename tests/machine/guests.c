@@ -54,6 +54,13 @@ static void check_no_guest(struct machine *m, const char *when)
 	CHECK(frames == 0, "%s: %u frames are guests'", when, frames);
 }
 
+/* The shell keeps 50 lines: their memory is touched now, so that it is not missing later. */
+static void fill_history(struct machine *m)
+{
+	for (unsigned i = 0; i < 50; i++)
+		command(m, "true", 20);
+}
+
 /* KiB that are free, or hold blocks of files. */
 static unsigned available(struct machine *m)
 {
@@ -156,19 +163,19 @@ static bool create_with(struct machine *m, const struct fault *faults, unsigned 
 
 static void sweep(struct machine *m, const struct fault *faults, unsigned least, unsigned step)
 {
-	unsigned n = 1, before = 0;
+	unsigned n = 1;
 	char what[80];
-	for (;; n += step) {
-		bool failed = create_with(m, faults, n);
-		if (!failed)
-			command(m, "dom kill a; dom kill a", 60);
-		snprintf(what, sizeof(what), "call %u of %s fails", n, faults->name);
-		check_no_guest(m, what);
-		unsigned now = available(m);
-		CHECK(!before || now == before, "%s: %u KiB are missing", what, before - now);
-		before = now;
-		if (!failed)
-			break;
+	for (bool failed = true; failed; n += step) {
+		unsigned rest[2]; /* the first time slabs and caches may take a place */
+		for (unsigned time = 0; time < 2; time++) {
+			failed = create_with(m, faults, n);
+			if (!failed)
+				command(m, "dom kill a; dom kill a", 60);
+			snprintf(what, sizeof(what), "call %u of %s fails", n, faults->name);
+			check_no_guest(m, what);
+			rest[time] = available(m);
+		}
+		CHECK(rest[0] <= rest[1], "%s: %u KiB are missing", what, rest[0] - rest[1]);
 	}
 	CHECK(n > least, "only %u calls of %s", n, faults->name);
 }
@@ -176,8 +183,8 @@ static void sweep(struct machine *m, const struct fault *faults, unsigned least,
 static void failures(const struct test *t)
 {
 	struct machine *m = start_virtual(&t->machine);
-	command(m, "dom create a; dom kill a; dom kill a", 60);
-	sweep(m, out_of_memory, 20, 1);
+	fill_history(m);
+	sweep(m, out_of_memory, 12, 1);
 	sweep(m, refused, 60, 7);
 	command(m, "echo native >/proc/mode", 20);
 	check_native(m);
@@ -188,14 +195,15 @@ static void failures(const struct test *t)
 
 static void lives(const struct test *t)
 {
-	char text[200];
 	struct machine *m = start_virtual(&t->machine);
-	command(m, "dom create a vcpus=4; dom kill a; dom kill a", 60);
-	unsigned before = available(m);
-	snprintf(text, sizeof(text), "dom create a; dom create b vcpus=2 mem=%u; "
-		 "dom kill a; dom kill b; dom kill a; dom kill b", 4096);
-	for (unsigned i = 0; i < LIVES / 2; i++)
-		command(m, text, 60);
+	fill_history(m);
+	unsigned before = 0;
+	for (unsigned i = 0; i < LIVES / 2; i++) {
+		command(m, "dom create a; dom create b vcpus=2 mem=4M; "
+			"dom kill a; dom kill b; dom kill a; dom kill b", 60);
+		if (i == 3) /* slabs have their frames by then */
+			before = available(m);
+	}
 	check_no_guest(m, "after the lives");
 	unsigned after = available(m);
 	CHECK(before == after, "after %u lives %d KiB are missing", LIVES, (int)(before - after));
@@ -215,7 +223,7 @@ static void crowd(const struct test *t)
 	}
 	guest_frames(m, &guests);
 	CHECK(guests == CROWD, "%u guests have memory, not %u", guests, CROWD);
-	command(m, "dom console g99 </dev/null; dom list", 120);
+	command(m, "dom list", 120);
 	for (unsigned i = 0; i < CROWD; i++) {
 		snprintf(text, sizeof(text), "dom kill g%u; dom kill g%u", i, i);
 		command(m, text, 60);
