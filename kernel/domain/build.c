@@ -32,7 +32,8 @@ struct build {
 	struct elf_image image;
 	struct guest_header header;
 	pfn_t directory, direct_map, map_tables, p2m, m2p, start, root_at, end;
-	uint32_t nr_map_tables, map_used;
+	uint32_t nr_map_tables;
+	char head[HEADER_BYTES];  /* of the kernel's file */
 	uint16_t m2p_pages[1024]; /* for each 1,024 machine frames: its page of the m2p; 0: none */
 	uint32_t handlers[256];
 };
@@ -112,13 +113,13 @@ static int load(struct guest *g, struct vnode *vn, uint32_t offset, pfn_t pfn, u
 }
 
 /* Whether the kernel's file can be a guest of this memory; fills image and header. */
-static int check_image(struct build *b, char *head)
+static int check_image(struct build *b)
 {
 	const uint32_t first = KERNEL_BASE + KERNEL_LOAD;
-	int n = vnode_read(b->kernel, 0, head, HEADER_BYTES);
+	int n = vnode_read(b->kernel, 0, b->head, HEADER_BYTES);
 	if (n < 0)
 		return n;
-	if (elf_parse(head, (uint32_t)n, b->kernel->size, VMM_BASE, &b->image) ||
+	if (elf_parse(b->head, (uint32_t)n, b->kernel->size, VMM_BASE, &b->image) ||
 	    b->image.n == 0 || b->image.segments[0].start != first)
 		return -ENOEXEC;
 	n = vnode_read(b->kernel, b->image.segments[0].offset + GUEST_HEADER, &b->header,
@@ -202,19 +203,6 @@ static void fill_maps(struct build *b)
 		}
 }
 
-/* Map lent pages at the next places of the tables for KERNEL_MAP_BASE, and note where. */
-static void map_lent(struct build *b, const struct lent *l, struct domain_channel *c, uint32_t port)
-{
-	for (uint32_t i = 0; i < l->n; i++)
-		*word(b->guest, b->map_tables, b->map_used + i) =
-			pfn_to_mfn(l->pfns[i]) << PAGE_SHIFT | KERNEL_PTE | PTE_W;
-	if (l->n)
-		*c = (struct domain_channel){ port, KERNEL_MAP_BASE + b->map_used * PAGE_SIZE,
-					      KERNEL_MAP_BASE + (b->map_used + 1) * PAGE_SIZE,
-					      l->n - 1 };
-	b->map_used += l->n;
-}
-
 static uint32_t address_of(pfn_t pfn) { return (uint32_t)pfn_to_virt(pfn); }
 
 /* Let n entries of the directory from `slot` on name the tables at `first`. */
@@ -243,43 +231,31 @@ static void fill_start(struct build *b)
 		.disk_sectors = w->disk_sectors, .disk_read_only = w->disk_read_only,
 		.console_port = CONSOLE_PORT,
 	};
-	map_lent(b, &w->disk, &s->disk, DISK_PORT);
-	map_lent(b, &w->net, &s->net, NET_PORT);
-	s->m2p = KERNEL_MAP_BASE + b->map_used * PAGE_SIZE;
+	for (; s->map_used < w->disk.n; s->map_used++)
+		*word(g, b->map_tables, s->map_used) =
+			pfn_to_mfn(w->disk.pfns[s->map_used]) << PAGE_SHIFT | KERNEL_PTE | PTE_W;
+	if (w->disk.n)
+		s->disk = (struct domain_channel){ DISK_PORT, KERNEL_MAP_BASE,
+						   KERNEL_MAP_BASE + PAGE_SIZE, w->disk.n - 1 };
+	s->m2p = KERNEL_MAP_BASE + s->map_used * PAGE_SIZE;
 	for (uint32_t i = 0; i < DIV_UP(nr_mfns, 1024u); i++)
-		*word(g, b->map_tables, b->map_used++) =
+		*word(g, b->map_tables, s->map_used++) =
 			mfn_of(g, b->m2p + b->m2p_pages[i]) << PAGE_SHIFT | KERNEL_PTE;
-	s->map_used = b->map_used;
-	memcpy(s->mac, w->mac, sizeof(s->mac));
 	strlcpy(s->cmdline, w->cmdline ? w->cmdline : "", sizeof(s->cmdline));
 }
 
 /* --- the steps --- */
 
-static int open_file(const char *path, struct vnode **out)
-{
-	int error = vfs_lookup(path, out);
-	if (!error && ((*out)->mode & S_IFMT) != S_IFREG)
-		return -EINVAL;
-	return error;
-}
-
 /* Files, memory, image and tables; nothing is known to the VMM but that the guest is to come. */
 static int write_guest(struct build *b, const char **why)
 {
 	struct guest *g = b->guest;
-	const char *kernel = b->wish->kernel ? b->wish->kernel : "/boot/cinnabar";
-	int error = open_file(kernel, &b->kernel);
-	*why = "the kernel's file cannot be opened";
-	if (!error)
-		error = check_image(b, (char *)b->handlers);
-	memset(b->handlers, 0, sizeof(b->handlers));
-	if (error) {
-		*why = error == -ENOEXEC ? "this file is no kernel that can be a guest" : *why;
+	int error = vfs_lookup("/boot/cinnabar", &b->kernel);
+	*why = "/boot/cinnabar is not there, or is no kernel that can be a guest";
+	if (error || (error = check_image(b)))
 		return error;
-	}
 	*why = "the root file system cannot be opened";
-	if (b->wish->root && (error = open_file(b->wish->root, &b->root)))
+	if (b->wish->root && (error = vfs_lookup(b->wish->root, &b->root)))
 		return error;
 	*why = "there is not enough free memory";
 	if ((error = take_memory(g)))
@@ -300,20 +276,15 @@ static int give_guest(struct build *b, struct domain_born *born, const char **wh
 {
 	struct guest *g = b->guest;
 	int error = guest_announce(g, b->wish->weight);
-	*why = "the VMM takes no guest more";
+	*why = "the VMM refuses it";
 	if (error)
 		return error;
 	fill_maps(b);
 	fill_start(b);
-	*why = "the VMM does not take the guest's memory";
-	if ((error = guest_give(g)))
-		return error;
-	*why = "the VMM does not lend the rings, or pair the ports";
-	if ((error = guest_join(g, &b->wish->disk, DISK_PORT, &born->disk_port)) ||
-	    (error = guest_join(g, &b->wish->net, NET_PORT, &born->net_port)) ||
+	if ((error = guest_give(g)) ||
+	    (error = guest_join(g, &b->wish->disk, DISK_PORT, &born->disk_port)) ||
 	    (error = guest_join(g, NULL, CONSOLE_PORT, &born->console_port)))
 		return error;
-	*why = "the VMM refuses the guest's tables";
 	struct domain_op o = {
 		.directory = mfn_of(g, b->directory), .eip = b->header.entry,
 		.shared = mfn_of(g, (b->header.shared - KERNEL_BASE) >> PAGE_SHIFT),

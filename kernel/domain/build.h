@@ -7,7 +7,7 @@
 #include "domain/guest.h"
 #include "mm/frame.h"
 
-enum { DISK_PORT = CONSOLE_PORT + 1, NET_PORT }; /* of a guest */
+#define DISK_PORT (CONSOLE_PORT + 1) /* of a guest */
 
 /* What this kernel keeps of a guest: whose frames come back to which homes. */
 struct guest {

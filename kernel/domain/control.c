@@ -231,7 +231,7 @@ static int command(const struct guest_command *c)
 	case GUEST_KILL: return end(r, true), 0;
 	case GUEST_PAUSE:
 	case GUEST_RESUME: return domain_run(r->number, c->what == GUEST_RESUME);
-	case GUEST_WEIGHT: return domain_weight(r->number, c->weight, 0);
+	case GUEST_WEIGHT: return domain_weight(r->number, c->weight);
 	default: return -EINVAL;
 	}
 }

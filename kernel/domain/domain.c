@@ -36,29 +36,29 @@ int guest_announce(struct guest *g, uint32_t weight)
 
 /*
  * Do an operation for pages of the guest, as many as it takes in one call: first to last, in
- * order. *done: how many, also after an error.
+ * order. g->given becomes their number, also after an error.
  */
-static int for_pages(const struct guest *g, unsigned operation, uint32_t pages, uint32_t *done)
+static int for_pages(struct guest *g, unsigned operation, uint32_t pages)
 {
 	struct domain_op o = { 0 };
 	int error = 0;
-	*done = 0;
+	g->given = 0;
 	for (const struct block *b = g->blocks; b; b = b->next)
-		for (uint32_t i = 0; i < 1u << b->order && *done < pages; i++) {
+		for (uint32_t i = 0; i < 1u << b->order && g->given < pages; i++) {
 			o.pfns[o.n] = b->pfn + i;
 			o.frames[o.n++] = pfn_to_mfn(b->pfn + i);
-			if (o.n < DOMAIN_OP_FRAMES && *done + o.n < pages)
+			if (o.n < DOMAIN_OP_FRAMES && g->given + o.n < pages)
 				continue;
 			error = guest_op(g, operation, &o);
 			if (error)
 				return error;
-			*done += o.n;
+			g->given += o.n;
 			o.n = 0;
 		}
 	return 0;
 }
 
-int guest_give(struct guest *g) { return for_pages(g, DOMAIN_GIVE, g->nr_pfns, &g->given); }
+int guest_give(struct guest *g) { return for_pages(g, DOMAIN_GIVE, g->nr_pfns); }
 
 int guest_join(const struct guest *g, const struct lent *l, uint32_t port, uint32_t *own)
 {
@@ -80,13 +80,12 @@ int guest_join(const struct guest *g, const struct lent *l, uint32_t port, uint3
 /* End the guest, take back what the VMM has, and free all. */
 static void take_back(struct guest *g)
 {
-	uint32_t done;
 	struct domain_op o = { 0 };
 	for (unsigned i = 0; i < g->nr_state; i++)
 		o.pfns[i] = g->state[i];
 	if (g->number)
 		guest_op(g, DOMAIN_KILL, &o);
-	if (g->number && (for_pages(g, DOMAIN_TAKE, g->given, &done) ||
+	if (g->number && (for_pages(g, DOMAIN_TAKE, g->given) ||
 			  guest_op(g, DOMAIN_CLOSE, &o)))
 		panic("the VMM does not give back the memory of guest %u", g->number);
 	nr_guests -= g->number > 0;
@@ -104,8 +103,7 @@ int domain_create(const struct domain_wish *w, struct domain_born *born, const c
 {
 	*born = (struct domain_born){ 0 };
 	*why = "a guest has 1 to 4 vCPUs, and at most 1 GiB of memory";
-	if (w->vcpus - 1 >= GUEST_MAX_VCPUS || w->mem_kib > 1 << 20 || w->mem_kib < 4 ||
-	    w->disk.n > LENT_MAX || w->net.n > LENT_MAX)
+	if (w->vcpus - 1 >= GUEST_MAX_VCPUS || w->mem_kib > 1 << 20 || w->mem_kib < 4)
 		return -EINVAL;
 	*why = "there is not enough free memory";
 	struct guest *g = kzalloc(sizeof(*g));
@@ -156,10 +154,9 @@ int domain_run(int number, bool on)
 	return on_guest(number, DOMAIN_RUN, &(struct domain_op){ .on = on });
 }
 
-int domain_weight(int number, uint32_t weight, uint32_t warp)
+int domain_weight(int number, uint32_t weight)
 {
-	return on_guest(number, DOMAIN_WEIGHT,
-		       &(struct domain_op){ .weight = weight, .warp = warp });
+	return on_guest(number, DOMAIN_WEIGHT, &(struct domain_op){ .weight = weight });
 }
 
 int domain_info(int number, struct domain_info *info)

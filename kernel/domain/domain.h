@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Guests, as the domain with control makes and ends them. The builder allocates frames of this
- * kernel's memory, writes the image of a kernel, its page tables and its start record into them,
- * and gives them to the VMM, which checks all of it (domain_abi.h). At the guest's end the frames
- * come back to their homes.
+ * kernel's memory, writes a kernel (/boot/cinnabar), its page tables and its start record into
+ * them, and gives them to the VMM, which checks all of it (domain_abi.h). At the guest's end the
+ * frames come back to their homes.
  *
  * A number names a guest until domain_destroy(). Results: 0 or more; -ENODEV: this kernel is not
  * in virtual mode, or is a guest itself; -ESRCH: there is no such guest; or the VMM's error.
@@ -24,19 +24,17 @@ struct lent {
 };
 
 struct domain_wish {
-	const char *kernel;  /* path of the image; NULL: /boot/cinnabar */
 	const char *root;    /* path of a file system that the guest gets in its memory, or NULL */
 	const char *cmdline; /* boot options */
 	uint32_t mem_kib;    /* memory */
 	unsigned vcpus, weight;
-	struct lent disk, net;
+	struct lent disk;
 	uint32_t disk_sectors;
 	bool disk_read_only;
-	uint8_t mac[6];
 };
 
 struct domain_born { /* this kernel's ports, paired with the guest's; 0: none */
-	uint32_t console_port, disk_port, net_port;
+	uint32_t console_port, disk_port;
 };
 
 extern unsigned nr_guests; /* that there are; while there is one no detach happens */
@@ -55,8 +53,8 @@ int domain_create(const struct domain_wish *w, struct domain_born *born, const c
 int domain_destroy(int number);
 /* Let a guest run, or pause it. */
 int domain_run(int number, bool on);
-/* Set the guest's weight (256 is usual) and its warp, in microseconds. */
-int domain_weight(int number, uint32_t weight, uint32_t warp);
+/* Set the guest's weight; 256 is usual. */
+int domain_weight(int number, uint32_t weight);
 /* How the guest does, or how it ended. */
 int domain_info(int number, struct domain_info *info);
 /*
