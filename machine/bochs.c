@@ -79,6 +79,8 @@ enum { PUSH_EBP = 1 };
 static void break_at_ends(struct machine *m)
 {
 	for (unsigned end = 0; end < NR_ENDS; end++) {
+		if (end == END_VIRTUAL && m->o.guests)
+			continue; /* domain 0's comes to the VMM's */
 		free(bochs_command(m, "lb 0x%x", end_address(end)));
 		free(bochs_command(m, "lb 0x%x", end_address(end) + PUSH_EBP));
 	}

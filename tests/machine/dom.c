@@ -209,7 +209,11 @@ const struct test dom_tests[] = {
 	{ .name = "dom-life", .run = life, .seconds = 200 },
 	{ .name = "dom-life-4cpus", .run = life, .seconds = 200,
 	  .machine = { .cpus = 4, .p2m = "shuffle:5" } },
+	{ .name = "dom-life-bochs", .run = life, .seconds = 300,
+	  .machine = { .bochs = true, .guests = true } },
 	{ .name = "dom-disks", .run = disks, .seconds = 300 },
 	{ .name = "dom-disks-4cpus", .run = disks, .seconds = 300, .machine = { .cpus = 4 } },
+	{ .name = "dom-disks-parallel", .run = disks, .seconds = 300,
+	  .machine = { .cpus = 2, .free_running = true } },
 	{ 0 }
 };
