@@ -93,8 +93,8 @@ static uint32_t machine_of(const pte_t *at)
  * The rare case: the VMM does not hold the table, or does not hold it any more, because a CPU that
  * wants to detach has just let the VMM drop it (HC_TRIM). Any other refusal is a bug.
  */
-static void __attribute__((noinline))
-change_plain(pte_t *at, const pte_t *values, unsigned n, uint32_t flush)
+static void __attribute__((noinline)) change_plain(pte_t *at, const pte_t *values, unsigned n,
+						   uint32_t flush)
 {
 	if (held(at))
 		panic("the VMM refuses to update a page table");

@@ -15,8 +15,8 @@ static const char *root_for_all(void)
 {
 	static char text[700];
 	const char *root = work_path("root.ext2");
-	shell_must(60, "mkdir -p %s && tools/mkroot %s/guest.ext2 %s/bin/* && "
-		   "ROOT_MIB=12 ROOT_BOOT='%s/boot/cinnabar %s/guest.ext2' tools/mkroot %s %s/bin/*",
+	shell_must(60, "mkdir -p %s && tools/mkroot %s/guest.ext2 %s/bin/* && ROOT_MIB=12 "
+		   "ROOT_BOOT='%s/boot/cinnabar %s/guest.ext2' tools/mkroot %s %s/bin/*",
 		   work_path("boot"), work_path("boot"), build_dir, build_dir, work_path("boot"),
 		   root, build_dir);
 	snprintf(text, sizeof(text), "%s vmm,%s rootfs", vmm_file, root);
