@@ -113,9 +113,13 @@ void guest_limits(struct victim *v)
 	guest_refuse(v, -EINVAL, DOMAIN_OPEN, &op);
 	op.vcpus = GUEST_MAX_VCPUS + 1;
 	guest_refuse(v, -EINVAL, DOMAIN_OPEN, &op);
-	op.vcpus = 1; /* of frames 0: not domain 0's plain memory, or four times the same */
+	op.vcpus = 1, op.weight = 0x10000;
+	guest_refuse(v, -EINVAL, DOMAIN_OPEN, &op);
+	op.weight = 0; /* of frames 0: not domain 0's plain memory, or four times the same */
 	CHECK(domain_call(v, DOMAIN_OPEN, &op) < 0, "a domain in frame 0");
 	guest_prepare(v, &g);
+	op = (struct domain_op){ .domain = g.number, .weight = 0x10000 };
+	guest_refuse(v, -EINVAL, DOMAIN_WEIGHT, &op);
 	op = (struct domain_op){ .domain = g.number, .n = 16 };
 	for (unsigned i = 0; i < GUEST_LOANS / 16; i++) {
 		for (unsigned k = 0; k < 16; k++)

@@ -15,6 +15,7 @@
 #define GUESTS_PAGE (VMM_BLOCK_MAX / PAGE_SIZE - MAX_DOMAINS * GUEST_PAGES)
 #define SHARED_AT (GUEST_PAGES - 1)
 _Static_assert(DOMAIN_FRAMES_MAX <= SHARED_AT, "the state fits below the shared page");
+#define WEIGHT_MOST 0xFFFFu
 #define WARP_LONGEST_US 1000000u
 
 struct domain *domains[MAX_DOMAINS + 1];
@@ -60,7 +61,7 @@ static void open_vcpu(struct domain *d, unsigned i)
 int guest_open(struct cpu *c, const struct domain_op *op)
 {
 	uint32_t number = 1, n = DOMAIN_FRAMES(op->vcpus);
-	if (op->vcpus - 1 >= GUEST_MAX_VCPUS)
+	if (op->vcpus - 1 >= GUEST_MAX_VCPUS || op->weight > WEIGHT_MOST)
 		return -EINVAL;
 	while (number < MAX_DOMAINS && guest_of(number))
 		number++;
@@ -171,7 +172,7 @@ int guest_run(struct domain *d, bool on)
 int guest_weight(struct domain *d, uint32_t weight, uint32_t warp_us)
 {
 	weight = weight ? weight : WEIGHT_USUAL;
-	if (weight > 0xFFFF || warp_us > WARP_LONGEST_US)
+	if (weight > WEIGHT_MOST || warp_us > WARP_LONGEST_US)
 		return -EINVAL;
 	for (unsigned i = 0; i < d->nr_vcpus; i++) {
 		d->vcpus[i].weight_factor = (WEIGHT_USUAL << WEIGHT_SHIFT) / weight;
