@@ -23,13 +23,13 @@ struct blockdev {
 	 */
 	int (*read)(struct blockdev *d, uint32_t sector, uint32_t n, void *buf);
 	int (*write)(struct blockdev *d, uint32_t sector, uint32_t n, const void *buf);
-	/* Read or write n parts, all under way at once. Results as above. NULL: see block_move. */
+	/* Instead of both: read or write n parts, all under way at once. Results as above. */
 	int (*move)(struct blockdev *d, bool write, const struct block_part *parts, unsigned n);
 	/* Make all writes so far durable: 0, -EIO. NULL if each write is durable at once. */
 	int (*flush)(struct blockdev *d);
 };
 
-/* Read or write n parts, in any order, whether or not d has `move`. Results: as read, write. */
+/* Read or write n parts, in any order: how devices are used. Results: as read, write. */
 static inline int block_move(struct blockdev *d, bool write, const struct block_part *parts,
 			     unsigned n)
 {

@@ -33,6 +33,14 @@ static struct spinlock lock;  /* guards `events` */
 static uint32_t events;       /* notifications of all consoles so far */
 static struct wait_queue waiters;
 
+static void tell(void)
+{
+	uint32_t flags = spin_lock_irq(&lock);
+	events++;
+	wake_all(&waiters);
+	spin_unlock_irq(&lock, flags);
+}
+
 /* --- with the mutex held --- */
 
 static struct record *find(const char *name)
@@ -92,25 +100,15 @@ static void end(struct record *r, bool killed)
 	else
 		snprintf(r->end, END_BYTES, "status %u", r->info.status - OK_STATUS);
 	keep_words(r);
-	if (r->console_port)
-		port_unbind(r->console_port);
-	int error = domain_destroy(r->number);
-	if (error)
-		panic("guest %s cannot be ended (error %d)", r->name, error);
+	port_unbind(r->console_port);
+	domain_destroy(r->number);
 	r->number = 0;
 	block_back_destroy(r->disk);
 	r->disk = NULL;
+	tell(); /* who reads its console */
 }
 
 /* --- events of consoles; the task that waits for ends --- */
-
-static void tell(void)
-{
-	uint32_t flags = spin_lock_irq(&lock);
-	events++;
-	wake_all(&waiters);
-	spin_unlock_irq(&lock, flags);
-}
 
 static void console_event(void *data)
 {
@@ -133,7 +131,6 @@ static void ends_main(void)
 {
 	for (uint32_t seen = 0;; wait_events(seen)) {
 		seen = events;
-		bool ended = false;
 		mutex_lock(&mutex);
 		for (struct record *r = records; r; r = r->next) {
 			if (!r->number || !r->news)
@@ -141,11 +138,9 @@ static void ends_main(void)
 			r->news = false;
 			domain_info(r->number, &r->info);
 			if (r->info.state >= DOMAIN_DYING)
-				end(r, false), ended = true;
+				end(r, false);
 		}
 		mutex_unlock(&mutex);
-		if (ended)
-			tell(); /* readers of its console */
 	}
 }
 
@@ -175,9 +170,9 @@ static int build(struct record *r, const struct guest_command *c, struct domain_
 	}
 	if (error)
 		return error;
-	failure.pid = current()->pid;
 	r->number = domain_create(&w, born, &failure.why);
-	failure.pid = r->number < 0 ? failure.pid : 0;
+	if (r->number < 0)
+		failure.pid = current()->pid;
 	return MIN(r->number, 0);
 }
 
@@ -247,7 +242,6 @@ int domains_write(const void *buf, uint32_t bytes, bool user)
 		mutex_lock(&mutex);
 		error = command(c);
 		mutex_unlock(&mutex);
-		tell();
 	}
 	kfree(c);
 	return error ? error : (int)bytes;

@@ -23,15 +23,6 @@ static struct shared_rest *shared(void)
 
 void port_notify(unsigned port) { hypercall(HC_PORT_SEND, port, 0, 0, 0); }
 
-void port_mask(unsigned port, bool masked)
-{
-	if (masked)
-		__atomic_fetch_or(&shared()->port_masked[port / 32], 1u << port % 32,
-				  __ATOMIC_SEQ_CST);
-	else
-		hypercall(HC_PORT_UNMASK, port, 0, 0, 0);
-}
-
 void port_again(unsigned port)
 {
 	__atomic_fetch_or(&shared()->port_pending[port / 32], 1u << port % 32, __ATOMIC_SEQ_CST);
@@ -51,12 +42,12 @@ static void set(unsigned port, void (*run)(void *), void *data)
 void port_bind(unsigned port, void (*run)(void *), void *data)
 {
 	set(port, run, data);
-	port_mask(port, false);
+	hypercall(HC_PORT_UNMASK, port, 0, 0, 0);
 }
 
 void port_unbind(unsigned port)
 {
-	port_mask(port, true);
+	__atomic_fetch_or(&shared()->port_masked[port / 32], 1u << port % 32, __ATOMIC_SEQ_CST);
 	set(port, NULL, NULL);
 }
 

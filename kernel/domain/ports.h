@@ -12,18 +12,13 @@
 /*
  * port_bind - let handler(data) run, with interrupts off, after the peer has sent: once for all
  * that it sent before the handler's first instruction. A new port may be pending at once.
- * port_unbind - return when the handler does not run and never will.
+ * port_unbind - mask the port; return when the handler does not run and never will.
  * Context: process.
  */
 void port_bind(unsigned port, void (*handler)(void *data), void *data);
 void port_unbind(unsigned port);
 /* Notify the peer. Context: any. */
 void port_notify(unsigned port);
-/*
- * Mask a port, so that it does not interrupt; or unmask it: what was sent meanwhile interrupts
- * then. Context: any.
- */
-void port_mask(unsigned port, bool masked);
 /* Let the port's handler run soon, as if the peer had sent. Context: any. */
 void port_again(unsigned port);
 /* VEC_PORT: run the handlers of all ports that are pending and not masked. Interrupts off. */

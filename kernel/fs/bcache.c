@@ -58,27 +58,22 @@ static void data_free(const struct bcache *c, char *data)
 		frame_put(virt_to_pfn(data));
 }
 
-static int transfer(struct bcache *c, struct block *b, bool write)
-{
-	uint32_t n = c->block_bytes / SECTOR, at = b->number * n;
-	if (b->number >= c->dev->sectors / n)
-		return -EIO;
-	return write ? c->dev->write(c->dev, at, n, b->data) : c->dev->read(c->dev, at, n, b->data);
-}
-
 /* Read or write n blocks, all under way at once. */
-static int transfer_all(struct bcache *c, struct block **blocks, unsigned n, bool write)
+static int transfer(struct bcache *c, struct block **blocks, unsigned n, bool write)
 {
 	struct block_part parts[AT_ONCE];
 	uint32_t each = c->block_bytes / SECTOR;
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
+		if (blocks[i]->number >= c->dev->sectors / each)
+			return -EIO;
 		parts[i] = (struct block_part){ blocks[i]->number * each, each, blocks[i]->data };
-	return n == 1 ? transfer(c, blocks[0], write) : block_move(c->dev, write, parts, n);
+	}
+	return block_move(c->dev, write, parts, n);
 }
 
 static int write_back(struct bcache *c, struct block *b)
 {
-	int error = b->dirty ? transfer(c, b, true) : 0;
+	int error = b->dirty ? transfer(c, &b, 1, true) : 0;
 	if (!error && b->dirty) {
 		b->dirty = false;
 		c->dirty--;
@@ -170,14 +165,14 @@ static int fetch(struct bcache *c, struct block *b)
 		if (!blocks[n])
 			break;
 	}
-	int error = transfer_all(c, blocks, n, false);
+	int error = transfer(c, blocks, n, false);
 	c->expected = b->number + n;
 	for (unsigned i = 1; i < n; i++) {
 		blocks[i]->uses--;
 		if (error)
 			discard(c, blocks[i]);
 	}
-	return error && n > 1 ? transfer(c, b, false) : error;
+	return error && n > 1 ? transfer(c, &b, 1, false) : error;
 }
 
 int bcache_get(struct bcache *c, uint32_t number, struct block **out)
@@ -253,7 +248,7 @@ static int sync_pass(struct bcache *c, bool meta)
 			batch[n++] = b;
 		}
 		if (n == most || (n && (!b || !b->newer))) {
-			int error = transfer_all(c, batch, n, true);
+			int error = transfer(c, batch, n, true);
 			result = error ? error : result;
 			for (; n; n--) {
 				batch[n - 1]->uses--;

@@ -96,7 +96,8 @@ static int hold_descriptors(struct ext2 *fs)
 static int read_super(struct blockdev *dev, struct ext2_super *s)
 {
 	char *sectors = kmalloc(2 * SECTOR);
-	int error = sectors ? dev->read(dev, SUPER_OFFSET / SECTOR, 2, sectors) : -ENOMEM;
+	struct block_part both = { SUPER_OFFSET / SECTOR, 2, sectors };
+	int error = sectors ? block_move(dev, false, &both, 1) : -ENOMEM;
 	if (!error)
 		memcpy(s, sectors, sizeof(*s));
 	kfree(sectors);

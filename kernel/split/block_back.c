@@ -15,6 +15,7 @@ struct block_back {
 	struct vnode *file;
 	bool read_only;
 	uint32_t sectors;
+	unsigned nr_pages;
 	pfn_t pfns[1 + BLOCK_BUFFERS]; /* the ring's, the buffers' */
 	unsigned port;                 /* 0: not connected yet */
 	struct ring ring;
@@ -28,18 +29,14 @@ static struct spinlock lock; /* guards `work` */
 static bool work;            /* a back end is notified */
 static struct wait_queue server;
 
-static void wake_server(struct block_back *b)
+/* A port's handler, too. */
+static void wake_server(void *back)
 {
-	b->notified = true;
+	((struct block_back *)back)->notified = true;
 	uint32_t flags = spin_lock_irq(&lock);
 	work = true;
 	wake_all(&server);
 	spin_unlock_irq(&lock, flags);
-}
-
-static void notified(void *data)
-{
-	wake_server(data);
 }
 
 /* --- one guest --- */
@@ -78,7 +75,7 @@ static bool serve(struct block_back *b)
 	b->requests += n;
 	if (got < 0) {
 		printk("split: a guest's disk is disconnected: its ring is broken\n");
-		port_mask(b->port, true);
+		port_unbind(b->port);
 		return false;
 	}
 	if (ring_publish(&b->ring))
@@ -114,8 +111,8 @@ static void serve_main(void)
 
 static void drop(struct block_back *b)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(b->pfns) && b->pfns[i] != NO_FRAME; i++)
-		frame_put(b->pfns[i]);
+	while (b->nr_pages)
+		frame_put(b->pfns[--b->nr_pages]);
 	vnode_put(b->file);
 	kfree(b);
 }
@@ -123,13 +120,11 @@ static void drop(struct block_back *b)
 /* Result: 0, -ENOMEM. */
 static int get_pages(struct block_back *b)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(b->pfns); i++)
-		b->pfns[i] = NO_FRAME;
-	for (unsigned i = 0; i < ARRAY_SIZE(b->pfns); i++) {
-		b->pfns[i] = frame_alloc(0);
-		if (b->pfns[i] == NO_FRAME)
+	for (; b->nr_pages < ARRAY_SIZE(b->pfns); b->nr_pages++) {
+		pfn_t pfn = b->pfns[b->nr_pages] = frame_alloc(0);
+		if (pfn == NO_FRAME)
 			return -ENOMEM;
-		memset(pfn_to_virt(b->pfns[i]), 0, PAGE_SIZE); /* the guest will see it */
+		memset(pfn_to_virt(pfn), 0, PAGE_SIZE); /* the guest will see it */
 	}
 	struct ring_page *page = pfn_to_virt(b->pfns[0]);
 	ring_clear(page);
@@ -141,17 +136,13 @@ static int get_pages(struct block_back *b)
 static int add(struct block_back *b)
 {
 	static struct task *task;
-	int error = 0;
 	mutex_lock(&mutex);
+	if (!task && (task = task_create("disks", serve_main)))
+		sched_ready(task);
+	int error = task ? 0 : -ENOMEM;
 	for (struct block_back *o = backs; o && !error; o = o->next)
 		if (o->file == b->file && !(o->read_only && b->read_only))
 			error = -EBUSY;
-	if (!error && !task) {
-		task = task_create("disks", serve_main);
-		error = task ? 0 : -ENOMEM;
-		if (task)
-			sched_ready(task);
-	}
 	if (!error) {
 		b->next = backs;
 		backs = b;
@@ -164,18 +155,15 @@ int block_back_create(struct vnode *file, bool read_only, struct block_back **ou
 		      uint32_t *sectors)
 {
 	struct block_back *b = kzalloc(sizeof(*b));
-	bool regular = (file->mode & S_IFMT) == S_IFREG;
-	int error = !b ? -ENOMEM : !regular ? -EISDIR : file->size < SECTOR ? -EINVAL : 0;
 	if (!b) {
 		vnode_put(file);
-		return error;
+		return -ENOMEM;
 	}
 	b->file = file;
 	b->read_only = read_only;
 	b->sectors = file->size / SECTOR;
-	b->pfns[0] = NO_FRAME;
-	if (!error)
-		error = get_pages(b);
+	bool regular = (file->mode & S_IFMT) == S_IFREG;
+	int error = regular && b->sectors ? get_pages(b) : -EINVAL;
 	if (!error)
 		error = add(b);
 	if (error) {
@@ -191,7 +179,7 @@ int block_back_create(struct vnode *file, bool read_only, struct block_back **ou
 void block_back_connect(struct block_back *b, unsigned port)
 {
 	b->port = port;
-	port_bind(port, notified, b);
+	port_bind(port, wake_server, b);
 	wake_server(b);
 }
 

@@ -192,16 +192,6 @@ static int front_move(struct blockdev *d, bool write, const struct block_part *p
 	       : transfer(write ? BLOCK_WRITE : BLOCK_READ, parts, n);
 }
 
-static int front_read(struct blockdev *d, uint32_t sector, uint32_t n, void *buf)
-{
-	return front_move(d, false, &(struct block_part){ sector, n, buf }, n > 0);
-}
-
-static int front_write(struct blockdev *d, uint32_t sector, uint32_t n, const void *buf)
-{
-	return front_move(d, true, &(struct block_part){ sector, n, (void *)buf }, n > 0);
-}
-
 static int front_flush(struct blockdev *d)
 {
 	(void)d;
@@ -213,9 +203,8 @@ struct blockdev *block_front_init(const struct domain_start *start)
 	if (!start->disk.port || start->disk.nr_buffers < BLOCK_BUFFERS)
 		return NULL;
 	front = (struct blockdev){ .name = "ring", .sectors = start->disk_sectors,
-				       .depth = BLOCK_BUFFERS, .read = front_read,
-				       .write = front_write, .move = front_move,
-				       .flush = front_flush };
+				   .depth = BLOCK_BUFFERS, .move = front_move,
+				   .flush = front_flush };
 	front_read_only = start->disk_read_only;
 	front_port = start->disk.port;
 	front_buffers = (char *)(uintptr_t)start->disk.buffers;

@@ -42,8 +42,8 @@ struct vnode;
 /*
  * block_back_create - prepare a virtual disk over a file, with the pages to lend; pfns gets
  * their 1 + BLOCK_BUFFERS pfns, the ring's first. Takes over the reference to the file, also on
- * error. Result: 0; -EISDIR; -EINVAL: it has less than a sector; -EBUSY: it is another guest's
- * disk, and not read-only for both; -ENOMEM.
+ * error. Result: 0; -EINVAL: it is no file, or has less than a sector; -EBUSY: it is another
+ * guest's disk, and not read-only for both; -ENOMEM.
  */
 int block_back_create(struct vnode *file, bool read_only, struct block_back **out, pfn_t *pfns,
 		      uint32_t *sectors);

@@ -85,8 +85,8 @@ static void life(const struct test *t)
 			"there is no guest a"));
 	expect_all(m, "dom create a mem=1M", 20, SAYS("cannot be built"));
 	CHECK(guest_frames(m) == 0, "a guest that could not be made has frames");
-	command(m, "dom create a; dom create b cmdline=panic=x; dom create c 'cmdline=run=true'",
-		60);
+	command(m, "dom create a; dom create b cmdline=panic=x", 60);
+	command(m, "dom create c 'cmdline=run=true'", 60);
 	expect_all(m, "dom create a; sleep 2; dom list", 60,
 		   SAYS("there is a guest a", "a               runs", "panicked", "status 0"));
 	enter_console(m, "a");
@@ -202,9 +202,8 @@ void demo_domains(const struct test *t)
 	end_at_prompt(m);
 	CHECK(strcmp(alone, beside) == 0, "the worker's result is another one beside the two");
 	root_check_file(take_image("/tmp/work", "work.ext2"));
-	puts("demo: native again; the worker's results are the same; domain 0's file system and "
-	     "the worker's\n      disk are clean (e2fsck). The handbook's page docs/domains.md "
-	     "tells more.");
+	puts("demo: native again; the worker's results are the same; domain 0's file system and\n"
+	     "      the worker's disk are clean (e2fsck). docs/domains.md tells more.");
 }
 
 const struct test dom_tests[] = {
