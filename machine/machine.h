@@ -42,7 +42,7 @@ struct machine_options {
 	unsigned net_port;
 	bool free_running;    /* without -icount: time is the host's, and CPUs run in parallel */
 	bool paused;          /* do not start the CPUs */
-	bool guests;          /* in Bochs a guest that ends does not end the machine */
+	bool guests;          /* Bochs: the end of a guest is not the end of the machine */
 	unsigned budget;      /* million instructions; 0: machine_budget */
 };
 
