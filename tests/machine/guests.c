@@ -84,13 +84,22 @@ static void whole(const struct test *t)
 	if (strstr(t->text, "usertests"))
 		o.modules = root_for_all();
 	struct machine *m = start_virtual(&o);
+	uint32_t end = vmm_symbol("guest_shutdown"), status = 0;
+	struct cpu_state c[CPUS_MAX];
 	machine_stop(m);
-	gdb_connect(m);
+	if (!o.bochs)
+		gdb_connect(m);
+	debug_break(m, end, true);
 	machine_send(m, t->text);
 	machine_send(m, "\n");
-	break_alone(m, vmm_symbol("guest_shutdown"), t->seconds, "the guest does not end");
-	uint32_t status = gdb_register(m, GDB_EDX);
-	gdb_disconnect(m);
+	CHECK(debug_run(m, t->seconds), "the guest does not end");
+	for (unsigned n = machine_state(m, c); n-- > 0;)
+		status = c[n].eip == end ? c[n].edx : status;
+	debug_break(m, end, false);
+	if (o.bochs)
+		machine_continue(m);
+	else
+		gdb_disconnect(m);
 	machine_expect(m, PROMPT, 20);
 	command(m, "dom console a </dev/null; dom kill a", 60);
 	CHECK(status == OK, "the guest ended with status %#x", status);
