@@ -257,5 +257,6 @@ TEST(dir_synthetic)
 	check(exists("/proc/../proc/uptime"));
 	int fd = check_ok(open("/proc/mode", O_RDONLY, 0));
 	check(check_ok(read(fd, buf, 16)) > 0);
-	check(!strncmp(buf, "native", 6) || !strncmp(buf, "virtual", 7) || !strncmp(buf, "full", 4));
+	check(!strncmp(buf, "native", 6) || !strncmp(buf, "virtual", 7) ||
+	      !strncmp(buf, "full", 4));
 }
