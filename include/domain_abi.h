@@ -27,7 +27,6 @@
 #define DOMAIN_FRAMES(n) (3 + (n))
 #define DOMAIN_FRAMES_MAX DOMAIN_FRAMES(GUEST_MAX_VCPUS)
 
-#define START_MAGIC 0x74726174 /* "tart" */
 #define CMDLINE_BYTES 512
 
 #ifndef __ASSEMBLER__
@@ -49,6 +48,7 @@ struct shared_rest {
 	volatile uint32_t port_masked[CONTROL_PORTS / 32];
 };
 
+enum { START_MAGIC = 0x74726174 }; /* "tart" */
 /* The start record: in a page of the guest's, whose address is in ESI at the guest's entry. */
 struct domain_start {
 	uint32_t magic, abi, bytes; /* bytes: of this record */
@@ -80,7 +80,7 @@ enum {
 	DOMAIN_RUN,    /* on: let it run, or pause it */
 	DOMAIN_WEIGHT, /* weight (256 is usual), warp (microseconds) */
 	DOMAIN_KILL,   /* end it; -EAGAIN: call again */
-	DOMAIN_TAKE,   /* n frames of a dead or unborn guest at free pfns of the caller's, scrubbed */
+	DOMAIN_TAKE,   /* n frames of a dead guest come to free pfns of the caller's, scrubbed */
 	DOMAIN_CLOSE,  /* forget a guest that owns nothing; its state's frames come back at pfns */
 	DOMAIN_INFO,   /* info */
 	DOMAIN_OUTPUT, /* address, n: the guest's output from `position` on; result: bytes */

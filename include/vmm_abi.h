@@ -62,7 +62,7 @@
 #define HC_RELEASE 2  /* mfn of an unused page table or directory: it becomes plain memory */
 #define HC_FLUSH 3    /* address of a page, or VMM_FLUSH_ALL: TLB entries of this CPU */
 #define HC_EVENTS 4   /* virtual IF was set while events are pending: deliver */
-#define HC_IDLE 5     /* virtual IF := 1; returns after an event. In a guest: HC_TIMER first; no ticks */
+#define HC_IDLE 5     /* virtual IF := 1; returns after an event. A guest's: HC_TIMER first */
 #define HC_FPU_TRAP 6 /* CR0.TS := argument */
 #define HC_SHUTDOWN 7 /* end the run with a status */
 #define HC_HALT 8     /* stop this CPU for ever */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A machine seen from outside: start QEMU, Bochs or v86, talk over its serial line, stop it, and
- * read registers, descriptor tables, physical memory and page tables without asking the guest.
- * For the tests, the labs' checks, the grader and the viewer.
+ * A machine seen from outside: start QEMU or Bochs, talk over its serial line, stop it, and read
+ * registers, descriptor tables, physical memory and page tables without asking the guest. For
+ * the tests, the labs' checks, the grader and the viewer.
  *
  * Functions give up (process.h) when they cannot do their work. An argument `seconds` is a limit
  * in seconds of the machine's own time (time.c): a verdict does not depend on the host's speed.

@@ -71,7 +71,7 @@ struct vcpu {
 	mfn_t directory;  /* the loaded one: the frame table counts this use */
 	mfn_t last_table; /* updated last; NO_TABLE after a frame of the domain lost its type */
 	uint8_t index, cpu; /* its number in the domain; its processor */
-	/* Its state while another vCPU's is in the processor; else these are old (sched/switch.c). */
+	/* Its state while another vCPU's is in the processor; else old (sched/switch.c). */
 	struct regs regs;
 	uint32_t fs, gs, esp1, cr2;
 	bool fpu_traps; /* CR0.TS */

@@ -5,6 +5,7 @@
  */
 #include "boot/boot.h"
 #include "dev/dev.h"
+#include "domain/control.h"
 #include "domain/guest.h"
 #include "fs/file.h"
 #include "fs/pseudofs.h"

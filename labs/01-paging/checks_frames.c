@@ -165,8 +165,8 @@ void check_owners(const struct test *t)
 	struct entry *frames = read_frames(&g);
 	virtual_read(g.m, g.c.cr3, end, after, sizeof(after));
 	CHECK(memcmp(before, after, sizeof(before)) == 0,
-	      "frame %#x is the first above memory, but a mapping of it was noted, after the end of "
-	      "the frame table", g.nr_mfns);
+	      "frame %#x is the first above memory, but a mapping of it was noted, after the "
+	      "end of the frame table", g.nr_mfns);
 	for (uint32_t mfn = 0; mfn < g.nr_mfns; mfn++)
 		want_stock(&g, mfn, &frames[mfn], &want[mfn]);
 }

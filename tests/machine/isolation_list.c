@@ -132,6 +132,10 @@ const struct test isolation_tests[] = {
 	ROW("generations", generations, 120, NULL, ),
 	ROW("14-22-shuffle", survive, 120, "references stale directories access_matrix",
 	    .machine = { .p2m = "shuffle:4" }),
+	/* Where a call needs the lock, the debug build asserts that it is taken. It recounts. */
+	ROW("debug", survive, 120,
+	    "arguments events rights failed_calls detach_orders references",
+	    .number = 1),
 	SURVIVE("guest", "guest_lives"),
 	SURVIVE("49-50-births", "guest_births"),
 	SURVIVE("46-51-registers", "guest_translations guest_registers"),

@@ -30,8 +30,8 @@ static int operate(struct cpu *c, uint32_t number, struct domain *d, struct doma
 		return error;
 	case DOMAIN_CLOSE: return guest_close(c, d, op);
 	case DOMAIN_INFO: return guest_info(d, &op->info), 0;
-	case DOMAIN_OUTPUT: return console_output(d, op->address, op->n, &op->position);
-	case DOMAIN_INPUT: return console_input(d, op->address, op->n);
+	case DOMAIN_OUTPUT: return guest_output(d, op->address, op->n, &op->position);
+	case DOMAIN_INPUT: return guest_input(d, op->address, op->n);
 	default: return -ENOSYS;
 	}
 }
@@ -73,8 +73,8 @@ LOCKED(hc_port_close, port_close(d, r->ebx))
 
 /* --- what only guests call --- */
 
-LOCKED(hc_console_out, d->guest ? console_write(d, r->ebx, r->ecx) : -EPERM)
-LOCKED(hc_console_in, d->guest ? console_read(d, r->ebx, r->ecx) : -EPERM)
+LOCKED(hc_console_out, d->guest ? guest_writes(d, r->ebx, r->ecx) : -EPERM)
+LOCKED(hc_console_in, d->guest ? guest_reads(d, r->ebx, r->ecx) : -EPERM)
 LOCKED(hc_vcpu_start, d->guest ? guest_start_vcpu(d, r->ebx, r) : -EPERM)
 
 int guest_shutdown(struct cpu *c, uint32_t status)

@@ -206,7 +206,7 @@ static void __attribute__((noinline)) hazards_handle(struct cpu *c, struct regs 
 	if (hazard & HAZARD_BOUNCE)
 		bounce(c, r, r->vector);
 	if (hazard & HAZARD_SCHEDULE)
-		schedule(c, r);
+		vcpu_schedule(c, r);
 	if (hazard & (HAZARD_DELIVER | HAZARD_SCHEDULE))
 		event_deliver(c, r);
 	if (hazard & HAZARD_DETACH)

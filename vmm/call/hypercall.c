@@ -172,12 +172,13 @@ static int hc_fpu_trap(struct cpu *c, struct regs *r)
 
 static int hc_shutdown(struct cpu *c, struct regs *r)
 {
+	bool guest = c->current->domain->guest;
+	if (!guest && !may(c, RIGHT_MACHINE))
+		return -EPERM;
 	if (r->ebx > 0x7F || r->ebx == VMM_FAULT_STATUS || r->ebx == VMM_STOPPED_STATUS)
 		return -EINVAL;
-	if (c->current->domain->guest)
+	if (guest)
 		return guest_shutdown(c, r->ebx);
-	if (!may(c, RIGHT_MACHINE))
-		return -EPERM;
 	end_run(r->ebx);
 }
 
@@ -267,9 +268,8 @@ void hypercall_handle(struct regs *r)
 	struct cpu *c = cpu_here();
 	uint32_t number = r->eax;
 	eager_store(c);
-	v->shared->exits[EXIT_HYPERCALL]++;
-	hypercall *const *calls = likely(v->domain->served) ? hypercalls : detach_calls;
-	r->eax = number < NR_HYPERCALLS ? (uint32_t)calls[number](c, r) : (uint32_t)-ENOSYS;
+	c->current->shared->exits[EXIT_HYPERCALL]++;
+	r->eax = (uint32_t)hypercall_do(c, r, number);
 #ifdef DEBUG
 	/* after the calls that change the frame table */
 	bool changes = number <= HC_RELEASE || (number >= HC_SHARE && number <= HC_DOMAIN);

@@ -31,7 +31,7 @@ static uint32_t put_bytes(uint32_t to, const char *from, uint32_t bytes)
 	return i;
 }
 
-int console_write(struct domain *d, uint32_t from, uint32_t bytes)
+int guest_writes(struct domain *d, uint32_t from, uint32_t bytes)
 {
 	struct guest *g = d->guest;
 	char part[CONSOLE_CALL];
@@ -43,7 +43,7 @@ int console_write(struct domain *d, uint32_t from, uint32_t bytes)
 	return n || !bytes ? (int)n : -EFAULT;
 }
 
-int console_output(const struct domain *d, uint32_t to, uint32_t bytes, uint32_t *position)
+int guest_output(const struct domain *d, uint32_t to, uint32_t bytes, uint32_t *position)
 {
 	const struct guest *g = d->guest;
 	uint32_t left = g->written - *position, n = 0, part;
@@ -62,17 +62,18 @@ int console_output(const struct domain *d, uint32_t to, uint32_t bytes, uint32_t
 	return (int)n;
 }
 
-int console_input(struct domain *d, uint32_t from, uint32_t bytes)
+int guest_input(struct domain *d, uint32_t from, uint32_t bytes)
 {
 	struct guest *g = d->guest;
-	uint32_t n = get_bytes(g->typed + g->nr_typed, from, MIN(bytes, CONSOLE_TYPED - g->nr_typed));
+	uint32_t room = CONSOLE_TYPED - g->nr_typed;
+	uint32_t n = get_bytes(g->typed + g->nr_typed, from, MIN(bytes, room));
 	g->nr_typed += n;
 	if (n)
 		port_raise(d, CONSOLE_PORT);
-	return n || !bytes || g->nr_typed == CONSOLE_TYPED ? (int)n : -EFAULT;
+	return n || !bytes || !room ? (int)n : -EFAULT;
 }
 
-int console_read(struct domain *d, uint32_t to, uint32_t bytes)
+int guest_reads(struct domain *d, uint32_t to, uint32_t bytes)
 {
 	struct guest *g = d->guest;
 	uint32_t n = put_bytes(to, g->typed, MIN(bytes, g->nr_typed));

@@ -13,7 +13,6 @@ extern const uint32_t vmm_stubs[]; /* pairs: vector, address (entry.S) */
 extern const uint32_t vmm_stubs_count;
 extern char hypercall_entry[];
 
-struct domain domain0;
 static struct port ports[CONTROL_PORTS];
 
 /*
@@ -90,7 +89,7 @@ static void idt_warm_up(uint32_t handlers[256], const uint64_t *native_idt)
 		gate((uint32_t)hypercall_entry, SEL_VMM_CODE, GATE_INTERRUPT, 1);
 }
 
-void fill_idt(uint64_t idt[256], const uint32_t handlers[256])
+void copy_idt(uint64_t idt[256], const uint32_t handlers[256])
 {
 	memcpy(idt, vmm_idt, sizeof(vmm_idt));
 	for (unsigned v = 0; v < 256; v++)

@@ -14,7 +14,7 @@
  */
 int domain_warm_up(const struct vmm_boot *boot);
 /* Fill an IDT, which is all zero, with gates for a domain's handlers. */
-void fill_idt(uint64_t idt[256], const uint32_t handlers[256]);
+void copy_idt(uint64_t idt[256], const uint32_t handlers[256]);
 
 /* guest.c: the operations of HC_DOMAIN; domain_abi.h has the contracts. All with the lock */
 
@@ -33,10 +33,10 @@ int guest_start_vcpu(struct domain *d, uint32_t index, const struct regs *r);
 
 /* console.c: results: bytes moved, or -EFAULT. All with the lock */
 
-int console_write(struct domain *d, uint32_t from, uint32_t bytes);
-int console_read(struct domain *d, uint32_t to, uint32_t bytes);
+int guest_writes(struct domain *d, uint32_t from, uint32_t bytes);
+int guest_reads(struct domain *d, uint32_t to, uint32_t bytes);
 /* Domain 0's side. position: of the first byte; the next one's is stored there. */
-int console_output(const struct domain *d, uint32_t to, uint32_t bytes, uint32_t *position);
-int console_input(struct domain *d, uint32_t from, uint32_t bytes);
+int guest_output(const struct domain *d, uint32_t to, uint32_t bytes, uint32_t *position);
+int guest_input(struct domain *d, uint32_t from, uint32_t bytes);
 
 #endif

@@ -18,7 +18,6 @@ _Static_assert(DOMAIN_FRAMES_MAX <= SHARED_AT, "the state fits below the shared 
 #define WEIGHT_MOST 0xFFFFu
 #define WARP_LONGEST_US 1000000u
 
-struct domain *domains[MAX_DOMAINS + 1];
 unsigned nr_guests;
 static unsigned next_cpu; /* where the next vCPU lives */
 
@@ -116,7 +115,7 @@ static int take_handlers(struct domain *d, uint32_t from)
 		return -EFAULT;
 	d->idt = d->guest->idt;
 	memset(d->idt, 0, sizeof(d->guest->idt));
-	fill_idt(d->idt, d->handlers);
+	copy_idt(d->idt, d->handlers);
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Interrupts become events of domain 0. The VMM acknowledges an interrupt at once and posts it as
- * an event; the kernel gets the event when virtual IF allows. A level-triggered line stays masked until
- * the kernel says that its device is served (HC_END).
+ * an event; the kernel gets the event when virtual IF allows. A level-triggered line stays masked
+ * until the kernel says that its device is served (HC_END).
  */
 #include "vmm/event/event.h"
 
@@ -77,7 +77,7 @@ int irq_send(struct cpu *c, unsigned cpu, unsigned vector)
 	struct vcpu *v = c->current;
 	struct domain *d = v->domain;
 	unsigned event = event_of(vector);
-	if (event < NR_IRQ || event >= NR_EVENTS || (cpu >= d->nr_vcpus && cpu != VMM_OTHERS))
+	if (event < NR_IRQ || event >= EVENT_PORT || (cpu >= d->nr_vcpus && cpu != VMM_OTHERS))
 		return -EINVAL;
 	for (unsigned i = 0; i < d->nr_vcpus; i++)
 		if (cpu == VMM_OTHERS ? i == v->index : i != cpu)

@@ -7,13 +7,13 @@
  */
 #include "vmm/event/event.h"
 
-static bool set_bit(volatile uint32_t *words, uint32_t n)
+static bool bit_set(volatile uint32_t *words, uint32_t n)
 {
 	uint32_t bit = 1u << n % 32;
 	return __atomic_fetch_or(&words[n / 32], bit, __ATOMIC_SEQ_CST) & bit;
 }
 
-static bool clear_bit(volatile uint32_t *words, uint32_t n)
+static bool bit_clear(volatile uint32_t *words, uint32_t n)
 {
 	uint32_t bit = 1u << n % 32;
 	return __atomic_fetch_and(&words[n / 32], ~bit, __ATOMIC_SEQ_CST) & bit;
@@ -27,7 +27,7 @@ static bool in_use(const struct domain *d, uint32_t n)
 void port_raise(struct domain *d, uint32_t n)
 {
 	VMM_ASSERT_LOCKED();
-	if (!d->rest || d->state >= DOMAIN_DYING || set_bit(d->rest->port_pending, n))
+	if (!d->rest || d->state >= DOMAIN_DYING || bit_set(d->rest->port_pending, n))
 		return;
 	if (!(d->rest->port_masked[n / 32] >> n % 32 & 1))
 		vcpu_post(&d->vcpus[0], 1u << EVENT_PORT);
@@ -47,7 +47,7 @@ int port_unmask(struct domain *d, uint32_t n)
 {
 	if (!in_use(d, n))
 		return -EINVAL;
-	clear_bit(d->rest->port_masked, n);
+	bit_clear(d->rest->port_masked, n);
 	if (d->rest->port_pending[n / 32] >> n % 32 & 1)
 		vcpu_post(&d->vcpus[0], 1u << EVENT_PORT);
 	return 0;
@@ -64,7 +64,7 @@ int port_close(struct domain *d, uint32_t n)
 	}
 	*p = (struct port){ .used = false };
 	if (d->rest)
-		clear_bit(d->rest->port_pending, n); /* no event for the next one with this number */
+		bit_clear(d->rest->port_pending, n); /* none for the port's next user */
 	return 0;
 }
 

@@ -148,6 +148,15 @@ const char *frames_check_kernel(struct cpu *c, const struct domain *d);
 void frames_warm_up(struct cpu *c, struct domain *d);
 
 /*
+ * frames_note - note what an entry of a kernel table says of a frame; page: its number in kernel
+ * space. frames_fix - a table stays read-only from now on.
+ */
+void frames_note(const struct domain *d, uint32_t page, pte_t pte);
+void frames_fix(struct cpu *c, mfn_t mfn);
+
+/* birth.c */
+
+/*
  * frames_birth - check a guest's kernel tables by the same rules, and take stock of them; a part
  * at a time. Result: 0; -EAGAIN: call again; -EPERM: *rule tells which rule they break. (lock)
  */

@@ -17,7 +17,7 @@ static inline void set_effective(struct vcpu *v)
 	v->effective = (int64_t)(v->virtual_time - (v->warped ? v->warp_ns : 0));
 }
 
-static void wake(struct cpu *c, struct vcpu *v)
+static void bvt_wake(struct cpu *c, struct vcpu *v)
 {
 	v->virtual_time = MAX(v->virtual_time, c->virtual_time);
 	v->warped = v->warp_ns && time_now() >= v->warp_from;
@@ -25,13 +25,13 @@ static void wake(struct cpu *c, struct vcpu *v)
 	set_effective(v);
 }
 
-static void sleep(struct cpu *c, struct vcpu *v)
+static void bvt_sleep(struct cpu *c, struct vcpu *v)
 {
 	(void)c;
 	v->warped = false;
 }
 
-static void charge(struct cpu *c, struct vcpu *v, uint32_t ns)
+static void bvt_charge(struct cpu *c, struct vcpu *v, uint32_t ns)
 {
 	(void)c;
 	v->virtual_time += (uint64_t)ns * v->weight_factor >> WEIGHT_SHIFT;
@@ -68,7 +68,7 @@ static uint64_t slice_of(const struct vcpu *v, const struct vcpu *second)
 	return SLICE_NS + ns;
 }
 
-static struct vcpu *pick(struct cpu *c, uint64_t now, uint64_t *until)
+static struct vcpu *bvt_pick(struct cpu *c, uint64_t now, uint64_t *until)
 {
 	struct vcpu *second, *current = c->current, *v = smallest(c, &second);
 	bool goes_on = current->queued && !current->yielded && now < c->slice_end;
@@ -85,4 +85,4 @@ static struct vcpu *pick(struct cpu *c, uint64_t now, uint64_t *until)
 	return v;
 }
 
-const struct policy borrowed_time = { wake, sleep, charge, pick };
+const struct policy borrowed_time = { bvt_wake, bvt_sleep, bvt_charge, bvt_pick };

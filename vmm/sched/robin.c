@@ -3,9 +3,9 @@
 #include "vmm/sched/sched.h"
 
 static void nothing(struct cpu *c, struct vcpu *v) { (void)c, (void)v; }
-static void charge(struct cpu *c, struct vcpu *v, uint32_t ns) { (void)c, (void)v, (void)ns; }
+static void robin_charge(struct cpu *c, struct vcpu *v, uint32_t ns) { (void)c, (void)v, (void)ns; }
 
-static struct vcpu *pick(struct cpu *c, uint64_t now, uint64_t *until)
+static struct vcpu *robin_pick(struct cpu *c, uint64_t now, uint64_t *until)
 {
 	struct vcpu *current = c->current, *v = c->run;
 	bool goes_on = current->queued && !current->yielded && now < c->slice_end;
@@ -21,4 +21,4 @@ static struct vcpu *pick(struct cpu *c, uint64_t now, uint64_t *until)
 	return v;
 }
 
-const struct policy round_robin = { nothing, nothing, charge, pick };
+const struct policy round_robin = { nothing, nothing, robin_charge, robin_pick };

@@ -4,7 +4,7 @@
  * own, and a vCPU stays on its processor. The policy is behind four functions.
  *
  * A handler never changes the vCPU under itself: it raises HAZARD_SCHEDULE, and the way out calls
- * schedule(). While domain 0 is alone nothing here runs: its vCPUs are the processors.
+ * vcpu_schedule(). While domain 0 is alone nothing here runs: its vCPUs are the processors.
  */
 #ifndef VMM_SCHED_H
 #define VMM_SCHED_H
@@ -40,10 +40,10 @@ extern const struct policy round_robin;   /* robin.c */
 /* schedule.c */
 
 /*
- * schedule - the way out, after HAZARD_SCHEDULE: let another vCPU run if one is due, wait if none
- * can run, and take over what was posted to the one that runs. r: the registers of ring 1 or 3.
+ * vcpu_schedule - the way out, after HAZARD_SCHEDULE: let another vCPU run if one is due, wait if
+ * none can run, and take over what was posted to the one that runs. r: ring 1's or 3's registers.
  */
-void schedule(struct cpu *c, struct regs *r);
+void vcpu_schedule(struct cpu *c, struct regs *r);
 
 /* queue.c */
 

@@ -78,7 +78,7 @@ static void reschedule(struct cpu *c, struct regs *r)
 		timer_give_back(c);
 }
 
-void schedule(struct cpu *c, struct regs *r)
+void vcpu_schedule(struct cpu *c, struct regs *r)
 {
 	if (likely(c->hosts || c->nr_guests))
 		reschedule(c, r);

@@ -15,7 +15,7 @@
  *   IDTR                      cpu.current's domain constant                   here, if it differs
  *   GDTR, TR, LDTR, DR0 to 7, the VMM              constant: no domain can    at attach
  *   SYSENTER's MSRs                                change them
- *   local APIC's timer        the VMM              -                          if it must come earlier
+ *   local APIC's timer        the VMM              -                          if it must be earlier
  *   windows                   the processor        they hold no vCPU's state  map()
  *
  * Only this processor reads the state of the vCPUs that live on it, and a vCPU never moves.

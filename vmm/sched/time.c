@@ -17,14 +17,14 @@ static inline uint64_t scale(uint64_t n, uint32_t multiplier)
 	return ((n & 0xFFFFFFFF) * multiplier >> 24) + (((n >> 32) * multiplier) << 8);
 }
 
-static inline uint64_t read_tsc(void)
+static inline uint64_t tsc_now(void)
 {
 	uint64_t t;
 	__asm__ volatile("rdtsc" : "=A"(t));
 	return t;
 }
 
-uint64_t time_now(void) { return scale(read_tsc(), machine.ns_multiplier); }
+uint64_t time_now(void) { return scale(tsc_now(), machine.ns_multiplier); }
 
 void time_record(struct vcpu *v, uint64_t now)
 {
@@ -32,7 +32,7 @@ void time_record(struct vcpu *v, uint64_t now)
 	t->version++;
 	barrier();
 	t->multiplier = machine.ns_multiplier;
-	t->tsc = read_tsc();
+	t->tsc = tsc_now();
 	t->ns = now - v->domain->born;
 	t->stolen = v->stolen;
 	barrier();
