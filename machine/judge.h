@@ -132,6 +132,8 @@ struct machine *start_to_prompt(const struct machine_options *o);
 void command(struct machine *m, const char *text, double seconds);
 /* At the prompt: sync, check all CPUs and the root file system, and end the machine. */
 void end_at_prompt(struct machine *m);
+/* The same after a detach: native mode is checked, too, and that the CPU still ticks. */
+void end_native(struct machine *m);
 #define GUEST_FAILURE "FAIL "
 /* The lines "FAIL NAME: WHY" that a suite of the guest's printed. Valid until the next call. */
 const char *guest_failures(const struct machine *m);

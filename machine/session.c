@@ -32,6 +32,15 @@ void end_at_prompt(struct machine *m)
 	machine_quit(m);
 }
 
+void end_native(struct machine *m)
+{
+	command(m, "echo native >/proc/mode; sleep 1", 60);
+	machine_stop(m);
+	check_native(m);
+	machine_continue(m);
+	end_at_prompt(m);
+}
+
 const char *guest_failures(const struct machine *m)
 {
 	static char text[2000];

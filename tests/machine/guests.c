@@ -104,9 +104,7 @@ static void whole(const struct test *t)
 	command(m, "dom console a </dev/null; dom kill a", 60);
 	CHECK(status == OK, "the guest ended with status %#x", status);
 	check_no_guest(m, "after the end");
-	command(m, "echo native >/proc/mode", 20);
-	check_native(m);
-	end_at_prompt(m);
+	end_native(m);
 }
 
 /* --- failures --- */
@@ -195,9 +193,7 @@ static void failures(const struct test *t)
 	fill_history(m);
 	sweep(m, out_of_memory, 12, 1);
 	sweep(m, refused, 60, 7);
-	command(m, "echo native >/proc/mode", 20);
-	check_native(m);
-	end_at_prompt(m);
+	end_native(m);
 }
 
 /* --- many --- */
@@ -216,9 +212,7 @@ static void lives(const struct test *t)
 	check_no_guest(m, "after the lives");
 	unsigned after = available(m);
 	CHECK(before == after, "after %u lives %d KiB are missing", LIVES, (int)(before - after));
-	command(m, "echo native >/proc/mode", 20);
-	check_native(m);
-	end_at_prompt(m);
+	end_native(m);
 }
 
 static void crowd(const struct test *t)
@@ -238,9 +232,7 @@ static void crowd(const struct test *t)
 		command(m, text, 60);
 	}
 	check_no_guest(m, "after the crowd");
-	command(m, "echo native >/proc/mode", 20);
-	check_native(m);
-	end_at_prompt(m);
+	end_native(m);
 }
 
 /* --- what a guest of 8 MiB costs --- */
