@@ -297,7 +297,6 @@ const struct test boot_tests[] = {
 	ROW("edit-keys", edit_keys, 90, 0),
 	{ .name = "power-off-pc", .run = power_off, .seconds = 150, .text = "pc" },
 	{ .name = "power-off-q35", .run = power_off, .seconds = 150, .text = "q35" },
-	{ .name = "boot-shuffled-layout", .run = shuffled_layout, .seconds = 300 },
 	{ .name = "deterministic", .run = deterministic, .seconds = 120,
 	  .text = "ls -l /bin | wc; cat /etc/motd; cat /proc/uptime; ps; cat /proc/interrupts" },
 	{ 0 },
@@ -305,6 +304,7 @@ const struct test boot_tests[] = {
 
 /* Wall time depends on the host, so it is not among the tests that decide. */
 const struct test boot_soak_tests[] = {
+	{ .name = "soak-boot-shuffled-layout", .run = shuffled_layout, .seconds = 300 },
 	{ .name = "soak-boot-time", .run = boot_time, .seconds = 90, .number = 1,
 	  .machine = { .free_running = true } },
 	{ 0 },

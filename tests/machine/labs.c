@@ -282,15 +282,10 @@ static void add_submissions(const char *lab, const char *kind, bool all)
 	free(dir);
 }
 
-enum { SAMPLE_LAB = 1, SAMPLE_COMPILER = 1 }; /* lab 2 by Clang */
-
-/* In the ordinary run one of all. */
-static void add_compiled(const char *lab, unsigned index, bool all)
+static void add_compiled(const char *lab)
 {
 	for (unsigned k = 0; k < lab_nr_compilers; k++)
-		if (all || (index == SAMPLE_LAB && k == SAMPLE_COMPILER))
-			add(lab_compiled, lab, k, "lab-%s-compiled-%s%s", lab, lab_compiler(k),
-			    all ? "-all" : "");
+		add(lab_compiled, lab, k, "lab-%s-compiled-%s", lab, lab_compiler(k));
 }
 
 const struct test *lab_tests(bool soak)
@@ -306,6 +301,7 @@ const struct test *lab_tests(bool soak)
 			add(reference, lab, 1, "lab-%s-reference-2", lab);
 			add(lab_mutants, lab, 0, "lab-%s-mutants-all", lab);
 			list[nr_listed - 1].seconds = MUTANT_SECONDS;
+			add_compiled(lab);
 		} else {
 			add(reference, lab, 0, "lab-%s-reference", lab);
 			add(handout, lab, 0, "lab-%s-handout", lab);
@@ -316,7 +312,6 @@ const struct test *lab_tests(bool soak)
 		}
 		add_submissions(lab, "wrong", soak);
 		add_submissions(lab, "right", soak);
-		add_compiled(lab, i, soak);
 	}
 	return list;
 }

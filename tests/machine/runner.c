@@ -57,6 +57,8 @@ static const struct test *const campaigns[] = {
 	memory_out_soak_tests,
 	grader_soak_tests,
 	grader_run_soak_tests,
+	grader_report_soak_tests,
+	grader_outcome_soak_tests,
 	build_soak_tests,
 	course_soak_tests,
 	web_soak_tests,

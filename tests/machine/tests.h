@@ -21,6 +21,7 @@ extern test_list trace_tests, trace_report_tests, bench_tests, web_tests;
 /* With --soak only. */
 extern test_list boot_soak_tests, soak_tests, switch_soak_tests, sweep_soak_tests;
 extern test_list isolation_soak_tests, memory_out_soak_tests, grader_soak_tests;
+extern test_list grader_report_soak_tests, grader_outcome_soak_tests;
 extern test_list grader_run_soak_tests, build_soak_tests, course_soak_tests, web_soak_tests;
 /* As many as there are wrong submissions (labs.c). */
 const struct test *lab_tests(bool soak);
