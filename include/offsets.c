@@ -121,6 +121,7 @@ void offsets(void)
 	FIELD(cpu, attached);
 	FIELD(cpu, window_base);
 	FIELD(cpu, halted);
+	FIELD(cpu, timers);
 	FIELD(cpu, hosted);
 	FIELD(cpu, charged);
 	FIELD(cpu, idled);
@@ -150,6 +151,8 @@ void offsets(void)
 	FIELD(vcpu, shared);
 	FIELD(vcpu, directory);
 	FIELD(vcpu, last_table);
+	FIELD(vcpu, timer_next);
+	FIELD(vcpu, ran);
 	FIELD(domain, id);
 	FIELD(domain, state);
 	FIELD(domain, nr_vcpus);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The domains of a machine in virtual mode, judged from outside. D1: the owners' frames add up. D4:
- * a frame has no owner that is gone. D5: charged time adds up. V3, V4 and V7 for guests: their
- * tables map what is theirs or was lent to them, no table writable, and the counts are right.
+ * a frame has no owner, and a timer no vCPU, that is gone. D5: charged time adds up. V3, V4 and V7
+ * for guests: their tables map what is theirs or was lent to them, no table writable, and the
+ * counts are right.
  * D2 and D3 (what the next one finds in registers and memory) are for tests of their own.
  */
 #include "invariants.h"
@@ -134,9 +135,25 @@ static uint64_t cpu_ns(const struct view *v, unsigned cpu, unsigned field)
 	return ns;
 }
 
+/* Whether a vCPU is one of a domain that lives. */
+static bool lives(const struct view *v, uint32_t at)
+{
+	for (unsigned id = 1; id <= MAX_DOMAINS; id++) {
+		struct guest_view g = guest_view(v, id);
+		uint32_t offset = at - (g.at + DOMAIN_VCPUS);
+		if (g.at && g.state < DOMAIN_DYING && offset / VCPU_BYTES < g.vcpus)
+			return offset % VCPU_BYTES == 0;
+	}
+	return false;
+}
+
 static void check_time(const struct view *v, unsigned cpus)
 {
 	for (unsigned i = 0; i < cpus; i++) {
+		uint32_t cpu = vmm_symbol("vmm_cpus") + i * CPU_BYTES;
+		for (uint32_t at = vmm_word(v, cpu + CPU_TIMERS); at;
+		     at = vmm_word(v, at + VCPU_TIMER_NEXT))
+			CHECK(lives(v, at), "CPU %u: the timer of a dead vCPU, %#x (D4)", i, at);
 		uint64_t hosted = cpu_ns(v, i, CPU_HOSTED), charged = cpu_ns(v, i, CPU_CHARGED);
 		CHECK(hosted == charged + cpu_ns(v, i, CPU_IDLED),
 		      "CPU %u: %llu ns passed, %llu are charged (D5)", i,

@@ -173,7 +173,9 @@ guest spins
 	je 1f
 	movl $KERNEL_BASE + PAGE, %eax /* struct vmm_shared: virtual IF */
 	movl $EFLAGS_IF, (%eax)
-1:	incl (%esi)
+1:
+guest spinning
+	incl (%esi)
 	jmp 1b
 
 	/* Storms: exits, timers, updates of one entry that is refused, ports, for ever. */
@@ -193,11 +195,11 @@ guest storms
 	incl (%esi)
 	jmp 1b
 
-	/* Block for ever, or until an event; count. */
+	/* Block for ever, or until an event; 8(ESI) and 12(ESI): HC_TIMER's time. Count. */
 guest sleeps
 	leal PAGE(%esi), %esp
-1:	xorl %ebx, %ebx
-	xorl %ecx, %ecx
+1:	movl 8(%esi), %ebx
+	movl 12(%esi), %ecx
 	incl (%esi)
 	call_vmm HC_IDLE
 	jmp 1b

@@ -215,6 +215,8 @@ part guest_lives, guest_births;
 /* isolation_apart.c */
 part guest_translations, guest_registers, guest_rights, guest_events, guest_deaths,
 	guest_deaths_soak;
+/* isolation_time.c */
+part guest_lines, guest_slices, guest_timers, guest_idle;
 /* isolation_ports.c */
 part guest_ports, guest_limits;
 

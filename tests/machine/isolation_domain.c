@@ -89,7 +89,7 @@ static void no_devices(struct victim *v, uint32_t level)
 	CHECK(scratch(v) == 0x5A, "a refused output reached the port: %#x", scratch(v));
 }
 
-/* Without RIGHT_MACHINE: no step of a detach, and no end of the run. */
+/* Without RIGHT_MACHINE: no step of a detach, no recount, no end of the run. */
 static void no_machine(struct victim *v)
 {
 	const struct call calls[] = {
@@ -97,6 +97,7 @@ static void no_machine(struct victim *v)
 		{ HC_DETACH, VMM_PROTECT, 0, 0, 0, 0 },
 		{ HC_DETACH, VMM_INSTALL, 0, 0, 0, 0 },
 		{ HC_DETACH, 77, 0, 0, 0, 0 },
+		{ HC_RECOUNT, 0, 0, 0, 0, 0 },
 		{ HC_SHUTDOWN, 0, 0, 0, 0, 0 },
 		{ HC_SHUTDOWN, 0x80, 0, 0, 0, 0 },
 	};

@@ -18,6 +18,7 @@ static const struct { const char *name; part *run; } parts[] = {
 	PART(fuzz_calls_soak), PART(guest_lives), PART(guest_births), PART(guest_translations),
 	PART(guest_registers), PART(guest_rights), PART(guest_events), PART(guest_deaths),
 	PART(guest_deaths_soak), PART(guest_ports), PART(guest_limits),
+	PART(guest_lines), PART(guest_slices), PART(guest_timers), PART(guest_idle),
 };
 
 static part *part_of(const char *name)
@@ -141,14 +142,18 @@ const struct test isolation_tests[] = {
 	SURVIVE("46-51-registers", "guest_translations guest_registers"),
 	SURVIVE("47-60-guest-rights", "guest_rights"),
 	SURVIVE("52-53-guest-events", "guest_events"),
+	SURVIVE("52-guest-lines", "guest_lines"),
+	SURVIVE("53-guest-time", "guest_slices guest_timers guest_idle"),
 	SURVIVE("54-57-ports", "guest_ports guest_limits"),
 	SURVIVE("56-deaths", "guest_deaths"),
 	ROW("guests-debug", survive, 200, "guest_lives guest_births guest_translations "
-	    "guest_registers guest_rights guest_events guest_deaths", .number = 1),
+	    "guest_registers guest_rights guest_events guest_lines guest_slices guest_timers "
+	    "guest_idle guest_deaths", .number = 1),
 	{ .name = "domains-exit-costs", .run = exit_costs, .seconds = 200 },
 	BOCHS("49-50-births", "guest_lives guest_births"),
 	BOCHS("46-51-registers", "guest_translations guest_registers"),
 	BOCHS("47-57-guests", "guest_rights guest_events guest_ports"),
+	BOCHS("53-guest-time", "guest_slices guest_timers guest_idle"),
 	BOCHS("56-deaths", "guest_deaths"),
 	BOCHS("01-12", "privileged flags selectors sysenter nulls null_accesses"),
 	BOCHS("05-interrupts", "interrupts"),
