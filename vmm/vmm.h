@@ -200,6 +200,7 @@ _Static_assert(GUEST_BYTES(GUEST_MAX_VCPUS) <= DOMAIN_FRAMES_MAX * PAGE_SIZE, "f
 
 extern struct domain domain0;      /* the kernel that the VMM slides beneath */
 extern struct domain *domains[MAX_DOMAINS + 1]; /* by id; NULL: there is none */
+extern unsigned nr_guests;                      /* domains beside domain 0 (lock) */
 extern struct vmm_machine machine; /* what warm-up was told of the machine */
 
 /* The processor that runs this. Not on the stack of a double fault. */

@@ -13,6 +13,7 @@
  * guest owns frames it has pages of its own: everywhere else lies the same page of NO_FRAME.
  */
 #include "domain/build.h"
+#include "domain/ports.h"
 #include "fs/vnode.h"
 #include "proc/elf.h"
 #include "proc/task.h"
@@ -296,6 +297,14 @@ static int give_guest(struct build *b, struct domain_born *born, const char **wh
 	return error;
 }
 
+static void close_ports(struct domain_born *born)
+{
+	if (born->disk_port)
+		port_unbind(born->disk_port);
+	if (born->console_port)
+		port_unbind(born->console_port);
+}
+
 int guest_build(struct guest *g, const struct domain_wish *w, struct domain_born *born,
 		const char **why)
 {
@@ -308,6 +317,8 @@ int guest_build(struct guest *g, const struct domain_wish *w, struct domain_born
 	int error = write_guest(b, why);
 	if (!error)
 		error = give_guest(b, born, why);
+	if (error)
+		close_ports(born);
 	vnode_put(b->kernel);
 	vnode_put(b->root);
 	kfree(b);

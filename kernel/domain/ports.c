@@ -49,6 +49,7 @@ void port_unbind(unsigned port)
 {
 	__atomic_fetch_or(&shared()->port_masked[port / 32], 1u << port % 32, __ATOMIC_SEQ_CST);
 	set(port, NULL, NULL);
+	hypercall(HC_PORT_CLOSE, port, 0, 0, 0);
 }
 
 /*

@@ -12,7 +12,7 @@
 /*
  * port_bind - let handler(data) run, with interrupts off, after the peer has sent: once for all
  * that it sent before the handler's first instruction. A new port may be pending at once.
- * port_unbind - mask the port; return when the handler does not run and never will.
+ * port_unbind - mask and close the port; its handler does not run any more, and never will.
  * Context: process.
  */
 void port_bind(unsigned port, void (*handler)(void *data), void *data);

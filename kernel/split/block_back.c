@@ -76,6 +76,7 @@ static bool serve(struct block_back *b)
 	if (got < 0) {
 		printk("split: a guest's disk is disconnected: its ring is broken\n");
 		port_unbind(b->port);
+		b->port = 0;
 		return false;
 	}
 	if (ring_publish(&b->ring))

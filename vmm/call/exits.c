@@ -147,18 +147,20 @@ static void __attribute__((noinline)) own_exit(struct cpu *c, struct regs *r)
 
 /*
  * Code in virtual-8086 mode, which QEMU's TCG lets an IRET of ring 1 or 3 enter
- * (docs/isolation.md). The kernel gets a program's #GP. The CPU pushed four words more than usual,
- * so entry.S would not find the hazard word: other hazards wait for the next exit.
+ * (docs/isolation.md). The kernel gets a program's #GP. The CPU pushed four words more than usual:
+ * the registers move up to their usual place, where the way out finds the hazard word.
  */
 static void __attribute__((noreturn, noinline)) leave_vm86(struct cpu *c, struct regs *r)
 {
+	struct regs *top = (struct regs *)((char *)c + CPU_BYTES) - 1;
 	if (r->vector >= VEC_EXCEPTIONS)
 		irq_arrived(c, r->vector);
-	r->error = 0;
+	r->vector = VEC_GP, r->error = 0;
 	r->cs = SEL_UCODE, r->ds = r->es = r->ss = SEL_UDATA;
 	r->eflags = EFLAGS_IF | EFLAGS_FIXED;
-	bounce(c, r, VEC_GP);
-	__asm__ volatile("movl %0, %%esp; jmp exit_restore" : : "r"(r) : "memory");
+	memmove(top, r, sizeof(*r));
+	hazard_raise(c, HAZARD_BOUNCE);
+	__asm__ volatile("movl %0, %%esp; jmp hazard_exit" : : "r"(top) : "memory");
 	__builtin_unreachable();
 }
 

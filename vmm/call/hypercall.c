@@ -58,7 +58,7 @@ static inline int update_one(struct cpu *c, struct regs *r)
 	vmm_lock(c);
 	mfn_t mfn = v->last_table;
 	int error;
-	if (unlikely((at & (PAGE_MASK | 3)) != mfn << PAGE_SHIFT)) {
+	if (unlikely(at >> PAGE_SHIFT != mfn || at & 3)) { /* NO_TABLE is no at >> PAGE_SHIFT */
 		error = frames_update(c, at, &value, 1);
 	} else {
 		pte_t *entry = (pte_t *)map(c, mfn, WINDOW_TABLE) + (at & ~PAGE_MASK) / 4;
@@ -151,7 +151,7 @@ static int hc_idle(struct cpu *c, struct regs *r)
 	if (c->current->domain->guest)
 		hc_timer(c, r);
 	s->vif = EFLAGS_IF;
-	while (!(s->pending & EVENT_BITS) && !c->nr_guests) {
+	while (!(s->pending & EVENT_BITS) && !c->current->posted && !c->nr_guests && !c->hosts) {
 		__asm__ volatile("sti; hlt; cli" : : : "memory");
 		flush_serve(c);
 	}

@@ -7,3 +7,4 @@ _Static_assert(sizeof(struct cpu) <= CPU_BYTES - 4096, "leaves 4 KiB of stack");
 
 struct vmm_machine machine;
 struct domain domain0, *domains[MAX_DOMAINS + 1];
+unsigned nr_guests;

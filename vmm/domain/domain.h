@@ -18,7 +18,6 @@ void copy_idt(uint64_t idt[256], const uint32_t handlers[256]);
 
 /* guest.c: the operations of HC_DOMAIN; domain_abi.h has the contracts. All with the lock */
 
-extern unsigned nr_guests;
 /* The guest with this number; NULL if there is none. */
 struct domain *guest_of(uint32_t number);
 int guest_open(struct cpu *c, const struct domain_op *op);

@@ -18,7 +18,6 @@ _Static_assert(DOMAIN_FRAMES_MAX <= SHARED_AT, "the state fits below the shared 
 #define WEIGHT_MOST 0xFFFFu
 #define WARP_LONGEST_US 1000000u
 
-unsigned nr_guests;
 static unsigned next_cpu; /* where the next vCPU lives */
 
 static pte_t *vmm_tables(void)
@@ -182,12 +181,14 @@ int guest_weight(struct domain *d, uint32_t weight, uint32_t warp_us)
 
 int guest_start_vcpu(struct domain *d, uint32_t index, const struct regs *r)
 {
-	if (index == 0 || index >= d->nr_vcpus)
+	uint32_t esp = r->edx;
+	if (index == 0 || index >= d->nr_vcpus ||
+	    (esp && (esp & 3 || !kernel_range(esp - 128, 128))))
 		return -EINVAL;
 	struct vcpu *v = &d->vcpus[index];
 	if (v->run != RUN_OFFLINE || v->directory)
 		return -EBUSY; /* it runs, or ran once */
-	prepare(v, r->ecx, r->edx, r->esi, 0);
+	prepare(v, r->ecx, esp, r->esi, 0);
 	v->run = RUN_BLOCKED;
 	vcpu_wake(v);
 	return 0;
@@ -206,7 +207,9 @@ void guest_info(const struct domain *d, struct domain_info *info)
 		info->ran += v->ran;
 		info->stolen += v->stolen;
 		info->switches += v->switches;
-		for (unsigned e = 0; v->shared && e <= EXIT_EXCEPTION; e++)
+		/* A dead guest's shared page may be another's by now. */
+		bool has = v->shared && d->state < DOMAIN_DEAD;
+		for (unsigned e = 0; has && e <= EXIT_EXCEPTION; e++)
 			info->exits += v->shared->exits[e];
 	}
 }

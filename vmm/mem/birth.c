@@ -78,13 +78,16 @@ static const char *birth_table(struct cpu *c, const struct domain *d, unsigned s
 	return rule;
 }
 
-/* Whether a table of the giver's maps a frame of the guest's. */
+/* Whether a table of the giver's maps a frame of the guest's, or of the VMM's state of guests. */
 static bool still_mapped(struct cpu *c, const struct domain *d, mfn_t mfn)
 {
 	const pte_t *table = map(c, mfn, WINDOW_TABLE);
-	for (unsigned i = 0; (i = next_entry(table, i, 1024)) < 1024; i++)
-		if (table[i] & PTE_P && owned(d, table[i] >> PAGE_SHIFT))
+	for (unsigned i = 0; (i = next_entry(table, i, 1024)) < 1024; i++) {
+		mfn_t mapped = table[i] >> PAGE_SHIFT;
+		if (table[i] & PTE_P && mapped < machine.nr_mfns &&
+		    (owned(d, mapped) || frames[mapped].owner == VMM_OWNER))
 			return true;
+	}
 	return false;
 }
 

@@ -13,13 +13,13 @@ static bool lives(const struct domain *d)
 
 /*
  * Whether a frame was given to a guest that is not born: birth looks for read-only mappings that
- * the giver has kept. Or a dead guest's, which comes back.
+ * the giver has kept. Or it is a dead guest's, which comes back, or holds the state of a guest.
  */
 static bool is_between(mfn_t mfn)
 {
-	const struct domain *d = mfn < machine.nr_mfns && frames[mfn].owner <= MAX_DOMAINS ?
-				 domains[frames[mfn].owner] : NULL;
-	return d && !lives(d);
+	uint8_t owner = mfn < machine.nr_mfns ? frames[mfn].owner : 0;
+	const struct domain *d = owner <= MAX_DOMAINS ? domains[owner] : NULL;
+	return owner == VMM_OWNER || (d && !lives(d));
 }
 
 /* Whether a frame that d does not own is another domain's, and is not lent to d. */
@@ -85,7 +85,7 @@ static uint32_t count_references(struct cpu *c, const struct domain *d, uint32_t
 		if (d->direct_map_tables[slot] != d->directory)
 			broken += count_entries(c, d, d->direct_map_tables[slot], SHARED, add);
 	for (unsigned i = 0; i < d->nr_vcpus; i++)
-		if (cpu_of(d->vcpus[i].cpu)->attached)
+		if (cpu_of(d->vcpus[i].cpu)->attached && d->vcpus[i].directory)
 			frames[d->vcpus[i].directory].use += add;
 	return broken + count_entries(c, d, d->directory, DIRECTORY, add);
 }

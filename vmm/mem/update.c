@@ -83,7 +83,8 @@ static int find_entries(struct cpu *c, uint32_t at, unsigned n, enum window wind
 
 /*
  * The entries were checked when they were stored in the first table; and a read-only mapping has
- * no count, so the copies need no check of their own.
+ * no count. So the copies need no check of their own, except that a frame may have been given
+ * away meanwhile, which a birth does not look for in a table that it has passed.
  */
 int frames_share(struct cpu *c, uint32_t from, unsigned n, uint32_t to)
 {
@@ -95,6 +96,9 @@ int frames_share(struct cpu *c, uint32_t from, unsigned n, uint32_t to)
 			find_entries(c, to, n, WINDOW_HOME, &target);
 	if (error)
 		return error;
+	for (unsigned i = 0; nr_guests && target && i < n; i++)
+		if (source[i] & PTE_P && !owned(domain_of(c), source[i] >> PAGE_SHIFT))
+			return -EPERM;
 	if (target)
 		put_entries(target, n, TABLE);
 	for (unsigned i = 0; i < n; i++) {

@@ -55,8 +55,8 @@ void vcpu_wake(struct vcpu *v)
 
 void vcpu_post(struct vcpu *v, uint32_t events)
 {
-	__atomic_fetch_or(&v->posted, events, __ATOMIC_SEQ_CST);
-	vcpu_wake(v);
+	if (events & ~__atomic_fetch_or(&v->posted, events, __ATOMIC_SEQ_CST))
+		vcpu_wake(v); /* else whoever posted it first does */
 }
 
 void vcpu_block(struct cpu *c)

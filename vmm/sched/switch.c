@@ -75,7 +75,7 @@ static void fpu_change(struct cpu *c, struct vcpu *v)
 	fpu_save(c->fpu_owner->fpu);
 	fpu_load(v->fpu);
 	c->fpu_owner = v;
-#ifdef DEBUG
+#if defined(DEBUG) && !defined(EXIT_EAGER) /* eager builds load the copy at each exit */
 	memset(v->fpu, POISON, sizeof(v->fpu));
 #endif
 }

@@ -26,7 +26,7 @@ void timer_once(struct cpu *c, struct vcpu *v, uint64_t ns)
 {
 	queue_lock(c);
 	timer_drop(c, v);
-	if (ns) {
+	if (ns && v->run != RUN_OFFLINE) { /* else it was stopped meanwhile: nothing may name it */
 		struct vcpu **at = &c->timers;
 		v->once_at = v->domain->born + MIN(ns, FARTHEST_NS);
 		while (*at && (*at)->once_at <= v->once_at)
