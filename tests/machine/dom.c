@@ -83,7 +83,9 @@ static void life(const struct test *t)
 	expect_all(m, "dom create A; dom create a mem=no; dom create a disk=/no; dom kill a", 20,
 		   SAYS("and A has others", "mem=no needs a number", "disk /no cannot be used",
 			"there is no guest a"));
-	expect_all(m, "dom create a mem=1M", 20, SAYS("cannot be built"));
+	expect_all(m, "dom create a mem=1M", 20, SAYS("cannot be built", "try another mem="));
+	expect_all(m, "dom create a weight=70000; dom create A disk=/etc; dom frob a", 20,
+		   SAYS("the weight of a must be", "and A has others", "frob is no command"));
 	CHECK(guest_frames(m) == 0, "a guest that could not be made has frames");
 	command(m, "dom create a; dom create b cmdline=panic=x", 60);
 	command(m, "dom create c 'cmdline=run=true'", 60);
@@ -94,11 +96,19 @@ static void life(const struct test *t)
 	leave_console(m);
 	unsigned frames = guest_frames(m);
 	CHECK(frames >= 2048 && frames < 2100, "a guest of 8 MiB has %u frames", frames);
-	expect_all(m, "dom pause a; dom list; dom resume a", 20, SAYS("a               paused"));
+	expect_all(m, "dom pause a; dom list; dom weight a 5x", 20,
+		   SAYS("a               paused", "the weight of a must be"));
+	machine_send(m, "dom console a\n");
+	machine_expect(m, "`dom resume a` lets it answer", 20);
+	machine_expect(m, "full, guest", 20); /* what it said before */
+	machine_expect(m, PROMPT, 20);
+	leave_console(m);
+	command(m, "dom resume a", 20);
 	expect_all(m, "echo native >/proc/mode; cat /proc/mode", 20, SAYS("virtual"));
 	expect_all(m, "dom kill a; dom list", 20, SAYS("a               ended", "killed"));
 	CHECK(guest_frames(m) == 0, "a guest that was killed still has frames");
-	expect_all(m, "dom console b </dev/null", 20, SAYS("kernel panic: asked for by panic=x"));
+	expect_all(m, "dom console b </dev/null", 20,
+		   SAYS("b has ended", "kernel panic: asked for by panic=x"));
 	command(m, "dom kill a; dom kill b; dom kill c; sleep 1", 20);
 	end_native(m);
 }

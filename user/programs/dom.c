@@ -15,6 +15,7 @@ static const char how[] =
 
 enum { NUMBER, NAME, STATE, KIB, VCPUS, WEIGHT, RAN, STOLEN, SWITCHES, EXITS, END, FIELDS };
 enum { GUESTS = 128, LINE = 256, SECOND = 1000, LEAVE = ']' & 0x1F };
+enum { WEIGHT_MOST = 65535 };
 static const char file[] = "/proc/domains";
 
 static struct guest {
@@ -73,31 +74,41 @@ static int fail(const char *format, const char *word)
 	return 1;
 }
 
+static bool good_name(const char *name)
+{
+	const char *s = name;
+	while ((*s >= 'a' && *s <= 'z') || (*s >= '0' && *s <= '9') || *s == '-')
+		s++;
+	return !*s && s != name;
+}
+
 static int tell_why(int error)
 {
 	bool create = order.what == GUEST_CREATE;
 	look();
 	switch (create && reason[0] && error != -ENODEV ? 0 : error) {
-	case 0: return fail("the guest cannot be built: %s", reason);
+	case 0: return error == -ENOMEM
+			? fail("the guest cannot be built: %s; try another mem= (`free` tells what "
+			       "is left)", reason)
+			: fail("the guest cannot be built: %s", reason);
 	case -ENODEV: return fail("guests need virtual mode; `echo virtual >/proc/mode` first", "");
 	case -EEXIST: return fail("there is a guest %s; take another name, or `dom kill %s`",
 				  order.name);
 	case -ESRCH: return fail("there is no guest %s; `dom list` shows all", order.name);
 	case -ECHILD: return fail("%s has ended; `dom kill %s` forgets it", order.name);
-	case -EBUSY: return fail("disk %s is another guest's; copy it, or give it to all with :ro",
+	case -EBUSY: return fail("disk %s is another guest's; copy the file, and give the copy",
 				 order.disk);
 	case -ENOMEM: return fail("there is too little memory for %s; end another guest first",
 				  order.name);
+	case -ENOENT: return fail("disk %s cannot be used: there is no such file", order.disk);
 	case -EINVAL:
-		if (!create)
-			return fail("the weight of %s must be 1 to 65535; 256 is usual",
-				    order.name);
-		if (!order.disk[0])
+		if (!good_name(order.name))
 			return fail("a name has only a-z, 0-9 and '-', and %s has others",
 				    order.name);
 		/* fall through */
 	default: return create && order.disk[0]
-			? fail("disk %s cannot be used; give the name of an ext2 image", order.disk)
+			? fail("disk %s cannot be used; it must be an ext2 image, as a copy of "
+			       "/boot/guest.ext2 is", order.disk)
 			: fail("the kernel refuses: %s", strerror(error));
 	}
 }
@@ -148,9 +159,16 @@ static int option(char *word)
 			continue;
 		*numbers[i].value = number(word, i == 0);
 		return *numbers[i].value ? 0
-		       : fail("%s needs a number, as in mem=8M vcpus=1 weight=256", word);
+		       : fail("%s needs a number from 1 on, as in mem=8M vcpus=1 weight=256; "
+			      "only mem= takes a letter, M or K", word);
 	}
 	return fail("%s is no option; `dom --help` lists them", word);
+}
+
+static int wrong_weight(void)
+{
+	return order.weight - 1 < WEIGHT_MOST ? 0
+	       : fail("the weight of %s must be 1 to 65535; 256 is usual", order.name);
 }
 
 static int create(int argc, char **argv)
@@ -163,7 +181,15 @@ static int create(int argc, char **argv)
 		if (status)
 			return status;
 	}
-	return give_order();
+	return wrong_weight() ? 1 : give_order();
+}
+
+/* The words are wrong: say which, and how it goes. */
+static void misused(const char *word) __attribute__((noreturn));
+static void misused(const char *word)
+{
+	fail("%s is no command, or its words are too few or too many", word);
+	usage(how, false);
 }
 
 /* The other orders. */
@@ -175,11 +201,14 @@ static int simple(int argc, char **argv)
 	};
 	for (unsigned i = GUEST_KILL; i < ARRAY_SIZE(words); i++)
 		if (strcmp(argv[1], words[i]) == 0 && argc == 3 + (i == GUEST_WEIGHT)) {
+			const char *end = "";
 			order.what = i;
-			order.weight = i == GUEST_WEIGHT ? strtou(argv[3], NULL) : 0;
-			return give_order();
+			order.weight = i == GUEST_WEIGHT ? strtou(argv[3], &end) : 256;
+			if (*end)
+				order.weight = 0; /* no number */
+			return wrong_weight() ? 1 : give_order();
 		}
-	usage(how, false);
+	misused(argv[1]);
 }
 
 static int list(void)
@@ -269,7 +298,17 @@ static int console(const char *name)
 		dprintf(2, "dom: there is no guest %s; `dom list` shows all\n", name);
 		return 1;
 	}
-	printf("the console of %s; Ctrl-] leaves it\n", name);
+	look();
+	const struct guest *g = guests, *after = guests + nr_guests;
+	while (g < after && strcmp(g->field[NAME], name) != 0)
+		g++;
+	const char *state = g < after ? g->field[STATE] : "";
+	if (strcmp(state, "ended") == 0)
+		printf("%s has ended; its last words:\n", name);
+	else
+		printf("the console of %s; Ctrl-] leaves it\n", name);
+	if (strcmp(state, "paused") == 0)
+		printf("it is paused: `dom resume %s` lets it answer\n", name);
 	tty_raw(1);
 	for (int i = 0; i < 2; i++) {
 		child[i] = fork();
@@ -298,7 +337,7 @@ int main(int argc, char **argv)
 	if (strcmp(argv[1], "top") == 0)
 		return top(argc > 2 ? strtou(argv[2], NULL) : UINT32_MAX);
 	if (argc < 3)
-		usage(how, false);
+		misused(argv[1]);
 	if (strcmp(argv[1], "console") == 0)
 		return console(argv[2]);
 	if (strlcpy(order.name, argv[2], sizeof(order.name)) >= sizeof(order.name))
