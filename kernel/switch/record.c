@@ -72,6 +72,6 @@ int switch_show(char *buf, size_t size)
 	if (guest_start)
 		n = appendf(buf, size, n, "refused: a guest stays in full mode\n");
 	if (nr_guests)
-		n = appendf(buf, size, n, "no detach: %u guests live on this VMM\n", nr_guests);
+		n = appendf(buf, size, n, "no detach: guests live on this VMM: %u\n", nr_guests);
 	return (int)n;
 }
