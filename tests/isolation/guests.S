@@ -37,13 +37,32 @@ guest calls
 	call hypercalls_run
 	end_guest GUEST_END
 
-	/* The handler of all vectors: store the vector's stack, count, and end. */
+	/* The handler of all vectors: store the vector's stack, count, end or go to 16(ESI). */
 guest handler
 	movl $KERNEL_BASE + 4 * PAGE, %esi
 	popl 8(%esi)
 	popl 12(%esi)
 	incl (%esi)
-	end_guest GUEST_WRONG
+	cmpl $0, 16(%esi)
+	je 1f
+	jmp *16(%esi)
+1:	end_guest GUEST_WRONG
+
+	/* Update each entry of a table that would lie in the last frame; count refusals. */
+guest last_frame
+	leal PAGE(%esi), %esp
+	movl %esi, %edi
+	movl $-PAGE, %ebx
+1:	movl $1, %ecx
+	xorl %edx, %edx
+	xorl %esi, %esi
+	call_vmm HC_UPDATE
+	testl %eax, %eax
+	jns 2f
+	incl (%edi)
+2:	addl $4, %ebx
+	jnz 1b
+	end_guest GUEST_END
 
 	/* Read the page after the data page 4(ESI) times, and let others run: it must be 8(ESI). */
 guest looks
@@ -194,6 +213,28 @@ guest storms
 	call_vmm HC_EVENTS
 	incl (%esi)
 	jmp 1b
+
+	/* Set a timer that is far away, for ever. */
+guest far_timer
+	leal PAGE(%esi), %esp
+1:	movl $-1, %ebx
+	movl $-1, %ecx
+	call_vmm HC_TIMER
+	incl (%esi)
+	jmp 1b
+
+	/* Load the directory 4(ESI), and run at 0x1000 in VM86 mode, after each trap again. */
+guest vm86
+	leal PAGE(%esi), %esp
+	movl 4(%esi), %ebx
+	leal PAGE(%esi), %ecx
+	call_vmm HC_LOAD
+	testl %eax, %eax
+	jz attack_guest_vm86_again
+	end_guest GUEST_WRONG
+guest vm86_again
+	leal PAGE(%esi), %esp
+	jmp attack_iret_vm
 
 	/* Block for ever, or until an event; 8(ESI) and 12(ESI): HC_TIMER's time. Count. */
 guest sleeps

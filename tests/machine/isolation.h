@@ -211,7 +211,7 @@ part level_line;
 part random_references, random_references_soak, fuzz_calls, fuzz_calls_soak;
 
 /* isolation_born.c */
-part guest_lives, guest_births;
+part guest_lives, guest_births, guest_last_frame, guest_vm86;
 /* isolation_apart.c */
 part guest_translations, guest_registers, guest_rights, guest_events, guest_deaths,
 	guest_deaths_soak;
@@ -245,6 +245,7 @@ void random_states(const struct test *t); /* text: how many; number: the seed */
 void promoted_elsewhere(const struct test *t);
 void released_elsewhere(const struct test *t);
 void detach_elsewhere(const struct test *t);
+void timer_elsewhere(const struct test *t);
 void generations(const struct test *t);
 void double_fault(const struct test *t);
 

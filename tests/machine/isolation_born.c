@@ -65,7 +65,7 @@ static const struct lie {
 
 static void refused_birth(struct victim *v, const struct guest_plan *g, const char *rule)
 {
-	int result = guest_bear(v, (struct guest_plan *)g);
+	int result = guest_bear(v, g);
 	struct domain_info info = guest_info(v, g);
 	CHECK(result == -EPERM && strstr(info.reason, rule),
 	      "birth: %d, \"%s\"; due is -EPERM, \"%s\"", result, info.reason, rule);
@@ -105,14 +105,40 @@ static void lie_in_arguments(struct victim *v)
 	refused_birth(v, &g, "the directory is not its own");
 }
 
-/* A program of the giver's still maps a frame of the guest's, read-only: that has no count. */
-static void keep_mapping(struct victim *v)
+/*
+ * A program of the giver's still maps a frame of the guest's, or of its state, read-only: that has
+ * no count.
+ */
+static void keep_mapping(struct victim *v, unsigned page)
 {
 	struct guest_plan g = plain;
-	map_user(v, g.first + GUEST_DATA, PTE_U);
+	map_user(v, page, PTE_U);
 	guest_prepare(v, &g);
 	refused_birth(v, &g, "a table of the giver maps a frame of it");
-	map_user(v, g.first + GUEST_DATA, 0);
+	map_user(v, page, 0);
+}
+
+/*
+ * A mapping of a given frame cannot be copied: a birth in its midst would not see the copy in a
+ * table that it has passed.
+ */
+static void share_mapping(struct victim *v)
+{
+	struct guest_plan g = plain;
+	uint32_t page = g.first + GUEST_DATA, slot = free_slot(v), table = pool_mfn(v, FREE_PAGE);
+	pool_clear(v, FREE_PAGE);
+	ALLOWED(v, HC_UPDATE, slot, 1, entry(table, PTE_W | PTE_U), 0);
+	map_user(v, page, PTE_U);
+	guest_prepare(v, &g);
+	int result = guest_bear_part(v, &g);
+	CHECK(result == -EAGAIN, "the first part of a birth: %d", result);
+	REFUSED(v, -EPERM, HC_SHARE, pte_machine(v, page), 1, table << PAGE_SHIFT, 0);
+	map_user(v, page, 0);
+	result = guest_bear(v, &g);
+	CHECK(result == 0, "DOMAIN_BIRTH: %d (%s)", result, guest_info(v, &g).reason);
+	guest_end(v, &g);
+	ALLOWED(v, HC_UPDATE, slot, 1, 0, 0);
+	ALLOWED(v, HC_RELEASE, table, 0, 0, 0);
 }
 
 /* Frames that cannot be given: mapped writable twice, a table, the VMM's, twice the same. */
@@ -153,7 +179,63 @@ void guest_births(struct victim *v)
 	for (unsigned i = 0; i < COUNT(lies); i++)
 		lie(v, &lies[i]);
 	lie_in_arguments(v);
-	keep_mapping(v);
+	keep_mapping(v, plain.first + GUEST_DATA);
+	keep_mapping(v, plain.first + GUEST_MEMORY);
+	share_mapping(v);
 	give_badly(v);
 	ALLOWED(v, HC_RECOUNT, 0, 0, 0, 0);
+}
+
+/* --- what a newborn must not do --- */
+
+/*
+ * A vCPU that has updated no table yet has none that was updated last: its updates in the frame
+ * behind all memory are refused, and no frame's count changes.
+ */
+void guest_last_frame(struct victim *v)
+{
+	struct guest_plan g = plain;
+	g.label = "guest_last_frame";
+	guest_make(v, &g);
+	uint32_t n = kernel_word(v->m, "nr_mfns");
+	struct frame_state *before = frame_table_read(v->m, v->start.cr3, n);
+	guest_run(v, &g, true);
+	guest_await_end(v, &g, GUEST_END);
+	struct frame_state *after = frame_table_read(v->m, v->start.cr3, n);
+	uint32_t refused = guest_word(v, &g, GUEST_DATA, 0);
+	CHECK(refused == 1024, "%u of 1024 updates beyond all memory were refused", refused);
+	for (uint32_t i = 0; i < n; i++)
+		CHECK(before[i].owner == g.number + 1 || before[i].count == after[i].count,
+		      "frame %#x had count %u, and has %u", i, before[i].count, after[i].count);
+	free(before), free(after);
+	guest_end(v, &g);
+}
+
+/*
+ * A guest that never leaves virtual-8086 mode by itself (QEMU's TCG; elsewhere its IRET is
+ * refused) loses the processor all the same, and can be killed.
+ */
+void guest_vm86(struct victim *v)
+{
+	enum { CODE = GUEST_FREE + 1, DIRECTORY, SPIN = 0xFEEB }; /* pages; jmp to itself */
+	struct guest_plan g = plain;
+	uint32_t words[1024];
+	g.label = "guest_vm86", g.own_handlers = true;
+	guest_make(v, &g);
+	physical_read(v->m, guest_mfn(&g, GUEST_DIRECTORY) << PAGE_SHIFT, words, sizeof(words));
+	words[0] = entry(guest_mfn(&g, GUEST_FREE), PTE_U);
+	physical_write(v->m, guest_mfn(&g, DIRECTORY) << PAGE_SHIFT, words, sizeof(words));
+	guest_set_word(v, &g, GUEST_FREE, 4, entry(guest_mfn(&g, CODE), PTE_U));
+	guest_set_word(v, &g, CODE, 0, SPIN);
+	guest_set_word(v, &g, GUEST_DATA, 4, guest_mfn(&g, DIRECTORY));
+	guest_set_word(v, &g, GUEST_DATA, 16,
+		       KERNEL_BASE + attack_symbol("attack_guest_vm86_again"));
+	guest_run(v, &g, true);
+	for (unsigned i = 0; i < 5; i++)
+		ALLOWED(v, HC_YIELD, 0, 0, 0, 0);
+	struct domain_info info = guest_info(v, &g);
+	CHECK(info.state == DOMAIN_RUNS && guest_word(v, &g, GUEST_DATA, 0) > 1,
+	      "it came %u times out of VM86 mode, is in state %u, and ended with %u: %s",
+	      guest_word(v, &g, GUEST_DATA, 0), info.state, info.status, info.reason);
+	guest_end(v, &g);
 }

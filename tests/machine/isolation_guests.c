@@ -82,7 +82,7 @@ static uint32_t handlers_at(struct victim *v)
 	return pool_address(v, OP_PAGE) + PAGE_SIZE / 2;
 }
 
-int guest_bear(struct victim *v, struct guest_plan *g)
+int guest_bear_part(struct victim *v, const struct guest_plan *g)
 {
 	char label[64];
 	snprintf(label, sizeof(label), "attack_%s", g->label);
@@ -94,9 +94,14 @@ int guest_bear(struct victim *v, struct guest_plan *g)
 		.esi = KERNEL_BASE + GUEST_DATA * PAGE_SIZE,
 		.handlers = g->own_handlers ? handlers_at(v) : 0,
 	};
+	return domain_call(v, DOMAIN_BIRTH, &op);
+}
+
+int guest_bear(struct victim *v, const struct guest_plan *g)
+{
 	int result;
 	do
-		result = domain_call(v, DOMAIN_BIRTH, &op);
+		result = guest_bear_part(v, g);
 	while (result == -EAGAIN);
 	return result;
 }

@@ -35,8 +35,9 @@ uint32_t domain_op_address(const struct victim *v);
 uint32_t guest_mfn(const struct guest_plan *g, unsigned page);
 /* Write the guest's memory; open it and give it its frames. FAILED if one of these is refused. */
 void guest_prepare(struct victim *v, struct guest_plan *g);
-/* DOMAIN_BIRTH, until it is not -EAGAIN. Result: its own. */
-int guest_bear(struct victim *v, struct guest_plan *g);
+/* DOMAIN_BIRTH once, or until it is not -EAGAIN. Result: its own. */
+int guest_bear_part(struct victim *v, const struct guest_plan *g);
+int guest_bear(struct victim *v, const struct guest_plan *g);
 /* All of these: afterwards it is paused. */
 void guest_make(struct victim *v, struct guest_plan *g);
 void guest_run(struct victim *v, const struct guest_plan *g, bool on);

@@ -18,6 +18,7 @@ static const struct { const char *name; part *run; } parts[] = {
 	PART(fuzz_calls_soak), PART(guest_lives), PART(guest_births), PART(guest_translations),
 	PART(guest_registers), PART(guest_rights), PART(guest_events), PART(guest_deaths),
 	PART(guest_deaths_soak), PART(guest_ports), PART(guest_limits),
+	PART(guest_last_frame), PART(guest_vm86),
 	PART(guest_lines), PART(guest_slices), PART(guest_timers), PART(guest_idle),
 };
 
@@ -130,6 +131,7 @@ const struct test isolation_tests[] = {
 	ELSEWHERE("16-promoted", promoted_elsewhere),
 	ELSEWHERE("16-released", released_elsewhere),
 	ELSEWHERE("42-detach", detach_elsewhere),
+	ROW("56-timer-smp2", timer_elsewhere, 60, NULL, .machine = { .cpus = 2 }),
 	ROW("generations", generations, 120, NULL, ),
 	ROW("14-22-shuffle", survive, 120, "references stale directories access_matrix",
 	    .machine = { .p2m = "shuffle:4" }),
@@ -139,6 +141,8 @@ const struct test isolation_tests[] = {
 	    .number = 1),
 	SURVIVE("guest", "guest_lives"),
 	SURVIVE("49-50-births", "guest_births"),
+	SURVIVE("14-newborn", "guest_last_frame"),
+	SURVIVE("43-guest-vm86", "guest_vm86"),
 	SURVIVE("46-51-registers", "guest_translations guest_registers"),
 	SURVIVE("47-60-guest-rights", "guest_rights"),
 	SURVIVE("52-53-guest-events", "guest_events"),
@@ -148,11 +152,11 @@ const struct test isolation_tests[] = {
 	SURVIVE("56-deaths", "guest_deaths"),
 	ROW("guests-debug", survive, 200, "guest_lives guest_births guest_translations "
 	    "guest_registers guest_rights guest_events guest_lines guest_slices guest_timers "
-	    "guest_idle guest_deaths", .number = 1),
+	    "guest_idle guest_vm86 guest_deaths", .number = 1),
 	{ .name = "domains-exit-costs", .run = exit_costs, .seconds = 200 },
 	BOCHS("49-50-births", "guest_lives guest_births"),
 	BOCHS("46-51-registers", "guest_translations guest_registers"),
-	BOCHS("47-57-guests", "guest_rights guest_events guest_ports"),
+	BOCHS("47-57-guests", "guest_rights guest_events guest_ports guest_last_frame guest_vm86"),
 	BOCHS("53-guest-time", "guest_slices guest_timers guest_idle"),
 	BOCHS("56-deaths", "guest_deaths"),
 	BOCHS("01-12", "privileged flags selectors sysenter nulls null_accesses"),

@@ -4,7 +4,7 @@
  * the last CPU; those between spin in ring 1. A TLB entry that CPU 1 keeps must not outlive what
  * the tables say (rule 16), and a detach concerns all CPUs (42).
  */
-#include "isolation.h"
+#include "isolation_guests.h"
 #include "offsets.h"
 
 /* Pages of the pool. */
@@ -138,6 +138,40 @@ void detach_elsewhere(const struct test *t)
 	send_1(v, "spin", &(struct entry){ 0 });
 	ALLOWED(v, HC_DETACH, VMM_PROTECT, 0, 0, 0);
 	CHECK(hypercall_1(v, HC_RECOUNT, 0) == 0, "CPU 1's calls are not served again");
+	check_victim(v);
+	machine_quit(v->m);
+}
+
+/*
+ * 56: CPU 1 is about to set the timer of its guest, while CPU 0 kills the guest: then the timer
+ * must not be set any more, for the guest's frames go back.
+ */
+void timer_elsewhere(const struct test *t)
+{
+	struct victim *v = two_victims(t);
+	struct guest_plan there = { .first = 16, .vcpus = 1, .label = "guest_sleeps" };
+	struct guest_plan g = { .first = 32, .vcpus = 1, .label = "guest_far_timer" };
+	struct domain_op op = { 0 };
+	struct cpu_state cpus[CPUS_MAX];
+	uint32_t at = vmm_symbol("timer_once");
+	send_1(v, "spin", &(struct entry){ 0 });
+	guest_make(v, &there); /* on CPU 0: the next one is for CPU 1 */
+	guest_make(v, &g);
+	guest_run(v, &g, true);
+	debug_break(v->m, at, true);
+	CHECK(gdb_run_cpus(v->m, 1u << other, false, SECONDS) == (int)other, "no timer is set");
+	machine_state(v->m, cpus);
+	CHECK(cpus[other].eip == at, "CPU 1 is at %#x, not %#x", cpus[other].eip, at);
+	debug_break(v->m, at, false);
+	v->alone = true;
+	op.domain = g.number;
+	guest_refuse(v, -EAGAIN, DOMAIN_KILL, &op);
+	v->alone = false;
+	while (domain_call(v, DOMAIN_KILL, &op) == -EAGAIN)
+		;
+	check_domains(v->m);
+	guest_end(v, &g);
+	guest_end(v, &there);
 	check_victim(v);
 	machine_quit(v->m);
 }
