@@ -158,6 +158,8 @@ void offsets(void)
 	FIELD(domain, nr_vcpus);
 	FIELD(domain, guest);
 	FIELD(domain, rights);
+	FIELD(domain, ports);
+	FIELD(domain, nr_ports);
 	FIELD(domain, served);
 	FIELD(domain, nr_pfns);
 	FIELD(domain, directory);
@@ -171,6 +173,8 @@ void offsets(void)
 	FIELD(domain, nr_masked_mappings);
 	FIELD(domain, vcpus);
 	FIELD(guest, owned);
+	SIZE(port);
+	FIELD(port, used);
 	CONSTANT(VMM_OWNER);
 
 	/* VMM: the frame table */

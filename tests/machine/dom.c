@@ -3,6 +3,7 @@
  * Guests, made and ended by the program `dom`: their life, their disks, and the memory that comes
  * back. Their disks are files of domain 0's root; the host's tools look into them afterwards.
  */
+#include "offsets.h"
 #include "tests.h"
 
 #define TOOLS "PATH=$PATH:/usr/sbin:/sbin; "
@@ -73,6 +74,25 @@ static unsigned guest_frames(struct machine *m)
 	return n;
 }
 
+/* Ports of domain 0 that are in use. */
+static unsigned used_ports(struct machine *m)
+{
+	struct cpu_state c[CPUS_MAX];
+	uint32_t domain, ports, n, used = 0;
+	machine_stop(m);
+	machine_state(m, c);
+	virtual_read(m, c[0].cr3, vmm_symbol("domains") + 4, &domain, 4);
+	virtual_read(m, c[0].cr3, domain + DOMAIN_PORTS, &ports, 4);
+	virtual_read(m, c[0].cr3, domain + DOMAIN_NR_PORTS, &n, 4);
+	uint8_t *table = malloc(n * PORT_BYTES);
+	virtual_read(m, c[0].cr3, ports, table, n * PORT_BYTES);
+	for (uint32_t i = 0; i < n; i++)
+		used += table[i * PORT_BYTES + PORT_USED];
+	free(table);
+	machine_continue(m);
+	return used;
+}
+
 /* --- tests --- */
 
 static void life(const struct test *t)
@@ -86,7 +106,8 @@ static void life(const struct test *t)
 	expect_all(m, "dom create a mem=1M", 20, SAYS("cannot be built", "try another mem="));
 	expect_all(m, "dom create a weight=70000; dom create A disk=/etc; dom frob a", 20,
 		   SAYS("the weight of a must be", "and A has others", "frob is no command"));
-	CHECK(guest_frames(m) == 0, "a guest that could not be made has frames");
+	CHECK(guest_frames(m) == 0 && used_ports(m) == 0,
+	      "a guest that could not be made has frames, or ports");
 	command(m, "dom create a; dom create b cmdline=panic=x", 60);
 	command(m, "dom create c 'cmdline=run=true'", 60);
 	expect_all(m, "dom create a; sleep 2; dom list", 60,
@@ -95,6 +116,7 @@ static void life(const struct test *t)
 	expect_all(m, "cat /proc/mode", 20, SAYS("full, guest"));
 	leave_console(m);
 	unsigned frames = guest_frames(m);
+	CHECK(used_ports(m), "a guest has no port");
 	CHECK(frames >= 2048 && frames < 2100, "a guest of 8 MiB has %u frames", frames);
 	expect_all(m, "dom pause a; dom list; dom weight a 5x", 20,
 		   SAYS("a               paused", "the weight of a must be"));
@@ -110,6 +132,7 @@ static void life(const struct test *t)
 	expect_all(m, "dom console b </dev/null", 20,
 		   SAYS("b has ended", "kernel panic: asked for by panic=x"));
 	command(m, "dom kill a; dom kill b; dom kill c; sleep 1", 20);
+	CHECK(used_ports(m) == 0, "%u ports of guests that are gone are open", used_ports(m));
 	end_native(m);
 }
 
