@@ -3,6 +3,7 @@
  * Guests, made and ended by the program `dom`: their life, their disks, and the memory that comes
  * back. Their disks are files of domain 0's root; the host's tools look into them afterwards.
  */
+#include "domain_abi.h"
 #include "offsets.h"
 #include "tests.h"
 
@@ -136,6 +137,30 @@ static void life(const struct test *t)
 	end_native(m);
 }
 
+/* The VMM refuses a birth, whose directory the debugger has changed: all is given back. */
+static void refused(const struct test *t)
+{
+	static const uint32_t none = 0xFFFFFFFF;
+	struct machine *m = start_to_prompt(&t->machine);
+	struct cpu_state c[CPUS_MAX];
+	command(m, "echo virtual >/proc/mode", 20);
+	machine_stop(m);
+	gdb_connect(m);
+	debug_break(m, vmm_symbol("guest_birth"), true);
+	machine_send(m, "dom create a\n");
+	CHECK(debug_run(m, 20), "no guest is born");
+	machine_state(m, c);
+	uint32_t at = c[0].ecx + offsetof(struct domain_op, directory); /* its third argument */
+	physical_write(m, page_walk(m, c[0].cr3, at).machine, &none, sizeof(none));
+	debug_break(m, vmm_symbol("guest_birth"), false);
+	machine_continue(m);
+	machine_expect(m, "the VMM refuses it", 20);
+	machine_expect(m, PROMPT, 20);
+	CHECK(guest_frames(m) == 0, "a guest that was refused has frames");
+	CHECK(used_ports(m) == 0, "%u ports of a guest that was refused are open", used_ports(m));
+	end_native(m);
+}
+
 /* Two guests write to their disks, and read them back; the host reads them, too. */
 static void disks(const struct test *t)
 {
@@ -242,6 +267,7 @@ const struct test dom_tests[] = {
 	  .machine = { .cpus = 4, .p2m = "shuffle:5" } },
 	{ .name = "dom-life-bochs", .run = life, .seconds = 300,
 	  .machine = { .bochs = true, .guests = true } },
+	{ .name = "dom-refused", .run = refused, .seconds = 60 },
 	{ .name = "dom-disks", .run = disks, .seconds = 300 },
 	{ .name = "dom-disks-4cpus", .run = disks, .seconds = 300, .machine = { .cpus = 4 } },
 	{ .name = "dom-disks-parallel", .run = disks, .seconds = 300,
