@@ -30,9 +30,9 @@ $(if $(filter-out help doctor,$(or $(MAKECMDGOALS),all)),$(if $(shell \
 	give O=DIR, a folder that gets a copy)))
 # Compilers and tools need room there: a MiB at least.
 $(if $(MAKELEVEL:0=)$(filter help doctor clean,$(MAKECMDGOALS)),,$(if $(shell \
-	exec 2>/dev/null; f=$$(mktemp) && head -c 1048576 /dev/zero >"$$f" || echo no; \
-	rm -f "$$f"),$(error no file of a MiB can be written in TMPDIR=$(or $(TMPDIR),/tmp): set \
-	TMPDIR to a folder with room)))
+	exec 2>/dev/null; t=$${TMPDIR:-/tmp}; [ -d "$$t" ] && [ -w "$$t" ] && \
+	[ $$(df --output=avail -k "$$t" | tail -n 1) -ge 1024 ] || echo no),$(error no file of a \
+	MiB can be written in TMPDIR=$(or $(TMPDIR),/tmp): set TMPDIR to a folder with room)))
 $(if $(filter clean,$(MAKECMDGOALS)),.NOTPARALLEL:) # make clean all: one after the other
 
 # --- options: make TARGET NAME=value ---
