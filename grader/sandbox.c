@@ -119,8 +119,9 @@ static void add_bubblewrap(struct arguments *a, const struct sandbox *s)
 	static const char *const tops[] = { "bin", "sbin", "lib", "lib32", "lib64", "libx32" };
 	static const char *const files[] = { "/etc/alternatives", "/etc/ld.so.cache",
 					     "/etc/mke2fs.conf", "/etc/grub.d" };
-	/* Root needs no namespace of users: the guard becomes another user. */
-	static char *const root[] = { "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", NULL };
+	/* Root needs no namespace of users: the guard becomes another user, and can end it. */
+	static char *const root[] = { "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID",
+				      "--cap-add", "CAP_KILL", NULL };
 	arg(a, "bwrap");
 	if (!is_root())
 		arg(a, "--unshare-user");
