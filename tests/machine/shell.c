@@ -2,6 +2,8 @@
 /* The shell on the console: what a line means, and its keys. A row is a line and what it prints. */
 #include "tests.h"
 
+#define ONLY_NAMES "only $NAME or ${NAME} can stand here\n"
+#define NOT_UTF8 "sh: a letter is not UTF-8; nothing of the line is run\n"
 static const struct { const char *line, *prints; } rows[] = {
 	/* each command is expanded when it runs */
 	{ "X=6; echo $X", "6\n" },
@@ -21,6 +23,18 @@ static const struct { const char *line, *prints; } rows[] = {
 	{ "echo a |", "sh: a command is missing\n" },
 	{ "echo a > ; echo b", "sh: a file name is missing\n" },
 	{ "echo 'a", "sh: a quote is not closed\n" },
+	/* what is not there is named, and never taken for something else */
+	{ "cat << x", "sh: << is not there; `help` tells what is\n" },
+	{ "echo a >&1", "sh: >& is not there; `help` tells what is\n" },
+	{ "echo a 3>&1", "sh: >& is not there; `help` tells what is\n" },
+	{ "echo ${A; echo $?", "sh: ${A: " ONLY_NAMES "1\n" },
+	{ "echo ${}; echo ${A:-b}; echo $(ls)", "sh: ${}: " ONLY_NAMES "sh: ${A:-b}: "
+	  ONLY_NAMES "sh: $(ls): " ONLY_NAMES },
+	{ "echo a$", "a$\n" },
+	/* Latin-1; a letter that is cut off; the rest of one */
+	{ "echo a\xE4" "b c", NOT_UTF8 },
+	{ "echo \xC3", NOT_UTF8 },
+	{ "echo a\xA4", NOT_UTF8 },
 	/* head and tail */
 	{ "echo 1 > n; echo 2 >> n; echo 3 >> n; head -n 2 n", "1\n2\n" },
 	{ "head -1 n; head -n1 n", "1\n1\n" },

@@ -16,8 +16,9 @@ static char history[HISTORY_MAX][LINE_MAX];
 static int nr_history; /* lines ever entered */
 static bool pasting;   /* between the marks of a bracketed paste: Tab is a blank */
 
-/* at: the cursor's byte. cut: something had no place. */
-static struct { char *text; uint32_t length, at, size; bool cut; } line;
+/* at: the cursor's byte. cut: something had no place. bad: a byte was not UTF-8. */
+static struct { char *text; uint32_t length, at, size; bool cut, bad; } line;
+static char unread; /* a key that comes next, or 0 */
 
 /* A letter of several bytes (UTF-8) takes one column: its first byte counts. */
 static bool is_first(char c) { return (c & 0xC0) != 0x80; }
@@ -71,6 +72,7 @@ static void erase(uint32_t from, uint32_t to)
 	line.length -= to - from;
 	line.at = from;
 	line.cut = line.cut && line.length;
+	line.bad = line.bad && line.length;
 	redraw(from, blanks);
 }
 
@@ -120,18 +122,30 @@ static void show_history(int *shown, int step)
 
 static char read_key(void)
 {
-	char c = 0;
+	char c = unread;
+	unread = 0;
+	if (c)
+		return c;
 	return read(0, &c, 1) == 1 ? c : CONTROL('D');
 }
 
-/* The rest of a letter of UTF-8 that begins with c. */
+/*
+ * The rest of a letter of UTF-8 that begins with c. A byte that is none, of a terminal with another
+ * set of letters, makes the line useless: without it the line would be another one.
+ */
 static void insert_letter(char c)
 {
 	char letter[4] = { c };
-	uint32_t n = 1;
-	for (uint8_t bits = (uint8_t)c; bits >= 0xC0 && n < 4; bits = (uint8_t)(bits << 1))
-		letter[n++] = read_key();
-	insert(letter, n);
+	uint32_t n = 1, bytes = 1;
+	for (uint8_t bits = (uint8_t)c; bits >= 0xC0 && bytes < 4; bits = (uint8_t)(bits << 1))
+		bytes++;
+	for (; n < bytes && !is_first(c = read_key()); n++)
+		letter[n] = c;
+	if (n < bytes)
+		unread = c;
+	bool bad = n < bytes || !is_first(letter[0]);
+	line.bad |= bad;
+	insert(bad ? "?" : letter, bad ? 1 : n);
 }
 
 /* The rest of a key that begins with Esc: Esc [ LETTER, Esc O LETTER, or Esc [ NUMBER ~ */
@@ -251,7 +265,7 @@ int edit_line(char *text, uint32_t size)
 	line.text = text;
 	line.size = size;
 	line.length = line.at = 0;
-	line.cut = pasting = false;
+	line.cut = line.bad = pasting = false;
 	text[0] = '\0';
 	tty_raw(1); /* before the prompt: from then on this program echoes, not the kernel */
 	show_prompt();
@@ -259,9 +273,12 @@ int edit_line(char *text, uint32_t size)
 		end = key(read_key(), &shown);
 	tty_raw(0);
 	printf("\n");
-	if (line.cut) {
-		dprintf(2, "sh: line too long: it may have %u bytes; nothing of it is run\n",
-			size - 1);
+	if (line.cut || line.bad) {
+		if (line.cut)
+			dprintf(2, "sh: line too long: it may have %u bytes; nothing of it is "
+				"run\n", size - 1);
+		else
+			dprintf(2, "sh: a letter is not UTF-8; nothing of the line is run\n");
 		text[0] = '\0';
 	} else if (line.length)
 		strlcpy(history[nr_history++ % HISTORY_MAX], text, LINE_MAX);

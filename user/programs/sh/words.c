@@ -52,6 +52,8 @@ static enum token operator_at(const char **s)
 {
 	static const struct { const char *text; enum token token; } table[] = {
 		{ "2>&1", ERRORS_TO_1 }, { "1>&2", OUTPUT_TO_2 }, { ">&2", OUTPUT_TO_2 },
+		{ "2>&", NOT_THERE }, { ">&", NOT_THERE }, { "<&", NOT_THERE },
+		{ "<<", NOT_THERE }, { "<>", NOT_THERE },
 		{ "2>>", APPEND_ERRORS }, { "2>", ERRORS }, { ">>", APPEND }, { "&&", AND },
 		{ "||", OR }, { "|", PIPE }, { "<", LESS }, { ">", GREATER }, { "&", BACKGROUND },
 		{ ";", SEMICOLON }, { "\n", SEMICOLON },
@@ -96,6 +98,7 @@ int words_cut(const char *line, struct word *words)
 			return -1;
 		}
 		struct word *w = &words[n++];
+		const char *begin = line;
 		w->token = operator_at(&line);
 		w->text = line;
 		if (w->token == WORD)
@@ -103,6 +106,11 @@ int words_cut(const char *line, struct word *words)
 		w->length = (uint32_t)(line - w->text);
 		if (w->token == WORD && quote) {
 			dprintf(2, "sh: a quote is not closed\n");
+			return -1;
+		}
+		if (w->token == NOT_THERE) {
+			dprintf(2, "sh: %.*s is not there; `help` tells what is\n",
+				(int)(line - begin), begin);
 			return -1;
 		}
 	}
@@ -117,6 +125,7 @@ int words_cut(const char *line, struct word *words)
  * itself. `open`: a field has begun, if only by a pair of quotes. `wild`: it has * or ?.
  */
 static struct { char pattern[LINE_MAX * 2]; uint32_t length; bool open, wild; } field;
+static const char *problem;
 
 static void put(char c, bool quoted)
 {
@@ -152,7 +161,7 @@ static bool end_field(struct fields *f)
 
 /*
  * s: what follows a $: NAME, {NAME}, ?, ! or $. quoted: blanks in the value do not end the field.
- * Result: what follows that; NULL if there is no room.
+ * Result: what follows that; NULL if there is a `problem`.
  */
 static const char *put_variable(struct fields *f, const char *s, bool quoted)
 {
@@ -166,6 +175,10 @@ static const char *put_variable(struct fields *f, const char *s, bool quoted)
 		while (is_name(*s) && n < sizeof(name) - 1)
 			name[n++] = *s++;
 	name[n] = '\0';
+	if (braces ? n == 0 || *s != '}' : n == 0 && *s == '(') {
+		problem = "only $NAME or ${NAME} can stand here";
+		return NULL;
+	}
 	if (n == 0)
 		put('$', true);
 	for (const char *v = n ? variable_get(name) : ""; *v; v++) {
@@ -174,7 +187,7 @@ static const char *put_variable(struct fields *f, const char *s, bool quoted)
 		else if (!end_field(f))
 			return NULL;
 	}
-	return s + (braces && *s == '}');
+	return s + braces;
 }
 
 bool word_expand(const struct word *w, struct fields *f)
@@ -186,6 +199,7 @@ bool word_expand(const struct word *w, struct fields *f)
 	bool whole = *s == '=' && s > w->text && f->n == 0; /* NAME=value is one field */
 	field.length = 0;
 	field.open = field.wild = false;
+	problem = "more than there is room for";
 	for (s = w->text; s && s < end; s++) {
 		if (*s == quote)
 			quote = 0;
@@ -202,6 +216,6 @@ bool word_expand(const struct word *w, struct fields *f)
 	}
 	if (s && end_field(f))
 		return true;
-	dprintf(2, "sh: %.*s: more than there is room for\n", (int)w->length, w->text);
+	dprintf(2, "sh: %.*s: %s\n", (int)w->length, w->text, problem);
 	return false;
 }
