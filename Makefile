@@ -64,6 +64,11 @@ TEST ?=
 GUI ?=
 WERROR ?= 0
 export SMP MEM CMDLINE DISK NET VMM ACCEL GUI
+# A word that is given here and means nothing is refused.
+known = $(if $(filter command,$(origin $(1))),$(if $(filter-out $(2),$($(1)))$(word 2,$($(1))),\
+	$(error $(1)='$($(1))' is not known: it can be $(2))))
+$(call known,VO,table static inline lto)$(call known,EXIT,delayed eager)
+$(call known,SCHED,bvt robin)$(call known,DEBUG,0 1)$(call known,WERROR,0 1)$(call known,V,0 1)
 
 B := build
 # Objects for options that were given here have a folder of their own.
