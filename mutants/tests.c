@@ -11,6 +11,10 @@ enum { TEST_SECONDS = 400 };
 static const struct { const char *folder, *names; } lists[] = {
 	{ "vmm/mem/", "isolation-14-22-shuffle isolation-18-random isolation-16-* isolation-44-* "
 		      "isolation-17-* isolation-4* isolation-* rollback-* virtual-* switch-*" },
+	{ "vmm/sched/", "isolation-53-* isolation-52-* guest-lives guest-c* isolation-46-* "
+			"dom-life* domains-* isolation-56-* guest-* virtual-* isolation-*" },
+	{ "vmm/domain/", "isolation-49-* isolation-56-* isolation-54-* guest-lives dom-life "
+			 "isolation-43-guest-* isolation-47-* dom-* guest-* isolation-*" },
 	{ "vmm/", "isolation-25-30-events isolation-debug isolation-42-* isolation-0* isolation-2* "
 		  "isolation-3* virtual-in-a-row isolation-* rollback-* virtual-* switch-* "
 		  "sweep-* panic* paste-virtual" },
@@ -22,6 +26,9 @@ static const struct { const char *folder, *names; } lists[] = {
 			  "hostile-* isolation-0* rollback-* stress* sweep-* keyboard control-c" },
 	{ "kernel/mm/", "native-* usertests-* memory-out-* virtual-* stress* hostile-m* switch-* "
 			"hostile-p* fuzz* rollback-*" },
+	{ "kernel/domain/", "dom-life dom-refused guest-lives guest-f* dom-* guest-* virtual-*" },
+	{ "kernel/split/", "unit-split dom-disks dom-life guest-lives dom-* guest-*" },
+	{ "kernel/net/", "net-*" },
 	{ "kernel/fs/", "usertests-* disk* hostile-ext2-* memory-out-* shell-lines stress* "
 			"paste* root-image fuzz*" },
 	{ "kernel/dev/", "keyboard paste* control-c long-lines edit-keys disk* power-off-* "
