@@ -12,6 +12,7 @@ enum { MAX_TESTS = 1000, MAX_JOBS = 16 };
 /* What a run without --soak does, and one with it; the labs' tests come on top (lab_tests). */
 static const struct test *const ordinary[] = {
 	boot_tests,
+	hang_tests,
 	limit_tests,
 	native_tests,
 	program_tests,
@@ -50,6 +51,7 @@ static const struct test *const ordinary[] = {
 };
 static const struct test *const campaigns[] = {
 	boot_soak_tests,
+	hang_soak_tests,
 	soak_tests,
 	switch_soak_tests,
 	sweep_soak_tests,

@@ -7,7 +7,7 @@
 
 /* A list ends with a test that has no name. */
 typedef const struct test test_list[];
-extern test_list boot_tests, limit_tests, native_tests, program_tests, switch_tests;
+extern test_list boot_tests, hang_tests, limit_tests, native_tests, program_tests, switch_tests;
 extern test_list rollback_tests, sweep_tests;
 extern test_list isolation_tests, hostile_tests, disk_tests, net_tests, shell_tests;
 extern test_list memory_out_tests, dom_tests, guest_tests;
@@ -19,7 +19,8 @@ extern test_list grader_report_tests, grader_page_tests;
 extern test_list document_tests, build_tests, course_tests, sensitive_tests;
 extern test_list trace_tests, trace_report_tests, bench_tests, web_tests;
 /* With --soak only. */
-extern test_list boot_soak_tests, soak_tests, switch_soak_tests, sweep_soak_tests;
+extern test_list boot_soak_tests, hang_soak_tests, soak_tests, switch_soak_tests;
+extern test_list sweep_soak_tests;
 extern test_list isolation_soak_tests, memory_out_soak_tests, grader_soak_tests;
 extern test_list grader_report_soak_tests, grader_outcome_soak_tests;
 extern test_list grader_run_soak_tests, build_soak_tests, course_soak_tests, web_soak_tests;
