@@ -11,6 +11,7 @@
  *   m.run(); await m.stop(); m.send("ps\n");
  *
  * m.ended(status) is called when the kernel ends the run: 15 after a panic, 16 + n by shutdown(n).
+ * m.loaded is called when the kernel's image is in memory, before it runs.
  * m.check is called after each slice of the emulator's work, about a thousand times a second;
  * m.mend when the emulator has met something that it does not emulate: result, whether the machine
  * can go on; if not, m.failed(error) is called.
@@ -25,7 +26,7 @@ const MEMORY_MAP = 0x7200;
 const HAS_MODULES = 8, INFO_MODULES = 20, INFO_MAP = 44;
 const LOW_MEMORY_END = 0x9FC00, HIGH_MEMORY = 0x100000;
 const BIOS_BYTES = 0x20000; /* the end of memory, where SeaBIOS has put the ACPI tables */
-const PAGE_BYTES = 4096, PTE_P = 1;
+const PAGE_BYTES = 4096, PTE_P = 1, CR0_PG = 0x80000000, KERNEL_BASE = 0xC0000000;
 const REGISTERS = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"]; /* v86's order */
 const SEGMENTS = ["es", "cs", "ss", "ds", "fs", "gs", "tr", "ldtr"];
 
@@ -37,6 +38,7 @@ class Machine {
 		this.check = () => {};
 		this.mend = () => false;
 		this.ended = () => {};
+		this.loaded = () => {};
 		this.failed = error => {
 			throw error;
 		};
@@ -99,6 +101,7 @@ class Machine {
 			this.putModules([["vmm", this.parts.vmm], ["rootfs", this.parts.root]]);
 			this.putMap([[0, LOW_MEMORY_END],
 				[HIGH_MEMORY, this.memoryBytes - BIOS_BYTES]]);
+			this.loaded();
 			return result;
 		};
 	}
@@ -231,8 +234,14 @@ class Machine {
 
 	/* --- memory, by virtual address --- */
 
-	/* The machine address that the loaded page tables give, or -1. */
+	/*
+	 * The machine address that the loaded page tables give, or -1. Before there are any, that
+	 * of the kernel's image.
+	 */
 	machineAddress(address) {
+		if (!(this.cpu.cr[0] & CR0_PG))
+			return address >= KERNEL_BASE && address - KERNEL_BASE < this.memoryBytes ?
+				address - KERNEL_BASE : -1;
 		return this.walk(this.cpu.cr[3] & -PAGE_BYTES, address);
 	}
 

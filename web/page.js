@@ -125,6 +125,8 @@ class Page {
 		machine.check = () => (atStop(), this.lookForSwitch());
 		if (this.panels)
 			this.panels.trace = this.session.trace;
+		if (this.lesson !== undefined)
+			this.countFaults();
 		if (state)
 			[...this.facts.prompt].forEach(c => this.print(c.charCodeAt(0)));
 		machine.run();
@@ -313,9 +315,14 @@ class Page {
 		if (lesson.breakIn)
 			buttons.push(this.button("try to break in", () => this.breakIn()));
 		find(".task + .controls").replaceChildren(...buttons);
-		this.session.countFaults(n === 0, () => this.faults++);
+		this.countFaults();
 		find(".lesson .done").textContent = "";
 		this.checkLesson();
+	}
+
+	/* Only the first lesson asks for them, of this machine or of one that was booted again. */
+	countFaults() {
+		this.session.countFaults(this.lesson === 0, () => this.faults++);
 	}
 
 	breakIn() {

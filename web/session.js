@@ -15,7 +15,7 @@
 
 const GO_ON = true; /* what an action gives that does not stop the machine */
 const NO_PHASE = -1, EBUSY = -16, MOVL = [0xC7, 0x05]; /* movl $value, address */
-const MOVL_BYTES = 10;
+const MOVL_BYTES = 10, TEXT_MAX = 200;
 
 /* address -> { text, next, place }: all instructions of kernel and VMM. */
 function codeOf({ code }) {
@@ -51,13 +51,29 @@ class Session {
 			...named(functions, facts.vmm)];
 		this.ends = [...named(["panic"], facts.kernel),
 			...named(["stop_kernel", "vmm_panic"], facts.vmm)];
-		this.watch(this.ends, at => this.stopHere(
-			"The machine has come to its end: " + this.nameAt(at) + "() is called."));
+		this.watch(this.ends, at => this.stopHere(this.endAt(at)));
+		/* A slice of work ends at each switch, so that the page sees it. */
+		this.watch(named(["resume"], facts.kernel), () => GO_ON);
 	}
 
 	reset() {
 		Object.assign(this, { stopped: false, steps: [], at: -1, note: "", back_: 0,
 			task: 0, direction: "", phase: NO_PHASE, stop: "", way: "" });
+	}
+
+	/* A sentence about the machine's end: panic() says why, in its first argument. */
+	endAt(address) {
+		const name = this.nameAt(address), why = name !== "panic" ? "" :
+			this.textAt(this.machine.readWord(this.machine.registers().esp + 4));
+		return "The machine has come to its end: " + name + "() is called" +
+			(why ? ", with “" + why + "”" : "") + ". Let go, and it reports that.";
+	}
+
+	/* The text that ends with a zero byte, for printf: what it takes from elsewhere is …. */
+	textAt(address) {
+		const bytes = this.machine.read(address, TEXT_MAX), end = bytes.indexOf(0);
+		return new TextDecoder().decode(bytes.subarray(0, end < 0 ? TEXT_MAX : end))
+			.replace(/%[-.0-9*]*[a-z]/g, "…");
 	}
 
 	nameAt(address) {
@@ -262,8 +278,7 @@ class Session {
 	end() {
 		const at = this.machine.eip();
 		if (this.ends.includes(at))
-			this.note = "The machine has come to its end: " + this.nameAt(at) +
-				"() is called.";
+			this.note = this.endAt(at);
 		if (!this.switching || at !== this.back_)
 			return;
 		const result = this.machine.registers().eax | 0, { switching } = this;

@@ -28,24 +28,38 @@ class Stepper {
 		this.machine = machine;
 		this.code = code;
 		this.planted = new Map(); /* address -> [machine address, its bytes] */
+		this.later = []; /* addresses where there is no code yet: the machine boots */
 		machine.mend = () => this.mend();
+		machine.loaded = () => this.plantLater();
 		machine.check = () => {
 			const at = machine.eip();
+			this.plantLater();
 			if (this.planted.has(at))
 				arrived(at);
 		};
 	}
 
+	/* Result: whether there is code at this address. */
 	plant(address) {
 		const at = this.machine.machineAddress(address);
-		if (at < 0 || this.planted.has(address))
-			return;
+		if (at < 0 || this.machine.bytes(at, STAY.length).every(byte => byte === 0))
+			return false;
+		if (this.planted.has(address))
+			return true;
 		this.planted.set(address, [at, this.machine.bytes(at, STAY.length).slice()]);
 		this.machine.write(at, STAY);
+		return true;
+	}
+
+	/* A machine that boots gets its kernel, and later its VMM. */
+	plantLater() {
+		if (this.later.length > 0)
+			this.later = this.later.filter(address => !this.plant(address));
 	}
 
 	/* All code is as it was. */
 	clear() {
+		this.later = [];
 		for (const [at, bytes] of this.planted.values())
 			this.machine.write(at, bytes);
 		this.planted.clear();
@@ -54,7 +68,7 @@ class Stepper {
 	/* The running machine will stop at these addresses. */
 	stopAt(addresses) {
 		this.clear();
-		addresses.forEach(address => this.plant(address));
+		this.later = addresses.filter(address => !this.plant(address));
 	}
 
 	/* Where faults and interrupts enter, by the loaded IDT. */
@@ -95,7 +109,8 @@ class Stepper {
 	 * Result: whether it was an IRET.
 	 */
 	mend() {
-		const { machine } = this, { cpu } = machine, planted = [...this.planted.keys()];
+		const { machine } = this, { cpu } = machine;
+		const planted = [...this.planted.keys(), ...this.later];
 		const address = cpu.previous_ip[0] >>> 0, at = machine.machineAddress(address);
 		const room = CODE_PAGE - at % CODE_PAGE >= FAR_JUMP_BYTES;
 		if (at < 0 || !room || machine.bytes(at, 1)[0] !== IRET)

@@ -58,7 +58,8 @@ async function switches(page) {
 	assert.match(await page.locator(".table-tasks").textContent(), /init/);
 	await runs(page, "echo native > /proc/mode");
 	await until(page, "page.last.mode === 'native'");
-	assert.equal(await badge(page, "switches so far"), "2");
+	await until(page, `document.querySelector('[data-now="switches so far"]').textContent ===
+		"2"`);
 }
 
 /* A mode that lasts for milliseconds is shown, too. */
@@ -245,6 +246,27 @@ async function givesUp(open) {
 	await page.close();
 }
 
+/* A machine that boots anew stops at its panic; booted again, it counts for the first lesson. */
+async function panics(open) {
+	const page = await opened(open);
+	const boots = async cmdline => {
+		await page.locator(".boot input").fill(cmdline);
+		await page.locator(".boot button").click();
+	};
+	await page.locator("summary", { hasText: "Boot again" }).click();
+	await boots("root=nowhere");
+	await until(page, "page.session.stopped");
+	assert.match(await page.locator(".status").textContent(),
+		/panic\(\) is called, with “boot: root=… is not known; use root=ram/);
+	await click(page, "Let go");
+	await until(page, "/use root=ram/.test(page.text)");
+	await boots("p2m=shuffle:3");
+	await until(page, "page.text.endsWith('$ ')");
+	await click(page, "run intruder");
+	await until(page, "page.faults > 0");
+	await page.close();
+}
+
 async function overHttp(open) {
 	const server = http.createServer((request, answer) => answer.end(fs.readFileSync(file)));
 	await new Promise(done => server.listen(0, "127.0.0.1", done));
@@ -264,6 +286,9 @@ async function overHttp(open) {
 async function emptyExercise(open) {
 	const page = await open(file, { offline: false });
 	await ready(page);
+	await until(page, `/panic\\(\\) is called, with “lab 1, exercise 1 is empty”/.test(
+		document.querySelector('.status').textContent)`);
+	await click(page, "Let go");
 	await until(page, "/ended its run/.test(document.querySelector('.status').textContent)");
 	const lines = await page.evaluate(`{
 		const { active } = page.terminal.buffer;
@@ -289,6 +314,7 @@ run(async open => {
 		await phone(open);
 		await broken(open);
 		await givesUp(open);
+		await panics(open);
 		await overHttp(open);
 	}
 	await page.close();
