@@ -5,6 +5,7 @@
  * makes offsets.h of it (tools/offsets): FIELD(task, hazard) becomes TASK_HAZARD, SIZE(task)
  * becomes TASK_BYTES.
  */
+#include "dev/dev.h"
 #include "mm/area.h"
 #include "mm/frame_table.h"
 #include "mm/p2m.h"
@@ -81,6 +82,7 @@ void offsets(void)
 	FIELD(switch_record, failed);
 	FIELD(switch_record, fail);
 	SIZE(rendezvous);
+	EMIT("topology.com1_level", offsetof(struct topology, isa[4].level));
 	FIELD(rendezvous, attach);
 	FIELD(rendezvous, leader);
 	FIELD(rendezvous, wanted);
