@@ -54,7 +54,19 @@ static void hangs(const struct test *t)
 	      r.reason);
 }
 
+/* What looks after the boot ends with tools/run, also when QEMU does not start: for lack of memory. */
+static void no_start(const struct test *t)
+{
+	char text[2000];
+	(void)t;
+	int status = shell(text, sizeof(text), 20, "(ulimit -v 60000; BUILD=%s CMDLINE=run=true "
+			   "tools/run </dev/null) 2>&1 | cat", build_dir);
+	CHECK(status == 0 && strstr(text, "run: QEMU ended with status"),
+	      "it ended with %d (-1: after 20 s it had not ended) and said:\n%s", status, text);
+}
+
 const struct test hang_tests[] = {
+	{ .name = "boot-no-start", .run = no_start, .seconds = 40 },
 	{ .name = "boot-halts", .run = hangs, .seconds = 90, .number = 1 },
 	{ 0 },
 };
