@@ -12,6 +12,7 @@
 #include "proc/task.h"
 #include "switch/rendezvous.h"
 #include "vo/vo.h"
+#include "vmm/guest.h"
 #include "vmm/mem/frames.h"
 
 #define EMIT(name, value) __asm__ volatile("->" name " %c0" : : "i"(value))
@@ -105,6 +106,8 @@ void offsets(void)
 	FIELD(vmm_shared, pending);
 	FIELD(vmm_shared, address);
 	FIELD(vmm_shared, exits);
+	EMIT("vmm_shared.page_faults", offsetof(struct vmm_shared, exits[EXIT_PAGE_FAULT]));
+	EMIT("vmm_shared.bounces", offsetof(struct vmm_shared, exits[EXIT_BOUNCED]));
 
 	/* the machine, as kernel and VMM know it */
 	FIELD(vmm_machine, nr_mfns);

@@ -4,10 +4,11 @@
  * the same vectors. A stub makes all vectors look alike on the stack and jumps to the common
  * code.
  *
- *   STUBS table, entry   A stub for each vector. It pushes 0 where the CPU pushes no error
- *                        code, then the vector, and jumps to `entry`. `table` gets a pair of
- *                        words for each stub, vector and address; `table`_count gets the
- *                        number of pairs.
+ *   STUBS table, entry, page_fault
+ *                        A stub for each vector. It pushes 0 where the CPU pushes no error
+ *                        code, then the vector, and jumps to `entry`, that of VEC_PF to
+ *                        `page_fault`. `table` gets a pair of words for each stub, vector and
+ *                        address; `table`_count gets the number of pairs.
  */
 #include "x86.h"
 
@@ -22,16 +23,17 @@
 	jmp \entry
 	.endm
 
-	.macro STUBS table, entry
+	.macro STUBS table, entry, page_fault
 	.section .rodata
 	.align 4
 	.globl \table, \table\()_count
 \table:
 	.text
 \table\()_code: /* debuggers show this name for an address in a stub */
-	.irp v, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20
+	.irp v, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 18, 19, 20
 	stub \table, \entry, \v, (ERROR_CODES >> \v & 1)
 	.endr
+	stub \table, \page_fault, VEC_PF, 1
 	.irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 	stub \table, \entry, (VEC_IRQ + \n), 0
 	.endr

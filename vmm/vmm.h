@@ -69,7 +69,7 @@ struct vcpu {
 	struct domain *domain;
 	struct vmm_shared *shared;
 	mfn_t directory;  /* the loaded one: the frame table counts this use */
-	mfn_t last_table; /* updated last; NO_TABLE after a frame of the domain lost its type */
+	mfn_t last_table; /* of the last short update; NO_TABLE after a frame of the domain lost its type */
 	uint8_t index, cpu; /* its number in the domain; its processor */
 	/* Its state while another vCPU's is in the processor; else old (sched/switch.c). */
 	struct regs regs;
@@ -178,25 +178,6 @@ struct domain {
 	uint32_t nr_masked_mappings;
 	struct vcpu vcpus[VMM_MAX_CPUS]; /* of a guest: nr_vcpus of them */
 };
-
-/* What only a guest has, in the frames that its builder gave for this. */
-struct guest {
-	uint64_t idt[256];
-	char output[CONSOLE_BYTES], typed[CONSOLE_TYPED];
-	uint32_t written, nr_typed; /* bytes since birth; bytes in `typed` */
-	uint32_t status; /* how it ended */
-	const char *reason; /* the rule that it broke */
-	mfn_t state[DOMAIN_FRAMES_MAX]; /* the frames of this */
-	uint32_t owned, nr_loans; /* frames */
-	mfn_t loans[GUEST_LOANS];
-	uint32_t birth_slot, birth_mfn; /* how far the checks at birth are */
-	struct port ports[GUEST_PORTS];
-	struct domain domain; /* last: it ends after nr_vcpus vCPUs */
-};
-#define GUEST_BYTES(n) \
-	(offsetof(struct guest, domain.vcpus) + (n) * sizeof(struct vcpu))
-_Static_assert(GUEST_BYTES(1) <= DOMAIN_FRAMES(1) * PAGE_SIZE, "fits in its frames");
-_Static_assert(GUEST_BYTES(GUEST_MAX_VCPUS) <= DOMAIN_FRAMES_MAX * PAGE_SIZE, "fits, too");
 
 extern struct domain domain0;      /* the kernel that the VMM slides beneath */
 extern struct domain *domains[MAX_DOMAINS + 1]; /* by id; NULL: there is none */

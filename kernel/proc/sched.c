@@ -77,8 +77,8 @@ static void make_ready(struct task *t)
 void sched_load_mm(struct task *t)
 {
 	ASSERT_VO_HELD();
-	mfn_t directory = mm_directory(t->mm);
-	VO(mmu, load_directory)(directory);
+	pte_t *directory = mm_entries(t->mm);
+	VO(cpu, switch_context)((uint32_t)t + TASK_STACK_BYTES, directory);
 }
 
 /* --- the preempted: tasks that left their CPU with trap_frames --- */

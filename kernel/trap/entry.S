@@ -136,6 +136,6 @@ double_fault_entry:
 	cld
 	call native_double_fault
 
-	STUBS trap_stubs, trap_entry
+	STUBS trap_stubs, trap_entry, trap_entry
 
 	.section .note.GNU-stack, "", @progbits

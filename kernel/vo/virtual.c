@@ -26,8 +26,11 @@ static void must(int error, const char *what)
 		panic("the VMM refuses to %s (error %d)", what, error);
 }
 
+/* The entry that maps this address in the direct map. It tells the mfn, and who may write. */
+static inline pte_t home(const pte_t *at) { return direct_map[virt_to_pfn(at)]; }
+
 /* Whether the VMM holds the table or directory of this entry. */
-static inline bool held(const pte_t *at) { return !(direct_map[virt_to_pfn(at)] & PTE_W); }
+static inline bool held(const pte_t *at) { return !(home(at) & PTE_W); }
 
 /* --- cpu --- */
 
@@ -43,15 +46,22 @@ static void __attribute__((noinline)) hide_entries(pte_t *entries)
 		entries[i] &= ~(pte_t)PTE_P;
 }
 
-static void virtual_cpu_switch_context(uint32_t esp, pte_t *directory)
+static void __attribute__((noinline)) switch_slowly(uint32_t esp, pte_t *directory)
 {
 	mfn_t mfn = 0;
 	if (directory) {
-		if (unlikely(!held(directory)))
+		if (!held(directory))
 			hide_entries(directory);
-		mfn = pfn_to_mfn(virt_to_pfn(directory));
+		mfn = home(directory) >> PAGE_SHIFT;
 	}
 	must(hypercall2(HC_LOAD, mfn, esp), "switch the context");
+}
+
+static void virtual_cpu_switch_context(uint32_t esp, pte_t *directory)
+{
+	pte_t pte = directory ? home(directory) : 0;
+	if (unlikely(pte & PTE_W) || unlikely(hypercall2(HC_LOAD, pte >> PAGE_SHIFT, esp)))
+		switch_slowly(esp, directory);
 }
 
 static uint32_t virtual_cpu_fault_address(void) { return shared()->address; }
@@ -86,7 +96,7 @@ static unsigned virtual_cpu_ring(void) { return 1; }
 
 static uint32_t machine_of(const pte_t *at)
 {
-	return pfn_to_mfn(virt_to_pfn(at)) << PAGE_SHIFT | ((uint32_t)at & ~PAGE_MASK);
+	return (home(at) & PAGE_MASK) | ((uint32_t)at & ~PAGE_MASK);
 }
 
 /*

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Hypercalls that only domains need: HC_DOMAIN and those after it. */
-#include "vmm/call/call.h"
+#include "vmm/call/domains.h"
 #include "vmm/domain/domain.h"
-#include "vmm/mem/frames.h"
+#include "vmm/event/port.h"
+#include "vmm/guest.h"
+#include "vmm/mem/give.h"
 
 /* The operations on a guest that is there. (lock) */
 static int operate(struct cpu *c, uint32_t number, struct domain *d, struct domain_op *op)

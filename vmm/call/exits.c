@@ -13,6 +13,8 @@
 #define STORE (PF_PRESENT | PF_WRITE) /* error code of a store to a read-only page */
 #define IRET 0xCF                     /* opcode */
 
+extern const char fast_store[], fast_store_end[]; /* fast.S */
+
 static uint32_t fault_address(void)
 {
 	uint32_t address;
@@ -139,6 +141,8 @@ static void __attribute__((noinline)) own_exit(struct cpu *c, struct regs *r)
 		stop_kernel(r, "its code ends at the end of its segment, and EIP is", frame[0]);
 	else if (r->vector == VEC_PF && copy_fault(r))
 		return;
+	else if (r->eip >= (uint32_t)fast_store && r->eip < (uint32_t)fast_store_end)
+		r->eip = (uint32_t)fast_store_end; /* no kernel stack for the short way */
 	else if (r->vector == VEC_PF && kernel_range(fault_address(), 1))
 		stop_kernel(r, "its own GDT is not writable at a detach", fault_address());
 	else if (r->vector != VEC_NMI)

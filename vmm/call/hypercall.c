@@ -3,7 +3,7 @@
  * Hypercalls: each checks its arguments, then does one thing, or sets a hazard for the way out.
  * vmm_abi.h has their contracts.
  */
-#include "vmm/call/call.h"
+#include "vmm/call/domains.h"
 #include "vmm/domain/domain.h"
 #include "vmm/mem/references.h"
 
@@ -46,27 +46,26 @@ static int hc_update(struct cpu *c, struct regs *r)
 }
 
 /*
- * HC_UPDATE of one entry, which comes most often. The short way is for the table that was updated
- * last: this is what a page fault needs. last_table names a TABLE that the domain owns, so type and
- * owner are not checked again.
+ * HC_UPDATE of one entry, which comes most often. The short way is for page tables: last_table
+ * names a TABLE that the domain owns, so type and owner are checked only when another one comes.
  */
 static inline int update_one(struct cpu *c, struct regs *r)
 {
-	const struct vcpu *v = c->current;
+	struct vcpu *v = c->current;
 	uint32_t at = r->ebx;
-	pte_t value = r->edx;
+	pte_t value = r->edx, *entry;
 	vmm_lock(c);
-	mfn_t mfn = v->last_table;
 	int error;
-	if (unlikely(at >> PAGE_SHIFT != mfn || at & 3)) { /* NO_TABLE is no at >> PAGE_SHIFT */
-		error = frames_update(c, at, &value, 1);
-	} else {
-		pte_t *entry = (pte_t *)map(c, mfn, WINDOW_TABLE) + (at & ~PAGE_MASK) / 4;
-		error = pte_get(v->domain, value);
-		if (!error) {
-			pte_put(*entry);
-			*entry = value;
-		}
+	if (likely(at >> PAGE_SHIFT == v->last_table && !(at & 3))) /* NO_TABLE is no number */
+		entry = (pte_t *)map(c, v->last_table, WINDOW_TABLE) + (at & ~PAGE_MASK) / 4;
+	else if (frames_find(c, at, 1, WINDOW_TABLE, &entry))
+		entry = NULL;
+	else
+		v->last_table = at >> PAGE_SHIFT;
+	error = entry ? pte_get(v->domain, value) : frames_update(c, at, &value, 1);
+	if (entry && !error) {
+		pte_put(*entry);
+		*entry = value;
 	}
 	vmm_unlock();
 	if (!error)

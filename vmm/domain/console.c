@@ -4,6 +4,8 @@
  * still be read, and what was typed and not read yet.
  */
 #include "vmm/domain/domain.h"
+#include "vmm/event/port.h"
+#include "vmm/guest.h"
 
 /* Copy bytes from or to the kernel of this CPU, a word's part at a time. Result: bytes copied. */
 static uint32_t get_bytes(char *to, uint32_t from, uint32_t bytes)

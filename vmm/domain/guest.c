@@ -8,7 +8,9 @@
  *        the checks failed: DEAD
  */
 #include "vmm/domain/domain.h"
-#include "vmm/mem/frames.h"
+#include "vmm/event/port.h"
+#include "vmm/guest.h"
+#include "vmm/mem/give.h"
 
 /* Each guest has 8 pages of the VMM's addresses: its state, then its shared page. */
 #define GUEST_PAGES 8u

@@ -168,6 +168,7 @@ hypercall_full:
 	way_out
 
 	/* Interrupts and exceptions: each has a stub at the end of this file, which leads here. */
+	.globl exit_entry
 exit_entry:
 	save
 	movl %esp, %eax
@@ -190,6 +191,10 @@ hazard_exit:
 vmm_double_fault_entry:
 	call double_fault_handle
 
-	STUBS vmm_stubs, exit_entry
+#ifdef EXIT_EAGER
+	STUBS vmm_stubs, exit_entry, exit_entry
+#else
+	STUBS vmm_stubs, exit_entry, fast_page_fault /* vmm/call/fast.S */
+#endif
 
 	.section .note.GNU-stack, "", @progbits

@@ -5,7 +5,7 @@
  * at the mask after it has set the bit, and at the bit after it has cleared the mask. So no event
  * is lost, and a port that is pending already costs nothing.
  */
-#include "vmm/event/event.h"
+#include "vmm/event/port.h"
 
 static bool bit_set(volatile uint32_t *words, uint32_t n)
 {

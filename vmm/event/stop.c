@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The end of a guest, by its own wish or because it broke a rule. The others go on. */
-#include "vmm/event/event.h"
+#include "vmm/event/port.h"
+#include "vmm/guest.h"
 
 void domain_end(struct cpu *c, struct domain *d, uint32_t status, const char *reason)
 {

@@ -6,7 +6,8 @@
  * of the directory from the first part on; `generation` tells whether the direct map has shown a
  * frame. No CPU has one of these tables loaded.
  */
-#include "vmm/mem/frames.h"
+#include "vmm/guest.h"
+#include "vmm/mem/give.h"
 
 enum { SLOTS = VMM_SLOT - KERNEL_SLOT };
 

@@ -100,6 +100,24 @@ static inline struct frame_entry *frame_current(const struct domain *d, mfn_t mf
 	return f;
 }
 
+/*
+ * frames_find - find n entries of a TABLE of the domain's, from a machine address on, and map them.
+ * Result: 0; -EINVAL; -EPERM: the frame is the domain's, but no TABLE. (lock)
+ */
+static inline int frames_find(struct cpu *c, uint32_t at, unsigned n, enum window window,
+			      pte_t **entries)
+{
+	const struct domain *d = domain_of(c);
+	mfn_t mfn = at >> PAGE_SHIFT;
+	unsigned first = (at & ~PAGE_MASK) / 4;
+	if (at & 3 || n - 1 >= 1024 - first || !owned(d, mfn))
+		return -EINVAL;
+	if (frame_type(frame_current(d, mfn)) != TABLE)
+		return -EPERM;
+	*entries = (pte_t *)map(c, mfn, window) + first;
+	return 0;
+}
+
 /* frames.c: homes, and the list of frames with a type */
 
 /* The entry of its owner's direct map that is this frame's home. */
@@ -146,38 +164,6 @@ const char *frames_check_kernel(struct cpu *c, const struct domain *d);
  * runs.
  */
 void frames_warm_up(struct cpu *c, struct domain *d);
-
-/*
- * frames_note - note what an entry of a kernel table says of a frame; page: its number in kernel
- * space. frames_fix - a table stays read-only from now on.
- */
-void frames_note(const struct domain *d, uint32_t page, pte_t pte);
-void frames_fix(struct cpu *c, mfn_t mfn);
-
-/* birth.c */
-
-/*
- * frames_birth - check a guest's kernel tables by the same rules, and take stock of them; a part
- * at a time. Result: 0; -EAGAIN: call again; -EPERM: *rule tells which rule they break. (lock)
- */
-int frames_birth(struct cpu *c, struct domain *d, const char **rule);
-
-/* give.c: frames change their owner, or are lent. All with the lock */
-
-/*
- * frames_give - n frames of this CPU's domain, each mapped only at its home, become `owner`'s: a
- * domain's id or VMM_OWNER. frames_lend - n such frames are lent to d. Results: 0; -EPERM, -EINVAL,
- * -EBUSY, -ENOSPC, and then nothing has changed.
- */
-int frames_give(struct cpu *c, uint8_t owner, const mfn_t *mfns, unsigned n);
-int frames_lend(struct cpu *c, struct domain *d, const mfn_t *mfns, unsigned n);
-/* What was lent to d is its owner's alone again. Context: no CPU uses d's tables any more. */
-void frames_end_loans(struct domain *d);
-/*
- * frames_take - n frames of `owner`, whom no CPU runs any more, come to free homes of this CPU's
- * domain, filled with 0. Results: as frames_give().
- */
-int frames_take(struct cpu *c, uint8_t owner, const mfn_t *mfns, const uint32_t *pfns, unsigned n);
 
 /* tables.c: frames become tables and directories, and ordinary frames again */
 

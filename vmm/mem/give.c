@@ -4,7 +4,8 @@
  * read-only ones have no count, so birth looks for them in all tables of the giver
  * (frames_birth()). No frame comes back before it is filled with 0.
  */
-#include "vmm/mem/frames.h"
+#include "vmm/guest.h"
+#include "vmm/mem/give.h"
 
 #define HOME_FLAGS (PTE_P | PTE_W | PTE_A | PTE_D | PTE_G)
 

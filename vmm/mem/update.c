@@ -45,40 +45,31 @@ update_directory(struct cpu *c, pte_t *entries, const pte_t *values, unsigned n)
 int frames_update(struct cpu *c, uint32_t at, const pte_t *values, unsigned n)
 {
 	VMM_ASSERT_LOCKED();
-	const struct domain *d = domain_of(c);
 	mfn_t mfn = at >> PAGE_SHIFT;
 	unsigned first = (at & ~PAGE_MASK) / 4;
-	if (at & 3 || !owned(d, mfn))
+	pte_t *entries;
+	int error = frames_find(c, at, n, WINDOW_TABLE, &entries);
+	if (!error)
+		return update_table(c, entries, values, n);
+	if (error != -EPERM || frame_type(&frames[mfn]) != DIRECTORY)
+		return error;
+	if (first + n > USER_ENTRIES)
 		return -EINVAL;
-	enum frame_type type = frame_type(frame_current(d, mfn));
-	if (type != TABLE && type != DIRECTORY)
-		return -EPERM;
-	if (first + n > (type == TABLE ? 1024 : USER_ENTRIES))
-		return -EINVAL;
-	if (type == DIRECTORY) {
-		pte_t *entries = map(c, mfn, WINDOW_DIRECTORY);
-		return update_directory(c, entries + first, values, n);
-	}
-	c->current->last_table = mfn;
-	return update_table(c, (pte_t *)map(c, mfn, WINDOW_TABLE) + first, values, n);
+	entries = map(c, mfn, WINDOW_DIRECTORY);
+	return update_directory(c, entries + first, values, n);
 }
 
-/*
- * Find n entries of a TABLE of the domain's, from a machine address on. Result: 0, -EINVAL,
- * -EPERM. (lock)
- */
-static int find_entries(struct cpu *c, uint32_t at, unsigned n, enum window window,
-			pte_t **entries)
+/* noinline: the loop needs all registers */
+static void __attribute__((noinline)) share(pte_t *source, pte_t *target, unsigned n)
 {
-	const struct domain *d = domain_of(c);
-	mfn_t mfn = at >> PAGE_SHIFT;
-	unsigned first = (at & ~PAGE_MASK) / 4;
-	if (at & 3 || n - 1 >= 1024 - first || !owned(d, mfn))
-		return -EINVAL;
-	if (frame_type(frame_current(d, mfn)) != TABLE)
-		return -EPERM;
-	*entries = (pte_t *)map(c, mfn, window) + first;
-	return 0;
+	if (target)
+		put_entries(target, n, TABLE);
+	for (unsigned i = 0; i < n; i++) {
+		pte_put(source[i]);
+		pte_t pte = source[i] &= ~(pte_t)PTE_W;
+		if (target)
+			target[i] = pte;
+	}
 }
 
 /*
@@ -90,23 +81,16 @@ int frames_share(struct cpu *c, uint32_t from, unsigned n, uint32_t to)
 {
 	pte_t *source, *target = NULL;
 	VMM_ASSERT_LOCKED();
-	int error = find_entries(c, from, n, WINDOW_TABLE, &source);
+	int error = frames_find(c, from, n, WINDOW_TABLE, &source);
 	if (!error && to)
 		error = (from ^ to) < PAGE_SIZE ? -EINVAL :
-			find_entries(c, to, n, WINDOW_HOME, &target);
+			frames_find(c, to, n, WINDOW_HOME, &target);
 	if (error)
 		return error;
 	for (unsigned i = 0; nr_guests && target && i < n; i++)
 		if (source[i] & PTE_P && !owned(domain_of(c), source[i] >> PAGE_SHIFT))
 			return -EPERM;
-	if (target)
-		put_entries(target, n, TABLE);
-	for (unsigned i = 0; i < n; i++) {
-		pte_put(source[i]);
-		pte_t pte = source[i] &= ~(pte_t)PTE_W;
-		if (target)
-			target[i] = pte;
-	}
+	share(source, target, n);
 	return 0;
 }
 

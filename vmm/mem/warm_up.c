@@ -4,7 +4,7 @@
  * often its own tables map each writable. Its own tables then stay read-only for ever, in both
  * modes.
  */
-#include "vmm/mem/frames.h"
+#include "vmm/mem/give.h"
 
 /* Note a mapping of an interrupt controller: it is taken away while the kernel is attached. */
 static void note_controller(struct domain *d, mfn_t table, uint32_t index, pte_t pte)
