@@ -69,7 +69,7 @@ struct vcpu {
 	struct domain *domain;
 	struct vmm_shared *shared;
 	mfn_t directory;  /* the loaded one: the frame table counts this use */
-	mfn_t last_table; /* of the last short update; NO_TABLE after a frame of the domain lost its type */
+	mfn_t last_table; /* updated last; NO_TABLE after a frame of the domain lost its type */
 	uint8_t index, cpu; /* its number in the domain; its processor */
 	/* Its state while another vCPU's is in the processor; else old (sched/switch.c). */
 	struct regs regs;

@@ -5,6 +5,7 @@
  * not outlive an attach: a breakpoint on the VMM's code (28).
  */
 #include "isolation.h"
+#include "offsets.h"
 
 /* An address of the kernel that no page is mapped at: the last page below its own mappings. */
 #define NOT_MAPPED (KERNEL_MAP_BASE - PAGE_SIZE)
@@ -13,26 +14,26 @@
 #define ANY_RULE "the kernel broke a rule"
 
 /* What `ebx` is relative to: nothing, or the page of the direct map that shows this table. */
-enum where { AT, DIRECTORY, TABLE, SHARED };
+enum where { AT, IN_DIRECTORY, IN_TABLE, IN_SHARED };
 static const struct fatal { const char *label; enum where where; uint32_t ebx; const char *rule; }
 fatal[] = {
 	/* 13 */
-	{ "write_at", DIRECTORY, 0x400, STORE },
-	{ "write_at", TABLE, 0, STORE },
-	{ "exchange_at", SHARED, 0, STORE },
-	{ "or_at", TABLE, 0x800, STORE },
-	{ "compare_at", DIRECTORY, 4092, STORE },
-	{ "string_at", TABLE, 16, STORE },
-	{ "bits_at", TABLE, 0, STORE },
-	{ "push_at", TABLE, 64, ANY_RULE },
+	{ "write_at", IN_DIRECTORY, 0x400, STORE },
+	{ "write_at", IN_TABLE, 0, STORE },
+	{ "exchange_at", IN_SHARED, 0, STORE },
+	{ "or_at", IN_TABLE, 0x800, STORE },
+	{ "compare_at", IN_DIRECTORY, 4092, STORE },
+	{ "string_at", IN_TABLE, 16, STORE },
+	{ "bits_at", IN_TABLE, 0, STORE },
+	{ "push_at", IN_TABLE, 64, ANY_RULE },
 	/* 23 */
 	{ "stack_privileged", AT, 0, NO_STACK },
 	{ "stack_privileged", AT, 8, NO_STACK },
 	{ "stack_privileged", AT, KERNEL_BASE + 4, NO_STACK },
 	{ "stack_privileged", AT, VMM_BASE + 0x8000, NO_STACK },
 	{ "stack_privileged", AT, 0xFFFFFFFF, NO_STACK },
-	{ "stack_emulated", TABLE, 64, NO_STACK },
-	{ "stack_fault", DIRECTORY, 512, NO_STACK },
+	{ "stack_emulated", IN_TABLE, 64, NO_STACK },
+	{ "stack_fault", IN_DIRECTORY, 512, NO_STACK },
 	{ "stack_privileged", AT, NOT_MAPPED, NO_STACK },
 	{ "stack_privileged", AT, VMM_BASE + 4, NO_STACK },
 	{ "stack_divide", AT, 8, NO_STACK },
@@ -53,9 +54,9 @@ static void fatal_one(const struct test *t, const struct fatal *f)
 	struct machine *m = v->m;
 	uint32_t cr3 = v->start.cr3;
 	const uint32_t mfn[] = {
-		[DIRECTORY] = v->directory,
-		[TABLE] = v->table,
-		[SHARED] = page_walk(m, cr3, pool_address(v, 0)).pde >> PAGE_SHIFT,
+		[IN_DIRECTORY] = v->directory,
+		[IN_TABLE] = v->table,
+		[IN_SHARED] = page_walk(m, cr3, pool_address(v, 0)).pde >> PAGE_SHIFT,
 	};
 	uint32_t ebx = f->ebx + (f->where == AT ? 0 : home_of(v, mfn[f->where]));
 	uint32_t at = page_walk(m, cr3, ebx).machine & ~3u;
@@ -76,23 +77,35 @@ void stopped(const struct test *t)
 
 /*
  * 24: the stack for entries from ring 3 lies in a page table, or where no page is. HC_LOAD accepts
- * such an address; the VMM finds out at the next entry from ring 3, here by INT3.
+ * such an address; the VMM finds out at the next entry from ring 3: by INT3, which has a direct
+ * gate, or by a page fault, which is bounced. HC_LOAD refuses the VMM's memory, but a guest can
+ * begin with such a stack: here the debugger sets it.
  */
 void bad_entry_stack(const struct test *t)
 {
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < 5; i++) {
 		struct victim *v = victim_start(&t->machine);
-		uint32_t table = v->table << PAGE_SHIFT, before[1024], after[1024];
-		uint32_t stack = i ? NOT_MAPPED : home_of(v, v->table) + PAGE_SIZE / 2;
-		physical_read(v->m, table, before, sizeof(before));
-		ALLOWED(v, HC_LOAD, 0, stack, 0, 0);
-		CHECK(!ATTACK(v, "done", .ring3 = true),
-		      "INT3 in ring 3 was delivered on a bad stack");
-		physical_read(v->m, table, after, sizeof(after));
+		uint32_t esp1 = vmm_symbol("vmm_cpus") + v->cpu * CPU_BYTES + CPU_TSS + TSS_ESP1;
+		uint32_t own = vmm_symbol("vmm_idt") + PAGE_SIZE / 2;
+		uint32_t stack = i == 4 ? own : i & 1 ? NOT_MAPPED :
+				 home_of(v, v->table) + PAGE_SIZE / 2;
+		uint32_t page = i == 4 ? page_walk(v->m, v->start.cr3, own).machine & PAGE_MASK :
+				v->table << PAGE_SHIFT, before[1024], after[1024];
+		physical_read(v->m, page, before, sizeof(before));
+		if (i < 4)
+			ALLOWED(v, HC_LOAD, 0, stack, 0, 0);
+		else
+			physical_write(v->m, page_walk(v->m, v->start.cr3, esp1).machine, &stack,
+				       sizeof(stack));
+		CHECK(!(i < 2 ? ATTACK(v, "done", .ring3 = true) :
+				ATTACK(v, "read_at", .ring3 = true, .ebx = PAGE_SIZE)),
+		      "%s in ring 3 was delivered on the stack %#x",
+		      i < 2 ? "INT3" : "a page fault", stack);
+		physical_read(v->m, page, after, sizeof(after));
 		for (unsigned k = 0; k < 1024; k++)
 			CHECK(((before[k] ^ after[k]) & ~(uint32_t)(PTE_A | PTE_D)) == 0,
-			      "entry %u of the page table changed", k);
-		victim_stopped(v, "its stack for entries from ring 3");
+			      "word %u of the page at %#x changed", k, stack);
+		victim_stopped(v, i < 2 ? "its stack for entries from ring 3" : NO_STACK);
 	}
 }
 
