@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lines of devices while the kernel is attached (rule 25): a level-triggered one, by the power
- * button of QEMU's PC, whose line is the ACPI interrupt, and one whose vector has no gate.
+ * button of QEMU's PC, whose line is the ACPI interrupt, COM1's as if it were one, and one whose
+ * vector has no gate. And more devices than a PC has.
  */
 #include "isolation.h"
 #include "offsets.h"
@@ -91,6 +92,54 @@ void level_serial(const struct test *t)
 	machine_stop(m);
 	check_mode(m, true);
 	CHECK(physical_word(m, at & ~3u) == word, "the line is no level-triggered one any more");
+	machine_continue(m);
+	end_native(m);
+}
+
+/* --- more devices than a PC has --- */
+
+enum { CONFIG_ADDRESS = 0xCF8, CONFIG_DATA = 0xCFC, BUS_MASTER = 4 };
+
+/* The PCI command register of a function on bus 0. */
+static unsigned pci_command(struct machine *m, unsigned slot, unsigned function)
+{
+	char text[40];
+	snprintf(text, sizeof(text), "o /w %#x %#x", CONFIG_ADDRESS,
+		 1u << 31 | slot << 11 | function << 8 | 4);
+	free(qmp_human(m, text));
+	snprintf(text, sizeof(text), "i /h %#x", CONFIG_DATA);
+	char *said = qmp_human(m, text), *value = strstr(said, "= ");
+	CHECK(value, "no PCI configuration: %s", said);
+	unsigned command = (unsigned)strtoul(value + 2, NULL, 16);
+	free(said);
+	return command;
+}
+
+/* 41: of 40 devices that could write to memory none can after an attach. */
+void bus_masters(const struct test *t)
+{
+	enum { FIRST = 4, LAST = 8 };
+	struct machine *m = machine_start(&t->machine);
+	for (unsigned slot = FIRST; slot <= LAST; slot++)
+		for (int f = 7; f >= 0; f--) {
+			char text[100];
+			snprintf(text, sizeof(text), "{\"driver\":\"edu\",\"addr\":\"%x.%d\","
+				 "\"multifunction\":true}", slot, f);
+			free(qmp(m, "device_add", text));
+		}
+	machine_continue(m);
+	machine_expect(m, PROMPT, SECONDS);
+	for (unsigned i = 0; i < (LAST + 1 - FIRST) * 8; i++) {
+		unsigned command = pci_command(m, FIRST + i / 8, i % 8);
+		port_out(m, CONFIG_DATA, command | BUS_MASTER);
+	}
+	command(m, "echo virtual > /proc/mode", SECONDS);
+	machine_stop(m);
+	check_mode(m, true);
+	for (unsigned i = 0; i < (LAST + 1 - FIRST) * 8; i++)
+		CHECK(!(pci_command(m, FIRST + i / 8, i % 8) & BUS_MASTER),
+		      "PCI device %x.%u, which is number %u, can still write to memory",
+		      FIRST + i / 8, i % 8, i + 1);
 	machine_continue(m);
 	end_native(m);
 }

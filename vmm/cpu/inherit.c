@@ -17,7 +17,7 @@ enum { LAPIC_TPR = 0x80, LAPIC_LINT0 = 0x350 };
 enum { PCI_ADDRESS = 0xCF8, PCI_DATA = 0xCFC, PCI_COMMAND = 4, PCI_CLASS = 8 };
 enum { CLASS_BRIDGE = 6, CLASS_PCI_BRIDGE = 0x604, CLASS_NONE = 0xFFFF };
 #define PCI_MASTER 4u
-#define DEVICES_MAX 32
+#define DEVICES_MAX 256 /* functions of a bus */
 
 static bool has_syscall;
 static uint32_t devices[DEVICES_MAX]; /* on bus 0, by which all others write to memory */
