@@ -6,9 +6,8 @@
 #include "judge.h"
 
 /*
- * A boot executes some 14 million instructions, and with all options less than a tenth of a second
- * of BOOT_SECONDS. So a boot that hangs is soon told, and where. Loaders, screens and hosts may
- * take much longer.
+ * A boot executes some 10 million instructions: a tenth of a second. So a boot that hangs is soon
+ * told, and where. Loaders, emulators and hosts may take much longer.
  */
 enum { BOOT_SECONDS = 10, OTHER_BOOT_SECONDS = 60 };
 
