@@ -83,6 +83,11 @@ function frameAlpha(value) {
 	return count === 1 ? 0.75 : 0.4;
 }
 
+/* A row before the step. A machine that still boots has no frame table. */
+function framesBefore(state, before, row) {
+	return before && before.frames[row] || state.frames[row];
+}
+
 /*
  * Draw a square for each machine frame: its colour is that of its type in the legend; it is framed
  * if it changed.
@@ -96,7 +101,7 @@ function drawFrames(canvas, state, before, names) {
 	canvas.height = Math.ceil(rows * FRAME_ROW / FRAME_COLUMNS) * FRAME_SIZE * ratio;
 	ink.scale(ratio, ratio);
 	for (let row = 0; row < rows; row++) {
-		const values = state.frames[row], old = before ? before.frames[row] : values;
+		const values = state.frames[row], old = framesBefore(state, before, row);
 		values.forEach((value, i) => {
 			const mfn = row * FRAME_ROW + i, x = mfn % FRAME_COLUMNS * FRAME_SIZE;
 			const y = Math.floor(mfn / FRAME_COLUMNS) * FRAME_SIZE;
@@ -115,8 +120,10 @@ function drawFrames(canvas, state, before, names) {
 
 /* Of how many frames the type or the count changed. */
 function changedFrames(state, before) {
-	return Object.keys(before ? state.frames : {}).reduce((sum, row) => sum +
-		state.frames[row].filter((value, i) => value !== before.frames[row][i]).length, 0);
+	return Object.keys(state.frames).reduce((sum, row) => {
+		const old = framesBefore(state, before, row);
+		return sum + state.frames[row].filter((value, i) => value !== old[i]).length;
+	}, 0);
 }
 
 /* What stands below a point of the picture, in words. */

@@ -26,7 +26,8 @@ const MEMORY_MAP = 0x7200;
 const HAS_MODULES = 8, INFO_MODULES = 20, INFO_MAP = 44;
 const LOW_MEMORY_END = 0x9FC00, HIGH_MEMORY = 0x100000;
 const BIOS_BYTES = 0x20000; /* the end of memory, where SeaBIOS has put the ACPI tables */
-const PAGE_BYTES = 4096, PTE_P = 1, CR0_PG = 0x80000000, KERNEL_BASE = 0xC0000000;
+const PAGE_BYTES = 4096, PTE_P = 1, PTE_PS = 0x80, LARGE_PAGE = 0x400000;
+const CR0_PG = 0x80000000, KERNEL_BASE = 0xC0000000;
 const REGISTERS = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"]; /* v86's order */
 const SEGMENTS = ["es", "cs", "ss", "ds", "fs", "gs", "tr", "ldtr"];
 
@@ -249,16 +250,18 @@ class Machine {
 		const pde = this.word(directory + (address >>> 22) * 4);
 		if (!(pde & PTE_P))
 			return -1;
+		if (pde & PTE_PS) /* while it boots */
+			return (pde & -LARGE_PAGE) + (address & LARGE_PAGE - 1);
 		const pte = this.word((pde & -PAGE_BYTES) + (address >>> 12 & 1023) * 4);
 		return pte & PTE_P ? (pte & -PAGE_BYTES) + (address & PAGE_BYTES - 1) : -1;
 	}
 
 	/* A copy of n bytes; what is not mapped is 0. */
 	read(address, n) {
-		const copy = new Uint8Array(n), directory = this.cpu.cr[3] & -PAGE_BYTES;
+		const copy = new Uint8Array(n);
 		for (let done = 0; done < n;) {
 			const part = Math.min(n - done, PAGE_BYTES - (address + done) % PAGE_BYTES);
-			const from = this.walk(directory, (address + done) >>> 0);
+			const from = this.machineAddress((address + done) >>> 0);
 			if (from >= 0 && from + part <= this.memoryBytes)
 				copy.set(this.bytes(from, part), done);
 			done += part;

@@ -186,7 +186,8 @@ class Session {
 		this.task = (esp & -offsets.TASK_STACK_BYTES) >>> 0;
 		this.way = "request";
 		this.look();
-		this.stopHere("");
+		this.stopHere("The " + this.direction +
+			" begins: “forward” goes through it, phase by phase.");
 	}
 
 	/* --- steps --- */
@@ -284,7 +285,8 @@ class Session {
 		const result = this.machine.registers().eax | 0, { switching } = this;
 		this.outcome = result;
 		this.switching = "";
-		this.note = result === 0 ? "The " + switching + " is done." :
+		this.note = result === 0 ? "The " + switching +
+				" is done. Let go, and the machine runs on." :
 			result === EBUSY ? "A CPU was inside the VO: the kernel lets go, and " +
 				"tries again at the next tick." :
 			"The " + switching + " has failed with error " + result + ", and all " +

@@ -91,6 +91,7 @@ async function steps(page, direction, line) {
 	await page.evaluate("page.text = ''");
 	await page.evaluate(text => window.page.command(text), line);
 	await until(page, "page.session.stopped");
+	assert.match(await page.locator(".status").textContent(), /begins: “forward” goes/);
 	const shown = [];
 	for (const phase of PHASES) {
 		await page.locator("[data-do=forward]").click();
@@ -110,7 +111,7 @@ async function steps(page, direction, line) {
 	for (let i = 0; i < PHASES.length; i++)
 		await page.locator("[data-do=forward]").click();
 	assert.match(await page.locator(".status").textContent(),
-		new RegExp(`The ${direction} is done`));
+		new RegExp(`The ${direction} is done. Let go`));
 	await page.screenshot({ path: `${pictures}-${direction}.png`, fullPage: true });
 	await click(page, "Let go");
 	await prompt(page);
@@ -260,6 +261,11 @@ async function panics(open) {
 		/panic\(\) is called, with “boot: root=… is not known; use root=ram/);
 	await click(page, "Let go");
 	await until(page, "/use root=ram/.test(page.text)");
+	await boots("p2m=shuffle:x"); /* before there are page tables */
+	await until(page, "page.session.stopped");
+	assert.match(await page.locator(".status").textContent(), /boot: p2m=… is not known/);
+	await boots("mode=virtual");
+	await until(page, "page.text.endsWith('$ ') && page.last.mode === 'virtual'");
 	await boots("p2m=shuffle:3");
 	await until(page, "page.text.endsWith('$ ')");
 	await click(page, "run intruder");
