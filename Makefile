@@ -435,12 +435,13 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 # Compared by contents: a file may come, go, or change, and have an old date.
 $(B)/rootfs.list: FORCE
-	@mkdir -p $(@D); { echo '$(PROGRAMS)' "$$ROOT_MIB $$ROOT_BLOCK"; cksum tools/mkroot; \
+	@mkdir -p $(@D); { echo '$(PROGRAMS) / $(GUEST_PROGRAMS)' "$$ROOT_MIB $$ROOT_BLOCK"; \
+		cksum tools/mkroot; \
 		find user/root -type f -exec cksum {} + | sort; } >$@.$$$$; $(call replace,$@.$$$$)
 
 # What guests are made of: the kernel without its symbols, and a small root file system.
-GUEST_PROGRAMS := $(filter init sh ls cat echo ps free kill sleep uptime true work stress \
-	shutdown, $(PROGRAMS))
+GUEST_PROGRAMS := $(filter init sh ls cat cp echo ps free kill sleep uptime true work stress \
+	shutdown ping nc tftp, $(PROGRAMS))
 $(B)/boot/cinnabar: $(B)/cinnabar
 	$(Q)mkdir -p $(@D) && $(CROSS)strip -s -o $@ $<
 

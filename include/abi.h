@@ -116,7 +116,7 @@ struct fault_context {
 enum { GUEST_CREATE, GUEST_KILL, GUEST_PAUSE, GUEST_RESUME, GUEST_WEIGHT };
 enum { GUEST_NAME_BYTES = 16 };
 struct guest_command {
-	uint32_t what, mem_kib, vcpus, weight, read_only; /* read_only: of the disk */
+	uint32_t what, mem_kib, vcpus, weight, read_only, net; /* read_only: of the disk */
 	char name[GUEST_NAME_BYTES], disk[512], cmdline[256]; /* disk: a path; empty: none */
 };
 

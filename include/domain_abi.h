@@ -62,10 +62,11 @@ struct domain_start {
 	uint32_t taken_first, taken_end; /* pfns that the builder has used beside the image */
 	uint32_t root, root_bytes;  /* pfn of a root file system in memory; bytes, or 0 */
 	struct domain_channel { /* port 0: none */
-		uint32_t port, ring, buffers, nr_buffers;
+		uint32_t port, ring; /* ring: a kernel address */
 	} disk, net;
 	uint32_t disk_sectors, disk_read_only;
-	uint8_t mac[6], unused[2];
+	uint8_t mac[6], unused[2]; /* of the network card; */
+	uint32_t ip;               /* its IPv4 address, unless option ip= says another one */
 	uint32_t console_port; /* something was typed, or there is room again */
 	char cmdline[CMDLINE_BYTES];
 };

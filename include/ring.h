@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A ring: one page that two sides share, in which requests go one way and responses the other. The
- * front end puts requests and takes responses; the back end takes requests and puts responses, into
- * the same slots: a request's slot is free again for its response. Indices count for ever, modulo
- * 2^32; slot number is index modulo slots.
+ * A ring: pages that two sides share, mostly one, in which requests go one way and responses the
+ * other. The front end puts requests and takes responses; the back end takes requests and puts
+ * responses, into the same slots: a request's slot is free again for its response. Indices count
+ * for ever, modulo 2^32; slot number is index modulo slots.
  *
  * No notification is lost. The one who takes writes `event`, the index at which it wants to be
  * woken, and looks at `produced` again before it sleeps. The one who puts writes `produced` and
@@ -36,7 +36,7 @@ struct ring_page {
 	uint8_t unused[48];
 	uint8_t slots[4096 - 64];
 };
-_Static_assert(sizeof(struct ring_page) == 4096, "a ring is one page");
+_Static_assert(sizeof(struct ring_page) == 4096, "a ring begins with a page");
 
 /* One side's private part. */
 struct ring {
@@ -55,12 +55,15 @@ static inline void ring_clear(struct ring_page *page)
 	page->ways[RING_FRONT].event = page->ways[RING_BACK].event = 1;
 }
 
-/* Open a side of an empty ring; slot_bytes: of the longer of request and response. */
-static inline void ring_open(struct ring *r, struct ring_page *page, enum ring_side side,
-			     uint32_t slot_bytes)
+/*
+ * Open a side of an empty ring; pages: one after the other, which the slots may fill; slot_bytes:
+ * of the longer of request and response.
+ */
+static inline void ring_open(struct ring *r, struct ring_page *page, uint32_t pages,
+			     enum ring_side side, uint32_t slot_bytes)
 {
 	*r = (struct ring){ .page = page, .side = side, .slots = 1, .slot_bytes = slot_bytes };
-	while (r->slots * 2 * slot_bytes <= sizeof(page->slots))
+	while (r->slots * 2 * slot_bytes <= pages * sizeof(*page) - 64)
 		r->slots *= 2;
 }
 
@@ -78,13 +81,15 @@ static inline uint32_t ring_room(const struct ring *r)
 	return r->side == RING_FRONT ? r->slots - (r->put - r->taken) : r->taken - r->put;
 }
 
-/* Put a message; the other side sees it after ring_publish(). Result: whether there was room. */
-static inline bool ring_put(struct ring *r, const void *message)
+/*
+ * Put a message, which may fill the first bytes of a slot; the other side sees it after
+ * ring_publish(). Result: the slot, or NULL: there is no room.
+ */
+static inline void *ring_put(struct ring *r, const void *message, uint32_t bytes)
 {
 	if (r->broken || !ring_room(r))
-		return false;
-	memcpy(ring_slot(r, r->put++), message, r->slot_bytes);
-	return true;
+		return NULL;
+	return memcpy(ring_slot(r, r->put++), message, bytes);
 }
 
 /* Show the other side what was put. Result: whether it wants to be notified now. */
@@ -99,10 +104,11 @@ static inline bool ring_publish(struct ring *r)
 }
 
 /*
- * Copy the next message of the other side into private memory. Result: 1; 0: there is none; -EPIPE:
- * its index is a lie, now or before, and this ring is dead.
+ * Copy the first bytes of the other side's next message into private memory; what follows them lies
+ * at ring_slot(r, r->taken - 1) then. Result: 1; 0: there is none; -EPIPE: its index is a lie, now
+ * or before, and this ring is dead.
  */
-static inline int ring_take(struct ring *r, void *message)
+static inline int ring_take(struct ring *r, void *message, uint32_t bytes)
 {
 	/* An honest front end has at most one request a slot, a back end one response a request. */
 	uint32_t most = r->side == RING_FRONT ? r->published - r->taken
@@ -115,7 +121,7 @@ static inline int ring_take(struct ring *r, void *message)
 	}
 	if (r->broken)
 		return -EPIPE;
-	memcpy(message, ring_slot(r, r->taken), r->slot_bytes);
+	memcpy(message, ring_slot(r, r->taken), bytes);
 	barrier(); /* the user's checks read the copy */
 	r->taken++;
 	return 1;

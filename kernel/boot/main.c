@@ -13,6 +13,7 @@
 #include "mm/vm.h"
 #include "net/net.h"
 #include "proc/task.h"
+#include "split/split.h"
 #include "switch/switch.h"
 #include "trap/trap.h"
 
@@ -120,6 +121,6 @@ void kmain(uint32_t magic, uint32_t info)
 	fpu_init();
 	keyboard_init();
 	serial_listen();
-	net_init();
+	net_init(bridge_init(ne2k_init()));
 	boot_go_on();
 }

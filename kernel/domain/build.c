@@ -12,13 +12,16 @@
  * The m2p is an array over all machine frames in the guest's addresses, too, but only where the
  * guest owns frames it has pages of its own: everywhere else lies the same page of NO_FRAME.
  */
-#include "domain/build.h"
-#include "domain/ports.h"
+#include "domain/domain.h"
+#include "domain/guest.h"
 #include "fs/vnode.h"
+#include "mm/frame.h"
 #include "proc/elf.h"
 #include "proc/task.h"
+#include "split/split.h"
 
-#define BLOCK_ORDER 8 /* of the largest blocks of guest memory: 1 MiB */
+enum { DISK_PORT = CONSOLE_PORT + 1, NET_PORT }; /* a guest's */
+#define EXTENT_ORDER 8 /* of the largest blocks of guest memory: 1 MiB */
 #define RESERVE 256u  /* frames that stay free for this kernel itself */
 #define SPARE 64u     /* frames that a guest must have left for itself */
 #define HEADER_BYTES 512
@@ -44,7 +47,7 @@ struct build {
 /* Where this kernel has a page of the guest's. */
 static void *page(const struct guest *g, pfn_t pfn)
 {
-	const struct block *b = g->blocks;
+	const struct extent *b = g->blocks;
 	for (; pfn >> b->order; b = b->next)
 		pfn -= 1u << b->order;
 	return pfn_to_virt(b->pfn + pfn);
@@ -56,12 +59,6 @@ static uint32_t *word(const struct guest *g, pfn_t first, uint32_t i)
 	return (uint32_t *)page(g, first + i / 1024) + i % 1024;
 }
 
-/* The word at a kernel address of the guest's. */
-static uint32_t *word_at(const struct guest *g, uint32_t address)
-{
-	return word(g, 0, (address - KERNEL_BASE) / 4);
-}
-
 static mfn_t mfn_of(const struct guest *g, pfn_t pfn)
 {
 	return pfn_to_mfn(virt_to_pfn(page(g, pfn)));
@@ -70,12 +67,12 @@ static mfn_t mfn_of(const struct guest *g, pfn_t pfn)
 /* Allocate the guest's memory, all zeros, and the frames for the VMM's notes on it. */
 static int take_memory(struct guest *g)
 {
-	struct block **end = &g->blocks;
-	unsigned order = BLOCK_ORDER;
+	struct extent **end = &g->blocks;
+	unsigned order = EXTENT_ORDER;
 	for (uint32_t got = 0; got < g->nr_pfns;) {
 		while (got + (1u << order) > g->nr_pfns)
 			order--;
-		struct block *b = kzalloc(sizeof(*b));
+		struct extent *b = kzalloc(sizeof(*b));
 		pfn_t pfn = b && frames_free() > RESERVE + (1u << order) ? frame_alloc(order) :
 									   NO_FRAME;
 		if (pfn == NO_FRAME) {
@@ -84,7 +81,7 @@ static int take_memory(struct guest *g)
 				return -ENOMEM;
 			continue;
 		}
-		*b = (struct block){ .pfn = pfn, .order = order };
+		*b = (struct extent){ .pfn = pfn, .order = order };
 		*end = b;
 		end = &b->next;
 		got += 1u << order;
@@ -154,8 +151,9 @@ static int load_image(struct build *b)
 /* The handlers, which the kernel of the image would itself put into its IDT. */
 static void find_handlers(struct build *b)
 {
-	for (uint32_t at = b->header.stubs; at + 8 <= b->header.stubs_end; at += 8)
-		b->handlers[*word_at(b->guest, at) % 256] = *word_at(b->guest, at + 4);
+	uint32_t at = (b->header.stubs - KERNEL_BASE) / 4, end = b->header.stubs_end - KERNEL_BASE;
+	for (; at + 2 <= end / 4; at += 2)
+		b->handlers[*word(b->guest, 0, at) % 256] = *word(b->guest, 0, at + 1);
 	b->handlers[SYSCALL_VECTOR] = b->header.syscall_entry;
 }
 
@@ -172,7 +170,7 @@ static int lay_out(struct build *b)
 	b->p2m = b->map_tables + b->nr_map_tables;
 	b->m2p = b->p2m + DIV_UP(g->nr_pfns, 1024u);
 	pfn_t next = b->m2p + 1; /* the first one is the page of NO_FRAME */
-	for (const struct block *k = g->blocks; k; k = k->next)
+	for (const struct extent *k = g->blocks; k; k = k->next)
 		for (uint32_t i = 0; i < 1u << k->order; i++) {
 			uint16_t *at = &b->m2p_pages[pfn_to_mfn(k->pfn + i) / 1024];
 			if (!*at)
@@ -193,7 +191,7 @@ static void fill_maps(struct build *b)
 	for (pfn_t pfn = b->m2p; pfn < b->start; pfn++)
 		memset(page(g, pfn), 0xFF, PAGE_SIZE); /* NO_FRAME */
 	pfn_t pfn = 0;
-	for (const struct block *k = g->blocks; k; k = k->next)
+	for (const struct extent *k = g->blocks; k; k = k->next)
 		for (uint32_t i = 0; i < 1u << k->order; i++, pfn++) {
 			mfn_t mfn = pfn_to_mfn(k->pfn + i);
 			*word(g, b->p2m, pfn) = mfn;
@@ -214,6 +212,19 @@ static void fill_directory(const struct build *b, uint32_t slot, pfn_t first, ui
 			mfn_of(b->guest, first + i) << PAGE_SHIFT | KERNEL_PDE;
 }
 
+/* Map lent pages behind those that are mapped already. Result: what the guest must know. */
+static struct domain_channel lend(const struct build *b, struct domain_start *s,
+				  const struct back *back, uint32_t port)
+{
+	if (!back)
+		return (struct domain_channel){ 0 };
+	uint32_t at = KERNEL_MAP_BASE + s->map_used * PAGE_SIZE;
+	for (uint32_t i = 0; i < 1u << back->order; i++)
+		*word(b->guest, b->map_tables, s->map_used++) =
+			pfn_to_mfn(virt_to_pfn(back->area) + i) << PAGE_SHIFT | KERNEL_PTE | PTE_W;
+	return (struct domain_channel){ port, at };
+}
+
 static void fill_start(struct build *b)
 {
 	const struct domain_wish *w = b->wish;
@@ -229,15 +240,18 @@ static void fill_start(struct build *b)
 		.direct_map = address_of(b->direct_map), .map_tables = address_of(b->map_tables),
 		.taken_first = b->directory, .taken_end = b->end,
 		.root = b->root_at, .root_bytes = b->root ? b->root->size : 0,
-		.disk_sectors = w->disk_sectors, .disk_read_only = w->disk_read_only,
-		.console_port = CONSOLE_PORT,
+		.console_port = CONSOLE_PORT, .ip = net.address + g->number,
 	};
-	for (; s->map_used < w->disk.n; s->map_used++)
-		*word(g, b->map_tables, s->map_used) =
-			pfn_to_mfn(w->disk.pfns[s->map_used]) << PAGE_SHIFT | KERNEL_PTE | PTE_W;
-	if (w->disk.n)
-		s->disk = (struct domain_channel){ DISK_PORT, KERNEL_MAP_BASE,
-						   KERNEL_MAP_BASE + PAGE_SIZE, w->disk.n - 1 };
+	s->disk = lend(b, s, w->disk, DISK_PORT);
+	if (w->disk) {
+		s->disk_sectors = w->disk->file->size / SECTOR;
+		s->disk_read_only = w->disk->read_only;
+	}
+	s->net = lend(b, s, w->net, NET_PORT);
+	if (w->net) {
+		w->net->mac[MAC_BYTES - 1] = (uint8_t)g->number;
+		memcpy(s->mac, w->net->mac, MAC_BYTES);
+	}
 	s->m2p = KERNEL_MAP_BASE + s->map_used * PAGE_SIZE;
 	for (uint32_t i = 0; i < DIV_UP(nr_mfns, 1024u); i++)
 		*word(g, b->map_tables, s->map_used++) =
@@ -273,7 +287,7 @@ static int write_guest(struct build *b, const char **why)
 }
 
 /* Tell the VMM, give it all, and let it check. */
-static int give_guest(struct build *b, struct domain_born *born, const char **why)
+static int give_guest(struct build *b, const char **why)
 {
 	struct guest *g = b->guest;
 	int error = guest_announce(g, b->wish->weight);
@@ -282,9 +296,10 @@ static int give_guest(struct build *b, struct domain_born *born, const char **wh
 		return error;
 	fill_maps(b);
 	fill_start(b);
-	if ((error = guest_give(g)) ||
-	    (error = guest_join(g, &b->wish->disk, DISK_PORT, &born->disk_port)) ||
-	    (error = guest_join(g, NULL, CONSOLE_PORT, &born->console_port)))
+	if ((error = guest_pages(g, DOMAIN_GIVE, g->nr_pfns)) ||
+	    (error = guest_join(g, b->wish->disk, DISK_PORT, &g->disk_port)) ||
+	    (error = guest_join(g, b->wish->net, NET_PORT, &g->net_port)) ||
+	    (error = guest_join(g, NULL, CONSOLE_PORT, &g->console_port)))
 		return error;
 	struct domain_op o = {
 		.directory = mfn_of(g, b->directory), .eip = b->header.entry,
@@ -297,16 +312,7 @@ static int give_guest(struct build *b, struct domain_born *born, const char **wh
 	return error;
 }
 
-static void close_ports(struct domain_born *born)
-{
-	if (born->disk_port)
-		port_unbind(born->disk_port);
-	if (born->console_port)
-		port_unbind(born->console_port);
-}
-
-int guest_build(struct guest *g, const struct domain_wish *w, struct domain_born *born,
-		const char **why)
+int guest_build(struct guest *g, const struct domain_wish *w, const char **why)
 {
 	*why = "there is not enough free memory";
 	struct build *b = kzalloc(sizeof(*b));
@@ -316,9 +322,7 @@ int guest_build(struct guest *g, const struct domain_wish *w, struct domain_born
 	b->wish = w;
 	int error = write_guest(b, why);
 	if (!error)
-		error = give_guest(b, born, why);
-	if (error)
-		close_ports(born);
+		error = give_guest(b, why);
 	vnode_put(b->kernel);
 	vnode_put(b->root);
 	kfree(b);

@@ -4,21 +4,18 @@
  * stays until it is forgotten is a record: how it ended, and its last words.
  */
 #include "domain/control.h"
-#include "domain/domain.h"
 #include "domain/ports.h"
 #include "fs/vnode.h"
 #include "mm/vm.h"
 #include "proc/task.h"
 #include "split/split.h"
 
-enum { END_BYTES = 80 };
-
 struct record {
 	struct record *next;
-	char name[GUEST_NAME_BYTES], end[END_BYTES];
-	int number; /* of the guest; 0: it has ended */
-	uint32_t console_port;
-	struct block_back *disk;
+	char name[GUEST_NAME_BYTES];
+	struct guest guest; /* number 0: it has ended */
+	bool killed;
+	struct back *disk, *net; /* NULL: none */
 	volatile bool news;      /* its console's port was notified: output, or the end */
 	struct domain_info info; /* the last one */
 	char *words;             /* its last output, from position words_at on; NULL: lost */
@@ -64,8 +61,11 @@ static void forget(struct record *r)
 /* Read the guest's output from *position on. Result: bytes, 0 if there is none. */
 static uint32_t output(const struct record *r, uint32_t *position, char *to, uint32_t bytes)
 {
-	if (r->number) {
-		int n = domain_output(r->number, position, to, bytes);
+	if (r->guest.number) {
+		struct domain_op o = { .address = (uint32_t)to, .n = bytes,
+				       .position = *position };
+		int n = guest_op(&r->guest, DOMAIN_OUTPUT, &o);
+		*position = o.position;
 		return n > 0 ? (uint32_t)n : 0;
 	}
 	uint32_t end = r->words_at + r->words_bytes;
@@ -87,24 +87,28 @@ static void keep_words(struct record *r)
 	r->words_at = at - r->words_bytes;
 }
 
+static void destroy(struct record *r)
+{
+	domain_destroy(&r->guest);
+	back_destroy(r->disk);
+	back_destroy(r->net);
+	r->disk = r->net = NULL;
+}
+
+static void look(struct record *r)
+{
+	struct domain_op o = { 0 };
+	if (r->guest.number && !guest_op(&r->guest, DOMAIN_INFO, &o))
+		r->info = o.info;
+}
+
 /* The guest has ended, or must: keep what is worth it, and take its memory back. */
 static void end(struct record *r, bool killed)
 {
-	domain_info(r->number, &r->info);
-	if (killed)
-		strlcpy(r->end, "killed", END_BYTES);
-	else if (r->info.reason[0])
-		snprintf(r->end, END_BYTES, "stopped: %s", r->info.reason);
-	else if (r->info.status == PANIC_STATUS)
-		strlcpy(r->end, "panicked: its last words tell why", END_BYTES);
-	else
-		snprintf(r->end, END_BYTES, "status %u", r->info.status - OK_STATUS);
+	look(r);
+	r->killed = killed;
 	keep_words(r);
-	port_unbind(r->console_port);
-	domain_destroy(r->number);
-	r->number = 0;
-	block_back_destroy(r->disk);
-	r->disk = NULL;
+	destroy(r);
 	tell(); /* who reads its console */
 }
 
@@ -133,10 +137,10 @@ static void ends_main(void)
 		seen = events;
 		mutex_lock(&mutex);
 		for (struct record *r = records; r; r = r->next) {
-			if (!r->number || !r->news)
+			if (!r->guest.number || !r->news)
 				continue;
 			r->news = false;
-			domain_info(r->number, &r->info);
+			look(r);
 			if (r->info.state >= DOMAIN_DYING)
 				end(r, false);
 		}
@@ -146,66 +150,78 @@ static void ends_main(void)
 
 /* --- create --- */
 
-static bool good_name(const char *name)
+/* A name stands in a line of /proc/domains. */
+static bool good_name(const char *s)
 {
-	const char *s = name;
-	while ((*s >= 'a' && *s <= 'z') || (*s >= '0' && *s <= '9') || *s == '-')
+	if (!*s)
+		return false;
+	while (*s > ' ')
 		s++;
-	return !*s && s != name;
+	return !*s;
 }
 
-/* Build the guest of a new record. Result: 0, or an error. */
-static int build(struct record *r, const struct guest_command *c, struct domain_born *born)
+/* Start a task, unless it runs already. Result: whether it does. */
+static bool start(struct task **task, const char *name, void (*run)(void))
 {
+	if (!*task && (*task = task_create(name, run)))
+		sched_ready(*task);
+	return *task;
+}
+
+/* Build the guest of a new record, and let it run. Result: 0, or an error. */
+static int build(struct record *r, const struct guest_command *c)
+{
+	static struct task *ends, *backs;
 	struct domain_wish w = { .mem_kib = c->mem_kib, .vcpus = c->vcpus, .weight = c->weight,
-				 .cmdline = c->cmdline, .disk_read_only = c->read_only };
+				 .cmdline = c->cmdline };
 	struct vnode *file;
-	int error = 0;
+	int error = start(&ends, "domains", ends_main) && start(&backs, "rings", back_main)
+		    ? 0 : -ENOMEM;
 	if (!c->disk[0]) {
 		w.root = "/boot/guest.ext2";
-	} else if (!(error = vfs_lookup(c->disk, &file))) {
-		error = block_back_create(file, c->read_only, &r->disk, w.disk.pfns,
-					  &w.disk_sectors);
-		w.disk.n = 1 + BLOCK_BUFFERS;
+	} else if (!error && !(error = vfs_lookup(c->disk, &file))) {
+		error = block_back_create(file, c->read_only, &r->disk);
 	}
+	if (!error && c->net && !(r->net = net_back_create()))
+		error = -ENOMEM;
 	if (error)
 		return error;
-	r->number = domain_create(&w, born, &failure.why);
-	if (r->number < 0)
+	w.disk = r->disk;
+	w.net = r->net;
+	error = domain_create(&r->guest, &w, &failure.why);
+	if (error) {
 		failure.pid = current()->pid;
-	return MIN(r->number, 0);
+		return error;
+	}
+	if (r->disk)
+		back_connect(r->disk, r->guest.disk_port);
+	if (r->net)
+		back_connect(r->net, r->guest.net_port);
+	port_bind(r->guest.console_port, console_event, r);
+	return guest_op(&r->guest, DOMAIN_RUN, &(struct domain_op){ .on = true });
 }
 
 static int create(const struct guest_command *c)
 {
-	static struct task *ends;
-	struct domain_born born;
 	struct record *old = find(c->name), *r;
 	if (!good_name(c->name))
 		return -EINVAL;
-	if (old && old->number)
+	if (old && old->guest.number)
 		return -EEXIST;
-	if (!ends && (ends = task_create("domains", ends_main)))
-		sched_ready(ends);
-	r = ends ? kzalloc(sizeof(*r)) : NULL;
-	int error = r ? build(r, c, &born) : -ENOMEM;
+	r = kzalloc(sizeof(*r));
+	int error = r ? build(r, c) : -ENOMEM;
 	if (error) {
 		if (r)
-			block_back_destroy(r->disk);
+			destroy(r);
 		kfree(r);
 		return error;
 	}
 	if (old)
 		forget(old);
 	strlcpy(r->name, c->name, GUEST_NAME_BYTES);
-	strlcpy(r->end, "-", END_BYTES);
-	r->console_port = born.console_port;
 	r->next = records;
 	records = r;
-	if (r->disk)
-		block_back_connect(r->disk, born.disk_port);
-	port_bind(r->console_port, console_event, r);
-	return domain_run(r->number, true);
+	return 0;
 }
 
 /* --- commands --- */
@@ -218,32 +234,28 @@ static int command(const struct guest_command *c)
 		return create(c);
 	if (!r)
 		return -ESRCH;
-	if (c->what == GUEST_KILL && !r->number)
-		return forget(r), 0;
-	if (!r->number)
+	bool alive = r->guest.number, kill = c->what == GUEST_KILL;
+	if (kill)
+		return alive ? end(r, true) : forget(r), 0;
+	if (!alive)
 		return -ECHILD;
-	switch (c->what) {
-	case GUEST_KILL: return end(r, true), 0;
-	case GUEST_PAUSE:
-	case GUEST_RESUME: return domain_run(r->number, c->what == GUEST_RESUME);
-	case GUEST_WEIGHT: return domain_weight(r->number, c->weight);
-	default: return -EINVAL;
-	}
+	if (c->what > GUEST_WEIGHT)
+		return -EINVAL;
+	return guest_op(&r->guest, c->what == GUEST_WEIGHT ? DOMAIN_WEIGHT : DOMAIN_RUN,
+			&(struct domain_op){ .weight = c->weight, .on = c->what == GUEST_RESUME });
 }
 
 int domains_write(const void *buf, uint32_t bytes, bool user)
 {
-	struct guest_command *c = kmalloc(sizeof(*c));
-	int error = !c ? -ENOMEM : bytes != sizeof(*c) || !user ? -EINVAL
-		    : copy_from_user(c, buf, sizeof(*c));
+	static struct guest_command c; /* the mutex guards it, too */
+	mutex_lock(&mutex);
+	int error = bytes != sizeof(c) || !user ? -EINVAL : copy_from_user(&c, buf, sizeof(c));
 	if (!error) {
-		c->name[sizeof(c->name) - 1] = c->disk[sizeof(c->disk) - 1] = '\0';
-		c->cmdline[sizeof(c->cmdline) - 1] = '\0';
-		mutex_lock(&mutex);
-		error = command(c);
-		mutex_unlock(&mutex);
+		c.name[sizeof(c.name) - 1] = c.disk[sizeof(c.disk) - 1] = '\0';
+		c.cmdline[sizeof(c.cmdline) - 1] = '\0';
+		error = command(&c);
 	}
-	kfree(c);
+	mutex_unlock(&mutex);
 	return error ? error : (int)bytes;
 }
 
@@ -260,13 +272,15 @@ int domains_show(char *buf, size_t size)
 	size_t n = 0;
 	mutex_lock(&mutex);
 	for (struct record *r = records; r; r = r->next) {
-		if (r->number)
-			domain_info(r->number, &r->info);
+		look(r);
 		const struct domain_info *i = &r->info;
-		n = appendf(buf, size, n, "%d %s %s %u %u %u %u %u %u %u %s\n", r->number, r->name,
-			    !r->number ? "ended" : i->state == DOMAIN_PAUSED ? "paused" : "runs",
-			    r->number ? i->frames * (PAGE_SIZE / 1024) : 0, i->vcpus, i->weight,
-			    ms(i->ran), ms(i->stolen), i->switches, i->exits, r->end);
+		unsigned number = r->guest.number;
+		n = appendf(buf, size, n, "%u %s %s %u %u %u %u %u %u %u %d %s\n", number, r->name,
+			    r->killed ? "killed" : !number ? "ended"
+			    : i->state == DOMAIN_PAUSED ? "paused" : "runs",
+			    number ? i->frames * (PAGE_SIZE / 1024) : 0, i->vcpus, i->weight,
+			    ms(i->ran), ms(i->stolen), i->switches, i->exits,
+			    i->status - OK_STATUS, i->reason);
 	}
 	if (failure.pid)
 		n = appendf(buf, size, n, "! %d %s\n", failure.pid, failure.why);
@@ -284,7 +298,7 @@ static int wait_output(struct guest_console *c)
 		mutex_lock(&mutex);
 		const struct record *r = find(c->name);
 		uint32_t n = r ? output(r, &c->position, c->text, c->bytes) : 0;
-		bool ended = !r || !r->number || !c->bytes;
+		bool ended = !r || !r->guest.number || !c->bytes;
 		mutex_unlock(&mutex);
 		if (n || ended || error)
 			return r ? n ? (int)n : error : -ESRCH;
@@ -296,7 +310,9 @@ static int type(const struct guest_console *c)
 {
 	mutex_lock(&mutex);
 	const struct record *r = find(c->name);
-	int n = r && r->number ? domain_input(r->number, c->text, c->bytes) : -ESRCH;
+	int n = r && r->guest.number
+		? guest_op(&r->guest, DOMAIN_INPUT, &(struct domain_op){
+			.address = (uint32_t)c->text, .n = c->bytes }) : -ESRCH;
 	mutex_unlock(&mutex);
 	return n;
 }

@@ -5,9 +5,7 @@
  * them, and gives them to the VMM, which checks all of it (domain_abi.h). At the guest's end the
  * frames come back to their homes.
  *
- * A number names a guest until domain_destroy(). Results: 0 or more; -ENODEV: this kernel is not
- * in virtual mode, or is a guest itself; -ESRCH: there is no such guest; or the VMM's error.
- * Context of all functions: process, may sleep.
+ * Context of all functions: process, may sleep, one at a time.
  */
 #ifndef DOMAIN_DOMAIN_H
 #define DOMAIN_DOMAIN_H
@@ -15,55 +13,48 @@
 #include "domain_abi.h"
 #include "mm/p2m.h"
 
-#define LENT_MAX (GUEST_LOANS / 2)
-
-/* Pages of this kernel's that the guest may use, too: a ring, and its buffers. */
-struct lent {
-	uint32_t n; /* 0: none */
-	pfn_t pfns[LENT_MAX]; /* the ring comes first */
-};
-
+struct back;
 struct domain_wish {
 	const char *root;    /* path of a file system that the guest gets in its memory, or NULL */
 	const char *cmdline; /* boot options */
 	uint32_t mem_kib;    /* memory */
 	unsigned vcpus, weight;
-	struct lent disk;
-	uint32_t disk_sectors;
-	bool disk_read_only;
+	struct back *disk, *net; /* split.h; NULL: none */
 };
 
-struct domain_born { /* this kernel's ports, paired with the guest's; 0: none */
-	uint32_t console_port, disk_port;
+/* What this kernel keeps of a guest: whose frames come back to which homes. */
+struct guest {
+	unsigned number; /* 0: the VMM does not know it */
+	unsigned vcpus, nr_state;
+	uint32_t nr_pfns, given; /* pages; of these the VMM has the first `given` */
+	struct extent { pfn_t pfn; unsigned order; struct extent *next; } *blocks;
+	pfn_t state[DOMAIN_FRAMES_MAX]; /* frames of the VMM's notes on it */
+	uint32_t console_port, disk_port, net_port; /* this kernel's, paired with its; 0: none */
 };
 
 extern unsigned nr_guests; /* that there are; while there is one no detach happens */
 
 /*
- * domain_create - build a guest, which is paused then. *why: if it fails, the cause in words. The
- * lent pages must stay until domain_destroy(). Result: the guest's number, from 1 on; -EINVAL,
- * -ENOMEM, -ENOEXEC (no kernel that can be a guest), an error of the file system. After an error
- * nothing is left of it.
+ * domain_create - build a guest in g, which is all zeros. The guest is paused then. *why: if it
+ * fails, the cause in words. The back ends must stay until domain_destroy(). Result: 0; -EINVAL;
+ * -ENOMEM; -ENOEXEC (no kernel that can be a guest); -ENODEV: this kernel is not in virtual mode,
+ * or is a guest itself; an error of the file system, or of the VMM. After an error nothing is left
+ * of it.
  */
-int domain_create(const struct domain_wish *w, struct domain_born *born, const char **why);
-/*
- * domain_destroy - end a guest, if it still is alive, take back its frames, and forget it. Result:
- * 0, -ESRCH.
- */
-int domain_destroy(int number);
-/* Let a guest run, or pause it. */
-int domain_run(int number, bool on);
-/* Set the guest's weight; 256 is usual. */
-int domain_weight(int number, uint32_t weight);
-/* How the guest does, or how it ended. */
-int domain_info(int number, struct domain_info *info);
-/*
- * domain_output - copy the guest's output from *position on (bytes since birth) to a buffer.
- * Result: bytes; *position is that of the next one. What is older than CONSOLE_BYTES is skipped.
- * domain_input - type bytes for the guest. Result: bytes taken.
- * Each moves at most CONSOLE_CALL bytes.
- */
-int domain_output(int number, uint32_t *position, void *buf, uint32_t bytes);
-int domain_input(int number, const void *text, uint32_t bytes);
+int domain_create(struct guest *g, const struct domain_wish *w, const char **why);
+/* End a guest, if it still is alive, take back its frames, close its ports; g is all zeros then. */
+void domain_destroy(struct guest *g);
+/* An operation of HC_DOMAIN on a guest, until it is no longer -EAGAIN. Result: the VMM's. */
+int guest_op(const struct guest *g, unsigned operation, struct domain_op *o);
+
+/* --- between domain.c, which talks to the VMM, and build.c --- */
+/* Allocate and write the guest, and give it to the VMM. After an error g keeps what it has. */
+int guest_build(struct guest *g, const struct domain_wish *w, const char **why);
+/* DOMAIN_OPEN: the guest gets its number, and the VMM the frames of `state`. */
+int guest_announce(struct guest *g, uint32_t weight);
+/* Do an operation for the guest's first n pages; g->given becomes their number. */
+int guest_pages(struct guest *g, unsigned operation, uint32_t n);
+/* Lend what a back end has (NULL: nothing), and pair a port of the guest's with *own. */
+int guest_join(const struct guest *g, const struct back *b, uint32_t port, uint32_t *own);
 
 #endif

@@ -28,11 +28,12 @@ static void clock_init(void)
 
 struct blockdev *guest_root(void)
 {
-	if (!guest_start->root_bytes && !guest_start->disk.port)
+	const struct domain_start *s = guest_start;
+	if (s->root_bytes)
+		return ramdisk_init(s->root << PAGE_SHIFT, s->root_bytes, false);
+	if (!s->disk.port)
 		panic("boot: this guest has no root file system: no disk, none in memory");
-	if (!guest_start->root_bytes)
-		return block_front_init(guest_start);
-	return ramdisk_init(guest_start->root << PAGE_SHIFT, guest_start->root_bytes, false);
+	return block_front_init(s);
 }
 
 void guest_main(const struct domain_start *s)
@@ -51,5 +52,7 @@ void guest_main(const struct domain_start *s)
 		topology.apic_id[i] = (uint8_t)i;
 	fpu_init();
 	console_front_listen();
+	net.address = s->ip;
+	net_init(net_front_init(s));
 	boot_go_on();
 }

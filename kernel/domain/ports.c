@@ -52,6 +52,14 @@ void port_unbind(unsigned port)
 	hypercall(HC_PORT_CLOSE, port, 0, 0, 0);
 }
 
+void port_wake(void *sleepers)
+{
+	struct port_sleepers *s = sleepers;
+	uint32_t flags = spin_lock_irq(&s->lock);
+	wake_all(&s->queue);
+	spin_unlock_irq(&s->lock, flags);
+}
+
 /*
  * A port's bit is cleared before its handler runs: what is sent from then on makes the bit, and an
  * event, anew.

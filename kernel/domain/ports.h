@@ -7,7 +7,7 @@
 #ifndef DOMAIN_PORTS_H
 #define DOMAIN_PORTS_H
 
-#include "lib/lib.h"
+#include "proc/lock.h"
 
 /*
  * port_bind - let handler(data) run, with interrupts off, after the peer has sent: once for all
@@ -17,6 +17,9 @@
  */
 void port_bind(unsigned port, void (*handler)(void *data), void *data);
 void port_unbind(unsigned port);
+/* Tasks that wait for a port. port_wake - a handler that wakes them; data: a port_sleepers. */
+struct port_sleepers { struct spinlock lock; struct wait_queue queue; };
+void port_wake(void *sleepers);
 /* Notify the peer. Context: any. */
 void port_notify(unsigned port);
 /* Let the port's handler run soon, as if the peer had sent. Context: any. */

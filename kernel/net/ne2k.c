@@ -17,7 +17,7 @@ enum { CR = 0, PSTART = 1, PSTOP = 2, BNRY = 3, TPSR = 4, TBCR = 5, ISR = 7, RSA
 enum { RBCR = 10, RCR = 12, TCR = 13, DCR = 14, IMR = 15, PAGE1_MAC = 1, PAGE1_CURR = 7 };
 enum { STOP = 1, START = 2, TRANSMIT = 4, READ = 8, WRITE = 0x10, NO_DMA = 0x20, PAGE1 = 0x40 };
 enum { RECEIVED = 0x01, OVERWRITTEN = 0x10, DMA_DONE = 0x40, RESET_DONE = 0x80 };
-enum { WORDS = 0x49, LOOPBACK = 2, BROADCASTS = 4 }; /* of DCR, TCR, RCR */
+enum { WORDS = 0x49, LOOPBACK = 2, BROADCASTS = 4, ALL = 0x10 }; /* of DCR, TCR, RCR */
 enum { TX_PAGE = 0x40, RX_FIRST = 0x46, RX_END = 0x80 }; /* card memory that every NE2000 has */
 #define BLOCK 512u          /* bytes that the VO moves at once */
 #define SEND_NS 20000000ull /* the longest frame takes 1.3 ms */
@@ -78,7 +78,7 @@ static void start(void)
 	out(CR, STOP | NO_DMA);
 	out(DCR, WORDS);
 	out_pair(RBCR, 0);
-	out(RCR, BROADCASTS);
+	out(RCR, BROADCASTS | ALL); /* guests have addresses of their own */
 	out(TCR, LOOPBACK);
 	out(PSTART, RX_FIRST);
 	out(PSTOP, RX_END);

@@ -20,7 +20,7 @@ enum { TYPE_ARP = 0x0806, TYPE_IPV4 = 0x0800, ARP_BYTES = 42, ARP_REQUEST = 1, A
 enum { ECHO_REPLY = 0, ECHO = 8, DONT_FRAGMENT = 0x4000, TTL = 64 };
 enum { NEIGHBOURS = 8, ARP_TRIES = 3, ARP_WAIT_MS = 500 };
 
-struct net net;
+struct net net = { .address = 0x0A00020F }; /* 10.0.2.15, which QEMU's user network expects */
 static struct spinlock lock; /* guards the neighbours */
 static struct neighbour {
 	uint32_t address; /* 0: a free place */
@@ -97,6 +97,15 @@ static int send_arp(uint8_t *frame, uint16_t operation, const uint8_t *mac, uint
 	return send_frame(frame, to, TYPE_ARP, ARP_BYTES);
 }
 
+/* Context: the lock is held. */
+static struct neighbour *place_of(uint32_t address)
+{
+	struct neighbour *n = neighbours;
+	while (n < neighbours + NEIGHBOURS && n->address != address)
+		n++;
+	return n < neighbours + NEIGHBOURS ? n : NULL;
+}
+
 /*
  * Remember a neighbour's MAC address. Only a neighbour whom this machine asked, or who asked for
  * this machine, gets a new place in the table. mac: NULL: it is not known yet.
@@ -104,14 +113,12 @@ static int send_arp(uint8_t *frame, uint16_t operation, const uint8_t *mac, uint
 static void neighbour_learn(uint32_t address, const uint8_t *mac, bool add)
 {
 	spin_lock(&lock);
-	struct neighbour *n = neighbours, *end = neighbours + NEIGHBOURS;
-	while (n < end && n->address != address)
-		n++;
-	if (n == end && add) {
+	struct neighbour *n = place_of(address);
+	if (!n && add) {
 		n = &neighbours[oldest++ % NEIGHBOURS];
 		*n = (struct neighbour){ .address = address };
 	}
-	if (n < end && mac) {
+	if (n && mac) {
 		memcpy(n->mac, mac, MAC_BYTES);
 		n->known = true;
 	}
@@ -120,13 +127,11 @@ static void neighbour_learn(uint32_t address, const uint8_t *mac, bool add)
 
 static bool neighbour_find(uint32_t address, uint8_t *mac)
 {
-	bool found = false;
 	spin_lock(&lock);
-	for (struct neighbour *n = neighbours; n < neighbours + NEIGHBOURS && !found; n++) {
-		found = n->address == address && n->known;
-		if (found)
-			memcpy(mac, n->mac, MAC_BYTES);
-	}
+	const struct neighbour *n = place_of(address);
+	bool found = n && n->known;
+	if (found)
+		memcpy(mac, n->mac, MAC_BYTES);
 	spin_unlock(&lock);
 	return found;
 }
@@ -264,14 +269,11 @@ static void receive_main(void)
 		net_input(frame, net.card->receive(net.card, frame));
 }
 
-void net_init(void)
+void net_init(struct netdev *card)
 {
-	char address[16] = "10.0.2.15"; /* what QEMU's user network expects */
-	net.card = ne2k_init();
-	if (!net.card)
-		return;
-	boot_option("ip", address, sizeof(address));
-	if (!ipv4_parse(address, &net.address))
+	char address[16];
+	net.card = card;
+	if (boot_option("ip", address, sizeof(address)) && !ipv4_parse(address, &net.address))
 		panic("boot: ip=%s is no address; write it as in ip=10.0.2.15", address);
 }
 

@@ -33,12 +33,9 @@ struct netdev {
 struct netdev *ne2k_init(void);
 
 /* --- net.c: the card in use, Ethernet, ARP, IPv4, ICMP echo --- */
-/*
- * Find a card, and make the task that receives from it. Nothing happens without a card. Context:
- * boot, interrupts off.
- */
-void net_init(void);
-/* Let the task run. Context: process, once. */
+/* Use this card; NULL: there is none. Context: boot, interrupts off, once. */
+void net_init(struct netdev *card);
+/* Let the task run that receives, if there is a card. Context: process, once. */
 void net_start(void);
 /* Handle a frame that came, and may answer it in its buffer of FRAME_ROOM. Context: process. */
 void net_input(uint8_t *frame, uint32_t bytes);

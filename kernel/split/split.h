@@ -1,55 +1,100 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Split drivers: the front end in a guest asks through a ring (ring.h), the back end in domain 0
- * does. A disk's ring page and BLOCK_BUFFERS pages for data are domain 0's, and lent to the guest
- * from its birth: nothing is mapped, granted or copied by the VMM for a request.
+ * does. The pages of a channel are domain 0's, and lent to the guest from its birth: nothing is
+ * mapped, granted or copied by the VMM for a request.
  */
 #ifndef SPLIT_SPLIT_H
 #define SPLIT_SPLIT_H
 
 #include "dev/block.h"
-#include "domain_abi.h"
+#include "domain/domain.h"
+#include "net/net.h"
 #include "ring.h"
-#include "vo/vo.h"
 
-enum { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH };
-#define BLOCK_BUFFERS 16 /* so many requests can be under way */
-#define BLOCK_SECTORS 8u /* in one request: a buffer's */
-
-struct block_request {
-	uint32_t id; /* the front end's; the response has it, too */
-	uint32_t op, sector, sectors, buffer;
+/* --- back.c: what back ends have in common. Context: process, may sleep --- */
+struct wire { struct ring out, in; }; /* one side's rings; a disk has `in` only */
+struct back {
+	struct back *next;
+	char *area;             /* 2^order pages, lent to the guest: a ring, or two */
+	unsigned order;
+	unsigned port;          /* 0: not connected yet, or no more */
+	volatile bool notified; /* the guest has put messages */
+	/*
+	 * Do as many messages as the ring has slots. Result: 1: there may be more; 0; -EPIPE: the
+	 * ring is broken. Context: the task that serves.
+	 */
+	int (*serve)(struct back *b);
+	struct wire wire;
+	struct vnode *file;     /* of a disk; else NULL */
+	bool read_only;
+	uint8_t mac[MAC_BYTES]; /* of a network card; the builder sets the last byte */
 };
-struct block_response {
-	uint32_t id;
-	int32_t status; /* 0, or a negative errno value */
-};
-union block_message { /* what a slot of the ring holds */
-	struct block_request request;
-	struct block_response response;
-};
-
-/* --- block_front.c --- */
+/* All that are connected. Makers and enders of guests read it, or who holds the lock. */
+extern struct back *backs;
+extern struct spinlock backs_lock;
+/* The task that serves. */
+void back_main(void);
 /*
- * The disk that the start record names; NULL: it names none. Context: boot of a guest, once,
- * interrupts off.
+ * Make a back end. Its area is all zeros: nothing else of this kernel may be seen there. Result:
+ * NULL if memory is out.
  */
+struct back *back_create(int (*serve)(struct back *b), unsigned order);
+/* Serve: the guest notifies us by our port. Context: before the guest runs. */
+void back_connect(struct back *b, unsigned port);
+/* Serve no more, and free all. The port is closed, and no page is lent. NULL is allowed. */
+void back_destroy(struct back *b);
+
+/*
+ * --- disks: a ring whose slots hold a request and its sectors. The answer to a request is put into
+ * the same slot: answers have the order of requests. ---
+ */
+enum { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH };
+enum { BLOCK_ORDER = 5, BLOCK_DEPTH = 16 }; /* requests under way, at most */
+#define BLOCK_SECTORS 15u                   /* in one request */
+struct block_message {
+	uint32_t op, sector, sectors;
+	int32_t status; /* of the answer: 0, or a negative errno value */
+};
+enum { BLOCK_SLOT = sizeof(struct block_message) + BLOCK_SECTORS * SECTOR };
+
+/* Open a side of a disk's empty ring. */
+static inline void block_ring_open(struct ring *r, char *area, enum ring_side side)
+{
+	ring_open(r, (struct ring_page *)area, 1 << BLOCK_ORDER, side, BLOCK_SLOT);
+}
+/* The disk that the start record names. Context: boot of a guest, once, interrupts off. */
 struct blockdev *block_front_init(const struct domain_start *start);
 
-/* --- block_back.c. Context: process, may sleep --- */
-struct block_back;
 struct vnode;
 /*
- * block_back_create - prepare a virtual disk over a file, with the pages to lend; pfns gets
- * their 1 + BLOCK_BUFFERS pfns, the ring's first. Takes over the reference to the file, also on
- * error. Result: 0; -EINVAL: it is no file, or has less than a sector; -EBUSY: it is another
- * guest's disk, and not read-only for both; -ENOMEM.
+ * block_back_create - prepare a virtual disk over a file. Takes over the reference to the file,
+ * also on error. Result: 0; -EINVAL: it is no file, or has less than a sector; -EBUSY: it is
+ * another guest's disk, and not read-only for both; -ENOMEM.
  */
-int block_back_create(struct vnode *file, bool read_only, struct block_back **out, pfn_t *pfns,
-		      uint32_t *sectors);
-/* Serve: the guest notifies us by our port. Context: before the guest runs. */
-void block_back_connect(struct block_back *b, unsigned port);
-/* Serve no more, and free all. The pages are no longer lent. NULL is allowed. */
-void block_back_destroy(struct block_back *b);
+int block_back_create(struct vnode *file, bool read_only, struct back **out);
+
+/* --- networks: a wire of two rings, one for each direction, whose slots hold frames --- */
+enum { WIRE_ORDER = 4, WIRE_FRAMES = 16 };
+/* Open a side of an empty wire of 2^WIRE_ORDER pages. */
+void wire_open(struct wire *w, char *area, enum ring_side side);
+/*
+ * wire_send - put a frame. Result: 1: notify the other side; 0; -EAGAIN: all slots are full, or
+ * the wire is dead.
+ * wire_receive - copy the next frame to buf. Result: its bytes, 14 to FRAME_MAX; 0: there is none;
+ * -EPIPE: the other side lied. That the frame was taken is seen after ring_publish(&w->in).
+ */
+int wire_send(struct wire *w, const void *frame, uint32_t bytes);
+int wire_receive(struct wire *w, void *buf);
+
+/* The card of a guest; NULL: it has none. Context: boot of a guest, once, interrupts off. */
+struct netdev *net_front_init(const struct domain_start *start);
+/*
+ * bridge_init - a card that reaches the guests, too, over the machine's card. Result: NULL if
+ * that is. Context: boot.
+ * net_back_create - prepare a guest's connection to the bridge. Result: as back_create().
+ */
+struct netdev *bridge_init(struct netdev *card);
+struct back *net_back_create(void);
 
 #endif

@@ -147,7 +147,7 @@ static uint32_t messages, wanted_at_once;
 static void producer(void)
 {
 	for (uint32_t i = 1; i <= messages; i++) {
-		assert_true(ring_put(&rings[RING_FRONT], &i));
+		assert_non_null(ring_put(&rings[RING_FRONT], &i, sizeof(i)));
 		if (ring_publish(&rings[RING_FRONT]))
 			sides[RING_BACK].notified = true;
 	}
@@ -159,7 +159,7 @@ static void consumer(void)
 {
 	struct ring *r = &rings[RING_BACK];
 	for (uint32_t i = 1, message; i <= messages;) {
-		if (ring_take(r, &message) == 1)
+		if (ring_take(r, &message, sizeof(message)) == 1)
 			assert_int_equal(message, i++);
 		else if (!ring_ask(r, MIN(wanted_at_once, messages - i + 1)) || without_look)
 			running->asleep = true; /* before its next step */
@@ -171,7 +171,7 @@ static void consumer(void)
 static void start_side(enum ring_side i, void (*main)(void))
 {
 	struct side *s = &sides[i];
-	ring_open(&rings[i], &page, i, sizeof(uint32_t));
+	ring_open(&rings[i], &page, 1, i, sizeof(uint32_t));
 	s->buffered = 0;
 	s->done = s->asleep = s->notified = s->fencing = false;
 	getcontext(&s->context);
@@ -228,8 +228,8 @@ static void test_mistakes_are_found(void **state)
 static void open_both(uint32_t bytes)
 {
 	ring_clear(&page);
-	ring_open(&rings[RING_FRONT], &page, RING_FRONT, bytes);
-	ring_open(&rings[RING_BACK], &page, RING_BACK, bytes);
+	ring_open(&rings[RING_FRONT], &page, 1, RING_FRONT, bytes);
+	ring_open(&rings[RING_BACK], &page, 1, RING_BACK, bytes);
 }
 
 /* The indices pass 2^32 in the middle: both sides begin shortly below it. */
@@ -253,22 +253,22 @@ static void test_round(void **state)
 		assert_true(front->slots * 2 * bytes > sizeof(page.slots));
 		for (uint32_t round = 0; round < 3; round++) {
 			uint32_t n = 0;
-			for (; memset(out, (int)n, bytes), ring_put(front, out); n++)
+			for (; memset(out, (int)n, bytes), ring_put(front, out, bytes); n++)
 				;
 			assert_int_equal(n, front->slots);
-			assert_int_equal(ring_take(back, in), 0); /* not yet published */
+			assert_int_equal(ring_take(back, in, bytes), 0); /* not yet published */
 			assert_true(ring_publish(front));
-			assert_false(ring_put(back, in)); /* nothing to answer */
+			assert_null(ring_put(back, in, bytes)); /* nothing to answer */
 			for (uint32_t i = 0; i < n; i++) {
 				memset(out, (int)i, bytes);
-				assert_int_equal(ring_take(back, in), 1);
+				assert_int_equal(ring_take(back, in, bytes), 1);
 				assert_memory_equal(in, out, bytes);
-				assert_false(ring_put(front, out));
-				assert_true(ring_put(back, in));
+				assert_null(ring_put(front, out, bytes));
+				assert_non_null(ring_put(back, in, bytes));
 			}
 			assert_false(ring_ask(back, 1));
 			assert_true(ring_publish(back));
-			while (ring_take(front, in) == 1)
+			while (ring_take(front, in, bytes) == 1)
 				;
 			assert_int_equal(ring_room(front), front->slots);
 			assert_false(ring_ask(front, 1));
@@ -284,14 +284,14 @@ static void test_thresholds(void **state)
 	uint32_t message = 0;
 	open_both(64);
 	for (unsigned i = 0; i < 1000; i++) {
-		assert_true(ring_put(&rings[RING_FRONT], &(uint8_t[64]){ 0 }));
+		assert_non_null(ring_put(&rings[RING_FRONT], &(uint8_t[64]){ 0 }, 64));
 		bool now = ring_publish(&rings[RING_FRONT]);
 		notified += now;
-		while (now && ring_take(&rings[RING_BACK], (uint8_t[64]){ 0 }) == 1)
-			assert_true(ring_put(&rings[RING_BACK], &(uint8_t[64]){ 0 }));
+		while (now && ring_take(&rings[RING_BACK], (uint8_t[64]){ 0 }, 64) == 1)
+			assert_non_null(ring_put(&rings[RING_BACK], &(uint8_t[64]){ 0 }, 64));
 		if (now) {
 			ring_publish(&rings[RING_BACK]);
-			while (ring_take(&rings[RING_FRONT], (uint8_t[64]){ 0 }) == 1)
+			while (ring_take(&rings[RING_FRONT], (uint8_t[64]){ 0 }, 64) == 1)
 				message++;
 			assert_false(ring_ask(&rings[RING_BACK], 16));
 		}
@@ -314,18 +314,18 @@ static void test_index_lies(void **state)
 			uint32_t right = page.ways[liar].produced;
 			page.ways[liar].produced += lies[i] +
 				(liar == RING_FRONT && i == 0 ? honest->slots : 0);
-			assert_int_equal(ring_take(honest, &word), -EPIPE);
+			assert_int_equal(ring_take(honest, &word, sizeof(word)), -EPIPE);
 			page.ways[liar].produced = right;
-			assert_int_equal(ring_take(honest, &word), -EPIPE);
-			assert_false(ring_put(honest, &word));
+			assert_int_equal(ring_take(honest, &word, sizeof(word)), -EPIPE);
+			assert_null(ring_put(honest, &word, sizeof(word)));
 		}
 	}
 	/* One response more than requests were taken */
 	open_both(4);
-	assert_true(ring_put(&rings[RING_FRONT], &word));
+	assert_non_null(ring_put(&rings[RING_FRONT], &word, sizeof(word)));
 	ring_publish(&rings[RING_FRONT]);
 	page.ways[RING_BACK].produced = 2;
-	assert_int_equal(ring_take(&rings[RING_FRONT], &word), -EPIPE);
+	assert_int_equal(ring_take(&rings[RING_FRONT], &word, sizeof(word)), -EPIPE);
 }
 
 static void jump(void) { page.ways[RING_FRONT].produced += 0x1000; }
@@ -336,15 +336,15 @@ static void test_double_fetch(void **state)
 	(void)state;
 	uint32_t request = 0x600D, taken = 0;
 	open_both(4);
-	assert_true(ring_put(&rings[RING_FRONT], &request));
+	assert_non_null(ring_put(&rings[RING_FRONT], &request, sizeof(request)));
 	ring_publish(&rings[RING_FRONT]);
 	after_load = jump;
-	int result = ring_take(&rings[RING_BACK], &taken);
+	int result = ring_take(&rings[RING_BACK], &taken, sizeof(taken));
 	after_load = NULL;
 	memset(page.slots, 0xBD, sizeof(page.slots));
 	assert_int_equal(result, 1);
 	assert_int_equal(taken, 0x600D);
-	assert_int_equal(ring_take(&rings[RING_BACK], &taken), -EPIPE);
+	assert_int_equal(ring_take(&rings[RING_BACK], &taken, sizeof(taken)), -EPIPE);
 }
 
 int main(void)

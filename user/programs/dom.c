@@ -4,8 +4,9 @@
 
 static const char how[] =
 	"COMMAND\n"
-	"  create NAME [mem=8M] [vcpus=1] [weight=256] [disk=FILE[:ro]] [cmdline=WORDS]\n"
-	"                 make a guest and let it run; without a disk its root is in its memory\n"
+	"  create NAME [mem=8M] [vcpus=1] [weight=256] [disk=FILE[:ro]] [net] [cmdline=WORDS]\n"
+	"                 make a guest and let it run; without a disk its root is in its memory;\n"
+	"                 net: it has a network card\n"
 	"  list           all guests, and how those ended that are no more\n"
 	"  top [TIMES]    each second, who has used the processors; Ctrl-C ends it\n"
 	"  console NAME   a guest's screen and keyboard; Ctrl-] leaves it\n"
@@ -13,7 +14,8 @@ static const char how[] =
 	"  kill NAME      end a guest; forget one that has ended\n"
 	"  for example: dom create web mem=16M && dom console web";
 
-enum { NUMBER, NAME, STATE, KIB, VCPUS, WEIGHT, RAN, STOLEN, SWITCHES, EXITS, END, FIELDS };
+enum { NUMBER, NAME, STATE, KIB, VCPUS, WEIGHT, RAN, STOLEN, SWITCHES, EXITS, STATUS,
+       REASON, FIELDS };
 enum { GUESTS = 128, LINE = 256, SECOND = 1000, LEAVE = ']' & 0x1F };
 enum { WEIGHT_MOST = 65535 };
 static const char file[] = "/proc/domains";
@@ -29,7 +31,7 @@ static void cut(struct guest *g)
 	char *s = g->line;
 	for (unsigned i = 0; i < FIELDS; i++) {
 		g->field[i] = s;
-		char *blank = i < END ? strchr(s, ' ') : NULL;
+		char *blank = i < REASON ? strchr(s, ' ') : NULL;
 		s = blank ? blank + 1 : s + strlen(s);
 		if (blank)
 			*blank = '\0';
@@ -101,11 +103,6 @@ static int tell_why(int error)
 	case -ENOMEM: return fail("there is too little memory for %s; end another guest first",
 				  order.name);
 	case -ENOENT: return fail("disk %s cannot be used: there is no such file", order.disk);
-	case -EINVAL:
-		if (!good_name(order.name))
-			return fail("a name has only a-z, 0-9 and '-', and %s has others",
-				    order.name);
-		/* fall through */
 	default: return create && order.disk[0]
 			? fail("disk %s cannot be used; it must be an ext2 image, as a copy of "
 			       "/boot/guest.ext2 is", order.disk)
@@ -154,6 +151,8 @@ static int option(char *word)
 				    word);
 		return 0;
 	}
+	if (strcmp(word, "net") == 0)
+		return order.net = 1, 0;
 	for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
 		if (strncmp(word, numbers[i].name, strlen(numbers[i].name)) != 0)
 			continue;
@@ -181,6 +180,8 @@ static int create(int argc, char **argv)
 		if (status)
 			return status;
 	}
+	if (!good_name(order.name))
+		return fail("a name has only a-z, 0-9 and '-', and %s has others", order.name);
 	return wrong_weight() ? 1 : give_order();
 }
 
@@ -211,15 +212,35 @@ static int simple(int argc, char **argv)
 	misused(argv[1]);
 }
 
+static const char *state_of(const struct guest *g)
+{
+	return strcmp(g->field[STATE], "killed") == 0 ? "ended" : g->field[STATE];
+}
+
+/* How it ended, in words; "-": it lives. */
+static const char *end_of(const struct guest *g)
+{
+	static char text[LINE];
+	bool panicked = strcmp(g->field[STATUS], "-1") == 0;
+	if (strcmp(g->field[STATE], "killed") == 0)
+		return "killed";
+	if (strcmp(g->field[STATE], "ended") != 0)
+		return "-";
+	snprintf(text, LINE, "%s%s", g->field[REASON][0] ? "stopped: " : panicked ? "" : "status ",
+		 g->field[REASON][0] ? g->field[REASON] :
+		 panicked ? "panicked: its last words tell why" : g->field[STATUS]);
+	return text;
+}
+
 static int list(void)
 {
 	look();
 	printf("%-15s %-7s %7s %5s %6s %8s %8s %s\n", "NAME", "STATE", "KIB", "VCPUS", "WEIGHT",
 	       "RAN ms", "STOLEN", "END");
 	for (struct guest *g = guests; g < guests + nr_guests; g++)
-		printf("%-15s %-7s %7s %5s %6s %8s %8s %s\n", g->field[NAME], g->field[STATE],
+		printf("%-15s %-7s %7s %5s %6s %8s %8s %s\n", g->field[NAME], state_of(g),
 		       g->field[KIB], g->field[VCPUS], g->field[WEIGHT], g->field[RAN],
-		       g->field[STOLEN], g->field[END]);
+		       g->field[STOLEN], end_of(g));
 	return 0;
 }
 
@@ -244,7 +265,7 @@ static int top(uint32_t times)
 			uint32_t ran = strtou(g->field[RAN], NULL);
 			uint32_t stolen = strtou(g->field[STOLEN], NULL);
 			bool same = strcmp(last[k].name, g->field[NAME]) == 0;
-			printf("%-15s %-7s", g->field[NAME], g->field[STATE]);
+			printf("%-15s %-7s", g->field[NAME], state_of(g));
 			print_share(ran, same ? last[k].ran : ran, now - then);
 			print_share(stolen, same ? last[k].stolen : stolen, now - then);
 			printf("   %8s %5s\n", g->field[SWITCHES], g->field[EXITS]);
@@ -302,7 +323,7 @@ static int console(const char *name)
 	const struct guest *g = guests, *after = guests + nr_guests;
 	while (g < after && strcmp(g->field[NAME], name) != 0)
 		g++;
-	const char *state = g < after ? g->field[STATE] : "";
+	const char *state = g < after ? state_of(g) : "";
 	if (strcmp(state, "ended") == 0)
 		printf("%s has ended; its last words:\n", name);
 	else
