@@ -16,6 +16,7 @@ struct blockdev {
 	const char *name;
 	uint32_t sectors;
 	unsigned depth; /* requests that it can have under way; 0: one */
+	bool read_only; /* nobody will write */
 	/*
 	 * Move n sectors between the device and buf, a kernel address. Result: 0, -EIO;
 	 * -EINVAL if the range ends after the last sector; -EROFS (write) if the device can only

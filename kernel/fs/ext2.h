@@ -73,6 +73,7 @@ struct ext2 {
 	uint32_t block_hint, inode_hint; /* below this number (index) none is free */
 	bool has_types;                  /* directory entries tell file types */
 	bool was_clean;                  /* when it was mounted */
+	bool read_only;                  /* each change is refused with -EROFS */
 	struct ext2_inode *inodes[64];   /* in memory, hashed by number */
 	struct ext2_inode *idle_newest, *idle_oldest; /* those without a reference */
 	unsigned nr_idle;

@@ -87,6 +87,8 @@ int ext2_write(struct vnode *vn, uint32_t offset, const void *buf, uint32_t byte
 	struct ext2 *fs = fs_of(vn);
 	uint32_t done = 0;
 	int error = 0;
+	if (fs->read_only)
+		return -EROFS;
 	if (offset >= EXT2_SIZE_MAX)
 		return bytes ? -EFBIG : 0;
 	bytes = MIN(bytes, EXT2_SIZE_MAX - offset);
@@ -132,8 +134,8 @@ int ext2_truncate(struct vnode *vn, uint32_t size)
 {
 	struct ext2 *fs = fs_of(vn);
 	struct ext2_inode *ip = inode_of(vn);
-	if (size > EXT2_SIZE_MAX)
-		return -EFBIG;
+	if (fs->read_only || size > EXT2_SIZE_MAX)
+		return fs->read_only ? -EROFS : -EFBIG;
 	bcache_enter(&fs->cache);
 	int error = ip->disk.flags & (EXT2_CONSTANT | EXT2_APPEND) ? -EPERM
 		    : size < vn->size ? clear_tail(vn, size) : 0;

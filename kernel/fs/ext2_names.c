@@ -56,6 +56,8 @@ static int must_be_free(struct vnode *dir, const char *name, unsigned length)
 	if (inode_of(dir)->disk.flags & EXT2_CONSTANT)
 		return -EPERM;
 	int error = ext2_dir_find(inode_of(dir), name, length, &at);
+	if (error == -ENOENT && fs_of(dir)->read_only)
+		return -EROFS;
 	if (error == 0) {
 		bcache_put(at.block);
 		return -EEXIST;
@@ -63,9 +65,11 @@ static int must_be_free(struct vnode *dir, const char *name, unsigned length)
 	return error == -ENOENT ? 0 : error;
 }
 
-/* Whether the flags of a file and its directory allow that it loses this name. */
+/* Whether the file system, and the flags of a file and its directory, let it lose this name. */
 static int may_lose_name(struct vnode *dir, struct vnode *vn)
 {
+	if (fs_of(vn)->read_only)
+		return -EROFS;
 	uint32_t flags = inode_of(dir)->disk.flags | inode_of(vn)->disk.flags;
 	return flags & (EXT2_CONSTANT | EXT2_APPEND) ? -EPERM : 0;
 }

@@ -125,9 +125,11 @@ static int hold_all(struct ext2 *fs, struct vnode **root)
 	return error;
 }
 
-/* Write a new state; all other changes must be on the disk before. */
+/* Write a new state, unless nothing is to be written; all other changes must be there before. */
 static int set_state(struct ext2 *fs, bool clean)
 {
+	if (fs->read_only)
+		return 0;
 	int error = bcache_sync(&fs->cache);
 	if (error)
 		return error;
@@ -151,6 +153,7 @@ int ext2_mount(struct blockdev *dev, struct vnode **root)
 	fs->first_inode = s.revision ? MAX(s.first_inode, 11u) : 11;
 	fs->has_types = s.revision && s.incompat & EXT2_INCOMPAT_FILETYPE;
 	fs->time_offset = MAX(s.wtime, 1u);
+	fs->read_only = dev->read_only;
 	bcache_init(&fs->cache, dev, fs->block_bytes);
 	bcache_enter(&fs->cache);
 	error = hold_all(fs, root);

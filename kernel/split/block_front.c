@@ -79,7 +79,8 @@ struct blockdev *block_front_init(const struct domain_start *start)
 {
 	front = (struct blockdev){ .name = "ring", .sectors = start->disk_sectors,
 				   .depth = BLOCK_DEPTH, .move = front_move,
-				   .flush = front_flush };
+				   .flush = front_flush,
+				   .read_only = start->disk_read_only };
 	front_port = start->disk.port;
 	block_ring_open(&front_ring, (char *)(uintptr_t)start->disk.ring, RING_FRONT);
 	port_bind(front_port, port_wake, &sleepers);

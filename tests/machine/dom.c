@@ -189,6 +189,34 @@ static void disks(const struct test *t)
 		   b, b, b, build_dir);
 }
 
+/* One image is the root of two guests, which cannot change it. */
+static void read_only(const struct test *t)
+{
+	struct machine_options o = t->machine;
+	o.modules = big_root(1);
+	struct machine *m = start_to_prompt(&o);
+	command(m, "echo virtual >/proc/mode; cp /boot/disk.ext2 /tmp/a", 60);
+	command(m, "dom create b disk=/tmp/a:ro; dom create a disk=/tmp/a:ro 'cmdline=run=\""
+		   "echo x >/f; mkdir /d; rm /bin/ls; rmdir /tmp; mv /bin/ls /x; ln /bin/ls /y; "
+		   "echo x >>/etc/motd; cat /etc/motd; ls /bin; sync; shutdown\"'", 60);
+	expect_all(m, "dom create c disk=/tmp/a", 20, SAYS("is another guest's"));
+	expect_all(m, "sleep 5; dom list", 60, SAYS("a               ended", "status 0"));
+	size_t from = m->seen;
+	expect_all(m, "dom console a </dev/null", 20, SAYS("Cinnabar.", "shutdown"));
+	unsigned refused = 0;
+	for (const char *at = m->log + from; (at = strstr(at, "read-only file system")); at++)
+		refused++;
+	CHECK(refused == 7, "%u of 7 changes were refused", refused);
+	enter_console(m, "b");
+	expect_all(m, "ls /f /d /x /y; ls /bin/ls", 20, SAYS("/f", "/bin/ls"));
+	leave_console(m);
+	command(m, "dom kill b; sync", 20);
+	end_at_prompt(m);
+	const char *a = take_image("/tmp/a", "a.ext2");
+	root_check_file(a);
+	shell_must(10, "cmp %s %s", a, work_path("disk.ext2"));
+}
+
 /* --- make demo-domains --- */
 
 /* Make a guest that works, wait for its end, and show its results. Result: their text. */
@@ -268,6 +296,7 @@ const struct test dom_tests[] = {
 	{ .name = "dom-life-bochs", .run = life, .seconds = 300,
 	  .machine = { .bochs = true, .guests = true } },
 	{ .name = "dom-refused", .run = refused, .seconds = 60 },
+	{ .name = "dom-read-only", .run = read_only, .seconds = 200 },
 	{ .name = "dom-disks", .run = disks, .seconds = 300 },
 	{ .name = "dom-disks-4cpus", .run = disks, .seconds = 300, .machine = { .cpus = 4 } },
 	{ .name = "dom-disks-parallel", .run = disks, .seconds = 300,
