@@ -269,6 +269,8 @@ static void forward(struct guest *g)
 
 int creep(struct guest *g, const uint32_t *stops, unsigned n)
 {
+	if (call_ended(g)) /* the last step was a tail call, from which do_step() has returned */
+		return RETURNED;
 	for (unsigned i = 0; i < LONG; i++) {
 		uint32_t at = g->c.eip;
 		forward(g);
