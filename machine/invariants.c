@@ -87,6 +87,11 @@ void check_mode(struct machine *m, bool virtual_mode)
 	      "%u CPUs, the kernel has %u, asked for %u", n, kernel_word(m, "nr_cpus"), m->o.cpus);
 	struct translation t = translation_read(m, cr3, virtual_mode);
 	check_translation(m, &t);
+	for (unsigned i = 0; i < n; i++) /* first: a CPU in the wrong mode explains the rest */
+		if (virtual_mode)
+			check_cpu_virtual(m, i, &cpus[i]);
+		else
+			check_cpu_native(i, &cpus[i]);
 	virtual_read(m, cr3, kernel_directory, kernel, sizeof(kernel));
 	mark_tables(&t, kernel, KERNEL_SLOT, VMM_SLOT);
 	t.table[page_walk(m, cr3, kernel_directory).machine >> PAGE_SHIFT] = true;
@@ -97,13 +102,8 @@ void check_mode(struct machine *m, bool virtual_mode)
 	}
 	check_kernel_half(m, kernel, &t);
 	check_apart(cpus, n);
-	for (unsigned i = 0; i < n; i++) {
-		if (virtual_mode)
-			check_cpu_virtual(m, i, &cpus[i]);
-		else
-			check_cpu_native(i, &cpus[i]);
+	for (unsigned i = 0; i < n; i++)
 		check_loaded(m, &t, i, &cpus[i], kernel);
-	}
 	translation_free(&t);
 }
 

@@ -21,8 +21,11 @@ static inline int hypercall(uint32_t number, uint32_t a, uint32_t b, uint32_t c,
 	return result;
 }
 
-/* As hypercall(), for a number that takes two arguments or less. */
-static inline int hypercall2(uint32_t number, uint32_t a, uint32_t b)
+/*
+ * As hypercall(), for a number that takes two arguments or less. Inlined even without optimization:
+ * an idle CPU must not be interrupted inside the VO, where a function of its own would lie.
+ */
+static inline __attribute__((always_inline)) int hypercall2(uint32_t number, uint32_t a, uint32_t b)
 {
 	int result;
 	__asm__ volatile("int %1"
