@@ -119,6 +119,8 @@ uint32_t vmm_generation(struct guest *g);
 /* --- the VMM's stock (checks_stock.c) --- */
 
 uint32_t cpu0(void); /* struct cpu of CPU 0 */
+/* Take or give back the VMM's lock, for a function that is called with the lock held. */
+void lock(struct guest *g, bool on);
 uint32_t kernel_directory(struct guest *g); /* its mfn */
 /* By mfn: whether it is a table of the kernel's upper part, or the kernel's directory. */
 bool *find_shared(struct guest *g);

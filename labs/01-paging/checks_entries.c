@@ -155,20 +155,24 @@ static uint32_t window(struct guest *g, uint32_t mfn, unsigned type)
 }
 
 /*
- * Check and count the entries in a frame: by get_entries(), or, where the compiler left no such
- * function, by promote(), which needs exercise 11 and ends by itself what get_entries() refuses.
+ * Check and count a frame's entries: by get_entries(), or, if the compiler left no such function,
+ * by promote(), which needs exercise 11 and ends by itself what get_entries() refuses.
  */
 static int get(struct guest *g, uint32_t mfn, unsigned type)
 {
+	int result;
+	lock(g, true);
 	if (vmm_symbol_exists("get_entries"))
-		return (int)VMM_CALL(g, "get_entries", cpu0(), window(g, mfn, type), type);
-	set_word(g, cpu0() + CPU_ATTACHED, 0);
-	struct entry before = read_frame(g, mfn);
-	make(g, mfn, vmm_generation(g), WRITABLE, 1);
-	int result = (int)VMM_CALL(g, "promote", cpu0(), mfn, type);
-	write_frame(g, mfn, &before);
-	set_word(g, vmm_symbol("domain0") + DOMAIN_LISTED, END_OF_LIST);
-	return result;
+		result = (int)VMM_CALL(g, "get_entries", cpu0(), window(g, mfn, type), type);
+	else {
+		set_word(g, cpu0() + CPU_ATTACHED, 0);
+		struct entry before = read_frame(g, mfn);
+		make(g, mfn, vmm_generation(g), WRITABLE, 1);
+		result = (int)VMM_CALL(g, "promote", cpu0(), mfn, type);
+		write_frame(g, mfn, &before);
+		set_word(g, vmm_symbol("domain0") + DOMAIN_LISTED, END_OF_LIST);
+	}
+	return lock(g, false), result;
 }
 
 enum { MOST = 6 };

@@ -99,6 +99,7 @@ static void promote_once(struct guest *g, const struct frame *f, unsigned type)
 	struct entry before = read_frame(g, f->mfn);
 	set_word(g, cpu0() + CPU_ATTACHED, f->attached);
 	watch(g, names, n, true);
+	lock(g, true);
 	call_begin(g, vmm_symbol("promote"), WORDS(cpu0(), f->mfn, type));
 	for (uint32_t eip; (eip = call_next(g));)
 		if (eip == vmm_symbol(names[HOME_PROTECT])) {
@@ -113,6 +114,7 @@ static void promote_once(struct guest *g, const struct frame *f, unsigned type)
 			skip(g, (uint32_t)f->error);
 		}
 	int got = (int)call_end(g), want = f->busy ? -EBUSY : f->error;
+	lock(g, false);
 	watch(g, names, n, false);
 	set_word(g, cpu0() + CPU_ATTACHED, 0);
 	CHECK(got == want, "promote(%s) as %s: gives %s, expected %s", f->what, type_name(type),

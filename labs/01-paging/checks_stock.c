@@ -138,6 +138,11 @@ uint32_t cpu0(void)
 	return vmm_symbol("vmm_cpus");
 }
 
+void lock(struct guest *g, bool on)
+{
+	set_word(g, vmm_symbol("vmm_lock_word"), on);
+}
+
 /* --- what a call may change --- */
 
 struct entry current(struct entry e, uint32_t generation)

@@ -163,7 +163,8 @@ void probe_descend(struct probe *p)
 	uint32_t vcpu_0 = word_at(g, CPU_AT(0, CURRENT));
 	set_word(g, vcpu + VCPU_DIRECTORY, word_at(g, vcpu_0 + VCPU_DIRECTORY));
 	set_word(g, CPU_AT(p->cpu, HAZARD), 0);
-	set_word(g, CPU_AT(p->cpu, ATTACHED), 1);
+	for (unsigned i = 0; i < p->nr_cpus; i++)
+		set_word(g, CPU_AT(i, ATTACHED), 1);
 	set_word(g, task_of(&c) + TASK_CPU, p->cpu);
 	run_here(g, segments, sizeof(segments));
 	go_ring(p, 1, p->back, p->entry.esp + 4);

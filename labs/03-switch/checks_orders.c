@@ -94,6 +94,8 @@ static void give_order(struct guest *g, const struct order *o)
 	const uint32_t arguments[] = { o->step, o->attach };
 	const uint32_t stops[] = { o->stale, o->step };
 	struct given s = { .number = order_number() };
+	say(g, RENDEZVOUS_ARRIVED, o->others | 1u << g->cpu);
+	say(g, RENDEZVOUS_WANTED, o->step != 0); /* resume() has cleared it */
 	say(g, RENDEZVOUS_ORDER, s.number);
 	say(g, RENDEZVOUS_STEP, o->stale);
 	say(g, RENDEZVOUS_STEP_ATTACH, !o->attach);
@@ -123,7 +125,7 @@ void check_orders(const struct test *t)
 {
 	struct guest g = enter(t, 4);
 	unsigned cpu = random_below(g.m->o.cpus);
-	choose(&g, cpu);
+	choose_leader(&g, cpu);
 	uint32_t steps[2];
 	choose_steps(steps);
 	enum { STEPS = 4, ALL = 6 }; /* the last two orders are to leave */
@@ -147,7 +149,8 @@ struct following {
 static void begin_following(struct following *f)
 {
 	struct guest *g = f->g;
-	pretend_cpus(g);
+	say(g, RENDEZVOUS_ARRIVED, pretend_cpus(g));
+	say(g, RENDEZVOUS_LEADER, (g->cpu + 1) % g->m->o.cpus);
 	f->number = order_number();
 	f->attach = random_below(2);
 	say(g, RENDEZVOUS_FIRST_ORDER, f->number);
