@@ -20,8 +20,8 @@ static unsigned hex(const char *s)
 }
 
 /*
- * Receive the rest of a packet, "text#checksum" after the '$', and acknowledge it with '+'.
- * Result: text, or NULL if the stub has closed.
+ * Receive the rest of a packet, "text#checksum" after the '$'. To acknowledge it is not needed: the
+ * next command does. Result: text, or NULL if the stub has closed.
  */
 static const char *rest_of_packet(struct machine *m)
 {
@@ -33,7 +33,7 @@ static const char *rest_of_packet(struct machine *m)
 	packet[n] = '\0';
 	for (int digits = 0; digits < 2 && c >= 0; digits++)
 		c = stream_byte(&m->gdb, -1);
-	return c >= 0 && write(m->gdb.fd, "+", 1) == 1 ? packet : NULL;
+	return c >= 0 ? packet : NULL;
 }
 
 /* Receive a packet. Result: its text, or NULL if none comes in time, or the stub has closed. */
@@ -74,6 +74,27 @@ const char *gdb_command(struct machine *m, double seconds, const char *fmt, ...)
 	if (!answer)
 		give_up(FAILED, "GDB stub: no answer to %s within %.0f s", text, seconds);
 	return answer;
+}
+
+/*
+ * QEMU reads a command for its monitor from here in one piece, but from QMP byte by byte, with a
+ * dozen system calls each. The answer is many packets: "O" and a line's bytes, and last "OK".
+ */
+char *gdb_monitor(struct machine *m, const char *command)
+{
+	char bytes[200] = "", *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	for (const char *s = command; *s && strlen(bytes) + 3 < sizeof(bytes); s++)
+		sprintf(bytes + strlen(bytes), "%02x", (unsigned char)*s);
+	const char *answer = gdb_command(m, 10, "qRcmd,%s", bytes);
+	for (; answer && strcmp(answer, "OK") != 0; answer = receive(m, 10))
+		for (const char *s = answer + 1; *answer == 'O' && s[0] && s[1]; s += 2)
+			fputc((int)hex(s), f);
+	fclose(f);
+	if (!answer)
+		give_up(BROKEN, "GDB stub: no answer to %s", command);
+	return text;
 }
 
 void gdb_connect(struct machine *m)

@@ -174,6 +174,8 @@ void gdb_disconnect(struct machine *m);
 /* Send a command. Result: the text of the answer, valid until the next call. */
 const char *gdb_command(struct machine *m, double seconds, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* As qmp_human(), which is slower, but of a stopped machine only. */
+char *gdb_monitor(struct machine *m, const char *command);
 /* Set a breakpoint at a virtual address, or clear it. */
 void gdb_break(struct machine *m, uint32_t address, bool set);
 /* Let it run. Result: whether it stopped by itself in time. */

@@ -105,7 +105,9 @@ unsigned machine_state(struct machine *m, struct cpu_state cpus[CPUS_MAX])
 			bochs_state(m, i, &cpus[i]);
 		return m->o.cpus;
 	}
-	char *text = qmp_human(m, "info registers -a");
+	static const char registers[] = "info registers -a";
+	bool gdb = m->gdb.fd >= 0 && !m->o.v86;
+	char *text = gdb ? gdb_monitor(m, registers) : qmp_human(m, registers);
 	unsigned n = 0;
 	for (char *at = text; n < CPUS_MAX && (at = strstr(at, "CPU#")) != NULL; n++) {
 		char *end = strstr(at + 4, "CPU#"), keep = end ? *end : '\0';
