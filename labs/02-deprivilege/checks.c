@@ -18,9 +18,8 @@ enum { BUDGET = 100, BUDGET_OF_PROGRAMS = 1500 };
  * page faults, fork, and sleep.
  */
 #define USERTESTS \
-	"usertests regs_system_call regs_preemption fault_vectors fault_other_doors fault_popf " \
-	"fpu_preemption flags_nested_task handler_hostile_flags cow_kernel_writes fork_chain " \
-	"sleep_order"
+	"usertests regs_system_call fault_vectors fault_other_doors fault_popf " \
+	"flags_nested_task handler_hostile_flags cow_kernel_writes fork_chain sleep_order"
 
 const struct test lab_02_checks[] = {
 	{ ROW(1, "gdt", gdt, 9, "SDM vol. 3, 3.4.5, 8.2.2"), .stop_at = "cpus_warm_up",
