@@ -126,7 +126,7 @@ void check_silent_cpu(const struct test *t)
 
 /* --- everywhere() and follow() --- */
 
-enum { MOST_TURNS = 20, LOOP = 40 };
+enum { MOST_TURNS = 60, LOOP = 40 };
 
 /*
  * A follower that waits was stopped anywhere in its loop. It goes on to the first instruction of
@@ -135,11 +135,15 @@ enum { MOST_TURNS = 20, LOOP = 40 };
 static void to_begin_of_loop(struct guest *g, unsigned cpu)
 {
 	choose(g, cpu);
+	read_registers(g);
+	const struct cpu_state stood = g->c;
 	uint32_t first = g->c.eip;
-	for (unsigned i = 0; i < 2 * LOOP && (i < LOOP || g->c.eip != first); i++) {
+	bool round = false; /* it has been once through the loop */
+	for (unsigned i = 0; i < 2 * LOOP && (!round || g->c.eip != first); i++) {
 		step(g, cpu);
 		read_registers(g);
-		if (i < LOOP && g->c.eip < first)
+		round |= i >= LOOP || memcmp(&g->c, &stood, sizeof(stood)) == 0;
+		if (!round && g->c.eip < first)
 			first = g->c.eip;
 	}
 }
@@ -150,7 +154,7 @@ static void to_begin_of_loop(struct guest *g, unsigned cpu)
  */
 static int take_turns(struct guest *g, unsigned leader, unsigned cpus, unsigned turns)
 {
-	const double turn = 0.003;
+	const double turn = 0.001; /* 100,000 instructions: more than a whole switch takes */
 	for (unsigned i = 0, n = g->m->o.cpus; i < turns * n; i++) {
 		unsigned cpu = (leader + i) % n;
 		if (!(cpus >> cpu & 1))
