@@ -86,14 +86,18 @@ static void check_environment(const char *tree, int status, const char *text)
 	free(probe), free(room);
 }
 
-/* The last question before a submission is blamed: do the pristine files build here? */
+/*
+ * The last question before a submission is blamed: do the pristine files build here? Those that the
+ * submission changed are compiled.
+ */
 static void check_pristine(struct sandbox s, const char *base, const struct lab_tree *tree)
 {
-	const char *log = grade_path("pristine.log");
+	const char *log = grade_path("pristine.log"), *failed = s.tree;
 	s.tree = grade_path("pristine");
 	lab_copy(base, s.tree);
 	for (unsigned i = 0; i < tree->n; i++)
-		run_tool(NULL, 0, 10, "touch '%s/%s'", s.tree, tree->files[i]);
+		run_tool(NULL, 0, 10, "cmp -s '%s/%s' '%s/%s' || touch '%s/%s'", base,
+			 tree->files[i], failed, tree->files[i], s.tree, tree->files[i]);
 	if (make(&s, log) != 0)
 		give_up(BROKEN, "nothing can be built here, not even the pristine files: %s",
 			build_messages(log));

@@ -41,7 +41,7 @@ static void outside_files(const struct test *t)
 	(void)t;
 	need_sandbox();
 	for (unsigned i = 0; i < COUNT(cases); i++) {
-		const char *dir = reference("include");
+		const char *dir = solved_p2m("include");
 		write_code("include/kernel/mm/p2m.c", "a", cases[i].line);
 		check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED,
 			     cases[i].line);
@@ -74,7 +74,7 @@ static void bombs(const struct test *t)
 #undef TEN
 	(void)t;
 	for (unsigned i = 0; i < COUNT(codes); i++) {
-		const char *dir = reference("bomb"), *code = codes[i].code;
+		const char *dir = solved_p2m("bomb"), *code = codes[i].code;
 		write_code("bomb/kernel/mm/p2m.c", codes[i].mode, code);
 		check_status(run_grade("--submission %s", dir), GRADED, code);
 		CHECK(score() == 0, "%s: %d points", code, score());

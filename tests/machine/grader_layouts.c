@@ -46,7 +46,7 @@ static void layouts(const struct test *t)
 	(void)t;
 	need_sandbox();
 	build_handout();
-	shell_must(60, "tests/submissions/layouts %s %s", reference("reference"),
+	shell_must(60, "tests/submissions/layouts %s %s", solved_p2m("reference"),
 		   work_path("class"));
 	run_class("");
 	check_said("note: skipped: grades.csv is no directory, tar or zip");
@@ -66,7 +66,7 @@ static void again(const struct test *t)
 	char text[200];
 	const char *log = work_path("out/flat.log");
 	(void)t;
-	reference("class/plain");
+	solved_p2m("class/plain");
 	shell_must(10, "mkdir %s && cp $(find %s -type f) %s", work_path("class/flat"),
 		   work_path("class/plain"), work_path("class/flat"));
 	run_class("");

@@ -17,7 +17,7 @@ static void forms(const struct test *t)
 		"cd %s/.. && zip -qr %s.zip reference && mv %s.zip %s",
 		"cd %s/.. && cp -r reference M\u00fcller && python3 -m zipfile -c %s M\u00fcller",
 	};
-	const char *dir = reference("reference"), *file = work_path("submission");
+	const char *dir = solved_p2m("reference"), *file = work_path("submission");
 	(void)t;
 	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED,
 		     "a directory");
@@ -93,14 +93,15 @@ static void archives(const struct test *t)
 {
 	const char *file = work_path("submission");
 	(void)t;
-	reference("good");
+	build_handout();
+	solved_p2m("good");
 	for (unsigned i = 0; i < sizeof(bad_archives) / sizeof(bad_archives[0]); i++) {
 		char *command;
 		if (asprintf(&command, bad_archives[i].command, file, file) < 0)
 			give_up(BROKEN, "no memory");
 		shell_must(30, "cd %s && { %s; }", work_dir, command);
-		check_status(run_grade("--submission %s --only %s", file, one_check()), REFUSED,
-			     command);
+		check_status(run_grade("--in-class --submission %s --only %s", file, one_check()),
+			     REFUSED, command);
 		check_said("refused: ");
 		check_said(bad_archives[i].message);
 		CHECK(score() == -1, "%s: it has a score", command);
@@ -110,7 +111,7 @@ static void archives(const struct test *t)
 /* Files that are not the lab's do not arrive: these would break the build, or give points. */
 static void whitelist(const struct test *t)
 {
-	const char *dir = reference("more");
+	const char *dir = solved_p2m("more");
 	(void)t;
 	shell_must(10, "cd %s && mkdir -p kernel/boot labs/" LAB " grader tools && "
 		       "echo '#error arrived' >kernel/boot/main.c && "
@@ -129,7 +130,7 @@ static void whitelist(const struct test *t)
 /* A header of the student's own: a note says that it was not taken, and why the build misses it. */
 static void own_header(const struct test *t)
 {
-	const char *dir = reference("header");
+	const char *dir = solved_p2m("header");
 	(void)t;
 	need_sandbox();
 	shell_must(10, "cd %s && echo 'int mine;' >kernel/mm/mine.h && echo x >notes.h && "

@@ -32,9 +32,14 @@ void check_said(const char *text);
 void check_no_grade(int status, const char *what);
 /* A directory with the reference's files, below work_dir. */
 const char *reference(const char *name);
-/* The same, with a first statement in p2m_build(), the function of the first exercise. */
+/*
+ * The same, but only kernel/mm/p2m.c is the reference's, which one_check() judges. All others are
+ * as in the handout, so that a build compiles one file.
+ */
+const char *solved_p2m(const char *name);
+/* That, with a first statement in p2m_build(), the function of the first exercise. */
 const char *with_code(const char *name, const char *text);
-/* Grade the reference once: this writes and builds the student tree, build/handout. */
+/* Grade by one check. This also writes and builds the student tree, build/handout. */
 void build_handout(void);
 /* The check that makes the shortest grading that runs a machine. */
 const char *one_check(void);
