@@ -105,7 +105,7 @@ static uint32_t add_module(struct image *image, uint32_t address, const char *pa
 /* Fill the disk. Result: the machine address of the kernel's first instruction. */
 static uint32_t fill_disk(struct image *image, const struct machine *m)
 {
-	char root[300];
+	char modules[1400];
 	uint32_t begin, end, entry;
 	uint8_t *kernel = symbol_file_image(&begin, &end, &entry);
 	put(image, begin, kernel, end - begin);
@@ -114,9 +114,15 @@ static uint32_t fill_disk(struct image *image, const struct machine *m)
 	image->multiboot.info.flags = HAS_CMDLINE | HAS_MODULES | HAS_MAP;
 	image->multiboot.info.modules_at = INFO + offsetof(struct multiboot, modules);
 	end = (end + PAGE_SIZE - 1) & PAGE_MASK;
-	if (!m->o.modules) {
-		snprintf(root, sizeof(root), "%s/rootfs.ext2", build_dir);
-		end = add_module(image, add_module(image, end, vmm_file, "vmm"), root, "rootfs");
+	if (m->o.modules)
+		snprintf(modules, sizeof(modules), "%s", m->o.modules);
+	else
+		snprintf(modules, sizeof(modules), "%s vmm,%s/rootfs.ext2 rootfs", vmm_file,
+			 build_dir);
+	for (char *path = strtok(modules, ","); path; path = strtok(NULL, ",")) {
+		char *name = strrchr(path, ' ');
+		*name++ = '\0';
+		end = add_module(image, end, path, name);
 	}
 	if (end > (uint64_t)m->o.mem << 20)
 		give_up(FAILED, "kernel and modules are too large for the machine: they need "

@@ -235,6 +235,59 @@ static void crowd(const struct test *t)
 	end_native(m);
 }
 
+/* --- random lives --- */
+
+/* One order about one of a few guests. Result: whether it makes one. */
+static bool random_order(char *to, size_t size)
+{
+	static const char *const orders[] = { "kill", "kill", "pause", "resume", "resume" };
+	static const char *const ends[] = {
+		"", " cmdline=run=true", " net", " net 'cmdline=run=\"ping -c 1 10.0.2.17\"'",
+		" cmdline=panic=x", " 'cmdline=run=\"work 1\"'",
+	};
+	char name = (char)('a' + rand() % 6);
+	bool create = rand() % 2;
+	if (create)
+		snprintf(to, size, "dom create %c mem=%uK vcpus=%u%s", name,
+			 2048 + (unsigned)rand() % 2048, 1 + (unsigned)rand() % 4,
+			 ends[rand() % 6]);
+	else
+		snprintf(to, size, "dom %s %c", orders[rand() % 5], name);
+	return create;
+}
+
+/*
+ * number lives: three orders at a time, in the middle of each other. When one of them begins, and
+ * no CPU is in the VMM, D1, D4, D5 and V7 hold.
+ */
+static void random_lives(const struct test *t)
+{
+	struct machine *m = start_virtual(&t->machine);
+	unsigned births = 0;
+	srand(t->number);
+	while (births < t->number) {
+		char order[3][120], line[400];
+		for (unsigned i = 0; i < 3; i++)
+			births += random_order(order[i], sizeof(order[i]));
+		snprintf(line, sizeof(line), "%s & %s & %s\n", order[0], order[1], order[2]);
+		machine_stop(m);
+		gdb_connect(m);
+		machine_send(m, line);
+		break_alone(m, symbol("domains_write"), 60, "no order comes");
+		check_domains(m);
+		check_frame_table(m);
+		gdb_disconnect(m);
+		machine_expect(m, PROMPT, 60);
+	}
+	for (char name = 'a'; name <= 'f'; name++) {
+		char line[60];
+		snprintf(line, sizeof(line), "sleep 1; dom kill %c; dom kill %c", name, name);
+		command(m, line, 60);
+	}
+	check_no_guest(m, "after random lives");
+	end_native(m);
+}
+
 /* --- what a guest of 8 MiB costs --- */
 
 /* Result: instructions from a function's entry to its return. */
@@ -285,8 +338,15 @@ const struct test guest_tests[] = {
 	  .text = "dom create a mem=2M 'cmdline=run=\"ls -l /bin\"'",
 	  .machine = { .bochs = true, .guests = true } },
 	{ .name = "guest-failures", .run = failures, .seconds = 300 },
+	{ .name = "guest-lives-random", .run = random_lives, .seconds = 300, .number = 40 },
 	{ .name = "guest-lives", .run = lives, .seconds = 300, .machine = { .cpus = 2 } },
 	{ .name = "guest-crowd", .run = crowd, .seconds = 300, .machine = { .mem = 512 } },
 	{ .name = "guest-cost", .run = dear, .seconds = 60 },
+	{ 0 }
+};
+const struct test guest_soak_tests[] = {
+	{ .name = "soak-guest-usertests-bochs", .run = whole, .seconds = 3000,
+	  .text = USERTESTS(""), .machine = { .bochs = true, .guests = true } },
+	{ .name = "soak-guest-lives", .run = random_lives, .seconds = 20000, .number = 10000 },
 	{ 0 }
 };

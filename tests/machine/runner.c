@@ -56,6 +56,7 @@ static const struct test *const campaigns[] = {
 	switch_soak_tests,
 	sweep_soak_tests,
 	isolation_soak_tests,
+	guest_soak_tests,
 	memory_out_soak_tests,
 	grader_soak_tests,
 	grader_run_soak_tests,

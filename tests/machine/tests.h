@@ -10,7 +10,7 @@ typedef const struct test test_list[];
 extern test_list boot_tests, hang_tests, limit_tests, native_tests, program_tests, switch_tests;
 extern test_list rollback_tests, sweep_tests;
 extern test_list isolation_tests, hostile_tests, disk_tests, net_tests, shell_tests;
-extern test_list memory_out_tests, dom_tests, dom_net_tests, guest_tests;
+extern test_list memory_out_tests, dom_tests, dom_net_tests, guest_tests, guest_soak_tests;
 extern test_list gdb_tests, gdb_look_tests, gdb_tool_tests;
 extern test_list grader_submission_tests, grader_tests, grader_environment_tests;
 extern test_list grader_run_tests, grader_sandbox_tests, grader_layout_tests;
@@ -31,7 +31,7 @@ const struct test *lab_tests(bool soak);
 void bench(const struct test *t);
 void bench_switch(const struct test *t);
 void demo(const struct test *t);
-void demo_domains(const struct test *t); /* dom.c */
+void demo_domains(const struct test *t);
 
 /*
  * The part of usertests in which processes share pages, descriptors and CPUs: for Bochs with
