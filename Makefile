@@ -141,7 +141,8 @@ RECORDER := $(filter-out $(B)/host/viewer/main.c.o,$(TRACE))
 
 # What a lab's tree cannot do.
 PLATFORMS := gradescope classroom50 prairielearn autolab image
-WHOLE := demo demo-domains test soak bench bench-switch report handout mutate try $(PLATFORMS)
+WHOLE := demo demo-domains test soak bench bench-switch bench-domains report handout mutate \
+	try $(PLATFORMS)
 
 .PHONY: all help whole $(WHOLE) grade setup trace web run run-bochs iso doctor size check gdb \
 	debug debug-bochs replay log clean kernel unit FORCE report docs
@@ -162,6 +163,7 @@ whole:
 #:   test       install what is missing, build, run all tests (unit, QEMU, Bochs)
 #:   soak       the long campaigns: fuzzing, crash sweeps
 #:   bench      count instructions of kernel operations; table and build/bench.json
+#:   bench-domains  what domains cost each other; table and build/bench-domains.json
 #:   bench-switch  what a mode switch costs, by phases, and how that grows
 #:   trace      record a mode switch from outside into one page, build/trace.html, to step through;
 #:              STEPS=phases|instructions DIRECTION=attach|detach|both OUT=file
@@ -210,7 +212,7 @@ ALONE := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
 setup:
 	@tools/setup test
 
-demo demo-domains:
+demo demo-domains bench-domains:
 	@tools/setup demo
 	@$(MAKE) --no-print-directory all $(B)/tests/run
 	@$(B)/tests/run --$@

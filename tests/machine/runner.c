@@ -188,6 +188,7 @@ static void interrupt(int sig)
 static const struct test shows[] = {
 	{ .name = "bench", .run = bench, .seconds = 600 },
 	{ .name = "bench-switch", .run = bench_switch, .seconds = 600 },
+	{ .name = "bench-domains", .run = bench_domains, .seconds = 3000 },
 	{ .name = "demo", .run = demo, .seconds = 200,
 	  .machine = { .cpus = 2, .p2m = "shuffle:2026" } },
 	{ .name = "demo-domains", .run = demo_domains, .seconds = 300,
@@ -232,7 +233,7 @@ static int usage(const char *program)
 {
 	fprintf(stderr,
 		"usage: %s [-l] [-j JOBS] [--unit DIR] "
-		"[--soak | --bench | --bench-switch | --demo | --demo-domains] "
+		"[--soak | --bench | --bench-switch | --bench-domains | --demo | --demo-domains] "
 		"[NAME | PREFIX*]...\n",
 		program);
 	return 2;

@@ -31,7 +31,8 @@ const struct test *lab_tests(bool soak);
 void bench(const struct test *t);
 void bench_switch(const struct test *t);
 void demo(const struct test *t);
-void demo_domains(const struct test *t);
+void demo_domains(const struct test *t); /* dom.c */
+void bench_domains(const struct test *t); /* domains_bench.c */
 
 /*
  * The part of usertests in which processes share pages, descriptors and CPUs: for Bochs with
