@@ -105,6 +105,7 @@ static bool read_status(struct machine *m, const struct cpu_state *c, unsigned e
 /* The command after each command, "calculate this number", and its answer. */
 #define MARK "? 305419896\n"
 #define MARK_ANSWER "0x12345678 305419896\n"
+enum { ANSWER_BYTES = 1 << 18 }; /* room in its pipe */
 
 void bochs_send(struct machine *m, const char *command)
 {
@@ -147,13 +148,21 @@ static char *take_answer(struct machine *m)
 	return text;
 }
 
-/* Wait for the debugger's answer. Result: whether it came; not if Bochs ends. */
+/*
+ * Wait for the debugger's answer. Bochs writes each word of memory by itself: who waited for the
+ * next bytes would be woken for each. So the pauses grow. Result: whether it came; not if Bochs
+ * ends.
+ */
 static bool await_answer(struct machine *m)
 {
-	enum { SECONDS = 60 };
-	for (double start = clock_seconds(); !answered(m); wait_a_little(m))
+	enum { SECONDS = 60, LEAST_US = 20, MOST_US = 2000 };
+	useconds_t pause = LEAST_US;
+	for (double start = clock_seconds(); !answered(m); usleep(pause)) {
 		if (!m->pid || time_is_over(start, SECONDS))
 			return false;
+		machine_pump(m);
+		pause = pause < MOST_US ? 2 * pause : MOST_US;
+	}
 	return true;
 }
 
@@ -243,6 +252,7 @@ void bochs_start(struct machine *m)
 	    pipe2(out, O_CLOEXEC) < 0)
 		give_up(BROKEN, "pseudo-terminal or pipe: %s", strerror(errno));
 	m->monitor_in = open(commands, O_RDWR | O_CLOEXEC);
+	fcntl(out[0], F_SETPIPE_SZ, ANSWER_BYTES); /* if it is refused, Bochs waits now and then */
 	write_configuration(m, configuration, tty);
 	fcntl(m->serial, F_SETFD, FD_CLOEXEC);
 	m->serial_in = m->serial;

@@ -39,6 +39,10 @@ int stream_byte(struct stream *s, int ms);
  * the file that is to show its memory.
  */
 void v86_arguments(struct machine *m, int ram, struct arguments *a);
+/* Result: how many bytes of that file follow the memory. */
+size_t v86_flags(const struct machine *m);
+/* Make the file show this memory as it is now. */
+void v86_show(struct machine *m, uint32_t address, size_t bytes);
 /* Start QEMU for m, with memory, serial line and QMP connected; it runs unless m is paused. */
 void qemu_start(struct machine *m);
 /* Connect to QEMU's machine protocol on a socket. */

@@ -27,6 +27,8 @@ void physical_read(struct machine *m, uint32_t address, void *buf, size_t bytes)
 	if (!m->o.bochs) {
 		if (address > m->ram_bytes || bytes > m->ram_bytes - address)
 			give_up(FAILED, "machine address %#x is not memory", address);
+		if (m->o.v86)
+			v86_show(m, address, bytes);
 		memcpy(buf, m->ram + address, bytes);
 		return;
 	}
@@ -53,6 +55,8 @@ void physical_write(struct machine *m, uint32_t address, const void *buf, size_t
 	if (!m->o.bochs) {
 		if (address > m->ram_bytes || bytes > m->ram_bytes - address)
 			give_up(FAILED, "machine address %#x is not memory", address);
+		if (m->o.v86)
+			v86_show(m, address, bytes);
 		memcpy(m->ram + address, buf, bytes);
 		return;
 	}

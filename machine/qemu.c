@@ -125,10 +125,11 @@ static void open_serial_in(struct machine *m, const char *path)
 static int map_memory(struct machine *m)
 {
 	m->ram_bytes = (size_t)m->o.mem << 20;
+	size_t all = m->ram_bytes + (m->o.v86 ? v86_flags(m) : 0);
 	int ram = memfd_create("machine", 0);
-	if (ram < 0 || ftruncate(ram, (off_t)m->ram_bytes) < 0)
+	if (ram < 0 || ftruncate(ram, (off_t)all) < 0)
 		give_up(BROKEN, "memory file: %s", strerror(errno));
-	m->ram = mmap(NULL, m->ram_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ram, 0);
+	m->ram = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_SHARED, ram, 0);
 	if (m->ram == MAP_FAILED)
 		give_up(BROKEN, "memory file: %s", strerror(errno));
 	return ram;

@@ -7,6 +7,25 @@
 #include "emulators.h"
 #include <stdlib.h>
 
+enum { CHUNK = 65536 }; /* as in web/server.js */
+
+size_t v86_flags(const struct machine *m)
+{
+	return m->ram_bytes / CHUNK;
+}
+
+void v86_show(struct machine *m, uint32_t address, size_t bytes)
+{
+	const volatile uint8_t *shown = m->ram + m->ram_bytes;
+	char text[32];
+	for (size_t i = address / CHUNK; i * CHUNK < address + bytes; i++) {
+		if (shown[i])
+			continue;
+		snprintf(text, sizeof(text), "{\"chunk\": %zu}", i);
+		free(qmp_if_there(m, "show-memory", text));
+	}
+}
+
 /* Only one test at a time calls npm. */
 static void need_package(void)
 {

@@ -2,7 +2,9 @@
 /*
  * A machine in v86 that answers as QEMU does, so that machine/ can look at it from outside:
  *   server.js BUILD KERNEL VMM MEGABYTES RAM PREFIX CMDLINE
- *   RAM      descriptor of the file that shows the machine's memory while it is stopped
+ *   RAM      descriptor of the file that shows the machine's memory: a chunk of it when it is asked
+ *            for, and at the end all. After the memory comes a byte for each chunk: 1 while the
+ *            file shows it as it is.
  *   PREFIX   of the serial line's pipes .serial.in and .serial.out, and of the sockets .qmp, .gdb
  * It speaks those parts of QEMU's machine protocol and of GDB's remote protocol that machine/qmp.c
  * and machine/gdb.c use. Time is the machine's own, as with QEMU's -icount: an instruction takes 10
@@ -18,6 +20,7 @@ const { Stepper } = require("./stepper");
 const { instructionsOf } = require("./symbols");
 
 const INSTRUCTIONS_A_MS = 100000, PAGE = 4096;
+const CHUNK = 65536; /* as in machine/v86.c */
 const WAIT_MS = 0.01; /* at least: what is left of a wait may be too little to count */
 const REGISTERS = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip", "eflags", "cs",
 	"ss", "ds", "es", "fs", "gs"]; /* GDB's order */
@@ -47,8 +50,8 @@ class Server {
 		this.said = [];
 		this.breakpoints = new Set();
 		this.stepper = new Stepper(machine, null, at => this.atBreakpoint(at));
-		this.file = Buffer.alloc(machine.memoryBytes); /* what RAM holds */
-		this.now = Buffer.alloc(machine.memoryBytes);
+		this.shown = new Map(); /* chunks that RAM shows: number, contents */
+		this.now = Buffer.alloc(CHUNK);
 		machine.output = byte => this.said.push(byte);
 		machine.ended = status => this.end(2 * status + 1 & 0xFF); /* as isa-debug-exit */
 		machine.cpu.reboot_internal = () => {
@@ -59,7 +62,6 @@ class Server {
 
 	async open() {
 		const flags = fs.constants.O_RDWR | fs.constants.O_NONBLOCK;
-		this.showMemory();
 		await this.listen("gdb", socket => this.gdbConnected(socket));
 		await this.listen("qmp", socket => this.qmpConnected(socket));
 		this.out = fs.openSync(prefix + "serial.out", "w");
@@ -103,7 +105,6 @@ class Server {
 	stop() {
 		this.running = false;
 		this.stepper.clear();
-		this.showMemory();
 	}
 
 	atBreakpoint() {
@@ -128,36 +129,40 @@ class Server {
 	end(status) {
 		this.flush();
 		this.stop();
+		for (let i = 0; i < this.machine.memoryBytes / CHUNK; i++)
+			this.showMemory(i);
 		process.exit(status);
 	}
 
-	/* --- memory: a file while the machine is stopped --- */
+	/* --- memory: a file that shows what is looked at, chunk by chunk --- */
 
-	memory() {
-		const all = this.machine.bytes(0, this.machine.memoryBytes);
-		return Buffer.from(all.buffer, all.byteOffset, all.length);
+	writeFile(bytes, at) {
+		fs.writeSync(Number(ram), bytes, 0, bytes.length, at);
 	}
 
-	showMemory() {
-		this.memory().copy(this.file);
-		fs.writeSync(Number(ram), this.file, 0, this.file.length, 0);
+	showMemory(i) {
+		const chunk = Buffer.from(this.machine.bytes(i * CHUNK, CHUNK));
+		this.writeFile(chunk, i * CHUNK);
+		if (!this.running) {
+			this.shown.set(i, chunk);
+			this.writeFile(Buffer.of(1), this.machine.memoryBytes + i);
+		}
+		return {};
 	}
 
-	/* Pages that were written from outside since showMemory(). */
+	/* What was written from outside since showMemory(). The machine goes on. */
 	takeMemory() {
-		fs.readSync(Number(ram), this.now, 0, this.now.length, 0);
-		this.takeChanges(0, this.now.length);
-	}
-
-	/* Equal memory is told at one look; else each half is looked at, down to a page. */
-	takeChanges(from, bytes) {
-		const to = from + bytes, half = Math.ceil(bytes / 2 / PAGE) * PAGE;
-		if (this.now.compare(this.file, from, to, from, to) === 0)
-			return;
-		if (bytes === PAGE)
-			return this.machine.write(from, this.now.subarray(from, to));
-		this.takeChanges(from, half);
-		this.takeChanges(from + half, bytes - half);
+		for (const [i, chunk] of this.shown) {
+			fs.readSync(Number(ram), this.now, 0, CHUNK, i * CHUNK);
+			this.writeFile(Buffer.of(0), this.machine.memoryBytes + i);
+			if (this.now.equals(chunk))
+				continue;
+			for (let at = 0; at < CHUNK; at += PAGE)
+				if (this.now.compare(chunk, at, at + PAGE, at, at + PAGE) !== 0)
+					this.machine.write(i * CHUNK + at,
+						this.now.subarray(at, at + PAGE));
+		}
+		this.shown.clear();
 	}
 
 	/* --- QEMU's machine protocol --- */
@@ -188,6 +193,7 @@ class Server {
 		case "qmp_capabilities": return {};
 		case "stop": this.running && this.stop(); return {};
 		case "cont": this.run(); return {};
+		case "show-memory": return this.showMemory(of.chunk);
 		case "query-status": return { running: this.running };
 		case "query-replay": return { icount: count() };
 		case "qom-get": return this.time();
@@ -264,7 +270,6 @@ class Server {
 		case "s": case "vCont;s":
 			this.takeMemory();
 			this.step();
-			this.showMemory();
 			return "T05thread:01;";
 		case "p": return this.register(numbers[0]);
 		case "g": return REGISTERS.map((_, i) => this.register(i)).join("");
