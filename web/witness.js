@@ -102,7 +102,7 @@ class Witness {
 		this.machine.run();
 		await this.prompt();
 		const text = await this.command(
-			`switcher 5 0 ${process.argv[3] || "work 5"} && echo all well`);
+			`switcher 5 1 ${process.argv[3] || "work 5"} && echo all well`);
 		if (!/\nall well/.test(text))
 			throw new Error("switcher and work fail:\n" + text);
 		for (const [word, gdt] of [["virtual", "virtual"], ["native", "native"]]) {

@@ -3,17 +3,20 @@
  * Documentation is executed. In README.md and docs/ each block that begins with ```sh follows one
  * of two lines. <!-- test --> means that its lines are run, one by one, in the project's root, and
  * that each must end with status 0; a line that ends with a backslash goes on in the next.
- * <!-- no test: REASON --> says why the block is not run.
+ * <!-- soak test: NAME --> means the same for soak-documents only; the test NAME does what the
+ * block shows in each run. <!-- no test: REASON --> says why the block is not run.
  */
 #include "tests.h"
 #include <glob.h>
 
-enum mark { NO_MARK, RUN, REASON };
+enum mark { NO_MARK, RUN, SOAK, REASON };
 
 static enum mark mark_of(const char *line)
 {
 	if (strcmp(line, "<!-- test -->") == 0)
 		return RUN;
+	if (strncmp(line, "<!-- soak test: ", 16) == 0)
+		return SOAK;
 	return strncmp(line, "<!-- no test: ", 14) == 0 ? REASON : NO_MARK;
 }
 
@@ -40,8 +43,8 @@ static bool read_line(FILE *f, bool block, char *line, size_t size, unsigned *nu
 	return n > 0;
 }
 
-/* Run the marked blocks of a file. Result: how many commands were run. */
-static unsigned run_file(const char *path, double seconds)
+/* Run the marked blocks of a file. soak: those, too. Result: how many commands were run. */
+static unsigned run_file(const char *path, bool soak, double seconds)
 {
 	char line[4000];
 	unsigned commands = 0, number = 0;
@@ -57,7 +60,7 @@ static unsigned run_file(const char *path, double seconds)
 			      "%s:%u: this block of commands is neither tested nor says why", path,
 			      number);
 			inside = !inside;
-			run = shell_block && mark == RUN;
+			run = shell_block && (mark == RUN || (soak && mark == SOAK));
 			mark = NO_MARK;
 		} else if (inside && run && *line && *line != '#') {
 			run_line(path, number, line, seconds);
@@ -71,14 +74,14 @@ static unsigned run_file(const char *path, double seconds)
 	return commands;
 }
 
-/* text: a pattern of file names. */
+/* text: a pattern of file names; number: 1 for all blocks, also those of long runs. */
 static void documents(const struct test *t)
 {
 	glob_t files;
 	unsigned commands = 0;
 	if (glob(t->text, 0, NULL, &files) == 0)
 		for (size_t i = 0; i < files.gl_pathc; i++)
-			commands += run_file(files.gl_pathv[i], t->seconds);
+			commands += run_file(files.gl_pathv[i], t->number == 1, t->seconds);
 	CHECK(commands > 0, "no command in %s is marked with <!-- test -->", t->text);
 }
 
@@ -121,5 +124,11 @@ const struct test document_tests[] = {
 	{ .name = "plain-copy", .run = host_command, .seconds = 200,
 	  .text = "tests/labs/plain-copy 2>&1" },
 	{ .name = "report", .run = host_command, .seconds = 60, .text = "tests/report/check 2>&1" },
+	{ 0 },
+};
+
+const struct test document_soak_tests[] = {
+	{ .name = "soak-documents", .run = documents, .seconds = 3600, .number = 1,
+	  .text = "docs/*.md" },
 	{ 0 },
 };

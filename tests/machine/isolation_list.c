@@ -17,7 +17,7 @@ static const struct { const char *name; part *run; } parts[] = {
 	PART(random_references), PART(random_references_soak), PART(fuzz_calls),
 	PART(fuzz_calls_soak), PART(guest_lives), PART(guest_births), PART(guest_translations),
 	PART(guest_registers), PART(guest_rights), PART(guest_events), PART(guest_deaths),
-	PART(guest_deaths_soak), PART(guest_ports), PART(guest_limits),
+	PART(guest_deaths_some), PART(guest_deaths_soak), PART(guest_ports), PART(guest_limits),
 	PART(guest_last_frame), PART(guest_vm86),
 	PART(guest_lines), PART(guest_slices), PART(guest_timers), PART(guest_idle),
 };
@@ -156,13 +156,13 @@ const struct test isolation_tests[] = {
 	SURVIVE("56-deaths", "guest_deaths"),
 	ROW("guests-debug", survive, 200, "guest_lives guest_births guest_translations "
 	    "guest_registers guest_rights guest_events guest_lines guest_slices guest_timers "
-	    "guest_idle guest_vm86 guest_deaths", .number = 1),
+	    "guest_idle guest_vm86 guest_deaths_some", .number = 1),
 	{ .name = "domains-exit-costs", .run = exit_costs, .seconds = 200 },
 	BOCHS("49-50-births", "guest_lives guest_births"),
 	BOCHS("46-51-registers", "guest_translations guest_registers"),
 	BOCHS("47-57-guests", "guest_rights guest_events guest_ports guest_last_frame guest_vm86"),
 	BOCHS("53-guest-time", "guest_slices guest_timers guest_idle"),
-	BOCHS("56-deaths", "guest_deaths"),
+	BOCHS("56-deaths", "guest_deaths_some"),
 	BOCHS("01-12", "privileged flags selectors sysenter nulls null_accesses"),
 	BOCHS("05-interrupts", "interrupts"),
 	BOCHS("08-09-limits", "limits user_limits"),
@@ -178,8 +178,8 @@ const struct test isolation_tests[] = {
 	V86("25-30-events", "events fpu vm86"),
 	V86("27-29-debug-traps", "debug_traps"),
 	V86("27-icebp", "icebp"),
-	STOPPED("13-stores-v86", 0, "4", .v86 = true, .mem = 16),
-	STOPPED("23-stacks-v86", 8, "4", .v86 = true, .mem = 16),
+	STOPPED("13-stores-v86", 0, "2", .v86 = true, .mem = 16),
+	STOPPED("23-stacks-v86", 8, "2", .v86 = true, .mem = 16),
 	{ 0 },
 };
 
@@ -195,5 +195,13 @@ const struct test isolation_soak_tests[] = {
 	  .text = "fuzz_calls_soak" },
 	{ .name = "soak-isolation-56-deaths", .run = survive, .seconds = 3600,
 	  .text = "guest_deaths_soak" },
+	{ .name = "soak-isolation-56-deaths-bochs", .run = survive, .seconds = 3600,
+	  .text = "guest_deaths", .machine = { .bochs = true } },
+	{ .name = "soak-isolation-56-deaths-debug", .run = survive, .seconds = 3600,
+	  .text = "guest_deaths", .number = 1 },
+	{ .name = "soak-isolation-13-stores-v86", .run = stopped, .seconds = 3600,
+	  .text = "8", .machine = { .v86 = true, .mem = 16 } },
+	{ .name = "soak-isolation-23-stacks-v86", .run = stopped, .seconds = 3600,
+	  .number = 8, .text = "11", .machine = { .v86 = true, .mem = 16 } },
 	{ 0 },
 };

@@ -31,7 +31,7 @@ void use_debug_build(void)
 static void suite(const struct test *t)
 {
 	struct machine_options o = t->machine;
-	char words[300];
+	char words[500];
 	snprintf(words, sizeof(words), "run=\"%s\"", t->text);
 	o.cmdline = words;
 	if (t->number)
@@ -50,7 +50,7 @@ static void suite(const struct test *t)
 static void lacks(const struct test *t)
 {
 	struct machine_options o = t->machine;
-	char words[300];
+	char words[500];
 	unsigned failed = 0;
 	snprintf(words, sizeof(words), "run=\"%s\"", t->text);
 	o.cmdline = words;
@@ -78,15 +78,15 @@ const struct test program_tests[] = {
 	SUITE("shuffle1-smp4", .cpus = 4, .p2m = "shuffle:1", .free_running = true),
 	SUITE("shuffle2-smp4", .cpus = 4, .p2m = "shuffle:2"),
 	SUITE("iso", .iso = true, .p2m = "shuffle:1"),
-	SUITE("bochs", .bochs = true, .p2m = "shuffle:2"),
+	ROW("usertests-bochs", 200, 0, USERTESTS_PROCESSOR, .bochs = true, .p2m = "shuffle:2"),
 	{ .name = "usertests-v86-lacks", .run = lacks, .seconds = 120, .number = 4,
 	  .text = "usertests " V86_LACKS, .machine = { .v86 = true } },
 	ROW("usertests-bochs-smp4", 200, 0, USERTESTS_SHARING, .bochs = true, .cpus = 4),
 	ROW("usertests-debug", 240, 1, "usertests", .cpus = 2),
 	/* in the debug build every hypercall recounts the frame table */
-	ROW("virtual-debug", 240, 1, "echo virtual > /proc/mode && work 20 && stress 2r",
+	ROW("virtual-debug", 240, 1, "echo virtual > /proc/mode && work 5 && stress 1r",
 	    .p2m = "shuffle:8"),
-	ROW("switch-debug-smp4", 240, 1, "switcher 20 0 work 40 && switcher 20 0 stress 2r",
+	ROW("switch-debug-smp4", 240, 1, "switcher 10 1 work 10 && switcher 10 1 stress 1r",
 	    .cpus = 4),
 	ROW("stress", 120, 0, "stress 10r 6", .p2m = "shuffle:6"),
 	ROW("stress-smp4", 120, 0, "stress 10r 5", .cpus = 4, .p2m = "shuffle:5",
@@ -105,6 +105,7 @@ const struct test soak_tests[] = {
 	ROW("soak-fuzz-smp4", 7200, 0, "fuzz 1000000 4", .cpus = 4, .p2m = "shuffle:3",
 	    .free_running = true),
 	ROW("soak-usertests-iso-smp4", 400, 0, "usertests", .iso = true, .cpus = 4),
+	ROW("soak-usertests-bochs", 900, 0, "usertests", .bochs = true, .p2m = "shuffle:2"),
 	ROW("soak-usertests-bochs-smp4", 900, 0, "usertests", .bochs = true, .cpus = 4),
 	ROW("soak-usertests-v86", 400, 0, USERTESTS_V86, .v86 = true, .p2m = "shuffle:2"),
 	ROW("soak-usertests", 7200, 0, "usertests -big", 0),

@@ -63,6 +63,7 @@ static const struct test *const campaigns[] = {
 	grader_report_soak_tests,
 	grader_outcome_soak_tests,
 	build_soak_tests,
+	document_soak_tests,
 	course_soak_tests,
 	web_soak_tests,
 	NULL,

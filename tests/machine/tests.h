@@ -20,7 +20,7 @@ extern test_list document_tests, build_tests, course_tests, sensitive_tests;
 extern test_list trace_tests, trace_report_tests, bench_tests, web_tests;
 /* With --soak only. */
 extern test_list boot_soak_tests, hang_soak_tests, soak_tests, switch_soak_tests;
-extern test_list sweep_soak_tests;
+extern test_list sweep_soak_tests, document_soak_tests;
 extern test_list isolation_soak_tests, memory_out_soak_tests, grader_soak_tests;
 extern test_list grader_report_soak_tests, grader_outcome_soak_tests;
 extern test_list grader_run_soak_tests, build_soak_tests, course_soak_tests, web_soak_tests;
@@ -51,6 +51,17 @@ void use_debug_build(void);
  */
 #define V86_LACKS "fault_vectors fault_other_doors flags_single_step fault_nested_task"
 #define USERTESTS_V86 "usertests -not " V86_LACKS
+/*
+ * The part of usertests that an emulator could answer otherwise than QEMU: exceptions, flags,
+ * registers, FPU, the rights of pages. It is for Bochs and v86, where the whole suite takes twenty
+ * seconds (make soak).
+ */
+#define USERTESTS_PROCESSOR_V86 \
+	"usertests fault_popf fault_alignment fault_virtual_8086 fault_kernel_range flags_odd " \
+	"flags_nested_task flags_direction fpu_fork fpu_sse fpu_x87 regs_preemption " \
+	"regs_system_call handler_hostile_flags handler_nests cow_kernel_writes mprotect_splits " \
+	"munmap_splits pointers_everywhere"
+#define USERTESTS_PROCESSOR USERTESTS_PROCESSOR_V86 " " V86_LACKS
 
 /* text: a command on this host that must succeed (documents.c). */
 void host_command(const struct test *t);

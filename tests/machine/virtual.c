@@ -55,8 +55,9 @@ static void from_boot(const struct test *t)
 }
 
 /*
- * number: pairs of switches, under load. Before and after them the machine is the same (N2), and
- * nothing touches the VMM while it is dormant (N3).
+ * number: pairs of switches, under load with a pause after each, and as many without a pause. (With
+ * both, the load would get the CPU at one tick in a hundred thousand switches.) Before and after
+ * them the machine is the same (N2), and nothing touches the VMM while it is dormant (N3).
  */
 static void pairs(const struct test *t)
 {
@@ -67,7 +68,8 @@ static void pairs(const struct test *t)
 	machine_stop(m);
 	fingerprint(m, before, sizeof(before));
 	machine_continue(m);
-	snprintf(line, sizeof(line), "switcher %u 0 stress 4r 3 && echo all well", t->number);
+	snprintf(line, sizeof(line), "switcher %u 1 stress %ur 3 && switcher %u 0 && echo all well",
+		 t->number, t->number / 10, t->number);
 	command(m, line, t->seconds - 20);
 	const char *said = strstr(m->log, "\nswitched ");
 	CHECK(said && sscanf(said, "\nswitched %u", &times) == 1 && times >= 2 * t->number &&
@@ -133,18 +135,18 @@ static void suite(const struct test *t)
 const struct test switch_tests[] = {
 	VIRTUAL("usertests", "usertests", 0),
 	VIRTUAL("usertests-shuffle1-smp4", "usertests", .p2m = "shuffle:1", .cpus = 4),
-	VIRTUAL("usertests-shuffle2-bochs", "usertests", .p2m = "shuffle:2", .bochs = true),
+	VIRTUAL("usertests-shuffle2-bochs", USERTESTS_PROCESSOR, .p2m = "shuffle:2", .bochs = true),
 	VIRTUAL("usertests-bochs-smp2", USERTESTS_SHARING, .cpus = 2, .bochs = true),
-	VIRTUAL("usertests-v86", USERTESTS_V86, .p2m = "shuffle:1", .v86 = true),
+	VIRTUAL("usertests-v86", USERTESTS_PROCESSOR_V86, .p2m = "shuffle:1", .v86 = true),
 	VIRTUAL("fuzz", "fuzz 5000 7", .p2m = "shuffle:3"),
 	SUITE("switch-usertests", "switcher 10 1 usertests", 0),
 	/* Free running: the rendezvous and the VMM's locks, on CPUs that run in parallel. */
-	SUITE("switch-usertests-shuffle1-smp4", "switcher 10 0 " USERTESTS_SHARING,
+	SUITE("switch-usertests-shuffle1-smp4", "switcher 10 1 " USERTESTS_SHARING,
 	      .p2m = "shuffle:1", .cpus = 4, .free_running = true),
-	SUITE("switch-usertests-shuffle2-bochs", "switcher 10 50 usertests", .p2m = "shuffle:2",
-	      .bochs = true),
+	SUITE("switch-usertests-shuffle2-bochs", "switcher 10 50 " USERTESTS_PROCESSOR,
+	      .p2m = "shuffle:2", .bochs = true),
 	SUITE("switch-torn", "switcher 1000 0 torn 200", .p2m = "shuffle:1"),
-	SUITE("switch-fuzz-smp4", "switcher 10 0 fuzz 5000 8", .p2m = "shuffle:3", .cpus = 4,
+	SUITE("switch-fuzz-smp4", "switcher 10 1 fuzz 1500 8", .p2m = "shuffle:3", .cpus = 4,
 	      .free_running = true),
 	INVARIANTS("identity", 60, 1, 0),
 	INVARIANTS("shuffle1", 60, 2, .p2m = "shuffle:1"),
@@ -166,6 +168,14 @@ const struct test switch_tests[] = {
 const struct test switch_soak_tests[] = {
 	SUITE("soak-virtual-usertests-bochs-smp2", "echo virtual > /proc/mode && usertests",
 	      .cpus = 2, .bochs = true),
+	SUITE("soak-virtual-usertests-bochs", "echo virtual > /proc/mode && usertests",
+	      .p2m = "shuffle:2", .bochs = true),
+	SUITE("soak-switch-usertests-bochs", "switcher 10 50 usertests", .p2m = "shuffle:2",
+	      .bochs = true),
+	SUITE("soak-virtual-usertests-v86", "echo virtual > /proc/mode && " USERTESTS_V86,
+	      .p2m = "shuffle:1", .v86 = true),
+	ROW("soak-switch-fuzz-smp4", suite, 3600, 0, "switcher 10 0 fuzz 50000 8",
+	    .p2m = "shuffle:3", .cpus = 4, .free_running = true),
 	SUITE("soak-switch-usertests-smp4", "switcher 10 0 usertests", .p2m = "shuffle:1",
 	      .cpus = 4, .free_running = true),
 	PAIRS("soak-switch-pairs", 3600, 10000, .p2m = "shuffle:6"),
