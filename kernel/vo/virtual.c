@@ -48,13 +48,10 @@ static void __attribute__((noinline)) hide_entries(pte_t *entries)
 
 static void __attribute__((noinline)) switch_slowly(uint32_t esp, pte_t *directory)
 {
-	mfn_t mfn = 0;
-	if (directory) {
-		if (!held(directory))
-			hide_entries(directory);
-		mfn = home(directory) >> PAGE_SHIFT;
-	}
-	must(hypercall2(HC_LOAD, mfn, esp), "switch the context");
+	if (directory && !held(directory))
+		hide_entries(directory);
+	mfn_t mfn = directory ? home(directory) >> PAGE_SHIFT : 0;
+	must(hypercall2(HC_LOAD, mfn, esp), "load a page directory");
 }
 
 static void virtual_cpu_switch_context(uint32_t esp, pte_t *directory)
@@ -155,10 +152,7 @@ static void virtual_mmu_share_ptes(pte_t *from, pte_t *to, unsigned n)
 
 static void virtual_mmu_load_directory(mfn_t directory)
 {
-	pte_t *entries = pfn_to_virt(mfn_to_pfn(directory));
-	if (!held(entries))
-		hide_entries(entries);
-	must(hypercall2(HC_LOAD, directory, 0), "load a page directory");
+	switch_slowly(0, pfn_to_virt(mfn_to_pfn(directory)));
 }
 
 static void virtual_mmu_release_table(mfn_t table)
@@ -248,7 +242,16 @@ static void virtual_irq_end(unsigned vector)
 
 static void virtual_irq_send(unsigned cpu, unsigned vector)
 {
-	hypercall2(HC_SEND, cpu, vector);
+	struct vmm_shared *s = shared();
+	if (cpu != this_cpu()) {
+		hypercall2(HC_SEND, cpu, vector);
+		return;
+	}
+	/* An event for this CPU. One instruction: see virtual_irq_leave(). */
+	__asm__ volatile("btsl %1, %0"
+			 : "+m"(s->pending) : "r"(vector - VEC_TIMER + EVENT_TIMER));
+	if (s->vif)
+		virtual_irq_take_events();
 }
 
 /* --- time --- */

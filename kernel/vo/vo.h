@@ -115,7 +115,7 @@ struct vo {
 		void (*end)(unsigned vector);
 		/*
 		 * Interrupt a CPU (this one, too), or all others with IPI_OTHERS (11.6). N: ICR.
-		 * V: hypercall.
+		 * V: hypercall; for this CPU a store to the shared page.
 		 */
 		void (*send)(unsigned cpu, unsigned vector);
 	} irq;
