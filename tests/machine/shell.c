@@ -63,6 +63,15 @@ static const struct { const char *line, *prints; } rows[] = {
 	{ "sh -c 'sleep 9 & kill -9 $!; wait $!; echo $?'", "137\n" },
 	{ "kill -9 99999", "kill: 99999: no such process\n" },
 	{ "sh -c 'sleep 9 & kill -$!; wait $!; echo $?'", "137\n" },
+	{ "work abc; work -5; fuzz x 1; fuzz 1 x; stress 5x; stress 1r x; switcher 1 x; echo $?",
+	  "usage: work [AMOUNT]\nusage: work [AMOUNT]\nusage: fuzz COUNT SEED [FIRST]\n"
+	  "usage: fuzz COUNT SEED [FIRST]\nusage: stress SECONDS|ROUNDSr [SEED]\n"
+	  "usage: stress SECONDS|ROUNDSr [SEED]\nusage: switcher PAIRS [MILLISECONDS "
+	  "[COMMAND...]]\n\nWith a command: it runs meanwhile, and the switching lasts at least "
+	  "until it ends; its status is ours.\n2\n" },
+	{ "ticks 1 2 x; bench nosuch; echo $?", "usage: ticks FROM TO STEP\n\nSwitch to virtual "
+	  "and to native mode with a tick FROM, FROM + STEP .. TO\ninstructions after the write.\n"
+	  "usage: bench [ROW... | growth | switch KIND N]\n2\n" },
 	/* Tab */
 	{ "ec\t/etc/mo\t|cat", "/etc/motd\n" },
 	{ "cd di\t; ls *; cd ..", "aa\n" },

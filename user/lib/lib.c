@@ -105,6 +105,15 @@ int no_options(int argc, char **argv, int least, const char *how)
 	return first;
 }
 
+uint32_t number_of(const char *text, const char *how)
+{
+	const char *end;
+	uint32_t n = strtou(text, &end);
+	if (*end || end == text)
+		usage(how, false);
+	return n;
+}
+
 uint32_t lines_option(int argc, char **argv, const char *how, int *next)
 {
 	*next = 1;
@@ -112,14 +121,11 @@ uint32_t lines_option(int argc, char **argv, const char *how, int *next)
 		usage(how, true);
 	if (argc < 2 || argv[1][0] != '-')
 		return 10;
-	const char *number = argv[1] + 1, *end;
-	if (*number == 'n' && *++number == '\0')
-		number = argc > 2 ? argv[++*next] : "";
-	uint32_t lines = strtou(number, &end);
-	if (*end || end == number)
-		usage(how, false);
+	const char *text = argv[1] + 1;
+	if (*text == 'n' && *++text == '\0')
+		text = argc > 2 ? argv[++*next] : "";
 	++*next;
-	return lines;
+	return number_of(text, how);
 }
 
 const char *last_part(const char *path)

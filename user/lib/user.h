@@ -90,6 +90,10 @@ bool help_wanted(int argc, char **argv);
  */
 int no_options(int argc, char **argv, int least, const char *how);
 /*
+ * number_of - the number that an argument is. Another word ends the program by usage(how).
+ */
+uint32_t number_of(const char *text, const char *how);
+/*
  * lines_option - the number in -n N, -nN or -N; 10 without such an option.
  * how: for usage(). *next: the first argument after the option.
  */

@@ -223,10 +223,11 @@ static void run_child(uint32_t index, uint32_t first_seed)
 
 int main(int argc, char **argv)
 {
+	static const char how[] = "COUNT SEED [FIRST]";
 	if (argc < 3)
-		usage("COUNT SEED [FIRST]", help_wanted(argc, argv));
-	uint32_t count = strtou(argv[1], NULL), first_seed = strtou(argv[2], NULL);
-	uint32_t at = argc > 3 ? strtou(argv[3], NULL) : 0;
+		usage(how, help_wanted(argc, argv));
+	uint32_t count = number_of(argv[1], how), first_seed = number_of(argv[2], how);
+	uint32_t at = argc > 3 ? number_of(argv[3], how) : 0;
 	printf("fuzz: %u calls, seed %u\n", count, first_seed);
 	for (uint32_t i = 0; i < 3; i++)
 		run_child(i, first_seed); /* the caches, and this program, reach their size */

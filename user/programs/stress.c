@@ -216,10 +216,13 @@ static int run_round(uint32_t round_seed)
 
 int main(int argc, char **argv)
 {
+	static const char how[] = "SECONDS|ROUNDSr [SEED]";
 	const char *unit = "";
 	if (argc < 2)
-		usage("SECONDS|ROUNDSr [SEED]", help_wanted(argc, argv));
-	uint32_t limit = strtou(argv[1], &unit), first = argc > 2 ? strtou(argv[2], NULL) : 1;
+		usage(how, help_wanted(argc, argv));
+	uint32_t limit = strtou(argv[1], &unit), first = argc > 2 ? number_of(argv[2], how) : 1;
+	if (unit == argv[1] || (*unit && strcmp(unit, "r") != 0))
+		usage(how, false);
 	uint32_t round = 0, failed = 0;
 	uint64_t until = now_ns() + (uint64_t)limit * 1000000000;
 	mkdir(HOME, 0755);

@@ -48,13 +48,10 @@ int main(int argc, char **argv)
 		"PAIRS [MILLISECONDS [COMMAND...]]\n\n"
 		"With a command: it runs meanwhile, and the switching lasts at least"
 		" until it ends; its status is ours.";
-	const char *end = "x";
 	if (argc < 2 || help_wanted(argc, argv))
 		usage(text, argc > 1);
-	uint32_t pairs = strtou(argv[1], &end), ms = argc > 2 ? strtou(argv[2], NULL) : 0;
+	uint32_t pairs = number_of(argv[1], text), ms = argc > 2 ? number_of(argv[2], text) : 0;
 	uint32_t done = 0, refused = 0;
-	if (*end || end == argv[1])
-		usage(text, false);
 	mode_fd = open(MODE, O_RDWR);
 	if (mode_fd < 0) {
 		complain(MODE, mode_fd);

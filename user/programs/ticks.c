@@ -124,12 +124,13 @@ static void switches(uint32_t k)
 
 int main(int argc, char **argv)
 {
+	static const char how[] = "FROM TO STEP\n\n"
+		"Switch to virtual and to native mode with a tick FROM, FROM + STEP .. TO\n"
+		"instructions after the write.";
 	if (argc != 4 || help_wanted(argc, argv))
-		usage("FROM TO STEP\n\n"
-		      "Switch to virtual and to native mode with a tick FROM, FROM + STEP .. TO\n"
-		      "instructions after the write.", argc == 2);
-	uint32_t from = strtou(argv[1], NULL), to = strtou(argv[2], NULL);
-	uint32_t step = strtou(argv[3], NULL), n = 0;
+		usage(how, argc == 2);
+	uint32_t from = number_of(argv[1], how), to = number_of(argv[2], how);
+	uint32_t step = number_of(argv[3], how), n = 0;
 	mode_fd = open("/proc/mode", O_RDWR);
 	interrupts_fd = open("/proc/interrupts", O_RDONLY);
 	if (mode_fd < 0 || interrupts_fd < 0)

@@ -177,7 +177,7 @@ int main(int argc, char **argv)
 	int pids[sizeof(all) / sizeof(all[0])];
 	if (argc > 2 || help_wanted(argc, argv))
 		usage("[AMOUNT]", argc == 2);
-	uint32_t n = argc == 2 ? strtou(argv[1], NULL) : 100;
+	uint32_t n = argc == 2 ? number_of(argv[1], "[AMOUNT]") : 100;
 	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		pids[i] = start(all[i], n, -1, -1);
 	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)

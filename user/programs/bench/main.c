@@ -66,11 +66,16 @@ static bool wanted(const char *name, int n, char **names)
 	return n == 0;
 }
 
-static void report_all(const struct row *rows, int n, int argc, char **argv)
+/* Result: how many rows have these names. */
+static int report_all(const struct row *rows, int n, int argc, char **argv)
 {
+	int reported = 0;
 	for (int i = 0; i < n; i++)
-		if (wanted(rows[i].name, argc - 1, argv + 1))
+		if (wanted(rows[i].name, argc - 1, argv + 1)) {
 			printf("bench %s %u\n", rows[i].name, measure_row(&rows[i]));
+			reported++;
+		}
+	return reported;
 }
 
 int main(int argc, char **argv)
@@ -81,10 +86,12 @@ int main(int argc, char **argv)
 		report_growth();
 		return 0;
 	}
-	report_all(process_rows, COUNT(process_rows), argc, argv);
-	report_all(pipe_rows, COUNT(pipe_rows), argc, argv);
-	report_all(memory_rows, COUNT(memory_rows), argc, argv);
-	report_all(file_rows, COUNT(file_rows), argc, argv);
+	int reported = report_all(process_rows, COUNT(process_rows), argc, argv);
+	reported += report_all(pipe_rows, COUNT(pipe_rows), argc, argv);
+	reported += report_all(memory_rows, COUNT(memory_rows), argc, argv);
+	reported += report_all(file_rows, COUNT(file_rows), argc, argv);
+	if (!reported)
+		usage("[ROW... | growth | switch KIND N]", help_wanted(argc, argv));
 	printf("bench done\n");
 	return 0;
 }
