@@ -54,7 +54,7 @@ static void hangs(const struct test *t)
 	      r.reason);
 }
 
-/* What looks after the boot ends with tools/run, also when QEMU does not start: for lack of memory. */
+/* What looks after the boot ends with tools/run, also when QEMU lacks memory and does not start. */
 static void no_start(const struct test *t)
 {
 	char text[2000];
