@@ -3,6 +3,7 @@
  * The debugger's commands that let a machine run (cb phase, step-phase, next-ring), the one that
  * compares (cb diff), the symbols that GDB loads by itself, and all commands' help.
  */
+#include "domain_abi.h"
 #include "gdb_ask.h"
 
 /* A machine that will attach and detach, stopped at its first instruction. */
@@ -165,11 +166,43 @@ static void symbols(const struct test *t)
 	machine_quit(m);
 }
 
+/* --- domains --- */
+
+/* A guest that was born, and is to run for the first time. */
+static void guests(const struct test *t)
+{
+	struct machine_options o = t->machine;
+	o.paused = true;
+	o.cmdline = "run=\"echo virtual > /proc/mode; dom create a mem=4M vcpus=2\"";
+	struct machine *m = machine_start(&o);
+	uint32_t at = vmm_symbol("guest_run");
+	gdb_connect(m);
+	gdb_break(m, at, true);
+	CHECK(gdb_run(m, 60) && gdb_register(m, GDB_EIP) == at, "no guest is born");
+	gdb_break(m, at, false);
+	close(m->gdb.fd);
+	m->gdb.fd = -1;
+	ask("cb domains\ncb vcpu\ncb ports");
+	want("domain 0: runs, 1 vCPUs, ");
+	want("domain 1: paused, 2 vCPUs, 1024 frames\n");
+	want("state of guests: %u\n", DOMAIN_FRAMES(2));
+	want("* domain 0 vCPU 0 on CPU 0: ready, queued, ran ");
+	want("  domain 1 vCPU 0 on CPU 0: ready, ran 0 ms, stolen 0 ms, at %#010x\n",
+	     symbol("guest_entry"));
+	want("  domain 1 vCPU 1 on CPU 0: offline, ran 0 ms");
+	const char *at_port = strstr(gdb_text, "domain 1 port 1: to port ");
+	unsigned own = 0;
+	CHECK(at_port && sscanf(at_port, "domain 1 port 1: to port %u of domain 0", &own) == 1,
+	      "cb ports does not show the console's port");
+	want("domain 0 port %u: to port 1 of domain 1\n", own);
+	machine_quit(m);
+}
+
 /* --- help --- */
 
 static const char *const names[] = {
 	"where", "phase", "step-phase", "next-ring", "gdt", "idt", "tss", "pt", "frames", "diff",
-	"vo", "events", "monitor", "ps", "bt",
+	"vo", "events", "domains", "vcpu", "ports", "monitor", "ps", "bt",
 };
 enum { NAMES = sizeof(names) / sizeof(names[0]) };
 
@@ -231,5 +264,6 @@ const struct test gdb_tests[] = {
 	ROW("at-iret", at_iret),
 	ROW("diff", difference),
 	ROW("symbols", symbols),
+	ROW("domains", guests),
 	{ 0 },
 };

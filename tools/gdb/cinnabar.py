@@ -27,6 +27,6 @@ for setting in ("architecture i386", "confirm off", "pagination off", "print pre
                 "history save off"):
     gdb.execute("set " + setting, to_string=True)
 machine.load_symbols()
-from cb import cpu, diff, kernel, paging, phases, stop, tables  # noqa: E402,F401
+from cb import cpu, diff, domains, kernel, paging, phases, stop, tables  # noqa: E402,F401
 
 gdb.execute("tui new-layout cinnabar src 2 status 0 cmd 1", to_string=True)
