@@ -39,7 +39,7 @@
 struct vmm_time { /* of a vCPU; odd version: the VMM is writing */
 	volatile uint32_t version, multiplier; /* ns = ticks * multiplier / 2^24 */
 	volatile uint64_t tsc, ns;     /* at time-stamp `tsc` the domain was `ns` old */
-	volatile uint64_t stolen;      /* ns that the vCPU wanted to run and did not */
+	volatile uint64_t stolen;      /* ns that it wanted to run and did not; up to 1 ms late */
 };
 struct shared_rest {
 	struct vmm_time time[VMM_MAX_CPUS];

@@ -127,8 +127,9 @@ void offsets(void)
 	FIELD(cpu, window_base);
 	FIELD(cpu, halted);
 	FIELD(cpu, timers);
-	FIELD(cpu, hosted);
-	FIELD(cpu, charged);
+	FIELD(cpu, began);
+	FIELD(cpu, since);
+	FIELD(cpu, ended);
 	FIELD(cpu, idled);
 	FIELD(cpu, tss);
 	FIELD(tss, esp1);
@@ -158,6 +159,7 @@ void offsets(void)
 	FIELD(vcpu, last_table);
 	FIELD(vcpu, timer_next);
 	FIELD(vcpu, ran);
+	FIELD(vcpu, cpu);
 	FIELD(domain, id);
 	FIELD(domain, state);
 	FIELD(domain, nr_vcpus);

@@ -147,6 +147,21 @@ static bool lives(const struct view *v, uint32_t at)
 	return false;
 }
 
+/* How long the vCPUs of a processor have run. */
+static uint64_t ran_here(const struct view *v, unsigned cpu)
+{
+	uint64_t all = 0, ns;
+	for (unsigned id = 1; id <= MAX_DOMAINS; id++) {
+		struct guest_view g = guest_view(v, id);
+		for (unsigned i = 0; g.at && i < g.vcpus; i++) {
+			uint32_t at = g.at + DOMAIN_VCPUS + i * VCPU_BYTES;
+			virtual_read(v->m, v->cr3, at + VCPU_RAN, &ns, sizeof(ns));
+			all += (vmm_word(v, at + VCPU_CPU) & 0xFF) == cpu ? ns : 0;
+		}
+	}
+	return all;
+}
+
 static void check_time(const struct view *v, unsigned cpus)
 {
 	for (unsigned i = 0; i < cpus; i++) {
@@ -154,7 +169,8 @@ static void check_time(const struct view *v, unsigned cpus)
 		for (uint32_t at = vmm_word(v, cpu + CPU_TIMERS); at;
 		     at = vmm_word(v, at + VCPU_TIMER_NEXT))
 			CHECK(lives(v, at), "CPU %u: the timer of a dead vCPU, %#x (D4)", i, at);
-		uint64_t hosted = cpu_ns(v, i, CPU_HOSTED), charged = cpu_ns(v, i, CPU_CHARGED);
+		uint64_t hosted = cpu_ns(v, i, CPU_SINCE) - cpu_ns(v, i, CPU_BEGAN);
+		uint64_t charged = cpu_ns(v, i, CPU_ENDED) + ran_here(v, i);
 		CHECK(hosted == charged + cpu_ns(v, i, CPU_IDLED),
 		      "CPU %u: %llu ns passed, %llu are charged (D5)", i,
 		      (unsigned long long)hosted, (unsigned long long)charged);

@@ -20,6 +20,7 @@
 #include "abi.h"
 #include "domain_abi.h"
 #include "lib/lib.h"
+#include "vmm/sched/turn.h"
 #include "x86.h"
 
 typedef uint32_t mfn_t;
@@ -78,17 +79,19 @@ struct vcpu {
 	/* The scheduler's. */
 	volatile uint32_t posted; /* events for shared->pending, from any processor: atomic */
 	volatile uint8_t run;     /* enum run_state (queue) */
-	bool queued, yielded, warped; /* queued: in cpu.run (queue) */
-	struct vcpu *run_next, *timer_next; /* (queue) */
+	bool queued, yielded;     /* queued: it can run, and its domain does (queue) */
+	struct turn turn;        /* (queue) */
+	struct vcpu *timer_next; /* (queue) */
 	uint64_t once_at; /* when the one-shot timer fires, 0: never (queue) */
 	uint64_t tick_at; /* when the next tick is due */
-	uint32_t tick_ns; /* 0: no ticks */
-	uint32_t weight_factor; /* of virtual time: sched/bvt.c */
-	uint64_t virtual_time, warp_ns, warp_from;
-	int64_t effective; /* what bvt.c compares */
-	uint32_t warp_ran;
+	uint32_t tick_ns; /* 0: no ticks. Domain 0's are in struct cpu */
+	uint32_t weight, weight_factor; /* of virtual time: sched/bvt.h */
+	uint32_t warp_ns, warp_ran;
+	uint64_t warp_from;
 	uint64_t ready_since; /* it is queued, but does not run */
 	uint64_t ran, stolen;
+	uint32_t told;         /* low word of `stolen` in the record */
+	struct vmm_time *time; /* its time record */
 	uint32_t switches; /* how often it came to its processor */
 	/* Tables that an HC_LOAD or HC_UPDATE, which may not have ended yet, has promoted. */
 	uint32_t fresh_for; /* what that call is about */
@@ -117,16 +120,20 @@ struct cpu { /* a processor; at the low end of its stack of CPU_BYTES */
 	volatile uint32_t nr_guests; /* vCPUs of guests here (lock) */
 	bool hosts;             /* it schedules: guests are here, or were until now */
 	bool idle;
+	volatile bool lets_go;  /* a domain dies whose state may be in this processor */
 	volatile uint32_t queue_lock;
-	struct vcpu *next;      /* chosen, and not yet current; or NULL */
-	struct vcpu *run;       /* vCPUs that can run, in the order in which they came (queue) */
+	struct vcpu *chosen;    /* it is current, or will be; never in cpu.run (queue) */
+	struct turn run;        /* begin and end of the queued vCPUs but the chosen one (queue) */
 	struct vcpu *timers;    /* by once_at (queue) */
-	uint64_t since;         /* time up to this moment is charged */
-	uint64_t slice_end;     /* until then the one that runs goes on */
-	uint64_t armed;         /* when VEC_TIMER comes */
-	uint64_t virtual_time;  /* of the one that ran last: sched/bvt.c (queue) */
-	uint32_t tick_count;    /* of the local APIC's timer, for domain 0 alone */
-	uint64_t hosted, charged, idled; /* ns; charged + idled is hosted (D5) */
+	uint64_t since;         /* time up to this is charged */
+	/* Moments: low words of times (sched.h). */
+	uint32_t slice_end;     /* until then the one that runs goes on */
+	uint32_t due;           /* of the first timer, or domain 0's tick; or earlier */
+	uint32_t armed;         /* when VEC_TIMER comes */
+	uint64_t tick_at;       /* domain 0's next tick, or NEVER */
+	uint32_t tick_ns, tick_count; /* between two; of the local APIC's timer, when it is alone */
+	uint64_t began, idled; /* ns; the vCPUs have run for since - began - idled (D5) */
+	uint64_t ended;        /* what those ran that are no more */
 	struct tss tss, df_tss; /* tss.esp1: the ring-1 stack of the vCPU that runs here */
 	uint64_t gdt[VMM_GDT_ENTRIES];
 };

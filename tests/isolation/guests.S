@@ -185,6 +185,28 @@ guest registers
 	end_guest GUEST_END
 9:	end_guest GUEST_WRONG
 
+	/*
+	 * Yield for ever. The time-stamp counter before and after each time, low words, goes to a
+	 * ring of 256 pairs in the page after the data page. 12(ESI): have the FPU meanwhile.
+	 */
+guest clocks
+	leal PAGE(%esi), %esp
+	cmpl $0, 12(%esi)
+	je 1f
+	xorl %ebx, %ebx
+	call_vmm HC_FPU_TRAP
+	fninit
+1:	movl (%esi), %edi
+	andl $255, %edi
+	leal PAGE(%esi, %edi, 8), %edi
+	rdtsc
+	movl %eax, (%edi)
+	call_vmm HC_YIELD
+	rdtsc
+	movl %eax, 4(%edi)
+	incl (%esi)
+	jmp 1b
+
 	/* Take interrupts, count those of VEC_TIMER, and run for ever. */
 guest spins
 	leal PAGE(%esi), %esp

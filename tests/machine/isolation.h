@@ -27,7 +27,8 @@ enum {
 };
 /* Exceptions that include/x86.h does not name. */
 enum { VEC_INVALID_TSS = 10, VEC_STACK = 12 };
-enum { POOL_PAGES = 512, POOL_PAGES_LEAST = 16 };
+/* With more memory than usual the pool has most. */
+enum { POOL_PAGES = 512, POOL_PAGES_MOST = 1024, POOL_PAGES_LEAST = 16 };
 /* Pages of the pool. */
 enum { CODE_PAGE, STACK_PAGE, ENTRY_PAGE, USER_STACK_PAGE, DATA_PAGE, FREE_PAGE };
 enum { PARK_PAGE = POOL_PAGES_LEAST - 1 };

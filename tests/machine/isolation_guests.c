@@ -6,7 +6,12 @@
 enum { OP_PAGE = DATA_PAGE, YIELDS = 200 };
 
 /* A guest's frames while its homes are gone: the pool's page_walk() does not find them. */
-static uint32_t mfns[POOL_PAGES];
+static uint32_t mfns[POOL_PAGES_MOST];
+
+static unsigned memory_of(const struct guest_plan *g)
+{
+	return g->memory ? g->memory : GUEST_MEMORY;
+}
 
 int domain_call(struct victim *v, uint32_t operation, struct domain_op *op)
 {
@@ -44,32 +49,32 @@ void guest_set_word(struct victim *v, const struct guest_plan *g, unsigned page,
 static void write_memory(struct victim *v, const struct guest_plan *g)
 {
 	uint32_t code[PAGE_SIZE / 4], end = attack_symbol("attack_end");
-	for (unsigned page = 0; page < GUEST_MEMORY; page++)
+	for (unsigned page = 0; page < memory_of(g); page++)
 		pool_clear(v, g->first + page);
 	for (uint32_t at = 0; at < end; at += 4)
 		code[at / 4] = attack_word(at);
 	pool_write(v, g->first + GUEST_CODE, 0, code, (end + 3) & ~3u);
 	guest_set_word(v, g, GUEST_DIRECTORY, KERNEL_SLOT * 4,
 		       entry(guest_mfn(g, GUEST_TABLE), PTE_W | PTE_A));
-	for (unsigned page = 0; page < GUEST_MEMORY; page++)
+	for (unsigned page = 0; page < memory_of(g); page++)
 		guest_set_word(v, g, GUEST_TABLE, page * 4,
 			       entry(guest_mfn(g, page), PTE_W | PTE_A | PTE_D | PTE_G));
 }
 
 void guest_prepare(struct victim *v, struct guest_plan *g)
 {
-	unsigned state = DOMAIN_FRAMES(g->vcpus);
+	unsigned state = DOMAIN_FRAMES(g->vcpus), memory = memory_of(g);
 	struct domain_op op = { .vcpus = g->vcpus };
-	CHECK(g->first + GUEST_MEMORY + state <= v->pages, "the pool has too few pages");
-	for (unsigned page = 0; page < GUEST_MEMORY + state; page++)
+	CHECK(g->first + memory + state <= v->pages, "the pool has too few pages");
+	for (unsigned page = 0; page < memory + state; page++)
 		mfns[g->first + page] = pool_mfn(v, g->first + page);
 	write_memory(v, g);
-	memcpy(op.frames, &mfns[g->first + GUEST_MEMORY], state * 4);
+	memcpy(op.frames, &mfns[g->first + memory], state * 4);
 	int number = domain_call(v, DOMAIN_OPEN, &op);
 	CHECK(number > 0, "DOMAIN_OPEN: %d", number);
 	g->number = op.domain = (uint32_t)number;
-	op.n = GUEST_MEMORY;
-	memcpy(op.frames, &mfns[g->first], GUEST_MEMORY * 4);
+	op.n = memory;
+	memcpy(op.frames, &mfns[g->first], memory * 4);
 	guest_refuse(v, 0, DOMAIN_GIVE, &op);
 }
 
@@ -151,20 +156,20 @@ static void check_scrubbed(struct victim *v, unsigned page)
 
 void guest_end(struct victim *v, const struct guest_plan *g)
 {
-	struct domain_op op = { .domain = g->number, .n = GUEST_MEMORY };
-	unsigned pages = GUEST_MEMORY + DOMAIN_FRAMES(g->vcpus);
+	unsigned memory = memory_of(g), pages = memory + DOMAIN_FRAMES(g->vcpus);
+	struct domain_op op = { .domain = g->number, .n = memory };
 	int result;
 	do
 		result = domain_call(v, DOMAIN_KILL, &op);
 	while (result == -EAGAIN);
 	CHECK(result == 0, "DOMAIN_KILL: %d", result);
-	for (unsigned i = 0; i < GUEST_MEMORY; i++) {
+	for (unsigned i = 0; i < memory; i++) {
 		op.frames[i] = mfns[g->first + i];
 		op.pfns[i] = v->pfn + g->first + i;
 	}
 	guest_refuse(v, 0, DOMAIN_TAKE, &op);
-	for (unsigned i = 0; i < pages - GUEST_MEMORY; i++)
-		op.pfns[i] = v->pfn + g->first + GUEST_MEMORY + i;
+	for (unsigned i = 0; i < pages - memory; i++)
+		op.pfns[i] = v->pfn + g->first + memory + i;
 	guest_refuse(v, 0, DOMAIN_CLOSE, &op);
 	for (unsigned i = 0; i < pages; i++) {
 		CHECK(pool_mfn(v, g->first + i) == mfns[g->first + i], "a home is another one");

@@ -19,6 +19,7 @@ enum { GUEST_CODE, GUEST_SHARED, GUEST_DIRECTORY, GUEST_TABLE, GUEST_DATA, GUEST
 struct guest_plan {
 	unsigned first;     /* page of the pool where its memory begins; its state comes after it */
 	unsigned vcpus;
+	unsigned memory;    /* pages; 0: GUEST_MEMORY */
 	uint32_t number;    /* what DOMAIN_OPEN gave */
 	const char *label;  /* where it begins: guest_NAME */
 	bool own_handlers;  /* all vectors lead to attack_guest_handler */

@@ -193,6 +193,8 @@ const struct test isolation_soak_tests[] = {
 	       .cpus = 4),
 	{ .name = "soak-isolation-31-fuzz", .run = fuzz, .seconds = 3600,
 	  .text = "fuzz_calls_soak" },
+	{ .name = "soak-domains-exit-costs", .run = exit_costs, .seconds = 1800, .number = 1,
+	  .machine = { .mem = 96 } },
 	{ .name = "soak-isolation-56-deaths", .run = survive, .seconds = 3600,
 	  .text = "guest_deaths_soak" },
 	{ .name = "soak-isolation-56-deaths-bochs", .run = survive, .seconds = 3600,

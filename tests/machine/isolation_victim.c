@@ -37,7 +37,8 @@ static bool find_block(struct victim *v, uint32_t cr3, unsigned pages)
  */
 static void find_pool(struct victim *v)
 {
-	if (!find_block(v, v->start.cr3, POOL_PAGES) &&
+	if (!(v->m->o.mem > 64 && find_block(v, v->start.cr3, POOL_PAGES_MOST)) &&
+	    !find_block(v, v->start.cr3, POOL_PAGES) &&
 	    !find_block(v, v->start.cr3, POOL_PAGES_LEAST))
 		give_up(BROKEN, "no free block of %u frames", POOL_PAGES_LEAST);
 }

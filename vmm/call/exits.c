@@ -224,9 +224,13 @@ void hazard_handle(struct regs *r)
 	struct cpu *c = cpu_here();
 	/* A bit that another CPU sets stays; after this look it is served when its IPI comes. */
 	uint32_t hazard = c->hazard;
-	__atomic_fetch_and(&c->hazard, ~HAZARD_OWN, __ATOMIC_RELAXED);
+	__atomic_fetch_and(&c->hazard, ~hazard | HAZARD_FLUSH, __ATOMIC_SEQ_CST);
 	switch (hazard) {
 	case HAZARD_BOUNCE: bounce(c, r, r->vector); break;
+	case HAZARD_SCHEDULE:
+		if (!vcpu_schedule(c, r))
+			break;
+		/* fall through */
 	case HAZARD_DELIVER: event_deliver(c, r); break;
 	case HAZARD_DETACH: detach(c, r);
 	default: hazards_handle(c, r, hazard);

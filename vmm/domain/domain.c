@@ -28,6 +28,7 @@ static void map_warm_up(const struct vmm_boot *boot)
 	tables[VMM_IOAPIC_PAGE] = machine.ioapic | flags | PTE_PCD;
 	tables[VMM_SHARED_PAGE] = boot->shared | flags;
 	struct vmm_shared *shared = (struct vmm_shared *)(VMM_BASE + VMM_SHARED_PAGE * PAGE_SIZE);
+	domain0.rest = (struct shared_rest *)((char *)shared + SHARED_REST);
 	for (unsigned i = 0; i < machine.nr_cpus; i++) {
 		struct cpu *c = cpu_of(i);
 		c->windows = tables + (WINDOWS >> PAGE_SHIFT) + i * 1024;
@@ -37,12 +38,9 @@ static void map_warm_up(const struct vmm_boot *boot)
 		c->current->shared = &shared[i];
 		c->current->fresh_limit = NO_LIMIT;
 		c->current->index = c->current->cpu = (uint8_t)i;
-		c->current->queued = true;
-		c->current->weight_factor = 1 << WEIGHT_SHIFT;
-		c->current->warp_ns = 20000000; /* devices wait for it */
-		c->run = c->resident = c->fpu_owner = c->current;
+		c->resident = c->fpu_owner = c->current;
+		sched_warm_up(c, &domain0.rest->time[i]);
 	}
-	domain0.rest = (struct shared_rest *)((char *)shared + SHARED_REST);
 }
 
 static uint32_t gate_offset(uint64_t g)

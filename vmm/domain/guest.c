@@ -145,6 +145,7 @@ int guest_birth(struct cpu *c, struct domain *d, const struct domain_op *op)
 	d->born = time_now();
 	for (unsigned i = 0; i < d->nr_vcpus; i++) {
 		d->vcpus[i].shared = &shared[i];
+		d->vcpus[i].time = &d->rest->time[i];
 		time_record(&d->vcpus[i], d->born);
 	}
 	prepare(&d->vcpus[0], op->eip, 0, 0, op->esi);
@@ -175,6 +176,7 @@ int guest_weight(struct domain *d, uint32_t weight, uint32_t warp_us)
 	if (weight > WEIGHT_MOST || warp_us > WARP_LONGEST_US)
 		return -EINVAL;
 	for (unsigned i = 0; i < d->nr_vcpus; i++) {
+		d->vcpus[i].weight = weight;
 		d->vcpus[i].weight_factor = (WEIGHT_USUAL << WEIGHT_SHIFT) / weight;
 		d->vcpus[i].warp_ns = warp_us * 1000;
 	}
@@ -201,7 +203,7 @@ void guest_info(const struct domain *d, struct domain_info *info)
 	const struct guest *g = d->guest;
 	*info = (struct domain_info){
 		.state = d->state, .frames = g->owned, .vcpus = d->nr_vcpus, .status = g->status,
-		.weight = (WEIGHT_USUAL << WEIGHT_SHIFT) / d->vcpus[0].weight_factor,
+		.weight = d->vcpus[0].weight,
 	};
 	snprintf(info->reason, sizeof(info->reason), "%s", g->reason ? g->reason : "");
 	for (unsigned i = 0; i < d->nr_vcpus; i++) {
@@ -222,11 +224,12 @@ void guest_info(const struct domain *d, struct domain_info *info)
 static bool has_left(const struct vcpu *v)
 {
 	struct cpu *c = cpu_of(v->cpu);
-	/* In this order: it is chosen first, then current, and then not `next` any more. */
-	if (__atomic_load_n(&c->next, __ATOMIC_ACQUIRE) != v &&
+	/* In this order: it is chosen first, and current later. */
+	if (__atomic_load_n(&c->chosen, __ATOMIC_ACQUIRE) != v &&
 	    __atomic_load_n(&c->current, __ATOMIC_ACQUIRE) != v &&
 	    __atomic_load_n(&c->fpu_owner, __ATOMIC_ACQUIRE) != v)
 		return true;
+	c->lets_go = true;
 	cpu_kick(c);
 	return false;
 }
@@ -255,19 +258,23 @@ int guest_close(struct cpu *c, struct domain *d, const struct domain_op *op)
 	uint32_t page = page_of(d->id - 1u);
 	mfn_t state[DOMAIN_FRAMES_MAX];
 	struct cpu *cpus[GUEST_MAX_VCPUS];
+	uint64_t ran[GUEST_MAX_VCPUS];
 	unsigned id = d->id, nr_vcpus = d->nr_vcpus;
 	if (d->state != DOMAIN_DEAD || g->owned)
 		return -EBUSY;
 	for (unsigned i = 1; i < d->nr_ports; i++)
 		port_close(d, i);
 	memcpy(state, g->state, sizeof(state));
-	for (unsigned i = 0; i < nr_vcpus; i++)
+	for (unsigned i = 0; i < nr_vcpus; i++) {
 		cpus[i] = cpu_of(d->vcpus[i].cpu);
+		ran[i] = d->vcpus[i].ran;
+	}
 	int error = frames_take(c, VMM_OWNER, state, op->pfns, n);
 	if (error)
 		return error; /* else *d and *g are filled with 0 now */
 	for (unsigned i = 0; i < nr_vcpus; i++) {
 		cpus[i]->nr_guests--;
+		cpus[i]->ended += ran[i];
 		cpu_kick(cpus[i]);
 	}
 	domains[id] = NULL;

@@ -60,12 +60,10 @@ void irq_arrived(struct cpu *c, unsigned vector)
 	if (vector == VEC_FLUSH) /* the hazard is set already */
 		return;
 	if (unlikely(c->hosts)) {
-		if (vector == VEC_TIMER) {
-			c->armed = 0; /* it fired, even if the clock is not there yet */
-			hazard_raise(c, HAZARD_SCHEDULE);
-		} else {
+		if (vector == VEC_TIMER)
+			timer_fired(c);
+		else
 			vcpu_post(c->resident, 1u << event);
-		}
 		return;
 	}
 	s->pending |= 1u << event;

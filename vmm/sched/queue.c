@@ -1,9 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The queue of a processor: the vCPUs that can run, the one that runs included. Other processors
- * wake vCPUs here, so the queue has a lock; nothing waits while it holds that.
+ * The queue of a processor: the vCPUs that can run. The one that was chosen to run is queued, too,
+ * but not in the list. Other processors wake vCPUs here, so the queue has a lock; nothing waits
+ * while it holds that.
  */
-#include "vmm/sched/sched.h"
+#include "vmm/sched/policy.h"
+
+void sched_warm_up(struct cpu *c, struct vmm_time *time)
+{
+	struct vcpu *v = c->chosen = c->resident;
+	c->run = (struct turn){ &c->run, &c->run, INT64_MIN, 0 };
+	v->queued = true;
+	v->weight_factor = 1 << WEIGHT_SHIFT;
+	v->warp_ns = 20000000; /* devices wait for it */
+	v->time = time;
+}
 
 void cpu_kick(struct cpu *c)
 {
@@ -12,28 +23,30 @@ void cpu_kick(struct cpu *c)
 		apic_send(c->index, VEC_FLUSH);
 }
 
-/* Take a vCPU out of cpu.run. (queue) */
-static void leave_queue(struct cpu *c, struct vcpu *v)
+void queue_choose(struct cpu *c, struct vcpu *v)
 {
-	struct vcpu **at = &c->run;
-	while (*at != v)
-		at = &(*at)->run_next;
-	*at = v->run_next;
-	v->queued = false;
-	POLICY.sleep(c, v);
+	queue_lock(c);
+	if (v->queued && v != c->chosen)
+		queue_leave(&v->turn);
+	c->chosen = v;
+	queue_unlock(c);
 }
 
-/* Put a vCPU at the end of cpu.run. (queue) */
+static void leave_queue(struct cpu *c, struct vcpu *v)
+{
+	v->queued = false;
+	if (v != c->chosen)
+		queue_leave(&v->turn);
+	policy_sleep(v);
+}
+
 static void join_queue(struct cpu *c, struct vcpu *v)
 {
-	struct vcpu **at = &c->run;
-	POLICY.wake(c, v);
-	while (*at)
-		at = &(*at)->run_next;
-	*at = v;
-	v->run_next = NULL;
+	policy_wake(c, v);
 	v->queued = true;
 	v->ready_since = time_now();
+	if (v != c->chosen)
+		queue_enter(c, &v->turn);
 }
 
 void vcpu_ready(struct cpu *c, struct vcpu *v)

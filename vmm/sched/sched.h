@@ -17,35 +17,24 @@
 #define SLICE_NS 5000000u /* a vCPU runs so long before another one that waits */
 
 /*
- * A policy. All run with the processor's queue_lock held; v is a vCPU of that processor, and
- * cpu.run has those that can run. now: ns.
+ * A moment is the low word of a time in nanoseconds. Moments are compared by their difference: they
+ * are less than two seconds apart, because VEC_TIMER comes each second.
  */
-struct policy {
-	void (*wake)(struct cpu *c, struct vcpu *v); /* v can run again; it is not in cpu.run yet */
-	void (*sleep)(struct cpu *c, struct vcpu *v); /* v blocked; it is not in cpu.run any more */
-	void (*charge)(struct cpu *c, struct vcpu *v, uint32_t ns); /* v has run for ns */
-	/* Who runs from now on, and until when if nothing happens. NULL: cpu.run is empty. */
-	struct vcpu *(*pick)(struct cpu *c, uint64_t now, uint64_t *until);
-};
-extern const struct policy borrowed_time; /* bvt.c */
-extern const struct policy round_robin;   /* robin.c */
-
-/* The policy of this build: SCHED=bvt or SCHED=robin. */
-#ifdef SCHED_ROBIN
-#define POLICY round_robin
-#else
-#define POLICY borrowed_time
-#endif
+static inline bool before(uint32_t a, uint32_t b) { return (int32_t)(a - b) < 0; }
 
 /* schedule.c */
 
 /*
  * vcpu_schedule - the way out, after HAZARD_SCHEDULE: let another vCPU run if one is due, wait if
  * none can run, and take over what was posted to the one that runs. r: ring 1's or 3's registers.
+ * Result: whether an event is pending for it.
  */
-void vcpu_schedule(struct cpu *c, struct regs *r);
+bool vcpu_schedule(struct cpu *c, struct regs *r);
 
 /* queue.c */
+
+/* Prepare a processor on which domain 0's vCPU runs; time: that one's record. Warm-up. */
+void sched_warm_up(struct cpu *c, struct vmm_time *time);
 
 /* Post events (bits) to a vCPU, and wake it. Any processor. */
 void vcpu_post(struct vcpu *v, uint32_t events);
@@ -62,6 +51,8 @@ void vcpu_pause(struct vcpu *v);
 void cpu_kick(struct cpu *c);
 /* Forget a vCPU's one-shot timer. (queue) */
 void timer_drop(struct cpu *c, struct vcpu *v);
+/* A vCPU becomes the chosen one; the one that was is not queued any more. */
+void queue_choose(struct cpu *c, struct vcpu *v);
 
 /* switch.c */
 
@@ -90,12 +81,37 @@ static inline void eager_load(struct cpu *c) { (void)c; }
 
 /* time.c */
 
-/* Nanoseconds that the time-stamp counter tells. */
-uint64_t time_now(void);
-/* Write a vCPU's time record: it comes to its processor. */
+static inline uint64_t tsc_now(void)
+{
+	uint64_t t;
+	__asm__ volatile("rdtsc" : "=A"(t));
+	return t;
+}
+/* Nanoseconds that the time-stamp counter tells: ticks * multiplier / 2^24. */
+static inline uint64_t time_now(void)
+{
+	uint64_t t = tsc_now();
+	return ((t & 0xFFFFFFFF) * machine.ns_multiplier >> 24) +
+	       ((t >> 32) * machine.ns_multiplier << 8);
+}
+/* The same as a moment. */
+static inline uint32_t moment_now(void)
+{
+	uint64_t t = tsc_now();
+	return (uint32_t)((t & 0xFFFFFFFF) * machine.ns_multiplier >> 24) +
+	       ((uint32_t)(t >> 32) * machine.ns_multiplier << 8);
+}
+/*
+ * Write a vCPU's time record at its birth. Later nothing in it changes but the stolen time, which
+ * is written when it has grown by TELL_NS (time_tell).
+ */
 void time_record(struct vcpu *v, uint64_t now);
-/* Let VEC_TIMER come at a time, once. */
-void timer_arm(struct cpu *c, uint64_t now, uint64_t at);
+void time_tell(struct vcpu *v);
+#define TELL_NS 1000000u
+/* Let VEC_TIMER come at a moment, once. */
+void timer_arm(struct cpu *c, uint32_t now, uint32_t at);
+/* VEC_TIMER came to a processor that hosts guests. */
+void timer_fired(struct cpu *c);
 /* The local APIC's timer becomes the scheduler's, or ticks for domain 0 alone again. */
 void timer_take(struct cpu *c, uint64_t now);
 void timer_give_back(struct cpu *c);
@@ -106,10 +122,10 @@ void timer_give_back(struct cpu *c);
 int timer_tick(struct cpu *c, struct vcpu *v, unsigned hz);
 /* Set the one-shot timer of a vCPU of this processor; ns since birth, 0: never. */
 void timer_once(struct cpu *c, struct vcpu *v, uint64_t ns);
-/* A vCPU is to run: post its tick if that is due. Result: when the next one is. (queue) */
-uint64_t timer_begin(struct vcpu *v, uint64_t now);
-/* Post the one-shot timers and domain 0's ticks that are due. Result: when the next is. (queue) */
-uint64_t timers_expire(struct cpu *c, uint64_t now);
+/* A vCPU with ticks is to run: post one if it is due. Result: when to look again. (queue) */
+uint32_t timer_begin(struct vcpu *v);
+/* Post the one-shot timers and domain 0's ticks that are due; cpu.due: when to look. (queue) */
+void timers_expire(struct cpu *c);
 
 static inline void queue_lock(struct cpu *c)
 {

@@ -4,87 +4,119 @@
  * state of the vCPU that ran last still in its registers: if that one is next, too, nothing is
  * exchanged.
  */
-#include "vmm/sched/sched.h"
+#include "vmm/sched/policy.h"
 
-/* Charge the time up to now to the vCPU that ran, or to nobody. (queue) */
-static void charge(struct cpu *c, uint64_t now)
+/*
+ * Charge the time up to now to the vCPU that ran, or to nobody. A machine that stood still for
+ * seconds, as under a debugger, is not charged for all of them. (queue)
+ */
+static inline void charge(struct cpu *c, uint32_t now)
 {
-	uint64_t ns = now - c->since;
-	c->since = now;
-	c->hosted += ns;
-	if (c->idle) {
+	uint32_t ns = now - (uint32_t)c->since;
+	c->since += ns;
+	if (unlikely(c->idle)) {
 		c->idled += ns;
 		return;
 	}
-	c->charged += ns;
-	c->current->ran += ns;
-	POLICY.charge(c, c->current, (uint32_t)MIN(ns, 0xFFFFFFFFu));
+	c->chosen->ran += ns;
+	policy_charge(c, c->chosen, ns);
 }
 
 /* The first guest of this processor came, or its last one has gone. */
-static void begin_to_host(struct cpu *c)
+static void __attribute__((noinline)) begin_to_host(struct cpu *c)
 {
 	uint64_t now = time_now();
 	c->hosts = true;
-	c->since = c->slice_end = now;
+	c->began += now - c->since;
+	c->since = now;
 	timer_take(c, now);
 }
 
-/* Choose who runs from now on, and arm the timer. Result: NULL if nobody can run. */
-static struct vcpu *choose(struct cpu *c)
+/* Another vCPU was chosen: it has waited until now, and the other one waits. (queue) */
+static inline void hand_over(struct cpu *c, struct vcpu *v)
 {
-	uint64_t now = time_now(), until = NEVER, due;
+	struct vcpu *old = c->chosen;
+	if (old->queued)
+		old->ready_since = c->since;
+	v->stolen += c->since - v->ready_since;
+	v->switches++;
+	c->chosen = v;
+	if (unlikely((uint32_t)v->stolen - v->told >= TELL_NS))
+		time_tell(v);
+}
+
+/* Choose who runs from now on, and arm the timer. Result: NULL if nobody can run. */
+static inline struct vcpu *choose(struct cpu *c)
+{
 	queue_lock(c);
+	uint32_t now = moment_now();
 	charge(c, now);
-	due = timers_expire(c, now);
-	struct vcpu *v = POLICY.pick(c, now, &until);
+	if (unlikely(!before(now, c->due)))
+		timers_expire(c);
+	struct vcpu *v = policy_pick(c, now);
+	uint32_t until = c->due;
 	c->idle = !v;
-	__atomic_store_n(&c->next, v, __ATOMIC_RELEASE);
-	if (v)
-		due = MIN(due, timer_begin(v, now));
-	if (v && v != c->current) {
-		if (c->current->queued)
-			c->current->ready_since = now;
-		v->stolen += now - v->ready_since;
-		v->switches++;
-		time_record(v, now);
+	if (c->run.next != &c->run && before(c->slice_end, until))
+		until = c->slice_end;
+	if (likely(v)) {
+		if (v != c->chosen)
+			hand_over(c, v);
+		if (unlikely(v->tick_ns)) {
+			uint32_t tick = timer_begin(v);
+			until = before(tick, until) ? tick : until;
+		}
 	}
 	queue_unlock(c);
-	timer_arm(c, now, MIN(due, until));
+	if (unlikely(before(until, c->armed) || !before(now, c->armed)))
+		timer_arm(c, now, until); /* else it comes early enough, and then again */
 	return v;
 }
 
+/* Let go of the state of vCPUs whose domain dies: its memory is taken away soon. */
+static void __attribute__((noinline)) let_go(struct cpu *c, struct regs *r)
+{
+	c->lets_go = false;
+	if (c->current->domain->state >= DOMAIN_DYING) {
+		queue_choose(c, c->resident);
+		exchange(c, r, c->resident);
+	}
+	fpu_forget(c);
+}
+
+/* Nobody can run: wait for an interrupt. */
+static void __attribute__((noinline)) await_work(struct cpu *c)
+{
+	__asm__ volatile("sti; hlt; cli" : : : "memory");
+	flush_serve(c);
+	__atomic_fetch_and(&c->hazard, ~HAZARD_SCHEDULE, __ATOMIC_SEQ_CST);
+}
+
 /* Let the vCPU run here that the policy wants; wait until there is one. */
-static void reschedule(struct cpu *c, struct regs *r)
+static inline void reschedule(struct cpu *c, struct regs *r)
 {
 	struct vcpu *v;
-	if (!c->hosts)
-		begin_to_host(c);
-	do {
-		__atomic_fetch_and(&c->hazard, ~HAZARD_SCHEDULE, __ATOMIC_SEQ_CST);
-		if (unlikely(c->current->domain->state >= DOMAIN_DYING))
-			exchange(c, r, c->resident); /* its memory is taken away soon */
-		fpu_forget(c);
+	for (;;) {
+		if (unlikely(c->lets_go))
+			let_go(c, r);
 		v = choose(c);
-		if (!v) {
-			__asm__ volatile("sti; hlt; cli" : : : "memory");
-			flush_serve(c);
-		}
-	} while (!v);
+		if (likely(v))
+			break;
+		await_work(c);
+	}
 	if (v != c->current)
 		exchange(c, r, v);
-	__atomic_store_n(&c->next, NULL, __ATOMIC_RELEASE);
-	if (v == c->resident && !c->nr_guests)
+	if (unlikely(!c->nr_guests) && v == c->resident)
 		timer_give_back(c);
 }
 
-void vcpu_schedule(struct cpu *c, struct regs *r)
+bool vcpu_schedule(struct cpu *c, struct regs *r)
 {
-	if (likely(c->hosts || c->nr_guests))
+	if (unlikely(!c->hosts) && c->nr_guests)
+		begin_to_host(c);
+	if (likely(c->hosts))
 		reschedule(c, r);
-	else
-		__atomic_fetch_and(&c->hazard, ~HAZARD_SCHEDULE, __ATOMIC_SEQ_CST);
 	struct vcpu *v = c->current;
 	if (v->posted)
 		v->shared->pending |= __atomic_exchange_n(&v->posted, 0, __ATOMIC_SEQ_CST);
+	return v->shared->pending & EVENT_BITS;
 }

@@ -6,7 +6,15 @@
 #include "vmm/sched/sched.h"
 
 #define NS_PER_SECOND 1000000000u
+#define LONGEST_NS 1000000000u /* VEC_TIMER comes at least so often */
 #define FARTHEST_NS (1ull << 50) /* a later time of a one-shot timer means this one */
+
+/* A timer was set: look at all, on the way out. */
+static void look(struct cpu *c)
+{
+	c->due = (uint32_t)c->since;
+	hazard_raise(c, HAZARD_SCHEDULE);
+}
 
 int timer_tick(struct cpu *c, struct vcpu *v, unsigned hz)
 {
@@ -14,11 +22,15 @@ int timer_tick(struct cpu *c, struct vcpu *v, unsigned hz)
 		return apic_tick(hz);
 	if (hz > 1000 || (hz == 0 && v == c->resident))
 		return -EINVAL;
-	v->tick_ns = hz ? NS_PER_SECOND / hz : 0;
-	v->tick_at = time_now() + v->tick_ns;
-	if (v == c->resident)
+	uint32_t ns = hz ? NS_PER_SECOND / hz : 0;
+	uint64_t at = time_now() + ns;
+	if (v == c->resident) {
 		c->tick_count = MAX(machine.lapic_hz / hz, 1u);
-	hazard_raise(c, HAZARD_SCHEDULE);
+		c->tick_ns = ns, c->tick_at = at;
+	} else {
+		v->tick_ns = ns, v->tick_at = at;
+	}
+	look(c);
 	return 0;
 }
 
@@ -35,7 +47,7 @@ void timer_once(struct cpu *c, struct vcpu *v, uint64_t ns)
 		*at = v;
 	}
 	queue_unlock(c);
-	hazard_raise(c, HAZARD_SCHEDULE);
+	look(c);
 }
 
 static void post_timer(struct vcpu *v)
@@ -43,28 +55,35 @@ static void post_timer(struct vcpu *v)
 	__atomic_fetch_or(&v->posted, 1u << EVENT_TIMER, __ATOMIC_SEQ_CST);
 }
 
-uint64_t timer_begin(struct vcpu *v, uint64_t now)
+/* When to look at what is due at a time. */
+static uint32_t moment_of(uint64_t at, uint64_t now)
 {
-	if (!v->tick_ns)
-		return NEVER;
+	return (uint32_t)(now + MIN(at - now, LONGEST_NS));
+}
+
+uint32_t timer_begin(struct vcpu *v)
+{
+	uint64_t now = time_now();
 	if (v->tick_at <= now) {
 		v->tick_at = MAX(v->tick_at + v->tick_ns, now + 1);
 		post_timer(v);
 	}
-	return v->tick_at;
+	return moment_of(v->tick_at, now);
 }
 
-uint64_t timers_expire(struct cpu *c, uint64_t now)
+void timers_expire(struct cpu *c)
 {
-	struct vcpu *v, *resident = c->resident;
+	uint64_t now = time_now();
+	struct vcpu *v;
 	while ((v = c->timers) && v->once_at <= now) {
 		timer_drop(c, v);
 		post_timer(v);
 		vcpu_ready(c, v);
 	}
-	if (resident->tick_ns && resident->tick_at <= now) {
-		timer_begin(resident, now);
-		vcpu_ready(c, resident);
+	if (c->tick_at <= now) {
+		c->tick_at = MAX(c->tick_at + c->tick_ns, now + 1);
+		post_timer(c->resident);
+		vcpu_ready(c, c->resident);
 	}
-	return MIN(v ? v->once_at : NEVER, resident->tick_ns ? resident->tick_at : NEVER);
+	c->due = moment_of(MIN(v ? v->once_at : NEVER, c->tick_at), now);
 }

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Borrowed virtual time (Duda, Cheriton: SOSP 1999). The virtual time of a vCPU grows while it
+ * runs, the slower the heavier it is, and the one with the least runs. One that wakes up begins
+ * where the others are: sleep gives no credit. It may borrow from its own future (warp) to run at
+ * once, for a limited time; it pays later, because its virtual time grows as always.
+ *
+ * The key is the virtual time less the warp, which is what the vCPU borrows now.
+ */
+#ifndef VMM_BVT_H
+#define VMM_BVT_H
+
+#define WARP_LONGEST_NS 2000000u /* of one warp; the next begins WARP_PAUSE_NS later */
+#define WARP_PAUSE_NS 8000000u
+
+static inline void end_warp(struct turn *t)
+{
+	t->key += t->warp;
+	t->warp = 0;
+}
+
+static inline void policy_wake(struct cpu *c, struct vcpu *v)
+{
+	struct turn *t = &v->turn;
+	/* Where the others are: the chosen one had the least key when it was chosen. */
+	const struct turn *least = c->chosen->turn.warp ? c->run.next : &c->chosen->turn;
+	t->key = MAX(t->key, least->key);
+	if (v->warp_ns && time_now() >= v->warp_from) {
+		t->warp = v->warp_ns;
+		t->key -= t->warp;
+		v->warp_ran = 0;
+	}
+}
+
+static inline void policy_sleep(struct vcpu *v) { end_warp(&v->turn); }
+
+static inline void policy_charge(struct cpu *c, struct vcpu *v, uint32_t ns)
+{
+	v->turn.key += (int64_t)((uint64_t)ns * v->weight_factor >> WEIGHT_SHIFT);
+	if (unlikely(v->turn.warp) && (v->warp_ran += ns) >= WARP_LONGEST_NS) {
+		end_warp(&v->turn);
+		v->warp_from = c->since + WARP_PAUSE_NS;
+	}
+}
+
+/* One that is warped does not wait for the end of a slice. */
+static inline struct vcpu *policy_pick(struct cpu *c, uint32_t now)
+{
+	struct vcpu *v = c->chosen;
+	const struct turn *first = c->run.next;
+	if (queue_stays(c, now) && !(unlikely(first->warp) && first->key < v->turn.key))
+		return v;
+	v = queue_turn(c);
+	c->slice_end = now + SLICE_NS;
+	if (v && unlikely(v->turn.warp))
+		c->slice_end = now + WARP_LONGEST_NS - v->warp_ran;
+	return v;
+}
+
+#endif
