@@ -58,7 +58,6 @@ struct regs {
 #define HAZARD_DELIVER 4u /* an event may be pending, and the kernel may take one */
 #define HAZARD_DETACH 8u  /* load the kernel's own tables and return to its ring 0 */
 #define HAZARD_SCHEDULE 16u /* another vCPU may be due here, or events wait in vcpu.posted */
-#define HAZARD_OWN (HAZARD_BOUNCE | HAZARD_DELIVER | HAZARD_DETACH) /* only this CPU sets these */
 
 enum run_state { RUN_READY, RUN_BLOCKED, RUN_OFFLINE };
 
@@ -85,9 +84,6 @@ struct vcpu {
 	uint64_t once_at; /* when the one-shot timer fires, 0: never (queue) */
 	uint64_t tick_at; /* when the next tick is due */
 	uint32_t tick_ns; /* 0: no ticks. Domain 0's are in struct cpu */
-	uint32_t weight, weight_factor; /* of virtual time: sched/bvt.h */
-	uint32_t warp_ns, warp_ran;
-	uint64_t warp_from;
 	uint64_t ready_since; /* it is queued, but does not run */
 	uint64_t ran, stolen;
 	uint32_t told;         /* low word of `stolen` in the record */
@@ -96,6 +92,7 @@ struct vcpu {
 	/* Tables that an HC_LOAD or HC_UPDATE, which may not have ended yet, has promoted. */
 	uint32_t fresh_for; /* what that call is about */
 	uint32_t nr_fresh, fresh_limit;
+	int fresh_error; /* it failed, and its tables are plain memory again when this is 0 */
 	mfn_t fresh[KERNEL_SLOT];
 	uint8_t fpu[512] __attribute__((aligned(16))); /* old while cpu.fpu_owner is this vCPU */
 };

@@ -141,8 +141,17 @@ void long_loads(struct victim *v)
 	check_frame_table(v->m);
 	ALLOWED(v, HC_LOAD, v->directory, 0, 0, 0);
 	ALLOWED(v, HC_RELEASE, pool_mfn(v, DIRECTORY), 0, 0, 0);
-	for (unsigned i = 0; i < TABLES; i++) {
+	for (unsigned i = 0; i < TABLES; i++)
 		ALLOWED(v, HC_RELEASE, pool_mfn(v, MANY + i), 0, 0, 0);
+	/* the same with a bad entry after the tables: they become plain memory in steps, too */
+	entries[1 + TABLES] = entry(v->directory, PTE_W);
+	pool_write(v, DIRECTORY, 0, entries, sizeof(entries));
+	calls = shared_word(v, at);
+	REFUSED(v, -EBUSY, HC_LOAD, pool_mfn(v, DIRECTORY), 0, 0, 0);
+	calls = shared_word(v, at) - calls;
+	CHECK(calls >= TABLES, "%u tables were checked and undone in %u calls", TABLES, calls);
+	for (unsigned i = 0; i < TABLES; i++) {
+		CHECK(home_writable(v, MANY + i), "table %u of a refused directory is one", i);
 		pool_clear(v, MANY + i);
 	}
 	pool_clear(v, DIRECTORY);

@@ -39,7 +39,7 @@ static void map_warm_up(const struct vmm_boot *boot)
 		c->current->fresh_limit = NO_LIMIT;
 		c->current->index = c->current->cpu = (uint8_t)i;
 		c->resident = c->fpu_owner = c->current;
-		sched_warm_up(c, &domain0.rest->time[i]);
+		sched_warm_up(c);
 	}
 }
 

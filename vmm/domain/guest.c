@@ -176,9 +176,9 @@ int guest_weight(struct domain *d, uint32_t weight, uint32_t warp_us)
 	if (weight > WEIGHT_MOST || warp_us > WARP_LONGEST_US)
 		return -EINVAL;
 	for (unsigned i = 0; i < d->nr_vcpus; i++) {
-		d->vcpus[i].weight = weight;
-		d->vcpus[i].weight_factor = (WEIGHT_USUAL << WEIGHT_SHIFT) / weight;
-		d->vcpus[i].warp_ns = warp_us * 1000;
+		d->vcpus[i].turn.weight = weight;
+		d->vcpus[i].turn.weight_factor = (WEIGHT_USUAL << WEIGHT_SHIFT) / weight;
+		d->vcpus[i].turn.warp_ns = warp_us * 1000;
 	}
 	return 0;
 }
@@ -203,7 +203,7 @@ void guest_info(const struct domain *d, struct domain_info *info)
 	const struct guest *g = d->guest;
 	*info = (struct domain_info){
 		.state = d->state, .frames = g->owned, .vcpus = d->nr_vcpus, .status = g->status,
-		.weight = d->vcpus[0].weight,
+		.weight = d->vcpus[0].turn.weight,
 	};
 	snprintf(info->reason, sizeof(info->reason), "%s", g->reason ? g->reason : "");
 	for (unsigned i = 0; i < d->nr_vcpus; i++) {

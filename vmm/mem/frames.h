@@ -193,9 +193,10 @@ void demote(struct cpu *c, mfn_t mfn);
  * fresh_begin, fresh_end - around what promotes tables for a call (any number but 0 that names
  * it). Once FRESH_MAX tables were promoted, but not at attach, pde_get() gives -EAGAIN: what is
  * promoted stays so, and the call is to begin again. After any other error the tables that this
- * call promoted are plain memory again. fresh_end gives back its error. (lock)
+ * call promoted become plain memory again, some at a time: fresh_end gives -EAGAIN meanwhile,
+ * fresh_begin the error. Result of fresh_end: else its error. (lock)
  */
-void fresh_begin(struct cpu *c, uint32_t call);
+int fresh_begin(struct cpu *c, uint32_t call);
 int fresh_end(struct cpu *c, uint32_t call, int error);
 #define FRESH_MAX 2 /* the check of a full table takes about 45,000 instructions */
 #define NO_LIMIT 0xFFFFFFFFu

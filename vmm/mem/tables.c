@@ -144,21 +144,28 @@ void demote(struct cpu *c, mfn_t mfn)
 	home_protect(c, f, false);
 }
 
-void fresh_begin(struct cpu *c, uint32_t call)
+int fresh_begin(struct cpu *c, uint32_t call)
 {
 	struct vcpu *v = c->current;
 	if (v->fresh_for != call)
-		v->nr_fresh = 0;
+		v->nr_fresh = v->fresh_error = 0;
 	v->fresh_limit = v->nr_fresh + (v->domain->served ? FRESH_MAX : KERNEL_SLOT);
+	return v->fresh_error;
 }
 
 int fresh_end(struct cpu *c, uint32_t call, int error)
 {
 	struct vcpu *v = c->current;
-	bool stays = !error || error == -EAGAIN;
-	for (unsigned i = 0; !stays && i < v->nr_fresh; i++)
-		if (frames[v->fresh[i]].use == (uint32_t)TABLE << TYPE_SHIFT)
-			demote(c, v->fresh[i]);
+	if (error && error != -EAGAIN) {
+		v->fresh_error = error;
+		for (unsigned i = 0; i < FRESH_MAX && v->nr_fresh; i++) {
+			mfn_t mfn = v->fresh[--v->nr_fresh];
+			if (frames[mfn].use == (uint32_t)TABLE << TYPE_SHIFT)
+				demote(c, mfn);
+		}
+		if (v->nr_fresh)
+			error = -EAGAIN;
+	}
 	v->fresh_limit = NO_LIMIT;
 	v->fresh_for = error == -EAGAIN ? call : 0;
 	return error;

@@ -25,14 +25,14 @@ static int update_table(struct cpu *c, pte_t *entries, const pte_t *values, unsi
 static int __attribute__((noinline))
 update_directory(struct cpu *c, pte_t *entries, const pte_t *values, unsigned n)
 {
-	int error = 0;
-	unsigned i;
-	fresh_begin(c, (uint32_t)entries);
-	for (i = 0; i < n && !error; i++)
+	int error = fresh_begin(c, (uint32_t)entries);
+	unsigned i = 0;
+	for (; i < n && !error; i += !error)
 		error = pde_get(c, values[i]);
 	if (error)
-		put_entries(values, i - 1, DIRECTORY);
-	if (fresh_end(c, (uint32_t)entries, error))
+		put_entries(values, i, DIRECTORY);
+	error = fresh_end(c, (uint32_t)entries, error);
+	if (error)
 		return error;
 	for (i = 0; i < n; i++) {
 		pte_t old = entries[i];
@@ -105,11 +105,11 @@ static inline int directory_get(struct cpu *c, struct vcpu *v, mfn_t mfn)
 		return -EPERM;
 	struct frame_entry *f = frame_current(d, mfn);
 	if (frame_type(f) != DIRECTORY && mfn != d->directory) {
+		int error = d->served ? fresh_begin(c, mfn) : 0;
+		if (!error)
+			error = promote(c, mfn, DIRECTORY);
 		if (d->served)
-			fresh_begin(c, mfn);
-		int error = promote(c, mfn, DIRECTORY);
-		if (d->served)
-			fresh_end(c, mfn, error);
+			error = fresh_end(c, mfn, error);
 		if (error)
 			return error;
 	}

@@ -25,10 +25,10 @@ static inline void policy_wake(struct cpu *c, struct vcpu *v)
 	/* Where the others are: the chosen one had the least key when it was chosen. */
 	const struct turn *least = c->chosen->turn.warp ? c->run.next : &c->chosen->turn;
 	t->key = MAX(t->key, least->key);
-	if (v->warp_ns && time_now() >= v->warp_from) {
-		t->warp = v->warp_ns;
+	if (t->warp_ns && time_now() >= t->warp_from) {
+		t->warp = t->warp_ns;
 		t->key -= t->warp;
-		v->warp_ran = 0;
+		t->warp_ran = 0;
 	}
 }
 
@@ -36,10 +36,11 @@ static inline void policy_sleep(struct vcpu *v) { end_warp(&v->turn); }
 
 static inline void policy_charge(struct cpu *c, struct vcpu *v, uint32_t ns)
 {
-	v->turn.key += (int64_t)((uint64_t)ns * v->weight_factor >> WEIGHT_SHIFT);
-	if (unlikely(v->turn.warp) && (v->warp_ran += ns) >= WARP_LONGEST_NS) {
-		end_warp(&v->turn);
-		v->warp_from = c->since + WARP_PAUSE_NS;
+	struct turn *t = &v->turn;
+	t->key += (int64_t)((uint64_t)ns * t->weight_factor >> WEIGHT_SHIFT);
+	if (unlikely(t->warp) && (t->warp_ran += ns) >= WARP_LONGEST_NS) {
+		end_warp(t);
+		t->warp_from = c->since + WARP_PAUSE_NS;
 	}
 }
 
@@ -53,7 +54,7 @@ static inline struct vcpu *policy_pick(struct cpu *c, uint32_t now)
 	v = queue_turn(c);
 	c->slice_end = now + SLICE_NS;
 	if (v && unlikely(v->turn.warp))
-		c->slice_end = now + WARP_LONGEST_NS - v->warp_ran;
+		c->slice_end = now + WARP_LONGEST_NS - v->turn.warp_ran;
 	return v;
 }
 

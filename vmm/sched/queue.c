@@ -6,14 +6,14 @@
  */
 #include "vmm/sched/policy.h"
 
-void sched_warm_up(struct cpu *c, struct vmm_time *time)
+void sched_warm_up(struct cpu *c)
 {
 	struct vcpu *v = c->chosen = c->resident;
-	c->run = (struct turn){ &c->run, &c->run, INT64_MIN, 0 };
+	c->run = (struct turn){ .next = &c->run, .prev = &c->run, .key = INT64_MIN };
 	v->queued = true;
-	v->weight_factor = 1 << WEIGHT_SHIFT;
-	v->warp_ns = 20000000; /* devices wait for it */
-	v->time = time;
+	v->turn.weight_factor = 1 << WEIGHT_SHIFT;
+	v->turn.warp_ns = 20000000; /* devices wait for it */
+	v->time = &v->domain->rest->time[v->index];
 }
 
 void cpu_kick(struct cpu *c)

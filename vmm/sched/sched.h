@@ -33,8 +33,8 @@ bool vcpu_schedule(struct cpu *c, struct regs *r);
 
 /* queue.c */
 
-/* Prepare a processor on which domain 0's vCPU runs; time: that one's record. Warm-up. */
-void sched_warm_up(struct cpu *c, struct vmm_time *time);
+/* Prepare a processor on which domain 0's vCPU runs. Context: warm-up. */
+void sched_warm_up(struct cpu *c);
 
 /* Post events (bits) to a vCPU, and wake it. Any processor. */
 void vcpu_post(struct vcpu *v, uint32_t events);

@@ -4,11 +4,16 @@
 
 #include <stdint.h>
 
-/* A place in the queue of a processor: the vCPU with the least key is next (policy.h). */
+/*
+ * What the policy has of a vCPU: its place in the queue of a processor, where the one with the
+ * least key is next (policy.h).
+ */
 struct turn {
 	struct turn *next, *prev;
 	int64_t key;
-	uint32_t warp; /* bvt.h */
+	uint32_t weight, weight_factor;
+	uint32_t warp, warp_ns, warp_ran; /* bvt.h */
+	uint64_t warp_from;
 };
 
 #endif
