@@ -223,6 +223,7 @@ test soak bench bench-switch:
 	@$(MAKE) --no-print-directory DEBUG=1 kernel
 	@$(MAKE) --no-print-directory VO=static kernel
 	@$(MAKE) --no-print-directory EXIT=eager kernel
+	@$(if $(filter soak,$@),$(MAKE) --no-print-directory SCHED=robin kernel)
 	@$(if $(filter bench,$@),$(MAKE) --no-print-directory VO=inline kernel)
 	@$(if $(filter bench,$@),$(MAKE) --no-print-directory VO=lto kernel)
 	@$(ALONE) $(B)/tests/run --unit $(B)/unit $(if $(filter test,$@),,--$@)

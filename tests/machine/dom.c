@@ -96,8 +96,11 @@ static unsigned used_ports(struct machine *m)
 
 /* --- tests --- */
 
+/* number: 1 with the scheduler's other policy. */
 static void life(const struct test *t)
 {
+	if (t->number)
+		use_robin_build();
 	struct machine *m = start_to_prompt(&t->machine);
 	expect_all(m, "dom create a", 20, SAYS("guests need virtual mode"));
 	command(m, "echo virtual >/proc/mode", 20);
@@ -301,5 +304,12 @@ const struct test dom_tests[] = {
 	{ .name = "dom-disks-4cpus", .run = disks, .seconds = 300, .machine = { .cpus = 4 } },
 	{ .name = "dom-disks-parallel", .run = disks, .seconds = 300,
 	  .machine = { .cpus = 2, .free_running = true } },
+	{ 0 }
+};
+
+const struct test dom_soak_tests[] = {
+	{ .name = "soak-dom-robin", .run = life, .seconds = 300, .number = 1 },
+	{ .name = "soak-dom-robin-4cpus", .run = life, .seconds = 300, .number = 1,
+	  .machine = { .cpus = 4, .p2m = "shuffle:5" } },
 	{ 0 }
 };

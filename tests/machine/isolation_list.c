@@ -30,11 +30,14 @@ static part *part_of(const char *name)
 	give_up(BROKEN, "no part %s", name);
 }
 
-/* text: parts that share a machine, which must survive them; number: 1 for the debug build. */
+/* text: parts that share a machine, which must survive them; number: which build. */
+enum { DEBUG_BUILD = 1, ROBIN_BUILD };
 static void survive(const struct test *t)
 {
-	if (t->number)
+	if (t->number == DEBUG_BUILD)
 		use_debug_build();
+	if (t->number == ROBIN_BUILD)
+		use_robin_build();
 	struct victim *v = victim_start(&t->machine);
 	char *text = strdup(t->text), *rest = text;
 	for (char *name; (name = strsep(&rest, " "));) {
@@ -142,7 +145,7 @@ const struct test isolation_tests[] = {
 	/* Where a call needs the lock, the debug build asserts that it is taken. It recounts. */
 	ROW("debug", survive, 120,
 	    "arguments events rights failed_calls detach_orders references",
-	    .number = 1),
+	    .number = DEBUG_BUILD),
 	SURVIVE("guest", "guest_lives"),
 	SURVIVE("49-50-births", "guest_births"),
 	SURVIVE("14-newborn", "guest_last_frame"),
@@ -156,7 +159,7 @@ const struct test isolation_tests[] = {
 	SURVIVE("56-deaths", "guest_deaths"),
 	ROW("guests-debug", survive, 200, "guest_lives guest_births guest_translations "
 	    "guest_registers guest_rights guest_events guest_lines guest_slices guest_timers "
-	    "guest_idle guest_vm86 guest_deaths_some", .number = 1),
+	    "guest_idle guest_vm86 guest_deaths_some", .number = DEBUG_BUILD),
 	{ .name = "domains-exit-costs", .run = exit_costs, .seconds = 200 },
 	BOCHS("49-50-births", "guest_lives guest_births"),
 	BOCHS("46-51-registers", "guest_translations guest_registers"),
@@ -195,12 +198,15 @@ const struct test isolation_soak_tests[] = {
 	  .text = "fuzz_calls_soak" },
 	{ .name = "soak-domains-exit-costs", .run = exit_costs, .seconds = 1800, .number = 1,
 	  .machine = { .mem = 96 } },
+	{ .name = "soak-isolation-robin", .run = survive, .seconds = 600, .number = ROBIN_BUILD,
+	  .text = "guest_lives guest_translations guest_registers guest_rights guest_events "
+		  "guest_lines guest_slices guest_timers guest_idle guest_ports guest_deaths" },
 	{ .name = "soak-isolation-56-deaths", .run = survive, .seconds = 3600,
 	  .text = "guest_deaths_soak" },
 	{ .name = "soak-isolation-56-deaths-bochs", .run = survive, .seconds = 3600,
 	  .text = "guest_deaths", .machine = { .bochs = true } },
 	{ .name = "soak-isolation-56-deaths-debug", .run = survive, .seconds = 3600,
-	  .text = "guest_deaths", .number = 1 },
+	  .text = "guest_deaths", .number = DEBUG_BUILD },
 	{ .name = "soak-isolation-13-stores-v86", .run = stopped, .seconds = 3600,
 	  .text = "8", .machine = { .v86 = true, .mem = 16 } },
 	{ .name = "soak-isolation-23-stacks-v86", .run = stopped, .seconds = 3600,

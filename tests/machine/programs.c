@@ -27,6 +27,15 @@ void use_debug_build(void)
 	vmm_file = vmm;
 }
 
+void use_robin_build(void)
+{
+	static char vmm[300];
+	snprintf(vmm, sizeof(vmm), "%s/kernel-robin/vmm.elf", build_dir);
+	if (access(vmm, R_OK) < 0)
+		give_up(SKIPPED, "%s is not there; run make SCHED=robin kernel", vmm);
+	vmm_file = vmm;
+}
+
 /* text: a command; number: 1 for the debug build of kernel and VMM. */
 static void suite(const struct test *t)
 {

@@ -57,6 +57,7 @@ static const struct test *const campaigns[] = {
 	sweep_soak_tests,
 	isolation_soak_tests,
 	guest_soak_tests,
+	dom_soak_tests,
 	memory_out_soak_tests,
 	grader_soak_tests,
 	grader_run_soak_tests,

@@ -21,7 +21,8 @@ extern test_list trace_tests, trace_report_tests, bench_tests, web_tests;
 /* With --soak only. */
 extern test_list boot_soak_tests, hang_soak_tests, soak_tests, switch_soak_tests;
 extern test_list sweep_soak_tests, document_soak_tests;
-extern test_list isolation_soak_tests, memory_out_soak_tests, grader_soak_tests;
+extern test_list isolation_soak_tests, dom_soak_tests, memory_out_soak_tests;
+extern test_list grader_soak_tests;
 extern test_list grader_report_soak_tests, grader_outcome_soak_tests;
 extern test_list grader_run_soak_tests, build_soak_tests, course_soak_tests, web_soak_tests;
 /* As many as there are wrong submissions (labs.c). */
@@ -44,6 +45,8 @@ void bench_domains(const struct test *t); /* domains_bench.c */
 
 /* From now on the debug build is booted; SKIPPED if it is not there (programs.c). */
 void use_debug_build(void);
+/* The same with the VMM of SCHED=robin. */
+void use_robin_build(void);
 
 /*
  * What needs BOUND, ICEBP, single steps by EFLAGS.TF, or EFLAGS.NT at an IRET, all of which v86
