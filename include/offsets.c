@@ -126,6 +126,7 @@ void offsets(void)
 	FIELD(cpu, attached);
 	FIELD(cpu, window_base);
 	FIELD(cpu, halted);
+	FIELD(cpu, queue_lock);
 	FIELD(cpu, timers);
 	FIELD(cpu, began);
 	FIELD(cpu, since);

@@ -266,3 +266,55 @@ guest sleeps
 	incl (%esi)
 	call_vmm HC_IDLE
 	jmp 1b
+
+	/* The same hypercall for ever: EAX, EBX, ECX, EDX and ESI are at 16(ESI). */
+guest repeats
+	leal PAGE(%esi), %esp
+1:	incl (%esi)
+	movl 16(%esi), %eax
+	movl 20(%esi), %ebx
+	movl 24(%esi), %ecx
+	movl 28(%esi), %edx
+	pushl %esi
+	movl 32(%esi), %esi
+	int $HYPERCALL_VECTOR
+	popl %esi
+	jmp 1b
+
+	/*
+	 * Random hypercalls of those in the mask 24(ESI), for ever, with events allowed. 20(ESI)
+	 * is the seed; of the arguments, seven of eight are words of the 64 at 128(ESI).
+	 */
+guest fuzz
+	leal PAGE(%esi), %esp
+	movl $EFLAGS_IF, KERNEL_BASE + PAGE
+	call 8f
+	pushl %eax
+	call 8f
+	movl %eax, %ebx
+	call 8f
+	movl %eax, %ecx
+	call 8f
+	movl %eax, %edx
+1:	call 9f
+	shrl $9, %eax
+	andl $31, %eax
+	btl %eax, 24(%esi)
+	jnc 1b
+	incl (%esi)
+	popl %esi
+	int $HYPERCALL_VECTOR
+	movl $KERNEL_BASE + 4 * PAGE, %esi
+	jmp attack_guest_fuzz
+8:	call 9f
+	movl %eax, %edi
+	shrl $10, %edi
+	andl $63, %edi
+	cmpl $56, %edi
+	jae 2f
+	movl 128(%esi, %edi, 4), %eax
+2:	ret
+9:	imull $1664525, 20(%esi), %eax
+	addl $1013904223, %eax
+	movl %eax, 20(%esi)
+	ret

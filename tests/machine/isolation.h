@@ -218,6 +218,8 @@ part guest_translations, guest_registers, guest_rights, guest_events, guest_deat
 	guest_deaths_some, guest_deaths_soak;
 /* isolation_time.c */
 part guest_lines, guest_slices, guest_timers, guest_idle;
+/* isolation_kill.c */
+part guest_fuzz, guest_fuzz_soak;
 /* isolation_ports.c */
 part guest_ports, guest_limits;
 
@@ -244,7 +246,11 @@ void bus_masters(const struct test *t);
 void vector_without_gate(const struct test *t);
 /* --- isolation_states.c --- */
 void random_states(const struct test *t); /* text: how many; number: the seed */
+/* Killed at each n-th instruction of each hypercall; text: n (isolation_kill.c). */
+void kills(const struct test *t);
 /* --- isolation_smp.c --- */
+/* A victim whose last CPU stands at a trap to the kernel (its tick), too. */
+struct victim *two_victims(const struct test *t);
 void promoted_elsewhere(const struct test *t);
 void released_elsewhere(const struct test *t);
 void detach_elsewhere(const struct test *t);

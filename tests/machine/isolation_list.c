@@ -18,7 +18,7 @@ static const struct { const char *name; part *run; } parts[] = {
 	PART(fuzz_calls_soak), PART(guest_lives), PART(guest_births), PART(guest_translations),
 	PART(guest_registers), PART(guest_rights), PART(guest_events), PART(guest_deaths),
 	PART(guest_deaths_some), PART(guest_deaths_soak), PART(guest_ports), PART(guest_limits),
-	PART(guest_last_frame), PART(guest_vm86),
+	PART(guest_last_frame), PART(guest_vm86), PART(guest_fuzz), PART(guest_fuzz_soak),
 	PART(guest_lines), PART(guest_slices), PART(guest_timers), PART(guest_idle),
 };
 
@@ -157,6 +157,8 @@ const struct test isolation_tests[] = {
 	SURVIVE("53-guest-time", "guest_slices guest_timers guest_idle"),
 	SURVIVE("54-57-ports", "guest_ports guest_limits"),
 	SURVIVE("56-deaths", "guest_deaths"),
+	SURVIVE("31-guest-fuzz", "guest_fuzz"),
+	ROW("56-kills", kills, 120, "600", .number = 5, .machine = { .cpus = 2 }),
 	ROW("guests-debug", survive, 200, "guest_lives guest_births guest_translations "
 	    "guest_registers guest_rights guest_events guest_lines guest_slices guest_timers "
 	    "guest_idle guest_vm86 guest_deaths_some", .number = DEBUG_BUILD),
@@ -201,6 +203,10 @@ const struct test isolation_soak_tests[] = {
 	{ .name = "soak-isolation-robin", .run = survive, .seconds = 600, .number = ROBIN_BUILD,
 	  .text = "guest_lives guest_translations guest_registers guest_rights guest_events "
 		  "guest_lines guest_slices guest_timers guest_idle guest_ports guest_deaths" },
+	{ .name = "soak-isolation-31-guest-fuzz", .run = survive, .seconds = 3600,
+	  .text = "guest_fuzz_soak" },
+	{ .name = "soak-isolation-56-kills", .run = kills, .seconds = 36000, .text = "1",
+	  .number = 1, .machine = { .cpus = 2 } },
 	{ .name = "soak-isolation-56-deaths", .run = survive, .seconds = 3600,
 	  .text = "guest_deaths_soak" },
 	{ .name = "soak-isolation-56-deaths-bochs", .run = survive, .seconds = 3600,

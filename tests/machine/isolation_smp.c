@@ -64,8 +64,7 @@ static int hypercall_1(struct victim *v, uint32_t number, uint32_t ebx)
 	return (int)trap.eax;
 }
 
-/* A victim whose CPU 1 stands at a trap to the kernel (its tick), too. */
-static struct victim *two_victims(const struct test *t)
+struct victim *two_victims(const struct test *t)
 {
 	struct victim *v = victim_start(&t->machine);
 	for (other = 1; other < t->machine.cpus; other++) {
