@@ -231,6 +231,7 @@ static bool has_left(const struct vcpu *v)
 		return true;
 	c->lets_go = true;
 	cpu_kick(c);
+	__asm__ volatile("pause"); /* this is asked again and again */
 	return false;
 }
 

@@ -22,9 +22,12 @@ static inline void end_warp(struct turn *t)
 static inline void policy_wake(struct cpu *c, struct vcpu *v)
 {
 	struct turn *t = &v->turn;
-	/* Where the others are: the chosen one had the least key when it was chosen. */
-	const struct turn *least = c->chosen->turn.warp ? c->run.next : &c->chosen->turn;
-	t->key = MAX(t->key, least->key);
+	/* Where the others are: who borrows has the least key, but not the least virtual time. */
+	const struct turn *ran = &c->chosen->turn, *first = c->run.next;
+	int64_t least = ran->key + ran->warp;
+	if (first != &c->run)
+		least = MIN(least, first->key + first->warp);
+	t->key = MAX(t->key, least);
 	if (t->warp_ns && time_now() >= t->warp_from) {
 		t->warp = t->warp_ns;
 		t->key -= t->warp;
