@@ -77,11 +77,14 @@ static int take_memory(struct guest *g)
 									   NO_FRAME;
 		if (pfn == NO_FRAME) {
 			kfree(b);
-			if (order-- == 0)
+			if (!order)
 				return -ENOMEM;
+			/* What is in between is for this kernel: single frames come from less. */
+			order = order > 6 ? order - 1 : 0;
 			continue;
 		}
-		*b = (struct extent){ .pfn = pfn, .order = order };
+		b->pfn = pfn;
+		b->order = order;
 		*end = b;
 		end = &b->next;
 		got += 1u << order;

@@ -194,7 +194,7 @@ static const struct test shows[] = {
 	{ .name = "demo", .run = demo, .seconds = 200,
 	  .machine = { .cpus = 2, .p2m = "shuffle:2026" } },
 	{ .name = "demo-domains", .run = demo_domains, .seconds = 300,
-	  .machine = { .cpus = 2, .mem = 96, .p2m = "shuffle:2026" } },
+	  .machine = { .cpus = 2, .mem = 96 } },
 };
 
 struct choices {
