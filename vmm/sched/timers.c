@@ -9,8 +9,8 @@
 #define LONGEST_NS 1000000000u /* VEC_TIMER comes at least so often */
 #define FARTHEST_NS (1ull << 50) /* a later time of a one-shot timer means this one */
 
-/* A timer was set: look at all, on the way out. */
-static void look(struct cpu *c)
+/* A timer was set: the way out looks at all of them. */
+static void look_at_all(struct cpu *c)
 {
 	c->due = (uint32_t)c->since;
 	hazard_raise(c, HAZARD_SCHEDULE);
@@ -30,7 +30,7 @@ int timer_tick(struct cpu *c, struct vcpu *v, unsigned hz)
 	} else {
 		v->tick_ns = ns, v->tick_at = at;
 	}
-	look(c);
+	look_at_all(c);
 	return 0;
 }
 
@@ -47,7 +47,7 @@ void timer_once(struct cpu *c, struct vcpu *v, uint64_t ns)
 		*at = v;
 	}
 	queue_unlock(c);
-	look(c);
+	look_at_all(c);
 }
 
 static void post_timer(struct vcpu *v)
