@@ -123,11 +123,15 @@ trap_hazard:
 	call task_hazard
 	jmp trap_exit
 
-	/* A process enters user mode first here. Its registers are at the top of its stack. */
+	/*
+	 * A process enters user mode first here. Its registers are at the top of its stack. An
+	 * interrupt may come at any instruction: ESP always has room below it.
+	 */
 	.globl task_enter_user
 task_enter_user:
-	andl $TASK_MASK, %esp
-	addl $(TASK_STACK_BYTES - TRAP_FRAME_BYTES), %esp
+	movl %esp, %eax
+	andl $TASK_MASK, %eax
+	leal (TASK_STACK_BYTES - TRAP_FRAME_BYTES)(%eax), %esp
 	jmp trap_exit
 
 	/* A double fault in native mode: a task gate leads here, to a stack of its own. */

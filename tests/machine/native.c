@@ -84,7 +84,25 @@ static void controllers(const struct test *t)
 #define NATIVE(n, k, ...) \
 	{ .name = "native-" n, .run = native, .seconds = 120, .number = k, \
 	  .machine = { __VA_ARGS__ } }
+/* Where a process begins, an interrupt may come at any instruction: the stack has room for it. */
+static void first_entry(const struct test *t)
+{
+	struct machine *m = machine_start(&t->machine);
+	gdb_connect(m);
+	gdb_break(m, symbol("task_enter_user"), true);
+	CHECK(gdb_run(m, 20), "no process begins");
+	gdb_break(m, symbol("task_enter_user"), false);
+	for (unsigned i = 0; i < 4; i++, gdb_step(m)) {
+		uint32_t room = gdb_register(m, GDB_ESP) % 8192; /* in the task's stack */
+		CHECK(room > 1024, "%u instructions after it begins %u bytes are left", i, room);
+	}
+	gdb_disconnect(m);
+	machine_expect(m, PROMPT, 60);
+	end_at_prompt(m);
+}
+
 const struct test native_tests[] = {
+	{ .name = "native-first-entry", .run = first_entry, .seconds = 60 },
 	NATIVE("identity", 1, 0),
 	NATIVE("shuffle1", 2, .p2m = "shuffle:1"),
 	NATIVE("shuffle2", 3, .p2m = "shuffle:2"),
