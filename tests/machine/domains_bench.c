@@ -173,7 +173,7 @@ static uint32_t requests_of(struct machine *m)
 	domain_at(m, &cr3, 1);
 	virtual_read(m, cr3, symbol("backs"), &backs, 4);
 	CHECK(backs, "no disk");
-	virtual_read(m, cr3, backs + 4, &area, 4);
+	virtual_read(m, cr3, backs + 4, &area, 4); /* struct back: next, area */
 	virtual_read(m, cr3, area, &n, 4); /* the first word: requests produced */
 	return n;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Native mode's invariants on many machines, at random moments while programs start, run and end;
- * and the seeds of p2m=shuffle.
+ * the seeds of p2m=shuffle; and a process's first instructions.
  */
 #include "tests.h"
+#include "offsets.h"
 
 /* number: seed of the moments. */
 static void native(const struct test *t)
@@ -81,9 +82,6 @@ static void controllers(const struct test *t)
 	machine_quit(m);
 }
 
-#define NATIVE(n, k, ...) \
-	{ .name = "native-" n, .run = native, .seconds = 120, .number = k, \
-	  .machine = { __VA_ARGS__ } }
 /* Where a process begins, an interrupt may come at any instruction: the stack has room for it. */
 static void first_entry(const struct test *t)
 {
@@ -93,13 +91,17 @@ static void first_entry(const struct test *t)
 	CHECK(gdb_run(m, 20), "no process begins");
 	gdb_break(m, symbol("task_enter_user"), false);
 	for (unsigned i = 0; i < 4; i++, gdb_step(m)) {
-		uint32_t room = gdb_register(m, GDB_ESP) % 8192; /* in the task's stack */
+		uint32_t room = gdb_register(m, GDB_ESP) % TASK_STACK_BYTES;
 		CHECK(room > 1024, "%u instructions after it begins %u bytes are left", i, room);
 	}
 	gdb_disconnect(m);
 	machine_expect(m, PROMPT, 60);
 	end_at_prompt(m);
 }
+
+#define NATIVE(n, k, ...) \
+	{ .name = "native-" n, .run = native, .seconds = 120, .number = k, \
+	  .machine = { __VA_ARGS__ } }
 
 const struct test native_tests[] = {
 	{ .name = "native-first-entry", .run = first_entry, .seconds = 60 },
