@@ -14,10 +14,9 @@ static int update_table(struct cpu *c, pte_t *entries, const pte_t *values, unsi
 		}
 	}
 #pragma GCC unroll 4
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < n; i++)
 		pte_put(entries[i]);
-		entries[i] = values[i];
-	}
+	memcpy(entries, values, n * sizeof(pte_t)); /* word by word */
 	return 0;
 }
 
