@@ -79,7 +79,7 @@ void offsets(void)
 	FIELD(switch_record, attach);
 	FIELD(switch_record, error);
 	FIELD(switch_record, start);
-	FIELD(switch_record, ticks);
+	FIELD(switch_record, ends);
 	FIELD(switch_record, failed);
 	FIELD(switch_record, fail);
 	SIZE(rendezvous);

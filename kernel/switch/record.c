@@ -20,17 +20,11 @@ static uint64_t read_tsc(void)
 	return t;
 }
 
-void record_begin(struct switch_record *r)
-{
-	r->start = r->at = read_tsc();
-	memset(r->ticks, 0, sizeof(r->ticks));
-}
+void record_begin(struct switch_record *r) { r->start = read_tsc(); }
 
 void record_phase(struct switch_record *r, unsigned phase)
 {
-	uint64_t t = read_tsc();
-	r->ticks[phase] = (uint32_t)(t - r->at);
-	r->at = t;
+	r->ends[phase] = (uint32_t)read_tsc();
 }
 
 void record_end(const struct switch_record *r) { history[nr_switches++ % HISTORY] = *r; }
@@ -48,10 +42,15 @@ static const char *reason(int error)
 
 static size_t show_record(char *buf, size_t size, size_t n, const struct switch_record *r)
 {
-	uint32_t total = (uint32_t)(r->at - r->start);
-	n = appendf(buf, size, n, "%s %u", r->attach ? "attach" : "detach", total);
-	for (unsigned p = 0; p < NR_PHASES; p++)
-		n = appendf(buf, size, n, " %u", r->ticks[p]);
+	uint32_t at = (uint32_t)r->start;
+	n = appendf(buf, size, n, "%s %u", r->attach ? "attach" : "detach",
+		    r->ends[PHASE_RESUME] - at);
+	for (unsigned p = 0; p < NR_PHASES; p++) {
+		bool ran = !r->error || p <= r->failed || p == PHASE_RESUME;
+		uint32_t end = ran ? r->ends[p] : at;
+		n = appendf(buf, size, n, " %u", end - at);
+		at = end;
+	}
 	n = appendf(buf, size, n, " %u %u %u ", r->retries, r->cpus, r->pinned);
 	if (!r->error)
 		return appendf(buf, size, n, "ok\n");

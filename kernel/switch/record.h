@@ -32,17 +32,16 @@ struct switch_record {
 	unsigned retries, cpus;
 	uint32_t pinned;  /* tables and directories that attach accounted */
 	uint64_t start;   /* of the last try; 0: there was none */
-	uint64_t at;      /* end of the last phase */
-	uint32_t ticks[NR_PHASES]; /* of the time-stamp counter */
+	uint32_t ends[NR_PHASES]; /* of the phases that ran: the time-stamp counter's low half */
 };
 
 /*
- * record_begin - a try begins: note the time, clear the ticks. Context: the switch's mutex is
+ * record_begin - a try begins: note the time. Context: the switch's mutex is
  * held.
  */
 void record_begin(struct switch_record *r);
 /*
- * record_phase - a phase has ended: note its ticks. Context: the leader's CPU, interrupts off
+ * record_phase - a phase has ended: note the time. Context: the leader's CPU, interrupts off
  * or not; the switch's mutex is held.
  */
 void record_phase(struct switch_record *r, unsigned phase);

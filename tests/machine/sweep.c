@@ -80,7 +80,9 @@ static struct record read_record(struct machine *m, uint32_t number)
 	r.attach = bytes[SWITCH_RECORD_ATTACH];
 	memcpy(&r.error, bytes + SWITCH_RECORD_ERROR, sizeof(r.error));
 	memcpy(&r.start, bytes + SWITCH_RECORD_START, sizeof(r.start));
-	memcpy(r.ticks, bytes + SWITCH_RECORD_TICKS, sizeof(r.ticks));
+	memcpy(r.ticks, bytes + SWITCH_RECORD_ENDS, sizeof(r.ticks));
+	for (unsigned p = NR_PHASES; p-- > 0;)
+		r.ticks[p] -= p ? r.ticks[p - 1] : (uint32_t)r.start;
 	return r;
 }
 
