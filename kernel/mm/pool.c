@@ -10,7 +10,7 @@
 
 #define TABLES 32
 #define DIRECTORIES 8
-#define DIRECTORY_TABLES 4 /* at most, in a directory that is kept */
+#define DIRECTORY_TABLES 32 /* at most, in all directories that are kept */
 
 static struct spinlock lock; /* of all that follows */
 static pfn_t tables[TABLES];
@@ -85,7 +85,7 @@ bool directory_keep(pfn_t pfn, const uint32_t *slots)
 {
 	unsigned n = count(slots);
 	spin_lock(&lock);
-	bool kept = nr_directories < DIRECTORIES && n <= DIRECTORY_TABLES;
+	bool kept = nr_directories < DIRECTORIES && nr_in_directories + n <= DIRECTORY_TABLES;
 	if (kept) {
 		directories[nr_directories].pfn = pfn;
 		directories[nr_directories].tables = n;
