@@ -30,6 +30,9 @@ static const struct { const char *line, *prints; } rows[] = {
 	{ "echo ${A; echo $?", "sh: ${A: " ONLY_NAMES "1\n" },
 	{ "echo ${}; echo ${A:-b}; echo $(ls)", "sh: ${}: " ONLY_NAMES "sh: ${A:-b}: "
 	  ONLY_NAMES "sh: $(ls): " ONLY_NAMES },
+	{ "A=././././././././; B=$A$A$A$A$A$A$A$A; C=$A$A$A$A$A$A$A./././d; mkdir d; > 0123456789; "
+	  "mv 0123456789 $B$B$B$B$B$B$B$C; ls d; rmdir d; rm 0123456789",
+	  "mv: 0123456789: name too long\n" },
 	{ "echo a$", "a$\n" },
 	/* Latin-1; a letter that is cut off; the rest of one */
 	{ "echo a\xE4" "b c", NOT_UTF8 },

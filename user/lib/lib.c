@@ -137,6 +137,24 @@ const char *last_part(const char *path)
 	return name;
 }
 
+int for_each_from(int argc, char **argv, int (*act)(const char *from, const char *to))
+{
+	struct stat st;
+	int status = 0, i = no_options(argc, argv, 2, "FROM... TO");
+	const char *to = argv[argc - 1];
+	bool into = stat(to, &st) == 0 && (st.st_mode & S_IFMT) == S_IFDIR;
+	if (argc - i > 2 && !into) {
+		complain(to, ENOTDIR);
+		return 1;
+	}
+	for (; i < argc - 1; i++) {
+		char path[PATH_MAX + 1]; /* what is cut is still too long for the kernel */
+		snprintf(path, sizeof(path), into ? "%s/%s" : "%s", to, last_part(argv[i]));
+		status |= act(argv[i], path);
+	}
+	return status;
+}
+
 const char *strerror(int error)
 {
 	static const struct { int error; const char *text; } texts[] = {

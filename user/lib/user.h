@@ -100,6 +100,11 @@ uint32_t number_of(const char *text, const char *how);
 uint32_t lines_option(int argc, char **argv, const char *how, int *next);
 /* The path from its last name on: "c/" of "a/b/c/". */
 const char *last_part(const char *path);
+/*
+ * for_each_from - for programs FROM... TO: act(FROM, TO) for each, or act(FROM, TO/last part of
+ * FROM) if TO is a directory. Result: the results of act ORed, or 1 after complaining.
+ */
+int for_each_from(int argc, char **argv, int (*act)(const char *from, const char *to));
 
 /* Memory. malloc and strdup: NULL if memory is out. free(NULL) is allowed. */
 void *malloc(size_t bytes);

@@ -30,20 +30,4 @@ static int copy(const char *from, const char *to)
 	return n < 0;
 }
 
-int main(int argc, char **argv)
-{
-	struct stat st;
-	int status = 0, i = no_options(argc, argv, 2, "FROM... TO");
-	const char *to = argv[argc - 1];
-	bool into = stat(to, &st) == 0 && (st.st_mode & S_IFMT) == S_IFDIR;
-	if (argc - i > 2 && !into) {
-		complain(to, ENOTDIR);
-		return 1;
-	}
-	for (; i < argc - 1; i++) {
-		char path[PATH_MAX];
-		snprintf(path, sizeof(path), into ? "%s/%s" : "%s", to, last_part(argv[i]));
-		status |= copy(argv[i], path);
-	}
-	return status;
-}
+int main(int argc, char **argv) { return for_each_from(argc, argv, copy); }

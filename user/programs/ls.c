@@ -28,7 +28,7 @@ static void show(const char *name, const char *path)
 static int list_directory(const char *path)
 {
 	struct dir d;
-	char **names = NULL, full[PATH_MAX];
+	char **names = NULL, full[PATH_MAX + 1]; /* what is cut is too long for stat() */
 	uint32_t n = 0, room = 0;
 	if (dir_open(&d, path)) {
 		complain(path, d.error);

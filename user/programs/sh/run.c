@@ -100,7 +100,7 @@ static void execute(struct command *c)
 	char **argv = c->words.argv;
 	if (status || !argc || builtin(argc, argv, &status))
 		exit(status);
-	char path[PATH_MAX];
+	char path[PATH_MAX + 1]; /* what is cut is too long for exec() */
 	snprintf(path, sizeof(path), "%s%s", strchr(argv[0], '/') ? "" : "/bin/", argv[0]);
 	int error = exec(path, argv);
 	if (error == -ENOEXEC) { /* a script */
