@@ -161,6 +161,7 @@ void offsets(void)
 	FIELD(vcpu, timer_next);
 	FIELD(vcpu, ran);
 	FIELD(vcpu, cpu);
+	FIELD(vmm_machine, nr_mfns);
 	FIELD(domain, id);
 	FIELD(domain, state);
 	FIELD(domain, nr_vcpus);

@@ -181,7 +181,8 @@ void check_domains(struct machine *m)
 {
 	struct cpu_state cpus[CPUS_MAX];
 	unsigned n = machine_state(m, cpus);
-	struct view v = { .m = m, .cr3 = cpus[0].cr3, .nr = kernel_word(m, "nr_mfns") };
+	struct view v = { .m = m, .cr3 = cpus[0].cr3,
+			  .nr = frame_table_entries(m, cpus[0].cr3) };
 	_Static_assert(sizeof(*v.frames) == FRAME_ENTRY_BYTES, "the VMM's struct frame_entry");
 	_Static_assert(FRAME_ENTRY_OWNER == 12, "its last word");
 	v.frames = malloc(v.nr * sizeof(*v.frames));

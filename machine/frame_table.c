@@ -27,6 +27,13 @@ static struct frame_state read_entry(const uint8_t *entry, uint32_t generation)
 	};
 }
 
+uint32_t frame_table_entries(struct machine *m, uint32_t cr3)
+{
+	uint32_t n;
+	virtual_read(m, cr3, vmm_symbol("machine") + VMM_MACHINE_NR_MFNS, &n, 4);
+	return n;
+}
+
 struct frame_state *frame_table_read(struct machine *m, uint32_t cr3, uint32_t n)
 {
 	uint32_t generation, table, domain = vmm_symbol("domain0");

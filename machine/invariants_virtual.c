@@ -153,8 +153,8 @@ void check_frame_table(struct machine *m)
 {
 	struct cpu_state cpus[CPUS_MAX];
 	unsigned n = machine_state(m, cpus);
-	uint32_t nr = kernel_word(m, "nr_mfns");
-	CHECK(nr <= ALL_FRAMES, "nr_mfns is %u", nr);
+	uint32_t nr = frame_table_entries(m, cpus[0].cr3);
+	CHECK(nr <= ALL_FRAMES, "the VMM has %u frames", nr);
 	struct frame_state *frames = frame_table_read(m, cpus[0].cr3, nr);
 	uint32_t *count = calloc(ALL_FRAMES, sizeof(*count));
 	for (unsigned i = 0; i < n; i++)

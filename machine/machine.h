@@ -300,6 +300,8 @@ struct frame_state {
 	enum frame_type type;
 	uint32_t count;
 };
+/* How many entries it has. The kernel cannot change that: its own number it can. */
+uint32_t frame_table_entries(struct machine *m, uint32_t cr3);
 /* Read the entries of n frames, as types are valid for domain 0. Result: to be freed. */
 struct frame_state *frame_table_read(struct machine *m, uint32_t cr3, uint32_t n);
 

@@ -11,6 +11,7 @@
  */
 #include "x86.h"
 #include "vmm_abi.h"
+#include "offsets.h"
 
 	.macro attack name
 	.globl attack_\name
@@ -21,6 +22,7 @@
 	.endm
 
 	.text
+attacks:
 	/*
 	 * Where every attack starts. The debugger sets only EIP and ESP; on the stack are, upwards:
 	 * the selector for DS, ES, FS and GS; the eight registers that POPA loads; IRET's frame.
@@ -62,12 +64,14 @@ hypercalls_run:
 	jnz 1b
 	ret
 
+#include "batch.S"
 #include "privileged.S"
 #include "segments.S"
 #include "traps.S"
 #include "sensitive.S"
 #include "guests.S"
 	.align 4
+	.balign 4
 	.globl attack_end
 attack_end:
 

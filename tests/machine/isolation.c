@@ -12,7 +12,7 @@
 #include "isolation.h"
 #include "offsets.h"
 
-enum { SECONDS = 20, RETRIES = 8, STACK_TOP = PAGE_SIZE - 256 };
+enum { SECONDS = 20, RETRIES = 8 };
 
 /* --- places --- */
 
@@ -96,7 +96,7 @@ void park(struct victim *v, unsigned cpu)
 unsigned park_trapped(struct victim *v, const struct cpu_state *cpus)
 {
 	unsigned parked = 0;
-	for (unsigned k = 0; k < v->m->o.cpus && two_breaks(v->m); k++)
+	for (unsigned k = 0; k < v->m->o.cpus && v->parks; k++)
 		if (k != v->cpu && is_at(v, &cpus[k], symbol("trap_handle")))
 			park(v, k), parked++;
 	return parked;
@@ -141,12 +141,12 @@ static void read_trap(struct victim *v, const struct cpu_state *c)
 	v->address = shared_word(v, SHARED_ADDRESS);
 }
 
-/* Put what the attack `launch` pops on the stack of ring 1: DS, POPA's registers, IRET's frame. */
-static void write_launch_block(struct victim *v, uint32_t eip, const struct entry *e)
+void launch_block(const struct victim *v, uint32_t eip, const struct entry *e,
+		  uint32_t block[LAUNCH_WORDS])
 {
 	bool outer = e->ring3;
 	uint32_t esp = outer ? v->user + USER_STACK_PAGE * PAGE_SIZE + STACK_TOP : 0;
-	const uint32_t block[] = {
+	const uint32_t words[LAUNCH_WORDS] = {
 		outer ? SEL_UDATA : SEL_KDATA,
 		e->edi,
 		e->esi,
@@ -162,13 +162,15 @@ static void write_launch_block(struct victim *v, uint32_t eip, const struct entr
 		esp,
 		SEL_UDATA,
 	};
-	pool_write(v, STACK_PAGE, STACK_TOP, block, sizeof(block));
+	memcpy(block, words, sizeof(words));
 }
 
 bool attack_at(struct victim *v, uint32_t eip, const struct entry *e)
 {
 	struct cpu_state cpus[CPUS_MAX];
-	write_launch_block(v, eip, e);
+	uint32_t block[LAUNCH_WORDS];
+	launch_block(v, eip, e, block);
+	pool_write(v, STACK_PAGE, STACK_TOP, block, sizeof(block));
 	const struct cpu_state *c = &cpus[v->cpu];
 	debug_select(v->m, v->cpu);
 	debug_set_register(v->m, GDB_ESP, pool_address(v, STACK_PAGE) + STACK_TOP);

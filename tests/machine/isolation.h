@@ -32,6 +32,8 @@ enum { POOL_PAGES = 512, POOL_PAGES_MOST = 1024, POOL_PAGES_LEAST = 16 };
 /* Pages of the pool. */
 enum { CODE_PAGE, STACK_PAGE, ENTRY_PAGE, USER_STACK_PAGE, DATA_PAGE, FREE_PAGE };
 enum { PARK_PAGE = POOL_PAGES_LEAST - 1 };
+/* What `launch` of tests/isolation pops, and where it lies in the page of the stack. */
+enum { LAUNCH_WORDS = 14, STACK_TOP = PAGE_SIZE - 256 };
 
 struct trap { /* what tests read of the kernel's struct trap_frame */
 	uint32_t gs, fs, es, ds;
@@ -49,9 +51,11 @@ struct victim {
 	uint32_t user;          /* the first free address there: page n can be at user + n * 4096 */
 	uint32_t shared;        /* machine address of the CPU's struct vmm_shared */
 	bool alone;             /* QEMU with several CPUs: only CPU 0 runs in an attack */
+	bool parks;             /* other CPUs are parked when they get a trap */
 	unsigned cpu;           /* that runs the attacks; Bochs: the one that the shell was on */
 	uint32_t eaten;         /* events that were delivered to an attack, as bits */
 	struct trap trap;       /* how the last attack ended */
+	uint32_t list;          /* machine address of the list of states, if there is one */
 	uint32_t address;       /* the fault address, if it ended by a page fault (virtual mode) */
 };
 
@@ -134,9 +138,17 @@ void break_function(struct machine *m, const char *function, bool set);
 bool run_and_park(struct victim *v, struct cpu_state cpus[CPUS_MAX]);
 /* Let a CPU that stands in ring 1 spin there. */
 void park(struct victim *v, unsigned cpu);
+/*
+ * Park all other CPUs: they take their ticks, and are parked then. Meanwhile this one spins, too.
+ * In Bochs it was done at the start.
+ */
+void park_others(struct victim *v);
 /* Park each other CPU that is at a trap. Result: how many. */
 unsigned park_trapped(struct victim *v, const struct cpu_state *cpus);
 
+/* What `launch` pops to start an attack at eip. */
+void launch_block(const struct victim *v, uint32_t eip, const struct entry *e,
+		  uint32_t block[LAUNCH_WORDS]);
 /* Run from eip until the kernel gets a trap. Result: false if the VMM ended the machine instead. */
 bool attack_at(struct victim *v, uint32_t eip, const struct entry *e);
 /* The same from a label. In ring 3 events can come first: they are kept, and it runs again. */

@@ -114,10 +114,10 @@ struct victim *victim_start(const struct machine_options *o)
 	return victim_at_prompt(m);
 }
 
-/* Bochs: the others take their ticks, and are parked then. Meanwhile this CPU spins, too. */
-static void park_others(struct victim *v)
+void park_others(struct victim *v)
 {
 	struct cpu_state cpus[CPUS_MAX];
+	v->parks = true;
 	park(v, v->cpu);
 	for (unsigned parked = 1; parked < v->m->o.cpus;) {
 		CHECK(debug_run(v->m, SECONDS), "%u CPUs get no tick", v->m->o.cpus - parked);
