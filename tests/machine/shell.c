@@ -33,6 +33,10 @@ static const struct { const char *line, *prints; } rows[] = {
 	{ "A=././././././././; B=$A$A$A$A$A$A$A$A; C=$A$A$A$A$A$A$A./././d; mkdir d; > 0123456789; "
 	  "mv 0123456789 $B$B$B$B$B$B$B$C; ls d; rmdir d; rm 0123456789",
 	  "mv: 0123456789: name too long\n" },
+	{ "echo `ls`; echo \"a`b\"; echo \\` '`'", "sh: `ls`: " ONLY_NAMES "sh: \"a`b\": "
+	  ONLY_NAMES "` `\n" },
+	{ "echo $#; echo $@; echo a$*", "sh: $#: " ONLY_NAMES "sh: $@: " ONLY_NAMES
+	  "sh: a$*: " ONLY_NAMES },
 	{ "echo a$", "a$\n" },
 	/* Latin-1; a letter that is cut off; the rest of one */
 	{ "echo a\xE4" "b c", NOT_UTF8 },
@@ -75,6 +79,8 @@ static const struct { const char *line, *prints; } rows[] = {
 	{ "ticks 1 2 x; bench nosuch; echo $?", "usage: ticks FROM TO STEP\n\nSwitch to virtual "
 	  "and to native mode with a tick FROM, FROM + STEP .. TO\ninstructions after the write.\n"
 	  "usage: bench [ROW... | growth | switch KIND N]\n2\n" },
+	/* keys that do nothing: private marks, F1 of Linux's console; Esc before a letter */
+	{ "echo a\033[?25hb\033[[Ac\033[ qd\033\303\244", "abcd\303\244\n" },
 	/* Tab */
 	{ "ec\t/etc/mo\t|cat", "/etc/motd\n" },
 	{ "cd di\t; ls *; cd ..", "aa\n" },

@@ -148,7 +148,11 @@ static void insert_letter(char c)
 	insert(bad ? "?" : letter, bad ? 1 : n);
 }
 
-/* The rest of a key that begins with Esc: Esc [ LETTER, Esc O LETTER, or Esc [ NUMBER ~ */
+/*
+ * The rest of a key that begins with Esc: Esc [ LETTER, Esc O LETTER, or Esc [ NUMBER ~; more may
+ * stand before the last character (ECMA-48, 5.4). Linux's console sends Esc [ [ LETTER for F1 to
+ * F5. What cannot belong to it is a key of its own.
+ */
 static void escape(int *shown)
 {
 	static const char numbered[] = {
@@ -156,11 +160,13 @@ static void escape(int *shown)
 	};
 	uint32_t number = 0;
 	char c = read_key();
-	if (c != '[' && c != 'O')
-		return;
-	c = read_key();
-	for (; (c >= '0' && c <= '9') || c == ';'; c = read_key())
+	bool more = c == '[' || c == 'O';
+	while (more && (c = read_key()) >= ' ' && c < '@')
 		number = number * 10 + (uint32_t)(c - '0');
+	if (c < ' ')
+		unread = c;
+	if (!more || c < ' ' || (c == '[' && read_key()))
+		return;
 	switch (c != '~' ? c : number < sizeof(numbered) ? numbered[number] : '\0') {
 	case KEY_UP: show_history(shown, -1); break;
 	case KEY_DOWN: show_history(shown, 1); break;

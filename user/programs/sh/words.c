@@ -160,14 +160,14 @@ static bool end_field(struct fields *f)
 }
 
 /*
- * s: what follows a $: NAME, {NAME}, ?, ! or $. quoted: blanks in the value do not end the field.
+ * s: a $, and NAME, {NAME}, ?, ! or $; or a `. quoted: blanks in the value do not end the field.
  * Result: what follows that; NULL if there is a `problem`.
  */
 static const char *put_variable(struct fields *f, const char *s, bool quoted)
 {
 	char name[32];
 	uint32_t n = 0;
-	bool braces = *s == '{';
+	bool command = *s++ == '`', braces = *s == '{';
 	s += braces;
 	if (*s == '?' || *s == '!' || *s == '$')
 		name[n++] = *s++;
@@ -175,7 +175,7 @@ static const char *put_variable(struct fields *f, const char *s, bool quoted)
 		while (is_name(*s) && n < sizeof(name) - 1)
 			name[n++] = *s++;
 	name[n] = '\0';
-	if (braces ? n == 0 || *s != '}' : n == 0 && *s == '(') {
+	if (command || (braces ? n == 0 || *s != '}' : n == 0 && *s && strchr("(#@*", *s))) {
 		problem = "only $NAME or ${NAME} can stand here";
 		return NULL;
 	}
@@ -207,7 +207,8 @@ bool word_expand(const struct word *w, struct fields *f)
 			quote = *s, field.open = true;
 		else if (*s == '\\' && quote != '\'' && s + 1 < end)
 			put(*++s, true);
-		else if (*s == '$' && quote != '\'' && (s = put_variable(f, s + 1, quote || whole)))
+		else if ((*s == '$' || *s == '`') && quote != '\'' &&
+			 (s = put_variable(f, s, quote || whole)))
 			s--;
 		else if (s)
 			put(*s, quote || whole);
