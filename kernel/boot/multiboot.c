@@ -134,6 +134,7 @@ void boot_check_options(void)
 {
 	static const char *const known[] = { "ip", "mode", "p2m", "panic", "root", "run" };
 	char word[40];
+	uint32_t seen = 0;
 	for (const char *s = boot_info.cmdline; *s;) {
 		s = next_word(s, word, sizeof(word));
 		char *end = strchr(word, '=');
@@ -141,6 +142,10 @@ void boot_check_options(void)
 		for (unsigned i = 0; i < ARRAY_SIZE(known) && !ok; i++) {
 			size_t length = (size_t)(end - word);
 			ok = strlen(known[i]) == length && strncmp(word, known[i], length) == 0;
+			if (ok && seen >> i & 1)
+				printk("boot: `%s` ignored; the first %s= counts\n", word,
+				       known[i]);
+			seen |= (uint32_t)ok << i;
 		}
 		if (!ok)
 			printk("boot: unknown option `%s` ignored; "

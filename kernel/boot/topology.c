@@ -193,8 +193,8 @@ void topology_find(void)
 		       "one processor and the usual addresses are taken\n");
 	unmap_machine(low); /* and the tables: a guest may get this memory */
 	if (left_out)
-		printk("topology: %u processors are left out, because %u are used at most\n",
-		       left_out, (unsigned)ARRAY_SIZE(topology.apic_id));
+		printk("topology: %u of %u processors are used; more cannot be\n",
+		       topology.nr_cpus, topology.nr_cpus + left_out);
 }
 
 void topology_check(void)
