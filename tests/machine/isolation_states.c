@@ -90,6 +90,17 @@ static void write_parameter(struct victim *v, const char *name, uint32_t value)
 /* The address of the next attack in the list. */
 static uint32_t next_attack(struct victim *v) { return physical_word(v->m, v->list); }
 
+/* How often this CPU has entered the VMM. */
+static uint32_t count_exits(struct victim *v)
+{
+	struct vmm_shared s;
+	uint32_t n = 0;
+	physical_read(v->m, v->shared, &s, sizeof(s));
+	for (unsigned i = 0; i < COUNT(s.exits); i++)
+		n += s.exits[i];
+	return n;
+}
+
 /* Result: whether it stopped by itself. QEMU lets only CPU 0 run. */
 static bool run_slice(struct victim *v, double seconds)
 {
@@ -99,8 +110,8 @@ static bool run_slice(struct victim *v, double seconds)
 
 /*
  * Run up to the end of the list. Result: whether it came. Else the machine has ended, or the kernel
- * has destroyed itself and loops: it is seen in ring 1 or 3. The others, which are parked, run for
- * a moment in QEMU when the VMM may wait for them.
+ * has destroyed itself and loops: it is seen in ring 1 or 3, or enters the VMM anew. The others,
+ * which are parked, run for a moment in QEMU, one by one, when the VMM may wait for them.
  */
 static bool run(struct victim *v)
 {
@@ -108,10 +119,11 @@ static bool run(struct victim *v)
 	struct cpu_state cpus[CPUS_MAX], *c = &cpus[v->cpu];
 	uint32_t done = pool_address(v, copy_page(v)) + attack_symbol("batch_done");
 	bool others = v->alone, stopped, in_kernel = false;
-	uint32_t last = 0;
+	uint32_t last = 0, exits;
 	for (unsigned i = 0; i < SLICES; i++) {
 		if (next_attack(v) != last)
 			i = 0, in_kernel = false, last = next_attack(v);
+		exits = count_exits(v);
 		stopped = run_slice(v, others ? 0.002 : i ? 0.0001 * (1 + any(10)) : 0.3);
 		if (machine_ended(v->m))
 			return false;
@@ -120,11 +132,9 @@ static bool run(struct victim *v)
 			return true;
 		if (stopped || (c->cpl && !others)) /* Bochs stops where a machine ends */
 			return false;
-		if (c->cpl == 0 && others) {
-			gdb_run(v->m, 0.0005 * (1 + i));
-			machine_stop(v->m);
-		}
-		in_kernel |= c->cpl != 0;
+		in_kernel |= c->cpl != 0 || count_exits(v) != exits;
+		for (unsigned k = 1; k < v->m->o.cpus && others && c->cpl == 0; k++)
+			gdb_run_cpus(v->m, 1u << k, false, 0.0002);
 	}
 	if (in_kernel)
 		return false;
