@@ -72,7 +72,7 @@
 #define HC_TICK 12    /* frequency of VEC_TIMER in Hz, 1 to 1000, while the vCPU runs */
 #define HC_IO 13      /* port, value or buffer, kind (VMM_IO_*), words: port input and output */
 #define HC_DETACH 14  /* a step: VMM_UNPROTECT, VMM_PROTECT, or VMM_INSTALL: see below */
-#define HC_RECOUNT 15 /* recount all types; result: number of differences (invariant V7) */
+#define HC_RECOUNT 15 /* recount all types; result: differences (V7); -EBUSY beside guests */
 #define HC_SHARE 16   /* make entries of a page table read-only, and copy them: see below */
 #define HC_TRIM 17    /* some unused tables become plain memory; -EAGAIN: go on; -ETIMEDOUT */
 /* Of domains, see domain_abi.h: */

@@ -37,6 +37,15 @@ guest calls
 	call hypercalls_run
 	end_guest GUEST_END
 
+	/* A handler of events. */
+guest returns
+	iret
+
+	/* A further vCPU, which does nothing. */
+guest halts
+	call_vmm HC_HALT
+	ud2
+
 	/* The handler of all vectors: store the vector's stack, count, end or go to 16(ESI). */
 guest handler
 	movl $KERNEL_BASE + 4 * PAGE, %esi

@@ -176,7 +176,7 @@ bool attack_at(struct victim *v, uint32_t eip, const struct entry *e)
 	debug_set_register(v->m, GDB_ESP, pool_address(v, STACK_PAGE) + STACK_TOP);
 	debug_set_register(v->m, GDB_EIP, place(v, "launch", false));
 	bool stopped = v->alone ? gdb_run_cpus(v->m, 1, false, SECONDS) == 0
-				: run_and_park(v, cpus);
+				: v->run(v, cpus);
 	if (stopped && v->alone)
 		machine_state(v->m, cpus);
 	if (stopped && is_at(v, c, symbol("trap_handle"))) {

@@ -52,6 +52,7 @@ struct victim {
 	uint32_t shared;        /* machine address of the CPU's struct vmm_shared */
 	bool alone;             /* QEMU with several CPUs: only CPU 0 runs in an attack */
 	bool parks;             /* other CPUs are parked when they get a trap */
+	bool (*run)(struct victim *v, struct cpu_state cpus[]); /* run_and_park(), mostly */
 	unsigned cpu;           /* that runs the attacks; Bochs: the one that the shell was on */
 	uint32_t eaten;         /* events that were delivered to an attack, as bits */
 	struct trap trap;       /* how the last attack ended */
@@ -232,6 +233,8 @@ part guest_translations, guest_registers, guest_rights, guest_events, guest_deat
 part guest_lines, guest_slices, guest_timers, guest_idle;
 /* isolation_kill.c */
 part guest_fuzz, guest_fuzz_soak;
+/* isolation_bounds.c */
+part longest_calls;
 /* isolation_ports.c */
 part guest_ports, guest_limits;
 

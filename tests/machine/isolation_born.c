@@ -220,7 +220,7 @@ void guest_vm86(struct victim *v)
 	enum { CODE = GUEST_FREE + 1, DIRECTORY, SPIN = 0xFEEB }; /* pages; jmp to itself */
 	struct guest_plan g = plain;
 	uint32_t words[1024];
-	g.label = "guest_vm86", g.own_handlers = true;
+	g.label = "guest_vm86", g.handler = "guest_handler";
 	guest_make(v, &g);
 	physical_read(v->m, guest_mfn(&g, GUEST_DIRECTORY) << PAGE_SHIFT, words, sizeof(words));
 	words[0] = entry(guest_mfn(&g, GUEST_FREE), PTE_U);

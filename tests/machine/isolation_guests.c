@@ -78,9 +78,17 @@ void guest_prepare(struct victim *v, struct guest_plan *g)
 	guest_refuse(v, 0, DOMAIN_GIVE, &op);
 }
 
-static uint32_t handlers_at(struct victim *v)
+/* Where a label of tests/isolation/guests.S is for a guest. */
+static uint32_t label_at(const char *name)
 {
-	uint32_t handlers[256], at = KERNEL_BASE + attack_symbol("attack_guest_handler");
+	char label[64];
+	snprintf(label, sizeof(label), "attack_%s", name);
+	return KERNEL_BASE + attack_symbol(label);
+}
+
+static uint32_t handlers_at(struct victim *v, const char *handler)
+{
+	uint32_t handlers[256], at = label_at(handler);
 	for (unsigned i = 0; i < COUNT(handlers); i++)
 		handlers[i] = at;
 	pool_write(v, OP_PAGE, PAGE_SIZE / 2, handlers, sizeof(handlers));
@@ -89,15 +97,13 @@ static uint32_t handlers_at(struct victim *v)
 
 int guest_bear_part(struct victim *v, const struct guest_plan *g)
 {
-	char label[64];
-	snprintf(label, sizeof(label), "attack_%s", g->label);
 	struct domain_op op = {
 		.domain = g->number,
 		.directory = g->directory ? g->directory : guest_mfn(g, GUEST_DIRECTORY),
 		.shared = g->shared ? g->shared : guest_mfn(g, GUEST_SHARED),
-		.eip = KERNEL_BASE + attack_symbol(label),
+		.eip = label_at(g->label),
 		.esi = KERNEL_BASE + GUEST_DATA * PAGE_SIZE,
-		.handlers = g->own_handlers ? handlers_at(v) : 0,
+		.handlers = g->handler ? handlers_at(v, g->handler) : 0,
 	};
 	return domain_call(v, DOMAIN_BIRTH, &op);
 }
@@ -175,4 +181,44 @@ void guest_end(struct victim *v, const struct guest_plan *g)
 		CHECK(pool_mfn(v, g->first + i) == mfns[g->first + i], "a home is another one");
 		check_scrubbed(v, g->first + i);
 	}
+}
+
+/* --- what it asks --- */
+
+unsigned guest_every_call(const struct guest_plan *g, struct call calls[CALLS_MOST])
+{
+	uint32_t page = KERNEL_BASE + GUEST_DATA * PAGE_SIZE, free = guest_mfn(g, GUEST_FREE);
+	const struct call all[] = {
+		{ HC_UPDATE, free << PAGE_SHIFT, 1, 0, 0, 0 },
+		{ HC_UPDATE, free << PAGE_SHIFT, 2, page, 0, 0 },
+		{ HC_LOAD, guest_mfn(g, GUEST_DIRECTORY), page + PAGE_SIZE, 0, 0, 0 },
+		{ HC_RELEASE, free, 0, 0, 0, 0 }, { HC_FLUSH, VMM_FLUSH_ALL, 0, 0, 0, 0 },
+		{ HC_EVENTS, 0, 0, 0, 0, 0 }, { HC_IDLE, 1, 0, 0, 0, 0 },
+		{ HC_FPU_TRAP, 0, 0, 0, 0, 0 }, { HC_SEND, 0, VEC_RESCHED, 0, 0, 0 },
+		{ HC_TICK, 1000, 0, 0, 0, 0 }, { HC_SHARE, free << PAGE_SHIFT, 1, 0, 0, 0 },
+		{ HC_TRIM, 0, 0, 0, 0, 0 }, { HC_DOMAIN, DOMAIN_KILL, page, 0, 0, 0 },
+		{ HC_PORT_SEND, CONSOLE_PORT, 0, 0, 0, 0 },
+		{ HC_PORT_UNMASK, CONSOLE_PORT, 0, 0, 0, 0 },
+		{ HC_PORT_CLOSE, CONSOLE_PORT, 0, 0, 0, 0 },
+		{ HC_CONSOLE_OUT, page, CONSOLE_CALL, 0, 0, 0 },
+		{ HC_CONSOLE_IN, page + 2048, CONSOLE_CALL, 0, 0, 0 },
+		{ HC_VCPU_START, 1, label_at("guest_halts"), 0, 0, 0 },
+		{ HC_TIMER, 1, 0, 0, 0, 0 }, { HC_YIELD, 0, 0, 0, 0, 0 },
+		{ HC_SHUTDOWN, GUEST_END, 0, 0, 0, 0 }, { HC_HALT, 0, 0, 0, 0, 0 },
+	};
+	memcpy(calls, all, sizeof(all));
+	return COUNT(all);
+}
+
+void guest_asks(struct victim *v, const struct guest_plan *g, const struct call *calls, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const uint32_t words[] = { calls[i].number, calls[i].ebx, calls[i].ecx,
+					   calls[i].edx, calls[i].esi };
+		for (unsigned k = 0; k < COUNT(words); k++)
+			guest_set_word(v, g, GUEST_DATA, 16 + i * 24 + k * 4, words[k]);
+	}
+	guest_set_word(v, g, GUEST_DATA, 4, n);
+	guest_run(v, g, true);
+	guest_await_end(v, g, GUEST_END);
 }

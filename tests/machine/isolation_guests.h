@@ -22,7 +22,7 @@ struct guest_plan {
 	unsigned memory;    /* pages; 0: GUEST_MEMORY */
 	uint32_t number;    /* what DOMAIN_OPEN gave */
 	const char *label;  /* where it begins: guest_NAME */
-	bool own_handlers;  /* all vectors lead to attack_guest_handler */
+	const char *handler; /* where all vectors lead: guest_NAME; NULL: to domain 0's handlers */
 	uint32_t directory, shared; /* mfns for DOMAIN_BIRTH; 0: the right ones */
 };
 
@@ -49,6 +49,11 @@ struct domain_info guest_info(struct victim *v, const struct guest_plan *g);
 uint32_t guest_word(struct victim *v, const struct guest_plan *g, unsigned page, unsigned offset);
 void guest_set_word(struct victim *v, const struct guest_plan *g, unsigned page, unsigned offset,
 		    uint32_t value);
+/* The hypercalls of a guest, with arguments that lead as deep as can be. Result: how many. */
+enum { CALLS_MOST = 32 };
+unsigned guest_every_call(const struct guest_plan *g, struct call calls[CALLS_MOST]);
+/* A guest_calls runs, makes n hypercalls, and ends; their results are in its data page. */
+void guest_asks(struct victim *v, const struct guest_plan *g, const struct call *calls, unsigned n);
 /* Kill it if it lives, take its frames back, all filled with 0, and close it. */
 void guest_end(struct victim *v, const struct guest_plan *g);
 

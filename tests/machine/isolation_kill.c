@@ -15,31 +15,7 @@ static struct guest_plan plan(unsigned i, const char *label)
 
 /* --- 56 --- */
 
-/* Hypercalls of a guest, with arguments that lead as deep as can be. */
-static unsigned calls_of(const struct guest_plan *g, struct call calls[])
-{
-	uint32_t page = KERNEL_BASE + GUEST_DATA * PAGE_SIZE, free = guest_mfn(g, GUEST_FREE);
-	const struct call all[] = {
-		{ HC_UPDATE, free << PAGE_SHIFT, 1, 0, 0, 0 },
-		{ HC_UPDATE, free << PAGE_SHIFT, 2, page, 0, 0 },
-		{ HC_LOAD, guest_mfn(g, GUEST_DIRECTORY), page + PAGE_SIZE, 0, 0, 0 },
-		{ HC_RELEASE, free, 0, 0, 0, 0 }, { HC_FLUSH, VMM_FLUSH_ALL, 0, 0, 0, 0 },
-		{ HC_EVENTS, 0, 0, 0, 0, 0 }, { HC_IDLE, 1, 0, 0, 0, 0 },
-		{ HC_FPU_TRAP, 0, 0, 0, 0, 0 }, { HC_SHUTDOWN, 1, 0, 0, 0, 0 },
-		{ HC_HALT, 0, 0, 0, 0, 0 }, { HC_SEND, 0, VEC_RESCHED, 0, 0, 0 },
-		{ HC_TICK, 1000, 0, 0, 0, 0 }, { HC_SHARE, free << PAGE_SHIFT, 1, 0, 0, 0 },
-		{ HC_TRIM, 0, 0, 0, 0, 0 }, { HC_DOMAIN, DOMAIN_KILL, page, 0, 0, 0 },
-		{ HC_PORT_SEND, CONSOLE_PORT, 0, 0, 0, 0 },
-		{ HC_PORT_UNMASK, CONSOLE_PORT, 0, 0, 0, 0 },
-		{ HC_PORT_CLOSE, CONSOLE_PORT, 0, 0, 0, 0 },
-		{ HC_CONSOLE_OUT, page, 8, 0, 0, 0 }, { HC_CONSOLE_IN, page + 2048, 8, 0, 0, 0 },
-		{ HC_TIMER, 1, 0, 0, 0, 0 }, { HC_YIELD, 0, 0, 0, 0, 0 },
-		{ HC_VCPU_START, 1, page, 0, 0, 0 },
-	};
-	memcpy(calls, all, sizeof(all));
-	return COUNT(all);
-}
-enum { CALLS_MOST = 32, MOST = 600 }; /* calls; instructions of one */
+enum { MOST = 600 }; /* instructions of a hypercall */
 
 static bool in_vmm(struct victim *v)
 {
@@ -76,7 +52,7 @@ static bool life(struct victim *v, unsigned which, unsigned k)
 	uint32_t at = vmm_symbol("hypercall_entry");
 	g.vcpus = 2; /* the first on CPU 1, as that of the guest before */
 	guest_make(v, &g);
-	calls_of(&g, calls);
+	guest_every_call(&g, calls);
 	const uint32_t words[] = { calls[which].number, calls[which].ebx, calls[which].ecx,
 				   calls[which].edx, calls[which].esi };
 	for (unsigned i = 0; i < COUNT(words); i++)
@@ -112,15 +88,15 @@ void kills(const struct test *t)
 	struct victim *v = two_victims(t);
 	struct guest_plan there = plan(0, "guest_hello"), g = plan(1, "");
 	struct call calls[CALLS_MOST];
-	unsigned n = calls_of(&g, calls);
+	unsigned n = guest_every_call(&g, calls);
 	guest_make(v, &there); /* on CPU 0: the next one is for CPU 1 */
 	for (unsigned which = 0; which < n; which += t->number)
 		for (unsigned k = which * 7 % stride; k < MOST; k += stride, lives++)
 			if (!life(v, which, k))
 				break;
 	printf("%u guests were killed in hypercalls\n", lives);
-	ALLOWED(v, HC_RECOUNT, 0, 0, 0, 0);
 	guest_end(v, &there);
+	ALLOWED(v, HC_RECOUNT, 0, 0, 0, 0);
 	check_victim(v);
 	machine_quit(v->m);
 }
@@ -158,7 +134,7 @@ static void fuzz(struct victim *v, uint32_t count)
 	uint32_t done = 0, lives = 0, seed = 1;
 	while (done < count) {
 		struct guest_plan g = plan(0, "guest_fuzz");
-		g.own_handlers = true;
+		g.handler = "guest_handler";
 		guest_make(v, &g);
 		guest_set_word(v, &g, GUEST_DATA, 16,
 			       KERNEL_BASE + attack_symbol("attack_guest_fuzz"));
@@ -175,7 +151,7 @@ static void fuzz(struct victim *v, uint32_t count)
 		      guest_info(v, &g).reason);
 		guest_run(v, &g, false);
 		check_domains(v->m);
-		ALLOWED(v, HC_RECOUNT, 0, 0, 0, 0);
+		check_frame_table(v->m);
 		guest_end(v, &g);
 		done += calls, lives++;
 	}

@@ -20,6 +20,7 @@ static const struct { const char *name; part *run; } parts[] = {
 	PART(guest_deaths_some), PART(guest_deaths_soak), PART(guest_ports), PART(guest_limits),
 	PART(guest_last_frame), PART(guest_vm86), PART(guest_fuzz), PART(guest_fuzz_soak),
 	PART(guest_lines), PART(guest_slices), PART(guest_timers), PART(guest_idle),
+	PART(longest_calls),
 };
 
 static part *part_of(const char *name)
@@ -117,6 +118,7 @@ const struct test isolation_tests[] = {
 	SURVIVE("rights", "rights"),
 	SURVIVE("42-detach", "detach_orders recount_entries"),
 	SURVIVE("17-55-failed-calls", "failed_calls long_loads"),
+	ROW("55-longest", survive, 120, "longest_calls", .machine = { .mem = 96 }),
 	SURVIVE("43-vm86", "vm86 nmi"),
 	SURVIVE("invlpg", "invlpg"),
 	ROW("own-failure", own_failure, 60, NULL, ),

@@ -52,7 +52,7 @@ void guest_lines(struct victim *v)
 {
 	struct guest_plan g = plan(0, "guest_spins");
 	uint32_t loop = KERNEL_BASE + attack_symbol("attack_guest_spinning");
-	g.own_handlers = true;
+	g.handler = "guest_handler";
 	guest_make(v, &g);
 	guest_set_word(v, &g, GUEST_DATA, 4, 1); /* it takes events */
 	guest_run(v, &g, true);

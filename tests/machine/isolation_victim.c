@@ -77,6 +77,7 @@ static struct victim *stop_in_kernel(struct machine *m)
 	struct victim *v = calloc(1, sizeof(*v));
 	struct cpu_state cpus[CPUS_MAX];
 	v->m = m;
+	v->run = run_and_park;
 	machine_stop(m);
 	if (!m->o.bochs)
 		gdb_connect(m);

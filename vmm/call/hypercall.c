@@ -132,7 +132,7 @@ static bool may(const struct cpu *c, uint32_t right) { return c->current->domain
 static int hc_recount(struct cpu *c, struct regs *r)
 {
 	(void)r;
-	return may(c, RIGHT_MACHINE) ? recount(c) : -EPERM;
+	return !may(c, RIGHT_MACHINE) ? -EPERM : nr_guests ? -EBUSY : recount(c);
 }
 
 /* --- processor --- */

@@ -93,38 +93,33 @@ static bool still_mapped(struct cpu *c, const struct domain *d, mfn_t mfn)
 }
 
 /*
- * Look in the giver's tables, some at a time; those that it makes meanwhile are checked then. Its
- * direct map has one entry for a frame, which giving has taken away. Result: 0, -EAGAIN, -EBUSY.
+ * Look in the giver's tables, some at a time: in the frames with that type, then in its fixed
+ * tables beyond its direct map. Those that it makes meanwhile are checked then. Its direct map has
+ * one entry for a frame, which giving has taken away. Result: 0, -EAGAIN, -EBUSY.
  */
 static int birth_giver(struct cpu *c, struct domain *d)
 {
-	enum { TABLES = 2, FRAMES = 8192 };
+	enum { TABLES = 2, FRAMES = 2048 };
 	const struct domain *giver = domain_of(c);
 	unsigned tables = 0;
 	for (unsigned looked = 0; looked < FRAMES && tables < TABLES; looked++) {
 		mfn_t mfn = d->guest->birth_mfn++;
-		if (mfn >= machine.nr_mfns)
-			return 0;
-		const struct frame_entry *f = &frames[mfn];
-		if (!owned(giver, mfn) || f->generation != giver->generation ||
-		    frame_type(f) != TABLE)
+		if (mfn >= machine.nr_mfns) {
+			unsigned slot = giver->nr_pfns / 1024 + mfn - machine.nr_mfns;
+			if (slot >= SLOTS)
+				return 0;
+			mfn = giver->direct_map_tables[slot];
+			if (mfn == giver->directory)
+				continue;
+		} else if (!owned(giver, mfn) || frame_type(&frames[mfn]) != TABLE ||
+			   frames[mfn].generation != giver->generation) {
 			continue;
+		}
 		tables++;
 		if (still_mapped(c, d, mfn))
 			return -EBUSY;
 	}
 	return -EAGAIN;
-}
-
-/* Whether one of the giver's fixed tables, beyond its direct map, maps a frame of the guest's. */
-static bool giver_keeps(struct cpu *c, const struct domain *d)
-{
-	const struct domain *giver = domain_of(c);
-	for (unsigned slot = giver->nr_pfns / 1024; slot < VMM_SLOT - KERNEL_SLOT; slot++)
-		if (giver->direct_map_tables[slot] != giver->directory &&
-		    still_mapped(c, d, giver->direct_map_tables[slot]))
-			return true;
-	return false;
 }
 
 /* The last part: fix the tables. */
@@ -160,7 +155,7 @@ int frames_birth(struct cpu *c, struct domain *d, const char **rule)
 		*rule = "the shared page is not its own";
 	} else {
 		error = birth_giver(c, d);
-		if (error == -EBUSY || (!error && giver_keeps(c, d)))
+		if (error == -EBUSY)
 			*rule = "a table of the giver maps a frame of it";
 		else if (!error)
 			birth_end(c, d);

@@ -167,7 +167,7 @@ void frames_warm_up(struct cpu *c, struct domain *d);
 
 /* tables.c: frames become tables and directories, and ordinary frames again */
 
-/* The index of the first entry from i on that is not 0; n if there is none. */
+/* The index of the first entry from i on that is not 0; n or more if there is none. */
 unsigned next_entry(const pte_t *entries, unsigned i, unsigned n);
 /* Whether a directory's upper part is the kernel's own. */
 bool same_upper(const struct domain *d, const pte_t *entries);
@@ -191,14 +191,14 @@ int promote(struct cpu *c, mfn_t mfn, enum frame_type type);
 void demote(struct cpu *c, mfn_t mfn);
 /*
  * fresh_begin, fresh_end - around what promotes tables for a call (any number but 0 that names
- * it). Once FRESH_MAX tables were promoted, but not at attach, pde_get() gives -EAGAIN: what is
- * promoted stays so, and the call is to begin again. After any other error the tables that this
- * call promoted become plain memory again, some at a time: fresh_end gives -EAGAIN meanwhile,
- * fresh_begin the error. Result of fresh_end: else its error. (lock)
+ * it). Once a table was promoted, but not at attach, pde_get() gives -EAGAIN: what is promoted
+ * stays so, and the call is to begin again. The check of a full table takes some 45,000
+ * instructions. After any other error the tables that this call promoted become plain memory
+ * again, one at a time: fresh_end gives -EAGAIN meanwhile, fresh_begin the error. Result of
+ * fresh_end: else its error. (lock)
  */
 int fresh_begin(struct cpu *c, uint32_t call);
 int fresh_end(struct cpu *c, uint32_t call, int error);
-#define FRESH_MAX 2 /* the check of a full table takes about 45,000 instructions */
 #define NO_LIMIT 0xFFFFFFFFu
 
 /*

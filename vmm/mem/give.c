@@ -25,27 +25,33 @@ static int check_plain(const struct domain *d, const mfn_t *mfns, unsigned n)
 	return 0;
 }
 
-/* A frame that was a table once is still in the list. */
-static void leave_list(struct domain *d, mfn_t mfn)
+/*
+ * Frames that were tables once are still in the list: take them off. It is searched from where the
+ * last search, or HC_TRIM, has ended. Result: 0; -EAGAIN: not all of them are found yet.
+ */
+static int leave_list(struct domain *d, const mfn_t *mfns, unsigned n)
 {
-	mfn_t before = END_OF_LIST, at = d->listed;
-	if (!frames[mfn].next)
-		return;
-	for (; at != mfn; at = next_listed(at))
-		before = at;
-	unlist(d, before, &frames[mfn]);
-	d->trimmed = END_OF_LIST; /* HC_TRIM begins again */
+	for (unsigned looked = 0; n && looked < 4000; looked++) {
+		mfn_t before = d->trimmed;
+		mfn_t at = before == END_OF_LIST ? d->listed : next_listed(before);
+		if (!frames[mfns[n - 1]].next)
+			n--;
+		else if (at == mfns[n - 1])
+			unlist(d, before, &frames[at]);
+		else
+			d->trimmed = at; /* after the last one: the first */
+	}
+	return n ? -EAGAIN : 0;
 }
 
 int frames_give(struct cpu *c, uint8_t owner, const mfn_t *mfns, unsigned n)
 {
 	struct domain *d = domain_of(c);
 	int error = check_plain(d, mfns, n);
-	if (error)
+	if (error || (error = leave_list(d, mfns, n)))
 		return error;
 	for (unsigned i = 0; i < n; i++) {
 		struct frame_entry *f = &frames[mfns[i]];
-		leave_list(d, mfns[i]);
 		*home_of(c, f) = 0;
 		*f = (struct frame_entry){ .owner = owner };
 	}
@@ -59,9 +65,10 @@ int frames_lend(struct cpu *c, struct domain *d, const mfn_t *mfns, unsigned n)
 	int error = check_plain(domain_of(c), mfns, n);
 	if (!error && g->nr_loans + n > GUEST_LOANS)
 		error = -ENOSPC;
+	if (!error)
+		error = leave_list(domain_of(c), mfns, n);
 	for (unsigned i = 0; i < n && !error; i++) {
 		struct frame_entry *f = &frames[mfns[i]];
-		leave_list(domain_of(c), mfns[i]);
 		f->use = (uint32_t)LENT << TYPE_SHIFT;
 		f->generation = FOR_EVER;
 		f->next = d->id;

@@ -40,8 +40,8 @@ unsigned next_entry(const pte_t *entries, unsigned i, unsigned n)
 {
 	const pte_t *at = entries + i;
 	uint32_t left = n - i;
-	if (i >= n)
-		return n;
+	if (i >= n || *at)
+		return i;
 	__asm__("repe scasl" : "+D"(at), "+c"(left) : "a"(0) : "cc", "memory");
 	return at[-1] ? (unsigned)(at - 1 - entries) : n;
 }
@@ -149,7 +149,7 @@ int fresh_begin(struct cpu *c, uint32_t call)
 	struct vcpu *v = c->current;
 	if (v->fresh_for != call)
 		v->nr_fresh = v->fresh_error = 0;
-	v->fresh_limit = v->nr_fresh + (v->domain->served ? FRESH_MAX : KERNEL_SLOT);
+	v->fresh_limit = v->nr_fresh + 1;
 	return v->fresh_error;
 }
 
@@ -157,12 +157,10 @@ int fresh_end(struct cpu *c, uint32_t call, int error)
 {
 	struct vcpu *v = c->current;
 	if (error && error != -EAGAIN) {
+		bool undoes = v->fresh_error; /* else this call has done enough */
 		v->fresh_error = error;
-		for (unsigned i = 0; i < FRESH_MAX && v->nr_fresh; i++) {
-			mfn_t mfn = v->fresh[--v->nr_fresh];
-			if (frames[mfn].use == (uint32_t)TABLE << TYPE_SHIFT)
-				demote(c, mfn);
-		}
+		if (undoes && frames[v->fresh[--v->nr_fresh]].use == (uint32_t)TABLE << TYPE_SHIFT)
+			demote(c, v->fresh[v->nr_fresh]);
 		if (v->nr_fresh)
 			error = -EAGAIN;
 	}
