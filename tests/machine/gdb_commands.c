@@ -168,6 +168,24 @@ static void symbols(const struct test *t)
 
 /* --- domains --- */
 
+/* What `cb frames 1` said, beside our own count. */
+static void guest_frames(struct machine *m)
+{
+	enum { GUEST = 2, PAGES = 1024, TABLES = 3 }; /* its owner's id; its memory */
+	struct cpu_state c[CPUS_MAX];
+	unsigned n = m->o.mem ? m->o.mem * 256 : 64 * 256, of[8] = { 0 };
+	machine_state(m, c);
+	struct frame_state *f = frame_table_read(m, c[0].cr3, n);
+	for (unsigned i = 0; i < n; i++)
+		if (f[i].owner == GUEST)
+			of[f[i].type & 7]++;
+	free(f);
+	want(" machine frames, %u domain 1's; attachment 1\n", PAGES);
+	want("\nwritable   %6u\n", of[FRAME_WRITABLE]);
+	want("\nshared     %6u\n", of[FRAME_SHARED]);
+	CHECK(of[FRAME_SHARED] >= TABLES, "a guest of %u tables", of[FRAME_SHARED]);
+}
+
 /* A guest that was born, and is to run for the first time. */
 static void guests(const struct test *t)
 {
@@ -182,7 +200,7 @@ static void guests(const struct test *t)
 	gdb_break(m, at, false);
 	close(m->gdb.fd);
 	m->gdb.fd = -1;
-	ask("cb domains\ncb vcpu\ncb ports");
+	ask("cb domains\ncb vcpu\ncb ports\ncb frames 1");
 	want("domain 0: runs, 1 vCPUs, ");
 	want("domain 1: paused, 2 vCPUs, 1024 frames\n");
 	want("state of guests: %u\n", DOMAIN_FRAMES(2));
@@ -195,6 +213,7 @@ static void guests(const struct test *t)
 	CHECK(at_port && sscanf(at_port, "domain 1 port 1: to port %u of domain 0", &own) == 1,
 	      "cb ports does not show the console's port");
 	want("domain 0 port %u: to port 1 of domain 1\n", own);
+	guest_frames(m);
 	machine_quit(m);
 }
 

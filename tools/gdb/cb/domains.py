@@ -18,6 +18,15 @@ def number(domain):
     return int(domain["id"]) - 1
 
 
+def by_number(wanted):
+    if wanted == 0:
+        return machine.vmm("domain0")  # also before the VMM is up
+    for domain in all_domains():
+        if number(domain) == wanted:
+            return domain
+    raise gdb.GdbError("there is no domain %d; say 'cb domains'" % wanted)
+
+
 def enum_name(value, prefix, kind):
     fields = gdb.lookup_type(kind).fields()
     return next((field.name[len(prefix):].lower() for field in fields

@@ -4,7 +4,7 @@ from physical memory; m2p and the frame table tell what their frames are.
 """
 import gdb
 
-from . import cpu, machine
+from . import cpu, domains, machine
 from .machine import Command
 
 P, W, U, PS = (machine.X86["PTE_" + bit] for bit in ("P", "W", "U", "PS"))
@@ -68,10 +68,11 @@ class Frame:
 
 
 class FrameTable:
-    """The VMM's frame table, with the view of domain 0."""
+    """The VMM's frame table, with the view of a domain."""
 
-    def __init__(self):
-        variable, domain = machine.vmm("frames"), machine.vmm("domain0")
+    def __init__(self, number=0):
+        variable = machine.vmm("frames")
+        domain = domains.by_number(number)
         self.at, self.size = int(variable), int(machine.vmm("machine")["nr_mfns"])
         if not self.at:
             raise gdb.GdbError("the VMM has not warmed up yet, so there is no frame table; "
@@ -143,19 +144,23 @@ shared must be writable nowhere."""
 
 
 class Frames(Command):
-    """The VMM's frame table: the number of frames of each type, and all tables: cb frames
+    """The VMM's frame table: how many frames have each type, and all tables: cb frames [DOMAIN]
 
-A type is valid during one attachment: in native mode only the kernel's own (shared)
-tables have one. The count of a writable frame is the number of its writable mappings,
-that of a table the number of directory entries that refer to it, that of a directory the
-number of CPUs that have it loaded."""
+DOMAIN is the number of a guest, as `cb domains` shows it; without it the frames are
+domain 0's, the kernel's that the VMM slides beneath. A type is valid during one
+attachment: in native mode only the kernel's own (shared) tables have one. The count of a
+writable frame is the number of its writable mappings, that of a table the number of
+directory entries that refer to it, that of a directory the number of CPUs that have it
+loaded."""
 
     def run(self, words):
-        self.no_words(words)
-        table = FrameTable()
+        number = machine.evaluate(words[0]) if words else 0
+        self.no_words(words[1:])
+        table = FrameTable(number)
         owned = [frame for frame in table.read(0, table.size) if frame.pfn is not None]
-        print("%d machine frames, %d the kernel's; attachment %d" % (table.size, len(owned),
-                                                                     table.generation))
+        owner = "domain %d's" % number if number else "the kernel's"
+        print("%d machine frames, %d %s; attachment %d" % (table.size, len(owned), owner,
+                                                           table.generation))
         for name in table.types.values():
             print("%-10s %6d" % (name, sum(frame.type == name for frame in owned)))
         for frame in owned:
