@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The scheduler's policy, borrowed virtual time: who wakes up begins where the others are, shares
- * are as weights, and a warp is short and paid for.
+ * are as weights, and a warp is short and paid for. And its timers: some at once are bounded.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,9 +12,13 @@
 
 #pragma GCC diagnostic ignored "-Wint-to-pointer-cast" /* addresses of the VMM, not used */
 #pragma GCC diagnostic ignored "-Wpointer-to-int-cast"
-#include "vmm/sched/policy.h"
+#include "vmm/sched/queue.c"
+#include "vmm/sched/timers.c"
 
 struct vmm_machine machine;
+union cpu_stack vmm_cpus[VMM_MAX_CPUS]; /* not used, as the two functions */
+void apic_send(unsigned cpu, unsigned vector) { (void)cpu, (void)vector; }
+int apic_tick(unsigned hz) { return (int)hz; }
 static struct cpu c;
 static struct vcpu v[3];
 
@@ -122,11 +126,43 @@ static void test_warp(void **state)
 	assert_int_equal(v[2].turn.warp, 0);
 }
 
+/* All timers of a crowd are due: a few vCPUs wake at a time, and the rest as soon as may be. */
+static void test_crowd(void **state)
+{
+	(void)state;
+	enum { CROWD = 508 };
+	static struct vcpu crowd[CROWD];
+	static struct domain d = { .state = DOMAIN_RUNS };
+	unsigned awake = 0, calls = 0;
+	prepare(1, 0, 0, 0);
+	c.resident = &v[0];
+	c.tick_at = NEVER;
+	for (unsigned i = CROWD; i-- > 0;) {
+		put(&crowd[i], 1000 + CROWD - i, 0);
+		crowd[i].domain = &d;
+		crowd[i].queued = false, crowd[i].run = RUN_BLOCKED;
+		crowd[i].once_at = 1 + i;
+		crowd[i].timer_next = c.timers;
+		c.timers = &crowd[i];
+	}
+	while (awake < CROWD) {
+		unsigned before_call = awake;
+		timers_expire(&c);
+		for (awake = 0; awake < CROWD && crowd[awake].queued;)
+			awake++;
+		assert_in_range(awake - before_call, 1, EXPIRE_MAX);
+		assert_int_equal(before(c.due, moment_now() + 1), awake < CROWD);
+		calls++;
+	}
+	assert_int_equal(calls, (CROWD + EXPIRE_MAX - 1) / EXPIRE_MAX);
+	assert_null(c.timers);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_floor), cmocka_unit_test(test_shares),
-		cmocka_unit_test(test_warp),
+		cmocka_unit_test(test_warp), cmocka_unit_test(test_crowd),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

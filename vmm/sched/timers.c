@@ -7,6 +7,7 @@
 
 #define NS_PER_SECOND 1000000000u
 #define LONGEST_NS 1000000000u /* VEC_TIMER comes at least so often */
+#define EXPIRE_MAX 32u /* timers at once: a waking vCPU may pass all others in the queue */
 #define FARTHEST_NS (1ull << 50) /* a later time of a one-shot timer means this one */
 
 /* A timer was set: the way out looks at all of them. */
@@ -58,7 +59,7 @@ static void post_timer(struct vcpu *v)
 /* When to look at what is due at a time. */
 static uint32_t moment_of(uint64_t at, uint64_t now)
 {
-	return (uint32_t)(now + MIN(at - now, LONGEST_NS));
+	return (uint32_t)(now + MIN(MAX(at, now) - now, LONGEST_NS));
 }
 
 uint32_t timer_begin(struct vcpu *v)
@@ -75,7 +76,7 @@ void timers_expire(struct cpu *c)
 {
 	uint64_t now = time_now();
 	struct vcpu *v;
-	while ((v = c->timers) && v->once_at <= now) {
+	for (unsigned n = 0; (v = c->timers) && v->once_at <= now && n < EXPIRE_MAX; n++) {
 		timer_drop(c, v);
 		post_timer(v);
 		vcpu_ready(c, v);
