@@ -77,13 +77,28 @@ static void break_alone(struct machine *m, uint32_t address, double seconds, con
 	gdb_break(m, address, false);
 }
 
-/* text: boot options of the guest, and what `dom create` is to be told. It must end well. */
+/* Guests that never end: they fork, write files, send frames. */
+static void beside(struct machine *m, unsigned n)
+{
+	char text[120];
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(text, sizeof(text), "dom create x%u net 'cmdline=run=\"%sstress 100000\"'",
+			 i, i % 2 ? "ping -c 100000 10.0.2.15 >/tmp/p & " : "");
+		command(m, text, 60);
+	}
+}
+
+/*
+ * text: boot options of the guest, and what `dom create` is to be told. It must end well. number:
+ * how many others run meanwhile; they must run to the end, too.
+ */
 static void whole(const struct test *t)
 {
 	struct machine_options o = t->machine;
 	if (strstr(t->text, "usertests"))
 		o.modules = root_for_all();
 	struct machine *m = start_virtual(&o);
+	beside(m, t->number);
 	uint32_t end = vmm_symbol("guest_shutdown"), status = 0;
 	struct cpu_state c[CPUS_MAX];
 	machine_stop(m);
@@ -103,6 +118,15 @@ static void whole(const struct test *t)
 	machine_expect(m, PROMPT, 20);
 	command(m, "dom console a </dev/null; dom kill a", 60);
 	CHECK(status == OK, "the guest ended with status %#x", status);
+	unsigned guests;
+	guest_frames(m, &guests);
+	CHECK(guests == t->number, "%u guests of %u are still there", guests, t->number);
+	for (unsigned i = 0; i < t->number; i++) {
+		char text[80];
+		snprintf(text, sizeof(text), "dom list | grep x%u; dom kill x%u; dom kill x%u",
+			 i, i, i);
+		CHECK(strstr(output_of(m, text, 60), "runs"), "guest x%u does not run", i);
+	}
 	check_no_guest(m, "after the end");
 	end_native(m);
 }
@@ -332,6 +356,9 @@ const struct test guest_tests[] = {
 	  .text = USERTESTS("vcpus=4"), .machine = { .p2m = "shuffle:3" } },
 	{ .name = "guest-usertests-4vcpus-4cpus", .run = whole, .seconds = 300,
 	  .text = USERTESTS("vcpus=4"), .machine = { .cpus = 4, .p2m = "shuffle:4" } },
+	{ .name = "guest-usertests-beside", .run = whole, .seconds = 300, .number = 5,
+	  .text = "dom create a mem=24M vcpus=4 'cmdline=run=\"usertests fork_until_full mmap_file "
+		  "pointers_everywhere\"'", .machine = { .mem = 128, .cpus = 2 } },
 	{ .name = "guest-smallest", .run = whole, .seconds = 60,
 	  .text = "dom create a mem=2M 'cmdline=run=\"ls -l /bin\"'" },
 	{ .name = "guest-smallest-bochs", .run = whole, .seconds = 120,
@@ -345,6 +372,10 @@ const struct test guest_tests[] = {
 	{ 0 }
 };
 const struct test guest_soak_tests[] = {
+	{ .name = "soak-guest-usertests-beside", .run = whole, .seconds = 3000, .number = 5,
+	  .text = USERTESTS(""), .machine = { .mem = 128 } },
+	{ .name = "soak-guest-usertests-beside-4vcpus", .run = whole, .seconds = 3000, .number = 5,
+	  .text = USERTESTS("vcpus=4"), .machine = { .mem = 128, .cpus = 4 } },
 	{ .name = "soak-guest-usertests-bochs", .run = whole, .seconds = 3000,
 	  .text = USERTESTS(""), .machine = { .bochs = true, .guests = true } },
 	{ .name = "soak-guest-lives", .run = random_lives, .seconds = 20000, .number = 10000 },
