@@ -277,10 +277,13 @@ $(B)/files: FORCE
 	@mkdir -p $(B); tools/files >$@.$$$$; $(call replace,$@.$$$$)
 
 # In an instructor's tree: written anew when any file of the project is newer, or came or went. What
-# was built in it stays, and times are kept.
-$(B)/handout/%/build/.made: $(if $(HANDOUT),,$(B)/files $(shell tools/files))
+# was built in it stays, and times are kept. A new tree begins with what is built here: files with
+# exercises are newer, and so compiled.
+BUILT := sources kernel user bin symbols boot rootfs.list rootfs.ext2
+$(B)/handout/%/build/.made: $(if $(HANDOUT),,$(B)/files $(shell tools/files)) | all
 	@rm -rf $(B)/handout/$*.build
-	@mv $(@D) $(B)/handout/$*.build 2>/dev/null || mkdir -p $(B)/handout/$*.build
+	@mv $(@D) $(B)/handout/$*.build 2>/dev/null || { mkdir -p $(B)/handout/$*.build && \
+		cp -a $(BUILT:%=$(B)/%) $(B)/handout/$*.build; }
 	@tools/handout $* >/dev/null && mv $(B)/handout/$*.build $(@D) && touch $@
 
 GRADE = $(B)/grader grade --lab '$(LAB)' --submission '$(SUBMISSION)' --seed '$(SEED)' \
@@ -401,14 +404,14 @@ TRY_COMPILER = echo 'char is_32_bit[sizeof(long) == 4 ? 1 : -1];' | $(CC32) \
 	{ echo "make: CC32='$(CC32)' does not compile for i386 with $(OPT) and this project's" \
 		"options; leave CC32 out (GCC), or give CC32='clang -m32'" >&2; exit 1; }
 
-# Changed flags rebuild everything, but for WERROR: it changes no object, and a part of the tests
-# builds with a clean environment, without it.
+# Changed flags rebuild everything, but for those of warnings: they change no object. Student trees
+# have others, and a part of the tests builds with a clean environment, without WERROR.
 $(K)/flags: FORCE
 	@type -P $(firstword $(CC32)) >/dev/null || \
 		{ echo "make: $(firstword $(CC32)) is missing; run 'make setup' for GCC, or" \
 			"install what CC32 names" >&2; exit 1; }
 	@mkdir -p $(@D); new=$@.$$$$; \
-		echo '$(CC32) $(filter-out -Werror,$(KFLAGS) $(UFLAGS) $(VFLAGS))' >$$new; \
+		echo '$(CC32) $(filter-out -W%,$(KFLAGS) $(UFLAGS) $(VFLAGS))' >$$new; \
 		cmp -s $$new $@ && rm $$new || { $(TRY_COMPILER) && mv $$new $@; }
 
 # --- programs and the root file system ---
