@@ -261,8 +261,8 @@ static int is_diff(const struct dirent *file)
 }
 
 /*
- * The wrong or the right submissions in a lab's folder. In the ordinary run three of them, or as
- * many as there are, graded with one seed; with --soak all, with two seeds.
+ * The wrong or the right submissions in a lab's folder. In the ordinary run three of the wrong
+ * ones, graded with one seed; with --soak all, with two seeds.
  */
 static void add_submissions(const char *lab, const char *kind, bool all)
 {
@@ -309,9 +309,11 @@ const struct test *lab_tests(bool soak)
 			add(covered, lab, 0, "lab-%s-covered", lab);
 			add(lab_mutants_listed, lab, 0, "lab-%s-mutants", lab);
 			add(lab_each_varied, lab, 0, "lab-%s-varied", lab);
+			add(lab_right_together, lab, 8, "lab-%s-right", lab);
 		}
 		add_submissions(lab, "wrong", soak);
-		add_submissions(lab, "right", soak);
+		if (soak)
+			add_submissions(lab, "right", soak);
 	}
 	return list;
 }

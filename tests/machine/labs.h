@@ -23,6 +23,7 @@ const char *lab_promised(const char *lab, const char *diff, const char *name);
 
 /* Tests. text: the lab; of lab_right() LAB/right/NAME. number: a seed, an index, an exercise. */
 void lab_right(const struct test *t);
+void lab_right_together(const struct test *t);
 void lab_each_varied(const struct test *t);
 void lab_compiled(const struct test *t);
 void lab_mutants_listed(const struct test *t);

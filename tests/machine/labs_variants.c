@@ -5,23 +5,49 @@
  */
 #include "labs.h"
 
-/* text: LAB/right/NAME. It differs from the reference in what its first line says. */
-void lab_right(const struct test *t)
+/* Each check passes. dir: a submission that is right. */
+static void want_all(const char *lab, const char *dir, unsigned seed)
 {
-	char lab[40], failed[2000];
+	char failed[2000];
 	size_t i;
-	json_t *one;
-	const char *diff = strchr(t->text, '/') + 1;
-	snprintf(lab, sizeof(lab), "%.*s", (int)(diff - t->text - 1), t->text);
-	CHECK(*lab_promised(lab, diff, "Right") && *lab_promised(lab, diff, "Exercise"),
-	      "labs/%s.diff lacks a line '# Right: WHAT IS OTHER' or '# Exercise: K'", t->text);
-	json_t *report = lab_grade(lab, lab_submission(lab, diff), 1 + t->number);
+	json_t *one, *report = lab_grade(lab, dir, seed);
 	json_array_foreach(json_object_get(report, "tests"), i, one)
 		CHECK(strcmp(json_string_value(json_object_get(one, "status")), "passed") == 0,
 		      "right, but %g points; it fails %s\nfirst: %s", lab_score(report),
 		      lab_failed(report, failed, sizeof(failed)),
 		      json_string_value(json_object_get(one, "output")));
 	CHECK(lab_score(report) == 100, "right, but %g points", lab_score(report));
+}
+
+/* text: LAB/right/NAME. It differs from the reference in what its first line says. */
+void lab_right(const struct test *t)
+{
+	char lab[40];
+	const char *diff = strchr(t->text, '/') + 1;
+	snprintf(lab, sizeof(lab), "%.*s", (int)(diff - t->text - 1), t->text);
+	CHECK(*lab_promised(lab, diff, "Right") && *lab_promised(lab, diff, "Exercise"),
+	      "labs/%s.diff lacks a line '# Right: WHAT IS OTHER' or '# Exercise: K'", t->text);
+	want_all(lab, lab_submission(lab, diff), 1 + t->number);
+}
+
+/*
+ * One submission from as many of a lab's right ones as do not change the same lines. text: the lab;
+ * number: how many there are at least.
+ */
+void lab_right_together(const struct test *t)
+{
+	char taken[2000];
+	const char *dir = lab_submission(t->text, NULL);
+	shell(taken, sizeof(taken), 60,
+	      "p='patch -s -f -p1 -F0 --no-backup-if-mismatch -r - -d %s'; "
+	      "for d in labs/%s/right/*.diff; do "
+	      "$p --dry-run <$d >/dev/null 2>&1 && $p <$d && echo \"$d\"; done", dir, t->text);
+	unsigned n = 0;
+	for (const char *s = taken; (s = strchr(s, '\n')); s++)
+		n++;
+	CHECK(n >= t->number, "only %u right submissions go together:\n%s", n, taken);
+	judge_context = taken;
+	want_all(t->text, dir, 1);
 }
 
 /* Each exercise is written in another way by some right submission. */
