@@ -26,6 +26,8 @@ struct machine_options {
 	bool v86;             /* v86 in QEMU's place (v86.c): one CPU, no disk, no network */
 	bool iso;             /* boot an ISO made for this machine; else as QEMU's -kernel does */
 	const char *iso_file; /* boot this ISO */
+	/* QEMU: this board, without the device that ends it with a status; NULL: a pc with it. */
+	const char *board;
 	unsigned cpus;        /* 0 is 1 */
 	unsigned mem;         /* MiB; 0 is 64 */
 	const char *p2m;      /* value of the boot option p2m=; NULL is identity */

@@ -61,7 +61,8 @@ static void qemu_arguments(struct machine *m, struct arguments *a)
 	if (o->net_files || o->net_port)
 		net_arguments(m, a);
 	arg(a, "-display"), arg(a, "none"), arg(a, "-no-reboot");
-	arg(a, "-device"), arg(a, "isa-debug-exit,iobase=0xf4,iosize=4");
+	if (!o->board)
+		arg(a, "-device"), arg(a, "isa-debug-exit,iobase=0xf4,iosize=4");
 }
 
 /* The arguments as one command line for a shell, and one more. Result: to be freed. */
@@ -138,7 +139,8 @@ static int map_memory(struct machine *m)
 /* The arguments that connect the machine to this process. */
 static void connection_arguments(struct machine *m, int ram, struct arguments *a)
 {
-	arg(a, "-S"), arg(a, "-machine"), arg(a, "pc,memory-backend=ram");
+	arg(a, "-S"), arg(a, "-machine");
+	arg(a, "%s,memory-backend=ram", m->o.board ? m->o.board : "pc");
 	arg(a, "-object");
 	arg(a, "memory-backend-file,id=ram,size=%uM,mem-path=/proc/self/fd/%d,share=on", m->o.mem,
 	    ram);
