@@ -177,10 +177,7 @@ uint32_t dormant_sum(struct machine *m);
 
 /* --- before and after a failed switch (snapshot.c) --- */
 
-/*
- * Stop the machine when all its CPUs are idle: their registers are then equal each time. Bochs
- * does not show what is halted: there it waits for a while.
- */
+/* Stop the machine when all its CPUs are idle: their registers are then equal each time. */
 void stop_idle(struct machine *m);
 struct snapshot;
 /* Take a snapshot of the idle machine, which then runs on. */

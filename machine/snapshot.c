@@ -18,16 +18,29 @@ struct snapshot {
 	uint32_t entries[VMM_SLOT - KERNEL_SLOT][1024];
 };
 
+/* QEMU shows it. In Bochs the CPU stands after a HLT. */
+static bool is_halted(struct machine *m, const struct cpu_state *c)
+{
+	enum { HLT = 0xF4 };
+	uint8_t before;
+	if (!m->o.bochs)
+		return c->halted;
+	if (!page_walk(m, c->cr3, c->eip - 1).present)
+		return false;
+	virtual_read(m, c->cr3, c->eip - 1, &before, 1);
+	return before == HLT;
+}
+
 void stop_idle(struct machine *m)
 {
 	struct cpu_state cpus[CPUS_MAX];
 	for (int tries = 0; tries < 500; tries++) {
 		unsigned halted = 0;
-		usleep(m->o.bochs ? 300000 : 2000);
+		usleep(m->o.bochs ? 20000 : 2000);
 		machine_stop(m);
-		for (unsigned i = 0; i < m->o.cpus && !m->o.bochs; i++)
-			halted += machine_state(m, cpus) > i && cpus[i].halted;
-		if (halted == m->o.cpus || m->o.bochs)
+		for (unsigned i = 0, n = machine_state(m, cpus); i < n; i++)
+			halted += is_halted(m, &cpus[i]);
+		if (halted == m->o.cpus)
 			return;
 		machine_continue(m);
 	}
@@ -43,8 +56,8 @@ static void print_words(FILE *f, const char *what, const uint32_t *words, unsign
 }
 
 /*
- * The CPUs' registers, their TSSs, and the VO. In Bochs no registers: a CPU may be anywhere in
- * its idle loop.
+ * The CPUs' registers, their TSSs, and the VO. In Bochs no registers: it may stand after another
+ * HLT.
  */
 static void print_state(FILE *f, struct machine *m)
 {
