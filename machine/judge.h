@@ -80,7 +80,7 @@ char *file_text(const char *path);
 /* The hole that holds a line of a file; exercise 0 if none does. */
 struct hole hole_at(const char *file, unsigned line);
 
-/* --- running (judge.c) --- */
+/* --- running (judge.c, verdict.c) --- */
 
 /*
  * What give_up() calls outside of a test; it must not return. NULL, the default: print the
@@ -104,6 +104,9 @@ struct result {
 	char *reason; /* NULL if it passed */
 	size_t reason_bytes;
 };
+
+/* In a new process: run a test, and end. fd: the pipe; again: as in struct judge. */
+void judge_child(struct result *r, int fd, const char *again) __attribute__((noreturn));
 
 struct judge {
 	unsigned jobs;        /* tests at a time */

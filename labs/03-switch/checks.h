@@ -78,7 +78,8 @@ check check_phases, check_undo_phases, check_dismiss;   /* checks_leader.c */
 check check_await, check_quiesce;                /* checks_wait.c */
 check check_orders, check_follow;                /* checks_orders.c */
 check check_selectors, check_commit;             /* checks_exchange.c */
-check check_reinject, check_cpu_restore;             /* checks_leave.c */
+check check_reinject;                            /* checks_reinject.c */
+check check_cpu_restore;                         /* checks_restore.c */
 /* Whole switches. */
 check check_silent_cpu, check_rendezvous;              /* checks_whole.c */
 check check_attach, check_frames;                      /* checks_state.c */

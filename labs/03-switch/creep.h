@@ -54,6 +54,11 @@ void leave(struct guest *g);
 /* The CPU has not come back from this function, and does not: give up FAILED. */
 void give_up_lost(struct guest *g, const char *function) __attribute__((noreturn));
 
+/*
+ * The CPU's last instruction, at eip and with this ESP, must not have led to the handler of an
+ * exception. (checks_faults.c)
+ */
+void want_no_exception(struct guest *g, uint32_t eip, uint32_t esp);
 /* Where the store is that creep() saw last: "function (file:line)". */
 const char *store(void);
 /* How many instructions were executed since begin(). */
