@@ -137,7 +137,7 @@ void check_events(const struct test *t)
 
 /* --- ticks --- */
 
-enum { SWEEP_STEP = 1201, SWEEP_LAST = 5400, SWITCHES_A_STEP = 6, LOOKS = 10 };
+enum { SWEEP_STEP = 1801, SWEEP_LAST = 5400, SWITCHES_A_STEP = 6, LOOKS = 10 };
 
 void check_sweep(const struct test *t)
 {

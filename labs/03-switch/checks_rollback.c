@@ -113,7 +113,7 @@ void check_roll_back_smp(const struct test *t)
 /* A file of the root file system that root_check() has saved. */
 static char *file_of(const char *path)
 {
-	enum { BYTES = 4096 };
+	enum { BYTES = 8192 };
 	char *text = calloc(1, BYTES);
 	int status = shell(text, BYTES, 20,
 			   "PATH=$PATH:/usr/sbin:/sbin debugfs -R 'cat %s' %s 2>&1",
@@ -151,15 +151,18 @@ static void look_now_and_then(struct guest *g)
 	}
 }
 
-/* The same programs, once in native mode and once while the mode changes all the time. */
+/*
+ * The same programs, once in native mode and once while the mode changes: with each tick, and then
+ * all the time, which makes more than a thousand switches.
+ */
 void check_finale(const struct test *t)
 {
-	char line[100];
+	char line[120];
 	struct guest g = start(t, 14);
-	run(&g, "work 1 > /before && torn 1 && echo well >> /before", t->seconds);
+	run(&g, "work 1 > /before && ls -l /bin >> /before && echo well >> /before", t->seconds);
 	uint32_t switches = kernel_word(g.m, "nr_switches"), attachments = nr_attachments(&g);
 	snprintf(line, sizeof(line),
-		 "switcher %u 1 work 1 > /after; switcher %u 0 torn 1 && "
+		 "switcher %u 1 work 1 > /after; switcher %u 0 ls -l /bin >> /after && "
 		 "echo well >> /after; sync\n",
 		 t->number / 2, t->number / 2);
 	machine_send(g.m, line);

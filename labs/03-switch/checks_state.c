@@ -92,6 +92,21 @@ static int look_at_commit(struct guest *g, uint32_t task)
 	return seen;
 }
 
+/* With right frames all programs go on, and end: torn, and its workers. */
+static void end_programs(struct guest *g, uint32_t commit)
+{
+	enum { PROCESSES = 4 };
+	for (unsigned ended = 0; ended < PROCESSES;) {
+		CHECK(go_on(g, 1) == 0, "only %u of %u processes end that were switched while they "
+		      "faulted", ended, PROCESSES);
+		if (g->c.eip == commit)
+			look_at_commit(g, 0);
+		else
+			ended++;
+	}
+	break_off(g, commit), break_off(g, symbol("sys_exit"));
+}
+
 /* Programs fault, and one of them changes the mode, until a preempted task was seen both ways. */
 void check_frames(const struct test *t)
 {
@@ -113,7 +128,8 @@ void check_frames(const struct test *t)
 		int direction = look_at_commit(&g, task);
 		seen |= direction < 0 ? 0 : 1u << direction;
 	}
-	break_off(&g, commit), break_off(&g, fault), break_off(&g, symbol("sys_exit"));
+	break_off(&g, fault);
+	end_programs(&g, commit);
 	machine_continue(g.m);
-	machine_expect(g.m, PROMPT, 10); /* with right frames all programs go on */
+	machine_expect(g.m, PROMPT, 10);
 }

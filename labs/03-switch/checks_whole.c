@@ -154,7 +154,7 @@ static void to_begin_of_loop(struct guest *g, unsigned cpu)
  */
 static int take_turns(struct guest *g, unsigned leader, unsigned cpus, unsigned turns)
 {
-	const double turn = 0.001; /* 100,000 instructions: more than a whole switch takes */
+	const double turn = 0.0003; /* 30,000 instructions: more than a step takes */
 	for (unsigned i = 0, n = g->m->o.cpus; i < turns * n; i++) {
 		unsigned cpu = (leader + i) % n;
 		if (!(cpus >> cpu & 1))
