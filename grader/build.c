@@ -138,6 +138,8 @@ void build_submission(struct grading *g, struct sandbox s, const char *base,
 		if (base)
 			check_pristine(s, base, tree);
 		explain(g, status, text);
+	} else {
+		build_look(g, s, tree);
 	}
 	g->build_seconds = clock_seconds() - start;
 }

@@ -228,7 +228,8 @@ static bool in_path(const char *program)
 void lab_check_tools(const struct test *checks)
 {
 	static const char *const programs[] = { "qemu-system-i386", "make", "gcc", "ld",
-						"addr2line", "prlimit", "sha256sum" };
+						"addr2line", "objdump", "prlimit",
+						"sha256sum" };
 	bool bochs = false;
 	for (const struct test *t = checks; t->name; t++)
 		bochs |= t->machine.bochs;

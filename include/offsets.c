@@ -132,6 +132,7 @@ void offsets(void)
 	FIELD(cpu, since);
 	FIELD(cpu, ended);
 	FIELD(cpu, idled);
+	FIELD(cpu, native.tr);
 	FIELD(cpu, tss);
 	FIELD(tss, esp1);
 	FIELD(cpu, df_tss);

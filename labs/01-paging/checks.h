@@ -26,6 +26,8 @@ const char *without_vmm(void);
  * determines. So exercises 1 and 2 are no base of the checks of later ones. (Not in Bochs.)
  */
 struct guest start_at(const struct machine_options *o, uint32_t address);
+/* Memory of a machine, in MiB: as much as `make run` gives, or less. */
+unsigned some_memory(void);
 /* Let it run on to this address. It must come there. */
 void run_to(struct guest *g, uint32_t address);
 
@@ -102,6 +104,19 @@ void judge_walk(struct guest *g);
 void judge_tables(struct guest *g);
 void judge_unmap(struct guest *g); /* drop_pages(); checks_unmap.c */
 
+/* --- other callers, other machines (checks_vary.c) --- */
+
+enum { SET_PTE, SET_PTES, CHANGE_PTES, FLUSH_PAGE, FLUSH_ALL, NR_OPS };
+/* Stops at these operations of the native and of the virtual VO are there, or not. */
+void watch_ops(struct guest *g, bool on);
+/* Which operation the CPU begins; NR_OPS: none. */
+unsigned op_here(const struct guest *g);
+/* Store what it stores, and return from it. */
+void do_op(struct guest *g, unsigned op);
+/* From here to vary_end() words on which no exercise depends have other values. mm: the call's. */
+void vary_begin(struct guest *g, uint32_t mm);
+void vary_end(struct guest *g);
+
 /* --- the VMM's frame table (checks_recount.c) --- */
 
 /* struct frame_entry of vmm/mem/frames.h. */
@@ -119,6 +134,11 @@ uint32_t vmm_generation(struct guest *g);
 /* --- the VMM's stock (checks_stock.c) --- */
 
 uint32_t cpu0(void); /* struct cpu of CPU 0 */
+/*
+ * Whether this CPU is attached, for the VMM. From the first time on its variables are as after an
+ * attach. The VMM is told of one CPU, or more.
+ */
+void set_attached(struct guest *g, bool on);
 /* Take or give back the VMM's lock, for a function that is called with the lock held. */
 void lock(struct guest *g, bool on);
 uint32_t kernel_directory(struct guest *g); /* its mfn */

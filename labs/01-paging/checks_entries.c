@@ -165,7 +165,7 @@ static int get(struct guest *g, uint32_t mfn, unsigned type)
 	if (vmm_symbol_exists("get_entries"))
 		result = (int)VMM_CALL(g, "get_entries", cpu0(), window(g, mfn, type), type);
 	else {
-		set_word(g, cpu0() + CPU_ATTACHED, 0);
+		set_attached(g, false);
 		struct entry before = read_frame(g, mfn);
 		make(g, mfn, vmm_generation(g), WRITABLE, 1);
 		result = (int)VMM_CALL(g, "promote", cpu0(), mfn, type);
@@ -233,10 +233,10 @@ static void try_places(struct guest *g, uint32_t mfn, unsigned type, const uint3
 	};
 	for (unsigned i = 0; i < LENGTH(tries); i++)
 		for (unsigned attached = 0; attached < 2; attached++) {
-			set_word(g, cpu0() + CPU_ATTACHED, attached);
+			set_attached(g, attached);
 			try_entries(g, mfn, type, &tries[i].e, tries[i].what);
 		}
-	set_word(g, cpu0() + CPU_ATTACHED, 0);
+	set_attached(g, false);
 }
 
 /* A directory whose upper part differs from the kernel's in one slot. */

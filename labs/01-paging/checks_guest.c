@@ -94,6 +94,11 @@ static void deal_frames(struct guest *g)
 	skip(g, 0);
 }
 
+unsigned some_memory(void)
+{
+	return random_below(2) ? 64 : 40 + random_below(24);
+}
+
 struct guest start_at(const struct machine_options *o, uint32_t address)
 {
 	struct guest g = guest_start(o, SECONDS);

@@ -97,7 +97,7 @@ static void promote_once(struct guest *g, const struct frame *f, unsigned type)
 	give_entry(g, f->mfn, vmm_generation(g) - f->age, f->type, f->count,
 		   f->listed ? END_OF_LIST : 0);
 	struct entry before = read_frame(g, f->mfn);
-	set_word(g, cpu0() + CPU_ATTACHED, f->attached);
+	set_attached(g, f->attached);
 	watch(g, names, n, true);
 	lock(g, true);
 	call_begin(g, vmm_symbol("promote"), WORDS(cpu0(), f->mfn, type));
@@ -116,7 +116,7 @@ static void promote_once(struct guest *g, const struct frame *f, unsigned type)
 	int got = (int)call_end(g), want = f->busy ? -EBUSY : f->error;
 	lock(g, false);
 	watch(g, names, n, false);
-	set_word(g, cpu0() + CPU_ATTACHED, 0);
+	set_attached(g, false);
 	CHECK(got == want, "promote(%s) as %s: gives %s, expected %s", f->what, type_name(type),
 	      error_text(got), error_text(want));
 	if (f->busy)

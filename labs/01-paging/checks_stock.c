@@ -106,7 +106,8 @@ void forget_types(struct guest *g)
 
 struct guest start_stock(void)
 {
-	struct machine_options o = { .p2m = judge_shuffle(5), .cmdline = "mode=virtual run=true" };
+	struct machine_options o = { .p2m = judge_shuffle(5), .mem = some_memory(),
+				     .cmdline = "mode=virtual run=true" };
 	struct guest g = start_at(&o, vmm_symbol("frames_warm_up"));
 	learn_p2m(&g);
 	take_stock(&g, true);
@@ -141,6 +142,28 @@ uint32_t cpu0(void)
 void lock(struct guest *g, bool on)
 {
 	set_word(g, vmm_symbol("vmm_lock_word"), on);
+}
+
+/* What an attach stores. Its code is not in the lab's tree: it is built in lab 2. */
+static void store_attach(struct guest *g)
+{
+	enum { TSS_BUSY = 1 << 9 }; /* in the descriptor's upper word (SDM vol. 3, 8.2.2) */
+	uint32_t busy = cpu0() + CPU_GDT + SEL_TSS + 4, vcpu = word_at(g, cpu0() + CPU_CURRENT);
+	set_word(g, domain(DOMAIN_SERVED), true);
+	set_word(g, vcpu + VCPU_DIRECTORY, g->c.cr3 >> PAGE_SHIFT);
+	set_word(g, cpu0() + CPU_NATIVE_TR, g->c.tr.selector);
+	set_word(g, cpu0() + CPU_TSS + offsetof(struct tss, esp1),
+		 task_of(&g->c) + TASK_STACK_BYTES);
+	set_word(g, busy, word_at(g, busy) | TSS_BUSY);
+}
+
+void set_attached(struct guest *g, bool on)
+{
+	if (on)
+		store_attach(g);
+	set_word(g, cpu0() + CPU_ATTACHED, on);
+	set_word(g, vmm_symbol("machine") + offsetof(struct vmm_machine, nr_cpus),
+		 random_below(2) ? 1 : 2 + random_below(VMM_MAX_CPUS - 1));
 }
 
 /* --- what a call may change --- */

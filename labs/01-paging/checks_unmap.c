@@ -117,40 +117,39 @@ static void see_put(struct scene *s, uint32_t pfn)
 	p->put = true;
 }
 
-enum { SET_PTE, SET_PTES, FLUSH_ALL, FLUSH_PAGE, PUT, SLOT_OF, NR_WATCHED };
-static const char *const watched[NR_WATCHED] = {
-	"native_mmu_set_pte", "native_mmu_set_ptes", "native_mmu_flush_all",
-	"native_mmu_flush_page", "frame_put", "slot_of",
-};
+enum { PUT, SLOT_OF, NR_WATCHED };
+static const char *const watched[NR_WATCHED] = { "frame_put", "slot_of" };
 
-static unsigned which(uint32_t eip)
+static void see_op(struct scene *s, unsigned op)
 {
-	unsigned k = 0;
-	while (symbol(watched[k]) != eip)
-		k++;
-	return k;
+	struct guest *g = &s->g;
+	bool stores = op == SET_PTE || op == SET_PTES || op == CHANGE_PTES;
+	uint32_t flush = op == FLUSH_PAGE ? argument(g, 0) : argument(g, 3);
+	CHECK(!stores || kernel_word(g->m, "vo_uses") > 0,
+	      "entries are changed outside of vo_hold() and vo_release()");
+	do_op(g, op);
+	if (op == FLUSH_ALL || op == FLUSH_PAGE || op == CHANGE_PTES)
+		see_flush(s, op == FLUSH_ALL || flush == 0xFFFFFFFF, flush);
 }
 
 static void watched_drop(struct scene *s)
 {
 	struct guest *g = &s->g;
-	watch(g, watched, NR_WATCHED, true);
+	watch(g, watched, NR_WATCHED, true), watch_ops(g, true);
+	vary_begin(g, s->s.mm);
 	call_begin(g, symbol("drop_pages"), WORDS(s->s.mm, s->first, s->end, s->loaded));
 	for (uint32_t eip; (eip = call_next(g));) {
-		unsigned k = which(eip);
-		CHECK((k != SET_PTE && k != SET_PTES) || kernel_word(g->m, "vo_uses") > 0,
-		      "entries are changed outside of vo_hold() and vo_release()");
-		if (k == FLUSH_ALL)
-			see_flush(s, true, 0);
-		else if (k == FLUSH_PAGE)
-			see_flush(s, false, argument(g, 0));
-		else if (k == PUT)
+		unsigned op = op_here(g);
+		if (op < NR_OPS)
+			see_op(s, op);
+		else if (eip == symbol(watched[PUT]))
 			see_put(s, argument(g, 0));
-		else if (k == SLOT_OF)
+		else if (eip == symbol(watched[SLOT_OF]))
 			skip(g, right_slot(g, s->s.directory, argument(g, 1)));
 	}
 	call_end(g);
-	watch(g, watched, NR_WATCHED, false);
+	vary_end(g);
+	watch(g, watched, NR_WATCHED, false), watch_ops(g, false);
 }
 
 /* A page and its frame afterwards. */

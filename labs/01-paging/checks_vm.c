@@ -11,7 +11,7 @@ enum { TRIES = 6 };
 struct guest start_kernel(void)
 {
 	struct machine_options o = { .p2m = judge_shuffle(1), .modules = without_vmm(),
-				     .cmdline = "run=stale" };
+				     .mem = some_memory(), .cmdline = "run=stale" };
 	struct guest g = start_at(&o, symbol("files_init_console"));
 	learn_p2m(&g);
 	return g;
@@ -131,10 +131,8 @@ void check_walk(const struct test *t)
 
 /* --- exercise 4 --- */
 
-enum { TAKE, HOLD, SET_PTE, SET_PTES, SLOT_OF, NR_WATCHED };
-static const char *const watched[NR_WATCHED] = {
-	"table_take", "vo_hold", "native_mmu_set_pte", "native_mmu_set_ptes", "slot_of",
-};
+enum { TAKE, HOLD, SLOT_OF, NR_WATCHED };
+static const char *const watched[NR_WATCHED] = { "table_take", "vo_hold", "slot_of" };
 
 /* One call of slot_make(). The check gives it the frame with pfn `table`. */
 struct making {
@@ -193,11 +191,12 @@ static void see_store(struct guest *g, struct making *m, bool many)
 /* A call that is watched. Result: slot_make()'s. */
 static uint32_t make_slot(struct guest *g, struct making *m)
 {
-	watch(g, watched, NR_WATCHED, true);
+	watch(g, watched, NR_WATCHED, true), watch_ops(g, true);
+	vary_begin(g, m->s->mm);
 	call_begin(g, symbol("slot_make"), WORDS(m->s->mm, m->address));
 	for (uint32_t eip; (eip = call_next(g));) {
-		unsigned k = 0;
-		while (symbol(watched[k]) != eip)
+		unsigned k = 0, op = op_here(g);
+		while (k < NR_WATCHED && symbol(watched[k]) != eip)
 			k++;
 		if (k == TAKE) {
 			CHECK(!m->taken, "slot_make(%#x) calls table_take() twice", m->address);
@@ -206,14 +205,17 @@ static uint32_t make_slot(struct guest *g, struct making *m)
 		} else if (k == HOLD && !m->held && m->table != NO_FRAME) {
 			m->held = true;
 			exchange(g, m->table, m->other);
-		} else if (k == SET_PTE || k == SET_PTES) {
-			see_store(g, m, k == SET_PTES);
 		} else if (k == SLOT_OF) {
 			skip(g, right_slot(g, m->s->directory, argument(g, 1)));
+		} else if (op < NR_OPS) {
+			if (op == SET_PTE || op == SET_PTES || op == CHANGE_PTES)
+				see_store(g, m, op != SET_PTE);
+			do_op(g, op);
 		}
 	}
 	uint32_t result = call_end(g);
-	watch(g, watched, NR_WATCHED, false);
+	vary_end(g);
+	watch(g, watched, NR_WATCHED, false), watch_ops(g, false);
 	want_released(g, "slot_make()");
 	return result;
 }

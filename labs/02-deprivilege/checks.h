@@ -92,8 +92,9 @@ uint32_t plant_user(struct probe *p, const void *code, size_t bytes);
 void go_ring(struct probe *p, unsigned ring, uint32_t eip, uint32_t esp);
 /*
  * The local APIC holds interrupts back (by its task priority, SDM vol. 3, 11.8.3.1) from the stop
- * in ring 0 on, until this is called with true. The APIC is reached where the VMM has mapped it:
- * ring 1 can do so only because QEMU does not check segment limits.
+ * in ring 0 on, until this is called with true. Until then its number is that of the CPU that the
+ * check plays. The APIC is reached where the VMM has mapped it: ring 1 can do so only because QEMU
+ * does not check segment limits.
  */
 void allow_interrupts(struct probe *p, bool on);
 

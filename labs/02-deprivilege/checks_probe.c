@@ -17,6 +17,8 @@ static struct probe *start_at(const struct test *t)
 	struct machine_options o = t->machine;
 	const char *more = o.cmdline ? o.cmdline : "";
 	o.cmdline = text_of("mode=virtual%s%s", *more ? " " : "", more);
+	if (!o.bochs)
+		o.mem = random_below(2) ? 64 : 40 + random_below(24);
 	p->t = t;
 	p->nr_cpus = 1;
 	p->g = guest_start(&o, o.bochs ? BOCHS_SECONDS : SECONDS);
@@ -70,7 +72,10 @@ struct probe *probe_boot(const struct test *t)
 	read_handlers(p);
 	p->nr_cpus = 2 + random_below(VMM_MAX_CPUS - 1);
 	p->cpu = 1 + random_below(p->nr_cpus - 1);
-	set_word(&p->g, argument(&p->g, 2), p->nr_cpus); /* vmm_boot.machine.nr_cpus */
+	uint32_t machine = argument(&p->g, 2); /* vmm_boot begins with it */
+	set_word(&p->g, machine + offsetof(struct vmm_machine, nr_cpus), p->nr_cpus);
+	set_words(&p->g, machine + offsetof(struct vmm_machine, apic_id),
+		  WORDS(0x03020100, 0x07060504));
 	watch_ends(p, true);
 	return p;
 }
@@ -147,7 +152,12 @@ void probe_load(struct probe *p)
 	memcpy(code + 3, &at, 4);
 	memcpy(code + 10, &idtr, 4);
 	store_tables(p);
-	set_word(g, CPU_AT(p->cpu, TSS) + offsetof(struct tss, esp1), p->stack);
+	for (unsigned i = 0; i < p->nr_cpus; i++) {
+		uint32_t other = KERNEL_BASE + (1 + random_below(1024)) * TASK_STACK_BYTES;
+		set_word(g, CPU_AT(i, TSS) + offsetof(struct tss, esp1),
+			 i == p->cpu ? p->stack : other);
+		set_word(g, CPU_AT(i, NATIVE_TR), SEL_TSS);
+	}
 	run_here(g, code, sizeof(code));
 }
 

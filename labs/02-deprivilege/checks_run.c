@@ -216,8 +216,11 @@ void go_ring(struct probe *p, unsigned ring, uint32_t eip, uint32_t esp)
 
 void allow_interrupts(struct probe *p, bool on)
 {
-	/* movl $priority, (task priority register, in the VMM's mapping of the local APIC) */
-	uint8_t code[] = { 0xC7, 0x05, 0x80, 0xF0, 0xFF, 0xFD, on ? 0 : 0xFF, 0, 0, 0 };
+	/* movl $priority and $id, to these registers in the VMM's mapping of the local APIC */
+	const uint8_t code[] = {
+		0xC7, 0x05, 0x80, 0xF0, 0xFF, 0xFD, on ? 0x10 : 0xFF, 0, 0, 0,
+		0xC7, 0x05, 0x20, 0xF0, 0xFF, 0xFD, 0, 0, 0, on ? 0 : (uint8_t)p->cpu,
+	};
 	run_here(&p->g, code, sizeof(code));
 }
 

@@ -19,6 +19,9 @@ uint32_t pretend_cpus(struct guest *g)
 {
 	unsigned n = g->m->o.cpus + random_below(CPUS_MAX - g->m->o.cpus + 1);
 	set_variable(g, "nr_cpus", 0, n);
+	set_variable(g, "topology", 0, n); /* how many, then the number of each one's APIC */
+	set_variable(g, "topology", 1, 0x03020100);
+	set_variable(g, "topology", 2, 0x07060504);
 	return (1u << n) - 1;
 }
 

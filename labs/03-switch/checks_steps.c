@@ -13,6 +13,7 @@ struct guest start(const struct test *t, unsigned k)
 {
 	struct machine_options o = t->machine;
 	o.p2m = judge_shuffle(k);
+	o.mem = o.mem || o.bochs || random_below(2) ? o.mem : 40 + random_below(24);
 	if (machine_debugged && o.bochs) /* its debugger has no shell */
 		o.cmdline = "run=\"echo virtual > /proc/mode; echo native > /proc/mode\"";
 	struct machine *m = start_to_prompt(&o);

@@ -112,13 +112,42 @@ static void forged(const struct test *t)
 	}
 }
 
+/* --- code that asks the machine whether it is judged --- */
+
+/* None of these is run, and the report says where it is. What is alike is. */
+static void telling(const struct test *t)
+{
+	static const struct { const char *code, *found; } cases[] = {
+		{ "__asm__ volatile(\"rdtsc\" : : : \"eax\", \"edx\");", "'rdtsc'" },
+		{ "__asm__ volatile(\".byte 0xe4, 0x71\" : : : \"eax\");",
+		  "'in     $0x71,%al'" },
+		{ "__asm__ volatile(\"rep insl\");", "insl" },
+		{ "__asm__ volatile(\"movw %%cs, %%ax\" : : : \"eax\");", "'mov    %cs,%" },
+		{ "__asm__ volatile(\"pushl %%esi; movl %%esp, %%eax; movl %%ds:(%%esp), %%eax; \"\n"
+		  "\"popl %%esi\" : : : \"eax\");", NULL },
+		{ "__asm__ volatile(\"pushl %ds; popl %ds\");", "'push   %ds'" },
+		{ "__asm__ volatile(\".rept 900000; nop; .endr\");", "is too large" },
+	};
+	for (unsigned i = t->number; i < COUNT(cases); i += 1 + 2 * t->number) {
+		const char *dir = with_code("telling", cases[i].code);
+		check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED,
+			     cases[i].code);
+		CHECK((score() == 0) == (cases[i].found != NULL), "%s: %d points:\n%s",
+		      cases[i].code, score(), said);
+		if (cases[i].found)
+			check_said(cases[i].found);
+	}
+}
+
 const struct test grader_tests[] = {
+	{ .name = "grader-telling", .run = telling, .seconds = 200, .number = 1 },
 	{ .name = "grader-outside-files", .run = outside_files, .seconds = 120 },
 	{ .name = "grader-bombs", .run = bombs, .seconds = 200 },
 	{ .name = "grader-forged", .run = forged, .seconds = 400 },
 	{ 0 },
 };
 const struct test grader_soak_tests[] = {
+	{ .name = "soak-grader-telling", .run = telling, .seconds = 400 },
 	{ .name = "grader-forged-whole", .run = forged, .seconds = 1500, .number = 1 },
 	{ 0 },
 };

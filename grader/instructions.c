@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A look at the objects of a submission's files, before they run. They must have no instruction
+ * that no exercise needs and that would tell code what machine it is on: a clock, an identity, a
+ * device, a descriptor table, a selector. And an assembler file must not give its lines to another
+ * file, because reports name them. The disassembler works in the sandbox, as the compiler does.
+ */
+#include "grader.h"
+#include <fcntl.h>
+
+enum { SECONDS = 30, MOST = 4 << 20 }; /* ours have 200 KB of disassembly */
+
+/* "mov %s": a segment register is read. */
+static const char *const telling[] = {
+	"rdtsc", "rdtscp", "rdpmc", "rdmsr", "cpuid", "xgetbv", "in", "inb", "inw", "inl", "insb",
+	"insw", "insl", "sgdt", "sgdtl", "sgdtw", "sidt", "sidtl", "sidtw", "sldt", "str", "smsw",
+	"lar", "lsl", "verr", "verw", "mov %s", "push %s",
+};
+/* Files whose given code has some of these. */
+static const struct { const char *file, *words; } given[] = {
+	{ "vmm/cpu/cpu.c", "cpuid, rdmsr, sgdtl, sidtl, str" },
+	{ "vmm/entry/entry.S", "push %s" },
+};
+
+/* The name of the instruction in a line of disassembly, and "%s" if it reads a segment register. */
+static void name_of(const char *line, char name[20])
+{
+	static const char *const prefixes[] = { "rep ", "repz ", "repnz ", "lock ", "data16 ",
+						"addr16 ", "cs ", "ds ", "es ", "fs ", "gs ",
+						"ss " };
+	const char *at = strchr(line, '\t');
+	*name = '\0';
+	if (!at || line[0] != ' ')
+		return;
+	at++;
+	for (unsigned i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		if (strncmp(at, prefixes[i], strlen(prefixes[i])) == 0)
+			at += strlen(prefixes[i]), i = 0;
+	size_t n = strcspn(at, " \n");
+	snprintf(name, 20, "%.*s", (int)n, at);
+	at += n + strspn(at + n, " ");
+	bool reads = at[0] == '%' && strchr("cdefgs", at[1]) && at[2] == 's' && strchr(",\n", at[3]);
+	if (reads && (strncmp(name, "mov", 3) == 0 || strncmp(name, "push", 4) == 0))
+		snprintf(name, 20, "%s %%s", strncmp(name, "mov", 3) == 0 ? "mov" : "push");
+}
+
+static bool is_given(const char *file, const char *name)
+{
+	for (unsigned i = 0; i < sizeof(given) / sizeof(given[0]); i++)
+		if (strcmp(given[i].file, file) == 0 && strstr(given[i].words, name))
+			return true;
+	return false;
+}
+
+static bool is_telling(const char *file, const char *line)
+{
+	char name[20];
+	name_of(line, name);
+	for (unsigned i = 0; *name && i < sizeof(telling) / sizeof(telling[0]); i++)
+		if (strcmp(name, telling[i]) == 0)
+			return !is_given(file, name);
+	return false;
+}
+
+/*
+ * What must not be in the disassembly of a file's objects, where the lines "PATH:NUMBER" say what
+ * the lines after them come from. Result: the first such thing; NULL: there is none.
+ */
+static char *find_bad(FILE *f, const char *file)
+{
+	bool assembler = strcmp(file + strlen(file) - 2, ".S") == 0;
+	char line[1000], *at, *found = NULL;
+	unsigned number = 0, n;
+	while (!found && fgets(line, sizeof(line), f)) {
+		if (is_telling(file, line) &&
+		    asprintf(&found, "%s:%u: the instruction '%s', which no exercise needs and "
+			     "which would tell code that it is judged. Nothing is run until it is "
+			     "gone.", file, number, strtok(strchr(line, '\t') + 1, "\n")) < 0)
+			give_up(BROKEN, "no memory");
+		if (*line == '/' && (at = strstr(line, file)) &&
+		    sscanf(at + strlen(file), ":%u", &n) == 1)
+			number = n;
+		else if (*line == '/' && assembler &&
+			 asprintf(&found, "%s:%u: the code after this line is said to come from "
+				  "another file, by a directive like .file or .include. Nothing is "
+				  "run until that is gone.", file, number) < 0)
+			give_up(BROKEN, "no memory");
+	}
+	return found;
+}
+
+static bool is_header(const char *file)
+{
+	return strcmp(file + strlen(file) - 2, ".h") == 0;
+}
+
+/* The objects that a file becomes part of, as the shell finds them. */
+static char *objects_of(const char *file)
+{
+	const char *folder = strncmp(file, "vmm/", 4) == 0 ? "vmm/" : "";
+	bool header = is_header(file);
+	int n = header ? (int)(strrchr(file, '/') - file) : (int)strlen(file);
+	char *text;
+	if (asprintf(&text, "build/kernel/%s%.*s%s.o", folder, n, file, header ? "/*" : "") < 0)
+		give_up(BROKEN, "no memory");
+	return text;
+}
+
+static void look(struct grading *g, struct sandbox s, const char *file)
+{
+	const char *log = grade_path("instructions.log");
+	char most[20];
+	snprintf(most, sizeof(most), "%d", MOST);
+	char *argv[] = { "sh", "-c", "objdump -dl --no-show-raw-insn $0 | head -c $1",
+			 objects_of(file), most, NULL };
+	s.output = open(log, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int status = s.output < 0 ? -1 : wait_for(sandbox_start(&s, argv), SECONDS);
+	off_t bytes = s.output < 0 ? 0 : lseek(s.output, 0, SEEK_END);
+	FILE *f = fopen(log, "re");
+	if (bytes == 0 || !f)
+		give_up(BROKEN, "objdump says nothing of %s (status %d)", file, status);
+	g->not_built = find_bad(f, file);
+	if (!g->not_built && (status != 0 || bytes >= MOST) &&
+	    asprintf(&g->not_built, "%s: its code is too large to be looked at", file) < 0)
+		give_up(BROKEN, "no memory");
+	fclose(f), close(s.output);
+}
+
+void build_look(struct grading *g, struct sandbox s, const struct lab_tree *tree)
+{
+	for (unsigned headers = 0; headers < 2; headers++)
+		for (unsigned i = 0; i < tree->n && !g->not_built; i++)
+			if (strncmp(tree->files[i], "labs/", 5) != 0 &&
+			    is_header(tree->files[i]) == headers)
+				look(g, s, tree->files[i]);
+}
