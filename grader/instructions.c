@@ -39,7 +39,8 @@ static void name_of(const char *line, char name[20])
 	size_t n = strcspn(at, " \n");
 	snprintf(name, 20, "%.*s", (int)n, at);
 	at += n + strspn(at + n, " ");
-	bool reads = at[0] == '%' && strchr("cdefgs", at[1]) && at[2] == 's' && strchr(",\n", at[3]);
+	bool reads = at[0] == '%' && strchr("cdefgs", at[1]) && at[2] == 's' &&
+		     strchr(",\n", at[3]);
 	if (reads && (strncmp(name, "mov", 3) == 0 || strncmp(name, "push", 4) == 0))
 		snprintf(name, 20, "%s %%s", strncmp(name, "mov", 3) == 0 ? "mov" : "push");
 }

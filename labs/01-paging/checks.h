@@ -135,10 +135,11 @@ uint32_t vmm_generation(struct guest *g);
 
 uint32_t cpu0(void); /* struct cpu of CPU 0 */
 /*
- * Whether this CPU is attached, for the VMM. From the first time on its variables are as after an
- * attach. The VMM is told of one CPU, or more.
+ * So many CPUs are attached, for the VMM: this one, and others, which answer to no flush; 0: none.
+ * From the first time on the VMM's variables are as after an attach.
  */
-void set_attached(struct guest *g, bool on);
+void set_attached(struct guest *g, unsigned cpus);
+unsigned many_cpus(void); /* 2 to 8 */
 /* Take or give back the VMM's lock, for a function that is called with the lock held. */
 void lock(struct guest *g, bool on);
 uint32_t kernel_directory(struct guest *g); /* its mfn */

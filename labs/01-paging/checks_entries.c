@@ -165,7 +165,7 @@ static int get(struct guest *g, uint32_t mfn, unsigned type)
 	if (vmm_symbol_exists("get_entries"))
 		result = (int)VMM_CALL(g, "get_entries", cpu0(), window(g, mfn, type), type);
 	else {
-		set_attached(g, false);
+		set_attached(g, 0);
 		struct entry before = read_frame(g, mfn);
 		make(g, mfn, vmm_generation(g), WRITABLE, 1);
 		result = (int)VMM_CALL(g, "promote", cpu0(), mfn, type);
@@ -232,11 +232,11 @@ static void try_places(struct guest *g, uint32_t mfn, unsigned type, const uint3
 		  "two bad entries: the first error counts" },
 	};
 	for (unsigned i = 0; i < LENGTH(tries); i++)
-		for (unsigned attached = 0; attached < 2; attached++) {
-			set_attached(g, attached);
+		for (unsigned k = 0; k < 3; k++) {
+			set_attached(g, k < 2 ? k : many_cpus());
 			try_entries(g, mfn, type, &tries[i].e, tries[i].what);
 		}
-	set_attached(g, false);
+	set_attached(g, 0);
 }
 
 /* A directory whose upper part differs from the kernel's in one slot. */

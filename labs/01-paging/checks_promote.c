@@ -97,7 +97,7 @@ static void promote_once(struct guest *g, const struct frame *f, unsigned type)
 	give_entry(g, f->mfn, vmm_generation(g) - f->age, f->type, f->count,
 		   f->listed ? END_OF_LIST : 0);
 	struct entry before = read_frame(g, f->mfn);
-	set_attached(g, f->attached);
+	set_attached(g, !f->attached ? 0 : type == TABLE ? 1 : many_cpus());
 	watch(g, names, n, true);
 	lock(g, true);
 	call_begin(g, vmm_symbol("promote"), WORDS(cpu0(), f->mfn, type));
@@ -108,6 +108,7 @@ static void promote_once(struct guest *g, const struct frame *f, unsigned type)
 			      f->what, f->mfn, mfn);
 		} else if (eip == vmm_symbol(names[FLUSH])) {
 			flushed |= !home_is_writable(g, f->mfn);
+			skip(g, 0);
 		} else {
 			want_ready(g, f, type, home_writable, flushed);
 			looked = true;
@@ -116,7 +117,7 @@ static void promote_once(struct guest *g, const struct frame *f, unsigned type)
 	int got = (int)call_end(g), want = f->busy ? -EBUSY : f->error;
 	lock(g, false);
 	watch(g, names, n, false);
-	set_attached(g, false);
+	set_attached(g, 0);
 	CHECK(got == want, "promote(%s) as %s: gives %s, expected %s", f->what, type_name(type),
 	      error_text(got), error_text(want));
 	if (f->busy)

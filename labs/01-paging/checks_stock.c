@@ -157,13 +157,19 @@ static void store_attach(struct guest *g)
 	set_word(g, busy, word_at(g, busy) | TSS_BUSY);
 }
 
-void set_attached(struct guest *g, bool on)
+void set_attached(struct guest *g, unsigned cpus)
 {
-	if (on)
+	if (cpus)
 		store_attach(g);
-	set_word(g, cpu0() + CPU_ATTACHED, on);
 	set_word(g, vmm_symbol("machine") + offsetof(struct vmm_machine, nr_cpus),
-		 random_below(2) ? 1 : 2 + random_below(VMM_MAX_CPUS - 1));
+		 cpus ? cpus : 1 + random_below(VMM_MAX_CPUS));
+	for (unsigned i = 0; i < VMM_MAX_CPUS; i++)
+		set_word(g, cpu0() + i * CPU_BYTES + CPU_ATTACHED, i < cpus);
+}
+
+unsigned many_cpus(void)
+{
+	return 2 + random_below(VMM_MAX_CPUS - 1);
 }
 
 /* --- what a call may change --- */

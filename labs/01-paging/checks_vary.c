@@ -55,7 +55,7 @@ enum { MOST = 5 + NR_OPS + 1 };
 static struct { uint32_t at, real; } kept[MOST];
 static unsigned nr_kept;
 
-/* Every second time the word has this value until vary_end(). */
+/* If it is chosen, the word has this value until vary_end(). */
 static void vary(struct guest *g, bool chosen, uint32_t at, uint32_t value)
 {
 	if (!chosen)
@@ -64,9 +64,24 @@ static void vary(struct guest *g, bool chosen, uint32_t at, uint32_t value)
 	set_word(g, at, value);
 }
 
+static uint32_t coins; /* of this call, as bits */
+
+/* After two calls come two with the opposite of all. */
+static void toss(void)
+{
+	static uint32_t tossed[2];
+	static unsigned calls;
+	unsigned k = calls++ % 4;
+	if (k < 2)
+		tossed[k] = random_word();
+	coins = k < 2 ? tossed[k] : ~tossed[k - 2];
+}
+
 static bool coin(void)
 {
-	return random_below(2);
+	bool heads = coins & 1;
+	coins >>= 1;
+	return heads;
 }
 
 /* Let the VO lead to the virtual operation in the place of the native one. */
@@ -81,11 +96,12 @@ void vary_begin(struct guest *g, uint32_t mm)
 {
 	enum { BYTES = 0x1000 };
 	uint32_t task = task_of(&g->c);
+	toss();
 	bool virtual = coin();
 	nr_kept = 0;
 	vary(g, coin(), symbol("nr_cpus"), 2 + random_below(CPUS_MAX - 1));
 	vary(g, coin(), symbol("boot_info"), 0); /* the command line */
-	vary(g, coin() || virtual, symbol("header"), KERNEL_BASE + random_below(BYTES) * 4);
+	vary(g, coin(), symbol("header"), KERNEL_BASE + random_below(BYTES) * 4);
 	vary(g, coin(), task + TASK_MM, mm);
 	vary(g, coin(), task + TASK_PID, 2 + random_below(60));
 	for (unsigned op = 0; op < NR_OPS && virtual; op++)

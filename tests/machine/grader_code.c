@@ -123,8 +123,8 @@ static void telling(const struct test *t)
 		  "'in     $0x71,%al'" },
 		{ "__asm__ volatile(\"rep insl\");", "insl" },
 		{ "__asm__ volatile(\"movw %%cs, %%ax\" : : : \"eax\");", "'mov    %cs,%" },
-		{ "__asm__ volatile(\"pushl %%esi; movl %%esp, %%eax; movl %%ds:(%%esp), %%eax; \"\n"
-		  "\"popl %%esi\" : : : \"eax\");", NULL },
+		{ "__asm__ volatile(\"pushl %%esi; movl %%esp, %%eax; popl %%esi\" : : : "
+		  "\"eax\"); __asm__ volatile(\"movl %%ds:(%%esp), %%eax\" : : : \"eax\");", NULL },
 		{ "__asm__ volatile(\"pushl %ds; popl %ds\");", "'push   %ds'" },
 		{ "__asm__ volatile(\".rept 900000; nop; .endr\");", "is too large" },
 	};
