@@ -9,6 +9,7 @@
  *   same                  the columns that must equal the reference's; the others hold addresses
  *                         and counts, which differ between any two builds
  *   note(state)           a line below the title, if there is one
+ *   regroups              whether a row stands for neighbours that are alike
  */
 "use strict";
 
@@ -225,7 +226,7 @@ const TABLES = [
 		note: s => tableNote(s.gdtr), rows: gdtRows,
 	},
 	{
-		id: "idt", column: 1, title: "IDT", group: "descriptor tables",
+		id: "idt", column: 1, title: "IDT", group: "descriptor tables", regroups: true,
 		head: ["vectors", "gate", "DPL", "selector", "leads to", "first offset"],
 		same: [1, 2, 3, 4], note: s => tableNote(s.idtr), rows: s => gateRows(s.idt),
 	},

@@ -115,18 +115,20 @@ function drawTable(table, panel, state, before, reference, names) {
 	panel.querySelector(".note").textContent = table.note ? table.note(state) : "";
 	body.textContent = "";
 	for (const [key, row] of rows) {
-		const was = before ? old.get(key) || none : null;
+		const was = before ? old.get(key) || none : null, begins = was === none;
 		body.append(drawRow(table, row, was, reference ? wanted.get(key) || none : null));
 		const cells = row.map((cell, k) => !was || k === 0 || cell === was[k] ? "" :
-			(table.head[k] + " " + (was[k] || "nothing")).trim() + " \u2192 " +
-				(cell || "nothing")).filter(text => text);
+			(table.head[k] + " " + (begins ? cell : (was[k] || "nothing") +
+				" \u2192 " + (cell || "nothing"))).trim()).filter(text => text);
 		if (cells.length)
-			changed([name, key].join(" ").trim() + ": " + cells.join(", "));
+			changed([name, key].join(" ").trim() + ": " + (!begins ? "" :
+				table.regroups ? "now " : "new, ") + cells.join(", "));
 	}
 	for (const key of old.keys())
 		if (!rows.has(key)) {
-			body.append(drawMissing(key, { class: "gone" }, {}, "gone"));
-			changed((name + " " + key).trim() + ": gone");
+			const gone = table.regroups ? "now in other rows" : "gone";
+			body.append(drawMissing(key, { class: "gone" }, {}, gone));
+			changed((name + " " + key).trim() + ": " + gone);
 		}
 	for (const key of wanted.keys())
 		if (!rows.has(key) && !old.has(key))

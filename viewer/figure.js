@@ -23,8 +23,7 @@ function figureFacts(state) {
 		GDT: where(state.gdtr[0]), IDT: where(state.idtr[0]), TSS: where(state.tss.base),
 		VO: state.vo === "exchanging" ? "being exchanged" : state.vo + "_vo",
 		/* Without a program's only the kernel's own are loaded: read-only since boot. */
-		"page tables": writable ? "writable" : idle ? "of the kernel read-only" :
-			"read-only",
+		"page tables": writable ? "writable" : idle ? "of the kernel only" : "read-only",
 		"system call": leads(SYSTEM_CALL), "page fault": leads(PAGE_FAULT),
 		interrupt: leads(INTERRUPT),
 		"interrupts let in": ring > 0 ? "virtual IF " + interruptFlag(state.events.vif) :

@@ -161,10 +161,11 @@ function drawSource(panel, trace, step) {
 	const place = trace.places[step.eip], list = panel.querySelector("ol");
 	const note = panel.querySelector(".note"), code = panel.querySelector(".instruction");
 	list.textContent = "";
-	note.textContent = !place || !place.file ? "no source" :
+	note.textContent = where(step.eip) === "program" ? "a program, whose source is not here" :
+		!place || !place.file ? "no source" :
 		place.file + ":" + place.line + " in " + place.function +
 		(place.within === place.function ? "" : ", within " + place.within);
-	code.textContent = hex(step.eip) + "  " + (place && place.code || "");
+	code.textContent = hex(step.eip) + "  " + (step.code || place && place.code || "");
 	const lines = place && trace.sources[place.file] || {};
 	for (const n of excerptOf(lines, place ? place.line : 0)) {
 		const current = n === place.line ? { "aria-current": "step" } : {};

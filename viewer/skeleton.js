@@ -5,7 +5,7 @@
 /* These two stand on the page of `make web`, too. */
 const SPACE_PART = `
 <section class="panel wide">
-	<h2>Address space</h2>
+	<h2>The address space in a picture</h2>
 	<div class="scrolls" tabindex="0" role="group" aria-label="Picture of the address space">
 		<svg class="space" viewBox="0 0 1000 90" role="img"
 			aria-label="What is mapped where, and where the CPU's tables lie"></svg>

@@ -47,8 +47,9 @@ const STORY = {
 		request: BOTH.request, gather: BOTH.gather, quiesce: BOTH.quiesce,
 		account: {
 			does: "The VMM checks each entry of the page tables that the CPUs use, " +
-				"and notes for each frame of memory what it is and how often it " +
-				"is used.",
+				"and notes what each frame is and how often it is used. It has " +
+				"checked the kernel's own tables at boot; a program's come at " +
+				"their next use.",
 			why: "The VMM must know which frames are page tables: whoever can write " +
 				"one can reach any memory.",
 			without: "The kernel could keep a page that shows the VMM's memory, and " +
@@ -57,7 +58,7 @@ const STORY = {
 		protect: {
 			does: "The interrupt controllers' pages disappear. The kernel's own page " +
 				"tables are read-only already; a program's become so at their " +
-				"first use.",
+				"next use.",
 			why: "From now on the kernel may read its page tables, but must ask the " +
 				"VMM to change them.",
 			without: "One store into a page table would give the kernel any frame of " +
@@ -65,7 +66,8 @@ const STORY = {
 		},
 		install: {
 			does: "Each CPU loads the VMM's GDT, IDT and TSS, and leaves the VMM " +
-				"into ring 1.",
+				"into ring 1. It uses the kernel's own page directory (CR3) now: " +
+				"a program is mapped again at its next use.",
 			why: "These tables decide which ring code runs in, and who is entered by " +
 				"a fault or an interrupt.",
 			without: "The kernel would stay in ring 0, where every instruction is " +
@@ -142,10 +144,17 @@ const AT_BOOT = {
 	without: "An interrupt could come while the tables are half exchanged.",
 };
 
+/* A switch that fails before commit runs phases once more, in the other direction. */
+const ROLL_BACK = {
+	does: "A phase has failed: what it and the phases before it did is undone, the last first.",
+	why: "The machine must be in one mode or in the other, never between them.",
+	without: "The kernel would go on with parts of both modes.",
+};
+
 const FUNCTIONS = {
 	request: "sends the interrupt",
 	switch_interrupt: "the handler of VEC_SWITCH: this CPU reports in, then leads or follows",
-	gather: "waits for the other CPUs; there are none in this recording",
+	gather: "waits for the other CPUs, if there are any",
 	quiesce: "looks whether a CPU is inside the VO",
 	account: "asks the VMM to check and count",
 	protect: "asks the VMM for the change",
@@ -156,12 +165,13 @@ const FUNCTIONS = {
 	sched_each_preempted: "the frames of tasks that were preempted inside the kernel",
 	commit: "copies the other table over the VO",
 	resume: "lets the other CPUs leave; then the handler returns",
-	frames_forget: "the VMM drops what it noted of an earlier attachment",
+	undo: "undoes the phases, the last first",
+	frames_forget: "the VMM drops what it has noted of frames",
 	frames_account: "the VMM gives frames their types and counts",
 	frames_protect: "the VMM changes the pages that show tables, and those of the interrupt " +
 		"controllers",
 	cpu_install: "the VMM notes the kernel's tables and loads its own",
-	vmm_call_handle: "the VMM's way out, into the kernel's new ring",
+	vmm_call_handle: "the VMM does what the kernel, still in ring 0, calls it for",
 	irq_reinject: "events that the VMM still held become interrupts again",
 	cpu_restore: "the VMM loads the kernel's tables",
 	switch_at_boot: "runs the phases from account to translate",
@@ -175,10 +185,12 @@ const WORDS = [
 		"the least; the kernel runs in ring 0, or in ring 1 when the VMM is beneath it"],
 	["attach, detach", "the VMM slides beneath the running kernel; it goes away again"],
 	["GDT", "table of segments; a segment tells which ring its code is for (DPL)"],
+	["selector", "names an entry of the GDT"],
 	["IDT", "table of entry points, one for each fault and interrupt"],
 	["TSS", "names the stack on which an inner ring begins"],
 	["EIP, ESP", "where the CPU executes, and the top of its stack"],
 	["CR3", "the register that says which page tables the CPU uses"],
+	["IF", "the flag in EFLAGS that lets interrupts in; IOPL: which rings may change it"],
 	["CS", "the register that selects the code segment; its last two bits are the ring"],
 	["sensitive", "an instruction that shows or changes which ring the kernel is in, or that " +
 		"only ring 0 may use"],
@@ -191,6 +203,11 @@ const WORDS = [
 	["window", "addresses of the VMM through which it looks at any frame"],
 	["exit", "an entry into the VMM from the kernel in ring 1 or from a program"],
 	["frame", "4 KiB of the machine's memory; a page is 4 KiB of addresses that shows one"],
+	["pfn, mfn, p2m", "the kernel's number of a frame, the machine's number of it, and the " +
+		"table from one to the other"],
+	["direct map", "addresses at which the kernel sees all its memory"],
+	["shared page", "a page that kernel and VMM both read and write: events, virtual IF"],
+	["VEC_SWITCH", "the interrupt with which a switch begins"],
 	["event, virtual IF", "in virtual mode the kernel's own interrupt, and its own flag that " +
 		"lets it in"],
 	["hypercall", "how the kernel in ring 1 asks the VMM for something"],
@@ -198,6 +215,8 @@ const WORDS = [
 
 /* What is told of a step. phases: the names of the phases. */
 function storyOf(step, phases) {
+	if (step.undoing)
+		return ROLL_BACK;
 	if (step.phase < 0 && step.way !== "switch_at_boot")
 		return STORY[step.direction].before;
 	if (step.phase <= 0 && step.way === "switch_at_boot")

@@ -15,7 +15,8 @@
 const MANY_STEPS = 300, LINK_MS = 300;
 
 /* The phase of a step, in words. */
-const phaseName = (step, trace) => step.phase < 0 ? "before" : trace.phases[step.phase];
+const phaseName = (step, trace) => step.phase < 0 ? "before" :
+	step.undoing ? "roll-back" : trace.phases[step.phase];
 
 /* Where a step stands, in words. */
 function placeOf(step, trace) {
@@ -45,6 +46,7 @@ function drawStory(find, step, trace) {
 		...(text ? [make("b", {}, title), " " + text] : []));
 	const direction = step.direction.replace(/^./, c => c.toUpperCase());
 	find(".story h2").textContent = step.phase < 0 ? "Before the " + step.direction :
+		step.undoing ? "Roll-back of the " + step.direction :
 		direction + ", phase " + (step.phase + 1) + " of " + trace.phases.length + ": " +
 		phaseName(step, trace);
 	if (find(".does").textContent !== story.does)

@@ -155,9 +155,10 @@ class Machine {
 		}
 	}
 
-	/* The keyboard of the serial line. */
+	/* The keyboard of the serial line: a text, or its bytes. */
 	send(text) {
-		this.emulator.serial0_send(text);
+		this.emulator.serial_send_bytes(0, typeof text === "string" ?
+			new TextEncoder().encode(text) : text);
 	}
 
 	save() {

@@ -13,7 +13,7 @@
 const SHARE = 0.08, RESERVE_MS = 200, REFRESH_MS = 100, SHOW_MS = 35;
 const COMMANDS = [["attach", "echo virtual > /proc/mode"], ["detach", "echo native > /proc/mode"],
 	["ps", "ps"], ["work 5", "work 5"], ["/proc/switch", "cat /proc/switch"], ["help", "help"]];
-const CHARACTER = 7.9; /* width in CSS pixels */
+const CHARACTER = 7.9, ROWS = 18; /* of the terminal: width in CSS pixels, lines */
 
 /* A sentence for what a reader can do about a failure. */
 const ADVICE = {
@@ -26,6 +26,9 @@ const ADVICE = {
 	emulator: "The emulator has met something that it cannot emulate (a return to a bad code " +
 		"segment, for example), and has stopped. Boot again, below the terminal.",
 	part: "A part of this page is broken (%): download it again.",
+	lesson: "The address asks for lesson %, which is unknown: the lessons are 1 to " +
+		LESSONS.length + ".",
+	asks: "The address asks for “%”, which is unknown: known are lesson, cmdline and run.",
 };
 
 function missingFeature() {
@@ -62,13 +65,21 @@ async function unpackAll(names) {
 const asked = () => Object.fromEntries(new URLSearchParams(
 	location.protocol === "about:" ? "" : location.hash.slice(1).replace(/\+/g, "%2B")));
 
+/* A sentence about what the page's address asks for in vain. */
+function askedInVain({ lesson = 1, cmdline, run, ...others }) {
+	const [other] = Object.keys(others);
+	if (other !== undefined)
+		return ADVICE.asks.replace("%", () => other);
+	return LESSONS[lesson - 1] ? "" : ADVICE.lesson.replace("%", () => lesson);
+}
+
 class Page {
 	constructor(main) {
 		this.main = main;
 		this.find = selector => main.querySelector(selector);
 		this.find(".tables").insertAdjacentHTML("beforebegin", SPACE_PART);
 		this.find(".tables").insertAdjacentHTML("afterend", CODE_PART);
-		this.solved = new Set();
+		this.solved = new Map(); /* lesson -> what is told of it */
 		this.booting = false;
 		this.spare = RESERVE_MS;
 		this.spent = this.drawing = 0;
@@ -76,6 +87,7 @@ class Page {
 	}
 
 	fail(text) {
+		this.find(".loading").hidden = true;
 		this.find(".failure").hidden = false;
 		this.find(".failure").textContent = text;
 	}
@@ -89,10 +101,14 @@ class Page {
 		layout = this.facts.layout;
 		this.makeTerminal();
 		this.makeButtons();
-		const { cmdline = "", run, lesson } = asked();
+		const { cmdline = "", run, lesson = 1 } = asked(), vain = askedInVain(asked());
 		await this.boot(cmdline);
 		this.panels = new Panels(this.main, this.session.trace);
-		this.showLesson(Math.max(1, Math.min(LESSONS.length, Number(lesson) || 1)) - 1);
+		this.showLesson(LESSONS[lesson - 1] ? lesson - 1 : 0);
+		if (vain)
+			this.fail(vain);
+		this.find(".loading").hidden = true;
+		addEventListener("hashchange", () => location.reload());
 		setInterval(() => this.refresh(), REFRESH_MS);
 		this.draw();
 		if (run)
@@ -108,18 +124,22 @@ class Page {
 			await this.machine.emulator.destroy();
 		}
 		this.find(".failure").hidden = true;
-		const state = cmdline ? null : await this.savedState();
+		let state = cmdline ? null : await this.savedState();
 		this.terminal.reset();
 		this.text = "";
 		this.cmdline = cmdline;
 		this.before = this.last = null;
 		this.faults = 0;
-		this.refused = this.off = false;
-		const machine = this.machine = new Machine(V86, this.parts);
-		machine.output = byte => this.print(byte);
-		machine.failed = () => this.fail(ADVICE.emulator);
-		machine.ended = () => (this.off = true);
-		await machine.start({ cmdline, state, container: this.find(".screen") });
+		this.refused = this.off = this.waits = false;
+		try {
+			await this.makeMachine(cmdline, state);
+		} catch (error) {
+			if (!state || error instanceof RangeError)
+				throw error;
+			this.fail(ADVICE.state);
+			await this.makeMachine(cmdline, state = null);
+		}
+		const { machine } = this;
 		this.session = new Session(machine, this.facts, () => this.draw());
 		const atStop = machine.check;
 		machine.check = () => (atStop(), this.lookForSwitch());
@@ -131,6 +151,21 @@ class Page {
 			[...this.facts.prompt].forEach(c => this.print(c.charCodeAt(0)));
 		machine.run();
 		this.booting = false;
+		this.spare = RESERVE_MS;
+		this.drawing = 0;
+		this.draw();
+	}
+
+	makeMachine(cmdline, state) {
+		const machine = this.machine = new Machine(V86, this.parts);
+		machine.output = byte => this.print(byte);
+		machine.failed = () => this.fail(ADVICE.emulator);
+		machine.ended = () => {
+			this.off = true;
+			this.find(".again").open = true;
+			setTimeout(() => this.draw());
+		};
+		return machine.start({ cmdline, state, container: this.find(".screen") });
 	}
 
 	async savedState() {
@@ -154,23 +189,33 @@ class Page {
 	}
 
 	command(line) {
-		this.machine.send(line + "\n");
+		this.type(line + "\n");
+	}
+
+	/* A stopped machine reads it later. */
+	type(text) {
+		if (!this.session)
+			return;
+		this.machine.send(text);
+		this.waits = this.session.stopped;
+		this.find(".status").textContent = this.status();
 	}
 
 	/* --- controls --- */
 
 	makeTerminal() {
 		const place = this.find(".terminal");
-		const columns = Math.max(36, Math.min(100,
+		const columns = () => Math.max(36, Math.min(100,
 			Math.floor((place.clientWidth - 20) / CHARACTER)));
 		this.terminal = new Terminal({
-			cols: columns, rows: 18, fontSize: 13, convertEol: true,
+			cols: columns(), rows: ROWS, fontSize: 13, convertEol: true,
 			screenReaderMode: true,
 			fontFamily: "\"DejaVu Sans Mono\", monospace", scrollback: 2000,
 			theme: { background: "#14171a", foreground: "#e9e6e0" },
 		});
 		this.terminal.open(place);
-		this.terminal.onData(text => this.machine.send(text));
+		this.terminal.onData(text => this.type(text));
+		addEventListener("resize", () => this.terminal.resize(columns(), ROWS));
 	}
 
 	button(text, action) {
@@ -183,7 +228,7 @@ class Page {
 		const { find, main } = this, actions = {
 			stop: () => this.session.stopNow(),
 			arm: () => this.session.stopAtSwitch(!this.session.armed),
-			go: () => this.session.letGo(),
+			go: () => (this.waits = false, this.session.letGo()),
 			back: () => this.session.back(),
 			forward: () => this.forward(),
 		};
@@ -263,7 +308,7 @@ class Page {
 	draw() {
 		if (!this.panels || this.booting)
 			return;
-		const { session, find } = this, { stopped } = session;
+		const { session, find, main } = this, { stopped } = session;
 		if (stopped) {
 			this.last = session.shown().state;
 			this.panels.drawStopped(session.shown(), this.switches());
@@ -272,13 +317,16 @@ class Page {
 			if (this.last && this.last.mode !== state.mode)
 				this.before = this.last;
 			this.last = state;
-			this.panels.drawRunning(state, this.before, this.switches());
+			session.addPlace(state.regs.eip);
+			this.panels.drawRunning(state, this.before, this.switches(), this.off);
 		}
-		find("[data-do=stop]").disabled = stopped;
+		find("[data-do=stop]").disabled = stopped || this.off;
+		find("[data-do=arm]").disabled = this.off;
+		main.querySelectorAll(".commands button, .task + .controls button").forEach(
+			b => (b.disabled = this.off && !b.dataset.boot));
 		find("[data-do=go]").disabled = !stopped;
 		find("[data-do=back]").disabled = !stopped || session.at <= 0;
-		find("[data-do=forward]").disabled = !stopped;
-		find(".play").disabled = !stopped;
+		find("[data-do=forward]").disabled = find(".play").disabled = !session.more();
 		find("[data-do=arm]").setAttribute("aria-pressed", String(!!session.armed));
 		find(".status").textContent = this.status();
 		this.checkLesson();
@@ -289,9 +337,13 @@ class Page {
 		if (!session.stopped && this.off)
 			return "The machine has ended its run. Boot again, below the terminal.";
 		if (!session.stopped)
-			return session.armed ? "runs, and will stop at the next switch" : "runs";
-		return "stopped, step " + (session.at + 1) + " of " + session.steps.length +
-			" seen. " + session.note;
+			return (this.text ? "runs" : "boots") +
+				(session.armed ? ", and will stop at the next switch" : "") +
+				(session.seeking ? ", and will stop when a program runs" : "");
+		const at = session.at + 1, last = session.steps.length;
+		return "stopped, step " + at + " of " + last + " seen. " + (at === last ?
+			session.note : "A look back: the machine stands at step " + last + ".") +
+			(this.waits ? " What was typed is read when it goes on." : "");
 	}
 
 	/* --- lessons --- */
@@ -309,6 +361,7 @@ class Page {
 		if (lesson.cmdline)
 			buttons.unshift(this.button("boot with " + lesson.cmdline,
 				() => this.boot(lesson.cmdline)));
+		buttons.forEach((b, i) => (b.dataset.boot = lesson.cmdline && i === 0 ? "1" : ""));
 		if (lesson.stopInProgram)
 			buttons.push(this.button("stop in ring 3",
 				() => this.session.stopInProgram()));
@@ -334,11 +387,13 @@ class Page {
 	seen() {
 		const { machine, facts, session } = this;
 		const record = facts.kernel.record + facts.offsets.SWITCH_RECORD_ERROR;
-		const error = machine.readWord(record) | 0;
+		const error = machine.readWord(record) | 0, p2m = readP2m(machine, facts);
+		const pfn = session.directory() - facts.layout.kernel >>> 12;
 		return {
 			state: this.last, stopped: session.stopped, refused: this.refused,
-			faults: this.faults, shuffled: countShuffled(machine, facts),
-			failed: error < 0 && error !== EBUSY,
+			faults: this.faults, shuffled: p2m.filter((mfn, i) => mfn !== i).length,
+			shell: pfn in p2m ? { pfn, mfn: p2m[pfn] } : null,
+			failed: error < 0 && error !== EBUSY && !session.switching,
 		};
 	}
 
@@ -346,11 +401,13 @@ class Page {
 		const lesson = LESSONS[this.lesson];
 		if (!this.last || !lesson)
 			return;
-		if (!this.solved.has(lesson) && !lesson.done(this.seen()))
+		const seen = this.solved.has(lesson) ? null : this.seen();
+		if (seen && !lesson.done(seen))
 			return;
-		this.solved.add(lesson);
+		if (seen)
+			this.solved.set(lesson, "Done. " + lesson.after(seen));
 		this.find(".lessons").children[this.lesson].classList.add("solved");
-		const text = "Done. " + lesson.after;
+		const text = this.solved.get(lesson);
 		if (this.find(".lesson .done").textContent !== text)
 			this.find(".lesson .done").textContent = text;
 	}

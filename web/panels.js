@@ -83,15 +83,20 @@ class Panels {
 	}
 
 	/* A running machine. before: the state that the marks compare with, or null. */
-	drawRunning(state, before, switches) {
+	drawRunning(state, before, switches, ended) {
 		const step = { state, before, eip: state.regs.eip };
 		this.drawState(step);
 		this.drawNow(step, switches, "-");
-		this.tell("The machine runs", state.mode === "virtual" ?
+		const does = state.mode === "virtual" ?
 			"The VMM is beneath the kernel: the kernel runs in ring 1, and the CPU " +
 			"uses the VMM's tables." :
 			"The kernel owns the machine and runs in ring 0. The VMM lies in memory " +
-			"and sleeps.");
+			"and sleeps.";
+		if (ended)
+			this.tell("The machine has ended its run", "This is its last state.");
+		else
+			this.tell("The machine runs", does + (before ?
+				" Marked is what differs from before the last switch." : ""));
 		this.find(".changes").hidden = true;
 	}
 

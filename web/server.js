@@ -66,7 +66,7 @@ class Server {
 		await this.listen("qmp", socket => this.qmpConnected(socket));
 		this.out = fs.openSync(prefix + "serial.out", "w");
 		new net.Socket({ fd: fs.openSync(prefix + "serial.in", flags) }).on("data",
-			data => this.machine.send(data.toString("latin1")));
+			data => this.machine.send(data));
 	}
 
 	listen(name, connected) {

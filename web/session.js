@@ -46,7 +46,7 @@ class Session {
 		const named = (names, table) => names.filter(name => table[name]).map(
 			name => table[name]);
 		const functions = Object.keys(FUNCTIONS);
-		this.phases = named(facts.phases, facts.kernel);
+		this.phases = named([...facts.phases, "undo"], facts.kernel);
 		this.functions = [...named(functions, facts.kernel),
 			...named(functions, facts.vmm)];
 		this.ends = [...named(["panic"], facts.kernel),
@@ -58,7 +58,8 @@ class Session {
 
 	reset() {
 		Object.assign(this, { stopped: false, steps: [], at: -1, note: "", back_: 0,
-			task: 0, direction: "", phase: NO_PHASE, stop: "", way: "" });
+			task: 0, direction: "", phase: NO_PHASE, stop: "", undoing: false,
+			way: "" });
 	}
 
 	/* A sentence about the machine's end: panic() says why, in its first argument. */
@@ -73,7 +74,7 @@ class Session {
 	textAt(address) {
 		const bytes = this.machine.read(address, TEXT_MAX), end = bytes.indexOf(0);
 		return new TextDecoder().decode(bytes.subarray(0, end < 0 ? TEXT_MAX : end))
-			.replace(/%[-.0-9*]*[a-z]/g, "…");
+			.replace(/%[-.0-9*hlz]*[a-z]/g, "…");
 	}
 
 	nameAt(address) {
@@ -145,12 +146,14 @@ class Session {
 	/* Stop the machine when it is back in a program that the timer has interrupted. */
 	stopInProgram() {
 		const { trap_handle: place } = this.facts.kernel;
+		this.seeking = true;
 		this.watch([place], () => {
 			const field = name => this.machine.readWord(
 				frame + this.facts.offsets["TRAP_FRAME_" + name]);
 			const frame = this.machine.readWord(this.machine.registers().esp + 4);
 			if ((field("CS") & 3) !== 3)
 				return GO_ON;
+			this.seeking = false;
 			this.unwatch([place]);
 			this.stepper.runTo([field("EIP")]);
 			this.stopHere("");
@@ -187,44 +190,57 @@ class Session {
 		this.way = "request";
 		this.look();
 		this.stopHere("The " + this.direction +
-			" begins: “forward” goes through it, phase by phase.");
+			" begins: “forward” goes through it.");
 	}
 
 	/* --- steps --- */
 
-	/* Which phase or function begins at EIP, and in which direction. */
+	/* Which phase or function begins at EIP, and whether it is part of a roll-back. */
 	look() {
 		const at = this.machine.eip(), phase = this.facts.phases.findIndex(
 			name => this.facts.kernel[name] === at);
 		this.stop = [...this.functions, ...this.phases].includes(at) ? this.nameAt(at) : "";
+		this.undoing = this.undoing || at === this.facts.kernel.undo;
 		if (phase < 0 || !this.switching)
 			return;
 		const attach = this.machine.readWord(this.machine.registers().esp + 4) & 1;
 		this.phase = phase;
-		this.direction = attach ? "attach" : "detach";
+		this.undoing = (attach ? "attach" : "detach") !== this.direction;
 	}
 
 	/* Add a step that ends now. last: what began it ({ state, direction, ... }), or null. */
 	addStep(last) {
 		const state = readState(this.machine, this.facts, this.task);
-		const eip = last ? last.eip : state.regs.eip, code = this.code.get(eip);
+		const eip = last ? last.eip : state.regs.eip;
 		state.instructions = this.machine.cpu.instruction_counter[0] >>> 0;
 		this.steps.push({
 			state, before: last && last.state, eip, way: this.way,
 			direction: last ? last.direction : this.direction,
 			phase: last ? last.phase : NO_PHASE, stop: last ? last.stop : "",
+			undoing: last && last.undoing, code: last && last.code,
 		});
 		this.at = this.steps.length - 1;
-		if (code) {
-			const { place } = code, { sources } = this.trace;
-			this.trace.places[eip] = place;
-			if (!sources[place.file] && this.facts.sources[place.file])
-				sources[place.file] = linesOf(this.facts.sources[place.file]);
-		}
+		this.addPlace(eip);
+	}
+
+	/* The source panel can show this address. */
+	addPlace(eip) {
+		const { place } = this.code.get(eip) || {}, { places, sources } = this.trace;
+		if (!place)
+			return;
+		places[eip] = place;
+		if (!sources[place.file] && this.facts.sources[place.file])
+			sources[place.file] = linesOf(this.facts.sources[place.file]);
 	}
 
 	shown() {
 		return this.steps[this.at];
+	}
+
+	/* Whether there is a step after the one that is shown. */
+	more() {
+		return this.stopped &&
+			(this.at < this.steps.length - 1 || this.outcome === undefined);
 	}
 
 	back() {
@@ -242,10 +258,10 @@ class Session {
 			this.changed();
 			return true;
 		}
-		if (this.outcome !== undefined || !this.stopped)
+		if (!this.more())
 			return false;
-		const { state } = this.steps[this.at], { direction, phase, stop } = this;
-		const last = { state, direction, phase, stop, eip: state.regs.eip };
+		const { state } = this.steps[this.at], { direction, phase, stop, undoing } = this;
+		const last = { state, direction, phase, stop, undoing, eip: state.regs.eip };
 		if (!this.move(unit)) {
 			this.note = this.stuck();
 			this.changed();
@@ -317,10 +333,14 @@ class Session {
 		this.watch([place], () => {
 			this.unwatch([place]);
 			this.stopHere("");
-			const refused = this.store(place);
+			const entry = this.directory() ||
+				this.machine.readWord(this.facts.kernel.kernel_directory);
+			const value = this.machine.readWord(entry);
+			const refused = this.store(place, value, entry);
 			const { state } = this.shown();
 			this.addStep({ state, direction: "", phase: NO_PHASE, stop: "",
-				eip: place });
+				eip: place, code: "movl $0x" + hex(value) + ",0x" + hex(entry) +
+					"  (put here by this page)" });
 			this.note = refused ? "Refused: the page is read-only. The CPU is at the " +
 				"entry for page faults, in the " + where(this.machine.eip()) + "." :
 				"Done: the kernel has written into a page directory. Nobody " +
@@ -330,8 +350,9 @@ class Session {
 	}
 
 	/*
-	 * Where the kernel sees the shell's page directory. The shell was loaded at the attach: a
-	 * program that was not is checked, and its tables become read-only, when it is loaded next.
+	 * Where the kernel sees the shell's page directory, or 0. The shell was loaded at the
+	 * attach: a program that was not is checked, and its tables become read-only, when it is
+	 * loaded next.
 	 */
 	directory() {
 		const { machine, facts: { kernel, offsets } } = this;
@@ -339,12 +360,11 @@ class Session {
 		const mms = [...machine.readWords(kernel.tasks, offsets.MAX_TASKS)]
 			.filter(task => task && field(task, "TASK_PID") > 1)
 			.map(task => field(task, "TASK_MM")).filter(mm => mm);
-		return mms.length ? field(mms[0], "MM_DIRECTORY") :
-			machine.readWord(kernel.kernel_directory);
+		return mms.length ? field(mms[0], "MM_DIRECTORY") : 0;
 	}
 
-	store(place) {
-		const { machine } = this, entry = this.directory(), value = machine.readWord(entry);
+	store(place, value, entry) {
+		const { machine } = this;
 		const at = machine.machineAddress(place);
 		const code = machine.bytes(at, MOVL_BYTES).slice();
 		machine.write(at, Uint8Array.from(MOVL));

@@ -148,11 +148,9 @@ function readFrames(machine, { vmm, offsets }, known) {
 	return rows;
 }
 
-/* Of how many of the kernel's frames pfn and mfn differ. */
-function countShuffled(machine, { kernel }) {
-	const p2m = machine.readWords(machine.readWord(kernel.p2m),
-		machine.readWord(kernel.nr_pfns));
-	return p2m.filter((mfn, pfn) => mfn !== pfn).length;
+/* pfn -> mfn. */
+function readP2m(machine, { kernel }) {
+	return machine.readWords(machine.readWord(kernel.p2m), machine.readWord(kernel.nr_pfns));
 }
 
 /* task: address of the task whose trap frames are wanted, or 0. */
@@ -171,4 +169,4 @@ function readState(machine, facts, task = 0) {
 }
 
 if (typeof module !== "undefined")
-	module.exports = { readState, readTasks, countShuffled };
+	module.exports = { readState, readTasks, readP2m };

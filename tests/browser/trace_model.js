@@ -117,7 +117,7 @@ function checkFigure(seen, s) {
 	assert.equal(seen.facts["page tables"],
 		"page tables " + (tablesWritable(s) ? "writable" :
 			s.mode === "native" && !s.map.some(([, , , kind]) => kind === 0) ?
-			"of the kernel read-only" : "read-only"));
+			"of the kernel only" : "read-only"));
 	const leads = s.idt[14][1] >= trace.layout.vmm ? "VMM, ring 0" : "kernel, ring 0";
 	assert.ok(seen.facts["page fault"].endsWith(leads), seen.facts["page fault"]);
 }

@@ -10,6 +10,7 @@
 const assert = require("assert");
 const fs = require("fs");
 const http = require("http");
+const { gzipSync } = require("zlib");
 const { run } = require("./browser");
 
 const [, , file, pictures, part] = process.argv;
@@ -102,12 +103,14 @@ async function steps(page, direction, line) {
 		shown.push(await page.locator(".tables").textContent());
 		assert.match(await page.locator(".source .note").textContent(), /^kernel\/|^vmm\//);
 	}
+	assert.ok(await page.locator("[data-do=forward]").isDisabled(), "forward after the end");
 	for (const [i, phase] of [...PHASES.entries()].reverse()) {
 		assert.equal(await badge(page, "phase"), phase, "going back");
 		assert.equal(await page.locator(".tables").textContent(), shown[i], "going back");
 		await page.locator("[data-do=back]").click();
 	}
-	assert.match(await page.locator(".status").textContent(), /^stopped, step 1 of 10/);
+	assert.match(await page.locator(".status").textContent(),
+		/^stopped, step 1 of 10 seen. A look back: the machine stands at step 10/);
 	for (let i = 0; i < PHASES.length; i++)
 		await page.locator("[data-do=forward]").click();
 	assert.match(await page.locator(".status").textContent(),
@@ -169,22 +172,76 @@ async function lessons(page) {
 	await click(page, "Let go");
 	await solves(page, 4, () => click(page, "attach"));
 	await solves(page, 5, () => click(page, "try to break in"));
+	assert.match(await page.locator(".instruction").textContent(), /movl .* by this page/);
 	await click(page, "Let go");
 	await until(page, "/stop_kernel/.test(page.session.note)");
 	await click(page, "Let go");
 	await until(page, "/broke a rule|called from/.test(page.text)");
+	await until(page, "/has ended/.test(document.querySelector('.story h2').textContent)");
+	assert.ok(await page.locator(".boot button").isVisible(), "nothing boots it again");
+	for (const name of ["Stop now", "Stop at the next switch", "attach", "try to break in"])
+		assert.ok(await page.getByRole("button", { name, exact: true }).first()
+			.isDisabled(), name + " of a machine that has ended");
+	/* Drawing took long, as on a busy host: a new machine is shown all the same. */
+	await page.evaluate("page.spare = -1e6");
 	await solves(page, 3, () => click(page, "boot with p2m=shuffle:7"));
 	await prompt(page);
-	await solves(page, 6, async () => {
-		await click(page, "let protect fail");
-		await click(page, "attach");
-	});
+	const [, pfn, mfn] = (await page.locator(".lesson .done").textContent()).match(
+		/pfn ([0-9a-f]+), the machine mfn ([0-9a-f]+)\./);
+	assert.notEqual(pfn, mfn);
+	assert.equal(await machine(page, `machineAddress(0xc0000000 + 0x${pfn}000)`),
+		parseInt(mfn, 16) * 4096);
+	await solves(page, 6, () => rollBack(page));
 	assert.equal(await badge(page, "mode"), "native");
 	for (let n = 1; n <= 6; n++)
 		assert.ok(await solved(page, n), "lesson " + n);
 }
 
+/* The switch fails in its seventh phase: after that come undo, and these phases once more. */
+async function rollBack(page) {
+	const titles = [];
+	await click(page, "let translate fail");
+	await prompt(page);
+	await page.locator("[data-do=arm]").click();
+	await click(page, "attach");
+	await until(page, "page.session.stopped");
+	while (await page.locator("[data-do=forward]").isEnabled()) {
+		await page.locator("[data-do=forward]").click();
+		titles.push(await page.locator(".story h2").textContent() + " " +
+			await page.locator(".function").textContent());
+	}
+	const undone = ["undo", "translate", "install", "protect"].map(
+		name => "Roll-back of the attach This step: " + name);
+	assert.deepEqual(titles.slice(6).map(title => title.replace(/\(\).*/, "")), [
+		"Attach, phase 7 of 9: translate This step: translate", ...undone,
+		"Attach, phase 9 of 9: resume This step: resume"]);
+	assert.equal(await badge(page, "ring"), "0");
+	await click(page, "Let go");
+}
+
 /* --- places, links, looks --- */
+
+const failure = page => page.locator(".failure").textContent();
+
+/* What the address asks for in vain is named; the page follows an address that changes. */
+async function links(open) {
+	const page = await opened(open, { hash: "#lesson=99&run=echo%20%C3%A4%E2%82%AC" });
+	assert.match(await failure(page), /asks for lesson 99, which is unknown/);
+	await until(page, `[...document.querySelectorAll(".xterm-rows > div")].some(
+		line => line.textContent.trim() === "ä€")`);
+	await Promise.all([page.waitForEvent("load"),
+		page.evaluate("location.hash = '#lesson=5&colour=1'")]);
+	await ready(page);
+	assert.match(await failure(page), /asks for “colour”, which is unknown/);
+	assert.match(await page.locator(".lesson h2").textContent(), /^Lesson 5/);
+	await page.setViewportSize({ width: 400, height: 800 });
+	await until(page, `document.querySelector(".xterm-screen").clientWidth <=
+		document.querySelector(".terminal").clientWidth`);
+	await page.emulateMedia({ forcedColors: "active" });
+	assert.notEqual(await page.locator(".key.frame-2").evaluate(
+		key => getComputedStyle(key).backgroundColor), "rgb(255, 255, 255)");
+	await page.close();
+}
 
 async function phone(open) {
 	const page = await opened(open, { viewport: { width: 360, height: 700 },
@@ -201,19 +258,40 @@ async function phone(open) {
 async function lacking(open, before, sentence) {
 	const page = await open(file, { before: p => p.addInitScript(before) });
 	await ready(page);
-	assert.match(await page.locator(".failure").textContent(), sentence);
+	assert.match(await failure(page), sentence);
 	await page.close();
+}
+
+/* A copy of the page that is made by change(text). */
+async function openChanged(open, change) {
+	const other = file.replace(/\.html$/, ".changed.html");
+	fs.writeFileSync(other, change(fs.readFileSync(file, "utf8")));
+	const page = await open(other);
+	fs.unlinkSync(other);
+	return page;
 }
 
 /* A copy of the page in which a part is broken. */
 async function openBroken(open, part) {
-	const other = file.replace(/\.html$/, `.${part}.html`);
-	fs.writeFileSync(other, fs.readFileSync(file, "utf8").replace(
+	const page = await openChanged(open, text => text.replace(
 		new RegExp(`(id="part-${part}">.{2000})....`), "$1AAAA"));
-	const page = await open(other);
 	await ready(page);
-	fs.unlinkSync(other);
 	return page;
+}
+
+/* A state that v86 does not take; half of the page. */
+async function unfit(open) {
+	const state = gzipSync(Buffer.alloc(4096, 1)).toString("base64");
+	const page = await openChanged(open, text => text.replace(
+		/(id="part-state">)[^<]*/, "$1" + state));
+	await ready(page);
+	assert.match(await failure(page), /saved state .* is broken/);
+	await prompt(page);
+	await page.close();
+	const half = await openChanged(open, text => text.slice(0, text.length / 2));
+	assert.match(await half.locator(".loading").textContent(), /not\s+whole/);
+	assert.ok(await half.locator(".loading").isVisible());
+	await half.close();
 }
 
 async function broken(open) {
@@ -227,7 +305,9 @@ async function broken(open) {
 	const state = await openBroken(open, "state");
 	assert.match(await state.locator(".failure").textContent(), /saved state .* is broken/);
 	await prompt(state);
+	assert.ok(await state.locator(".loading").isHidden());
 	await state.close();
+	await unfit(open);
 }
 
 /* A machine without handlers at its next interrupt: v86 gives up, and the page boots again. */
@@ -318,6 +398,7 @@ run(async open => {
 		await lessons(page);
 		await cost(page, begin);
 		await phone(open);
+		await links(open);
 		await broken(open);
 		await givesUp(open);
 		await panics(open);
