@@ -76,8 +76,8 @@ static unsigned sandbox_user(void)
 static unsigned user; /* for own_file() */
 static int own_file(const char *path, const struct stat *s, int kind, struct FTW *at)
 {
-	(void)s, (void)kind, (void)at;
-	return lchown(path, user, user);
+	(void)kind, (void)at;
+	return s->st_uid == user && s->st_gid == user ? 0 : lchown(path, user, user);
 }
 
 /* The grader: this program, or the one beside the test runner. Never freed. */

@@ -54,7 +54,10 @@ static void outside_files(const struct test *t)
 
 /* --- code that breaks the compiler --- */
 
-/* Each ends the build by the limits of time and memory: 0 points. */
+/*
+ * Each ends the build by the limits of time and memory: 0 points. number: how many go by for one
+ * that is tried.
+ */
 static void bombs(const struct test *t)
 {
 #define TEN(x) x " " x " " x " " x " " x " " x " " x " " x " " x " " x
@@ -72,8 +75,7 @@ static void bombs(const struct test *t)
 		       "#include \"mm/p2m.c\"\n#include \"mm/p2m.c\"\n#endif" },
 	};
 #undef TEN
-	(void)t;
-	for (unsigned i = 0; i < COUNT(codes); i++) {
+	for (unsigned i = 0; i < COUNT(codes); i += t->number) {
 		const char *dir = solved_p2m("bomb"), *code = codes[i].code;
 		write_code("bomb/kernel/mm/p2m.c", codes[i].mode, code);
 		check_status(run_grade("--submission %s", dir), GRADED, code);
@@ -142,12 +144,13 @@ static void telling(const struct test *t)
 const struct test grader_tests[] = {
 	{ .name = "grader-telling", .run = telling, .seconds = 200, .number = 1 },
 	{ .name = "grader-outside-files", .run = outside_files, .seconds = 120 },
-	{ .name = "grader-bombs", .run = bombs, .seconds = 200 },
+	{ .name = "grader-bombs", .run = bombs, .seconds = 200, .number = 2 },
 	{ .name = "grader-forged", .run = forged, .seconds = 400 },
 	{ 0 },
 };
 const struct test grader_soak_tests[] = {
 	{ .name = "soak-grader-telling", .run = telling, .seconds = 400 },
 	{ .name = "grader-forged-whole", .run = forged, .seconds = 1500, .number = 1 },
+	{ .name = "grader-bombs-all", .run = bombs, .seconds = 400, .number = 1 },
 	{ 0 },
 };
