@@ -266,6 +266,8 @@ struct cpu_state {
 enum { CPUS_MAX = 8 };
 /* Read the registers of all CPUs. Result: how many CPUs there are. */
 unsigned machine_state(struct machine *m, struct cpu_state cpus[CPUS_MAX]);
+/* Those of one CPU: faster. */
+struct cpu_state machine_cpu(struct machine *m, unsigned cpu);
 
 /* --- memory (memory.c); the machine is stopped, or has ended (QEMU) --- */
 

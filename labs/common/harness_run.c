@@ -17,9 +17,7 @@ struct guest guest_start(const struct machine_options *o, double seconds)
 
 struct cpu_state state_of(const struct guest *g, unsigned cpu)
 {
-	struct cpu_state cpus[CPUS_MAX];
-	machine_state(g->m, cpus);
-	return cpus[cpu];
+	return machine_cpu(g->m, cpu);
 }
 
 void look(struct guest *g, unsigned cpu)
@@ -80,14 +78,33 @@ void step(struct guest *g, unsigned cpu)
 }
 
 /*
+ * A single step makes QEMU forget all code that it has translated. Most functions begin with a
+ * push %ebp, which takes none. Result: whether this was one.
+ */
+static bool push_ebp(struct guest *g, unsigned cpu, struct cpu_state c)
+{
+	enum { PUSH_EBP = 0x55 };
+	struct walk stack = page_walk(g->m, c.cr3, c.esp - 4);
+	uint8_t code;
+	virtual_read(g->m, c.cr3, c.eip, &code, 1);
+	if (code != PUSH_EBP || !stack.present || !stack.writable)
+		return false;
+	physical_write(g->m, stack.machine, &c.ebp, 4);
+	c.esp -= 4, c.eip++;
+	gdb_select(g->m, cpu);
+	set_registers(g, &c);
+	return true;
+}
+
+/*
  * The CPU would stop again at once where it stands, at a breakpoint. QEMU ignores breakpoints
  * while it executes a single instruction.
  */
 static void step_off(struct guest *g, unsigned cpu)
 {
-	uint32_t eip = cpu == g->cpu ? g->c.eip : state_of(g, cpu).eip;
+	struct cpu_state c = cpu == g->cpu ? g->c : state_of(g, cpu);
 	g->held &= ~(1u << cpu);
-	if (find_breakpoint(g, eip) >= 0)
+	if (find_breakpoint(g, c.eip) >= 0 && !push_ebp(g, cpu, c))
 		step(g, cpu);
 }
 
