@@ -103,7 +103,8 @@ WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes $(ERROR) \
 LINES := $(if $(CLANG),,-gno-as-loc-support)
 FREESTANDING := -m32 -std=gnu11 -ffreestanding -g $(LINES) -fno-pic -fno-pie -fcf-protection=none \
 	-fno-stack-protector -fno-common -fno-asynchronous-unwind-tables -mno-sse -mno-mmx \
-	-march=pentium $(if $(CLANG),-mstack-alignment=4,-mpreferred-stack-boundary=2) -MMD -MP
+	-march=pentium $(if $(CLANG),-mstack-alignment=4,-mpreferred-stack-boundary=2) -MMD -MP \
+	-include include/compiler.h
 KFLAGS := $(OPT) $(FREESTANDING) $(WARN) -Wframe-larger-than=1024 -mno-80387 \
 	-fno-omit-frame-pointer -fmacro-prefix-map=kernel/= \
 	-Iinclude -Ikernel -I. -I$(K) \
