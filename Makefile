@@ -164,10 +164,13 @@ whole:
 #:   test       install what is missing, build, run all tests (unit, QEMU, Bochs)
 #:   soak       the long campaigns: fuzzing, crash sweeps
 #:   bench      count instructions of kernel operations; table and build/bench.json
-#:   bench-domains  what domains cost each other; table and build/bench-domains.json
+#:   bench-domains  what domains cost, and cost each other; table and build/bench-domains.json;
+#:              ONLY=births|notifications|shares|wake|blocked|many|victims|rows|applications|cpus|
+#:              exits, into a file of its own
 #:   bench-switch  what a mode switch costs, by phases, and how that grows
 #:   trace      record a mode switch from outside into one page, build/trace.html, to step through;
-#:              STEPS=phases|instructions DIRECTION=attach|detach|both OUT=file
+#:              STEPS=phases|instructions DIRECTION=attach|detach|both OUT=file; or
+#:              OF=domains: a switch between domains; OF=request: a read of a guest's disk
 #:   web        the machine in one page for a browser, with lessons: build/web/index.html
 #:   report     the benchmarks as one page with plots, beside other systems: build/report/index.html
 #:   run        interactive shell on this terminal (Ctrl-A X ends QEMU); GUI=1 for the VGA window
@@ -213,7 +216,7 @@ ALONE := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
 setup:
 	@tools/setup test
 
-demo demo-domains bench-domains:
+demo demo-domains:
 	@tools/setup demo
 	@$(MAKE) --no-print-directory all $(B)/tests/run
 	@$(B)/tests/run --$@
@@ -229,19 +232,26 @@ test soak bench bench-switch:
 	@$(if $(filter bench,$@),$(MAKE) --no-print-directory VO=lto kernel)
 	@$(ALONE) $(B)/tests/run --unit $(B)/unit $(if $(filter test,$@),,--$@)
 
+bench-domains:
+	@tools/setup test
+	@$(MAKE) --no-print-directory all iso $(B)/tests/run
+	@$(MAKE) --no-print-directory EXIT=eager kernel
+	@$(ALONE) $(B)/tests/run --$@
+
 trace:
 	@tools/setup debug
 	@$(MAKE) --no-print-directory all $(B)/trace
-	@$(ALONE) $(B)/trace $(foreach o,OUT STEPS DIRECTION,$(if $($(o)),$(o)=$($(o))))
+	@$(ALONE) $(B)/trace $(foreach o,OUT STEPS DIRECTION OF,$(if $($(o)),$(o)=$($(o))))
 web:
 	@tools/setup web
 	@$(MAKE) --no-print-directory $(B)/web/index.html
 report:
 	@tools/setup report
-	@$(MAKE) --no-print-directory all $(B)/tests/run
+	@$(MAKE) --no-print-directory all iso $(B)/tests/run
 	@$(MAKE) --no-print-directory VO=static kernel
 	@$(MAKE) --no-print-directory VO=inline kernel
 	@$(MAKE) --no-print-directory VO=lto kernel
+	@$(MAKE) --no-print-directory EXIT=eager kernel
 	@mkdir -p $(B)/report
 	@$(ALONE) CC32="$(CC32)" tools/report/measure $(B)/report/measured.json
 	@tools/report/make $(B)/report/measured.json $(B)/report

@@ -160,6 +160,8 @@ void offsets(void)
 	FIELD(vcpu, directory);
 	FIELD(vcpu, last_table);
 	FIELD(vcpu, timer_next);
+	FIELD(vcpu, turn);
+	FIELD(turn, warp_ns);
 	FIELD(vcpu, ran);
 	FIELD(vcpu, cpu);
 	FIELD(vmm_machine, nr_mfns);

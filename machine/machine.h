@@ -230,6 +230,8 @@ uint32_t symbol(const char *name);
 /* Result: the size of a kernel variable in bytes. */
 uint32_t symbol_bytes(const char *name);
 bool symbol_exists(const char *name);
+/* Where a member lies in a kernel's structure, by the kernel's debug data. */
+uint32_t kernel_member(const char *type, const char *name);
 /* As symbol(), of the VMM. */
 uint32_t vmm_symbol(const char *name);
 bool vmm_symbol_exists(const char *name);

@@ -33,7 +33,10 @@ static Elf *kernel(void)
 static Elf *vmm(void)
 {
 	static Elf *elf;
-	return elf ? elf : (elf = open_elf(vmm_file));
+	static const char *file; /* as above */
+	if (file != vmm_file)
+		elf = open_elf(file = vmm_file);
+	return elf;
 }
 
 static Elf *attacks(void)
@@ -142,6 +145,16 @@ uint32_t symbol(const char *name)
 uint32_t symbol_bytes(const char *name)
 {
 	return (uint32_t)only(kernel(), "the kernel", name).st_size;
+}
+
+uint32_t kernel_member(const char *type, const char *name)
+{
+	char text[400];
+	unsigned at;
+	if (shell(text, sizeof(text), 60, "gdb -nx -batch -ex 'print (int)&((struct %s *)0)->%s' "
+		  "%s 2>&1", type, name, kernel_file) || sscanf(text, "$1 = %u", &at) != 1)
+		give_up(BROKEN, "the kernel's debug data has no %s.%s: %s", type, name, text);
+	return at;
 }
 
 bool vmm_symbol_exists(const char *name)

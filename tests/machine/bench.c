@@ -11,8 +11,7 @@
 	"pipe_round_trip page_fault mprotect_pair protection_fault"
 enum { SECONDS = 590 };
 
-/* The lines "bench ROW VALUE" after this mark, up to the next one. */
-static json_t *parse_rows(const char *log, const char *mark)
+json_t *bench_parse(const char *log, const char *mark)
 {
 	json_t *rows = json_object();
 	char name[64];
@@ -198,7 +197,7 @@ static json_t *bench_built(const struct test *t, const char *how)
 	int status = machine_wait(m, SECONDS);
 	CHECK(status == EXIT_OK, "with %s the machine ended with status %d", path, status);
 	kernel_file = usual;
-	return parse_rows(m->log, "mode native");
+	return bench_parse(m->log, "mode native");
 }
 
 void bench(const struct test *t)
@@ -209,8 +208,8 @@ void bench(const struct test *t)
 					"echo virtual > /proc/mode && "
 					"echo mode virtual && bench && bench growth",
 					EXIT_OK, SECONDS);
-	json_t *native = parse_rows(m->log, "mode native"),
-	       *virtual = parse_rows(m->log, "mode virtual");
+	json_t *native = bench_parse(m->log, "mode native"),
+	       *virtual = bench_parse(m->log, "mode virtual");
 	json_t *grown_native = parse_growth(m->log, "mode native", references),
 	       *grown_virtual = parse_growth(m->log, "mode virtual", references);
 	json_t *fixed = bench_built(t, "static"), *inlined = bench_built(t, "inline"),
@@ -246,14 +245,14 @@ static void bench_slice(const struct test *t)
 	struct machine *m = run_command(&t->machine, t->text, EXIT_OK, 20);
 	for (unsigned virtual = 0; virtual < 2; virtual++) {
 		const char *mark = virtual ? "mode virtual" : "mode native";
-		json_t *found = parse_rows(m->log, mark);
+		json_t *found = bench_parse(m->log, mark);
 		CHECK(json_object_size(found) == 4, "%zu rows instead of 4 after \"%s\"",
 		      json_object_size(found), mark);
 		for (unsigned i = 0; i < 4; i++)
 			CHECK(json_integer_value(json_object_get(found, rows[i])) > 0,
 			      "after \"%s\" row %s is missing or 0", mark, rows[i]);
 	}
-	check_complete(parse_rows(m->log, "mode native"), parse_rows(m->log, "mode virtual"),
+	check_complete(bench_parse(m->log, "mode native"), bench_parse(m->log, "mode virtual"),
 		       json_pack("{s:O}", "unequal",
 				 json_object_get(load_references(), "unequal")));
 }

@@ -6,6 +6,12 @@
 #include "tests.h"
 #include <jansson.h>
 
+/*
+ * Result: the lines "bench ROW VALUE" in an output of the program `bench`, after this mark and up
+ * to a line that begins with "mode ". (bench.c)
+ */
+json_t *bench_parse(const char *log, const char *mark);
+
 /* bench_heavy.c */
 
 /* What is counted in a block: heavy instructions by class, all, and a program's RDTSC. */

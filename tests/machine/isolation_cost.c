@@ -7,12 +7,13 @@
  * and after; it counts instructions here. All else: the debugger steps through the VMM, from the
  * INT of a hypercall to the next instruction outside, and classifies what is dear on a real
  * processor. A timer is due then, because the clock jumps to the next one at each stop: `stepped`
- * has the instructions of that. The table goes to domains.json in the build folder.
+ * has the instructions of that. `make bench-domains` prints the table.
  */
+#include "domains_bench.h"
 #include "isolation_guests.h"
 #include <unistd.h>
 
-enum heavy { FPU_IMAGE, CONTROL_REGISTER, DESCRIPTORS, SEGMENT, DEBUG_REGISTER, MSR, LOCKED, DEVICE,
+enum heavy { FPU_IMAGE, CONTROL_REGISTER, DESCRIPTORS, SEGMENT, DEBUG_REGISTER, MSR, ATOMIC, DEVICE,
 	     KINDS };
 static const char *const kinds[KINDS] = { "fxsave", "cr", "tables", "segments", "dr", "msr",
 					  "locked", "apic" };
@@ -23,7 +24,7 @@ struct cost {
 	unsigned loads, flushes; /* of CR3; of the whole TLB */
 };
 
-enum { CR3 = 3, CR4 = 4, MOV_CR = 0x22, TO_SEGMENT = 0x8E, MOVS = 0xA5, XCHG = 0x87, LOCK = 0xF0,
+enum { CR_3 = 3, CR_4 = 4, MOV_CR = 0x22, TO_SEGMENT = 0x8E, MOVS = 0xA5, XCHG = 0x87, LOCK = 0xF0,
        REP = 0xF3, FX = 0xAE, STORE_EAX = 0xA3 };
 
 static void classify(const uint8_t *code, uint32_t ecx, struct cost *cost)
@@ -36,7 +37,7 @@ static void classify(const uint8_t *code, uint32_t ecx, struct cost *cost)
 	uint32_t address;
 	memcpy(&address, code + 1, 4);
 	if (code[0] == LOCK || code[0] == XCHG)
-		cost->heavy[LOCKED]++;
+		cost->heavy[ATOMIC]++;
 	if (code[0] == TO_SEGMENT)
 		cost->heavy[SEGMENT]++;
 	if (code[0] == STORE_EAX && address >> PAGE_SHIFT == VMM_BASE / PAGE_SIZE + VMM_LAPIC_PAGE)
@@ -50,9 +51,9 @@ static void classify(const uint8_t *code, uint32_t ecx, struct cost *cost)
 			cost->heavy[second[i].kind]++;
 	if (code[1] == FX)
 		cost->bytes += 512;
-	if (code[1] == MOV_CR && (code[2] >> 3 & 7) == CR3)
+	if (code[1] == MOV_CR && (code[2] >> 3 & 7) == CR_3)
 		cost->loads++;
-	if (code[1] == MOV_CR && (code[2] >> 3 & 7) == CR4)
+	if (code[1] == MOV_CR && (code[2] >> 3 & 7) == CR_4)
 		cost->flushes++; /* PGE off and on: two for one flush */
 }
 
@@ -230,39 +231,39 @@ static void measure(const struct machine_options *o, struct cost costs[], unsign
 	victim_end(v);
 }
 
-static void write_table(const char *path, struct cost costs[2][ROWS], unsigned n)
+static json_t *cost_json(const struct cost *c)
 {
-	FILE *f = fopen(path, "w");
-	CHECK(f, "cannot write %s", path);
-	fprintf(f, "{\n");
-	for (unsigned way = 0; way < 2; way++)
-		for (unsigned row = 0; row < n; row++) {
-			const struct cost *c = &costs[way][row];
-			fprintf(f, "  \"%s, %s\": { \"instructions\": %u, \"stepped\": %u",
-				rows[row].name, way ? "eager" : "delayed", c->all, c->stepped);
-			for (unsigned k = 0; k < KINDS; k++)
-				fprintf(f, ", \"%s\": %u", kinds[k], c->heavy[k]);
-			fprintf(f, ", \"bytes\": %u, \"cr3\": %u, \"flushes\": %u }%s\n", c->bytes,
-				c->loads, c->flushes, way && row == n - 1 ? "" : ",");
-		}
-	fprintf(f, "}\n");
-	fclose(f);
+	json_t *j = json_pack("{s:i,s:i,s:i,s:i,s:i}", "instructions", c->all, "stepped",
+			      c->stepped, "bytes", c->bytes, "cr3", c->loads, "flushes",
+			      c->flushes);
+	for (unsigned k = 0; k < KINDS; k++)
+		json_object_set_new(j, kinds[k], json_integer(c->heavy[k]));
+	return j;
+}
+
+json_t *exit_cost_table(const struct machine_options *o, bool many)
+{
+	struct cost costs[2][ROWS];
+	char path[300];
+	const char *delayed = vmm_file;
+	unsigned n = many ? ROWS : FIRST_MANY;
+	measure(o, costs[0], n, NULL);
+	snprintf(path, sizeof(path), "%s/kernel-eager/vmm.elf", build_dir);
+	if (access(path, R_OK) < 0)
+		give_up(SKIPPED, "%s is not there; run make EXIT=eager kernel", path);
+	vmm_file = path;
+	measure(o, costs[1], n, costs[0]);
+	vmm_file = delayed;
+	json_t *table = json_object();
+	for (unsigned i = 0; i < n; i++)
+		json_object_set_new(table, rows[i].name, json_pack(
+			"{s:o,s:o}", "delayed", cost_json(&costs[0][i]),
+			"eager", cost_json(&costs[1][i])));
+	return table;
 }
 
 /* number: 1 for the rows with 100 domains, too. */
 void exit_costs(const struct test *t)
 {
-	struct cost costs[2][ROWS];
-	char path[300];
-	const char *delayed = vmm_file;
-	unsigned n = t->number ? ROWS : FIRST_MANY;
-	measure(&t->machine, costs[0], n, NULL);
-	snprintf(path, sizeof(path), "%s/kernel-eager/vmm.elf", build_dir);
-	if (access(path, R_OK) < 0)
-		give_up(SKIPPED, "%s is not there; run make EXIT=eager kernel", path);
-	vmm_file = path;
-	measure(&t->machine, costs[1], n, costs[0]);
-	vmm_file = delayed;
-	snprintf(path, sizeof(path), "%s/domains.json", build_dir);
-	write_table(path, costs, n);
+	json_decref(exit_cost_table(&t->machine, t->number));
 }
