@@ -157,8 +157,13 @@ function segmentRows(state) {
 	});
 }
 
+/* A domain in words. */
+const domainName = n => n ? "guest " + n : "domain 0";
+
 function cpuRows(s) {
+	const domain = s.domain === undefined ? [] : [["domain", domainName(s.domain), ""]];
 	return [
+		...domain,
 		["ring", String(s.ring), ""], ["runs in", where(s.regs.eip), ""],
 		["GDT in", where(s.gdtr[0]), hex(s.gdtr[0])],
 		["IDT in", where(s.idtr[0]), hex(s.idtr[0])], ["VO in use", s.vo, "in memory"],
@@ -195,6 +200,20 @@ function eventRows({ regs, events }, { event_bits }) {
 		["virtual IF", String(interruptFlag(events.vif)), "shared page"],
 		["pending events", bits(events.pending, names), "shared page"],
 		["fault address", hex(events.address), "shared page"],
+	];
+}
+
+/* The ring of the guest's disk: include/ring.h, and the message of kernel/split/split.h. */
+function channelRows({ channel }) {
+	const [asked, backWakes, answered, frontWakes] = channel.ways;
+	const [op, sector, sectors, status] = channel.slot;
+	return [
+		["requests", String(asked), "the front end has put"],
+		["wake the back end", "at " + backWakes, "the back end wants that"],
+		["answers", String(answered), "the back end has put"],
+		["wake the front end", "at " + frontWakes, "the front end wants that"],
+		["first slot", ["read", "write", "flush"][op] || op,
+			sectors + " sectors from " + sector + " on, status " + (status | 0)],
 	];
 }
 
@@ -247,7 +266,11 @@ const TABLES = [
 		head: ["", "", "kept in"], same: [1], rows: eventRows,
 	},
 	{
-		id: "saved", column: 2, title: "Saved trap frames", group: "memory",
+		id: "channel", column: 2, title: "The ring of the disk", group: "memory",
+		needs: "channel", head: ["", "", ""], same: [], rows: channelRows,
+	},
+	{
+		id: "saved", column: 2, needs: "saved", title: "Saved trap frames", group: "memory",
 		head: ["", "CS", "back to ring", "EIP", "IF", "at"], same: [1, 2],
 		note: () => "of interrupted kernel code, the latest first: what translate changes",
 		rows: savedRows,

@@ -154,10 +154,17 @@ function drawStrip(svg, steps, row, value, kind) {
 	}
 }
 
-/* Four strips over time: phase, ring, descriptor tables, VO; and a line where detach begins. */
+/*
+ * Four strips over time: phase, ring, descriptor tables, VO; and a line where detach begins. Of
+ * domains: phase, ring, domain.
+ */
 function drawTimeline(svg, steps, starts) {
 	drawStrip(svg, steps, 0, s => s.phase, "phase phase-");
 	drawStrip(svg, steps, 1, s => s.state.ring, "ring-");
+	if (steps[0].state.domain !== undefined) {
+		drawStrip(svg, steps, 2, s => Math.min(s.state.domain, 1), "domain-");
+		return;
+	}
 	drawStrip(svg, steps, 2, s => s.state.mode, "mode-");
 	drawStrip(svg, steps, 3, s => s.state.vo, "mode-");
 	const turns = starts.filter(i => i > 0 && steps[i].direction !== steps[i - 1].direction);

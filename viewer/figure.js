@@ -69,6 +69,8 @@ function drawFigure(figure, state, before) {
 	find(".box-kernel ul").replaceChildren(...tables("kernel"), item("VO", facts.VO),
 		item("page tables", "page tables " + facts["page tables"]),
 		item("interrupts let in", facts["interrupts let in"]));
+	if (state.domain !== undefined)
+		find(".box-kernel b").textContent = "kernel of " + domainName(state.domain);
 	find(".box-VMM").classList.toggle("dormant", !awake && facts.running !== "VMM");
 	find(".box-VMM").classList.toggle("below", ring > 0);
 	find(".box-VMM ul").replaceChildren(...tables("VMM"),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The program of `make trace`: records mode switches from outside (switch.c) and writes a page.
+ * The program of `make trace`: records mode switches (switch.c) or domains (domains.c) from outside
+ * and writes a page.
  * `trace names` prints the names of phases, kinds and types, for the page of `make web`.
  */
 #include "judge.h"
@@ -12,10 +13,12 @@ static struct switches options = {
 	.attach = true, .detach = true, .until = NR_PHASES, .seconds = 600,
 };
 
-/* The test to run, for judge_all(): it gives up as any test does. */
-static void record(const struct test *test)
+/* What is recorded: a mode switch, or a story about domains. */
+enum { MODE_SWITCH = -1 };
+static int story = MODE_SWITCH;
+
+static json_t *record_switches(void)
 {
-	(void)test;
 	char title[100];
 	snprintf(title, sizeof(title), "Cinnabar: %s%s%s, %s", options.attach ? "attach" : "",
 		 options.attach && options.detach ? " and " : "", options.detach ? "detach" : "",
@@ -23,7 +26,16 @@ static void record(const struct test *test)
 	struct machine *m = switches_start(&options);
 	struct recording *r = recording_begin(m, title);
 	switches_record(m, r, &options);
-	json_t *json = recording_end(r);
+	return recording_end(r);
+}
+
+/* The test to run, for judge_all(): it gives up as any test does. */
+static void record(const struct test *test)
+{
+	(void)test;
+	json_t *json = story == MODE_SWITCH ? record_switches() :
+		domains_record(domains_start((enum domain_story)story), (enum domain_story)story,
+			       options.instructions);
 	FILE *f = fopen(out, "w");
 	if (!f)
 		give_up(BROKEN, "%s: %s", out, strerror(errno));
@@ -45,7 +57,8 @@ static void report(const struct result *r, unsigned done, unsigned all)
 static int usage(void)
 {
 	fputs("usage: trace [OUT=file.html] [STEPS=phases|instructions] "
-	      "[DIRECTION=attach|detach|both]\n       trace names\n", stderr);
+	      "[DIRECTION=attach|detach|both | OF=domains|request]\n"
+	      "       trace names\n", stderr);
 	return 2;
 }
 
@@ -64,6 +77,10 @@ static bool read_option(const char *text)
 		options.attach = false, options.detach = true;
 	else if (strcmp(text, "DIRECTION=both") == 0)
 		options.attach = options.detach = true;
+	else if (strcmp(text, "OF=domains") == 0)
+		story = SWITCH_OF_DOMAINS;
+	else if (strcmp(text, "OF=request") == 0)
+		story = BLOCK_REQUEST;
 	else
 		return false;
 	return true;

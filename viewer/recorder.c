@@ -20,6 +20,8 @@ struct recording {
 	json_t *json, *steps, *last; /* last: the state of the last step */
 	struct caches caches;
 	uint32_t task;
+	bool domains;       /* a story about them */
+	uint32_t back_area; /* 0: no ring is shown */
 	uint64_t start; /* instructions before the first step of this direction */
 	uint32_t *places;
 	size_t nr_places;
@@ -115,6 +117,15 @@ static void add_step(struct recording *r, json_t *state, uint32_t eip)
 	r->places[r->nr_places++] = eip;
 }
 
+void recording_of_domains(struct recording *r, const char *story, const char *const *phase_names,
+			  uint32_t back_area)
+{
+	r->domains = true;
+	r->back_area = back_area;
+	json_object_set_new(r->json, "story", json_string(story));
+	json_object_set_new(r->json, "phases", names(phase_names));
+}
+
 uint32_t recording_step(struct recording *r, const char *direction, unsigned phase,
 			const char *stop)
 {
@@ -124,13 +135,21 @@ uint32_t recording_step(struct recording *r, const char *direction, unsigned pha
 	const char *before = json_string_value(json_object_get(r->last, "direction"));
 	if (!before || strcmp(before, direction) != 0) {
 		/* A task lies at the low end of its kernel stack. */
-		r->task = cpus[0].esp & ~(TASK_STACK_BYTES - 1u);
+		r->task = r->domains ? 0 : cpus[0].esp & ~(TASK_STACK_BYTES - 1u);
 		r->start = count;
 	}
 	json_t *state = state_read(r->m, &r->caches, &cpus[0], r->task);
 	json_object_set_new(state, "direction", json_string(direction));
 	json_object_set_new(state, "phase", json_integer(phase));
 	json_object_set_new(state, "instructions", json_integer((json_int_t)(count - r->start)));
+	if (r->domains) {
+		json_object_set_new(state, "domain",
+				    json_integer(domain_now(r->m, cpus[0].cr3)));
+		json_object_del(state, "saved"); /* of a task that a mode switch is about */
+	}
+	if (r->back_area)
+		json_object_set_new(state, "channel",
+				    ring_read(r->m, cpus[0].cr3, r->back_area));
 	if (stop)
 		json_object_set_new(state, "stop", json_string(stop));
 	add_step(r, state, cpus[0].eip);
@@ -154,15 +173,23 @@ static size_t distinct_places(struct recording *r)
 	return n;
 }
 
-json_t *recording_end(struct recording *r)
+/* Free all but the JSON. */
+static json_t *finish(struct recording *r)
 {
 	json_t *json = r->json;
 	struct caches *c = &r->caches;
 	struct cached *all[] = { &c->gdt, &c->idt, &c->map, &c->frames };
-	sources_add(json, r->places, distinct_places(r));
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		json_decref(all[i]->json), free(all[i]->words);
 	json_decref(r->last);
 	free(r->places), free(r);
 	return json;
 }
+
+json_t *recording_end(struct recording *r)
+{
+	sources_add(r->json, r->places, distinct_places(r));
+	return finish(r);
+}
+
+void recording_drop(struct recording *r) { json_decref(finish(r)); }

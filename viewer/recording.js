@@ -6,7 +6,8 @@
  *   title, machine (how it was started), memory (MiB)
  *   layout       addresses where parts of the address space begin: kernel, devices, vmm
  *   event_bits   bit numbers in events.pending: timer, resched, halt, switch; below: ISA lines
- *   phases       names of the switch's phases
+ *   phases       names of the switch's phases, or of the story's
+ *   story        if it is about domains: "domain switch" or "block request"
  *   kinds        names of kinds of pages, for `map`
  *   frame_types  names of types of machine frames, for `frames`
  *   exits        names of the VMM's counts, in the order of events.exits
@@ -18,13 +19,16 @@
  *   sources      file -> line number -> text; only lines near a place
  *
  * A state, all numbers unsigned 32-bit integers:
- *   direction    "attach" or "detach"
+ *   direction    "attach" or "detach", or the story
  *   phase        index, of what comes next;  stop: the function that begins here, if the recording
  *                stopped for it
  *   instructions executed since the first step of this direction
  *   ring         CPL
  *   mode         "native" or "virtual", by where the GDT lies
  *   vo           "native", "virtual", or "exchanging"
+ *   domain       in a story: who has the CPU, 0 or a guest's number
+ *   channel      in the story of a request: ways (requests produced, the one at which the back end
+ *                is to be woken, the same of answers), slot (the first message, four words)
  *   regs         eax ... ebp, esp, eip, eflags, cr0, cr2, cr3, cr4
  *   segments     selectors of cs ... gs, tr, ldtr
  *   gdtr, idtr   [base, limit]

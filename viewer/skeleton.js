@@ -64,7 +64,9 @@ const SKELETON = `
 		<div class="strips">
 			<div class="labels" aria-hidden="true">
 				<span>phase</span><span>ring</span>
-				<span>GDT in</span><span>VO</span>
+				<span class="of-switches">GDT in</span>
+				<span class="of-switches">VO</span>
+				<span class="of-domains">domain</span>
 			</div>
 			<svg viewBox="0 0 1000 72" preserveAspectRatio="none" role="img"
 				aria-label="Phase, ring, GDT and VO over time"></svg>
@@ -72,9 +74,15 @@ const SKELETON = `
 		<p class="hint lanes">
 			<span class="key ring-0"></span>ring 0
 			<span class="key ring-1"></span>ring 1
-			<span class="key mode-native"></span>the kernel's GDT, native_vo
-			<span class="key mode-virtual"></span>the VMM's GDT, virtual_vo
-			<span class="key mode-exchanging"></span>the VO is being exchanged
+			<span class="of-switches">
+				<span class="key mode-native"></span>the kernel's GDT, native_vo
+				<span class="key mode-virtual"></span>the VMM's GDT, virtual_vo
+				<span class="key mode-exchanging"></span>the VO is being exchanged
+			</span>
+			<span class="of-domains">
+				<span class="key domain-0"></span>domain 0
+				<span class="key domain-1"></span>a guest
+			</span>
 		</p>
 		<p class="hint">
 			<span class="changed">Marked</span>: this step changed it.

@@ -127,6 +127,37 @@ static json_t *trap_frames(struct machine *m, uint32_t cr3, uint32_t task)
 	return array;
 }
 
+/* --- domains --- */
+
+static uint32_t word_at(struct machine *m, uint32_t cr3, uint32_t address)
+{
+	uint32_t word;
+	virtual_read(m, cr3, address, &word, sizeof(word));
+	return word;
+}
+
+unsigned domain_now(struct machine *m, uint32_t cr3)
+{
+	uint32_t vcpu = word_at(m, cr3, vmm_symbol("vmm_cpus") + CPU_CURRENT);
+	return (word_at(m, cr3, word_at(m, cr3, vcpu + VCPU_DOMAIN) + DOMAIN_ID) & 0xFF) - 1;
+}
+
+json_t *ring_read(struct machine *m, uint32_t cr3, uint32_t back_area)
+{
+	enum { WAYS = 4, SLOTS = 64, MESSAGE = 4 };
+	uint32_t domain0 = word_at(m, cr3, vmm_symbol("domains") + 4), ways[WAYS], slot[MESSAGE];
+	cr3 = word_at(m, cr3, domain0 + DOMAIN_DIRECTORY) << PAGE_SHIFT;
+	uint32_t back = word_at(m, cr3, symbol("backs"));
+	if (!back)
+		return json_null();
+	uint32_t page = word_at(m, cr3, back + back_area);
+	virtual_read(m, cr3, page, ways, sizeof(ways));
+	virtual_read(m, cr3, page + SLOTS, slot, sizeof(slot));
+	return json_pack("{s:[o,o,o,o],s:[o,o,o,o]}", "ways", number(ways[0]), number(ways[1]),
+			 number(ways[2]), number(ways[3]), "slot", number(slot[0]),
+			 number(slot[1]), number(slot[2]), number(slot[3]));
+}
+
 json_t *state_read(struct machine *m, struct caches *caches, const struct cpu_state *c,
 		   uint32_t task)
 {

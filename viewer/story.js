@@ -136,6 +136,123 @@ const STORY = {
 	},
 };
 
+/* Stories about domains (domains.c): a story has phases of its own. */
+STORY["domain switch"] = {
+	before: {
+		does: "A guest computes. Domain 0 sleeps, and its next tick is due now.",
+		why: "A CPU is one; the domains take turns on it. The timer belongs to the VMM.",
+	},
+	interrupt: {
+		does: "The timer interrupts the guest. The CPU enters the VMM on the VMM's own " +
+			"stack, and the entry saves the general registers, DS and ES there.",
+		why: "These are all that the VMM itself overwrites. Everything else of the guest " +
+			"stays in the CPU for now.",
+		without: "The guest could not go on later as if nothing had been.",
+	},
+	note: {
+		does: "The VMM acknowledges the interrupt, and notes in one word, the hazard, " +
+			"that on the way out another vCPU may be due.",
+		why: "Nothing is switched in the middle of a handler: only the way out, where " +
+			"nothing else is half done, changes who runs.",
+		without: "A handler would end for another domain than it began for.",
+	},
+	choose: {
+		does: "The way out charges the guest for its nanoseconds, looks which timers are " +
+			"due, and picks the vCPU with the least virtual time.",
+		why: "Domain 0's tick is due, so it can run again; and it may borrow time, " +
+			"so it goes first: devices wait for it.",
+		without: "A guest in an endless loop would keep the CPU for ever.",
+	},
+	exchange: {
+		does: "The guest's registers are copied from the VMM's stack to its vCPU, and " +
+			"domain 0's to the stack; then FS, GS, CR2 and the kernel's stack.",
+		why: "Each class of state has an owner, and is stored only when another needs " +
+			"its place. The FPU's registers stay: domain 0 does not use them now.",
+		without: "One domain would see, or lose, the registers of the other.",
+	},
+	memory: {
+		does: "CR3 is loaded with domain 0's page directory, and the whole TLB is " +
+			"flushed, with its global entries.",
+		why: "Both kernels live at the same addresses, in entries that a load of CR3 " +
+			"alone would leave in the TLB.",
+		without: "Domain 0's kernel would run on the memory of the guest.",
+	},
+	deliver: {
+		does: "The tick is an event for domain 0: the VMM builds a frame on its kernel's " +
+			"stack, as the hardware would, and leaves into its handler in ring 1.",
+		why: "For domain 0's kernel this was one interrupt.",
+		without: "Domain 0 would go on sleeping.",
+	},
+};
+STORY["block request"] = {
+	before: {
+		does: "The kernel of a guest wants a block of its disk. The disk is a file of " +
+			"domain 0. Both see some pages: the ring.",
+		why: "A guest has no devices. Its front end asks, and domain 0's back end does.",
+	},
+	ask: {
+		does: "The front end writes a request into a slot of the ring: read, from this " +
+			"sector on, so many. One store to “produced” shows it.",
+		why: "Memory that both see needs no call to the VMM.",
+		without: "Each request would have to be copied by the VMM.",
+	},
+	notify: {
+		does: "The back end sleeps, and wants to be woken at this request. So the front " +
+			"end sends to its port: a hypercall, the only one.",
+		why: "The VMM sets a bit in domain 0's shared page, and wakes its vCPU.",
+		without: "Domain 0 would have to look at all rings again and again.",
+	},
+	switch: {
+		does: "On the way out of the hypercall the VMM changes to domain 0, and hands it " +
+			"an event: a port is pending.",
+		why: "Domain 0 may borrow time, so it runs at once.",
+		without: "The request would wait until the guest's slice is over.",
+	},
+	wake: {
+		does: "Domain 0's kernel clears the port's bit, then runs its handler, which " +
+			"wakes the task “rings”.",
+		why: "The bit is cleared first: what is sent from now on sets it again.",
+		without: "A notification between look and clear would be lost.",
+	},
+	serve: {
+		does: "The back end copies the request into memory of its own, checks that copy, " +
+			"and reads the file into the slot.",
+		why: "The guest can change the ring at any time; it cannot change the copy.",
+		without: "A guest could pass the check with one sector, and read another.",
+	},
+	answer: {
+		does: "The answer is the request with its status, in the same slot; one store " +
+			"shows it. Nobody is notified: the front end did not wait yet.",
+		why: "Each writes first and looks afterwards, so at least one sees the other.",
+		without: "A front end that sleeps already would never wake up.",
+	},
+	back: {
+		does: "Domain 0 has no more work. Its idle task calls the VMM, which changes " +
+			"back to the guest.",
+		why: "A vCPU that waits gives the CPU away at once.",
+		without: "The guest would wait until domain 0's slice is over.",
+	},
+	take: {
+		does: "The front end finds the answer without having slept, and copies the block " +
+			"from the slot to the cache.",
+		why: "Its last look before it sleeps found that all is there.",
+		without: "The program would wait for a block that has come.",
+	},
+};
+
+/* What a page is about, for its first lines; others are about the mode switch. */
+const ABOUT = {
+	"domain switch": "Cinnabar is a small operating system whose kernel can have a VMM " +
+		"beneath it, which hosts other kernels: guests. They share the CPU. This page is " +
+		"a recording of how the CPU comes from a guest to domain 0, the kernel that owns " +
+		"the machine.",
+	"block request": "Cinnabar is a small operating system whose kernel can have a VMM " +
+		"beneath it, which hosts other kernels: guests. A guest's disk is a file of " +
+		"domain 0, the kernel that owns the machine. This page is a recording of one read.",
+};
+const FROM_OUTSIDE = " Nothing here was printed by a kernel: registers and memory were read from " +
+	"outside. Each step shows what ran, and what it changed.";
+
 /* An attach by the boot option mode=virtual asks and meets nobody. */
 const AT_BOOT = {
 	does: "The kernel attaches before its first program runs, with interrupts off.",
@@ -175,6 +292,34 @@ const FUNCTIONS = {
 	irq_reinject: "events that the VMM still held become interrupts again",
 	cpu_restore: "the VMM loads the kernel's tables",
 	switch_at_boot: "runs the phases from account to translate",
+	exit_entry: "the entry into the VMM: it saves registers",
+	exit_handle: "what came in?",
+	irq_arrived: "an interrupt: it is acknowledged, and becomes an event, or the scheduler's",
+	timer_fired: "notes that timers are due",
+	hazard_handle: "the way out has something left to do",
+	vcpu_schedule: "lets another vCPU run if one is due",
+	timers_expire: "wakes the vCPUs whose timers are due",
+	hand_over: "another vCPU was chosen: their times are noted",
+	exchange: "one vCPU's state leaves the processor, another one's comes",
+	exchange_fpu: "the FPU's registers, if they are needed",
+	exchange_memory: "CR3, the TLB, and the IDT if it differs",
+	event_deliver: "looks whether the kernel lets an event in",
+	bounce: "builds the frame of an interrupt on the kernel's stack",
+	front_move: "the front end: a transfer becomes requests",
+	ring_publish: "shows the other side what was put, and looks whether it wants to be woken",
+	ring_ask: "says when to wake this side, and looks again",
+	ring_take: "copies the other side's next message",
+	port_notify: "the kernel asks the VMM to send to a port",
+	hypercall_handle: "the VMM serves a hypercall",
+	port_send: "finds the port at the other end, and sets its bit",
+	vcpu_post: "an event for a vCPU, which wakes up",
+	ports_handle: "runs the handlers of the ports that are pending",
+	wake_server: "the handler: the task that serves has work",
+	serve_all: "looks at each ring that was notified",
+	serve: "the back end: requests of one ring, one after the other",
+	ext2_read: "domain 0's file system reads the file",
+	sched_idle: "nothing is left to do here",
+	port_wake: "the handler of the front end",
 	panic: "the kernel gives up",
 	vmm_panic: "the VMM gives up",
 };
@@ -210,6 +355,8 @@ const WORDS = [
 	["VEC_SWITCH", "the interrupt with which a switch begins"],
 	["event, virtual IF", "in virtual mode the kernel's own interrupt, and its own flag that " +
 		"lets it in"],
+	["domain, vCPU", "a kernel with its memory, and a CPU as it sees one; domain 0 owns the " +
+		"devices, guests have none"],
 	["hypercall", "how the kernel in ring 1 asks the VMM for something"],
 ];
 

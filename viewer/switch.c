@@ -8,13 +8,10 @@
 #include "judge.h"
 #include "viewer.h"
 
-enum { MAX_PLACES = 64, MAX_STEPS = 20000, MEMORY = 32 };
+enum { MAX_STEPS = 20000, MEMORY = 32 };
 enum {
 	REQUEST, GATHER, QUIESCE, ACCOUNT, PROTECT, INSTALL, TRANSLATE, COMMIT, RESUME,
-	NO_PHASE = -1
 };
-
-struct stop { const char *name; int phase; };
 
 /* Functions at which the machine stops, and the phase that begins there. */
 static const struct stop kernel_stops[] = {
@@ -32,9 +29,6 @@ static const struct stop vmm_stops[] = {
 	{ "vmm_panic", NO_PHASE }, { NULL, 0 },
 };
 
-struct place { uint32_t address; const char *name; int phase; };
-static struct place places[MAX_PLACES];
-static unsigned nr_places;
 static uint32_t cpu_install, translate; /* their addresses */
 
 /* A way to switch: the function that does it, where the recording begins, and its caller. */
@@ -42,52 +36,7 @@ static const struct way { const char *called, *begin, *caller; }
 	by_hand = { "switch_mode", "request", "switch_mode" },
 	at_boot = { "switch_at_boot", "switch_at_boot", "init_main" };
 
-/* --- where to stop --- */
-
-static void add_place(uint32_t address, const char *name, int phase)
-{
-	if (nr_places < MAX_PLACES)
-		places[nr_places++] = (struct place){ address, name, phase };
-}
-
-/* GDB finds also the functions that the compiler has inlined: they may begin at several places. */
-static void add_places(const char *elf, const struct stop *stops)
-{
-	char command[1000] = "", text[16000];
-	size_t at = 0;
-	for (const struct stop *s = stops; s->name; s++)
-		at += (size_t)snprintf(command + at, sizeof(command) - at, " -ex 'break %s'",
-				       s->name);
-	if (shell(text, sizeof(text), 60, "gdb -nx -batch%s -ex 'info breakpoints' %s 2>&1",
-		  command, elf) != 0)
-		give_up(BROKEN, "gdb does not find the phases in %s:\n%s", elf, text);
-	for (const char *line = text; (line = strstr(line, "0x")) != NULL; line += 2) {
-		char name[100];
-		uint32_t address;
-		if (sscanf(line, "%x in %99s at", &address, name) != 2)
-			continue;
-		for (const struct stop *s = stops; s->name; s++)
-			if (strcmp(name, s->name) == 0)
-				add_place(address, s->name, s->phase);
-	}
-}
-
-static const struct place *place_at(uint32_t address)
-{
-	for (const struct place *p = places; p < places + nr_places; p++)
-		if (p->address == address)
-			return p;
-	return NULL;
-}
-
 /* --- running --- */
-
-/*
- * The machine is recorded in single steps, with interrupts (VEC_SWITCH is one) but without timers.
- * At each stop QEMU's virtual clock jumps to the next timer: every step would cause a tick. The
- * first stop does cause one, which comes before request().
- */
-enum { SSTEP_ENABLE = 1, SSTEP_NOTIMER = 4 };
 
 /* The stack at the begin of the recording: return address and first argument. */
 struct call { uint32_t back, attach; };
@@ -115,7 +64,7 @@ static void add_return(struct machine *m, const char *name, int phase)
 	uint32_t back;
 	gdb_read(m, gdb_register(m, GDB_ESP), &back, sizeof(back));
 	if (!place_at(back))
-		add_place(back, name, phase);
+		place_add(back, name, phase);
 }
 
 /* A switch that is being recorded. */
@@ -192,8 +141,8 @@ struct machine *switches_start(const struct switches *s)
 {
 	static const char by_shell[] = "run=\"echo virtual > /proc/mode && "
 				       "echo native > /proc/mode\"";
-	add_places(kernel_file, kernel_stops);
-	add_places(vmm_file, vmm_stops);
+	places_add(kernel_file, kernel_stops);
+	places_add(vmm_file, vmm_stops);
 	cpu_install = vmm_symbol("cpu_install");
 	translate = symbol_exists("translate") ? symbol("translate") : 0;
 	struct machine *m = machine_start(&(struct machine_options){
@@ -201,7 +150,7 @@ struct machine *switches_start(const struct switches *s)
 		.cmdline = s->at_boot ? "mode=virtual" : by_shell,
 	});
 	gdb_connect(m);
-	gdb_command(m, 10, "Qqemu.sstep=%d", SSTEP_ENABLE | SSTEP_NOTIMER);
+	steps_without_timers(m);
 	return m;
 }
 

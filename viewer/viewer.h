@@ -29,8 +29,15 @@ json_t *recording_names(void);
 /* Begin a recording. title: the page's headline. */
 struct recording *recording_begin(struct machine *m, const char *title);
 /*
- * Record a step. direction: "attach" or "detach"; phase: its number; stop: the function that
- * begins here, or NULL. Result: EIP.
+ * What is recorded is a story about domains: its name, and the names of its phases. Each step also
+ * has the domain that runs, and, if back_area is not 0, the first back end's ring: back_area is
+ * where `struct back` has the ring's address.
+ */
+void recording_of_domains(struct recording *r, const char *story, const char *const *phases,
+			  uint32_t back_area);
+/*
+ * Record a step. direction: "attach", "detach", or what a page about domains is about; phase: its
+ * number; stop: the function that begins here, or NULL. Result: EIP.
  */
 uint32_t recording_step(struct recording *r, const char *direction, unsigned phase,
 			const char *stop);
@@ -39,6 +46,8 @@ uint32_t recording_step(struct recording *r, const char *direction, unsigned pha
  * Result: the recording as JSON, for the caller to free.
  */
 json_t *recording_end(struct recording *r);
+/* End it without a result. */
+void recording_drop(struct recording *r);
 
 /* --- switch.c: recordings of mode switches --- */
 
@@ -57,7 +66,33 @@ struct machine *switches_start(const struct switches *s);
  */
 void switches_record(struct machine *m, struct recording *r, const struct switches *s);
 
+/* --- domains.c: recordings of domains at work --- */
+
+enum domain_story { SWITCH_OF_DOMAINS, BLOCK_REQUEST };
+/* Start a machine with a guest, and let it come to where the story begins. */
+struct machine *domains_start(enum domain_story s);
+/* Begin and end the recording of a story, by its phases, or with a step for each instruction. */
+json_t *domains_record(struct machine *m, enum domain_story s, bool instructions);
+
+/* --- places.c: where a recording of single steps stops --- */
+
+enum { NO_PHASE = -1 };
+struct stop { const char *name; int phase; }; /* a function, and the phase that begins there */
+struct place { uint32_t address; const char *name; int phase; };
+void place_add(uint32_t address, const char *name, int phase);
+/* Add these functions of an ELF file; the last one has no name. */
+void places_add(const char *elf, const struct stop *stops);
+/* Result: NULL if no place has this address. */
+const struct place *place_at(uint32_t address);
+/* From now on a single step serves interrupts, but no timers. */
+void steps_without_timers(struct machine *m);
+
 /* --- state.c, space.c: the parts of a step --- */
+
+/* The domain whose vCPU is in the processor: 0, or a guest's number. The VMM is attached. */
+unsigned domain_now(struct machine *m, uint32_t cr3);
+/* Result: the indices of the first back end's ring, and its first request; or NULL. */
+json_t *ring_read(struct machine *m, uint32_t cr3, uint32_t back_area);
 
 /*
  * JSON that is costly to make and seldom changes: made again only if the words that it is made

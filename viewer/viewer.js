@@ -80,6 +80,7 @@ function drawBadges(list, step, trace) {
 	const s = step.state;
 	list.replaceChildren(
 		badge("direction", step.direction), badge("phase", phaseName(step, trace)),
+		...(s.domain === undefined ? [] : [badge("domain", domainName(s.domain))]),
 		badge("ring", s.ring, "ring-" + s.ring), badge("running", where(s.regs.eip)),
 		badge("mode", s.mode, "mode-" + s.mode), badge("VO in use", s.vo, "mode-" + s.vo),
 		badge("instructions so far", s.instructions.toLocaleString("en")));
@@ -102,6 +103,13 @@ function showTrace(element, trace, reference) {
 	element.classList.add("trace");
 	element.innerHTML = SKELETON;
 	find("h1").textContent = trace.title;
+	if (trace.story) {
+		find(".intro p").textContent = ABOUT[trace.story] + FROM_OUTSIDE;
+		element.querySelectorAll(".of-switches").forEach(e => e.remove());
+	} else {
+		element.querySelectorAll(".of-domains").forEach(e => e.remove());
+	}
+	const tables = TABLES.filter(table => !table.needs || table.needs in steps[0].state);
 	find(".words dl").append(...WORDS.flatMap(
 		([word, text]) => [make("dt", {}, word), make("dd", {}, text)]));
 	const slider = find("input"), strips = find(".more svg"), canvas = find("canvas");
@@ -110,7 +118,7 @@ function showTrace(element, trace, reference) {
 	find(".strips label").htmlFor = slider.id;
 	const figure = makeFigure();
 	find(".picture h2").after(figure);
-	const panels = TABLES.map(table => {
+	const panels = tables.map(table => {
 		const panel = makePanel(table);
 		find(".tables").children[table.column].append(panel);
 		return panel;
@@ -151,7 +159,7 @@ function showTrace(element, trace, reference) {
 	function go(n) {
 		at = Math.max(0, Math.min(last, n));
 		const step = steps[at], { state, before } = step;
-		const changes = TABLES.flatMap((table, i) => drawTable(table, panels[i], state,
+		const changes = tables.flatMap((table, i) => drawTable(table, panels[i], state,
 			before, aligned[at], trace));
 		const changed = changedFrames(state, before);
 		drawStory(find, step, trace);

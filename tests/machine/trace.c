@@ -295,11 +295,28 @@ static void in_browser(const struct test *t)
 	CHECK(status == 0, "tests/browser/trace.js ended with status %d:\n%s", status, text);
 }
 
+/* text: what is recorded. */
+static void domains_in_browser(const struct test *t)
+{
+	char text[8000];
+	need_browser();
+	const char *page = make_page("page.html", t->text);
+	int status = shell(text, sizeof(text), 240, "NODE_PATH=%s/browser/node_modules "
+			   "node tests/browser/trace_domains.js %s %s/%s 2>&1", build_dir, page,
+			   build_dir, t->name);
+	CHECK(status == 0, "tests/browser/trace_domains.js ended with status %d:\n%s", status,
+	      text);
+}
+
 const struct test trace_tests[] = {
 	{ .name = "trace-phases", .run = by_phases, .seconds = 120, .machine = { .mem = 32 } },
 	{ .name = "trace-instructions", .run = by_instructions, .seconds = 240 },
 	{ .name = "trace-browser", .run = in_browser, .seconds = 400, .text = "STEPS=phases" },
 	{ .name = "trace-browser-instructions", .run = in_browser, .seconds = 400,
 	  .text = "STEPS=instructions DIRECTION=attach" },
+	{ .name = "trace-domains", .run = domains_in_browser, .seconds = 400,
+	  .text = "OF=domains" },
+	{ .name = "trace-request", .run = domains_in_browser, .seconds = 400,
+	  .text = "OF=request" },
 	{ 0 },
 };
