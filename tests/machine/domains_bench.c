@@ -271,7 +271,7 @@ static void victims(void)
 		snprintf(words, sizeof(words), "beside %s: a victim's loss", attackers[i].name);
 		CHECK(hog.ran > 100000000, "%s does nothing", attackers[i].name);
 		figure(words, ((double)beside.ran / (double)alone.ran - 1) * 100, "%", 2,
-		       "of its own time; beside one, it also waits for its turn");
+		       "in its own time");
 		command(m, "dom kill hog; dom kill hog", 60);
 	}
 	machine_quit(m);
@@ -297,11 +297,12 @@ static void wake_up(void)
 		const char *said = strstr(m->log + from, "\nbench wake_mean");
 		CHECK(said && sscanf(said, "\nbench wake_mean %u\nbench wake_most %u", &mean,
 				     &most) == 2, "the guest does not wake up");
-		figure(k ? "wake-up among 8 busy domains, warped: mean of 100" :
-			   "wake-up among 8 busy domains, not warped: mean of 100",
-		       mean / 1e3, "us", k ? 200 : 0, k ? "" : "for comparison");
-		figure(k ? "the same: the latest" : "the same: the latest", most / 1e3, "us",
-		       k ? 200 : 0, k ? "" : "for comparison");
+		const char *how = k ? "warped" : "not warped", *note = k ? "" : "for comparison";
+		char text[100];
+		snprintf(text, sizeof(text), "wake-up among 8 busy domains, %s: mean of 100", how);
+		figure(text, mean / 1e3, "us", k ? 200 : 0, note);
+		snprintf(text, sizeof(text), "wake-up among 8 busy domains, %s: the latest", how);
+		figure(text, most / 1e3, "us", k ? 200 : 0, note);
 	}
 	machine_quit(m);
 }
@@ -353,10 +354,10 @@ static void notifications(void)
 			    reads);
 	figure("notifications per 1,000 block requests at depth 16",
 	       (reads[0] - nothing[0]) * 1000.0 / (reads[1] - nothing[1]), "", 150,
-	       "a file is read in order, less the guest's start");
-	figure("the same in the whole life of a guest that reads all its programs",
+	       "reading in order");
+	figure("the same in the life of a guest that reads its programs",
 	       life[0] * 1000.0 / life[1], "", 0,
-	       "directories and inodes are read block by block: depth 1");
+	       "directories are read at depth 1");
 	machine_quit(m);
 }
 
@@ -440,7 +441,7 @@ static void births(void)
 	figure("smallest guest that runs ls", kib / 1024.0, "MiB", 3, "with 256 KiB of root");
 	figure("create and kill 8 MiB, beside zeroing and copying",
 	       ((double)(made + ended) - (2.0 * PAGES * WORDS + ROOT + IMAGE)) / 1e6,
-	       "M instr.", 4, "each page is cleared at birth and at the end");
+	       "M instr.", 4, "each page is cleared twice");
 	machine_quit(m);
 }
 
@@ -457,6 +458,7 @@ static void exits(void)
 				row, i ? "eager" : "delayed"), "instructions"));
 		printf("%-28s %8.0f %8.0f %6.1f %%\n", name, n[0], n[1], (1 - n[0] / n[1]) * 100);
 	}
+	fflush(stdout);
 	keep("exits", table);
 }
 

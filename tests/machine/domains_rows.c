@@ -139,7 +139,7 @@ static void disk(void)
 	CHECK(native > 0 && guest > 0, "`load disk` prints nothing");
 	figure("1 MiB read in order, native", native, "instr.", 0, "a RAM disk: 2 copies");
 	figure("1 MiB read in order: a guest to native", guest / native, "", 1.2,
-	       "the guest's disk is a file of the RAM disk: 4 copies");
+	       "its disk is a file of the RAM disk: 4 copies");
 }
 
 void applications(void)
@@ -154,7 +154,7 @@ void applications(void)
 			snprintf(text, sizeof(text), "%s: native / %s", row, places[place]);
 			figure(text, cell(table, NATIVE, row) / cell(table, place, row), "",
 			       place == VIRTUAL ? -0.97 : -0.9, place != ON_DISK ? "" :
-			       "native: a RAM disk, which waits for nothing");
+			       "native: a RAM disk, without waiting");
 		}
 	keep("applications", table);
 	disk();

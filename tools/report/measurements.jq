@@ -30,6 +30,7 @@ cost on a real processor.
 make report          # the whole report with plots: build/report/index.html and report.json
 make bench           # the first tables: build/bench.json
 make bench-switch    # the tables of the switch: build/bench-switch.json
+make bench-domains   # those of domains: build/bench-domains.json
 ```
 
 `docs/data/measurements.json` holds the figures below.
@@ -135,9 +136,37 @@ table(["cpus", "resident pages", "attach", "detach"];
 	"With \(.cpus) CPUs and \(.pages) resident pages: attach \(.attach.total), " +
 	"detach \(.detach.total).", ""),
 "Mercury (\($mercury.source)) reports about \($mercury.ms) ms at \($mercury.ghz) GHz,
-which is \($mercury | .ms * .ghz * 1e6 | round) cycles.
+which is \($mercury | .ms * .ghz * 1e6 | round) cycles.",
+"", "## Domains
 
-## Start-up
+`make bench-domains` prints these figures, and writes `build/bench-domains.json`.
+[Domains](domains.md) tells the reasons where a goal is missed.
+",
+table(["what", "figure", "unit", "goal"];
+	figures | [.what, (.value | fixed(3)), .unit,
+		.wanted + (if .missed then ", missed" else "" end)]),
+"What must be known to compare:
+",
+(figures | select(.unequal != "") | "* \(.what): \(.unequal)."), "",
+"`guest`: its root lies in its memory; `disk`: it has a disk, through the ring.
+",
+table(["row", "native", "virtual", "guest", "disk", "guest / native", "disk / native"];
+	places("rows") | . + [(.[3], .[4]) as $n | $n / .[1] | fixed(2)]),
+"Applications: native and virtual with a RAM disk; the last place has a file of it as its disk.
+",
+table(["what", "native", "virtual", "guest", "disk", "native / virtual", "native / disk"];
+	places("applications") | . as [$row, $native] |
+	[$row, (.[1:][] | . // "-"), ((.[2], .[4]) as $n | $native | over($n) | fixed(2))]),
+"## Delayed storing
+
+One exit that returns to the same vCPU, and one switch between domains: by the VMM, and by one that
+stores and loads all state at each exit (`EXIT=eager`).
+`bytes`: moved by string instructions and FPU images; `cr`: control registers; `flushes`: of the
+whole TLB; `tables`: GDTR, IDTR, LDTR, TR; `dr`: debug registers. Writes to the local APIC, one at
+most, have no column.
+",
+table(["what", "", "instr.", "bytes"] + exit_classes[:-1]; exits | .[:-1]),
+"## Start-up
 
 From power on to the shell prompt with \(.boot.mib) MiB: \(.boot.instructions) instructions.
 The test `boot-instructions` fails above 100 million.

@@ -98,6 +98,28 @@ section("How the switch grows";
 		+ "waiting is added up here. \(cycles)"),
 	beside(axes | keys_unsorted[] as $by | $all | growth_page($by))),
 
+section("Domains";
+	about("As the column says; instructions are nanoseconds of the machine's time.";
+		"make bench-domains: the VMM's counters, the rings, and programs' variables, read "
+		+ "from outside; programs that measure themselves by the time-stamp counter.";
+		cycles),
+	table("figures"; "What domains cost, and cost each other";
+		["what", "figure", "unit", "goal", "", "what is unequal"];
+		figures | [.what, (.value | fixed(3)), .unit, .wanted,
+			(if .missed then "missed" else "" end), .unequal]),
+	table("guests"; "Rows of bench: native, virtual, in a guest, in a guest with a disk";
+		["row", "native", "virtual", "guest", "disk", "guest / native", "disk / native"];
+		places("rows") | [.[0], (.[1:][] | thousands), (.[3] / .[1] | fixed(2)),
+			(.[4] / .[1] | fixed(2))]),
+	table("applications"; "Applications; native and virtual on a RAM disk, the last one on a "
+		+ "file of it";
+		["what", "native", "virtual", "guest", "disk", "native / virtual",
+			"native / guest", "native / disk"];
+		places("applications") | . as [$row, $native] |
+		[$row, (.[1:][] | thousands), (.[2:][] as $n | $native | over($n) | fixed(2))]),
+	table("exits"; "One exit, one switch: a VMM that stores late, and one that stores at once";
+		["what", "way", "instructions", "bytes moved"] + exit_classes; exits)),
+
 section("Start-up";
 	("From power on to the shell prompt with \(.boot.mib) MiB: "
 		+ "\(.boot.instructions | thousands) instructions." | para),

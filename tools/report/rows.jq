@@ -44,11 +44,24 @@ def grown: .references.growth as $linux | .growth as $g |
 	[$row, $linux.pages[$i], $g.native[$row][$i], $g.virtual[$row][$i],
 		($linux[$row] // [])[$i]]];
 
+# Domains: the figures with their goals; rows of `bench` and applications in all places; what an
+# exit costs a VMM that stores late, and one that stores at once.
+def figures: .domains.figures[] | . + {
+	missed: (.goal > 0 and (if .least then .value < .goal else .value > .goal end)),
+	wanted: (if .goal > 0 then (if .least then "at least " else "at most " end) +
+		(.goal | tostring) else "-" end)};
+def places($table): .domains[$table] as $t | $t.native | keys_unsorted[] as $row |
+	[$row, ($t.native, $t.virtual, $t.guest, $t.disk | .[$row])];
+def exit_classes: ["fxsave", "cr", "cr3", "flushes", "tables", "segments", "dr", "msr", "locked",
+	"apic"];
+def exits: .domains.exits | to_entries[] | .key as $row | .value | ("delayed", "eager") as $way |
+	[$row, $way, (.[$way] | .instructions, .bytes, .[exit_classes[]])];
+
 # 5090 -> "5,090"; no figure -> "-".
 def thousands: if . == null then "-" else
 	tostring | [match(".{1,3}(?=(.{3})*$)"; "g").string] | join(",") end;
 # 1.5 | fixed(3) -> "1.500"
-def fixed($digits): if . == null then "-" else
+def fixed($digits): if . == null then "-" elif . < 0 then "-" + (-. | fixed($digits)) else
 	(. * pow(10; $digits) | round | tostring) as $n |
 	("0" * ([$digits + 1 - ($n | length), 0] | max) // "") + $n |
 	.[:-$digits] + "." + .[-$digits:] end;
