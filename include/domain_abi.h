@@ -103,10 +103,10 @@ enum domain_state { DOMAIN_NONE, DOMAIN_UNBORN, DOMAIN_PAUSED, DOMAIN_RUNS, DOMA
 #define DOMAIN_OP_FRAMES 16
 
 struct domain_info {
+	uint64_t ran, stolen;     /* ns */
 	uint32_t state, frames, vcpus, weight;
 	uint32_t status;          /* how it ended: VMM_*_STATUS, or its own */
 	char reason[64];          /* the rule that it broke, in words */
-	uint64_t ran, stolen;     /* ns */
 	uint32_t switches, exits; /* domain switches to it; its exits */
 };
 

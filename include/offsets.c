@@ -14,6 +14,9 @@
 #include "vo/vo.h"
 #include "vmm/guest.h"
 #include "vmm/mem/frames.h"
+#define guest kernel_guest /* kernel and VMM each have a struct guest */
+#include "split/split.h"
+#undef guest
 
 #define EMIT(name, value) __asm__ volatile("->" name " %c0" : : "i"(value))
 #define FIELD(type, member) EMIT(#type "." #member, offsetof(struct type, member))
@@ -25,6 +28,14 @@ void offsets(void);
 void offsets(void)
 {
 	/* kernel: tasks, and the frames of interrupted code */
+	FIELD(back, next);
+	FIELD(back, port);
+	FIELD(back, serve);
+	EMIT("back.in", offsetof(struct back, wire.in));
+	FIELD(ring, page);
+	FIELD(ring, slots);
+	FIELD(ring, slot_bytes);
+	FIELD(ring, taken);
 	FIELD(task, kernel_esp);
 	FIELD(task, hazard);
 	FIELD(task, trap_frames);
@@ -165,6 +176,11 @@ void offsets(void)
 	FIELD(vcpu, ran);
 	FIELD(vcpu, cpu);
 	FIELD(vmm_machine, nr_mfns);
+	FIELD(vcpu, regs);
+	FIELD(vcpu, fs);
+	FIELD(vcpu, gs);
+	FIELD(vcpu, fpu_traps);
+	FIELD(vcpu, fpu);
 	FIELD(domain, id);
 	FIELD(domain, state);
 	FIELD(domain, nr_vcpus);

@@ -134,11 +134,16 @@ void gdb_break(struct machine *m, uint32_t address, bool set)
 		give_up(BROKEN, "GDB stub: no breakpoint at %#x", address);
 }
 
-/* Let it run as transmit() says. Result: the report of its stop; NULL if none comes in time. */
+/*
+ * Let it run as transmit() says. Result: the report of its stop; NULL if none comes in time. A
+ * machine that stands still may have stopped just now: so the last look for a report is after that.
+ */
 static const char *run_to_stop(struct machine *m, const char *text, double seconds)
 {
 	transmit(m, text);
-	for (machine_wait_begins(m, seconds); !machine_late(m); machine_pump(m)) {
+	bool late = false;
+	for (machine_wait_begins(m, seconds); !late; machine_pump(m)) {
+		late = machine_late(m);
 		int c = stream_byte(&m->gdb, m->wait.limit < 0.01 ? 2 : 20);
 		if (c != '$' && c != STREAM_END)
 			continue;

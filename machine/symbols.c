@@ -30,6 +30,7 @@ static Elf *kernel(void)
 	return elf;
 }
 
+/* A test may run several builds of the VMM, one after the other. */
 static Elf *vmm(void)
 {
 	static Elf *elf;

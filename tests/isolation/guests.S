@@ -195,6 +195,51 @@ guest registers
 9:	end_guest GUEST_WRONG
 
 	/*
+	 * Give all registers values that depend on the round, (ESI), and on 8(ESI), and yield, for
+	 * ever. 12(ESI): the FPU's, too.
+	 */
+guest evolves
+	leal PAGE(%esi), %esp
+	cmpl $0, 12(%esi)
+	je 1f
+	xorl %ebx, %ebx
+	call_vmm HC_FPU_TRAP
+1:	incl (%esi)
+	movl $SEL_UDATA, %eax
+	testl $1, (%esi)
+	jz 2f
+	movl $SEL_KDATA, %eax
+2:	movl %eax, %fs
+	testl $2, (%esi)
+	jz 3f
+	xorl %eax, %eax
+3:	movl %eax, %gs
+	movl (%esi), %ebx
+	imull 8(%esi), %ebx
+	cmpl $0, 12(%esi)
+	je 4f
+	movl %ebx, 16(%esi)
+	fninit
+	fildl 16(%esi)
+	movd %ebx, %xmm0
+	pshufd $0x50, %xmm0, %xmm0
+	movd %ebx, %xmm7
+	pshufd $0, %xmm7, %xmm7
+4:	movl %ebx, %ecx
+	notl %ecx
+	leal 5(%ebx, %ebx, 4), %edx
+	leal 3(%ecx, %edx), %edi
+	leal 7(%edx, %edi), %ebp
+	leal PAGE - 64(%esi), %esp
+	testl $4, (%esi)
+	jz 5f
+	subl $32, %esp
+5:	cmpl $0x40000000, %ebx /* flags */
+	call_vmm HC_YIELD
+guest evolved
+	jmp 1b
+
+	/*
 	 * Yield for ever. The time-stamp counter before and after each time, low words, goes to a
 	 * ring of 256 pairs in the page after the data page. 12(ESI): have the FPU meanwhile.
 	 */

@@ -218,28 +218,30 @@ part owners;
 /* isolation_domain.c */
 part rights;
 /* isolation_detach.c */
-part detach_orders, recount_entries, failed_calls, long_loads, vm86, nmi, invlpg;
+part detach_orders, recount_entries, failed_calls, long_loads, partial_loads, vm86, nmi, invlpg;
 /* isolation_lines.c */
 part level_line;
 /* isolation_random.c */
 part random_references, random_references_soak, fuzz_calls, fuzz_calls_soak;
 
 /* isolation_born.c */
-part guest_lives, guest_births, guest_last_frame, guest_vm86;
+part guest_lives, guest_births, guest_vcpus, guest_remains, guest_last_frame, guest_vm86;
 /* isolation_apart.c */
 part guest_translations, guest_registers, guest_rights, guest_events, guest_deaths,
 	guest_deaths_some, guest_deaths_soak;
 /* isolation_time.c */
-part guest_lines, guest_slices, guest_timers, guest_idle;
+part guest_lines, guest_slices, guest_timers, guest_wakes, guest_idle;
 /* isolation_kill.c */
 part guest_fuzz, guest_fuzz_soak;
 /* isolation_bounds.c */
 part longest_calls;
 /* isolation_ports.c */
-part guest_ports, guest_limits;
+part guest_ports, guest_all_ports, guest_limits, guest_loans;
 
 /* --- whole tests (isolation_fatal.c) --- */
 
+/* Images of vCPUs, delayed and eager, or with poison (isolation_images.c). */
+void images(const struct test *t);
 /* What exits and domain switches cost (isolation_cost.c). */
 void exit_costs(const struct test *t);
 /* Each attack of a row must end its machine. t->number: the first row; t->text: how many. */
@@ -270,6 +272,9 @@ void promoted_elsewhere(const struct test *t);
 void released_elsewhere(const struct test *t);
 void detach_elsewhere(const struct test *t);
 void timer_elsewhere(const struct test *t);
+void given_elsewhere(const struct test *t);
+void frames_race(const struct test *t);
+void posted_elsewhere(const struct test *t);
 void generations(const struct test *t);
 void double_fault(const struct test *t);
 

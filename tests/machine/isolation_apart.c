@@ -78,18 +78,6 @@ void guest_registers(struct victim *v)
 
 /* --- 47, 60: what a guest asks --- */
 
-static void guest_answers(struct victim *v, const struct guest_plan *g, const struct call *calls,
-			  unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		int got = (int)guest_word(v, g, GUEST_DATA, 16 + i * 24 + 20);
-		CHECK(got == calls[i].result,
-		      "a guest's hypercall %u (%#x, %#x, %#x, %#x): %d, not %d", calls[i].number,
-		      calls[i].ebx, calls[i].ecx, calls[i].edx, calls[i].esi, got,
-		      calls[i].result);
-	}
-}
-
 void guest_rights(struct victim *v)
 {
 	struct guest_plan g = plan(0, "guest_calls"), other = plan(1, "guest_sleeps");

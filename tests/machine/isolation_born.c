@@ -174,6 +174,37 @@ static void give_badly(struct victim *v)
 	guest_end(v, &g);
 }
 
+/* Frames that cannot be taken: twice in a call, twice at all, to a page that is not free. */
+static void take_badly(struct victim *v)
+{
+	struct guest_plan g = plain;
+	guest_prepare(v, &g);
+	struct domain_op op = { .domain = g.number, .n = 2 };
+	guest_refuse(v, 0, DOMAIN_KILL, &op);
+	op.frames[0] = op.frames[1] = guest_mfn(&g, GUEST_DATA);
+	op.pfns[0] = v->pfn + g.first + GUEST_DATA, op.pfns[1] = op.pfns[0] + 1;
+	guest_refuse(v, -EINVAL, DOMAIN_TAKE, &op);
+	op.frames[1] = guest_mfn(&g, GUEST_DATA + 1), op.pfns[1] = op.pfns[0];
+	guest_refuse(v, -EINVAL, DOMAIN_TAKE, &op);
+	op.pfns[1] = v->pfn + g.first + GUEST_MEMORY + DOMAIN_FRAMES(1);
+	guest_refuse(v, -EINVAL, DOMAIN_TAKE, &op); /* that page has a frame */
+	op.pfns[1] = kernel_word(v->m, "nr_pfns");
+	guest_refuse(v, -EINVAL, DOMAIN_TAKE, &op);
+	guest_refuse(v, -EBUSY, DOMAIN_CLOSE, &op);
+	op.n = 1;
+	guest_refuse(v, 0, DOMAIN_TAKE, &op);
+	guest_refuse(v, -EPERM, DOMAIN_TAKE, &op);
+	check_frame_table(v->m);
+	for (unsigned page = 0; page < GUEST_MEMORY; page++) {
+		op.frames[0] = guest_mfn(&g, page), op.pfns[0] = v->pfn + g.first + page;
+		guest_refuse(v, page == GUEST_DATA ? -EPERM : 0, DOMAIN_TAKE, &op);
+	}
+	for (unsigned i = 0; i < DOMAIN_FRAMES(1); i++)
+		op.pfns[i] = v->pfn + g.first + GUEST_MEMORY + i;
+	guest_refuse(v, 0, DOMAIN_CLOSE, &op);
+	guest_refuse(v, -EINVAL, DOMAIN_CLOSE, &op);
+}
+
 void guest_births(struct victim *v)
 {
 	for (unsigned i = 0; i < COUNT(lies); i++)
@@ -183,7 +214,67 @@ void guest_births(struct victim *v)
 	keep_mapping(v, plain.first + GUEST_MEMORY);
 	share_mapping(v);
 	give_badly(v);
+	take_badly(v);
 	ALLOWED(v, HC_RECOUNT, 0, 0, 0, 0);
+}
+
+/* --- further vCPUs, and what a dead guest leaves --- */
+
+/* A vCPU starts once, on a stack that lies in kernel space. */
+void guest_vcpus(struct victim *v)
+{
+	struct guest_plan g = plain;
+	const uint32_t at = KERNEL_BASE + attack_symbol("attack_guest_halts");
+	const struct call calls[] = {
+		{ HC_VCPU_START, 1, at, 2, 0, -EINVAL },
+		{ HC_VCPU_START, 1, at, KERNEL_BASE + 124, 0, -EINVAL },
+		{ HC_VCPU_START, 1, at, VMM_BASE + 4, 0, -EINVAL },
+		{ HC_VCPU_START, 1, at, 0x8000, 0, -EINVAL },
+		{ HC_VCPU_START, 2, at, 0, 0, -EINVAL },
+		{ HC_VCPU_START, 1, at, VMM_BASE, 0, 0 },
+		{ HC_VCPU_START, 1, at, 0, 0, -EBUSY },
+		{ HC_YIELD, 0, 0, 0, 0, 0 },
+		{ HC_VCPU_START, 1, at, 0, 0, -EBUSY },
+	};
+	g.vcpus = 2, g.label = "guest_calls";
+	guest_make(v, &g);
+	guest_asks(v, &g, calls, COUNT(calls));
+	guest_answers(v, &g, calls, COUNT(calls));
+	guest_end(v, &g);
+}
+
+/* Its shared page is domain 0's again: what is there now are not its exits. */
+void guest_remains(struct victim *v)
+{
+	enum { ONE = 1, OTHERS = GUEST_MEMORY - ONE };
+	struct guest_plan g = plain;
+	uint32_t ones[PAGE_SIZE / 4];
+	memset(ones, 0x11, sizeof(ones));
+	g.label = "guest_sleeps";
+	guest_make(v, &g);
+	guest_run(v, &g, true);
+	ALLOWED(v, HC_YIELD, 0, 0, 0, 0);
+	struct domain_op op = { .domain = g.number, .n = ONE };
+	CHECK(guest_info(v, &g).exits > 0, "it had no exits");
+	while (domain_call(v, DOMAIN_KILL, &op) == -EAGAIN)
+		;
+	op.frames[0] = guest_mfn(&g, GUEST_SHARED);
+	op.pfns[0] = v->pfn + g.first + GUEST_SHARED;
+	guest_refuse(v, 0, DOMAIN_TAKE, &op);
+	pool_write(v, g.first + GUEST_SHARED, 0, ones, sizeof(ones));
+	uint32_t exits = guest_info(v, &g).exits, n = 0;
+	CHECK(exits == 0, "a dead guest had %u exits: read in domain 0's memory", exits);
+	pool_clear(v, g.first + GUEST_SHARED);
+	for (unsigned page = 0; page < GUEST_MEMORY; page++)
+		if (page != GUEST_SHARED) {
+			op.frames[n] = guest_mfn(&g, page);
+			op.pfns[n++] = v->pfn + g.first + page;
+		}
+	op.n = OTHERS;
+	guest_refuse(v, 0, DOMAIN_TAKE, &op);
+	for (unsigned i = 0; i < DOMAIN_FRAMES(1); i++)
+		op.pfns[i] = v->pfn + g.first + GUEST_MEMORY + i;
+	guest_refuse(v, 0, DOMAIN_CLOSE, &op);
 }
 
 /* --- what a newborn must not do --- */

@@ -157,6 +157,50 @@ void long_loads(struct victim *v)
 	pool_clear(v, DIRECTORY);
 }
 
+/*
+ * 55: a load is interrupted, and one of its new tables is released in between. The load must not
+ * touch that table any more: neither when it is asked for again and fails, nor afterwards.
+ */
+void partial_loads(struct victim *v)
+{
+	enum { TABLES = 6 };
+	uint32_t entries[1024], at = place(v, "hypercall", false), first = pool_mfn(v, MANY);
+	physical_read(v->m, v->directory << PAGE_SHIFT, entries, sizeof(entries));
+	memset(entries, 0, KERNEL_SLOT * 4);
+	for (unsigned i = 0; i < TABLES; i++) {
+		pool_clear(v, MANY + i);
+		entries[1 + i] = entry(pool_mfn(v, MANY + i), PTE_U);
+	}
+	entries[1 + TABLES] = entry(v->directory, PTE_W);
+	pool_write(v, DIRECTORY, 0, entries, sizeof(entries));
+	debug_break(v->m, at, true);
+	debug_set_register(v->m, GDB_EAX, HC_LOAD);
+	debug_set_register(v->m, GDB_EBX, pool_mfn(v, DIRECTORY));
+	debug_set_register(v->m, GDB_ECX, 0);
+	debug_set_register(v->m, GDB_ESP, pool_address(v, STACK_PAGE) + PAGE_SIZE / 2);
+	debug_set_register(v->m, GDB_EIP, at);
+	for (unsigned i = 0; i < 2; i++) { /* two tables are checked */
+		gdb_step(v->m);
+		CHECK(debug_run(v->m, 20), "the load does not come back to its INT");
+	}
+	debug_break(v->m, at, false);
+	CHECK(!home_writable(v, MANY), "no table was checked: this proves nothing");
+	ALLOWED(v, HC_RELEASE, first, 0, 0, 0);
+	REFUSED(v, -EINVAL, HC_RELEASE, first, 0, 0, 0);
+	const uint32_t pte = pte_machine(v, FREE_PAGE); /* it is plain memory again */
+	ALLOWED(v, HC_UPDATE, pte, 1, entry(first, PTE_W | PTE_U), 0);
+	REFUSED(v, -EBUSY, HC_LOAD, pool_mfn(v, DIRECTORY), 0, 0, 0);
+	check_frame_table(v->m);
+	ALLOWED(v, HC_UPDATE, pte, 1, 0, 0);
+	REFUSED(v, -EBUSY, HC_LOAD, pool_mfn(v, DIRECTORY), 0, 0, 0);
+	for (unsigned i = 0; i < TABLES; i++) {
+		hypercall(v, HC_RELEASE, pool_mfn(v, MANY + i), 0, 0, 0); /* the second one's */
+		CHECK(home_writable(v, MANY + i), "table %u of a refused directory is one", i);
+	}
+	ALLOWED(v, HC_RECOUNT, 0, 0, 0, 0);
+	pool_clear(v, DIRECTORY);
+}
+
 /* --- 43 --- */
 
 /* VM in an image of EFLAGS is ignored, or the kernel gets #GP of a program (TCG). */

@@ -222,3 +222,15 @@ void guest_asks(struct victim *v, const struct guest_plan *g, const struct call 
 	guest_run(v, g, true);
 	guest_await_end(v, g, GUEST_END);
 }
+
+void guest_answers(struct victim *v, const struct guest_plan *g, const struct call *calls,
+		   unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		int got = (int)guest_word(v, g, GUEST_DATA, 16 + i * 24 + 20);
+		CHECK(got == calls[i].result,
+		      "a guest's hypercall %u (%#x, %#x, %#x, %#x): %d, not %d", calls[i].number,
+		      calls[i].ebx, calls[i].ecx, calls[i].edx, calls[i].esi, got,
+		      calls[i].result);
+	}
+}

@@ -54,6 +54,9 @@ enum { CALLS_MOST = 32 };
 unsigned guest_every_call(const struct guest_plan *g, struct call calls[CALLS_MOST]);
 /* A guest_calls runs, makes n hypercalls, and ends; their results are in its data page. */
 void guest_asks(struct victim *v, const struct guest_plan *g, const struct call *calls, unsigned n);
+/* FAILED unless these were the results that are due. */
+void guest_answers(struct victim *v, const struct guest_plan *g, const struct call *calls,
+		   unsigned n);
 /* Kill it if it lives, take its frames back, all filled with 0, and close it. */
 void guest_end(struct victim *v, const struct guest_plan *g);
 

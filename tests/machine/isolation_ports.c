@@ -104,7 +104,97 @@ void guest_ports(struct victim *v)
 	from_guest(v);
 }
 
-/* --- limits, and loans --- */
+/* Domain 0's ports run out: an error, which leaves none behind. All come back. */
+void guest_all_ports(struct victim *v)
+{
+	enum { GUESTS = CONTROL_PORTS / (GUEST_PORTS - 1) + 1, STATE = DOMAIN_FRAMES(1) };
+	uint32_t numbers[GUESTS], own[CONTROL_PORTS], n = 0;
+	struct domain_op op = { 0 };
+	int result = 0;
+	for (unsigned i = 0; i < GUESTS; i++) {
+		op = (struct domain_op){ .vcpus = 1 };
+		for (unsigned k = 0; k < STATE; k++)
+			op.frames[k] = pool_mfn(v, FIRST + i * STATE + k);
+		result = domain_call(v, DOMAIN_OPEN, &op);
+		CHECK(result > 0, "DOMAIN_OPEN: %d", result);
+		numbers[i] = op.domain = (uint32_t)result;
+		for (op.port = 1; op.port < GUEST_PORTS; op.port++) {
+			result = domain_call(v, DOMAIN_PAIR, &op);
+			if (result <= 0)
+				break;
+			own[n++] = (uint32_t)result;
+		}
+	}
+	CHECK(n == CONTROL_PORTS - 1 && result == -ENOSPC, "%u ports, then %d", n, result);
+	ALLOWED(v, HC_PORT_CLOSE, own[n / 2], 0, 0, 0);
+	result = domain_call(v, DOMAIN_PAIR, &op);
+	CHECK(result == (int)own[n / 2], "the one free port is %u, not %d", own[n / 2], result);
+	for (unsigned i = 0; i < GUESTS; i++) {
+		op = (struct domain_op){ .domain = numbers[i] };
+		guest_refuse(v, 0, DOMAIN_KILL, &op);
+		for (unsigned k = 0; k < STATE; k++)
+			op.pfns[k] = v->pfn + FIRST + i * STATE + k;
+		guest_refuse(v, 0, DOMAIN_CLOSE, &op);
+	}
+	for (unsigned i = 0; i < n; i++)
+		ALLOWED(v, HC_PORT_CLOSE, own[i], 0, 0, 0);
+}
+
+/* --- 59: loans --- */
+
+/*
+ * What is lent to a guest it reaches by its kernel tables of birth, and by nothing else; nor does
+ * another guest; and neither side can make a table of it, or give it away.
+ */
+void guest_loans(struct victim *v)
+{
+	enum { ENTRY = 900, LENT_PAGE = 64 };
+	struct guest_plan g = { .first = FIRST, .vcpus = 1, .label = "guest_calls" };
+	struct guest_plan thief = { .first = FIRST + 16, .vcpus = 1, .label = "guest_hello" };
+	uint32_t lent = pool_mfn(v, LENT_PAGE), other = pool_mfn(v, LENT_PAGE + 1);
+	uint32_t slot = free_slot(v);
+	pool_clear(v, LENT_PAGE);
+	guest_prepare(v, &g);
+	struct domain_op op = { .domain = g.number, .n = 1, .frames = { lent } };
+	guest_refuse(v, 0, DOMAIN_LEND, &op);
+	guest_set_word(v, &g, GUEST_TABLE, ENTRY * 4, entry(lent, PTE_W));
+	CHECK(guest_bear(v, &g) == 0, "a guest with a loan: %s", guest_info(v, &g).reason);
+	guest_prepare(v, &thief);
+	guest_set_word(v, &thief, GUEST_TABLE, ENTRY * 4, entry(lent, 0));
+	op.domain = thief.number;
+	guest_refuse(v, -EBUSY, DOMAIN_GIVE, &op);
+	guest_refuse(v, -EBUSY, DOMAIN_LEND, &op);
+	CHECK(guest_bear(v, &thief) == -EPERM, "a guest maps what is lent to another one");
+	guest_end(v, &thief);
+	const uint32_t table = guest_mfn(&g, GUEST_TABLE) << PAGE_SHIFT;
+	const uint32_t free = guest_mfn(&g, GUEST_FREE) << PAGE_SHIFT;
+	const struct call calls[] = {
+		{ HC_UPDATE, table + ENTRY * 4, 1, entry(lent, 0), 0, -EPERM },
+		{ HC_SHARE, table + ENTRY * 4, 1, free, 0, -EPERM },
+		{ HC_RELEASE, lent, 0, 0, 0, -EPERM },
+		{ HC_LOAD, lent, 0, 0, 0, -EPERM },
+		/* by the mapping of birth: the words go through the page that is lent */
+		{ HC_CONSOLE_OUT, KERNEL_BASE + ENTRY * PAGE_SIZE, 4, 0, 0, 4 },
+		{ HC_CONSOLE_OUT, KERNEL_BASE + (ENTRY + 1) * PAGE_SIZE, 4, 0, 0, -EFAULT },
+		{ HC_CONSOLE_OUT, KERNEL_BASE + (ENTRY + 1) * PAGE_SIZE - 2, 4, 0, 0, 2 },
+	};
+	op.domain = g.number, op.frames[0] = other;
+	guest_refuse(v, -EBUSY, DOMAIN_LEND, &op); /* too late */
+	REFUSED(v, -EINVAL, HC_RELEASE, lent, 0, 0, 0);
+	REFUSED(v, -EBUSY, HC_LOAD, lent, 0, 0, 0);
+	REFUSED(v, -EBUSY, HC_UPDATE, slot, 1, entry(lent, PTE_W | PTE_U), 0);
+	REFUSED(v, -EBUSY, HC_UPDATE, pte_machine(v, FREE_PAGE), 1, entry(lent, PTE_W | PTE_U), 0);
+	guest_asks(v, &g, calls, COUNT(calls));
+	guest_answers(v, &g, calls, COUNT(calls));
+	check_domains(v->m);
+	check_frame_table(v->m);
+	guest_end(v, &g);
+	ALLOWED(v, HC_UPDATE, slot, 1, entry(lent, PTE_W | PTE_U), 0);
+	ALLOWED(v, HC_UPDATE, slot, 1, 0, 0);
+	ALLOWED(v, HC_RELEASE, lent, 0, 0, 0);
+}
+
+/* --- limits --- */
 
 void guest_limits(struct victim *v)
 {

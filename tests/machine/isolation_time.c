@@ -147,6 +147,21 @@ void guest_timers(struct victim *v)
 	guest_end(v, &other);
 }
 
+/*
+ * 57: a guest that has an event does not block: one that it sent itself. (One that comes while it
+ * blocks: isolation-57-posted.)
+ */
+void guest_wakes(struct victim *v)
+{
+	struct guest_plan g = plan(0, "guest_calls");
+	const struct call calls[] = { { HC_SEND, 0, VEC_RESCHED, 0, 0, 0 },
+				      { HC_IDLE, 0, 0, 0, 0, 0 } };
+	g.handler = "guest_returns";
+	guest_make(v, &g);
+	guest_asks(v, &g, calls, COUNT(calls));
+	guest_end(v, &g);
+}
+
 struct times { uint64_t hosted, idled, ran; };
 
 static struct times times(const struct victim *v, const struct guest_plan *g)

@@ -26,8 +26,8 @@ static int check_plain(const struct domain *d, const mfn_t *mfns, unsigned n)
 }
 
 /*
- * Frames that were tables once are still in the list: take them off. It is searched from where the
- * last search, or HC_TRIM, has ended. Result: 0; -EAGAIN: not all of them are found yet.
+ * Frames that were tables once are still in the list: take them off. The search goes on where the
+ * last one has ended. Result: 0; -EAGAIN: not all of them are found yet.
  */
 static int leave_list(struct domain *d, const mfn_t *mfns, unsigned n)
 {
@@ -41,7 +41,10 @@ static int leave_list(struct domain *d, const mfn_t *mfns, unsigned n)
 		else
 			d->trimmed = at; /* after the last one: the first */
 	}
-	return n ? -EAGAIN : 0;
+	if (n)
+		return -EAGAIN;
+	d->trimmed = END_OF_LIST; /* HC_TRIM begins again */
+	return 0;
 }
 
 int frames_give(struct cpu *c, uint8_t owner, const mfn_t *mfns, unsigned n)
