@@ -78,6 +78,7 @@ hypercalls_run:
 	int $HYPERCALL_VECTOR
 	.globl attack_called
 attack_called:
+	pause /* QEMU's turn goes to the next CPU */
 	movl %eax, 20(%edi)
 	addl $24, %edi
 	decl %ebp

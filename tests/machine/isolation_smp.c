@@ -169,7 +169,7 @@ void given_elsewhere(const struct test *t)
  */
 void frames_race(const struct test *t)
 {
-	enum { SET = 32, FRAMES = 16, CALLS = 500, ROUNDS = 15, STATE = DOMAIN_FRAMES(1) };
+	enum { SET = 32, FRAMES = 16, CALLS = 500, ROUNDS = 10, STATE = DOMAIN_FRAMES(1) };
 	static struct call calls[CALLS];
 	struct victim *v = two_victims(t);
 	uint32_t mfns[FRAMES], slot = free_slot(v);

@@ -23,7 +23,7 @@ static const struct test *const ordinary[] = {
 	hostile_tests,
 	disk_tests,
 	net_tests,
-	dom_tests, dom_net_tests,
+	dom_tests, dom_net_tests, dom_lies_tests,
 	guest_tests,
 	shell_tests,
 	memory_out_tests,

@@ -10,7 +10,8 @@ typedef const struct test test_list[];
 extern test_list boot_tests, hang_tests, limit_tests, native_tests, program_tests, switch_tests;
 extern test_list rollback_tests, sweep_tests;
 extern test_list isolation_tests, hostile_tests, disk_tests, net_tests, shell_tests;
-extern test_list memory_out_tests, dom_tests, dom_net_tests, guest_tests, guest_soak_tests;
+extern test_list memory_out_tests, dom_tests, dom_net_tests, dom_lies_tests, guest_tests,
+	guest_soak_tests;
 extern test_list gdb_tests, gdb_look_tests, gdb_tool_tests;
 extern test_list grader_submission_tests, grader_tests, grader_environment_tests;
 extern test_list grader_run_tests, grader_sandbox_tests, grader_layout_tests;
