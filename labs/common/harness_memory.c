@@ -64,14 +64,26 @@ void set_shared_word(struct guest *g, uint32_t offset, uint32_t value)
 
 /* --- frames --- */
 
+/* As read_array(), but the array of the last time is used again: it had `old` words. */
+static uint32_t *read_again(struct guest *g, uint32_t *array, uint32_t old, const char *name,
+			    uint32_t n)
+{
+	if (!array)
+		return read_array(g->m, g->c.cr3, name, n);
+	virtual_read(g->m, g->c.cr3, kernel_word(g->m, name), array, n * sizeof(*array));
+	if (n < old)
+		memset(array + n, 0xFF, (old - n) * sizeof(*array));
+	return array;
+}
+
 void read_p2m(struct guest *g)
 {
+	uint32_t old_pfns = g->nr_pfns, old_mfns = g->nr_mfns;
 	g->nr_pfns = kernel_word(g->m, "nr_pfns"), g->nr_mfns = kernel_word(g->m, "nr_mfns");
 	CHECK(g->nr_pfns && g->nr_pfns <= g->nr_mfns && g->nr_mfns <= g->m->o.mem << 8,
 	      "nr_pfns is %u, nr_mfns %u: of %u MiB", g->nr_pfns, g->nr_mfns, g->m->o.mem);
-	free(g->p2m), free(g->m2p);
-	g->p2m = read_array(g->m, g->c.cr3, "p2m", g->nr_pfns);
-	g->m2p = read_array(g->m, g->c.cr3, "m2p", g->nr_mfns);
+	g->p2m = read_again(g, g->p2m, old_pfns, "p2m", g->nr_pfns);
+	g->m2p = read_again(g, g->m2p, old_mfns, "m2p", g->nr_mfns);
 }
 
 uint32_t home_address(struct guest *g, uint32_t mfn)
