@@ -36,8 +36,10 @@ fatal[] = {
 	{ "stack_fault", IN_DIRECTORY, 512, NO_STACK },
 	{ "stack_privileged", AT, NOT_MAPPED, NO_STACK },
 	{ "stack_privileged", AT, VMM_BASE + 4, NO_STACK },
-	{ "stack_divide", AT, 8, NO_STACK },
-	{ "stack_undefined", AT, 8, NO_STACK },
+	{ "stack_divide", AT, 16, NO_STACK },
+	{ "stack_undefined", AT, 16, NO_STACK },
+	/* The frame wraps into the VMM. v86 looks there first, QEMU and Bochs at page 0. */
+	{ "stack_divide", AT, 8, ANY_RULE },
 };
 
 /* The address at which the direct map shows a machine frame. */
