@@ -26,7 +26,13 @@ static const struct { const char *line, *prints; } rows[] = {
 	/* what is not there is named, and never taken for something else */
 	{ "cat << x", "sh: << is not there; `help` tells what is\n" },
 	{ "echo a >&1", "sh: >& is not there; `help` tells what is\n" },
-	{ "echo a 3>&1", "sh: >& is not there; `help` tells what is\n" },
+	{ "echo a 3>&1", "sh: 3> is not there; `help` tells what is\n" },
+	{ "echo a &> f", "sh: &> is not there; `help` tells what is\n" },
+	{ "echo a 3> f", "sh: 3> is not there; `help` tells what is\n" },
+	{ "echo a |& cat", "sh: |& is not there; `help` tells what is\n" },
+	{ "echo a 1> f; echo b 1>> f; cat 0< f", "a\nb\n" },
+	{ "head -n 1 /bin/ls > f; sh f; echo $?",
+	  "sh: a line is too long: it may have 1023 bytes\n1\n" },
 	{ "echo ${A; echo $?", "sh: ${A: " ONLY_NAMES "1\n" },
 	{ "echo ${}; echo ${A:-b}; echo $(ls)", "sh: ${}: " ONLY_NAMES "sh: ${A:-b}: "
 	  ONLY_NAMES "sh: $(ls): " ONLY_NAMES },

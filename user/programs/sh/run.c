@@ -301,9 +301,11 @@ int run_file(int fd, bool prompting)
 			break;
 		run_line(line);
 	}
-	if (got < 0)
+	if (got == -ERANGE)
+		dprintf(2, "sh: a line is too long: it may have %d bytes\n", LINE_MAX - 1);
+	else if (got < 0)
 		complain("input", got);
-	return last_status;
+	return got < 0 ? 1 : last_status;
 }
 
 int main(int argc, char **argv)

@@ -52,9 +52,11 @@ static enum token operator_at(const char **s)
 {
 	static const struct { const char *text; enum token token; } table[] = {
 		{ "2>&1", ERRORS_TO_1 }, { "1>&2", OUTPUT_TO_2 }, { ">&2", OUTPUT_TO_2 },
-		{ "2>&", NOT_THERE }, { ">&", NOT_THERE }, { "<&", NOT_THERE },
-		{ "<<", NOT_THERE }, { "<>", NOT_THERE },
-		{ "2>>", APPEND_ERRORS }, { "2>", ERRORS }, { ">>", APPEND }, { "&&", AND },
+		{ "2>&", NOT_THERE }, { "1>&", NOT_THERE }, { ">&", NOT_THERE },
+		{ "<&", NOT_THERE }, { "<<", NOT_THERE }, { "<>", NOT_THERE },
+		{ ">|", NOT_THERE }, { "&>", NOT_THERE }, { "|&", NOT_THERE }, { ";;", NOT_THERE },
+		{ "2>>", APPEND_ERRORS }, { "2>", ERRORS }, { "1>>", APPEND }, { "1>", GREATER },
+		{ "0<", LESS }, { ">>", APPEND }, { "&&", AND },
 		{ "||", OR }, { "|", PIPE }, { "<", LESS }, { ">", GREATER }, { "&", BACKGROUND },
 		{ ";", SEMICOLON }, { "\n", SEMICOLON },
 	};
@@ -63,7 +65,10 @@ static enum token operator_at(const char **s)
 			*s += strlen(table[i].text);
 			return table[i].token;
 		}
-	return WORD;
+	if (**s < '0' || **s > '9' || ((*s)[1] != '<' && (*s)[1] != '>'))
+		return WORD;
+	*s += 2; /* a descriptor that no program has */
+	return NOT_THERE;
 }
 
 const char *word_end(const char *s, char *quote)
