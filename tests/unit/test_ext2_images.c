@@ -197,11 +197,14 @@ static void use_flags(void)
 	CHECK(root->ops->rename(root, NAME("a"), dir, NAME("g")) == -EPERM);
 	CHECK(root->ops->rename(root, NAME("a"), dir, NAME("f")) == -EPERM);
 	CHECK(root->ops->rmdir(root, NAME("fixed")) == -ENOTEMPTY);
+	vnode_put(look_up(dir, "f"));
 	vnode_put(dir);
 	dir = look_up(root, "growing");
 	CHECK(dir->ops->mkdir(dir, NAME("g")) == 0);
 	CHECK(dir->ops->rmdir(dir, NAME("g")) == -EPERM);
 	CHECK(dir->ops->rename(dir, NAME("f"), root, NAME("g")) == -EPERM);
+	vnode_put(look_up(dir, "g"));
+	vnode_put(look_up(dir, "f"));
 	vnode_put(dir);
 	again();
 }
