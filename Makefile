@@ -576,8 +576,8 @@ WEB := $(B)/web/node_modules/.package-lock.json
 $(WEB): web/package.json web/package-lock.json
 	$(call say,NPM,$(@D))
 	$(Q)mkdir -p $(B)/web && cp $^ $(B)/web/
-	$(Q)cd $(B)/web && $(NPM_CI) && \
-		touch $(@:$(B)/web/%=%)
+	$(Q)cd $(B)/web && { $(NPM_CI) || { echo "web: npm gave no v86 and xterm.js; without a \
+	network the page cannot be made here" >&2; false; }; } && touch $(@:$(B)/web/%=%)
 
 $(B)/web/index.html: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2 $(B)/trace $(WEB) $(PAGE) \
 		$(wildcard web/*)

@@ -67,9 +67,25 @@ static void in_handout(const struct test *t)
 	CHECK(status == 0, "tests/browser/web.js ended with status %d:\n%s", status, text);
 }
 
+/* Where npm's registry is not to be had, make says what it lacks. */
+static void without_network(const struct test *t)
+{
+	char text[8000], tree[300];
+	(void)t;
+	snprintf(tree, sizeof(tree), "%s", work_path("web"));
+	int status = shell(text, sizeof(text), 60,
+			   "npm_config_registry=http://127.0.0.1:9 npm_config_cache=%s/npm "
+			   "make -s B=%s %s/web/node_modules/.package-lock.json 2>&1",
+			   tree, tree, tree);
+	CHECK(status != 0, "there was a network");
+	CHECK(strstr(text, "web: npm gave no v86 and xterm.js; without a network"),
+	      "make does not say what it lacks:\n%s", text);
+}
+
 const struct test web_tests[] = {
 	{ .name = "web-witness", .run = witness, .seconds = 300 },
 	{ .name = "web-page", .run = in_browser, .seconds = 300, .text = "short" },
+	{ .name = "web-no-network", .run = without_network, .seconds = 100 },
 	{ 0 },
 };
 const struct test web_soak_tests[] = {
