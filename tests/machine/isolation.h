@@ -206,7 +206,7 @@ typedef void part(struct victim *v);
 /* isolation_cpu.c */
 part privileged, flags, ports, interrupts;
 /* isolation_segments.c */
-part selectors, sysenter, nulls, null_accesses, limits, user_limits;
+part selectors, ldt_selectors, sysenter, nulls, null_accesses, limits, user_limits;
 /* isolation_calls.c */
 part debug_traps, icebp, fpu, events, arguments;
 /* isolation_memory.c */

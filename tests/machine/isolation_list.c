@@ -8,7 +8,8 @@
 static const struct { const char *name; part *run; } parts[] = {
 #define PART(f) { #f, f }
 	PART(privileged), PART(flags), PART(ports), PART(interrupts), PART(selectors),
-	PART(sysenter), PART(nulls), PART(null_accesses), PART(limits), PART(user_limits),
+	PART(ldt_selectors), PART(sysenter), PART(nulls), PART(null_accesses), PART(limits),
+	PART(user_limits),
 	PART(debug_traps), PART(icebp), PART(fpu), PART(events), PART(arguments),
 	PART(references), PART(frame_numbers), PART(entry_bits), PART(directories), PART(stale),
 	PART(stale_global), PART(access_matrix), PART(owners), PART(rights),
@@ -187,6 +188,7 @@ const struct test isolation_tests[] = {
 	STOPPED("23-stacks-bochs", 16, "4", .bochs = true),
 	V86("01-12", "privileged selectors sysenter nulls null_accesses"),
 	V86("02-03-12-flags", "flags"),
+	V86("06-ldt", "ldt_selectors"),
 	V86("05-interrupts", "interrupts"),
 	V86("08-09-limits", "limits user_limits"),
 	V86("14-22-memory", "references stale stale_global directories access_matrix"),

@@ -62,6 +62,17 @@ void selectors(struct victim *v)
 	load_selectors(v, true);
 }
 
+/* 6: with a null LDTR there is no selector of an LDT; what selectors() leaves out in v86. */
+void ldt_selectors(struct victim *v)
+{
+	for (uint32_t selector = 4; selector < 8; selector++) {
+		CHECK(ATTACK(v, "load_ds", .ebx = selector), "a selector ended the machine");
+		if (v->m->o.v86 && v->trap.vector != VEC_GP)
+			give_up(SKIPPED, "v86 looks for a null LDT's entries at address 0");
+		want_trap(v, VEC_GP, 4, "load_ds");
+	}
+}
+
 /* 11: SYSENTER would lead to ring 0, so its MSR is null; SYSCALL is off. */
 void sysenter(struct victim *v)
 {
