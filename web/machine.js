@@ -21,7 +21,7 @@
 const MEGABYTES = 16, HOLD_STEP_MS = 5;
 const LOAD_PORT = 0xF4;        /* v86's option ROM reads it when the kernel is to be loaded */
 const MULTIBOOT_INFO = 0x7C00; /* where v86 puts the Multiboot information */
-const MODULE_LIST = 0x7000, MODULE_TEXTS = 0x7100, MODULES = 0x200000; /* our part of it */
+const MODULE_LIST = 0x7000, MODULE_TEXTS = 0x7100; /* our part of it */
 const MEMORY_MAP = 0x7200;
 const HAS_MODULES = 8, INFO_MODULES = 20, INFO_MAP = 44;
 const LOW_MEMORY_END = 0x9FC00, HIGH_MEMORY = 0x100000;
@@ -29,7 +29,20 @@ const BIOS_BYTES = 0x20000; /* the end of memory, where SeaBIOS has put the ACPI
 const PAGE_BYTES = 4096, PTE_P = 1, PTE_PS = 0x80, LARGE_PAGE = 0x400000;
 const CR0_PG = 0x80000000, KERNEL_BASE = 0xC0000000;
 const REGISTERS = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"]; /* v86's order */
+const PROGRAM_HEADERS = 28, HEADERS = 44, HEADER_BYTES = 32; /* of an ELF file */
+const TO = 12, BYTES = 20;                                   /* of a program header */
 const SEGMENTS = ["es", "cs", "ss", "ds", "fs", "gs", "tr", "ldtr"];
+
+/* Where a kernel ends in memory. */
+function endInMemory(kernel) {
+	const elf = new DataView(kernel), word = at => elf.getUint32(at, true);
+	let end = 0;
+	for (let i = 0; i < elf.getUint16(HEADERS, true); i++) {
+		const header = word(PROGRAM_HEADERS) + i * HEADER_BYTES;
+		end = Math.max(end, word(header + TO) + word(header + BYTES));
+	}
+	return end;
+}
 
 class Machine {
 	constructor(V86, parts) {
@@ -108,13 +121,14 @@ class Machine {
 	}
 
 	putModules(list) {
-		let at = MODULES, text = MODULE_TEXTS;
+		const page = bytes => bytes + PAGE_BYTES - 1 & -PAGE_BYTES;
+		let at = page(endInMemory(this.parts.kernel)), text = MODULE_TEXTS;
 		list.forEach(([name, image], i) => {
 			this.write(at, new Uint8Array(image));
 			this.write(text, new TextEncoder().encode(name + "\0"));
 			this.writeWords(MODULE_LIST + 16 * i,
 				[at, at + image.byteLength, text, 0]);
-			at += image.byteLength + PAGE_BYTES - 1 & -PAGE_BYTES;
+			at += page(image.byteLength);
 			text += 16;
 		});
 		this.writeWords(MULTIBOOT_INFO, [this.word(MULTIBOOT_INFO) | HAS_MODULES]);

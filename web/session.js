@@ -313,6 +313,9 @@ class Session {
 		if (!this.stopped)
 			return;
 		const { armed } = this;
+		if (this.seeking)
+			this.waiting.delete(this.facts.kernel.trap_handle);
+		this.seeking = false;
 		this.switching = "";
 		this.reset();
 		this.armed = armed;
