@@ -39,11 +39,10 @@ static struct change interrupt_within(struct guest *g, bool older)
 	return change;
 }
 
-static struct change put_in_the_way(struct guest *g, enum way way)
+static struct change put_in_the_way(struct guest *g, enum way way, unsigned me, unsigned other)
 {
-	unsigned other = (g->cpu + 1) % g->m->o.cpus;
 	if (way == HELD || way == HELD_TWICE)
-		set_variable(g, "vo_uses", g->cpu, way == HELD ? 1 : 2);
+		set_variable(g, "vo_uses", me, way == HELD ? 1 : 2);
 	if (way == OTHER_HELD)
 		set_variable(g, "vo_uses", other, 1);
 	if (way == WITHIN || way == WITHIN_OLDER)
@@ -53,45 +52,47 @@ static struct change put_in_the_way(struct guest *g, enum way way)
 
 static void take_away(struct guest *g, struct change change)
 {
-	for (unsigned cpu = 0; cpu < g->m->o.cpus; cpu++)
+	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
 		set_variable(g, "vo_uses", cpu, 0);
 	if (change.at)
 		set_word(g, change.at, change.old);
 }
 
-/* The CPU comes to switch_interrupt() in this way, when these CPUs are busy already. */
-static void arrive_once(struct guest *g, enum way way, bool leads, uint32_t busy)
+/* The CPU comes to switch_interrupt() in this way, when another one is busy already, or none is. */
+static void arrive_once(struct guest *g, enum way way, bool leads, bool other_busy)
 {
 	const uint32_t stops[] = { symbol("lead"), symbol("follow") };
-	uint32_t own = 1u << g->cpu;
+	unsigned n = (unsigned)__builtin_popcount(pretend_cpus(g));
+	unsigned me = pretend_number(g, n), other = (me + 1 + random_below(n - 1)) % n;
+	uint32_t own = 1u << me, busy = other_busy ? 1u << other : 0;
 	uint32_t wanted = busy | (way != FREE && way != OTHER_HELD ? own : 0);
-	struct change change = put_in_the_way(g, way);
+	struct change change = put_in_the_way(g, way, me, other);
 	int at;
-	pretend_cpus(g);
 	say(g, RENDEZVOUS_WANTED, 1);
-	say(g, RENDEZVOUS_LEADER, leads ? g->cpu : (g->cpu + 1) % g->m->o.cpus);
+	say(g, RENDEZVOUS_LEADER, leads ? me : other);
 	say(g, RENDEZVOUS_ARRIVED, busy);
 	say(g, RENDEZVOUS_BUSY, busy);
 	begin(g, "switch_interrupt", NULL, 0);
 	while ((at = creep(g, stops, 2)) == CHANGED)
 		CHECK(!(said(g, RENDEZVOUS_ARRIVED) & own) || said(g, RENDEZVOUS_BUSY) == wanted,
 		      "CPU %u says that it arrived, and `busy` is %#x, not %#x: %s (exercise 1)",
-		      g->cpu, said(g, RENDEZVOUS_BUSY), wanted, ways[way]);
+		      me, said(g, RENDEZVOUS_BUSY), wanted, ways[way]);
 	CHECK(at >= 0, "switch_interrupt() %s and comes neither to lead() nor to follow() "
 		       "(exercise 1)", at == WAITS ? "waits" : "returns");
 	CHECK(said(g, RENDEZVOUS_BUSY) == wanted,
 	      "`busy` is %#x, not %#x, when CPU %u %s: %s (exercise 1)", said(g, RENDEZVOUS_BUSY),
-	      wanted, g->cpu, leads ? "leads" : "follows", ways[way]);
+	      wanted, me, leads ? "leads" : "follows", ways[way]);
 	leave(g);
 	take_away(g, change);
+	give_number_back(g);
 }
 
-/* vo_uses and the task belong to this CPU. */
+/* The task belongs to this CPU. */
 static void arrive_in_ways(struct guest *g, unsigned cpu, enum way first)
 {
 	choose(g, cpu);
 	for (enum way way = first; way < NR_WAYS; way += 1 + first)
-		arrive_once(g, way, (way ^ cpu) & 1, way / 2 & 1 ? 1u << (cpu ^ 1) : 0);
+		arrive_once(g, way, (way ^ cpu) & 1, way / 2 & 1);
 }
 
 void check_vo_busy(const struct test *t)

@@ -25,6 +25,19 @@ uint32_t pretend_cpus(struct guest *g)
 	return (1u << n) - 1;
 }
 
+unsigned pretend_number(struct guest *g, unsigned n)
+{
+	static bool last;
+	unsigned number = (last = !last) ? n - 1 : random_below(n);
+	set_word(g, task_of(&g->c) + TASK_CPU, number);
+	return number;
+}
+
+void give_number_back(struct guest *g)
+{
+	set_word(g, task_of(&g->c) + TASK_CPU, g->cpu);
+}
+
 /* --- registers --- */
 
 void choose(struct guest *g, unsigned cpu)

@@ -141,7 +141,7 @@ void check_orders(const struct test *t)
 
 struct following {
 	struct guest *g;
-	uint32_t step, stale, number;
+	uint32_t step, stale, number, own; /* own: the CPU's bit */
 	bool attach;
 };
 
@@ -149,15 +149,17 @@ struct following {
 static void begin_following(struct following *f)
 {
 	struct guest *g = f->g;
-	say(g, RENDEZVOUS_ARRIVED, pretend_cpus(g));
-	say(g, RENDEZVOUS_LEADER, (g->cpu + 1) % g->m->o.cpus);
+	unsigned n = (unsigned)__builtin_popcount(pretend_cpus(g)), me = pretend_number(g, n);
+	f->own = 1u << me;
+	say(g, RENDEZVOUS_ARRIVED, (1u << n) - 1);
+	say(g, RENDEZVOUS_LEADER, (me + 1) % n);
 	f->number = order_number();
 	f->attach = random_below(2);
 	say(g, RENDEZVOUS_FIRST_ORDER, f->number);
 	say(g, RENDEZVOUS_ORDER, f->number);
 	say(g, RENDEZVOUS_STEP, f->stale);
 	say(g, RENDEZVOUS_STEP_ATTACH, !f->attach);
-	say(g, RENDEZVOUS_DONE, 1u << (g->cpu + 1) % g->m->o.cpus);
+	say(g, RENDEZVOUS_DONE, 1u << (me + 1) % n);
 	begin(g, "follow", NULL, 0);
 }
 
@@ -172,7 +174,7 @@ static void order_now(struct following *f, uint32_t step)
 
 static bool reported(const struct following *f)
 {
-	return said(f->g, RENDEZVOUS_DONE) >> f->g->cpu & 1;
+	return said(f->g, RENDEZVOUS_DONE) & f->own;
 }
 
 /* The follower may do nothing: it waits for an order. when: until then it did well. */
@@ -212,7 +214,7 @@ static void want_reported(struct following *f, uint32_t done, const char *when)
 	CHECK(at != RETURNED,
 	      "%s, follow() returns after a step that is not NULL: it must wait for the next order "
 	      "(exercise 6)", when);
-	uint32_t now = said(f->g, RENDEZVOUS_DONE), wanted = done | 1u << f->g->cpu;
+	uint32_t now = said(f->g, RENDEZVOUS_DONE), wanted = done | f->own;
 	CHECK(now == wanted,
 	      "%s, `done` is %#x, not %#x: the step is not reported by this CPU's bit alone "
 	      "(exercise 6)", when, now, wanted);
@@ -231,10 +233,10 @@ static void follow_once(struct following *f, const char *when)
 	order_now(f, 0);
 	int at = creep_on(g, NULL, 0);
 	CHECK(at == RETURNED, "after the order NULL follow() does not return (exercise 6)");
-	CHECK(said(g, RENDEZVOUS_DONE) == 1u << g->cpu,
+	CHECK(said(g, RENDEZVOUS_DONE) == f->own,
 	      "follow() returns after the order NULL and does not report it: `done` is %#x, not "
 	      "%#x; the leader's resume() waits for this (exercise 6)", said(g, RENDEZVOUS_DONE),
-	      1u << g->cpu);
+	      f->own);
 	leave(g);
 }
 
@@ -275,5 +277,6 @@ void check_follow(const struct test *t)
 	struct following f = { .g = &g, .step = steps[0], .stale = steps[1] };
 	stored_first(&f);
 	at_each_instruction(&f);
+	give_number_back(&g);
 	want_atomic(&g, "follow", RENDEZVOUS_DONE, 6);
 }

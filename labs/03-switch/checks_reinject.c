@@ -7,11 +7,11 @@
 
 enum { MOST_STEPS = 2000 };
 enum { CASCADE = 2 }; /* of the old controllers: no line of its own */
-enum { CPU = 1 };     /* that the function runs on: not the first one */
+static unsigned here = 1; /* the CPU that the function runs on: not the first one */
 
 static uint32_t cpu_address(void)
 {
-	return vmm_symbol("vmm_cpus") + CPU * CPU_BYTES;
+	return vmm_symbol("vmm_cpus") + here * CPU_BYTES;
 }
 
 #define EVENTS ((1u << NR_EVENTS) - 1)
@@ -72,7 +72,7 @@ static void want_edge(const struct controllers *before, const struct controllers
 	CHECK(came == due || (vector == VEC_TIMER && came), /* the tick comes by itself, too */
 	      "event %u (vector %#x, an edge) was %spending, and its vector %s in the local APIC "
 	      "of CPU %u after irq_reinject(): %s (exercise 9)", event, vector, due ? "" : "not ",
-	      came ? "waits" : "does not wait", CPU,
+	      came ? "waits" : "does not wait", here,
 	      due ? "the interrupt is lost" : "an interrupt that nobody sent");
 }
 
@@ -90,7 +90,7 @@ static void want_level(const struct controllers *before, const struct controller
 	CHECK(!after->waits[vector] || before->waits[vector],
 	      "line %u is level-triggered, and its vector %#x waits in the local APIC of CPU %u "
 	      "after irq_reinject(): the IOAPIC would send it by itself if the device still asked, "
-	      "so it comes twice, or for nothing (exercise 9)", line, vector, CPU);
+	      "so it comes twice, or for nothing (exercise 9)", line, vector, here);
 }
 
 static void want_reinjected(struct guest *g, const struct controllers *before, uint32_t events)
@@ -193,7 +193,7 @@ void check_reinject(const struct test *t)
 {
 	uint32_t parts[3] = { 0 };
 	struct guest g = enter(t, 9);
-	choose(&g, CPU);
+	choose(&g, here);
 	unsigned line = (unsigned)__builtin_ctz(set_lines(&g));
 	for (unsigned event = 0; event < NR_EVENTS; event++)
 		if (event != CASCADE)
@@ -201,6 +201,8 @@ void check_reinject(const struct test *t)
 	reinject_locked(&g, line);
 	mask_line(&g, line, true);
 	reinject(&g, 0);
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 3; i++) {
+		choose(&g, here = 2 - i % 2);
 		reinject(&g, parts[i]);
+	}
 }

@@ -16,6 +16,12 @@
 struct guest enter(const struct test *t, unsigned k);
 /* Tell the kernel that there are 3 to 8 CPUs, drawn anew each time. Result: all these, as bits. */
 uint32_t pretend_cpus(struct guest *g);
+/*
+ * The kernel takes this CPU for another one of the first n, the last or any, until the number is
+ * given back. Result: the number.
+ */
+unsigned pretend_number(struct guest *g, unsigned n);
+void give_number_back(struct guest *g);
 /* This CPU executes what follows: calls, creep(). */
 void choose(struct guest *g, unsigned cpu);
 /* The same. It is said to be the leader. */
