@@ -181,7 +181,7 @@ static void want_state(const struct bouncer *b)
 static void bounce_once(struct bouncer *b, unsigned i, uint32_t vif, uint32_t flags)
 {
 	struct probe *p = b->p;
-	uint32_t esp = b->ring == 3 ? p->user_esp : p->entry.esp - 4 * (16 + random_below(16));
+	uint32_t esp = b->ring == 3 ? p->user_esp : p->entry.esp - 64 - random_below(64);
 	b->vif = vif;
 	enter(b, i, esp);
 	had_flags(b, flags);
