@@ -10,7 +10,7 @@
 #include "offsets.h"
 #include <unistd.h>
 
-enum { GUESTS = 3, ROUNDS = 64, STOPS = 90, LEAST = 60, SECONDS = 20 };
+enum { GUESTS = 3, ROUNDS = 64, STOPS = 150, LEAST = 30, SECONDS = 20 };
 enum { XMM = 160, ST = 32, POISON = 0xBD };
 
 struct image {

@@ -152,7 +152,7 @@ void given_elsewhere(const struct test *t)
 	uint32_t at = pool_address(v, g.first + GUEST_DATA);
 	CHECK(store_1(v, at) == VEC_BP, "CPU 1 cannot store into plain memory");
 	send_1(v, "spin", &(struct entry){ 0 });
-	guest_make(v, &g);
+	guest_prepare(v, &g); /* a birth would flush, too */
 	int vector = store_1(v, at);
 	CHECK(vector == VEC_PF, "CPU 1 stores into a frame of a guest's (vector %d)", vector);
 	send_1(v, "spin", &(struct entry){ 0 });
@@ -160,79 +160,6 @@ void given_elsewhere(const struct test *t)
 	CHECK(store_1(v, at) == VEC_BP, "CPU 1 cannot store into the frame that came back");
 	send_1(v, "spin", &(struct entry){ 0 });
 	check_victim(v);
-	machine_quit(v->m);
-}
-
-/*
- * 48: CPU 1 maps, shares, releases and makes tables of the same frames that CPU 0 gives to a guest
- * and takes back. Each call may be refused, but nothing may be counted wrongly.
- */
-void frames_race(const struct test *t)
-{
-	enum { SET = 32, FRAMES = 16, CALLS = 500, ROUNDS = 10, STATE = DOMAIN_FRAMES(1) };
-	static struct call calls[CALLS];
-	struct victim *v = two_victims(t);
-	uint32_t mfns[FRAMES], slot = free_slot(v);
-	struct cpu_state cpus[CPUS_MAX];
-	uint32_t called = place(v, "called", false);
-	unsigned given = 0, refused = 0;
-	srand(3);
-	for (unsigned i = 0; i < FRAMES; i++) {
-		pool_clear(v, SET + i);
-		mfns[i] = pool_mfn(v, SET + i);
-	}
-	for (unsigned i = 0; i < CALLS; i++) {
-		uint32_t mfn = mfns[rand() % FRAMES], flags = rand() % 2 ? PTE_W | PTE_U : PTE_U;
-		uint32_t at = pte_machine(v, 5 + (unsigned)rand() % 8);
-		uint32_t pde = slot + 4 * ((unsigned)rand() % 4), none = rand() % 2;
-		const struct call ways[] = {
-			{ HC_UPDATE, at, 1, none ? 0 : entry(mfn, flags), 0, 0 },
-			{ HC_UPDATE, pde, 1, none ? 0 : entry(mfn, PTE_W | PTE_U), 0, 0 },
-			{ HC_RELEASE, mfn, 0, 0, 0, 0 },
-			{ HC_UPDATE, mfn << PAGE_SHIFT, 1,
-			  none ? 0 : entry(mfns[rand() % FRAMES], flags), 0, 0 },
-			{ HC_SHARE, at, 1, mfn << PAGE_SHIFT, 0, 0 },
-		};
-		calls[i] = ways[rand() % 5];
-	}
-	write_calls(v, calls, CALLS);
-	send_1(v, "calls_again", &(struct entry){ .ebx = call_list(v), .ecx = CALLS });
-	for (unsigned round = 0; round < ROUNDS; round++) {
-		struct domain_op op = { .vcpus = 1, .n = 1 };
-		uint32_t pfns[STATE];
-		for (unsigned i = 0; i < STATE; i++) {
-			unsigned k = i * (FRAMES / STATE) + (unsigned)rand() % (FRAMES / STATE);
-			op.frames[i] = mfns[k], pfns[i] = v->pfn + SET + k;
-		}
-		int number = domain_call(v, DOMAIN_OPEN, &op);
-		if (number > 0) {
-			op.domain = (uint32_t)number;
-			for (unsigned k = 0; k < FRAMES; k++) {
-				op.frames[0] = mfns[k];
-				domain_call(v, rand() % 4 ? DOMAIN_GIVE : DOMAIN_LEND, &op);
-			}
-			domain_call(v, DOMAIN_BIRTH, &op);
-			guest_refuse(v, 0, DOMAIN_KILL, &op);
-			for (unsigned k = 0; k < FRAMES; k++) {
-				op.frames[0] = mfns[k], op.pfns[0] = v->pfn + SET + k;
-				given += domain_call(v, DOMAIN_TAKE, &op) == 0;
-			}
-			memcpy(op.pfns, pfns, sizeof(pfns));
-			guest_refuse(v, 0, DOMAIN_CLOSE, &op);
-		}
-		refused += number <= 0;
-		/* CPU 1 leaves the VMM, where it may wait for a flush by CPU 0, which spins. */
-		debug_break(v->m, called, true);
-		debug_set_register(v->m, GDB_EIP, place(v, "spin", false));
-		CHECK(debug_run(v->m, SECONDS), "CPU 1 makes no hypercalls any more");
-		while (machine_state(v->m, cpus), cpus[0].cpl == 0) /* it serves the flush */
-			gdb_run_cpus(v->m, 1, true, SECONDS);
-		debug_break(v->m, called, false);
-		check_frame_table(v->m);
-		check_domains(v->m);
-	}
-	CHECK(given > ROUNDS && refused < ROUNDS, "%u frames were given, %u guests refused: this "
-	      "proves nothing", given, refused);
 	machine_quit(v->m);
 }
 
