@@ -102,15 +102,18 @@ def phase_here():
 
 def phase():
     """Where a switch is, as in 'account (attach)', or None. The function tells it or,
-    inside another function, the record: the first phase without a time has not ended
-    yet."""
+    inside another function, the record: the first phase without a time, or with one from
+    before this try, has not ended yet."""
     rendezvous, record = machine.switch("rendezvous"), machine.switch("record")
     name = phase_here()
     if not name:
         if int(rendezvous["result"]) <= 0:
             return None
-        ticks = [int(record["ticks"][i]) for i in range(len(phase_names()))]
-        name = phase_names()[ticks.index(0) if 0 in ticks else -1]
+        start = int(record["start"]) & 0xFFFFFFFF
+        for i, name in enumerate(phase_names()):
+            end = int(record["ends"][i])
+            if not end or (end - start) & 0x80000000:
+                break
     if int(record["error"]):
         name += ", rolling back"
     return "%s (%s)" % (name, "attach" if record["attach"] else "detach")
