@@ -504,7 +504,7 @@ $(B)/host/machine/bochs_rom.S.o: machine/bochs_rom.S $(B)/bochs-loader
 	$(Q)mkdir -p $(@D) && $(HOSTCC) -c $< -o $@
 
 # The attacks of the isolation tests: code that runs at any address, linked at 0.
-$(B)/attacks: $(wildcard tests/isolation/*.S)
+$(B)/attacks: $(sort $(wildcard tests/isolation/*.S)) $(K)/offsets.h
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC32) $(KFLAGS) -MF $@.d -c $< -o $@.o
 	$(Q)$(LD32) -z noexecstack -Ttext 0 -e 0 -o $@ $@.o
