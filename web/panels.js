@@ -14,8 +14,9 @@ const TASKS = {
 };
 const SPACE_NOTE = "what segments and pages allow; v86 does not enforce segment limits";
 
-const PANELS = [...TABLES.map(table => table.id === "space" ?
-	Object.assign({}, table, { note: () => SPACE_NOTE }) : table), TASKS];
+/* All but what only a recording of a guest's request has. */
+const PANELS = [...TABLES.filter(table => table.id !== "channel").map(table =>
+	table.id === "space" ? Object.assign({}, table, { note: () => SPACE_NOTE }) : table), TASKS];
 
 class Panels {
 	constructor(main, trace) {
