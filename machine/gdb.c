@@ -174,8 +174,11 @@ int gdb_run_cpus(struct machine *m, unsigned cpus, bool step, double seconds)
 				 step ? 's' : 'c', i + 1);
 	const char *report = run_to_stop(m, text, seconds), *thread;
 	if (!report) {
-		if (!machine_ended(m))
-			machine_stop(m);
+		char *stopped = machine_ended(m) ? NULL : qmp_if_there(m, "stop", NULL);
+		if (stopped) /* else it has ended before it could be stopped */
+			gdb_settle(m);
+		free(stopped);
+		machine_pump(m);
 		return -1;
 	}
 	thread = strstr(report, "thread:");

@@ -125,6 +125,10 @@ void park_others(struct victim *v)
 		machine_state(v->m, cpus);
 		parked += park_trapped(v, cpus);
 	}
+	/* This CPU may be within the VMM, on its way back from a tick. */
+	for (machine_state(v->m, cpus); v->alone && cpus[v->cpu].cpl == 0;
+	     machine_state(v->m, cpus))
+		gdb_run_cpus(v->m, 1u << v->cpu, true, SECONDS);
 }
 
 struct victim *victim_at_prompt(struct machine *m)
