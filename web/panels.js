@@ -16,7 +16,8 @@ const SPACE_NOTE = "what segments and pages allow; v86 does not enforce segment 
 
 /* All but what only a recording of a guest's request has. */
 const PANELS = [...TABLES.filter(table => table.id !== "channel").map(table =>
-	table.id === "space" ? Object.assign({}, table, { note: () => SPACE_NOTE }) : table), TASKS];
+	table.id === "space" ? Object.assign({}, table, { note: () => SPACE_NOTE }) : table),
+	TASKS];
 
 class Panels {
 	constructor(main, trace) {
