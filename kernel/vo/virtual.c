@@ -135,7 +135,7 @@ static void virtual_mmu_share_ptes(pte_t *from, pte_t *to, unsigned n)
 	while (held(from)) {
 		uint32_t copy = held(to) ? machine_of(to) : 0;
 		int error = hypercall(HC_SHARE, machine_of(from), n, copy, 0);
-		if (error && copy && !held(to)) /* as in change_plain() */
+		if (error && (!held(from) || (copy && !held(to)))) /* as in change_plain() */
 			continue;
 		must(error, "share page tables");
 		if (!copy)
