@@ -2,7 +2,7 @@
 /*
  * Page tables and directories kept ready for the next process. Tables come back clean:
  * drop_pages() has emptied them entry by entry, so there is no need to clear 4 KiB again. A
- * directory keeps a few empty tables, because the next program has its text and its stack
+ * directory keeps its empty tables, because the next program has its text and its stack
  * where the last program had them.
  */
 #include "mm/area.h"

@@ -36,8 +36,7 @@ struct switch_record {
 };
 
 /*
- * record_begin - a try begins: note the time. Context: the switch's mutex is
- * held.
+ * record_begin - a try begins: note the time. Context: the switch's mutex is held.
  */
 void record_begin(struct switch_record *r);
 /*
