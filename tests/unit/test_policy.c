@@ -36,7 +36,7 @@ static void prepare(int64_t runs, uint32_t runs_warp, int64_t waits, uint32_t wa
 	put(&v[0], runs, runs_warp);
 	put(&v[1], waits, waits_warp);
 	put(&v[2], 10, 0);
-	c.chosen = &v[0];
+	c.chosen = c.resident = &v[0];
 	if (waits)
 		queue_enter(&c, &v[1].turn);
 }
@@ -126,6 +126,31 @@ static void test_warp(void **state)
 	assert_int_equal(v[2].turn.warp, 0);
 }
 
+/*
+ * A device does not wait: its interrupt lets domain 0 run at once, even while its next warp is not
+ * due, but for WARP_DEVICE_NS only, and not for an event that another domain sends.
+ */
+static void test_device(void **state)
+{
+	(void)state;
+	uint64_t ran[3] = { 0 };
+	prepare(1000, 0, 0, 0);
+	now = 1, c.slice_end = now + SLICE_NS;
+	c.resident = &v[2];
+	v[2].turn.warp_from = UINT64_MAX;
+	wakes(2000, 20000000);
+	queue_enter(&c, &v[2].turn);
+	v[2].posted = 1u << EVENT_PORT;
+	assert_ptr_equal(policy_pick(&c, now), &v[0]);
+	v[2].posted = 1u << 4;
+	assert_ptr_equal(run_slice(ran), &v[2]);
+	v[2].posted = 0;
+	assert_int_equal(ran[2], WARP_DEVICE_NS);
+	assert_int_equal(v[2].turn.key, 2000 + WARP_DEVICE_NS);
+	assert_true(v[2].turn.warp_from == UINT64_MAX && !v[2].turn.warp);
+	assert_ptr_equal(run_slice(ran), &v[0]); /* the device is served */
+}
+
 /* All timers of a crowd are due: a few vCPUs wake at a time, and the rest as soon as may be. */
 static void test_crowd(void **state)
 {
@@ -135,7 +160,6 @@ static void test_crowd(void **state)
 	static struct domain d = { .state = DOMAIN_RUNS };
 	unsigned awake = 0, calls = 0;
 	prepare(1, 0, 0, 0);
-	c.resident = &v[0];
 	c.tick_at = NEVER;
 	for (unsigned i = CROWD; i-- > 0;) {
 		put(&crowd[i], 1000 + CROWD - i, 0);
@@ -162,7 +186,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_floor), cmocka_unit_test(test_shares),
-		cmocka_unit_test(test_warp), cmocka_unit_test(test_crowd),
+		cmocka_unit_test(test_warp), cmocka_unit_test(test_device),
+		cmocka_unit_test(test_crowd),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

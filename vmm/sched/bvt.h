@@ -12,6 +12,15 @@
 
 #define WARP_LONGEST_NS 2000000u /* of one warp; the next begins WARP_PAUSE_NS later */
 #define WARP_PAUSE_NS 8000000u
+#define WARP_DEVICE_NS 200000u /* for a device, which does not wait for the end of a pause */
+#define DEVICES ((1u << NR_IRQ) - 1)
+
+static inline void begin_warp(struct turn *t, uint32_t longest_ns)
+{
+	t->warp = t->warp_ns;
+	t->key -= t->warp;
+	t->warp_ran = WARP_LONGEST_NS - longest_ns;
+}
 
 static inline void end_warp(struct turn *t)
 {
@@ -28,11 +37,8 @@ static inline void policy_wake(struct cpu *c, struct vcpu *v)
 	if (first != &c->run)
 		least = MIN(least, first->key + first->warp);
 	t->key = MAX(t->key, least);
-	if (t->warp_ns && time_now() >= t->warp_from) {
-		t->warp = t->warp_ns;
-		t->key -= t->warp;
-		t->warp_ran = 0;
-	}
+	if (t->warp_ns && time_now() >= t->warp_from)
+		begin_warp(t, WARP_LONGEST_NS);
 }
 
 static inline void policy_sleep(struct vcpu *v) { end_warp(&v->turn); }
@@ -43,14 +49,25 @@ static inline void policy_charge(struct cpu *c, struct vcpu *v, uint32_t ns)
 	t->key += (int64_t)((uint64_t)ns * t->weight_factor >> WEIGHT_SHIFT);
 	if (unlikely(t->warp) && (t->warp_ran += ns) >= WARP_LONGEST_NS) {
 		end_warp(t);
-		t->warp_from = c->since + WARP_PAUSE_NS;
+		if (c->since >= t->warp_from)
+			t->warp_from = c->since + WARP_PAUSE_NS;
 	}
+}
+
+/* A device's interrupt has come for one that waits in the queue. */
+static void __attribute__((noinline)) hurry(struct cpu *c, struct turn *t)
+{
+	queue_leave(t);
+	begin_warp(t, WARP_DEVICE_NS);
+	queue_enter(c, t);
 }
 
 /* One that is warped does not wait for the end of a slice. */
 static inline struct vcpu *policy_pick(struct cpu *c, uint32_t now)
 {
-	struct vcpu *v = c->chosen;
+	struct vcpu *v = c->chosen, *r = c->resident;
+	if (unlikely(r->posted & DEVICES) && r != v && r->queued && !r->turn.warp)
+		hurry(c, &r->turn);
 	const struct turn *first = c->run.next;
 	if (queue_stays(c, now) && !(unlikely(first->warp) && first->key < v->turn.key))
 		return v;
