@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A ring: pages that two sides share, mostly one, in which requests go one way and responses the
- * other. The front end puts requests and takes responses; the back end takes requests and puts
- * responses, into the same slots: a request's slot is free again for its response. Indices count
- * for ever, modulo 2^32; slot number is index modulo slots.
+ * A ring: a page that two sides share, in which requests go one way and responses the other. The
+ * front end puts requests and takes responses; the back end takes requests and puts responses, into
+ * the same slots: a request's slot is free again for its response. Indices count for ever, modulo
+ * 2^32; slot number is index modulo slots. Data that belong to a message lie in further pages.
  *
  * No notification is lost. The one who takes writes `event`, the index at which it wants to be
  * woken, and looks at `produced` again before it sleeps. The one who puts writes `produced` and
@@ -27,6 +27,7 @@
 #endif
 
 enum ring_side { RING_FRONT, RING_BACK };
+enum { RING_BYTES = 4096 - 64 }; /* of all slots */
 
 struct ring_page {
 	struct ring_way {
@@ -34,15 +35,16 @@ struct ring_page {
 		uint32_t event;    /* index of the message that wakes the side that takes */
 	} ways[2]; /* by the side that puts: requests, responses */
 	uint8_t unused[48];
-	uint8_t slots[4096 - 64];
+	uint8_t slots[RING_BYTES];
 };
 _Static_assert(sizeof(struct ring_page) == 4096, "a ring begins with a page");
 
 /* One side's private part. */
 struct ring {
 	struct ring_page *page;
+	void *const *data; /* pages */
 	enum ring_side side;
-	uint32_t slots, slot_bytes; /* slots: a power of two */
+	uint32_t slots, slot_bytes, data_bytes;
 	uint32_t put, published;    /* messages of this side: written; seen by the other side */
 	uint32_t taken;             /* messages of the other side */
 	bool broken;                /* the other side lied */
@@ -56,20 +58,27 @@ static inline void ring_clear(struct ring_page *page)
 }
 
 /*
- * Open a side of an empty ring; pages: one after the other, which the slots may fill; slot_bytes:
- * of the longer of request and response.
+ * Open a side of an empty ring. pages: the ring's, and those for data_bytes of data a slot, which
+ * divide a page; slots: a power of two.
  */
-static inline void ring_open(struct ring *r, struct ring_page *page, uint32_t pages,
-			     enum ring_side side, uint32_t slot_bytes)
+static inline void ring_open(struct ring *r, void *const *pages, enum ring_side side,
+			     uint32_t slots, uint32_t data_bytes)
 {
-	*r = (struct ring){ .page = page, .side = side, .slots = 1, .slot_bytes = slot_bytes };
-	while (r->slots * 2 * slot_bytes <= pages * sizeof(*page) - 64)
-		r->slots *= 2;
+	*r = (struct ring){ .page = pages[0], .data = pages + 1, .data_bytes = data_bytes,
+			    .side = side, .slots = slots,
+			    .slot_bytes = RING_BYTES / slots / 4 * 4 };
 }
 
 static inline void *ring_slot(const struct ring *r, uint32_t index)
 {
 	return r->page->slots + (index & (r->slots - 1)) * r->slot_bytes;
+}
+
+/* Where the data of a message lie. */
+static inline void *ring_data(const struct ring *r, uint32_t index)
+{
+	uint32_t at = (index & (r->slots - 1)) * r->data_bytes;
+	return (uint8_t *)r->data[at / sizeof(*r->page)] + at % sizeof(*r->page);
 }
 
 /*
@@ -82,14 +91,14 @@ static inline uint32_t ring_room(const struct ring *r)
 }
 
 /*
- * Put a message, which may fill the first bytes of a slot; the other side sees it after
- * ring_publish(). Result: the slot, or NULL: there is no room.
+ * Put a message; the other side sees it after ring_publish(). Result: whether there was room.
  */
-static inline void *ring_put(struct ring *r, const void *message, uint32_t bytes)
+static inline bool ring_put(struct ring *r, const void *message, uint32_t bytes)
 {
 	if (r->broken || !ring_room(r))
-		return NULL;
-	return memcpy(ring_slot(r, r->put++), message, bytes);
+		return false;
+	memcpy(ring_slot(r, r->put++), message, bytes);
+	return true;
 }
 
 /* Show the other side what was put. Result: whether it wants to be notified now. */
@@ -104,9 +113,8 @@ static inline bool ring_publish(struct ring *r)
 }
 
 /*
- * Copy the first bytes of the other side's next message into private memory; what follows them lies
- * at ring_slot(r, r->taken - 1) then. Result: 1; 0: there is none; -EPIPE: its index is a lie, now
- * or before, and this ring is dead.
+ * Copy the other side's next message into private memory. Result: 1; 0: there is none; -EPIPE: its
+ * index is a lie, now or before, and this ring is dead.
  */
 static inline int ring_take(struct ring *r, void *message, uint32_t bytes)
 {

@@ -144,7 +144,7 @@ static json_t *record(struct machine *m, enum domain_story s, bool instructions)
 		 instructions ? "instruction by instruction" : "step by step");
 	struct recording *r = recording_begin(m, title);
 	recording_of_domains(r, t->name, t->phases,
-			     s == BLOCK_REQUEST ? kernel_member("back", "area") : 0);
+			     s == BLOCK_REQUEST ? kernel_member("back", "pages") : 0);
 	if (s == BLOCK_REQUEST)
 		gdb_read(m, gdb_register(m, GDB_ESP), &back, sizeof(back));
 	eip = recording_step(r, t->name, phase, last);

@@ -21,7 +21,7 @@ struct recording {
 	struct caches caches;
 	uint32_t task;
 	bool domains;       /* a story about them */
-	uint32_t back_area; /* 0: no ring is shown */
+	uint32_t back_pages; /* 0: no ring is shown */
 	uint64_t start; /* instructions before the first step of this direction */
 	uint32_t *places;
 	size_t nr_places;
@@ -118,10 +118,10 @@ static void add_step(struct recording *r, json_t *state, uint32_t eip)
 }
 
 void recording_of_domains(struct recording *r, const char *story, const char *const *phase_names,
-			  uint32_t back_area)
+			  uint32_t back_pages)
 {
 	r->domains = true;
-	r->back_area = back_area;
+	r->back_pages = back_pages;
 	json_object_set_new(r->json, "story", json_string(story));
 	json_object_set_new(r->json, "phases", names(phase_names));
 }
@@ -147,9 +147,9 @@ uint32_t recording_step(struct recording *r, const char *direction, unsigned pha
 				    json_integer(domain_now(r->m, cpus[0].cr3)));
 		json_object_del(state, "saved"); /* of a task that a mode switch is about */
 	}
-	if (r->back_area)
+	if (r->back_pages)
 		json_object_set_new(state, "channel",
-				    ring_read(r->m, cpus[0].cr3, r->back_area));
+				    ring_read(r->m, cpus[0].cr3, r->back_pages));
 	if (stop)
 		json_object_set_new(state, "stop", json_string(stop));
 	add_step(r, state, cpus[0].eip);

@@ -142,7 +142,7 @@ unsigned domain_now(struct machine *m, uint32_t cr3)
 	return (word_at(m, cr3, word_at(m, cr3, vcpu + VCPU_DOMAIN) + DOMAIN_ID) & 0xFF) - 1;
 }
 
-json_t *ring_read(struct machine *m, uint32_t cr3, uint32_t back_area)
+json_t *ring_read(struct machine *m, uint32_t cr3, uint32_t back_pages)
 {
 	enum { WAYS = 4, SLOTS = 64, MESSAGE = 4 };
 	uint32_t domain0 = word_at(m, cr3, vmm_symbol("domains") + 4), ways[WAYS], slot[MESSAGE];
@@ -150,7 +150,7 @@ json_t *ring_read(struct machine *m, uint32_t cr3, uint32_t back_area)
 	uint32_t back = word_at(m, cr3, symbol("backs"));
 	if (!back)
 		return json_null();
-	uint32_t page = word_at(m, cr3, back + back_area);
+	uint32_t page = word_at(m, cr3, back + back_pages);
 	virtual_read(m, cr3, page, ways, sizeof(ways));
 	virtual_read(m, cr3, page + SLOTS, slot, sizeof(slot));
 	return json_pack("{s:[o,o,o,o],s:[o,o,o,o]}", "ways", number(ways[0]), number(ways[1]),

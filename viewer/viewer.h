@@ -30,11 +30,11 @@ json_t *recording_names(void);
 struct recording *recording_begin(struct machine *m, const char *title);
 /*
  * What is recorded is a story about domains: its name, and the names of its phases. Each step also
- * has the domain that runs, and, if back_area is not 0, the first back end's ring: back_area is
+ * has the domain that runs, and, if back_pages is not 0, the first back end's ring: back_pages is
  * where `struct back` has the ring's address.
  */
 void recording_of_domains(struct recording *r, const char *story, const char *const *phases,
-			  uint32_t back_area);
+			  uint32_t back_pages);
 /*
  * Record a step. direction: "attach", "detach", or what a page about domains is about; phase: its
  * number; stop: the function that begins here, or NULL. Result: EIP.
@@ -92,7 +92,7 @@ void steps_without_timers(struct machine *m);
 /* The domain whose vCPU is in the processor: 0, or a guest's number. The VMM is attached. */
 unsigned domain_now(struct machine *m, uint32_t cr3);
 /* Result: the indices of the first back end's ring, and its first request; or NULL. */
-json_t *ring_read(struct machine *m, uint32_t cr3, uint32_t back_area);
+json_t *ring_read(struct machine *m, uint32_t cr3, uint32_t back_pages);
 
 /*
  * JSON that is costly to make and seldom changes: made again only if the words that it is made

@@ -222,9 +222,9 @@ static struct domain_channel lend(const struct build *b, struct domain_start *s,
 	if (!back)
 		return (struct domain_channel){ 0 };
 	uint32_t at = KERNEL_MAP_BASE + s->map_used * PAGE_SIZE;
-	for (uint32_t i = 0; i < 1u << back->order; i++)
+	for (uint32_t i = 0; i < back->nr_pages; i++)
 		*word(b->guest, b->map_tables, s->map_used++) =
-			pfn_to_mfn(virt_to_pfn(back->area) + i) << PAGE_SHIFT | KERNEL_PTE | PTE_W;
+			pfn_to_mfn(virt_to_pfn(back->pages[i])) << PAGE_SHIFT | KERNEL_PTE | PTE_W;
 	return (struct domain_channel){ port, at };
 }
 

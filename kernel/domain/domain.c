@@ -60,8 +60,8 @@ int guest_join(const struct guest *g, const struct back *b, uint32_t port, uint3
 {
 	struct domain_op o = { .n = 1, .port = port };
 	int result = 0;
-	for (uint32_t i = 0; b && i < 1u << b->order && !result; i++) {
-		o.frames[0] = pfn_to_mfn(virt_to_pfn(b->area) + i);
+	for (uint32_t i = 0; b && i < b->nr_pages && !result; i++) {
+		o.frames[0] = pfn_to_mfn(virt_to_pfn(b->pages[i]));
 		result = guest_op(g, DOMAIN_LEND, &o);
 	}
 	if (!result)

@@ -55,15 +55,18 @@ void back_main(void)
 	}
 }
 
-struct back *back_create(int (*serve)(struct back *b), unsigned order)
+struct back *back_create(int (*serve)(struct back *b), unsigned pages)
 {
 	struct back *b = kzalloc(sizeof(*b));
-	pfn_t pfn = b ? frame_alloc(order) : NO_FRAME;
-	if (pfn == NO_FRAME)
-		return kfree(b), NULL;
+	if (!b)
+		return NULL;
 	b->serve = serve;
-	b->order = order;
-	b->area = memset(pfn_to_virt(pfn), 0, PAGE_SIZE << order);
+	while (b->nr_pages < pages) {
+		pfn_t pfn = frame_alloc(0);
+		if (pfn == NO_FRAME)
+			return back_destroy(b), NULL;
+		b->pages[b->nr_pages++] = memset(pfn_to_virt(pfn), 0, PAGE_SIZE);
+	}
 	return b;
 }
 
@@ -96,7 +99,8 @@ void back_destroy(struct back *b)
 	if (!b)
 		return;
 	list(b, false);
-	frame_free(virt_to_pfn(b->area), b->order);
+	while (b->nr_pages)
+		frame_free(virt_to_pfn(b->pages[--b->nr_pages]), 0);
 	vnode_put(b->file);
 	kfree(b);
 }

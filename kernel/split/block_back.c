@@ -32,7 +32,7 @@ static int serve(struct back *b)
 	unsigned n = 0;
 	int got = 0;
 	for (; n < BLOCK_DEPTH && (got = ring_take(r, &m, sizeof(m))) > 0; n++) {
-		m.status = move(b, &m, (char *)ring_slot(r, r->put) + sizeof(m));
+		m.status = move(b, &m, ring_data(r, r->put));
 		ring_put(r, &m, sizeof(m));
 	}
 	if (got < 0)
@@ -48,15 +48,15 @@ int block_back_create(struct vnode *file, bool read_only, struct back **out)
 	for (struct back *o = backs; o; o = o->next)
 		if (o->file == file && !(o->read_only && read_only))
 			error = -EBUSY;
-	struct back *b = error ? NULL : back_create(serve, BLOCK_ORDER);
+	struct back *b = error ? NULL : back_create(serve, BLOCK_PAGES);
 	if (!b) {
 		vnode_put(file);
 		return error ? error : -ENOMEM;
 	}
 	b->file = file;
 	b->read_only = read_only;
-	ring_clear((struct ring_page *)b->area);
-	block_ring_open(&b->wire.in, b->area, RING_BACK);
+	ring_open(&b->wire.in, b->pages, RING_BACK, BLOCK_DEPTH, PAGE_SIZE);
+	ring_clear(b->wire.in.page);
 	*out = b;
 	return 0;
 }

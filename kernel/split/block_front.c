@@ -13,6 +13,7 @@ static struct blockdev front;
 static unsigned front_port;
 static struct mutex transfers; /* one transfer at a time; guards the ring */
 static struct ring front_ring;
+static void *front_pages[BLOCK_PAGES];
 static struct port_sleepers sleepers; /* the task that transfers */
 
 /* Show the back end the requests, and wait until all are answered. */
@@ -40,9 +41,9 @@ static int transfer(uint32_t op, const struct block_part *p, unsigned n)
 			struct block_message m = { .op = op, .sector = p->sector + done,
 						   .sectors = MIN(p->n - done, BLOCK_SECTORS) };
 			*at = (struct piece){ (char *)p->data + done * SECTOR, m.sectors * SECTOR };
-			char *slot = ring_put(&front_ring, &m, sizeof(m));
-			if (slot && op == BLOCK_WRITE)
-				memcpy(slot + sizeof(m), at->data, at->bytes);
+			if (ring_put(&front_ring, &m, sizeof(m)) && op == BLOCK_WRITE)
+				memcpy(ring_data(&front_ring, front_ring.put - 1), at->data,
+				       at->bytes);
 			done += m.sectors;
 			if (done == p->n)
 				p++, n--, done = 0;
@@ -51,11 +52,11 @@ static int transfer(uint32_t op, const struct block_part *p, unsigned n)
 			ask();
 		for (struct piece *end = at, *at = pieces; at < end; at++) {
 			struct block_message m;
-			char *slot = ring_slot(&front_ring, front_ring.taken);
 			if (ring_take(&front_ring, &m, sizeof(m)) <= 0)
 				m.status = -EIO;
 			else if (op == BLOCK_READ)
-				memcpy(at->data, slot + sizeof(m), at->bytes);
+				memcpy(at->data, ring_data(&front_ring, front_ring.taken - 1),
+				       at->bytes);
 			error = error ? error : MIN(m.status, 0);
 		}
 	}
@@ -82,7 +83,9 @@ struct blockdev *block_front_init(const struct domain_start *start)
 				   .flush = front_flush,
 				   .read_only = start->disk_read_only };
 	front_port = start->disk.port;
-	block_ring_open(&front_ring, (char *)(uintptr_t)start->disk.ring, RING_FRONT);
+	for (unsigned i = 0; i < BLOCK_PAGES; i++)
+		front_pages[i] = (void *)(start->disk.ring + i * PAGE_SIZE);
+	ring_open(&front_ring, front_pages, RING_FRONT, BLOCK_DEPTH, PAGE_SIZE);
 	port_bind(front_port, port_wake, &sleepers);
 	return &front;
 }

@@ -76,13 +76,13 @@ static int serve(struct back *b)
 
 struct back *net_back_create(void)
 {
-	struct back *b = back_create(serve, WIRE_ORDER);
+	struct back *b = back_create(serve, WIRE_PAGES);
 	if (!b)
 		return NULL;
 	b->mac[0] = 2; /* an address that its user chose */
 	if (card)
 		memcpy(b->mac + 1, card->mac + 2, 4);
-	wire_open(&b->wire, b->area, RING_BACK);
+	wire_open(&b->wire, b->pages, RING_BACK);
 	ring_clear(b->wire.in.page);
 	ring_clear(b->wire.out.page);
 	return b;

@@ -7,6 +7,7 @@ static struct netdev front;
 static unsigned front_port;
 static struct port_sleepers sleepers; /* for frames, and for room; the lock guards the wire */
 static struct wire wire;
+static void *pages[WIRE_PAGES];
 
 static int front_send(struct netdev *d, const void *frame, uint32_t bytes)
 {
@@ -43,7 +44,9 @@ struct netdev *net_front_init(const struct domain_start *start)
 	front = (struct netdev){ .name = "ring", .send = front_send, .receive = front_receive };
 	memcpy(front.mac, start->mac, MAC_BYTES);
 	front_port = start->net.port;
-	wire_open(&wire, (char *)(uintptr_t)start->net.ring, RING_FRONT);
+	for (unsigned i = 0; i < WIRE_PAGES; i++)
+		pages[i] = (void *)(start->net.ring + i * PAGE_SIZE);
+	wire_open(&wire, pages, RING_FRONT);
 	port_bind(front_port, port_wake, &sleepers);
 	return &front;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Split drivers: the front end in a guest asks through a ring (ring.h), the back end in domain 0
- * does. The pages of a channel are domain 0's, and lent to the guest from its birth: nothing is
- * mapped, granted or copied by the VMM for a request.
+ * does. A channel's pages are domain 0's, and lent to the guest from its birth: nothing is mapped,
+ * granted or copied by the VMM for a request. They are a ring or two, and data, which belong to the
+ * ring's slots. In the guest they lie one after the other; in domain 0 anywhere.
  */
 #ifndef SPLIT_SPLIT_H
 #define SPLIT_SPLIT_H
@@ -14,10 +15,11 @@
 
 /* --- back.c: what back ends have in common. Context: process, may sleep --- */
 struct wire { struct ring out, in; }; /* one side's rings; a disk has `in` only */
+enum { CHANNEL_PAGES = 18 };          /* at most */
 struct back {
 	struct back *next;
-	char *area;             /* 2^order pages, lent to the guest: a ring, or two */
-	unsigned order;
+	void *pages[CHANNEL_PAGES];
+	unsigned nr_pages;
 	unsigned port;          /* 0: not connected yet, or no more */
 	volatile bool notified; /* the guest has put messages */
 	/*
@@ -36,33 +38,27 @@ extern struct spinlock backs_lock;
 /* The task that serves. */
 void back_main(void);
 /*
- * Make a back end. Its area is all zeros: nothing else of this kernel may be seen there. Result:
+ * Make a back end. Its pages are all zeros: nothing else of this kernel may be seen there. Result:
  * NULL if memory is out.
  */
-struct back *back_create(int (*serve)(struct back *b), unsigned order);
+struct back *back_create(int (*serve)(struct back *b), unsigned pages);
 /* Serve: the guest notifies us by our port. Context: before the guest runs. */
 void back_connect(struct back *b, unsigned port);
 /* Serve no more, and free all. The port is closed, and no page is lent. NULL is allowed. */
 void back_destroy(struct back *b);
 
 /*
- * --- disks: a ring whose slots hold a request and its sectors. The answer to a request is put into
+ * --- disks: a ring with a page for each request's sectors. The answer to a request is put into
  * the same slot: answers have the order of requests. ---
  */
 enum { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH };
-enum { BLOCK_ORDER = 5, BLOCK_DEPTH = 16 }; /* requests under way, at most */
-#define BLOCK_SECTORS 15u                   /* in one request */
+enum { BLOCK_DEPTH = 16, BLOCK_PAGES = 1 + BLOCK_DEPTH }; /* requests under way, at most */
+#define BLOCK_SECTORS 8u                                  /* in one request */
 struct block_message {
 	uint32_t op, sector, sectors;
 	int32_t status; /* of the answer: 0, or a negative errno value */
 };
-enum { BLOCK_SLOT = sizeof(struct block_message) + BLOCK_SECTORS * SECTOR };
 
-/* Open a side of a disk's empty ring. */
-static inline void block_ring_open(struct ring *r, char *area, enum ring_side side)
-{
-	ring_open(r, (struct ring_page *)area, 1 << BLOCK_ORDER, side, BLOCK_SLOT);
-}
 /* The disk that the start record names. Context: boot of a guest, once, interrupts off. */
 struct blockdev *block_front_init(const struct domain_start *start);
 
@@ -74,10 +70,13 @@ struct vnode;
  */
 int block_back_create(struct vnode *file, bool read_only, struct back **out);
 
-/* --- networks: a wire of two rings, one for each direction, whose slots hold frames --- */
-enum { WIRE_ORDER = 4, WIRE_FRAMES = 16 };
-/* Open a side of an empty wire of 2^WIRE_ORDER pages. */
-void wire_open(struct wire *w, char *area, enum ring_side side);
+/*
+ * --- networks: a wire of two rings, one for each direction. A message is the length of a frame,
+ * which lies in half a page ---
+ */
+enum { WIRE_FRAMES = 16, WIRE_PAGES = 2 + WIRE_FRAMES };
+/* Open a side of an empty wire of WIRE_PAGES pages. */
+void wire_open(struct wire *w, void *const *pages, enum ring_side side);
 /*
  * wire_send - put a frame. Result: 1: notify the other side; 0; -EAGAIN: all slots are full, or
  * the wire is dead.

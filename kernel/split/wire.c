@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A wire for Ethernet frames: two rings, one for each direction. Who sends is the ring's front end;
- * an answer says only that a frame was taken. A frame lies in its slot, with its length before it.
+ * an answer says only that a frame was taken.
  */
 #include "split/split.h"
 
-enum { HALF = PAGE_SIZE << (WIRE_ORDER - 1), SLOT = sizeof(uint32_t) + FRAME_MAX + 2 };
-_Static_assert(WIRE_FRAMES * SLOT + 64 <= HALF, "the frames of a direction");
-
-void wire_open(struct wire *w, char *area, enum ring_side side)
+void wire_open(struct wire *w, void *const *pages, enum ring_side side)
 {
-	void *out = area + side * HALF, *in = area + !side * HALF;
-	ring_open(&w->out, out, HALF / PAGE_SIZE, RING_FRONT, SLOT);
-	ring_open(&w->in, in, HALF / PAGE_SIZE, RING_BACK, SLOT);
+	ring_open(&w->out, pages + side * WIRE_PAGES / 2, RING_FRONT, WIRE_FRAMES, FRAME_ROOM);
+	ring_open(&w->in, pages + !side * WIRE_PAGES / 2, RING_BACK, WIRE_FRAMES, FRAME_ROOM);
 }
 
 int wire_send(struct wire *w, const void *frame, uint32_t bytes)
@@ -20,10 +16,9 @@ int wire_send(struct wire *w, const void *frame, uint32_t bytes)
 	uint32_t unused;
 	while (ring_take(&w->out, &unused, 0) > 0)
 		;
-	uint32_t *slot = ring_put(&w->out, &bytes, sizeof(bytes));
-	if (!slot)
+	if (!ring_put(&w->out, &bytes, sizeof(bytes)))
 		return -EAGAIN;
-	memcpy(slot + 1, frame, bytes);
+	memcpy(ring_data(&w->out, w->out.put - 1), frame, bytes);
 	return ring_publish(&w->out);
 }
 
@@ -37,7 +32,7 @@ int wire_receive(struct wire *w, void *buf)
 		w->in.broken = true;
 		return -EPIPE;
 	}
-	memcpy(buf, (uint32_t *)ring_slot(&w->in, w->in.taken - 1) + 1, bytes);
+	memcpy(buf, ring_data(&w->in, w->in.taken - 1), bytes);
 	w->in.put++;
 	return (int)bytes;
 }

@@ -12,7 +12,7 @@
 #include <errno.h>
 
 enum { LIARS_NET = 1, LIARS_DISK }; /* places in the list, from its end: the liar is born last */
-enum { SLOTS_AT = 64, SECONDS = 60, MOST_SECTORS = 15 };
+enum { SLOTS_AT = 64, SECONDS = 60, MOST_SECTORS = 8 };
 
 enum kind { REQUEST_LIE, LENGTH_LIE, JUMP_LIE };
 static const struct lie {

@@ -21,11 +21,11 @@
 
 extern void *mmap(void *at, size_t bytes, int prot, int flags, int fd, long offset);
 enum { HOST_PRIVATE = 2, HOST_ANONYMOUS = 0x20, HOST_FIXED_NOREPLACE = 0x100000 };
-enum { GUESTS = 2, FRAMES = GUESTS << WIRE_ORDER, PORT = 300 };
+enum { GUESTS = 2, FRAMES = 2 * GUESTS * WIRE_PAGES, PORT = 300 };
 
 /* --- the kernel --- */
 
-static unsigned areas, freed, notified[GUESTS], on_card, in_own, last_bytes;
+static unsigned frames, freed, notified[GUESTS], on_card, in_own, last_bytes;
 
 void printk(const char *fmt, ...) { (void)fmt; }
 uint32_t spin_lock_irq(struct spinlock *l) { return (void)l, 0; }
@@ -41,12 +41,11 @@ void vnode_put(struct vnode *vn) { CHECK(!vn); }
 void kfree(void *p) { free(p); }
 pfn_t frame_alloc(unsigned order)
 {
-	CHECK(order == WIRE_ORDER && areas < GUESTS);
-	char *at = pfn_to_virt(areas << WIRE_ORDER);
-	memset(at, 0xA5, PAGE_SIZE << WIRE_ORDER); /* old content: nobody else's */
-	return areas++ << WIRE_ORDER;
+	CHECK(!order && frames < FRAMES);
+	memset(pfn_to_virt(frames), 0xA5, PAGE_SIZE); /* old content: nobody else's */
+	return (frames += 2) - 2; /* no two are neighbours */
 }
-void frame_free(pfn_t pfn, unsigned order) { (void)pfn, freed += order == WIRE_ORDER; }
+void frame_free(pfn_t pfn, unsigned order) { (void)pfn, freed += !order; }
 void port_bind(unsigned port, void (*run)(void *), void *data) { (void)port, run(data); }
 void port_notify(unsigned port) { CHECK(port - PORT < GUESTS); notified[port - PORT]++; }
 
@@ -73,12 +72,12 @@ static struct netdev test_card = { .name = "test", .mac = { 0x52, 0x54, 9, 8, 7,
 static struct guest_end {
 	struct back *back;
 	struct wire wire;
-	uint8_t *area;
 } guests[GUESTS];
 
 static void open_guests(void)
 {
-	areas = freed = on_card = in_own = 0;
+	static const uint8_t zeros[PAGE_SIZE];
+	frames = freed = on_card = in_own = 0;
 	memset(notified, 0, sizeof(notified));
 	assert_ptr_equal(bridge_init(&test_card), &bridge);
 	for (unsigned i = 0; i < GUESTS; i++) {
@@ -86,10 +85,9 @@ static void open_guests(void)
 		assert_non_null(b);
 		b->mac[5] = (uint8_t)(i + 1);
 		guests[i].back = b;
-		guests[i].area = (uint8_t *)b->area;
-		for (unsigned k = sizeof(struct ring_page); k < HALF; k++)
-			assert_int_equal(guests[i].area[k], 0);
-		wire_open(&guests[i].wire, (char *)guests[i].area, RING_FRONT);
+		for (unsigned k = 1; k < WIRE_PAGES / 2; k++)
+			assert_memory_equal(b->pages[k], zeros, PAGE_SIZE);
+		wire_open(&guests[i].wire, b->pages, RING_FRONT);
 		assert_int_equal(guests[i].wire.out.slots, WIRE_FRAMES);
 		back_connect(b, PORT + i);
 	}
@@ -100,7 +98,7 @@ static void close_guests(void)
 	for (unsigned i = 0; i < GUESTS; i++)
 		back_destroy(guests[i].back);
 	assert_null(backs);
-	assert_int_equal(freed, GUESTS);
+	assert_int_equal(freed, GUESTS * WIRE_PAGES);
 }
 
 static const uint8_t all[6] = { 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF };
@@ -228,11 +226,12 @@ static void test_double_fetch(void **state)
 	(void)state;
 	open_guests();
 	struct ring *out = &guests[0].wire.out;
-	uint8_t *slot = ring_slot(out, out->put);
+	uint32_t index = out->put;
 	assert_int_equal(wire_send(&guests[0].wire, make(mac_of(1), mac_of(0)), 60), 1);
 	uint8_t buf[FRAME_ROOM];
 	assert_int_equal(wire_receive(&guests[0].back->wire, buf), 60);
-	memset(slot, 0x44, SLOT);
+	*(uint32_t *)ring_slot(out, index) = 0x44;
+	memset(ring_data(out, index), 0x44, FRAME_ROOM);
 	assert_memory_equal(buf + 6, mac_of(0), 6);
 	close_guests();
 }

@@ -35,6 +35,8 @@ struct side {
 static struct side *running; /* NULL: outside of a run, every access is done at once */
 static ucontext_t scheduler;
 static struct ring_page page;
+static uint8_t data[2][sizeof(struct ring_page)];
+static void *const pages[] = { &page, data[1], data[0] }; /* anywhere, in any order */
 static struct ring rings[SIDES];
 
 static bool without_fence, without_look; /* mistakes that must be found */
@@ -147,7 +149,7 @@ static uint32_t messages, wanted_at_once;
 static void producer(void)
 {
 	for (uint32_t i = 1; i <= messages; i++) {
-		assert_non_null(ring_put(&rings[RING_FRONT], &i, sizeof(i)));
+		assert_true(ring_put(&rings[RING_FRONT], &i, sizeof(i)));
 		if (ring_publish(&rings[RING_FRONT]))
 			sides[RING_BACK].notified = true;
 	}
@@ -168,10 +170,19 @@ static void consumer(void)
 	pause_side();
 }
 
+/* How many slots of so many bytes a ring has. */
+static uint32_t most_slots(uint32_t bytes)
+{
+	uint32_t slots = 1;
+	while (slots * 2 * bytes <= RING_BYTES)
+		slots *= 2;
+	return slots;
+}
+
 static void start_side(enum ring_side i, void (*main)(void))
 {
 	struct side *s = &sides[i];
-	ring_open(&rings[i], &page, 1, i, sizeof(uint32_t));
+	ring_open(&rings[i], pages, i, most_slots(sizeof(uint32_t)), 0);
 	s->buffered = 0;
 	s->done = s->asleep = s->notified = s->fencing = false;
 	getcontext(&s->context);
@@ -228,8 +239,8 @@ static void test_mistakes_are_found(void **state)
 static void open_both(uint32_t bytes)
 {
 	ring_clear(&page);
-	ring_open(&rings[RING_FRONT], &page, 1, RING_FRONT, bytes);
-	ring_open(&rings[RING_BACK], &page, 1, RING_BACK, bytes);
+	for (unsigned i = 0; i < SIDES; i++)
+		ring_open(&rings[i], pages, i, most_slots(bytes), 2 * sizeof(page) / 4);
 }
 
 /* The indices pass 2^32 in the middle: both sides begin shortly below it. */
@@ -249,8 +260,8 @@ static void test_round(void **state)
 		uint8_t out[2016], in[2016];
 		open_both(bytes);
 		begin_at(0xFFFFFFFB);
-		assert_true(front->slots * bytes <= sizeof(page.slots));
-		assert_true(front->slots * 2 * bytes > sizeof(page.slots));
+		assert_true(front->slot_bytes >= bytes);
+		assert_true(front->slots * front->slot_bytes <= sizeof(page.slots));
 		for (uint32_t round = 0; round < 3; round++) {
 			uint32_t n = 0;
 			for (; memset(out, (int)n, bytes), ring_put(front, out, bytes); n++)
@@ -258,13 +269,13 @@ static void test_round(void **state)
 			assert_int_equal(n, front->slots);
 			assert_int_equal(ring_take(back, in, bytes), 0); /* not yet published */
 			assert_true(ring_publish(front));
-			assert_null(ring_put(back, in, bytes)); /* nothing to answer */
+			assert_false(ring_put(back, in, bytes)); /* nothing to answer */
 			for (uint32_t i = 0; i < n; i++) {
 				memset(out, (int)i, bytes);
 				assert_int_equal(ring_take(back, in, bytes), 1);
 				assert_memory_equal(in, out, bytes);
-				assert_null(ring_put(front, out, bytes));
-				assert_non_null(ring_put(back, in, bytes));
+				assert_false(ring_put(front, out, bytes));
+				assert_true(ring_put(back, in, bytes));
 			}
 			assert_false(ring_ask(back, 1));
 			assert_true(ring_publish(back));
@@ -276,6 +287,19 @@ static void test_round(void **state)
 	}
 }
 
+/* Four slots with half a page of data each, in two pages: each slot has its own. */
+static void test_data(void **state)
+{
+	(void)state;
+	open_both(1000);
+	assert_int_equal(rings[RING_FRONT].slots, 4);
+	for (uint32_t i = 0; i < 12; i++) {
+		uint8_t *want = (uint8_t *)pages[1 + i % 4 / 2] + i % 2 * sizeof(page) / 2;
+		assert_ptr_equal(ring_data(&rings[RING_FRONT], i), want);
+		assert_ptr_equal(ring_data(&rings[RING_BACK], i - 12), want); /* beyond 2^32 */
+	}
+}
+
 /* Of 1,000 messages in groups of 16, each group notifies once; who does not ask is left alone. */
 static void test_thresholds(void **state)
 {
@@ -284,11 +308,11 @@ static void test_thresholds(void **state)
 	uint32_t message = 0;
 	open_both(64);
 	for (unsigned i = 0; i < 1000; i++) {
-		assert_non_null(ring_put(&rings[RING_FRONT], &(uint8_t[64]){ 0 }, 64));
+		assert_true(ring_put(&rings[RING_FRONT], &(uint8_t[64]){ 0 }, 64));
 		bool now = ring_publish(&rings[RING_FRONT]);
 		notified += now;
 		while (now && ring_take(&rings[RING_BACK], (uint8_t[64]){ 0 }, 64) == 1)
-			assert_non_null(ring_put(&rings[RING_BACK], &(uint8_t[64]){ 0 }, 64));
+			assert_true(ring_put(&rings[RING_BACK], &(uint8_t[64]){ 0 }, 64));
 		if (now) {
 			ring_publish(&rings[RING_BACK]);
 			while (ring_take(&rings[RING_FRONT], (uint8_t[64]){ 0 }, 64) == 1)
@@ -317,12 +341,12 @@ static void test_index_lies(void **state)
 			assert_int_equal(ring_take(honest, &word, sizeof(word)), -EPIPE);
 			page.ways[liar].produced = right;
 			assert_int_equal(ring_take(honest, &word, sizeof(word)), -EPIPE);
-			assert_null(ring_put(honest, &word, sizeof(word)));
+			assert_false(ring_put(honest, &word, sizeof(word)));
 		}
 	}
 	/* One response more than requests were taken */
 	open_both(4);
-	assert_non_null(ring_put(&rings[RING_FRONT], &word, sizeof(word)));
+	assert_true(ring_put(&rings[RING_FRONT], &word, sizeof(word)));
 	ring_publish(&rings[RING_FRONT]);
 	page.ways[RING_BACK].produced = 2;
 	assert_int_equal(ring_take(&rings[RING_FRONT], &word, sizeof(word)), -EPIPE);
@@ -336,7 +360,7 @@ static void test_double_fetch(void **state)
 	(void)state;
 	uint32_t request = 0x600D, taken = 0;
 	open_both(4);
-	assert_non_null(ring_put(&rings[RING_FRONT], &request, sizeof(request)));
+	assert_true(ring_put(&rings[RING_FRONT], &request, sizeof(request)));
 	ring_publish(&rings[RING_FRONT]);
 	after_load = jump;
 	int result = ring_take(&rings[RING_BACK], &taken, sizeof(taken));
@@ -353,7 +377,7 @@ int main(void)
 		cmocka_unit_test(test_no_wakeup_is_lost),
 		cmocka_unit_test(test_mistakes_are_found),
 		cmocka_unit_test(test_round),
-		cmocka_unit_test(test_thresholds),
+		cmocka_unit_test(test_data), cmocka_unit_test(test_thresholds),
 		cmocka_unit_test(test_index_lies),
 		cmocka_unit_test(test_double_fetch),
 	};

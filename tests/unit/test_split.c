@@ -21,7 +21,7 @@
 
 extern void *mmap(void *at, size_t bytes, int prot, int flags, int fd, long offset);
 enum { HOST_PRIVATE = 2, HOST_ANONYMOUS = 0x20, HOST_FIXED_NOREPLACE = 0x100000 };
-enum { FRAMES = 3 << BLOCK_ORDER, SECTORS = 200, FRONT_PORT = 3, BACK_PORT = 300 };
+enum { FRAMES = 4 * BLOCK_PAGES, SECTORS = 200, FRONT_PORT = 3, BACK_PORT = 300 };
 
 /* --- the kernel --- */
 
@@ -45,7 +45,7 @@ void vnode_put(struct vnode *vn) { vn->refs--; }
 pfn_t frame_alloc(unsigned order)
 {
 	pfn_t pfn = frames;
-	CHECK(order == BLOCK_ORDER && (frames += 1 << order) <= FRAMES);
+	CHECK(!order && (frames += 2) <= FRAMES); /* no two are neighbours */
 	memset(pfn_to_virt(pfn), 0xA5, PAGE_SIZE << order); /* old content: nobody else's */
 	return pfn;
 }
@@ -135,13 +135,17 @@ static void open_disk(bool read_only)
 	no_answers = work = false;
 	file.refs = 1;
 	assert_int_equal(block_back_create(&file, read_only, &back), 0);
-	for (unsigned i = sizeof(struct ring_page); i < PAGE_SIZE << BLOCK_ORDER; i++)
-		assert_int_equal(back->area[i], 0);
+	static uint8_t zeros[PAGE_SIZE];
+	for (unsigned i = 1; i < BLOCK_PAGES; i++)
+		assert_memory_equal(back->pages[i], zeros, PAGE_SIZE);
 	struct domain_start start = { .disk_sectors = SECTORS, .disk_read_only = read_only };
 	start.disk.port = FRONT_PORT;
-	start.disk.ring = (uint32_t)(uintptr_t)back->area;
-	page = (struct ring_page *)back->area;
+	start.disk.ring = (uint32_t)(uintptr_t)back->pages[0];
+	page = back->pages[0];
 	disk = block_front_init(&start);
+	for (unsigned i = 0; i < BLOCK_PAGES; i++) /* in a guest they are mapped so */
+		assert_ptr_equal(front_pages[i], (uint8_t *)page + i * PAGE_SIZE);
+	memcpy(front_pages, back->pages, sizeof(front_pages));
 	back_connect(back, BACK_PORT);
 	serve_all();
 	work = false;
@@ -245,7 +249,7 @@ static struct ring liar; /* its own hand on the ring */
 /* Put a request as it is, and serve. Result: the status; 1: there is no answer. */
 static int ask_raw(struct block_message m)
 {
-	assert_non_null(ring_put(&liar, &m, sizeof(m)));
+	assert_true(ring_put(&liar, &m, sizeof(m)));
 	ring_publish(&liar);
 	back->notified = true;
 	serve_all();
@@ -256,7 +260,7 @@ static void lie(bool read_only)
 {
 	open_disk(read_only);
 	fill_content();
-	block_ring_open(&liar, back->area, RING_FRONT);
+	ring_open(&liar, back->pages, RING_FRONT, BLOCK_DEPTH, PAGE_SIZE);
 }
 
 static void test_bad_requests(void **state)
@@ -305,8 +309,7 @@ static void test_double_fetch(void **state)
 	file.ops = &changing;
 	assert_int_equal(ask_raw((struct block_message){ BLOCK_READ, 3, 2, 0 }), 0);
 	file.ops = &file_ops;
-	assert_memory_equal(page->slots + sizeof(struct block_message), content + 3 * SECTOR,
-			    2 * SECTOR);
+	assert_memory_equal(back->pages[1], content + 3 * SECTOR, 2 * SECTOR);
 }
 
 /* An index that no honest guest has ends the disk: at once, without a loop, and for good. */
@@ -371,7 +374,7 @@ static void fake_notified(void *unused)
 static void answer(unsigned n, int status)
 {
 	for (struct block_message m = { .status = status }; n--;)
-		assert_non_null(ring_put(&fake, &m, sizeof(m)));
+		assert_true(ring_put(&fake, &m, sizeof(m)));
 }
 
 static void jump(void) { page->ways[RING_BACK].produced += 1000; }
@@ -394,7 +397,7 @@ static void test_lying_back_end(void **state)
 		no_answers = true;
 		nr_seen = 0;
 		answer_all = cases[i].answers;
-		block_ring_open(&fake, back->area, RING_BACK);
+		ring_open(&fake, back->pages, RING_BACK, BLOCK_DEPTH, PAGE_SIZE);
 		port_bind(BACK_PORT, fake_notified, NULL);
 		assert_int_equal(disk_read(0, 3 * BLOCK_SECTORS, buf), cases[i].result);
 		assert_int_equal(nr_seen, 3);
