@@ -25,6 +25,7 @@ static const char usage_text[] =
 	"  --jobs N       so many at a time (1)\n"
 	"  --seed N       grade with this seed, or draw by it (1)\n"
 	"  --count N      draw so many of the files' mutants (all)\n"
+	"  --limit N      leave a mutant undecided that no test has failed after N seconds (none)\n"
 	"  --again        forget what earlier runs found\n"
 	"\n"
 	"A run that was interrupted goes on where it was. All results: build/mutants/LAB.json,\n"
@@ -56,11 +57,11 @@ static unsigned number(const char *text, unsigned max)
 
 static void read_options(int argc, char **argv)
 {
-	enum { LIST, EXERCISE, ONLY, JOBS, SEED_OPTION, COUNT, AGAIN, HELP };
+	enum { LIST, EXERCISE, ONLY, JOBS, SEED_OPTION, COUNT, LIMIT, AGAIN, HELP };
 	static const struct option options[] = {
 		{ "list", 0, 0, LIST }, { "exercise", 1, 0, EXERCISE }, { "only", 1, 0, ONLY },
 		{ "jobs", 1, 0, JOBS }, { "seed", 1, 0, SEED_OPTION }, { "count", 1, 0, COUNT },
-		{ "again", 0, 0, AGAIN }, { "help", 0, 0, HELP }, { 0 },
+		{ "limit", 1, 0, LIMIT }, { "again", 0, 0, AGAIN }, { "help", 0, 0, HELP }, { 0 },
 	};
 	c.jobs = 1, c.seed = SEED;
 	opterr = 0;
@@ -74,6 +75,7 @@ static void read_options(int argc, char **argv)
 		case JOBS: c.jobs = number(optarg, MAX_JOBS); break;
 		case SEED_OPTION: c.seed = number(optarg, INT32_MAX); break;
 		case COUNT: drawn = number(optarg, MAX_MUTANTS); break;
+		case LIMIT: c.limit = number(optarg, 1000000); break;
 		case AGAIN: again = true; break;
 		case HELP: fputs(usage_text, stdout); exit(0);
 		default: usage_error("not understood: ", argv[optind - 1]);
@@ -85,8 +87,9 @@ static void read_options(int argc, char **argv)
 	paths = argv + optind;
 	if (c.lab && optind + 1 < argc)
 		usage_error("one lab at a time, not also ", argv[optind + 1]);
-	if (c.lab ? drawn : nr_exercises)
-		usage_error(c.lab ? "--count is for files" : "--exercise is for a lab", "");
+	if (c.lab ? drawn || c.limit : nr_exercises)
+		usage_error(c.lab ? "--count and --limit are for files" :
+			    "--exercise is for a lab", "");
 }
 
 /* --- the mutants --- */

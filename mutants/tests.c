@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What judges a mutant that is in no lab: the project's own tests (build/tests/run), one after the
- * other until one fails. Those that see most in the shortest time come first.
+ * other until one fails. Those that see most in the shortest time come first. A unit test is built
+ * in the mutant's tree, from the mutant's files.
  */
 #include "trial.h"
 
@@ -11,8 +12,9 @@ enum { TEST_SECONDS = 400 };
 static const struct { const char *folder, *names; } lists[] = {
 	{ "vmm/mem/", "isolation-14-22-shuffle isolation-18-random isolation-16-* isolation-44-* "
 		      "isolation-17-* isolation-4* isolation-* rollback-* virtual-* switch-*" },
-	{ "vmm/sched/", "isolation-53-* isolation-52-* guest-lives guest-c* isolation-46-* "
-			"dom-life* domains-* isolation-56-* guest-* virtual-* isolation-*" },
+	{ "vmm/sched/", "unit-policy isolation-53-* isolation-52-* guest-lives guest-c* "
+			"isolation-46-* dom-life* domains-* isolation-56-* guest-* virtual-* "
+			"isolation-*" },
 	{ "vmm/domain/", "isolation-49-* isolation-56-* isolation-54-* guest-lives dom-life "
 			 "isolation-43-guest-* isolation-47-* dom-* guest-* isolation-*" },
 	{ "vmm/", "isolation-25-30-events isolation-debug isolation-42-* isolation-0* isolation-2* "
@@ -24,13 +26,13 @@ static const struct { const char *folder, *names; } lists[] = {
 			"native-* usertests-* rollback-* isolation-* sweep-*" },
 	{ "kernel/trap/", "virtual-in-a-row panic* usertests-* virtual-* switch-* native-* "
 			  "hostile-* isolation-0* rollback-* stress* sweep-* keyboard control-c" },
-	{ "kernel/mm/", "native-* usertests-* memory-out-* virtual-* stress* hostile-m* switch-* "
-			"hostile-p* fuzz* rollback-*" },
+	{ "kernel/mm/", "unit-frame unit-p2m unit-vm native-* usertests-* memory-out-* virtual-* "
+			"stress* hostile-m* switch-* hostile-p* fuzz* rollback-*" },
 	{ "kernel/domain/", "dom-life dom-refused guest-lives guest-f* dom-* guest-* virtual-*" },
-	{ "kernel/split/", "unit-split dom-disks dom-life guest-lives dom-* guest-*" },
-	{ "kernel/net/", "net-*" },
-	{ "kernel/fs/", "usertests-* disk* hostile-ext2-* memory-out-* shell-lines stress* "
-			"paste* root-image fuzz*" },
+	{ "kernel/split/", "unit-split unit-bridge dom-disks dom-life guest-lives dom-* guest-*" },
+	{ "kernel/net/", "unit-ne2k unit-net unit-bridge net-*" },
+	{ "kernel/fs/", "unit-ext2* unit-pipe_path usertests-* disk* hostile-ext2-* memory-out-* "
+			"shell-lines stress* paste* root-image fuzz*" },
 	{ "kernel/dev/", "keyboard paste* control-c long-lines edit-keys disk* power-off-* "
 			 "usertests-* shell-lines hostile-*" },
 	{ "kernel/boot/", "boot-* native-* hostile-* virtual-* power-off-*" },
@@ -48,9 +50,10 @@ static void list_tests(const char *file, const char *root, char *names, size_t s
 	while (strncmp(file, lists[i].folder, strlen(lists[i].folder)) != 0)
 		i++;
 	shell(names, size, 60,
-	      "set -f; for name in %s; do '%s/build/tests/run' -l $name; done | "
+	      "set -f; for name in %s; do "
+	      "'%s/build/tests/run' -l --unit '%s/build/unit' $name; done | "
 	      "awk '/-iso/ || seen[$0]++ { next } /-bochs/ { late = late $0 \"\\n\"; next } "
-	      "{ print } END { printf \"%%s\", late }'", lists[i].names, root);
+	      "{ print } END { printf \"%%s\", late }'", lists[i].names, root, root);
 	if (!*names)
 		give_up(BROKEN, "no test for %s is found in %s/build/tests/run", file, root);
 }
@@ -61,8 +64,11 @@ static enum outcome run_test(const char *name, const char *tree, const char *roo
 	static char said[8000];
 	char start[100];
 	int status = shell(said, sizeof(said), TEST_SECONDS,
-			   "cd '%s' && '%s/build/tests/run' -j 1 '%s' 2>&1 | "
-			   "sed -n -E 's/^(FAIL|ERR) [^:[]*: /\\1 /p'", tree, root, name);
+			   "cd '%s' && case %s in unit-*) u=build/unit/test_%s; rm -f $u; "
+			   "make -s $u || { echo 'ERR : it does not build'; exit; } esac 2>&1; "
+			   "'%s/build/tests/run' -j 1 --unit build/unit '%s' 2>&1 | "
+			   "sed -n -E 's/^(FAIL|ERR) [^:[]*: /\\1 /p'",
+			   tree, name, name + strcspn(name, "-") + 1, root, name);
 	*reason = NULL;
 	if (status == 0 && !*said)
 		return PASSED;
@@ -71,13 +77,18 @@ static enum outcome run_test(const char *name, const char *tree, const char *roo
 	return strncmp(start, "FAIL ", 5) == 0 ? FAILED : BROKEN;
 }
 
-void tests_judge(struct trial *t, const char *root)
+void tests_judge(struct trial *t, const char *root, unsigned limit)
 {
 	static char names[20000];
 	char *rest = names, *unchanged;
+	double start = clock_seconds();
 	list_tests(t->m->file, root, names, sizeof(names));
 	t->fate = SURVIVOR;
 	while (t->fate == SURVIVOR && (t->by = strsep(&rest, "\n")) && *t->by) {
+		if (limit && clock_seconds() - start > limit) {
+			t->fate = UNJUDGED, t->reason = "the time is over before this test";
+			return;
+		}
 		enum outcome outcome = run_test(t->by, ".", root, &t->reason);
 		if (outcome == PASSED)
 			continue;

@@ -150,7 +150,7 @@ static void try_mutant(struct trial *t)
 	else if (campaign->lab)
 		grade_mutant(t);
 	else
-		tests_judge(t, root);
+		tests_judge(t, root, campaign->limit);
 	write_file(t->m->file, t->m->source, strlen(t->m->source));
 	t->seconds = clock_seconds() - start;
 }
@@ -225,9 +225,9 @@ void trial_prepare(struct campaign *c)
 		shell_must(60, "rm -rf %s", tree);
 		lab_copy(base, tree);
 		if (!c->lab)
-			shell_must(60, "cd '%s/build' && ln -s '%s/docs' '%s' && "
-				   "cp -a attacks bochs-loader debug '%s/build'",
-				   root, root, tree, tree);
+			shell_must(60, "cd '%s/build' && ln -s '%s/docs' '%s/tests' '%s' && "
+				   "cp -a attacks bochs-loader debug unit '%s/build'",
+				   root, root, root, tree, tree);
 		if (chdir(tree) < 0)
 			give_up(BROKEN, "%s: %s", tree, strerror(errno));
 		for (unsigned i = 0; c->files[i]; i++)

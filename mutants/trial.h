@@ -24,6 +24,7 @@ struct campaign {
 	const struct lab *lab; /* NULL: the mutants lie in any function, and the tests judge */
 	const char *name;      /* of the lab, or "project" */
 	unsigned seed, jobs, n;
+	unsigned limit; /* seconds of tests for a mutant, 0: all tests */
 	struct trial *trials;
 	char *files[MAX_SOURCES], *sources[MAX_SOURCES]; /* with mutants; NULL at the end */
 	json_t *costs;       /* seconds of each check on the solution */
@@ -46,9 +47,10 @@ void trial_take(struct trial *t, unsigned slot, int status);
 
 /*
  * In a mutant's tree, where both kernels are built: run the tests that could notice a change of
- * t->m->file, until one fails. root: the unchanged tree, which must pass that test.
+ * t->m->file, until one fails. root: the unchanged tree, which must pass that test. limit: after
+ * so many seconds begin no further test; the trial is undecided. 0: run all.
  */
-void tests_judge(struct trial *t, const char *root);
+void tests_judge(struct trial *t, const char *root, unsigned limit);
 
 /* --- the record, build/mutants/NAME.json (record.c) --- */
 
