@@ -51,8 +51,9 @@ char *strchr(const char *s, int c);
 /* Copy a string, cut to fit `size` bytes, ending with NUL (if size > 0). Result: strlen(from). */
 size_t strlcpy(char *to, const char *from, size_t size);
 /*
- * The unsigned number that s begins with: base 10, or 16 after 0x; modulo 2^32. If end is not
- * NULL, *end becomes the first character after the number.
+ * The unsigned number that s begins with: base 10, or 16 after 0x. If end is not NULL, *end
+ * becomes the first character after the number. A number above 2^32 - 1 gives that, and *end
+ * becomes s, as where there is no number.
  */
 uint32_t strtou(const char *s, const char **end);
 

@@ -104,6 +104,7 @@ size_t strlcpy(char *to, const char *from, size_t size)
 
 uint32_t strtou(const char *s, const char **end)
 {
+	const char *number = s;
 	uint32_t value = 0, base = 10;
 	if (s[0] == '0' && (s[1] == 'x' || s[1] == 'X'))
 		base = 16, s += 2;
@@ -113,8 +114,14 @@ uint32_t strtou(const char *s, const char **end)
 			       : *s >= 'A' && *s <= 'F' ? (uint32_t)(*s - 'A') + 10 : 16;
 		if (digit >= base)
 			break;
+		if (value > (UINT32_MAX - digit) / base) {
+			value = UINT32_MAX, s = number;
+			break;
+		}
 		value = value * base + digit;
 	}
+	if (base == 16 && s == number + 2)
+		s = number + 1; /* the number is 0, and x the character after it */
 	if (end)
 		*end = s;
 	return value;

@@ -109,7 +109,8 @@ static void build_p2m(void)
 {
 	char text[32];
 	if (boot_option("p2m", text, sizeof(text)) && p2m_parse(text, &order))
-		panic("boot: p2m=%s is not known; use p2m=identity or p2m=shuffle:SEED", text);
+		panic("boot: p2m=%s is not known; use p2m=identity or p2m=shuffle:SEED, with "
+		      "a SEED from 0 to 4294967295", text);
 	uint32_t tables = 1 + DIV_UP(nr_pfns, 1024u) + SLOTS_KERNEL_MAP; /* build_directory() */
 	uint32_t frames = FRAMES(nr_pfns * sizeof(mfn_t)) + FRAMES(nr_mfns * sizeof(pfn_t)) +
 			  FRAMES(nr_pfns * sizeof(struct frame)) + tables;

@@ -271,7 +271,7 @@ const struct test hostile_tests[] = {
 	REFUSED("no-root", "no root file system", .modules = ""),
 	REFUSED("p2m-word", "p2m=garbage is not known", .p2m = "garbage"),
 	REFUSED("p2m-no-seed", "is not known", .p2m = "shuffle:"),
-	REFUSED("p2m-seed", "is not known", .p2m = "shuffle:12x"),
+	REFUSED("p2m-seed", "a SEED from 0 to 4294967295", .p2m = "shuffle:99999999999"),
 	MODULE("module-zeros", "cannot mount", 65536, "rootfs"),
 	MODULE("module-noise", "cannot mount", 50000, "rootfs"),
 	MODULE("module-one-byte", "cannot mount", 1, "rootfs"),

@@ -284,10 +284,13 @@ static void test_strtou(void **state)
 	static const struct { const char *text; uint32_t value, used; } cases[] = {
 		{ "", 0, 0 }, { "x", 0, 0 }, { "0", 0, 1 }, { "-1", 0, 0 }, { " 1", 0, 0 },
 		{ "12a", 12, 2 },
-		{ "007", 7, 3 }, { "0x1F", 31, 4 }, { "0XaBg", 0xAB, 4 }, { "0x", 0, 2 },
+		{ "007", 7, 3 }, { "0x1F", 31, 4 }, { "0XaBg", 0xAB, 4 }, { "0x", 0, 1 },
 		{ "1x2", 1, 1 },
 		{ "00x1", 0, 2 }, { "4294967295", UINT32_MAX, 10 },
-		{ "0xFFFFFFFF", UINT32_MAX, 10 },
+		{ "0xFFFFFFFF", UINT32_MAX, 10 }, { "0xg", 0, 1 },
+		/* above 2^32 - 1 */
+		{ "4294967296", UINT32_MAX, 0 }, { "0x100000000", UINT32_MAX, 0 },
+		{ "99999999999x", UINT32_MAX, 0 },
 	};
 	const char *end;
 	(void)state;

@@ -13,7 +13,9 @@
 
 uint32_t strtou(const char *s, const char **end)
 {
-	return (uint32_t)strtoul(s, (char **)end, s[0] == '0' && s[1] == 'x' ? 16 : 10);
+	unsigned long n = strtoul(s, (char **)end, s[0] == '0' && s[1] == 'x' ? 16 : 10);
+	*end = n > UINT32_MAX ? s : *end;
+	return (uint32_t)n;
 }
 
 static uint32_t random_state = 12345;
@@ -220,6 +222,7 @@ static void parse(void **state)
 	static const char *const bad[] = {
 		"", "identity ", "Identity", "shuffle", "shuffle:", "shuffle:x", "shuffle:-1",
 		"shuffle: 1", "shuffle:+1", "shuffle:1x", "shuffle:12 ", "random:1",
+		"shuffle:4294967296", "shuffle:99999999999", "shuffle:0x100000000", "shuffle:0x",
 	};
 	(void)state;
 	for (unsigned i = 0; i < N(good); i++) {

@@ -14,7 +14,7 @@ int main(int argc, char **argv)
 		bool group = argv[i][0] == '-';
 		const char *end, *number = argv[i] + group;
 		int n = (int)strtou(number, &end);
-		int error = *end || end == number ? -EINVAL : kill(group ? -n : n);
+		int error = *end || end == number || n < 0 ? -EINVAL : kill(group ? -n : n);
 		if (error)
 			complain(argv[i], error), status = 1;
 	}

@@ -35,8 +35,10 @@ static int print_directory(void)
 static int wait_children(int argc, char **argv)
 {
 	int status = 0, pid;
+	const char *end;
 	if (argc > 1) {
-		pid = waitpid((int)strtou(argv[1], NULL), &status, 0);
+		pid = (int)strtou(argv[1], &end);
+		pid = *end || end == argv[1] || pid < 0 ? -EINVAL : waitpid(pid, &status, 0);
 		if (pid < 0)
 			complain(argv[1], pid);
 		return pid < 0 ? 1 : WIFEXITED(status) ? WEXITSTATUS(status) : 137;
