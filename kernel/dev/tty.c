@@ -10,7 +10,7 @@
 
 #define INPUT_BYTES 4096u
 #define CONTROL(c) ((c) & 0x1F)
-enum { CHUNK = 128, ERASE = 0x7F, ESCAPE = 0x1B };
+enum { CHUNK = 128, ERASE = 0x7F, ESCAPE = 0x1B, BELL = 7 };
 
 static struct spinlock console_lock; /* guards the consoles' output */
 static struct spinlock lock;         /* guards what follows, but not foreground */
@@ -27,7 +27,7 @@ static bool held;     /* a console waits for a reader */
 static bool too_long; /* a character of the edited line had no place */
 static int foreground; /* the group that Ctrl-C kills, 0 if none */
 /* Where in an escape sequence the last character was: line editing ignores such sequences. */
-static enum { NORMAL, ESCAPED, SEQUENCE } skipping;
+static enum { NORMAL, ESCAPED, SEQUENCE, STRING } skipping;
 
 /* Put a console into the list (on), or take it out. */
 static void change(struct console *c, bool on)
@@ -87,17 +87,28 @@ static void end_line(void)
 	wake_all(&readers);
 }
 
-/* Result: whether c belongs to an escape sequence. */
+/*
+ * Result: whether c belongs to an escape sequence (ECMA-48, 5.4 and 5.6): a key, Esc LETTER,
+ * Esc O LETTER, Esc [ ... LETTER, of Linux's console Esc [ [ LETTER; or a terminal's answer,
+ * Esc ] ..., up to BEL or Esc \. What cannot belong to it ends it, so that no line is swallowed.
+ */
 static bool skip_sequence(char c)
 {
-	if (skipping == NORMAL && c != ESCAPE)
-		return false;
-	if (skipping == NORMAL)
+	bool control = (uint8_t)c < ' ', ascii = (uint8_t)c < 0x80, text = skipping == STRING;
+	if (c == ESCAPE) {
 		skipping = ESCAPED;
-	else if (skipping == ESCAPED && (c == '[' || c == 'O'))
-		skipping = SEQUENCE;
-	else if (skipping == ESCAPED || (c >= '@' && c <= '~'))
+	} else if (skipping == NORMAL) {
+		return false;
+	} else if (control || (!ascii && !text)) {
 		skipping = NORMAL;
+		return text && c == BELL;
+	} else if (skipping == ESCAPED && (c == '[' || c == 'O')) {
+		skipping = SEQUENCE;
+	} else if (skipping == ESCAPED && strchr("]PX^_", c)) {
+		skipping = STRING;
+	} else if (!text && (skipping == ESCAPED || c >= '@')) {
+		skipping = c == '[' ? ESCAPED : NORMAL;
+	}
 	return true;
 }
 
@@ -161,6 +172,7 @@ void tty_input(char c)
 		victims = foreground;
 		console_write("^C\n", 3);
 		write_at = line_at;
+		skipping = NORMAL;
 		too_long = false;
 	} else {
 		edit(c);
