@@ -12,8 +12,8 @@
 enum { COM1 = 0x3F8, DATA = 0, IER = 1, FCR = 2, LCR = 3, MCR = 4, LSR = 5, SCRATCH = 7 };
 enum { LSR_READY = 1, LSR_EMPTY = 0x20, LCR_DLAB = 0x80, LCR_8N1 = 3 };
 enum { IER_READY = 1, IER_EMPTY = 2 };
-/* DTR; RTS lets the other side send; OUT2 connects the interrupt line on a PC. */
-enum { MCR_DTR = 1, MCR_RTS = 2, MCR_OUT2 = 8 };
+/* DTR; RTS lets the other side send; OUT2 connects the interrupt line on a PC; LOOP: no line. */
+enum { MCR_DTR = 1, MCR_RTS = 2, MCR_OUT2 = 8, MCR_LOOP = 0x10 };
 enum { RECEIVED_BYTES = 4096 };
 #define POLLS 100000 /* then the character is sent anyway */
 
@@ -117,10 +117,17 @@ void serial_init(void)
 	out(0, 1); /* divisor 1: 115200 baud */
 	out(1, 0);
 	out(LCR, LCR_8N1);
+	out(MCR, MCR_LOOP); /* nothing comes now */
+	uint32_t flags = spin_lock_irq(&lock);
+	receive(); /* what came before: FCR throws it away */
+	spin_unlock_irq(&lock, flags);
 	out(FCR, 0x07); /* FIFOs on and empty, interrupt at the first character */
 	out(MCR, MCR_DTR | MCR_RTS | MCR_OUT2);
-	out(IER, IER_READY);
 	console_add(&console);
 }
 
-void serial_listen(void) { irq_install(4, interrupt); }
+void serial_listen(void)
+{
+	irq_install(4, interrupt);
+	serial_resume(&console); /* for what came before */
+}

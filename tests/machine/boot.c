@@ -198,15 +198,28 @@ static void long_lines(const struct test *t)
 	end_at_prompt(m);
 }
 
-/* Letters of UTF-8 are erased whole, by kernel and shell; keys of both cursor modes work. */
+/*
+ * What comes before the kernel begins is read later. Letters of UTF-8 are erased whole, by kernel
+ * and shell; keys of both cursor modes work.
+ */
 static void edit_keys(const struct test *t)
 {
-	struct machine *m = start_to_prompt(&t->machine);
-	machine_send(m, "cat\n");
-	machine_expect(m, "\n", 10);
-	machine_send(m, "k\303\244\177\342\202\254\177\033OA\033[Aern\n\004");
+	struct machine *m = machine_start(&t->machine);
+	machine_send(m, "echo e'arl'y\n");
+	machine_continue(m);
+	machine_expect(m, "\nearly\n", BOOT_SECONDS);
 	machine_expect(m, PROMPT, 10);
+	machine_send(m, "cat >f\n");
+	machine_expect(m, "\n", 10);
+	machine_send(m, "k\303\244\177\342\202\254\177\033OA\033[Aern\n");
+	machine_send(m, "k\033[[Ae\033]11;rgb:1/\303\244\ay\033P>|xterm\033\\s\033\303\244\n");
+	machine_send(m, "e\033[1\nn\033]0;\nd\033\n\004");
+	machine_expect(m, PROMPT, 10);
+	command(m, "cat f", 10);
 	CHECK(strstr(m->log, "\nkern\n"), "the kernel does not erase a whole letter");
+	CHECK(strstr(m->log, "\nkeys\303\244\n"),
+	      "the kernel takes a part of a key, or of a terminal's answer, for text");
+	CHECK(strstr(m->log, "\ne\nn\nd\n"), "an escape sequence swallows the end of a line");
 	command(m, "echo s\303\244\342\202\254\033OD\033[D\033[3~\177h\033OCel\177\177l",
 		10);
 	CHECK(strstr(m->log, "\nh\342\202\254l\n"), "the shell does not edit whole letters");
@@ -299,7 +312,7 @@ const struct test boot_tests[] = {
 	ROW("paste-virtual", paste, 120, .cmdline = "mode=virtual"),
 	ROW("paste-bochs", paste, 240, .bochs = true),
 	ROW("long-lines", long_lines, 90, 0),
-	ROW("edit-keys", edit_keys, 90, 0),
+	ROW("edit-keys", edit_keys, 90, .paused = true),
 	ROW("power-off-pc", power_off, 90, .board = "pc"),
 	ROW("power-off-q35", power_off, 90, .board = "q35"),
 	{ .name = "deterministic", .run = deterministic, .seconds = 120,
