@@ -48,6 +48,14 @@ static const struct { const char *line, *prints; } rows[] = {
 	{ "echo a\xE4" "b c", NOT_UTF8 },
 	{ "echo \xC3", NOT_UTF8 },
 	{ "echo a\xA4", NOT_UTF8 },
+	/* longer than need be: a slash, twice; a surrogate; beyond the last letter */
+	{ "echo \xC0\xAF", NOT_UTF8 },
+	{ "echo \xE0\x80\xAF", NOT_UTF8 },
+	{ "echo \xED\xA0\x80", NOT_UTF8 },
+	{ "echo \xF4\x90\x80\x80", NOT_UTF8 },
+	{ "echo \xF8\x90\x80\x80", NOT_UTF8 },
+	{ "echo \xC2\x80\xE0\xA0\x80\xEF\xBF\xBD\xF0\x90\x80\x80\xF4\x8F\xBF\xBF | wc",
+	  "      1       1      17 \n" },
 	/* head and tail */
 	{ "echo 1 > n; echo 2 >> n; echo 3 >> n; head -n 2 n", "1\n2\n" },
 	{ "head -1 n; head -n1 n", "1\n1\n" },
@@ -75,6 +83,11 @@ static const struct { const char *line, *prints; } rows[] = {
 	{ "wc -l n; cat n | wc -l; wc -lw n", "3 n\n3\nusage: wc [-l] [FILE...]\n" },
 	{ "sh -c 'sleep 9 & kill -9 $!; wait $!; echo $?'", "137\n" },
 	{ "kill -9 99999", "kill: 99999: no such process\n" },
+	/* numbers that are too large */
+	{ "kill 4294967297 4294967295; echo $?", "kill: 4294967297: invalid argument\n"
+	  "kill: 4294967295: invalid argument\n1\n" },
+	{ "wait 4294967297; wait x; sleep 4294968", "sh: 4294967297: invalid argument\n"
+	  "sh: x: invalid argument\nusage: sleep SECONDS[.FRACTION]\n" },
 	{ "sh -c 'sleep 9 & kill -$!; wait $!; echo $?'", "137\n" },
 	{ "work abc; work -5; fuzz x 1; fuzz 1 x; stress 5x; stress 1r x; switcher 1 x; echo $?",
 	  "usage: work [AMOUNT]\nusage: work [AMOUNT]\nusage: fuzz COUNT SEED [FIRST]\n"
@@ -87,6 +100,9 @@ static const struct { const char *line, *prints; } rows[] = {
 	  "usage: bench [ROW... | growth | switch KIND N]\n2\n" },
 	/* keys that do nothing: private marks, F1 of Linux's console; Esc before a letter */
 	{ "echo a\033[?25hb\033[[Ac\033[ qd\033\303\244", "abcd\303\244\n" },
+	/* a terminal's answers: its colour, its name */
+	{ "echo a\033]11;rgb:1/2/3\ab\033]11;rgb:1/2/3\033\\c\033P>|xterm\033\\d", "abcd\n" },
+	{ "echo a\033]0;the line ends it", "a\n" },
 	/* Tab */
 	{ "ec\t/etc/mo\t|cat", "/etc/motd\n" },
 	{ "cd di\t; ls *; cd ..", "aa\n" },

@@ -9,7 +9,7 @@
 enum {
 	KEY_UP = 'A', KEY_DOWN = 'B', KEY_RIGHT = 'C', KEY_LEFT = 'D', KEY_END = 'F',
 	KEY_HOME = 'H', KEY_DELETE = '~', ERASE = 0x7F,
-	PASTE = 200, /* Esc [ 200 ~ and Esc [ 201 ~ */
+	BELL = 7, PASTE = 200, /* Esc [ 200 ~ and Esc [ 201 ~ */
 };
 
 static char history[HISTORY_MAX][LINE_MAX];
@@ -129,6 +129,16 @@ static char read_key(void)
 	return read(0, &c, 1) == 1 ? c : CONTROL('D');
 }
 
+/* Whether a letter's bytes are the shortest for it, and it is one at all (RFC 3629, 3). */
+static bool is_utf8(const char *s, uint32_t n)
+{
+	static const uint32_t least[] = { [2] = 0x80, [3] = 0x800, [4] = 0x10000 };
+	uint32_t code = (uint8_t)s[0] & (0xFFu >> n);
+	for (uint32_t i = 1; i < n; i++)
+		code = code << 6 | (s[i] & 0x3F);
+	return code >= least[n] && code <= 0x10FFFF && code >> 11 != 0xD800 >> 11;
+}
+
 /*
  * The rest of a letter of UTF-8 that begins with c. A byte that is none, of a terminal with another
  * set of letters, makes the line useless: without it the line would be another one.
@@ -143,9 +153,18 @@ static void insert_letter(char c)
 		letter[n] = c;
 	if (n < bytes)
 		unread = c;
-	bool bad = n < bytes || !is_first(letter[0]);
+	bool bad = n < bytes || !is_first(letter[0]) || !is_utf8(letter, n);
 	line.bad |= bad;
 	insert(bad ? "?" : letter, bad ? 1 : n);
+}
+
+/* The rest of a terminal's answer, up to BEL or to Esc \, which is a key that does nothing. */
+static void skip_string(void)
+{
+	char c;
+	while ((c = read_key()) < 0 || c >= ' ')
+		;
+	unread = c == BELL ? 0 : c;
 }
 
 /*
@@ -161,6 +180,8 @@ static void escape(int *shown)
 	uint32_t number = 0;
 	char c = read_key();
 	bool more = c == '[' || c == 'O';
+	if (c >= ' ' && strchr("]PX^_", c)) /* ECMA-48, 5.6 */
+		skip_string();
 	while (more && (c = read_key()) >= ' ' && c < '@')
 		number = number * 10 + (uint32_t)(c - '0');
 	if (c < ' ')
