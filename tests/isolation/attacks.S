@@ -48,6 +48,16 @@ attack_done:
 attack hypercall
 	int $HYPERCALL_VECTOR
 	done
+	/* The list of ECX hypercalls at EBX, for ever. */
+attack calls_again
+	movl %ebx, %edi
+	movl %ecx, %ebp
+	pushl %ebx
+	pushl %ecx
+	call hypercalls_run
+	popl %ecx
+	popl %ebx
+	jmp attack_calls_again
 	/* HC_YIELD 1000 times. */
 attack yields
 	movl $1000, %ebp
@@ -66,6 +76,9 @@ hypercalls_run:
 	movl 12(%edi), %edx
 	movl 16(%edi), %esi
 	int $HYPERCALL_VECTOR
+	.globl attack_called
+attack_called:
+	pause /* QEMU's turn goes to the next CPU */
 	movl %eax, 20(%edi)
 	addl $24, %edi
 	decl %ebp

@@ -40,6 +40,15 @@ attack enable_hypercall
 attack spin
 	jmp attack_spin
 
+	/*
+	 * The same, and let the other CPUs run. Where QEMU counts instructions a CPU has its turn
+	 * until the next timer is due, and then often the next turn, too; only PAUSE, HLT and stops
+	 * of the debugger end a turn earlier.
+	 */
+attack waits
+	pause
+	jmp attack_waits
+
 	/* 16: store ECX times at EBX; 43: IRET with EFLAGS.VM, to 0000:1000 */
 attack hammer
 	movl %eax, (%ebx)

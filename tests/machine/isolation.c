@@ -85,7 +85,7 @@ void break_function(struct machine *m, const char *function, bool set)
 
 void park(struct victim *v, unsigned cpu)
 {
-	static const uint32_t spin = 0xFEEB, none; /* jmp to itself */
+	static const uint32_t spin = 0xFCEB90F3, none; /* pause; jmp to the pause */
 	uint32_t shared = symbol("vmm_shared") - KERNEL_BASE + cpu * sizeof(struct vmm_shared);
 	physical_write(v->m, shared + SHARED_VIF, &none, 4);
 	pool_write(v, PARK_PAGE, 0, &spin, 4);

@@ -273,6 +273,7 @@ void released_elsewhere(const struct test *t);
 void detach_elsewhere(const struct test *t);
 void timer_elsewhere(const struct test *t);
 void given_elsewhere(const struct test *t);
+void frames_race(const struct test *t);
 void posted_elsewhere(const struct test *t);
 void generations(const struct test *t);
 void double_fault(const struct test *t);

@@ -144,6 +144,8 @@ const struct test isolation_tests[] = {
 	ELSEWHERE("42-detach", detach_elsewhere),
 	ROW("56-timer-smp2", timer_elsewhere, 60, NULL, .machine = { .cpus = 2 }),
 	ROW("48-given-smp2", given_elsewhere, 60, NULL, .machine = { .cpus = 2 }),
+	ROW("48-race-smp2", frames_race, 120, NULL, .number = 2, .machine = { .cpus = 2 }),
+	ROW("48-race-smp4", frames_race, 120, NULL, .number = 7, .machine = { .cpus = 4 }),
 	ROW("57-posted-smp2", posted_elsewhere, 60, NULL, .machine = { .cpus = 2 }),
 	ROW("generations", generations, 120, NULL, ),
 	ROW("14-22-shuffle", survive, 120, "references stale directories access_matrix",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Attacks with several CPUs: while CPU 0 makes hypercalls, "CPU 1" runs an attack of its own. It is
- * the last CPU; those between spin in ring 1. A TLB entry that CPU 1 keeps must not outlive what
+ * the last CPU; those between wait in ring 1. A TLB entry that CPU 1 keeps must not outlive what
  * the tables say (rule 16), and a detach concerns all CPUs (42).
  */
 #include "isolation_guests.h"
@@ -69,14 +69,14 @@ struct victim *two_victims(const struct test *t)
 	struct victim *v = victim_start(&t->machine);
 	for (other = 1; other < t->machine.cpus; other++) {
 		CHECK(run_1(v, SECONDS), "CPU %u gets no tick", other);
-		send_1(v, "spin", &(struct entry){ 0 });
+		send_1(v, "waits", &(struct entry){ 0 });
 	}
 	other--;
 	v->alone = false;
 	return v;
 }
 
-/* CPU 1, at a trap or in `spin`, stores at an address. Result: how it ended (a vector), or -1. */
+/* CPU 1, at a trap or in `waits`, stores at an address. Result: how it ended (a vector), or -1. */
 static int store_1(struct victim *v, uint32_t address)
 {
 	send_1(v, "hammer", &(struct entry){ .ebx = address, .ecx = 1 });
@@ -93,7 +93,7 @@ void promoted_elsewhere(const struct test *t)
 	uint32_t at = pool_address(v, TABLE_PAGE), slot = free_slot(v);
 	pool_clear(v, TABLE_PAGE);
 	CHECK(store_1(v, at) == VEC_BP, "CPU 1 cannot store into plain memory");
-	send_1(v, "spin", &(struct entry){ 0 });
+	send_1(v, "waits", &(struct entry){ 0 });
 	ALLOWED(v, HC_UPDATE, slot, 1, entry(pool_mfn(v, TABLE_PAGE), PTE_W), 0);
 	CHECK(store_1(v, at) == -1, "CPU 1 stored into a page table");
 	machine_wait(v->m, SECONDS);
@@ -110,12 +110,12 @@ void released_elsewhere(const struct test *t)
 	uint32_t slot = free_slot(v), table = pool_mfn(v, TABLE_PAGE);
 	uint32_t page = entry(pool_mfn(v, PLAIN_PAGE), PTE_W | PTE_U);
 	CHECK(hypercall_1(v, HC_LOAD, v->directory) == 0, "CPU 1 cannot load CPU 0's directory");
-	send_1(v, "spin", &(struct entry){ 0 });
+	send_1(v, "waits", &(struct entry){ 0 });
 	pool_clear(v, TABLE_PAGE);
 	pool_write(v, TABLE_PAGE, 0, &page, 4);
 	ALLOWED(v, HC_UPDATE, slot, 1, entry(table, PTE_W | PTE_U), 0);
 	CHECK(store_1(v, USER_ADDRESS) == VEC_BP, "CPU 1 cannot store through the new table");
-	send_1(v, "spin", &(struct entry){ 0 });
+	send_1(v, "waits", &(struct entry){ 0 });
 	ALLOWED(v, HC_UPDATE, slot, 1, 0, 0);
 	ALLOWED(v, HC_RELEASE, table, 0, 0, 0);
 	int vector = store_1(v, USER_ADDRESS);
@@ -129,12 +129,12 @@ void detach_elsewhere(const struct test *t)
 {
 	struct victim *v = two_victims(t);
 	static const uint32_t calls[] = { HC_UPDATE, HC_LOAD, HC_RELEASE, HC_FLUSH, HC_RECOUNT };
-	send_1(v, "spin", &(struct entry){ 0 });
+	send_1(v, "waits", &(struct entry){ 0 });
 	ALLOWED(v, HC_DETACH, VMM_UNPROTECT, 0, 0, 0);
 	for (unsigned i = 0; i < COUNT(calls); i++)
 		CHECK(hypercall_1(v, calls[i], 0) == -EPERM, "hypercall %u is served on CPU 1",
 		      calls[i]);
-	send_1(v, "spin", &(struct entry){ 0 });
+	send_1(v, "waits", &(struct entry){ 0 });
 	ALLOWED(v, HC_DETACH, VMM_PROTECT, 0, 0, 0);
 	CHECK(hypercall_1(v, HC_RECOUNT, 0) == 0, "CPU 1's calls are not served again");
 	check_victim(v);
@@ -151,15 +151,89 @@ void given_elsewhere(const struct test *t)
 	struct guest_plan g = { .first = 32, .vcpus = 1, .label = "guest_sleeps" };
 	uint32_t at = pool_address(v, g.first + GUEST_DATA);
 	CHECK(store_1(v, at) == VEC_BP, "CPU 1 cannot store into plain memory");
-	send_1(v, "spin", &(struct entry){ 0 });
+	send_1(v, "waits", &(struct entry){ 0 });
 	guest_prepare(v, &g); /* a birth would flush, too */
 	int vector = store_1(v, at);
 	CHECK(vector == VEC_PF, "CPU 1 stores into a frame of a guest's (vector %d)", vector);
-	send_1(v, "spin", &(struct entry){ 0 });
+	send_1(v, "waits", &(struct entry){ 0 });
 	guest_end(v, &g);
 	CHECK(store_1(v, at) == VEC_BP, "CPU 1 cannot store into the frame that came back");
-	send_1(v, "spin", &(struct entry){ 0 });
+	send_1(v, "waits", &(struct entry){ 0 });
 	check_victim(v);
+	machine_quit(v->m);
+}
+
+/*
+ * 48: CPU 1 maps, shares, releases and makes tables of the same frames that CPU 0 gives to a guest
+ * and takes back. Each call may be refused, but nothing may be counted wrongly. number: the seed.
+ */
+void frames_race(const struct test *t)
+{
+	enum { SET = 32, FRAMES = 16, CALLS = 500, ROUNDS = 20, STATE = DOMAIN_FRAMES(1) };
+	static struct call calls[CALLS];
+	struct victim *v = two_victims(t);
+	uint32_t mfns[FRAMES + STATE], slot = free_slot(v); /* the last are CPU 0's alone */
+	struct cpu_state cpus[CPUS_MAX];
+	uint32_t called = place(v, "called", false);
+	unsigned given = 0, refused = 0;
+	srand(t->number);
+	for (unsigned i = 0; i < FRAMES + STATE; i++) {
+		pool_clear(v, SET + i);
+		mfns[i] = pool_mfn(v, SET + i);
+	}
+	for (unsigned i = 0; i < CALLS; i++) {
+		uint32_t mfn = mfns[rand() % FRAMES], flags = rand() % 2 ? PTE_W | PTE_U : PTE_U;
+		uint32_t at = pte_machine(v, 5 + (unsigned)rand() % 8);
+		uint32_t pde = slot + 4 * ((unsigned)rand() % 4), none = rand() % 2;
+		const struct call ways[] = {
+			{ HC_UPDATE, at, 1, none ? 0 : entry(mfn, flags), 0, 0 },
+			{ HC_UPDATE, pde, 1, none ? 0 : entry(mfn, PTE_W | PTE_U), 0, 0 },
+			{ HC_RELEASE, mfn, 0, 0, 0, 0 },
+			{ HC_UPDATE, mfn << PAGE_SHIFT, 1,
+			  none ? 0 : entry(mfns[rand() % FRAMES], flags), 0, 0 },
+			{ HC_SHARE, at, 1, mfn << PAGE_SHIFT, 0, 0 },
+		};
+		calls[i] = ways[rand() % 5];
+	}
+	write_calls(v, calls, CALLS);
+	send_1(v, "calls_again", &(struct entry){ .ebx = call_list(v), .ecx = CALLS });
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		struct domain_op op = { .vcpus = 1, .n = 1 };
+		uint32_t pfns[STATE];
+		for (unsigned i = 0; i < STATE; i++) {
+			unsigned k = round % 2 ? FRAMES + i :
+				i * (FRAMES / STATE) + (unsigned)rand() % (FRAMES / STATE);
+			op.frames[i] = mfns[k], pfns[i] = v->pfn + SET + k;
+		}
+		int number = domain_call(v, DOMAIN_OPEN, &op);
+		if (number > 0) {
+			op.domain = (uint32_t)number;
+			for (unsigned k = 0; k < FRAMES; k++) {
+				op.frames[0] = mfns[k];
+				domain_call(v, rand() % 4 ? DOMAIN_GIVE : DOMAIN_LEND, &op);
+			}
+			domain_call(v, DOMAIN_BIRTH, &op);
+			guest_refuse(v, 0, DOMAIN_KILL, &op);
+			for (unsigned k = 0; k < FRAMES; k++) {
+				op.frames[0] = mfns[k], op.pfns[0] = v->pfn + SET + k;
+				given += domain_call(v, DOMAIN_TAKE, &op) == 0;
+			}
+			memcpy(op.pfns, pfns, sizeof(pfns));
+			guest_refuse(v, 0, DOMAIN_CLOSE, &op);
+		}
+		refused += number <= 0;
+		/* CPU 1 leaves the VMM, where it may wait for a flush by CPU 0. */
+		debug_break(v->m, called, true);
+		debug_set_register(v->m, GDB_EIP, place(v, "waits", false));
+		CHECK(debug_run(v->m, SECONDS), "CPU 1 makes no hypercalls any more");
+		while (machine_state(v->m, cpus), cpus[0].cpl == 0) /* it serves the flush */
+			gdb_run_cpus(v->m, 1, true, SECONDS);
+		debug_break(v->m, called, false);
+		check_frame_table(v->m);
+		check_domains(v->m);
+	}
+	CHECK(given > ROUNDS && refused < ROUNDS, "%u frames were given, %u guests refused: this "
+	      "proves nothing", given, refused);
 	machine_quit(v->m);
 }
 
@@ -174,7 +248,7 @@ void posted_elsewhere(const struct test *t)
 	struct cpu_state cpus[CPUS_MAX];
 	uint32_t at = vmm_symbol("vcpu_block");
 	uint32_t handler = KERNEL_BASE + attack_symbol("attack_guest_returns");
-	send_1(v, "spin", &(struct entry){ 0 });
+	send_1(v, "waits", &(struct entry){ 0 });
 	guest_make(v, &there); /* on CPU 0: the next one is for CPU 1 */
 	guest_make(v, &g);
 	op.domain = g.number;
@@ -212,7 +286,7 @@ void timer_elsewhere(const struct test *t)
 	struct domain_op op = { 0 };
 	struct cpu_state cpus[CPUS_MAX];
 	uint32_t at = vmm_symbol("timer_once");
-	send_1(v, "spin", &(struct entry){ 0 });
+	send_1(v, "waits", &(struct entry){ 0 });
 	guest_make(v, &there); /* on CPU 0: the next one is for CPU 1 */
 	guest_make(v, &g);
 	guest_run(v, &g, true);
