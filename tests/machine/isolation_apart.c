@@ -7,6 +7,7 @@
 #include "offsets.h"
 
 enum { FIRST = 16, ROOM = 16, ROUNDS = 20 }; /* the first two: pages of the pool */
+enum { ENDLESS = 0x7FFFFFFF }; /* rounds */
 
 static struct guest_plan plan(unsigned i, const char *label)
 {
@@ -182,11 +183,11 @@ static void short_lives(struct victim *v, unsigned lives)
 	for (unsigned i = 0; i < lives; i++) {
 		struct guest_plan a = plan(0, labels[i % 5]), b = plan(1, labels[i / 5 % 5]);
 		guest_make(v, &a);
-		guest_set_word(v, &a, GUEST_DATA, 4, 1000);
+		guest_set_word(v, &a, GUEST_DATA, 4, ENDLESS);
 		guest_set_word(v, &a, GUEST_DATA, 12, 1);
 		guest_run(v, &a, true);
 		guest_make(v, &b);
-		guest_set_word(v, &b, GUEST_DATA, 4, 1000);
+		guest_set_word(v, &b, GUEST_DATA, 4, ENDLESS);
 		guest_run(v, &b, true);
 		for (unsigned yields = i * 7 % 4; yields--;)
 			ALLOWED(v, HC_YIELD, 0, 0, 0, 0);
