@@ -6,6 +6,8 @@
 #include "tests.h"
 #include "offsets.h"
 #include "vmm_abi.h"
+#include "x86.h"
+#include <errno.h>
 
 /*
  * The invariants of virtual mode at the prompt and at random moments (number: their seed) while
@@ -113,6 +115,100 @@ static void in_a_row(const struct test *t)
 	end_at_prompt(m);
 }
 
+/* --- a table that the VMM drops while a process forks --- */
+
+struct registers { uint32_t r[GDB_EIP + 1]; };
+
+static void load_registers(struct machine *m, const struct registers *s)
+{
+	for (unsigned i = 0; i <= GDB_EIP; i++)
+		gdb_set_register(m, i, s->r[i]);
+}
+
+/* The CPU is at an INT, which is executed with these registers. Result: EAX after it. */
+static uint32_t hypercall_here(struct machine *m, const struct registers *at, uint32_t number,
+			       uint32_t ebx, uint32_t edx)
+{
+	struct registers s = *at;
+	s.r[GDB_EAX] = number, s.r[GDB_EBX] = ebx, s.r[GDB_ECX] = 1;
+	s.r[GDB_EDX] = edx, s.r[GDB_ESI] = 0;
+	load_registers(m, &s);
+	gdb_break(m, s.r[GDB_EIP] + 2, true);
+	CHECK(gdb_run(m, 10), "hypercall %u does not return", number);
+	gdb_break(m, s.r[GDB_EIP] + 2, false);
+	uint32_t result = gdb_register(m, GDB_EAX);
+	load_registers(m, at);
+	return result;
+}
+
+/* Step from the entry of the VO's share_ptes to the INT of its HC_SHARE. Result: false: none. */
+static bool step_to_share(struct machine *m, struct registers *at)
+{
+	for (unsigned steps = 0; steps < 100; steps++) {
+		uint8_t code[2];
+		uint32_t eip = gdb_register(m, GDB_EIP);
+		gdb_read(m, eip, code, sizeof(code));
+		if (code[0] == 0xCD && code[1] == HYPERCALL_VECTOR) {
+			for (unsigned i = 0; i <= GDB_EIP; i++)
+				at->r[i] = gdb_register(m, i);
+			return at->r[GDB_EAX] == HC_SHARE && at->r[GDB_EDX];
+		}
+		gdb_step(m);
+	}
+	return false;
+}
+
+/*
+ * The shell forks, and is about to have a table shared that the VMM holds. That is the moment in
+ * which a detach on another CPU begins, and lets the VMM drop what no directory refers to: the
+ * shell's table (which its directory hides, since the shell was away), or the child's.
+ */
+static void share_dropped(struct machine *m, bool child)
+{
+	struct registers at;
+	struct cpu_state c[CPUS_MAX];
+	uint32_t directory[KERNEL_SLOT];
+	int dropped;
+	machine_stop(m);
+	gdb_connect(m);
+	gdb_break(m, symbol("virtual_mmu_share_ptes"), true);
+	machine_send(m, "echo child | cat\n");
+	do
+		CHECK(gdb_run(m, 20), "no fork shares a table that the VMM holds");
+	while (!step_to_share(m, &at));
+	gdb_break(m, symbol("virtual_mmu_share_ptes"), false);
+	uint32_t table = at.r[child ? GDB_EDX : GDB_EBX] >> PAGE_SHIFT;
+	machine_state(m, c);
+	physical_read(m, c[0].cr3, directory, sizeof(directory));
+	for (unsigned i = 0; i < KERNEL_SLOT; i++)
+		if (directory[i] >> PAGE_SHIFT == table && directory[i] & PTE_P)
+			CHECK(hypercall_here(m, &at, HC_UPDATE, c[0].cr3 + i * 4,
+					     directory[i] & ~(uint32_t)PTE_P) == 0,
+			      "the table cannot be hidden");
+	do /* alone, or with all that nothing refers to */
+		dropped = (int)hypercall_here(m, &at, child ? HC_TRIM : HC_RELEASE, table, 0);
+	while (dropped == -EAGAIN);
+	struct frame_state *f = frame_table_read(m, c[0].cr3, kernel_word(m, "nr_mfns"));
+	CHECK(!dropped && f[table].type == FRAME_WRITABLE, "the VMM has not dropped the table");
+	free(f);
+	gdb_disconnect(m);
+	machine_expect(m, "\nchild\n", 20);
+	machine_expect(m, PROMPT, 20);
+	machine_stop(m);
+	check_whole(m);
+	machine_continue(m);
+}
+
+static void shares(const struct test *t)
+{
+	struct machine *m = start_to_prompt(&t->machine);
+	share_dropped(m, false);
+	share_dropped(m, true);
+	command(m, "usertests cow_many cow_kernel_writes && echo native > /proc/mode", 20);
+	CHECK(strstr(m->log, "passed, 0 failed"), "pages are not private after a fork");
+	end_at_prompt(m);
+}
+
 /* text: a command with a test suite, in virtual mode or while the mode changes all the time. */
 static void suite(const struct test *t)
 {
@@ -159,6 +255,7 @@ const struct test switch_tests[] = {
 	INVARIANTS("bochs-smp2", 120, 6, .bochs = true, .cpus = 2),
 	INVARIANTS("v86", 120, 7, .v86 = true, .mem = 16, .p2m = "shuffle:3"),
 	ROW("virtual-in-a-row", in_a_row, 60, 0, NULL, .cmdline = "mode=virtual"),
+	ROW("virtual-share-dropped", shares, 60, 0, NULL, .cmdline = "mode=virtual"),
 	PAIRS("switch-pairs", 120, 200, .p2m = "shuffle:4"),
 	PAIRS("switch-pairs-smp4", 120, 100, .p2m = "shuffle:5", .cpus = 4),
 	PAIRS("switch-pairs-v86", 120, 20, .p2m = "shuffle:5", .v86 = true, .mem = 16),
