@@ -131,6 +131,7 @@ attack set_worst
 	movl %eax, %dr0
 	movl %cr0, %eax
 	andl $~CR0_WP, %eax
+	orl $CR0_EM, %eax
 	movl %eax, %cr0
 	movl $0x174, %ecx /* SYSENTER_CS */
 	movl $SEL_KCODE, %eax

@@ -256,6 +256,7 @@ void machine_check(const struct test *t);
 /* --- isolation_inherit.c --- */
 void inherited(const struct test *t);
 void inherited_unseen(const struct test *t);
+void apic_moved(const struct test *t);
 void warm_up_refuses(const struct test *t);
 /* --- isolation_lines.c --- */
 void level_serial(const struct test *t);

@@ -33,6 +33,7 @@ static const struct row { const char *name, *command, *virtual, *native, *unseen
 	{ "FPU, MXCSR", NULL, NULL, NULL, "isolation-26-fpu" },
 	{ "TLB", NULL, NULL, NULL, "isolation-21-stale-global-bochs" },
 	{ "local APIC: TPR", "info lapic", " TPR 0x10 ", " TPR 0x08 ", NULL },
+	{ "local APIC: its place", NULL, NULL, NULL, "isolation-41-apic-moved-bochs" },
 	{ "local APIC: LINT0", "info lapic", "LVT0\t 0x00010000", "LVT0\t 0x00010000", NULL },
 	{ "local APIC: other LVTs", "info lapic", "LVTT\t 0x000200ef", "LVTT\t 0x000200ef", NULL },
 	{ "IOAPIC", "info pic", "pin 10 0x0000000000000013", "pin 10 0x0000000000000013", NULL },
@@ -47,7 +48,11 @@ static const struct row { const char *name, *command, *virtual, *native, *unseen
 
 static void look(struct machine *m, bool is_virtual)
 {
+	struct cpu_state cpus[CPUS_MAX];
 	machine_stop(m);
+	machine_state(m, cpus);
+	CHECK(!(cpus[0].cr0 & CR0_EM) == is_virtual, "CR0 is %#x in %s mode", cpus[0].cr0,
+	      is_virtual ? "virtual" : "native");
 	for (unsigned i = 0; i < COUNT(rows); i++) {
 		const struct row *r = &rows[i];
 		const char *want = is_virtual ? r->virtual : r->native;
@@ -150,6 +155,39 @@ void inherited(const struct test *t)
 	v = victim_at_prompt(m);
 	sysenter(v);
 	victim_end(v);
+}
+
+/*
+ * 41: right before the VMM takes the processor, the local APIC's registers are moved. Ring 1 could
+ * map them there, and start other processors in ring 0. QEMU does not move them.
+ */
+void apic_moved(const struct test *t)
+{
+	static const uint8_t move[] = {
+		0x60,                         /* pushal */
+		0xB9, 0x1B, 0, 0, 0,          /* movl $0x1B, %ecx: APIC_BASE */
+		0x0F, 0x32,                   /* rdmsr */
+		0x25, 0xFF, 0x0F, 0, 0,       /* andl $0xFFF, %eax */
+		0x0D, 0, 0, 0xD8, 0xFE,       /* orl $0xFED80000, %eax: no memory is there */
+		0x0F, 0x30,                   /* wrmsr */
+		0x61, 0xC3, 0, 0,             /* popal; ret */
+	};
+	struct machine *m = machine_start(&t->machine);
+	struct cpu_state cpus[CPUS_MAX];
+	uint32_t take = vmm_symbol("cpu_take"), code = symbol("history");
+	debug_break(m, take, true);
+	CHECK(debug_run(m, SECONDS), "cpu_take() is not called");
+	debug_break(m, take, false);
+	machine_state(m, cpus);
+	uint32_t esp = cpus[0].esp - 4;
+	physical_write(m, page_walk(m, cpus[0].cr3, esp).machine, &take, sizeof(take));
+	physical_write(m, code - KERNEL_BASE, move, sizeof(move));
+	debug_set_register(m, GDB_ESP, esp);
+	debug_set_register(m, GDB_EIP, code);
+	machine_continue(m);
+	int status = machine_wait(m, SECONDS);
+	CHECK(status == STOPPED_STATUS && strstr(m->log, "the local APIC was moved"),
+	      "a kernel that moved its local APIC got status %d", status);
 }
 
 /* The rows that no machine of this test can show. */

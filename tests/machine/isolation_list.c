@@ -129,6 +129,8 @@ const struct test isolation_tests[] = {
 	ROW("43-gdt", gdt_is_table, 60, NULL, ),
 	ROW("43-segment-end-bochs", end_of_segment, 100, NULL, .machine = { .bochs = true }),
 	ROW("41-inherited", inherited, 90, NULL, ),
+	ROW("41-apic-moved-bochs", apic_moved, 120, NULL,
+	    .machine = { .bochs = true, .paused = true, .cmdline = "mode=virtual" }),
 	ROW("41-inherited-unseen", inherited_unseen, 20, NULL, ),
 	REFUSES("44-user-half", 0, "its directory maps user addresses"),
 	REFUSES("44-alias", 1, "is mapped twice"),

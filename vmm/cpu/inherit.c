@@ -5,7 +5,7 @@
  */
 #include "vmm/cpu/cpu.h"
 
-enum { LAPIC_TPR = 0x80, LAPIC_LINT0 = 0x350 };
+enum { LAPIC_TPR = 0x80 / 4, LAPIC_LINT0 = 0x350 / 4 };
 #define LVT_MASKED 0x10000
 #define TPR_EXCEPTIONS 0x10 /* no interrupt has the vector of an exception (SDM vol. 3, 11.8.3) */
 #define CR4_KEPT 0xFDC      /* TSD to UMIP; not VME, PVI, PAE, CET */
@@ -62,24 +62,28 @@ void cpu_take(struct cpu *c)
 	__asm__ volatile("movl %%cr0, %0; movl %%cr4, %1"
 			 : "=r"(c->native.cr0), "=r"(c->native.cr4));
 	__asm__ volatile("movl %0, %%cr0; movl %1, %%cr4"
-			 : : "r"(c->native.cr0 | CR0_WP), "r"(c->native.cr4 & CR4_KEPT));
+			 : : "r"((c->native.cr0 | CR0_WP) & ~CR0_EM),
+			     "r"(c->native.cr4 & CR4_KEPT));
 	if (has_syscall)
 		c->native.syscall = set_syscall(false);
-	c->native.tpr = LAPIC[LAPIC_TPR / 4];
-	LAPIC[LAPIC_TPR / 4] = TPR_EXCEPTIONS;
-	LAPIC[LAPIC_LINT0 / 4] = LVT_MASKED;
+	c->native.tpr = LAPIC[LAPIC_TPR];
+	LAPIC[LAPIC_TPR] = TPR_EXCEPTIONS;
+	if (LAPIC[LAPIC_TPR] != TPR_EXCEPTIONS) { /* ring 1 could map it, and start other CPUs */
+		vmm_printk("\nvmm: the kernel broke a rule: the local APIC was moved\n");
+		end_run(VMM_STOPPED_STATUS);
+	}
+	LAPIC[LAPIC_LINT0] = LVT_MASKED;
 }
 
 void cpu_give_back(struct cpu *c)
 {
-	uint32_t cr0;
-	if (!(c->native.cr0 & CR0_WP)) /* TS is the kernel's in both modes */
-		__asm__ volatile("movl %%cr0, %0; andl %1, %0; movl %0, %%cr0"
-				 : "=&r"(cr0) : "i"(~CR0_WP));
+	uint32_t cr0; /* of it TS is the kernel's in both modes */
+	__asm__ volatile("movl %%cr0, %0; andl %1, %0; orl %2, %0; movl %0, %%cr0"
+			 : "=&r"(cr0) : "i"(CR0_TS), "r"(c->native.cr0 & ~CR0_TS));
 	__asm__ volatile("movl %0, %%cr4" : : "r"(c->native.cr4));
 	if (c->native.syscall)
 		set_syscall(true);
-	LAPIC[LAPIC_TPR / 4] = c->native.tpr;
+	LAPIC[LAPIC_TPR] = c->native.tpr;
 }
 
 void devices_quiet(void)
