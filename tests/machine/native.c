@@ -82,6 +82,27 @@ static void controllers(const struct test *t)
 	machine_quit(m);
 }
 
+/*
+ * A process is killed within a system call, and loses the processor before the call ends: it still
+ * dies. Here `cat` does, at the first block that its exec reads.
+ */
+static void killed_within(struct machine *m)
+{
+	static const uint32_t hazard = 3; /* HAZARD_RESCHED and HAZARD_KILLED */
+	struct cpu_state cpus[CPUS_MAX];
+	gdb_break(m, symbol("ext2_read"), true);
+	machine_send(m, "cat /etc/motd\n");
+	CHECK(gdb_run(m, 20), "no program is read");
+	gdb_break(m, symbol("ext2_read"), false);
+	machine_state(m, cpus);
+	uint32_t task = cpus[0].esp & ~(TASK_STACK_BYTES - 1);
+	size_t from = m->log_bytes;
+	physical_write(m, page_walk(m, cpus[0].cr3, task + TASK_HAZARD).machine, &hazard, 4);
+	gdb_disconnect(m);
+	machine_expect(m, PROMPT, 20);
+	CHECK(!strstr(m->log + from, "help"), "a killed process went on: it lost its hazard");
+}
+
 /* Where a process begins, an interrupt may come at any instruction: the stack has room for it. */
 static void first_entry(const struct test *t)
 {
@@ -96,6 +117,8 @@ static void first_entry(const struct test *t)
 	}
 	gdb_disconnect(m);
 	machine_expect(m, PROMPT, 60);
+	gdb_connect(m);
+	killed_within(m);
 	end_at_prompt(m);
 }
 
