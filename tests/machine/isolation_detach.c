@@ -66,18 +66,20 @@ void detach_orders(struct victim *v)
 /* 42: the recount finds an entry that no count tells: the debugger plants it. */
 void recount_entries(struct victim *v)
 {
-	uint32_t at = pte_machine(v, FREE_PAGE), slot = free_slot(v), none = 0;
+	uint32_t at = pte_machine(v, FREE_PAGE), slot = free_slot(v);
 	uint32_t vmm = page_walk(v->m, v->start.cr3, VMM_BASE).machine >> PAGE_SHIFT;
 	const struct { uint32_t at, entry; } planted[] = {
 		{ at, entry(vmm, 0) }, { at, entry(vmm, PTE_W) }, { at, entry(0xFFFFF, PTE_W) },
 		{ at, entry(pool_mfn(v, PLAIN), PTE_PS) }, { at, entry(v->table, PTE_W) },
 		{ slot, entry(pool_mfn(v, PLAIN), PTE_W) }, { slot, entry(v->directory, 0) },
+		{ slot_machine(v->directory, VMM_SLOT - 1), entry(v->table, 0) }, /* not shared */
 	};
 	for (unsigned i = 0; i < COUNT(planted); i++) {
+		uint32_t old = physical_word(v->m, planted[i].at);
 		physical_write(v->m, planted[i].at, &planted[i].entry, 4);
 		CHECK(hypercall(v, HC_RECOUNT, 0, 0, 0, 0) > 0, "the recount lets %#x pass",
 		      planted[i].entry);
-		physical_write(v->m, planted[i].at, &none, 4);
+		physical_write(v->m, planted[i].at, &old, 4);
 		ALLOWED(v, HC_RECOUNT, 0, 0, 0, 0);
 	}
 }

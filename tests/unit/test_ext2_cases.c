@@ -294,12 +294,39 @@ static void test_tree_in_itself(void **state)
 	}
 }
 
+/* A file and a directory have the most links that there can be: one more changes nothing. */
+static void test_links(void **state)
+{
+	struct vnode *vn, *dir, *other;
+	(void)state;
+	make_disk(1024, 2048);
+	CHECK(mount_disk() == 0 && root->ops->create(root, "f", 1, &vn) == 0 &&
+	      root->ops->mkdir(root, "d", 1) == 0 && root->ops->mkdir(root, "m", 1) == 0 &&
+	      root->ops->lookup(root, "d", 1, &dir) == 0);
+	inode_of(vn)->disk.links = EXT2_LINKS_MAX - 1;
+	inode_of(dir)->disk.links = EXT2_LINKS_MAX;
+	CHECK(root->ops->link(root, "g", 1, vn) == 0);
+	CHECK(root->ops->link(root, "h", 1, vn) == -EMLINK &&
+	      root->ops->lookup(root, "h", 1, &other) == -ENOENT);
+	CHECK(dir->ops->mkdir(dir, "e", 1) == -EMLINK &&
+	      dir->ops->lookup(dir, "e", 1, &other) == -ENOENT);
+	CHECK(root->ops->rename(root, "m", 1, dir, "m", 1) == -EMLINK &&
+	      dir->ops->lookup(dir, "m", 1, &other) == -ENOENT);
+	inode_of(vn)->disk.links = inode_of(dir)->disk.links = 2; /* as many as there are */
+	CHECK(root->ops->unlink(root, "g", 1) == 0 &&
+	      root->ops->rename(root, "m", 1, dir, "m", 1) == 0);
+	vnode_put(vn), vnode_put(dir);
+	CHECK(unmount_disk() == 0);
+	check_disk();
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full), cmocka_unit_test(test_sparse),
 		cmocka_unit_test(test_list_while_removing), cmocka_unit_test(test_pointers),
 		cmocka_unit_test(test_entry_beyond), cmocka_unit_test(test_tree_in_itself),
+		cmocka_unit_test(test_links),
 	};
 	return cmocka_run_group_tests_name("ext2 cases", tests, host_setup, host_teardown);
 }

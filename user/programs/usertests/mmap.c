@@ -125,6 +125,16 @@ TEST(munmap_splits)
 		check_no_read((uint32_t)p + i * PAGE);
 }
 
+/* A page that may only be executed: the machine lets it be read, too, but not be written. */
+TEST(mprotect_execute)
+{
+	uint8_t *p = map(0x20000000, PAGE, PROT_READ | PROT_WRITE);
+	*p = 0xC3; /* ret */
+	check_is(mprotect(p, PAGE, PROT_EXEC), 0);
+	((void (*)(void))p)();
+	check_no_write((uint32_t)p);
+}
+
 /* Rights change page by page, and the content stays. */
 TEST(mprotect_splits)
 {
