@@ -33,9 +33,10 @@ static const struct { const char *folder, *names; } lists[] = {
 	{ "kernel/net/", "unit-ne2k unit-net unit-bridge net-*" },
 	{ "kernel/fs/", "unit-ext2* unit-pipe_path usertests-* disk* hostile-ext2-* memory-out-* "
 			"shell-lines stress* paste* root-image fuzz*" },
-	{ "kernel/proc/", "unit-elf native-first-entry usertests-identity switch-usertests control-c "
-			  "net-host-smp2 usertests-* stress* switch-* virtual-* fuzz* memory-out-* "
-			  "shell-lines net-* dom-life guest-lives panic* boot-* native-*" },
+	{ "kernel/proc/", "unit-elf native-first-entry usertests-identity switch-usertests "
+			  "control-c net-host-smp2 usertests-* stress* switch-* virtual-* fuzz* "
+			  "memory-out-* shell-lines net-* dom-life guest-lives panic* boot-* "
+			  "native-*" },
 	{ "kernel/dev/", "keyboard paste* control-c long-lines edit-keys disk* power-off-* "
 			 "usertests-* shell-lines hostile-*" },
 	{ "kernel/boot/", "boot-* native-* hostile-* virtual-* power-off-*" },

@@ -310,12 +310,12 @@ static void wake_up(void)
 /* The index of the ring of guest 1's disk: its requests so far. */
 static uint32_t requests_of(struct machine *m)
 {
-	uint32_t cr3, backs, area, n;
+	uint32_t cr3, backs, page, n;
 	vcpu_at(m, &cr3, 1);
 	virtual_read(m, cr3, symbol("backs"), &backs, 4);
 	CHECK(backs, "no disk");
-	virtual_read(m, cr3, backs + kernel_member("back", "area"), &area, 4);
-	virtual_read(m, cr3, area, &n, 4); /* the first word: requests produced */
+	virtual_read(m, cr3, backs + kernel_member("back", "pages"), &page, 4);
+	virtual_read(m, cr3, page, &n, 4); /* the first word: requests produced */
 	return n;
 }
 
