@@ -163,8 +163,9 @@ void check_domains(struct machine *m);
 /* Array length by mfn: whatever frame number a guest has in a page table or CR3 is an index. */
 enum { ALL_FRAMES = 1 << 20 };
 /*
- * Read a kernel array. name: its pointer's; n: words to read; the other words up to ALL_FRAMES
- * are all ones. Result: the array, to be freed.
+ * Read a kernel array by frame number. name: its pointer's; n: words to read. The other words are
+ * all ones up to the end of the machine's memory, and then 0, up to ALL_FRAMES.
+ * Result: the array, to be freed.
  */
 uint32_t *read_array(struct machine *m, uint32_t cr3, const char *name, uint32_t n);
 

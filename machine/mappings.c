@@ -13,9 +13,9 @@ enum { LAPIC = 0xFEE00, IOAPIC = 0xFEC00, VGA = 0xB8 }; /* frames, of the machin
 
 uint32_t *read_array(struct machine *m, uint32_t cr3, const char *name, uint32_t n)
 {
-	uint32_t *array = malloc(ALL_FRAMES * sizeof(*array));
+	uint32_t *array = calloc(ALL_FRAMES, sizeof(*array)), memory = m->o.mem << 8;
 	CHECK(n <= ALL_FRAMES, "%s: %u entries", name, n);
-	memset(array, 0xFF, ALL_FRAMES * sizeof(*array));
+	memset(array, 0xFF, memory * sizeof(*array));
 	virtual_read(m, cr3, kernel_word(m, name), array, n * sizeof(*array));
 	return array;
 }

@@ -116,7 +116,7 @@ static void time_over(int sig)
 
 void judge_child(struct result *r, int fd, const char *repeat)
 {
-	enum { INHERITED = 64, KEPT = 64 << 20 };
+	enum { INHERITED = 64, KEPT = 64 << 20, LARGE = 1 << 20 };
 	/* A test has only its own pipe: other descriptors are, for example, other tests' pipes. */
 	for (int other = 3; other < INHERITED; other++)
 		if (other != fd)
@@ -127,8 +127,11 @@ void judge_child(struct result *r, int fd, const char *repeat)
 	signal(SIGALRM, time_over);
 	started = r->start;
 	alarm(r->test.seconds);
-	/* Freed memory is used again: new pages from the system cost more than the checks. */
-	mallopt(M_TRIM_THRESHOLD, KEPT), mallopt(M_MMAP_THRESHOLD, KEPT);
+	/*
+	 * Freed memory is used again: new pages from the system cost more than the checks. Large
+	 * arrays are mostly empty: they come from the system, without pages.
+	 */
+	mallopt(M_TRIM_THRESHOLD, KEPT), mallopt(M_MMAP_THRESHOLD, LARGE);
 	report_fd = fd;
 	again = repeat;
 	current = &r->test;
