@@ -51,6 +51,8 @@ void qmp_connect(struct machine *m, const char *path);
 void qmp_read_end(struct machine *m);
 /* Read and drop the stub's report of a stop that QMP caused. The machine is stopped. */
 void gdb_settle(struct machine *m);
+/* Send what was posted. */
+void gdb_flush(struct machine *m);
 
 /* --- Bochs --- */
 

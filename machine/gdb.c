@@ -8,8 +8,10 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+enum { SECONDS = 10 }; /* for an answer */
 static char packet[8192];
 
 /* The value of two hexadecimal digits. */
@@ -17,6 +19,12 @@ static unsigned hex(const char *s)
 {
 	char digits[3] = { s[0], s[1], 0 };
 	return (unsigned)strtoul(digits, NULL, 16);
+}
+
+/* The value of eight: a word, little-endian. */
+static uint32_t word(const char *s)
+{
+	return hex(s) | hex(s + 2) << 8 | hex(s + 4) << 16 | hex(s + 6) << 24;
 }
 
 /*
@@ -52,28 +60,64 @@ static const char *receive(struct machine *m, double seconds)
 	return NULL;
 }
 
-static void transmit(struct machine *m, const char *text)
+/* Append a packet to those that transmit() sends. */
+static void put_packet(struct machine *m, const char *fmt, va_list ap)
 {
+	enum { MARKS = sizeof("$#00") };
+	char text[256];
 	unsigned sum = 0;
+	vsnprintf(text, sizeof(text), fmt, ap);
 	for (const char *s = text; *s; s++)
 		sum += (unsigned char)*s;
-	dprintf(m->gdb.fd, "$%s#%02x", text, sum & 0xFF);
+	m->posted_bytes += (size_t)snprintf(m->posted + m->posted_bytes, sizeof(text) + MARKS,
+					    "$%s#%02x", text, sum & 0xFF);
+}
+
+/* Send the packets, and take the answers to all that were posted. */
+static void transmit(struct machine *m)
+{
+	bool sent = send(m->gdb.fd, m->posted, m->posted_bytes, MSG_NOSIGNAL) >= 0;
+	for (m->posted_bytes = 0; m->posted_packets > 0; m->posted_packets--) {
+		const char *answer = sent ? receive(m, SECONDS) : NULL;
+		if (!answer)
+			machine_ends(m, 5);
+		if (!answer)
+			give_up(FAILED, "GDB stub: no answer within %d s", SECONDS);
+		if (strcmp(answer, "OK") != 0)
+			give_up(BROKEN, "GDB stub: no breakpoint or register is set: %s", answer);
+	}
 }
 
 const char *gdb_command(struct machine *m, double seconds, const char *fmt, ...)
 {
-	char text[256];
 	va_list ap;
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	put_packet(m, fmt, ap);
 	va_end(ap);
-	transmit(m, text);
+	transmit(m);
 	const char *answer = receive(m, seconds);
 	if (!answer)
 		machine_ends(m, 5);
 	if (!answer)
-		give_up(FAILED, "GDB stub: no answer to %s within %.0f s", text, seconds);
+		give_up(FAILED, "GDB stub: no answer to %s within %.0f s", fmt, seconds);
 	return answer;
+}
+
+void gdb_post(struct machine *m, const char *fmt, ...)
+{
+	va_list ap;
+	if (m->posted_bytes > sizeof(m->posted) / 2)
+		gdb_flush(m);
+	va_start(ap, fmt);
+	put_packet(m, fmt, ap);
+	va_end(ap);
+	m->posted_packets++;
+}
+
+void gdb_flush(struct machine *m)
+{
+	if (m->posted_packets > 0)
+		transmit(m);
 }
 
 /*
@@ -110,8 +154,8 @@ void gdb_connect(struct machine *m)
 	machine_stop(m);
 	stream_connect(&m->gdb, path, "GDB stub");
 	gdb_command(m, 10, "?");
-	/* After this request the stub accepts p, which reads one register. */
-	gdb_command(m, 10, "qXfer:features:read:target.xml:0,8");
+	/* After this request the stub accepts p and P, which read and write one register. */
+	gdb_command(m, 10, "qXfer:features:read:target.xml:0,800");
 }
 
 void gdb_disconnect(struct machine *m)
@@ -130,17 +174,20 @@ void gdb_settle(struct machine *m)
 
 void gdb_break(struct machine *m, uint32_t address, bool set)
 {
-	if (strcmp(gdb_command(m, 10, "%c1,%x,1", set ? 'Z' : 'z', address), "OK") != 0)
-		give_up(BROKEN, "GDB stub: no breakpoint at %#x", address);
+	gdb_post(m, "%c1,%x,1", set ? 'Z' : 'z', address);
 }
 
 /*
- * Let it run as transmit() says. Result: the report of its stop; NULL if none comes in time. A
+ * Let it run as a packet says. Result: the report of its stop; NULL if none comes in time. A
  * machine that stands still may have stopped just now: so the last look for a report is after that.
  */
-static const char *run_to_stop(struct machine *m, const char *text, double seconds)
+static const char *run_to_stop(struct machine *m, double seconds, const char *fmt, ...)
 {
-	transmit(m, text);
+	va_list ap;
+	va_start(ap, fmt);
+	put_packet(m, fmt, ap);
+	va_end(ap);
+	transmit(m);
 	bool late = false;
 	for (machine_wait_begins(m, seconds); !late; machine_pump(m)) {
 		late = machine_late(m);
@@ -157,12 +204,12 @@ static const char *run_to_stop(struct machine *m, const char *text, double secon
 
 bool gdb_run(struct machine *m, double seconds)
 {
-	return run_to_stop(m, "c", seconds) != NULL;
+	return run_to_stop(m, seconds, "c") != NULL;
 }
 
 void gdb_select(struct machine *m, unsigned cpu)
 {
-	gdb_command(m, 10, "Hg%x", cpu + 1);
+	gdb_post(m, "Hg%x", cpu + 1);
 }
 
 int gdb_run_cpus(struct machine *m, unsigned cpus, bool step, double seconds)
@@ -172,7 +219,7 @@ int gdb_run_cpus(struct machine *m, unsigned cpus, bool step, double seconds)
 		if (cpus >> i & 1)
 			snprintf(text + strlen(text), sizeof(text) - strlen(text), ";%c:%x",
 				 step ? 's' : 'c', i + 1);
-	const char *report = run_to_stop(m, text, seconds), *thread;
+	const char *report = run_to_stop(m, seconds, "%s", text), *thread;
 	if (!report) {
 		char *stopped = machine_ended(m) ? NULL : qmp_if_there(m, "stop", NULL);
 		if (stopped) /* else it has ended before it could be stopped */
@@ -192,10 +239,30 @@ void gdb_step(struct machine *m)
 
 uint32_t gdb_register(struct machine *m, enum gdb_register r)
 {
-	const char *s = gdb_command(m, 10, "p%x", r); /* little-endian */
+	const char *s = gdb_command(m, 10, "p%x", r);
 	if (strlen(s) != 8)
 		give_up(BROKEN, "GDB stub: register %u is %s", r, s);
-	return hex(s) | hex(s + 2) << 8 | hex(s + 4) << 16 | hex(s + 6) << 24;
+	return word(s);
+}
+
+/* QEMU's order in the answer to "g": the control registers come after all segments. */
+void gdb_registers(struct machine *m, struct cpu_state *c)
+{
+	uint32_t fs_base, gs_base, kernel_gs_base;
+	uint32_t *const to[] = { /* first those of enum gdb_register */
+		&c->eax, &c->ecx, &c->edx, &c->ebx, &c->esp, &c->ebp, &c->esi, &c->edi, &c->eip,
+		&c->eflags, &c->cs.selector, &c->ss.selector, &c->ds.selector, &c->es.selector,
+		&c->fs.selector, &c->gs.selector, &fs_base, &gs_base, &kernel_gs_base,
+		&c->cr0, &c->cr2, &c->cr3, &c->cr4,
+	};
+	enum { N = sizeof(to) / sizeof(to[0]) };
+	const char *text = gdb_command(m, SECONDS, "g");
+	if (strlen(text) < 8 * N)
+		give_up(BROKEN, "GDB stub: the registers are %s", text);
+	memset(c, 0, sizeof(*c));
+	for (unsigned i = 0; i < N; i++)
+		*to[i] = word(text + 8 * i);
+	c->cpl = c->cs.selector & 3;
 }
 
 void gdb_read(struct machine *m, uint32_t address, void *buf, size_t bytes)
@@ -212,39 +279,22 @@ void gdb_read(struct machine *m, uint32_t address, void *buf, size_t bytes)
 	}
 }
 
-/*
- * Read all registers, and write the first nine back with one changed. The packet that writes one
- * register would need more of the protocol.
- */
 void gdb_set_register(struct machine *m, enum gdb_register r, uint32_t value)
 {
-	char all[(GDB_EIP + 1) * 8 + 1], one[9];
-	snprintf(all, sizeof(all), "%s", gdb_command(m, 10, "g"));
-	snprintf(one, sizeof(one), "%08x", __builtin_bswap32(value));
-	memcpy(all + r * 8, one, 8);
-	if (r > GDB_EIP || strcmp(gdb_command(m, 10, "G%s", all), "OK") != 0)
-		give_up(BROKEN, "GDB stub: register %u is not set", r);
+	gdb_post(m, "P%x=%08x", r, __builtin_bswap32(value));
 }
 
 /* --- a CPU that does not answer --- */
-
-/* Write any one register. QEMU allows that after it has sent its whole target description. */
-static void write_register(struct machine *m, enum gdb_register r, uint32_t value)
-{
-	if (strcmp(gdb_command(m, 10, "P%x=%08x", r, __builtin_bswap32(value)), "OK") != 0)
-		give_up(BROKEN, "GDB stub: register %u is not set", r);
-}
 
 uint32_t gdb_put_idle(struct machine *m, unsigned cpu, bool interrupts, uint32_t eip)
 {
 	/* DF and the arithmetic flags: QEMU keeps them elsewhere, and adds them by itself. */
 	enum { KEPT_ELSEWHERE = 0xCD5 };
-	gdb_command(m, 10, "qXfer:features:read:target.xml:0,800");
 	gdb_select(m, cpu);
 	uint32_t flags = gdb_register(m, GDB_EFLAGS), old = gdb_register(m, GDB_EIP);
 	flags &= ~(uint32_t)(EFLAGS_IF | KEPT_ELSEWHERE);
-	write_register(m, GDB_EFLAGS, flags | (interrupts ? EFLAGS_IF : 0));
-	write_register(m, GDB_EIP, eip);
+	gdb_set_register(m, GDB_EFLAGS, flags | (interrupts ? EFLAGS_IF : 0));
+	gdb_set_register(m, GDB_EIP, eip);
 	return old;
 }
 
@@ -258,56 +308,4 @@ uint32_t gdb_silence(struct machine *m, unsigned cpu, uint32_t function)
 	if (!at)
 		give_up(FAILED, "the function at %#x does not stop a CPU for ever", function);
 	return gdb_put_idle(m, cpu, false, function + (uint32_t)(at - code) + 2);
-}
-
-/* --- either emulator's debugger --- */
-
-/* Bochs's number of the breakpoint at an address; 0: there is none. */
-static unsigned bochs_breakpoint(struct machine *m, uint32_t address)
-{
-	char *list = bochs_command(m, "blist");
-	unsigned number = 0, n;
-	unsigned long long at;
-	for (const char *line = list; line; line = strchr(line + 1, '\n'))
-		if (sscanf(line, " %u lbreakpoint keep y %llx", &n, &at) == 2 && at == address)
-			number = n;
-	free(list);
-	return number;
-}
-
-void debug_break(struct machine *m, uint32_t address, bool set)
-{
-	unsigned number;
-	if (!m->o.bochs)
-		gdb_break(m, address, set);
-	else if (set)
-		free(bochs_command(m, "lb 0x%x", address));
-	else if ((number = bochs_breakpoint(m, address)))
-		free(bochs_command(m, "d %u", number));
-}
-
-void debug_select(struct machine *m, unsigned cpu)
-{
-	if (m->o.cpus < 2)
-		return;
-	if (m->o.bochs)
-		free(bochs_command(m, "set $cpu = %u", cpu));
-	else
-		gdb_select(m, cpu);
-}
-
-void debug_set_register(struct machine *m, enum gdb_register r, uint32_t value)
-{
-	static const char *const names[] = {
-		"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip",
-	};
-	if (m->o.bochs)
-		free(bochs_command(m, "set %s = 0x%x", names[r], value));
-	else
-		gdb_set_register(m, r, value);
-}
-
-bool debug_run(struct machine *m, double seconds)
-{
-	return m->o.bochs ? bochs_run(m, seconds) : gdb_run(m, seconds);
 }

@@ -70,6 +70,9 @@ struct machine {
 	pid_t pid;                       /* 0 after its end */
 	int serial, serial_in;           /* descriptors: what it says, what it hears */
 	struct stream qmp, gdb;          /* of QEMU; gdb.fd is -1 before gdb_connect() */
+	char posted[2048];               /* packets for the GDB stub that were not sent yet, */
+	size_t posted_bytes;             /* their bytes, */
+	unsigned posted_packets;         /* and how many must be answered by OK */
 	int monitor_in, monitor_out;     /* Bochs's debugger */
 	char *said;                      /* what that said since the last command */
 	size_t said_bytes;
@@ -176,6 +179,11 @@ void gdb_disconnect(struct machine *m);
 /* Send a command. Result: the text of the answer, valid until the next call. */
 const char *gdb_command(struct machine *m, double seconds, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/*
+ * Send a command with the next one that has an answer, or before QMP's next; each answer is a round
+ * trip between three threads. This one's must be OK: another one gives up then.
+ */
+void gdb_post(struct machine *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* As qmp_human(), which is slower, but of a stopped machine only. */
 char *gdb_monitor(struct machine *m, const char *command);
 /* Set a breakpoint at a virtual address, or clear it. */
@@ -192,7 +200,13 @@ int gdb_run_cpus(struct machine *m, unsigned cpus, bool step, double seconds);
 /* Select the CPU for the functions below. A stop selects the CPU that stopped. */
 void gdb_select(struct machine *m, unsigned cpu);
 uint32_t gdb_register(struct machine *m, enum gdb_register r);
-/* Write a register, GDB_EAX to GDB_EIP. */
+/*
+ * Read registers, in one packet. All else of a CPU's state becomes 0: what segments and tables the
+ * CPU has loaded, and whether it is halted. Not of v86.
+ */
+struct cpu_state;
+void gdb_registers(struct machine *m, struct cpu_state *c);
+/* Write a register. */
 void gdb_set_register(struct machine *m, enum gdb_register r, uint32_t value);
 /* Read memory at a virtual address. */
 void gdb_read(struct machine *m, uint32_t address, void *buf, size_t bytes);

@@ -99,6 +99,7 @@ void qmp_read_end(struct machine *m)
 static json_t *ask(struct machine *m, const char *command, const char *arguments)
 {
 	char *text;
+	gdb_flush(m);
 	if (asprintf(&text, "{\"execute\":\"%s\"%s%s}\n", command,
 		     arguments ? ",\"arguments\":" : "", arguments ? arguments : "") < 0)
 		give_up(BROKEN, "no memory");

@@ -148,6 +148,7 @@ void lock(struct guest *g, bool on)
 static void store_attach(struct guest *g)
 {
 	enum { TSS_BUSY = 1 << 9 }; /* in the descriptor's upper word (SDM vol. 3, 8.2.2) */
+	look(g, g->cpu);
 	uint32_t busy = cpu0() + CPU_GDT + SEL_TSS + 4, vcpu = word_at(g, cpu0() + CPU_CURRENT);
 	set_word(g, domain(DOMAIN_SERVED), true);
 	set_word(g, vcpu + VCPU_DIRECTORY, g->c.cr3 >> PAGE_SHIFT);

@@ -66,6 +66,7 @@ void check_descent(const struct test *t)
 	skip(g, 0);
 	PROBE_RUN(p, "vmm_call(VMM_INSTALL), after cpu_install(), does not return to its caller",
 		  p->back);
+	look(g, 0);
 	CHECK(c->cpl == 1, "vmm_call(VMM_INSTALL) returns in ring %u, not in ring 1: only IRET "
 	      "with a CS of RPL 1 leads down", c->cpl);
 	CHECK(c->cs.selector == (SEL_KCODE | 1) && c->ss.selector == (SEL_KDATA | 1),

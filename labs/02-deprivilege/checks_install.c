@@ -16,7 +16,7 @@ struct kept { struct segment segments[6]; uint8_t others[VMM_MAX_CPUS][CPU_BYTES
 
 static void keep(struct probe *p, struct kept *k)
 {
-	const struct cpu_state *c = &p->g.c;
+	const struct cpu_state now = state_of(&p->g, 0), *c = &now;
 	const struct segment s[] = { c->es, c->cs, c->ss, c->ds, c->fs, c->gs };
 	uint32_t bytes = CPU_GDT + 8 * VMM_GDT_ENTRIES - CPU_TSS;
 	memcpy(k->segments, s, sizeof(s));
@@ -43,7 +43,7 @@ static void want_kept(struct probe *p, const struct kept *before)
 
 void want_tables(const struct probe *p)
 {
-	const struct cpu_state *c = &p->g.c;
+	const struct cpu_state loaded = state_of(&p->g, 0), *c = &loaded;
 	uint32_t gdt = CPU_AT(p->cpu, GDT), idt = vmm_symbol("vmm_idt"), tss = CPU_AT(p->cpu, TSS);
 	uint32_t limit = 8 * VMM_GDT_ENTRIES - 1;
 	CHECK(c->gdt.base == gdt && c->gdt.limit == limit,
@@ -98,6 +98,7 @@ static void load_ldt(struct probe *p)
 	static const uint8_t lldt[] = { 0x0F, 0x00, 0xD0 }; /* lldt %ax */
 	const uint32_t ldt[2] = { 0x00000FFF, 0x00008200 }, selector = SEL_UDATA & ~7u;
 	struct guest *g = &p->g;
+	look(g, 0);
 	uint32_t at = g->c.gdt.base + selector, old[2] = { word_at(g, at), word_at(g, at + 4) };
 	set_words(g, at, ldt, 2);
 	gdb_set_register(g->m, GDB_EAX, selector);

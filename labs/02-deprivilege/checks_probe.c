@@ -28,6 +28,7 @@ static struct probe *start_at(const struct test *t)
 static void read_handlers(struct probe *p)
 {
 	uint32_t idt[512];
+	look(&p->g, 0);
 	virtual_read(p->g.m, p->g.c.cr3, p->g.c.idt.base, idt, sizeof(idt));
 	for (unsigned v = 0; v < 256; v++)
 		p->handlers[v] = (idt[2 * v] & 0xFFFF) | (idt[2 * v + 1] & 0xFFFF0000);

@@ -54,18 +54,7 @@ void choose_leader(struct guest *g, unsigned cpu)
 
 void read_registers(struct guest *g)
 {
-	uint32_t *const to[REGISTERS] = {
-		&g->c.eax, &g->c.ecx, &g->c.edx, &g->c.ebx, &g->c.esp,
-		&g->c.ebp, &g->c.esi, &g->c.edi, &g->c.eip, &g->c.eflags,
-	};
-	const char *text = gdb_command(g->m, 10, "g");
-	if (strlen(text) < 8 * REGISTERS)
-		give_up(BROKEN, "GDB stub: the registers are %s", text);
-	for (unsigned i = 0; i < REGISTERS; i++) {
-		char digits[9] = "";
-		memcpy(digits, text + 8 * i, 8);
-		*to[i] = __builtin_bswap32((uint32_t)strtoul(digits, NULL, 16));
-	}
+	gdb_registers(g->m, &g->c);
 }
 
 /* The CPU goes on alone; if it ends the machine, the diagnosis has the cause. */

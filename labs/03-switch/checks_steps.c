@@ -182,6 +182,7 @@ void look_at_switch(struct guest *g)
 	uint32_t cr3 = g->c.cr3;
 	int error = result_of(g);
 	const struct cpu_state *c = &g->c;
+	look(g, g->cpu);
 	CHECK(error == 0, "a switch under load ends with %s", error_text(error));
 	CHECK(c->cpl == to_virtual && in_vmm(&c->gdt) == to_virtual &&
 	      in_vmm(&c->idt) == to_virtual && in_vmm(&c->tr) == to_virtual,

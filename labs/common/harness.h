@@ -46,7 +46,10 @@ struct guest guest_start(const struct machine_options *o, double seconds);
 
 /* The present state of a CPU. */
 struct cpu_state state_of(const struct guest *g, unsigned cpu);
-/* Look at a CPU: it becomes g->cpu, and g->c becomes its present state. */
+/*
+ * Look at a CPU: it becomes g->cpu, and g->c becomes its present state. After a run g->c has the
+ * registers only, with the selectors: look() again for what is in tables and hidden parts.
+ */
 void look(struct guest *g, unsigned cpu);
 
 /*

@@ -58,8 +58,8 @@ static void load_registers(struct guest *g, const struct cpu_state *c, enum gdb_
 			snprintf(all + 8 * r, 9, "%08x", __builtin_bswap32(values[r]));
 		else if (r <= GDB_EIP)
 			debug_set_register(g->m, r, values[r]);
-	if (!g->m->o.bochs && strcmp(gdb_command(g->m, 10, "G%s", all), "OK") != 0)
-		give_up(BROKEN, "GDB stub: registers are not set");
+	if (!g->m->o.bochs)
+		gdb_post(g->m, "G%s", all);
 }
 
 void set_registers(struct guest *g, const struct cpu_state *c)

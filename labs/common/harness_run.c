@@ -113,7 +113,11 @@ static int stopped(struct guest *g, int cpu)
 	if (cpu < 0)
 		return -1;
 	g->held |= 1u << cpu;
-	look(g, (unsigned)cpu);
+	g->cpu = (unsigned)cpu;
+	if (g->m->o.bochs)
+		look(g, g->cpu);
+	else
+		gdb_registers(g->m, &g->c);
 	return cpu;
 }
 
