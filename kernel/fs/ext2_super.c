@@ -101,8 +101,10 @@ static int read_super(struct blockdev *dev, struct ext2_super *s)
 	if (!error)
 		memcpy(s, sectors, sizeof(*s));
 	kfree(sectors);
-	if (error)
+	if (error) {
+		printk("ext2: %s: the superblock cannot be read (error %d)\n", dev->name, error);
 		return error;
+	}
 	const char *bad = bad_super(s, dev);
 	if (bad)
 		printk("ext2: %s: %s\n", dev->name, bad);

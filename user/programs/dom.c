@@ -79,6 +79,8 @@ static int fail(const char *format, const char *word)
 static bool good_name(const char *name)
 {
 	const char *s = name;
+	if (*s == '-')
+		return false;
 	while ((*s >= 'a' && *s <= 'z') || (*s >= '0' && *s <= '9') || *s == '-')
 		s++;
 	return !*s && s != name;
@@ -181,7 +183,8 @@ static int create(int argc, char **argv)
 			return status;
 	}
 	if (!good_name(order.name))
-		return fail("a name has only a-z, 0-9 and '-', and %s has others", order.name);
+		return fail("a name has a-z, 0-9 and '-' only, and '-' not first; `%s` is none",
+			    order.name);
 	return wrong_weight() ? 1 : give_order();
 }
 
@@ -351,15 +354,22 @@ static int console(const char *name)
 
 int main(int argc, char **argv)
 {
+	const char *end = "";
 	if (argc < 2 || help_wanted(argc, argv))
 		usage(how, argc > 1);
-	if (strcmp(argv[1], "list") == 0)
+	if (strcmp(argv[argc - 1], "--help") == 0)
+		usage(how, true);
+	if (strcmp(argv[1], "list") == 0 && argc == 2)
 		return list();
-	if (strcmp(argv[1], "top") == 0)
-		return top(argc > 2 ? strtou(argv[2], NULL) : UINT32_MAX);
+	if (strcmp(argv[1], "top") == 0 && argc <= 3) {
+		uint32_t times = argc == 3 ? strtou(argv[2], &end) : UINT32_MAX;
+		if (*end || !times)
+			misused(argv[1]);
+		return top(times);
+	}
 	if (argc < 3)
 		misused(argv[1]);
-	if (strcmp(argv[1], "console") == 0)
+	if (strcmp(argv[1], "console") == 0 && argc == 3)
 		return console(argv[2]);
 	if (strlcpy(order.name, argv[2], sizeof(order.name)) >= sizeof(order.name))
 		return fail("the name %s is too long; 15 characters are allowed", argv[2]);
