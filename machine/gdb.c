@@ -197,6 +197,7 @@ static const char *run_to_stop(struct machine *m, double seconds, const char *fm
 		const char *report = c == '$' ? rest_of_packet(m) : NULL;
 		if (!report || *report == 'W') /* "W" says that the machine ends */
 			machine_ends(m, 5);
+		m->late = false; /* its report came with the last look */
 		return machine_ended(m) ? NULL : report;
 	}
 	return NULL;
