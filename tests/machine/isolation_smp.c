@@ -55,13 +55,18 @@ static struct trap trap_1(struct victim *v)
 }
 
 /* A hypercall of CPU 1, while CPU 0 stands still. */
+static int call_1(struct victim *v, const struct entry *e)
+{
+	send_1(v, "hypercall", e);
+	CHECK(run_1(v, SECONDS), "CPU 1 does not come back from hypercall %u", e->eax);
+	struct trap trap = trap_1(v);
+	CHECK(trap.vector == VEC_BP, "hypercall %u of CPU 1: vector %u", e->eax, trap.vector);
+	return (int)trap.eax;
+}
+
 static int hypercall_1(struct victim *v, uint32_t number, uint32_t ebx)
 {
-	send_1(v, "hypercall", &(struct entry){ .eax = number, .ebx = ebx });
-	CHECK(run_1(v, SECONDS), "CPU 1 does not come back from hypercall %u", number);
-	struct trap trap = trap_1(v);
-	CHECK(trap.vector == VEC_BP, "hypercall %u of CPU 1: vector %u", number, trap.vector);
-	return (int)trap.eax;
+	return call_1(v, &(struct entry){ .eax = number, .ebx = ebx });
 }
 
 struct victim *two_victims(const struct test *t)
@@ -234,6 +239,50 @@ void frames_race(const struct test *t)
 	}
 	CHECK(given > ROUNDS && refused < ROUNDS, "%u frames were given, %u guests refused: this "
 	      "proves nothing", given, refused);
+	machine_quit(v->m);
+}
+
+/*
+ * 55: a load of CPU 0's is interrupted, and CPU 1 takes one of its new tables into another
+ * directory. Then the load goes on, and fails. It takes back its tables, but not that one.
+ */
+void load_elsewhere(const struct test *t)
+{
+	enum { ROOT = FREE_PAGE + 4, TABLES = ROOT + 1, NR = 3 };
+	struct victim *v = two_victims(t);
+	uint32_t entries[1024], at = place(v, "hypercall", false), slot = free_slot(v);
+	const struct entry uses = { .eax = HC_UPDATE, .ebx = slot, .ecx = 1,
+				    .edx = entry(pool_mfn(v, TABLES), PTE_U) };
+	physical_read(v->m, v->directory << PAGE_SHIFT, entries, sizeof(entries));
+	memset(entries, 0, KERNEL_SLOT * 4);
+	for (unsigned i = 0; i < NR; i++) {
+		pool_clear(v, TABLES + i);
+		entries[1 + i] = entry(pool_mfn(v, TABLES + i), PTE_U);
+	}
+	entries[1 + NR] = entry(v->directory, PTE_W);
+	pool_write(v, ROOT, 0, entries, sizeof(entries));
+	debug_break(v->m, at, true);
+	debug_select(v->m, v->cpu);
+	debug_set_register(v->m, GDB_EAX, HC_LOAD);
+	debug_set_register(v->m, GDB_EBX, pool_mfn(v, ROOT));
+	debug_set_register(v->m, GDB_ECX, 0);
+	debug_set_register(v->m, GDB_ESP, pool_address(v, STACK_PAGE) + PAGE_SIZE / 2);
+	debug_set_register(v->m, GDB_EIP, at);
+	gdb_run_cpus(v->m, 1, true, SECONDS);
+	CHECK(debug_run(v->m, SECONDS), "the load does not come back to its INT");
+	debug_break(v->m, at, false);
+	CHECK(call_1(v, &uses) == 0, "CPU 1 cannot use the table");
+	send_1(v, "waits", &(struct entry){ 0 });
+	REFUSED(v, -EBUSY, HC_LOAD, pool_mfn(v, ROOT), 0, 0, 0);
+	check_frame_table(v->m);
+	for (unsigned i = 0; i < NR; i++) {
+		struct walk w = page_walk(v->m, v->start.cr3, pool_address(v, TABLES + i));
+		CHECK(w.writable == (i > 0), "table %u is%s plain memory after the load", i,
+		      i ? " no" : "");
+	}
+	ALLOWED(v, HC_UPDATE, slot, 1, 0, 0);
+	ALLOWED(v, HC_RELEASE, pool_mfn(v, TABLES), 0, 0, 0);
+	check_victim(v);
 	machine_quit(v->m);
 }
 
