@@ -5,7 +5,7 @@
  * loop that counts, for measurements from outside. A figure is a line "bench NAME VALUE", as of
  * `bench`, in counts of the time-stamp counter.
  */
-#include "user.h"
+#include "median.h"
 
 static const char how[] =
 	"WHAT\n"
@@ -36,18 +36,6 @@ static void wait_good(int pid)
 	need(waitpid(pid, &status, 0));
 	if (status != 0)
 		need(-ECHILD);
-}
-
-/* Sort n numbers. Result: the one in the middle. */
-static uint32_t median(uint32_t *v, uint32_t n)
-{
-	for (uint32_t i = 1; i < n; i++)
-		for (uint32_t j = i; j > 0 && v[j - 1] > v[j]; j--) {
-			uint32_t higher = v[j - 1];
-			v[j - 1] = v[j];
-			v[j] = higher;
-		}
-	return v[n / 2];
 }
 
 static int open_file(const char *path, int flags)

@@ -9,6 +9,7 @@
  *	bench switch KIND NUMBER     what an attach and a detach meet (switch.c)
  */
 #include "bench.h"
+#include "median.h"
 
 enum { REPETITIONS = 5 };
 
@@ -18,17 +19,6 @@ void need_at(int result, const char *file, int line)
 		return;
 	dprintf(2, "bench: %s:%d: %s\n", file, line, strerror(result));
 	exit(1);
-}
-
-static uint32_t median(uint32_t *v, int n)
-{
-	for (int i = 1; i < n; i++)
-		for (int j = i; j > 0 && v[j - 1] > v[j]; j--) {
-			uint32_t higher = v[j - 1];
-			v[j - 1] = v[j];
-			v[j] = higher;
-		}
-	return v[n / 2];
 }
 
 static uint32_t measure(const struct row *row, void (*run)(uint32_t n))
