@@ -151,7 +151,8 @@ all: $(B)/cinnabar $(B)/vmm $(B)/rootfs.ext2 $(PROGRAMS:%=$(B)/symbols/%)
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' $(firstword $(MAKEFILE_LIST)) \
-		$(if $(HANDOUT),$(foreach w,$(WHOLE),| grep -v '^  $(w) '))
+		$(if $(HANDOUT),| awk -v whole=' $(WHOLE) ' '/^  ?[^ ]|^$$/ { \
+			hidden = NF && index(whole, " " $$1 " ") } !hidden')
 
 $(WHOLE): | whole
 whole:

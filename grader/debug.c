@@ -70,22 +70,52 @@ static void write_registers(FILE *f)
 	}
 }
 
-/* Stop where the check is judged, each time: registers, then what the row says. */
-static void write_stop(FILE *f, const struct test *t)
+/* Commands with ; between: each is shown, as if it were typed, and done. */
+static void write_commands(FILE *f, const char *list)
 {
-	char *look = strdup(t->look ? t->look : "");
-	fprintf(f, "hbreak %s%s%s\ncommands\n", function(t), t->stop_if ? " if " : "",
-		t->stop_if ? t->stop_if : "");
-	write_registers(f);
-	for (char *s = strtok(look, ";"); s; s = strtok(NULL, ";")) {
+	char *copy = strdup(list);
+	for (char *s = strtok(copy, ";"); s; s = strtok(NULL, ";")) {
 		s += strspn(s, " ");
 		fprintf(f, "echo (gdb) %s\\n\n%s\n", s, s);
 	}
-	/* QEMU's end is an error to GDB, which would end the script. */
-	fprintf(f, "end\npython\ntry:\n    gdb.execute('continue')\nexcept gdb.error:\n"
-		   "    print('The machine ended before it came to %s(): see make grade ONLY=%s')\n"
-		   "end\n", function(t), t->name);
-	free(look);
+	free(copy);
+}
+
+/*
+ * Go on. QEMU's end is an error to GDB, which would end the script: then show the end of what the
+ * machine said, which nobody has read.
+ */
+static void write_continue(FILE *f, const char *function, const char *dir)
+{
+	fprintf(f, "python\nimport os\ntry:\n    gdb.execute('continue')\n"
+		   "except KeyboardInterrupt:\n    pass\nexcept gdb.error:\n"
+		   "    print('The machine ended before it came to %s(). It said:')\n"
+		   "    said = os.open('%s/0.serial.out', os.O_RDONLY | os.O_NONBLOCK)\n"
+		   "    text = os.read(said, 65536).decode('latin1')\n"
+		   "    print(text.replace('\\r', '')[-1000:])\n"
+		   "end\n", function, dir);
+}
+
+/* Stop where the check is judged, each time: registers, then what the row says. */
+static void write_stop(FILE *f, const struct test *t, const char *dir)
+{
+	if (t->first) {
+		int n = (int)strcspn(t->first, ";");
+		char *at = strndup(t->first, (size_t)n);
+		fprintf(f, "thbreak %s\n", at);
+		write_continue(f, at, dir);
+		write_commands(f, t->first + n);
+		free(at);
+	}
+	fprintf(f, "hbreak %s%s%s\ncommands\n", function(t), t->stop_if ? " if " : "",
+		t->stop_if ? t->stop_if : "");
+	/* GDB's own line is that of an inline function which the function begins with. */
+	fprintf(f, "python f = gdb.selected_frame().function()\n"
+		   "python f and print('in', f.name + ',', '%%s:%%d' %% (f.symtab, f.line))\n");
+	write_registers(f);
+	write_commands(f, t->look ? t->look : "");
+	fprintf(f, "end\n");
+	write_continue(f, function(t), dir);
 }
 
 static char *gdb_script(const struct test *t, const char *dir, const char *socket)
@@ -97,7 +127,7 @@ static char *gdb_script(const struct test *t, const char *dir, const char *socke
 	if (!f)
 		give_up(BROKEN, "%s cannot be written", path);
 	fprintf(f, "target remote %s\n", socket);
-	write_stop(f, t);
+	write_stop(f, t, dir);
 	fclose(f);
 	return path;
 }

@@ -132,24 +132,27 @@ static void print_points(const struct grading *g)
 	       g->o->seed, g->seconds, g->build_seconds);
 }
 
+static unsigned nr_errors(const struct grading *g)
+{
+	unsigned errors = 0;
+	for (unsigned i = 0; i < g->n; i++)
+		errors += g->results[i].outcome == BROKEN;
+	return errors;
+}
+
 /* Write the reports. Result: the exit status. */
 static int report(struct grading *g)
 {
-	unsigned errors = 0;
+	unsigned errors = nr_errors(g);
 	json_t *j = report_json(g);
-	for (unsigned i = 0; i < g->n; i++)
-		errors += g->results[i].outcome == BROKEN;
 	if (g->o->junit)
 		judge_write_junit(g->o->junit, g->o->lab->name, g->results, g->n, g->seconds);
 	report_write(g->o, j, g);
 	if (errors > 0)
 		printf("no grade: %u checks could not be made (an error of this environment); "
 		       "grade it again\n", errors);
-	else {
-		if (!g->not_built)
-			report_summary(g);
+	else
 		print_points(g);
-	}
 	return errors > 0 ? ENVIRONMENT : GRADED;
 }
 
@@ -272,6 +275,8 @@ int grade(const struct options *o)
 	else
 		judge(g, s, grade_path("judge.log"));
 	g->seconds = clock_seconds() - start;
+	if (!g->not_built && nr_errors(g) == 0)
+		report_summary(g); /* a recording takes a while */
 	recording_make(g, s, base, dir);
 	remove_dir();
 	return report(g);

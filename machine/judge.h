@@ -28,6 +28,8 @@ struct test {
 	unsigned needs;                 /* exercises (bits) that must be right, too, or 0 */
 	const char *title;              /* what is checked */
 	const char *see;                /* where to read: section of the handout, the manual */
+	const char *first;              /* where a debugger makes the judged state: function;
+					   GDB's commands, with ; between; or NULL */
 	const char *stop_at;            /* function of the exercise, where a debugger stops */
 	const char *stop_if;            /* GDB's condition for that stop, or NULL */
 	const char *look;               /* GDB's commands at that stop, with ; between, or NULL */

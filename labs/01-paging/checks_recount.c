@@ -55,7 +55,7 @@ uint32_t frame_address(struct guest *g, uint32_t mfn)
 const char *type_name(unsigned type)
 {
 	static const char *const names[] = { "WRITABLE", "TABLE", "DIRECTORY", "SHARED" };
-	return type < LENGTH(names) ? names[type] : "no type";
+	return type < LENGTH(names) ? names[type] : "no type (its count went below 0)";
 }
 
 uint32_t vmm_generation(struct guest *g)

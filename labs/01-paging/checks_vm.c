@@ -29,7 +29,8 @@ void want_released(struct guest *g, const char *what)
 {
 	uint32_t uses = kernel_word(g->m, "vo_uses");
 	CHECK(uses == 0,
-	      "%s: the VO's use count is left at %u: vo_hold() or vo_hold() without its end",
+	      "%s: the VO's use count is left at %u: a vo_hold() without its vo_release(), or the "
+	      "other way round",
 	      what, uses);
 	CHECK(word_at(g, task_of(&g->c) + TASK_PREEMPT) == 0, "%s: preemption is left off", what);
 }

@@ -8,6 +8,17 @@
  */
 enum { BUDGET = 100, BUDGET_OF_PROGRAMS = 1500 };
 
+/*
+ * The check makes faults by code of its own, before any program runs. For a debugger these programs
+ * do: the one has faults, the other makes the kernel have some.
+ */
+#define FAULTS "run=intruder"
+#define KERNEL_FAULTS "run=\"usertests cow_kernel_writes\""
+
+/*
+ * A row's look makes the state that the check judges, where a machine that boots is in another one:
+ * a busy TSS, a bad stack, a pending event.
+ */
 #define ROW(k, n, function, worth, manual) \
 	.exercise = k, .name = n, .run = check_##function, .points = worth, .number = __COUNTER__, \
 	.seconds = 60, .see = "handout, exercise " #k "; " manual
@@ -37,14 +48,16 @@ const struct test lab_02_checks[] = {
 	  .look = "cb where;cb tss", .machine = { .budget = BUDGET } },
 	{ ROW(3, "again", again, 5, "SDM vol. 3, 8.2.2, 18.2.4"), .stop_at = "cpu_install",
 	  .title = "The same with a busy TSS, an LDT, a breakpoint and SYSENTER in use",
-	  .look = "cb where;cb gdt vmm", .machine = { .budget = BUDGET } },
+	  .look = "set var c->gdt[5] = c->gdt[5] | 2ull << 40;cb where;cb gdt vmm",
+	  .machine = { .budget = BUDGET } },
 	{ ROW(3, "flush", flush, 4, "SDM vol. 3, 4.10.4"), .stop_at = "cpu_install",
 	  .title = "No old TLB entry is left",
 	  .look = "info registers cr3 cr4", .machine = { .budget = BUDGET } },
 	{ ROW(4, "descent", descent, 11, "SDM vol. 3, 5.8; vol. 2, IRET"), .stop_at = "descend",
 	  .title = "The first instruction in ring 1",
-	  .look = "x/6wx $edx;info registers cs ss ds es", .machine = { .budget = BUDGET } },
-	{ ROW(4, "hardware", hardware, 6, "SDM vol. 3, 5.3, 5.4.1"), .stop_at = "vmm_call",
+	  .look = "set var $eflags = (int)$eflags | 0x40000;x/6wx $edx;"
+		  "info registers eflags cs ss ds es", .machine = { .budget = BUDGET } },
+	{ ROW(4, "hardware", hardware, 6, "SDM vol. 3, 5.3, 5.4.1"), .stop_at = "descend",
 	  .needs = EXERCISES(1, 4),
 	  .title = "Limits and segments on a CPU that checks them (Bochs)",
 	  .look = "sreg;creg", .machine = { .bochs = true } },
@@ -54,24 +67,30 @@ const struct test lab_02_checks[] = {
 	  .look = "cb events", .machine = { .budget = BUDGET } },
 	{ ROW(6, "restore", restore, 7, "vmm_abi.h"), .stop_at = "virtual_irq_restore",
 	  .title = "irq.restore: pending events are asked for, none is missed",
-	  .look = "cb events", .machine = { .budget = BUDGET } },
+	  .look = "set var vmm_shared[0].pending = 0x10000;cb events",
+	  .machine = { .budget = BUDGET } },
 
 	{ ROW(7, "bounce-user", bounce_user, 6, "SDM vol. 3, 6.12.1, 6.13"), .stop_at = "bounce",
-	  .title = "Faults of a program: stack, frame, flags", .stop_if = "(r->cs & 3) == 3",
-	  .look = "p/x *r;p/x c->tss.esp1", .machine = { .budget = BUDGET } },
+	  .title = "Faults of a program: stack, frame, flags",
+	  .stop_if = "(r->cs & 3) == 3 && vector < 32", .look = "p/x *r;p/x c->tss.esp1",
+	  .machine = { .budget = BUDGET, .cmdline = FAULTS } },
 	{ ROW(7, "bounce-kernel", bounce_kernel, 6, "SDM vol. 3, 6.12.1, 6.13"),
-	  .stop_at = "bounce", .stop_if = "(r->cs & 3) == 1",
+	  .stop_at = "bounce", .stop_if = "(r->cs & 3) == 1 && vector < 32",
 	  .title = "Faults of the kernel, with virtual IF 0 and 1",
-	  .look = "p/x *r;cb events", .machine = { .budget = BUDGET } },
+	  .look = "p/x *r;cb events",
+	  .machine = { .budget = BUDGET, .cmdline = KERNEL_FAULTS } },
 	{ ROW(7, "bounce-stack", bounce_stack, 3, "docs/vmm.md"), .stop_at = "bounce",
 	  .title = "A bad kernel stack stops the kernel, not the VMM",
-	  .look = "p/x r->esp;p/x c->tss.esp1", .machine = { .budget = BUDGET } },
+	  .look = "set var r->esp = 0xf7fff800;p/x r->esp;p/x c->tss.esp1",
+	  .stop_if = "(r->cs & 3) == 1", .machine = { .budget = BUDGET } },
 	{ ROW(8, "deliver", deliver, 5, "vmm_abi.h"), .stop_at = "event_deliver",
 	  .title = "Which event is delivered, and when none is",
 	  .look = "cb events;p/x r->cs", .machine = { .budget = BUDGET } },
 	{ ROW(8, "pending", pending, 3, "vmm_abi.h"), .stop_at = "event_deliver",
 	  .title = "Interrupts that come while virtual IF is 0",
-	  .look = "cb events;p/x r->cs", .machine = { .budget = BUDGET } },
+	  .stop_if = "(r->cs & 3) == 1 && c->current->shared->pending",
+	  .look = "set var c->current->shared->vif = 0;cb events;p/x r->cs",
+	  .machine = { .budget = BUDGET } },
 
 	/* These need all of it. */
 	{ ROW(2, "intruder", intruder, 5, "SDM vol. 3, 6.12.1.1"), .stop_at = "exit_handle",

@@ -29,11 +29,14 @@ static void want_bounce(struct probe *p, unsigned ring, uint32_t flags)
 	uint32_t ds = g->c.ds.selector;
 	set_shared(p, 0, 0);
 	PROBE_RUN(p, text_of("a fault in ring %u", ring), p->handlers[VEC_GP]);
-	CHECK(g->c.cpl == 1 && g->c.esp == due && g->c.ds.selector == ds &&
-	      word_at(g, due + 4) == at + sizeof(code) - 2,
-	      "the handler of a fault in ring %u begins in ring %u with ESP %#x, due is %#x; DS is "
-	      "%#x, it was %#x; the frame has EIP %#x", ring, g->c.cpl, g->c.esp, due,
-	      g->c.ds.selector, ds, word_at(g, due + 4));
+	uint32_t eip = word_at(g, due + 4), due_eip = at + sizeof(code) - 2;
+	CHECK(g->c.cpl == 1 && g->c.esp == due,
+	      "the handler of a fault in ring %u begins in ring %u with ESP %#x, due is %#x", ring,
+	      g->c.cpl, g->c.esp, due);
+	CHECK(g->c.ds.selector == ds, "in the handler of a fault in ring %u DS is %#x, it was %#x",
+	      ring, g->c.ds.selector, ds);
+	CHECK(eip == due_eip, "the frame of a fault in ring %u has EIP %#x, due is %#x", ring, eip,
+	      due_eip);
 	CHECK(!(g->c.eflags & flags & ~(uint32_t)EFLAGS_FIXED),
 	      "the handler of a fault in ring %u runs with EFLAGS %#x", ring, g->c.eflags);
 }

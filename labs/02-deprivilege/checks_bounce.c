@@ -135,7 +135,9 @@ static void want_frame(const struct bouncer *b)
 		uint32_t word = word_at(g, esp + 4 * (i - first));
 		CHECK(word == wanted[i], "%s: in the frame %s is %#x, not %#x%s", name_of(b),
 		      names[i], word, wanted[i],
-		      i == EFLAGS_WORD ? about_if(b, word ^ wanted[i]) : "");
+		      i == EFLAGS_WORD ? about_if(b, word ^ wanted[i]) :
+		      i == 0 && word == wanted[1] ?
+		      ": that is EIP; the error code is the lowest word" : "");
 	}
 }
 
@@ -252,14 +254,25 @@ static void want_stopped(struct bouncer *b, unsigned i, uint32_t stack)
 		set_word(&p->g, CPU_AT(p->cpu, TSS) + offsetof(struct tss, esp1), stack);
 	read_near(p, stack, before);
 	judge_context = text_of("the kernel's stack at %#x", stack);
-	if (b->f->event)
+	uint32_t back = handler_of(b);
+	if (b->f->event) { /* a fault of copy_to_kernel() returns where this call does, too */
 		call_bounce(b, b->f->event);
-	int stop = PROBE_RUN(p, name_of(b), vmm_symbol("stop_kernel"), handler_of(b));
+	} else {
+		PROBE_RUN(p, name_of(b), vmm_symbol("bounce"));
+		back = return_address(&p->g);
+	}
+	int stop = PROBE_RUN(p, name_of(b), vmm_symbol("stop_kernel"), handler_of(b), back);
 	CHECK(stop != 1, "%s was bounced there: the kernel must be stopped", name_of(b));
+	CHECK(stop != 2, "%s: bounce() returns, although copy_to_kernel() fails there: "
+	      "stop_kernel() was not called", name_of(b));
 	read_near(p, stack, after);
 	CHECK(memcmp(before, after, sizeof(before)) == 0,
 	      "%s stored there: only copy_to_kernel() may, which looks whose memory it is",
 	      name_of(b));
+	struct saved s = read_saved(p);
+	CHECK(p->g.c.eax == regs || SAVED(s, CS) & 3,
+	      "%s: the VMM itself faults, at %s: only copy_to_kernel() may store there", name_of(b),
+	      place(SAVED(s, EIP)));
 	CHECK(p->g.c.eax == regs,
 	      "%s: stop_kernel() is given registers at %#x; the kernel's are at %#x",
 	      name_of(b), p->g.c.eax, regs);

@@ -113,8 +113,9 @@ static void must_fault(struct probe *p, const uint8_t *code, size_t bytes, unsig
 	probe_arrive(p, vmm_symbol("exit_handle"), "%s in ring 1 must fault", what);
 	struct saved s = read_saved(p);
 	CHECK(SAVED(s, EIP) == at,
-	      "%s in ring 1 went through: vector %u came only at %#x, error %#x", what,
-	      SAVED(s, VECTOR), SAVED(s, EIP), SAVED(s, ERROR));
+	      "%s in ring 1 did not come to the VMM as vector %u: vector %u came only at %#x, "
+	      "error %#x. Either it went through, or vector %u leads straight to ring 1", what,
+	      vector, SAVED(s, VECTOR), SAVED(s, EIP), SAVED(s, ERROR), vector);
 	CHECK(SAVED(s, VECTOR) == vector && SAVED(s, ERROR) == 0,
 	      "%s in ring 1: vector %u, error %#x instead of %u, %#x", what, SAVED(s, VECTOR),
 	      SAVED(s, ERROR), vector, 0);

@@ -111,7 +111,12 @@ static void want_nothing_left(struct op *o)
 	set_word(&p->g, task_of(&p->entry) + TASK_CPU, other);
 	set_shared(p, random_word(), random_word());
 	struct shared_page before = read_shared(p), after;
-	PROBE_RUN(p, "irq.restore, after it has asked for events", p->g.call_back);
+	int stop = PROBE_RUN(p, "irq.restore, after it has asked for events", p->g.call_back,
+			     vmm_symbol("hypercall_handle"));
+	CHECK(stop == 0,
+	      "irq.restore looks at the shared page again after it has asked for events, and "
+	      "asks once more: its task may have been switched meanwhile, and be on another "
+	      "CPU; to ask is the last act");
 	after = read_shared(p);
 	CHECK(memcmp(&before, &after, sizeof(before)) == 0,
 	      "irq.restore changes the shared page after it has asked for events: its task may "

@@ -78,10 +78,13 @@ static const char *panic_text(struct probe *p, const char *whose, uint32_t text)
 static const char *fault_text(struct probe *p, const char *whose, uint32_t regs, uint32_t vector,
 			      uint32_t eip)
 {
-	uint32_t cs = word_at(&p->g, regs + eip + 4);
-	return text_of("%s vector %u, error %#x, of ring %u at %s", whose,
-		       word_at(&p->g, regs + vector), word_at(&p->g, regs + vector + 4), cs & 3,
-		       place(word_at(&p->g, regs + eip)));
+	enum { IRET = 0xCF };
+	uint32_t at = word_at(&p->g, regs + eip), ring = word_at(&p->g, regs + eip + 4) & 3;
+	uint32_t number = word_at(&p->g, regs + vector), error = word_at(&p->g, regs + vector + 4);
+	bool iret = ring == 0 && number == VEC_GP && error && (word_at(&p->g, at) & 0xFF) == IRET;
+	return text_of("%s vector %u, error %#x, of ring %u at %s%s", whose, number, error, ring,
+		       place(at), iret ? ": IRET refuses this selector of its frame, whose RPL "
+					 "does not fit (2.2)" : "");
 }
 
 /* The CPU is at the first instruction of an end: what happened. */

@@ -62,6 +62,23 @@ static void install_here(struct guest *g)
 	      g->c.gdt.base);
 }
 
+/*
+ * LDTR is null in virtual mode, but cpu_restore() does not rely on that: it is loaded with an LDT
+ * that stands in the VMM's GDT for a moment.
+ */
+static void load_ldt(struct guest *g)
+{
+	static const uint8_t lldt[] = { 0x0F, 0x00, 0xD0, 0x90 }; /* lldt %ax; nop */
+	const uint32_t ldt[2] = { 0x00000FFF, 0x00008200 }, selector = SEL_UDATA & ~7u;
+	uint32_t at = g->c.gdt.base + selector, old[2] = { word_at(g, at), word_at(g, at + 4) };
+	set_words(g, at, ldt, 2);
+	gdb_set_register(g->m, GDB_EAX, selector);
+	execute(g, lldt, sizeof(lldt), 1);
+	set_words(g, at, old, 2);
+	CHECK(g->c.ldt.selector == selector, "LDTR is %#x, not the check's %#x",
+	      g->c.ldt.selector, selector);
+}
+
 /* Creep through cpu_restore(). Result: whether CR4.PGE was off meanwhile. */
 static bool creep_through(struct guest *g)
 {
@@ -112,6 +129,7 @@ void check_cpu_restore(const struct test *t)
 	virtual_read(g.m, was.cr3, was.gdt.base, before, was.gdt.limit + 1);
 	set_marks(&g);
 	install_here(&g);
+	load_ldt(&g);
 	bool flushed = creep_through(&g);
 	want_restored(&g, &was);
 	virtual_read(g.m, was.cr3, was.gdt.base, after, was.gdt.limit + 1);

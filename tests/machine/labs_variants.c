@@ -82,19 +82,17 @@ const char *lab_compiler(unsigned k)
  */
 void lab_compiled(const struct test *t)
 {
-	const char *tree = work_path("tree"), *report = work_path("report.json");
+	const char *tree = lab_tree(t->text), *report = work_path("report.json");
 	const char *option = compilers[t->number].option, *value = compilers[t->number].value;
 	char text[8000], failed[2000];
 	json_error_t error;
 	if (strncmp(value, "clang", 5) == 0 &&
 	    shell(text, sizeof(text), 10, "clang --version") != 0)
 		give_up(SKIPPED, "clang is not installed");
-	shell_must(200, "QUIET=1 tools/handout %s %s && cp --parents "
-		   "$(grep -rlE 'LAB %d TODO' kernel vmm) %s && "
-		   "sed -i 's/^%s ?= .*/%s := %s/' %s/Makefile && "
-		   "grep -qxF '%s := %s' %s/Makefile", t->text, tree, atoi(t->text), tree, option,
-		   option, value, tree, option, value, tree);
-	shell_must(200, ALONE "make -s -C %s all && cp build/grader %s/build/", tree, tree);
+	shell_must(10, "sed -i 's/^%s ?= .*/%s := %s/' %s/Makefile && "
+		   "grep -qxF '%s := %s' %s/Makefile", option, option, value, tree, option, value,
+		   tree);
+	lab_build(tree);
 	int status = shell(text, sizeof(text), GRADE_SECONDS, "%s/build/grader grade --lab %s "
 			   "--submission %s --seed 1 --json %s 2>&1", tree, t->text, tree, report);
 	json_t *json = json_load_file(report, 0, &error);

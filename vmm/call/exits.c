@@ -132,13 +132,13 @@ static void __attribute__((noinline)) protection_exit(struct cpu *c, struct regs
  */
 static void __attribute__((noinline)) own_exit(struct cpu *c, struct regs *r)
 {
-	uint32_t *frame = &r->esp; /* this fault's has no ESP and SS; here another one can begin */
 	if (r->vector >= VEC_EXCEPTIONS)
 		irq_arrived(c, r->vector);
 	else if (lost_interrupt(r))
 		apic_end();
-	else if (r->vector == VEC_GP && *(const uint8_t *)r->eip == IRET)
-		stop_kernel(r, "its code ends at the end of its segment, and EIP is", frame[0]);
+	else if (r->vector == VEC_GP && !r->error && *(const uint8_t *)r->eip == IRET)
+		/* No ESP was pushed: the frame that IRET pops begins there, with EIP. */
+		stop_kernel(r, "its code ends at the end of its segment, and EIP is", r->esp);
 	else if (r->vector == VEC_PF && copy_fault(r))
 		return;
 	else if (r->eip >= (uint32_t)fast_store && r->eip < (uint32_t)fast_store_end)
