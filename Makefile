@@ -137,7 +137,7 @@ GRADER := $(patsubst %,$(B)/host/%.o,$(wildcard grader/*.c labs/common/*.c labs/
 MACHINE := $(patsubst %,$(B)/host/%.o,$(wildcard tests/machine/*.c) \
 	grader/sandbox.c grader/causes.c grader/text.c grader/names.c)
 TRACE := $(patsubst %,$(B)/host/%.o,$(wildcard viewer/*.c viewer/*.S))
-MUTATE := $(patsubst %,$(B)/host/%.o,$(wildcard mutants/*.c))
+MUTATOR := $(patsubst %,$(B)/host/%.o,$(wildcard mutants/*.c))
 RECORDER := $(filter-out $(B)/host/viewer/main.c.o,$(TRACE))
 
 # What a lab's tree cannot do.
@@ -186,7 +186,8 @@ whole:
 #:   grade      LAB=NAME [SUBMISSION=PATH] [SEED=n] [ONLY="CHECK..."]: grade this tree, or a folder,
 #:              tar or zip
 #:   mutate     LAB=NAME: one-token changes of the solution that keep full marks; or
-#:              FILES="vmm kernel/trap ..." [N=n] [SEED=n]: that no test sees (--help in MUTATE=)
+#:              FILES="vmm kernel/trap ..." [N=n] [SEED=n]: that no test sees;
+#:              MUTATE="--exercise N": further options (MUTATE=--help lists them)
 #:   try        LAB=NAME DIFF=FILE: grade the solution with a patch: a wrong or a right submission
 #:   gradescope classroom50 prairielearn autolab  LAB=NAME [IMAGE=NAME] [SEED=n]: for this platform
 #:   image      LAB=NAME [IMAGE=NAME] [BASE=NAME]: a container image with a lab's grader
@@ -378,7 +379,7 @@ $(K)/offsets.h: include/offsets.c tools/offsets $(K)/flags
 		-MT $@ -MF $@.d -S $< -o $(K)/offsets.s
 	$(Q)tools/offsets <$(K)/offsets.s >$@.$$$$ && $(call replace,$@.$$$$,touch $@)
 
-$(KOBJ) $(VOBJ) $(sort $(LIBRARY) $(GRADER) $(MACHINE) $(TRACE) $(MUTATE)): | $(K)/offsets.h
+$(KOBJ) $(VOBJ) $(sort $(LIBRARY) $(GRADER) $(MACHINE) $(TRACE) $(MUTATOR)): | $(K)/offsets.h
 
 # The address space stands in include/layout.h only: linker scripts take it from there.
 $(K)/%.ld: %.ld include/layout.h $(K)/flags
@@ -490,7 +491,7 @@ $(B)/unit/%: tests/unit/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(SANITIZED) -Itests/unit -Iinclude -Ikernel -I. $< -o $@ -lcmocka
 
-$(sort $(filter %.c.o,$(MACHINE) $(LIBRARY) $(GRADER) $(MUTATE) $(TRACE))): $(B)/host/%.c.o: %.c
+$(sort $(filter %.c.o,$(MACHINE) $(LIBRARY) $(GRADER) $(MUTATOR) $(TRACE))): $(B)/host/%.c.o: %.c
 	$(call say,HOSTCC,$<)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -c $< -o $@
 
@@ -536,7 +537,7 @@ $(B)/grader: $(GRADER) $(LIBRARY) $(B)/host/labs.c.o $(RECORDER)
 	@tools/check-points $@ >$@.points || cat $@.points >&2
 
 # The grader's checks in another program, which tries mutants of the solutions.
-$(B)/mutate: $(MUTATE) $(filter-out %/grader/main.c.o,$(GRADER)) $(LIBRARY) $(B)/host/labs.c.o \
+$(B)/mutate: $(MUTATOR) $(filter-out %/grader/main.c.o,$(GRADER)) $(LIBRARY) $(B)/host/labs.c.o \
 		$(RECORDER)
 	$(call say,LD,$@)
 	$(Q)$(HOSTCC) -o $@ $^ -ljansson -lelf -larchive -lutil

@@ -114,11 +114,13 @@ static void explain(struct grading *g, int status, const char *messages)
 	if (*missing && g->own_files &&
 	    asprintf(&own, "not taken were: %s\n", g->own_files) < 0)
 		give_up(BROKEN, "no memory");
-	if (asprintf(&g->not_built,
-		     "the submission does not build%s (limits: %d s of CPU time, %d s in "
-		     "all, %d MiB of memory, files of %d MiB)\n%s%s%s",
-		     status < 0 || status == SANDBOX_LIMIT ? " within its limits" : "", CPU_SECONDS,
-		     SECONDS, PROCESS_MIB, FILE_MIB, missing, own, messages) < 0)
+	char limits[200] = "";
+	if (status < 0 || status == SANDBOX_LIMIT)
+		snprintf(limits, sizeof(limits), " within its limits (%d s of CPU time, %d s in "
+			 "all, %d MiB of memory a process, files of %d MiB)", CPU_SECONDS, SECONDS,
+			 PROCESS_MIB, FILE_MIB);
+	if (asprintf(&g->not_built, "the submission does not build%s\n%s%s%s", limits, missing,
+		     own, messages) < 0)
 		give_up(BROKEN, "no memory");
 }
 

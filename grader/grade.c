@@ -117,7 +117,10 @@ static void fail_all(struct grading *g)
 		printf("%s\n", text_line(s, strcspn(s, "\n")));
 	for (unsigned i = 0; i < g->n; i++) {
 		struct result *r = &g->results[i];
-		r->outcome = FAILED, r->done = true, r->reason = "nothing was run: see above";
+		r->outcome = FAILED, r->done = true;
+		if (asprintf(&r->reason, "nothing was run: %.*s", (int)strcspn(g->not_built, "\n"),
+			     g->not_built) < 0)
+			give_up(BROKEN, "no memory");
 	}
 }
 
