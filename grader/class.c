@@ -46,13 +46,26 @@ static bool like_archive(const char *path)
 	return n == sizeof(text) && memcmp(text + 257, "ustar", 5) == 0;
 }
 
+/* What students hand in in place of an archive: it is refused, but has its row. */
+static bool handed_in(const char *name)
+{
+	static const char *const ends[] = { ".c", ".h", ".S", ".patch", ".diff", ".lz", ".lzma",
+					    ".lz4", ".cpio", ".Z", ".bundle" };
+	const char *end = strrchr(name, '.');
+	for (unsigned i = 0; end && i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (strcasecmp(end, ends[i]) == 0)
+			return true;
+	return false;
+}
+
 /* Whether an entry is a submission. Other files in the directory are none; a note names them. */
 static bool is_submission(const struct options *o, const char *name)
 {
 	struct stat st;
 	char *path = submission_path(o, name);
 	bool there = stat(path, &st) == 0;
-	bool one = there && (S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && like_archive(path)));
+	bool one = there && (S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) &&
+						(like_archive(path) || handed_in(name))));
 	if (!one)
 		printf("note: skipped: %s is no directory, tar or zip\n",
 		       text_line(name, strlen(name)));
@@ -235,8 +248,10 @@ static void make_directory(const char *path)
 		*slash = '\0';
 		mkdir(copy, 0777);
 	}
-	if (mkdir(copy, 0777) < 0 && errno != EEXIST)
-		give_up(BROKEN, "%s: %s", path, strerror(errno));
+	struct stat st;
+	mkdir(copy, 0777);
+	if (stat(copy, &st) < 0 || !S_ISDIR(st.st_mode) || access(copy, W_OK) < 0)
+		give_up(FAILED, "--out %s is no directory that can be written", path);
 	free(copy);
 }
 

@@ -54,11 +54,24 @@ static const char *absolute(const char *path)
 {
 	static char here[PATH_MAX];
 	char *text;
+	if (!*path)
+		usage_error("an option's path is empty");
 	if (!*here && !getcwd(here, sizeof(here)))
 		give_up(BROKEN, "no working directory: %s", strerror(errno));
 	if (asprintf(&text, "%s%s%s", *path == '/' ? "" : here, *path == '/' ? "" : "/", path) < 0)
 		give_up(BROKEN, "no memory");
 	return text;
+}
+
+/* A file that is to be written at the end: tell now if its folder is none. */
+static const char *report_path(const char *path)
+{
+	const char *full = absolute(path);
+	char *folder = strndup(full, (size_t)(strrchr(full, '/') - full) + 1);
+	if (!folder || access(folder, W_OK) < 0)
+		usage_error("%s cannot be written: %s", path, strerror(errno));
+	free(folder);
+	return full;
 }
 
 static const struct lab *want_lab(const char *name)
@@ -98,9 +111,9 @@ static void parse(int argc, char **argv, struct options *o)
 		switch (c) {
 		case LAB: o->lab = want_lab(optarg); break;
 		case SUBMISSION: o->submission = absolute(optarg); break;
-		case JSON: o->json = absolute(optarg); break;
-		case JUNIT: o->junit = absolute(optarg); break;
-		case HTML: o->html = absolute(optarg); break;
+		case JSON: o->json = report_path(optarg); break;
+		case JUNIT: o->junit = report_path(optarg); break;
+		case HTML: o->html = report_path(optarg); break;
 		case SEED: o->seed = number("--seed", optarg, UINT_MAX); break;
 		case JOBS: o->jobs = number("--jobs", optarg, MAX_JOBS); break;
 		case ONLY: o->only = optarg; break;

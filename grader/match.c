@@ -177,15 +177,20 @@ struct found *match_choice(struct grading *g, const struct finds *all,
 			   const struct lab_tree *tree, unsigned i)
 {
 	struct found *best = NULL, *second = NULL;
+	bool again = false;
 	const char *ours = tree->files[i];
 	for (struct found *f = all->v; f < all->v + all->n; f++) {
 		if (f->place != (int)i || (f->nested && f->whole))
 			continue;
 		if (!best || f->whole > best->whole)
 			best = f, second = NULL;
+		else if (strcmp(f->path, best->path) == 0)
+			best = f, again = true;
 		else if (f->whole == best->whole)
 			second = f;
 	}
+	if (again && !second)
+		note(g, "%s is in the archive more than once: the last one counts", best->path);
 	if (second)
 		give_up(FAILED, "%s is in the submission more than once, as %s and as %s: hand in "
 			"one", ours, best->path, second->path);

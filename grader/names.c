@@ -36,9 +36,12 @@ static bool like(const char *found, const char *ours)
 {
 	const char *end = strrchr(ours, '.');
 	size_t stem = end ? (size_t)(end - ours) : strlen(ours);
+	found += strspn(found, " ");
 	found += begins(found, "copy of ");
 	size_t n = strlen(found), ending = strlen(ours) - stem;
-	if (n > 4 && strcasecmp(found + n - 4, ".txt") == 0)
+	while (n && strchr(" .", found[n - 1])) /* nothing that one sees */
+		n--;
+	if (n > 4 && strncasecmp(found + n - 4, ".txt", 4) == 0)
 		n -= 4;
 	if (n < stem + ending || strncasecmp(found, ours, stem) != 0 ||
 	    strncasecmp(found + n - ending, ours + stem, ending) != 0)

@@ -101,25 +101,33 @@ static void read_file(const char *root, struct found *f)
 	free(copy);
 }
 
-/* A directory that holds one archive and nothing else that could be meant. Result: it, or NULL. */
-static const char *only_archive(const struct finds *all)
+/*
+ * Read the archives of a directory that holds no file of the lab: usually one, or one for each
+ * folder. Result: what is in them.
+ */
+static struct finds archives_of(struct grading *g, struct sandbox s, const struct lab_tree *tree,
+				const struct finds *all)
 {
-	const char *found = NULL;
-	for (const struct found *f = all->v; f < all->v + all->n; f++)
-		if (name_of_archive(f->path) && found)
-			return NULL;
-		else if (name_of_archive(f->path))
-			found = f->path;
+	struct finds found = { 0 };
+	char *path;
+	for (const struct found *f = all->v; f < all->v + all->n; f++) {
+		if (f->kind != FOUND_FILE || !name_of_archive(f->path))
+			continue;
+		note(g, "the archive %s in this directory is a part of the submission", f->path);
+		if (asprintf(&path, "%s/%s", g->o->submission, f->name) < 0)
+			give_up(BROKEN, "no memory");
+		archive_read(path, s, tree, &found);
+		free(path);
+	}
 	return found;
 }
 
 void submission_take(struct grading *g, struct sandbox s, const struct lab_tree *tree,
 		     struct taken *t)
 {
-	const char *path = g->o->submission, *archive;
+	const char *path = g->o->submission;
 	struct finds all = { 0 };
 	struct stat st;
-	char *inner = NULL;
 	if (stat(path, &st) < 0)
 		give_up(FAILED, "submission %s: %s", path, strerror(errno));
 	bool directory = S_ISDIR(st.st_mode);
@@ -130,14 +138,13 @@ void submission_take(struct grading *g, struct sandbox s, const struct lab_tree 
 	else
 		archive_read(path, s, tree, &all);
 	match(&all, tree);
-	if (directory && !match_any(&all) && (archive = only_archive(&all))) {
-		note(g, "the submission is the archive %s in this directory", archive);
-		if (asprintf(&inner, "%s/%s", path, archive) < 0)
-			give_up(BROKEN, "no memory");
-		all = (struct finds){ 0 };
-		archive_read(inner, s, tree, &all);
-		match(&all, tree);
-		directory = false;
+	if (directory && !match_any(&all)) {
+		struct finds inside = archives_of(g, s, tree, &all);
+		if (inside.n) {
+			all = inside;
+			match(&all, tree);
+			directory = false;
+		}
 	}
 	memset(t, 0, sizeof(*t));
 	for (unsigned i = 0; i < tree->n; i++) {
