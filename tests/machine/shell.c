@@ -83,6 +83,10 @@ static const struct { const char *line, *prints; } rows[] = {
 	{ "wc -l n; cat n | wc -l; wc -lw n", "3 n\n3\nusage: wc [-l] [FILE...]\n" },
 	{ "sh -c 'sleep 9 & kill -9 $!; wait $!; echo $?'", "137\n" },
 	{ "kill -9 99999", "kill: 99999: no such process\n" },
+	/* words that this shell does not have, or does not want */
+	{ "cd /bin /tmp; pwd; cp n n; while true",
+	  "sh: cd: one directory, not 2\n/\ncp: n and n are the same file\n"
+	  "sh: while: not in this shell; `help` tells what is\n" },
 	/* numbers that are too large */
 	{ "kill 4294967297 4294967295; echo $?", "kill: 4294967297: invalid argument\n"
 	  "kill: 4294967295: invalid argument\n1\n" },

@@ -15,6 +15,10 @@ static const char help[] =
 
 static int change_directory(int argc, char **argv)
 {
+	if (argc > 2) {
+		dprintf(2, "sh: cd: one directory, not %d\n", argc - 1);
+		return 1;
+	}
 	int error = chdir(argc > 1 ? argv[1] : "/");
 	if (error)
 		complain(argc > 1 ? argv[1] : "/", error);
