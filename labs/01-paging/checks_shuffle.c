@@ -113,16 +113,17 @@ static unsigned coincidences(uint32_t *const *orders, unsigned k, uint32_t nr_pf
 	return n;
 }
 
-enum { SEEDS = 4 + 32 };
+enum { SPECIAL = 9, SEEDS = SPECIAL + 32 };
 
-/* A random seed, one for each bit that differs from it there, and special ones. */
+/* A random seed, one for each bit that differs from it there, special ones, and small ones. */
 static void choose_seeds(uint32_t seeds[SEEDS])
 {
-	uint32_t some = random_word();
+	uint32_t some = random_word(), small = 4 + random_below(996);
 	seeds[0] = some, seeds[1] = 0, seeds[2] = 0xFFFFFFFF;
 	seeds[3] = 0xF174D0AF; /* see the handout, 3.2 */
+	seeds[4] = 1, seeds[5] = 2, seeds[6] = 3, seeds[7] = small, seeds[8] = small + 1;
 	for (unsigned bit = 0; bit < 32; bit++)
-		seeds[4 + bit] = some ^ 1u << bit;
+		seeds[SPECIAL + bit] = some ^ 1u << bit;
 }
 
 void check_shuffle(const struct test *t)

@@ -20,6 +20,7 @@ struct page {
 	bool inside;                     /* of the range that is unmapped */
 	bool present;                    /* else PROT_NONE: the entry holds its frame without P */
 	bool cleared, flushed, put;      /* what was seen so far */
+	unsigned hold;                   /* in which it was cleared */
 };
 
 struct scene {
@@ -30,6 +31,7 @@ struct scene {
 	bool loaded;         /* as the argument of drop_pages() */
 	unsigned from;       /* pages before this one are left out */
 	uint32_t pages;      /* mm->pages before */
+	unsigned holds;      /* how often the VO came to be held */
 };
 
 static struct page *by_mfn(struct scene *s, uint32_t mfn)
@@ -85,18 +87,27 @@ static void fill(struct scene *s)
 
 static void see_entries(struct scene *s)
 {
-	for (struct page *p = s->page + s->from; p < s->page + PAGES; p++)
-		p->cleared = physical_word(s->g.m, p->at) == 0;
+	for (struct page *p = s->page + s->from; p < s->page + PAGES; p++) {
+		bool clear = physical_word(s->g.m, p->at) == 0;
+		if (clear && !p->cleared)
+			p->hold = s->holds;
+		p->cleared = clear;
+	}
 }
 
 static void see_flush(struct scene *s, bool all, uint32_t address)
 {
-	see_entries(s);
 	CHECK(kernel_word(s->g.m, "vo_uses") > 0,
 	      "the TLB is flushed outside of vo_hold() and vo_release(): the process may be on "
 	      "another CPU by then");
-	for (struct page *p = s->page + s->from; p < s->page + PAGES; p++)
-		p->flushed |= p->cleared && (all || (p->address ^ address) < PAGE);
+	for (struct page *p = s->page + s->from; p < s->page + PAGES; p++) {
+		if (!p->cleared || p->flushed || (!all && (p->address ^ address) >= PAGE))
+			continue;
+		CHECK(p->hold == s->holds || !s->loaded,
+		      "page %#x: its entry is cleared in one hold, and the TLB is flushed in a "
+		      "later one: the process may be on another CPU by then", p->address);
+		p->flushed = true;
+	}
 }
 
 static void see_put(struct scene *s, uint32_t pfn)
@@ -117,8 +128,8 @@ static void see_put(struct scene *s, uint32_t pfn)
 	p->put = true;
 }
 
-enum { PUT, SLOT_OF, NR_WATCHED };
-static const char *const watched[NR_WATCHED] = { "frame_put", "slot_of" };
+enum { PUT, SLOT_OF, HOLD, NR_WATCHED };
+static const char *const watched[NR_WATCHED] = { "frame_put", "slot_of", "vo_hold" };
 
 static void see_op(struct scene *s, unsigned op)
 {
@@ -128,6 +139,7 @@ static void see_op(struct scene *s, unsigned op)
 	CHECK(!stores || kernel_word(g->m, "vo_uses") > 0,
 	      "entries are changed outside of vo_hold() and vo_release()");
 	do_op(g, op);
+	see_entries(s);
 	if (op == FLUSH_ALL || op == FLUSH_PAGE || op == CHANGE_PTES)
 		see_flush(s, op == FLUSH_ALL || flush == 0xFFFFFFFF, flush);
 }
@@ -146,6 +158,8 @@ static void watched_drop(struct scene *s)
 			see_put(s, argument(g, 0));
 		else if (eip == symbol(watched[SLOT_OF]))
 			skip(g, right_slot(g, s->s.directory, argument(g, 1)));
+		else if (eip == symbol(watched[HOLD]))
+			s->holds += kernel_word(g->m, "vo_uses") == 0;
 	}
 	call_end(g);
 	vary_end(g);
