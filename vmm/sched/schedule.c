@@ -51,8 +51,11 @@ static inline struct vcpu *choose(struct cpu *c)
 	queue_lock(c);
 	uint32_t now = moment_now();
 	charge(c, now);
-	if (unlikely(!before(now, c->due)))
+	if (unlikely(!before(now, c->due))) {
 		timers_expire(c);
+		now = moment_now(); /* whoever joined the queue has not waited for less than 0 */
+		charge(c, now);
+	}
 	struct vcpu *v = policy_pick(c, now);
 	uint32_t until = c->due;
 	c->idle = !v;
