@@ -161,6 +161,12 @@ void gdb_connect(struct machine *m)
 void gdb_disconnect(struct machine *m)
 {
 	gdb_command(m, 10, "D");
+	gdb_close(m);
+}
+
+void gdb_close(struct machine *m)
+{
+	gdb_flush(m);
 	close(m->gdb.fd);
 	m->gdb.fd = -1;
 }

@@ -176,6 +176,8 @@ enum gdb_register {
 void gdb_connect(struct machine *m);
 /* Let the machine go on without a debugger. */
 void gdb_disconnect(struct machine *m);
+/* Leave the stub to another debugger: the machine stays stopped. */
+void gdb_close(struct machine *m);
 /* Send a command. Result: the text of the answer, valid until the next call. */
 const char *gdb_command(struct machine *m, double seconds, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

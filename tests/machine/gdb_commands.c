@@ -25,8 +25,7 @@ static struct machine *start_to(const struct test *t, const char *function)
 	CHECK(gdb_run(m, 60) && gdb_register(m, GDB_EIP) == at, "the machine did not come to %s",
 	      function);
 	gdb_break(m, at, false);
-	close(m->gdb.fd);
-	m->gdb.fd = -1;
+	gdb_close(m);
 	return m;
 }
 
@@ -137,8 +136,12 @@ static void difference(const struct test *t)
 	want("IDT 0x82: absent\n"
 	     "      => DPL 1  interrupt gate -> ring 0  hypercall_entry (VMM)");
 	machine_quit(m);
-	m = start_to(t, "protect");
-	ask("cb step-phase\ncb diff");
+	m = start_switch(t);
+	ask("hbreak kmain\ncontinue\ncb phase protect attach\ncontinue\ncb diff\n"
+	    "delete\ncb step-phase\ncb diff");
+	CHECK(!strstr(gdb_text, "[cb: "), "a stop gave an error:\n%s", gdb_text);
+	want("IDT 0x80: absent\n" /* at kmain: the BIOS's table is loaded */
+	     "      => DPL 3  trap gate      -> ring 0  syscall_entry");
 	want("inner rwx -> not mapped"); /* the interrupt controllers */
 	machine_quit(m);
 }
@@ -163,6 +166,10 @@ static void symbols(const struct test *t)
 	want("[virtual mode, ring 0 (VMM), CPU 0, pid");
 	want("hypercall_entry in section .text of");
 	want("hypercall_entry () at vmm/entry/entry.S");
+	ask("delete\ncb main ls\ncontinue\ninfo symbol $eip\ncb ports");
+	want("[virtual mode, ring 3, CPU 0, pid 5 ls, in main]");
+	want("\nno port is in use\n");
+	want("symbols/ls");
 	machine_quit(m);
 }
 
@@ -191,17 +198,17 @@ static void guests(const struct test *t)
 {
 	struct machine_options o = t->machine;
 	o.paused = true;
-	o.cmdline = "run=\"echo virtual > /proc/mode; dom create a mem=4M vcpus=2\"";
+	o.cmdline = "run=\"echo virtual > /proc/mode; dom create a mem=4M vcpus=2; sleep 1\"";
 	struct machine *m = machine_start(&o);
 	uint32_t at = vmm_symbol("guest_run");
 	gdb_connect(m);
 	gdb_break(m, at, true);
 	CHECK(gdb_run(m, 60) && gdb_register(m, GDB_EIP) == at, "no guest is born");
 	gdb_break(m, at, false);
-	close(m->gdb.fd);
-	m->gdb.fd = -1;
-	ask("cb domains\ncb vcpu\ncb ports\ncb frames 1");
-	want("domain 0: runs, 1 vCPUs, ");
+	gdb_close(m);
+	ask("list domain_create\n" /* the kernel has a struct guest, too */
+	    "cb domains\ncb vcpu\ncb ports\ncb frames 1");
+	want("domain 0: runs, 1 vCPU, ");
 	want("domain 1: paused, 2 vCPUs, 1024 frames\n");
 	want("state of guests: %u\n", DOMAIN_FRAMES(2));
 	want("* domain 0 vCPU 0 on CPU 0: ready, queued, ran ");
@@ -214,6 +221,10 @@ static void guests(const struct test *t)
 	      "cb ports does not show the console's port");
 	want("domain 0 port %u: to port 1 of domain 1\n", own);
 	guest_frames(m);
+	/* After a wake-up by the timer: it was ready before it ran. */
+	ask("hbreak virtual_cpu_shutdown\ncontinue\n"
+	    "p vmm_cpus[0].cpu.since >= domain0.vcpus[0].ready_since");
+	want("\n$1 = 1\n");
 	machine_quit(m);
 }
 
@@ -221,7 +232,7 @@ static void guests(const struct test *t)
 
 static const char *const names[] = {
 	"where", "phase", "step-phase", "next-ring", "gdt", "idt", "tss", "pt", "frames", "diff",
-	"vo", "events", "domains", "vcpu", "ports", "monitor", "ps", "bt",
+	"vo", "events", "domains", "vcpu", "ports", "monitor", "ps", "bt", "main",
 };
 enum { NAMES = sizeof(names) / sizeof(names[0]) };
 

@@ -54,10 +54,10 @@ class Cpu:
         if not self.paging:
             return None
         esp = self.esp
-        if not machine.KERNEL_BASE <= esp < machine.LAYOUT["KERNEL_MAP_BASE"]:
-            tss = machine.at(self.tr[1], "struct tss")
-            esp = int(tss["esp1" if self.virtual else "esp0"]) - 1
         try:
+            if not machine.KERNEL_BASE <= esp < machine.LAYOUT["KERNEL_MAP_BASE"]:
+                tss = machine.at(self.tr[1], "struct tss")
+                esp = int(tss["esp1" if self.virtual else "esp0"]) - 1
             task = machine.at(esp & ~(STACK_BYTES - 1), "struct task")
             return task if int(task["guard"]) == TASK["GUARD"] else None
         except gdb.MemoryError:

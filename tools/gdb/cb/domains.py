@@ -56,10 +56,11 @@ guests."""
         self.no_words(words)
         frames = owners()
         for domain in all_domains():
-            text = "domain %d: %s, %d vCPUs, %d frames" % (
+            vcpus = int(domain["nr_vcpus"])
+            text = "domain %d: %s, %d vCPU%s, %d frames" % (
                 number(domain), enum_name(domain["state"], "DOMAIN_", "enum domain_state"),
-                domain["nr_vcpus"], frames.get(int(domain["id"]), 0))
-            guest = domain["guest"]
+                vcpus, "s" if vcpus > 1 else "", frames.get(int(domain["id"]), 0))
+            guest = domain["guest"].cast(machine.vmm_type("guest").pointer())
             if int(guest) and int(guest["reason"]):
                 text += ", ended: " + guest["reason"].string()
             print(text)
@@ -97,18 +98,22 @@ class Ports(Command):
 
     def run(self, words):
         self.no_words(words)
+        used = False
         for domain in all_domains():
             rest = domain["rest"]
             for i in range(int(domain["nr_ports"])):
                 port = domain["ports"][i]
                 if not int(port["used"]):
                     continue
+                used = True
                 peer = "nobody" if not int(port["peer"]) else "port %d of domain %d" % (
                     port["number"], int(port["peer"]) - 1)
                 flags = [name for name in ("pending", "masked")
                          if int(rest) and int(rest["port_" + name][i // 32]) >> i % 32 & 1]
                 print("domain %d port %d: to %s%s" % (number(domain), i, peer,
                                                       "".join(", " + flag for flag in flags)))
+        if not used:
+            print("no port is in use")
 
 
 Domains(), Vcpu(), Ports()

@@ -98,6 +98,13 @@ def at(address, type_name):
     return gdb.Value(address).cast(gdb.lookup_type(type_name).pointer()).dereference()
 
 
+def vmm_type(name):
+    """A structure of the VMM, also if the kernel's or a program's symbols have one of this
+    name: GDB completes a pointer's type with any of them."""
+    objfile = gdb.lookup_objfile(os.path.join(BUILD, "vmm"))
+    return objfile.lookup_static_symbol(name, gdb.SYMBOL_STRUCT_DOMAIN).type
+
+
 def switch(name):
     """A variable of kernel/switch/switch.c, whose short names others have, too."""
     return gdb.parse_and_eval("'kernel/switch/switch.c'::%s" % name)

@@ -8,6 +8,7 @@ import gdb
 
 from . import cpu, diff, machine
 
+SYMBOLS = os.path.join(machine.BUILD, "symbols")
 quiet = False  # set while a command steps: only its last stop counts
 _program = None
 
@@ -17,7 +18,7 @@ def follow(name):
     at the same addresses. Result: whether they are new, so that GDB has printed the stop
     without them."""
     global _program
-    path = os.path.join(machine.BUILD, "symbols", name) if name else None
+    path = os.path.join(SYMBOLS, name) if name else None
     if path and not os.path.exists(path):
         path = None
     if path == _program:
@@ -28,6 +29,12 @@ def follow(name):
         gdb.execute('add-symbol-file "%s"' % path, to_string=True)
     _program = path
     return True
+
+
+def program_of(here):
+    """Name of the program that runs, or None."""
+    task = here.task()
+    return task["name"].string() if task is not None and int(task["mm"]) else None
 
 
 def may_follow(event):
@@ -44,14 +51,49 @@ def on_stop(event):
         return
     try:
         here = cpu.this()
-        task = here.task()
-        program = task["name"].string() if task is not None and int(task["mm"]) else None
-        new = may_follow(event) and follow(program)
+        new = may_follow(event) and follow(program_of(here))
         place = ", in " + machine.symbol_at(here.eip) if new and here.cpl == 3 else ""
         print("[%s%s]" % (cpu.summary(here), place))
         diff.keep(here)
     except (gdb.error, gdb.GdbError) as error:
         print("[cb: %s]" % error)
+    except KeyboardInterrupt:
+        pass  # the user wants the prompt, or GDB is about to end
 
 
+class MainBreak(gdb.Breakpoint):
+    """Stops in main() of one program: others may have code at the same address."""
+
+    def __init__(self, address, program):
+        super().__init__("*%#x" % address, type=gdb.BP_HARDWARE_BREAKPOINT)
+        self.program = program
+
+    def stop(self):
+        return program_of(cpu.this()) == self.program
+
+
+class Main(machine.Command):
+    """Break at main() of a program, before or while it runs: cb main PROGRAM
+
+`break main` would take the main() of the program that runs now, and stop every other
+program at that address. `info breakpoints` lists the breakpoint, `delete N` removes it."""
+
+    def complete(self, text, word):
+        return [name for name in sorted(os.listdir(SYMBOLS)) if name.startswith(word)]
+
+    def run(self, words):
+        if len(words) != 1 or not os.path.exists(os.path.join(SYMBOLS, words[0])):
+            raise gdb.GdbError("cb main takes the name of a program in %s, not '%s'"
+                               % (SYMBOLS, " ".join(words)))
+        old = _program and os.path.basename(_program)
+        follow(words[0])
+        try:
+            main = gdb.lookup_objfile(_program).lookup_global_symbol("main").value()
+            address = int(main.address)
+        finally:
+            follow(old)
+        MainBreak(address, words[0])
+
+
+Main()
 gdb.events.stop.connect(on_stop)

@@ -74,14 +74,28 @@ def of_vmm(here):
                            tr=(SELECTORS["TSS"],) + place(own["tss"]))
 
 
+def is_ours(base):
+    """Whether a table is the kernel's or the VMM's. An early kernel still has others: low in
+    memory, or in the ROM, which is not mapped."""
+    if base < machine.KERNEL_BASE:
+        return False
+    try:
+        return bool(machine.read(base, 8))
+    except gdb.MemoryError:
+        return False
+
+
 class Tables:
-    """A copy of GDT, IDT and TSS of a CPU."""
+    """A copy of GDT, IDT and TSS of a CPU. A table that is not ours has no entries: what it
+    leads to may not be mapped."""
 
     def __init__(self, here):
         self.gdt, self.idt, self.tr = here.gdt, here.idt, here.tr
-        self.segments, self.gates = descriptors(*here.gdt), descriptors(*here.idt)
+        self.segments, self.gates = (descriptors(*table) if is_ours(table[0]) else []
+                                     for table in (here.gdt, here.idt))
         tss = gdb.lookup_type("struct tss")
-        self.tss = gdb.Value(machine.read(here.tr[1], tss.sizeof), tss)  # a copy, for cb diff
+        self.tss = (gdb.Value(machine.read(here.tr[1], tss.sizeof), tss)  # a copy, for cb diff
+                    if is_ours(here.tr[1]) else None)
 
     def gdt_lines(self):
         """{selector: text} of the segments that are present."""
@@ -107,6 +121,8 @@ class Tables:
         """{what: text}"""
         limit = self.tr[2]
         lines = {"TR": "%#x: %#010x, limit %#x" % self.tr}
+        if self.tss is None:
+            return lines
         for ring in range(3):
             esp, ss = int(self.tss["esp%d" % ring]), int(self.tss["ss%d" % ring])
             known = ss or esp
@@ -118,7 +134,8 @@ class Tables:
 
 
 def heading(what, base, limit):
-    owner = "the VMM's" if base >= machine.VMM_BASE else "the kernel's"
+    owner = ("the VMM's" if base >= machine.VMM_BASE else
+             "the kernel's" if is_ours(base) else "not the kernel's")
     print("%s at %#010x, limit %#x: %s" % (what, base, limit, owner))
 
 
