@@ -102,5 +102,9 @@ void check_vo_busy(const struct test *t)
 	arrive_in_ways(&g, 1, HELD);
 	for (unsigned cpu = 0; cpu < g.m->o.cpus; cpu++)
 		set_variable(&g, "vo_uses", cpu, 1);
-	want_atomic(&g, "switch_interrupt", RENDEZVOUS_BUSY, 1);
+	for (unsigned due = 0; due < 2; due++) {
+		set_variable(&g, "vo_uses", g.cpu, due);
+		want_atomic(&g, &(struct setting){ "switch_interrupt", RENDEZVOUS_BUSY, 1, due,
+						   0 });
+	}
 }

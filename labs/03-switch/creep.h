@@ -75,11 +75,19 @@ unsigned crept(void);
  */
 bool is_locked(struct guest *g);
 
+/* How a CPU comes to set its bit in a word of `rendezvous`. */
+struct setting {
+	const char *function;
+	uint32_t word;
+	unsigned exercise;
+	bool due;      /* it has to set it; else only others have to */
+	uint32_t step; /* what the leader has ordered */
+};
 /*
- * The function, called on this CPU and on another one at a time, sets a bit for each in a word of
- * `rendezvous`: none of the bits may be lost. (checks_atomic.c)
+ * The function runs on this CPU, and another one sets its bit between two instructions, whichever:
+ * none of the bits may be lost. (checks_atomic.c)
  */
-void want_atomic(struct guest *g, const char *function, uint32_t word, unsigned exercise);
+void want_atomic(struct guest *g, const struct setting *s);
 
 /*
  * Two steps that can be ordered: install_here() and translate_here() in some order. They do not
