@@ -46,7 +46,7 @@ static bool like_archive(const char *path)
 	return n == sizeof(text) && memcmp(text + 257, "ustar", 5) == 0;
 }
 
-/* What students hand in in place of an archive: it is refused, but has its row. */
+/* Students hand in such files instead of an archive. Each is refused, but has its row. */
 static bool handed_in(const char *name)
 {
 	static const char *const ends[] = { ".c", ".h", ".S", ".patch", ".diff", ".lz", ".lzma",
@@ -249,9 +249,11 @@ static void make_directory(const char *path)
 		mkdir(copy, 0777);
 	}
 	struct stat st;
-	mkdir(copy, 0777);
-	if (stat(copy, &st) < 0 || !S_ISDIR(st.st_mode) || access(copy, W_OK) < 0)
-		give_up(FAILED, "--out %s is no directory that can be written", path);
+	if ((mkdir(copy, 0777) < 0 && errno != EEXIST) || stat(copy, &st) < 0 ||
+	    access(copy, W_OK) < 0)
+		give_up(FAILED, "--out %s cannot be written: %s", path, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		give_up(FAILED, "--out %s is no directory", path);
 	free(copy);
 }
 

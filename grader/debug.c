@@ -89,11 +89,12 @@ static void write_continue(FILE *f, const char *function, const char *dir)
 {
 	fprintf(f, "python\nimport os\ntry:\n    gdb.execute('continue')\n"
 		   "except KeyboardInterrupt:\n    pass\nexcept gdb.error:\n"
-		   "    print('The machine ended before it came to %s(). It said:')\n"
 		   "    said = os.open('%s/0.serial.out', os.O_RDONLY | os.O_NONBLOCK)\n"
-		   "    text = os.read(said, 65536).decode('latin1')\n"
-		   "    print(text.replace('\\r', '')[-1000:])\n"
-		   "end\n", function, dir);
+		   "    try:\n        text = os.read(said, 65536).decode('latin1')\n"
+		   "    except BlockingIOError:\n        text = ''\n"
+		   "    raise gdb.GdbError('The machine ended before it came to %s(). It said:\\n'"
+		   " + text.replace('\\r', '')[-1000:])\n"
+		   "end\n", dir, function);
 }
 
 /* Stop where the check is judged, each time: registers, then what the row says. */

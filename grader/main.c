@@ -63,12 +63,16 @@ static const char *absolute(const char *path)
 	return text;
 }
 
-/* A file that is to be written at the end: tell now if its folder is none. */
+/* What is to be written at the end, a file or a device: tell now if it cannot be. */
 static const char *report_path(const char *path)
 {
 	const char *full = absolute(path);
 	char *folder = strndup(full, (size_t)(strrchr(full, '/') - full) + 1);
-	if (!folder || access(folder, W_OK) < 0)
+	struct stat s;
+	bool there = stat(full, &s) == 0;
+	if (there && S_ISDIR(s.st_mode))
+		usage_error("%s is a directory", path);
+	if (!folder || access(there && !S_ISREG(s.st_mode) ? full : folder, W_OK) < 0)
 		usage_error("%s cannot be written: %s", path, strerror(errno));
 	free(folder);
 	return full;

@@ -183,7 +183,7 @@ struct found *match_choice(struct grading *g, const struct finds *all,
 		if (f->place != (int)i || (f->nested && f->whole))
 			continue;
 		if (!best || f->whole > best->whole)
-			best = f, second = NULL;
+			best = f, second = NULL, again = false;
 		else if (strcmp(f->path, best->path) == 0)
 			best = f, again = true;
 		else if (f->whole == best->whole)

@@ -103,21 +103,30 @@ static void read_file(const char *root, struct found *f)
 
 /*
  * Read the archives of a directory that holds no file of the lab: usually one, or one for each
- * folder. Result: what is in them.
+ * folder. Result: what is in them, below the archive's name.
  */
 static struct finds archives_of(struct grading *g, struct sandbox s, const struct lab_tree *tree,
 				const struct finds *all)
 {
+	enum { ARCHIVES_LIMIT = 16 };
 	struct finds found = { 0 };
+	unsigned archives = 0;
 	char *path;
 	for (const struct found *f = all->v; f < all->v + all->n; f++) {
 		if (f->kind != FOUND_FILE || !name_of_archive(f->path))
 			continue;
+		if (++archives > ARCHIVES_LIMIT)
+			give_up(FAILED, "the directory holds more than %d archives: hand in one",
+				ARCHIVES_LIMIT);
 		note(g, "the archive %s in this directory is a part of the submission", f->path);
 		if (asprintf(&path, "%s/%s", g->o->submission, f->name) < 0)
 			give_up(BROKEN, "no memory");
+		unsigned before = found.n;
 		archive_read(path, s, tree, &found);
 		free(path);
+		for (struct found *in = found.v + before; in < found.v + found.n; in++)
+			if (asprintf(&in->path, "%s/%s", f->path, in->path) < 0)
+				give_up(BROKEN, "no memory");
 	}
 	return found;
 }

@@ -37,7 +37,7 @@ struct ring_page {
 	uint8_t unused[48];
 	uint8_t slots[RING_BYTES];
 };
-_Static_assert(sizeof(struct ring_page) == 4096, "a ring begins with a page");
+_Static_assert(sizeof(struct ring_page) == 4096, "a ring is a page");
 
 /* One side's private part. */
 struct ring {
@@ -58,8 +58,8 @@ static inline void ring_clear(struct ring_page *page)
 }
 
 /*
- * Open a side of an empty ring. pages: the ring's, and those for data_bytes of data a slot, which
- * divide a page; slots: a power of two.
+ * Open a side of an empty ring. pages: the ring's, and those of the data; data_bytes: of a slot's
+ * data, a divisor of 4096; slots: a power of two. A message has at most RING_BYTES / slots bytes.
  */
 static inline void ring_open(struct ring *r, void *const *pages, enum ring_side side,
 			     uint32_t slots, uint32_t data_bytes)

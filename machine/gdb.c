@@ -77,14 +77,16 @@ static void put_packet(struct machine *m, const char *fmt, va_list ap)
 static void transmit(struct machine *m)
 {
 	bool sent = send(m->gdb.fd, m->posted, m->posted_bytes, MSG_NOSIGNAL) >= 0;
-	for (m->posted_bytes = 0; m->posted_packets > 0; m->posted_packets--) {
+	unsigned answers = m->posted_packets;
+	for (m->posted_bytes = 0, m->posted_packets = 0; answers > 0; answers--) {
 		const char *answer = sent ? receive(m, SECONDS) : NULL;
 		if (!answer)
 			machine_ends(m, 5);
 		if (!answer)
 			give_up(FAILED, "GDB stub: no answer within %d s", SECONDS);
 		if (strcmp(answer, "OK") != 0)
-			give_up(BROKEN, "GDB stub: no breakpoint or register is set: %s", answer);
+			give_up(BROKEN, "GDB stub: a breakpoint, register or CPU is refused: %s",
+				answer);
 	}
 }
 

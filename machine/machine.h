@@ -202,11 +202,11 @@ int gdb_run_cpus(struct machine *m, unsigned cpus, bool step, double seconds);
 /* Select the CPU for the functions below. A stop selects the CPU that stopped. */
 void gdb_select(struct machine *m, unsigned cpu);
 uint32_t gdb_register(struct machine *m, enum gdb_register r);
+struct cpu_state;
 /*
  * Read registers, in one packet. All else of a CPU's state becomes 0: what segments and tables the
  * CPU has loaded, and whether it is halted. Not of v86.
  */
-struct cpu_state;
 void gdb_registers(struct machine *m, struct cpu_state *c);
 /* Write a register. */
 void gdb_set_register(struct machine *m, enum gdb_register r, uint32_t value);
@@ -225,13 +225,13 @@ uint32_t gdb_put_idle(struct machine *m, unsigned cpu, bool interrupts, uint32_t
  */
 uint32_t gdb_silence(struct machine *m, unsigned cpu, uint32_t function);
 
-/* --- either emulator's debugger (gdb.c). QEMU: after gdb_connect(). The machine is stopped --- */
+/* --- either emulator's debugger, the machine stopped; QEMU: after gdb_connect() (debugger.c) --- */
 
 /* Set a breakpoint, or clear it. */
 void debug_break(struct machine *m, uint32_t address, bool set);
-/* Write a register, GDB_EAX to GDB_EIP. */
 /* Which CPU debug_set_register() is about: the one that stopped last, until this is called. */
 void debug_select(struct machine *m, unsigned cpu);
+/* Write a register, GDB_EAX to GDB_EIP. */
 void debug_set_register(struct machine *m, enum gdb_register r, uint32_t value);
 /*
  * Let it run. Result: whether it stopped by itself in time. In QEMU a machine that ends has not

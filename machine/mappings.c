@@ -15,7 +15,7 @@ uint32_t *read_array(struct machine *m, uint32_t cr3, const char *name, uint32_t
 {
 	uint32_t *array = calloc(ALL_FRAMES, sizeof(*array)), memory = m->o.mem << 8;
 	CHECK(n <= ALL_FRAMES, "%s: %u entries", name, n);
-	memset(array, 0xFF, memory * sizeof(*array));
+	memset(array, 0xFF, (memory < ALL_FRAMES ? memory : ALL_FRAMES) * sizeof(*array));
 	virtual_read(m, cr3, kernel_word(m, name), array, n * sizeof(*array));
 	return array;
 }

@@ -134,13 +134,13 @@ void boot_check_options(void)
 {
 	static const char *const known[] = { "ip", "mode", "p2m", "panic", "root", "run" };
 	char word[40];
-	uint32_t seen = 0, words = 0;
+	uint32_t seen = 0, names = 0;
 	for (const char *s = boot_info.cmdline; *s;) {
 		s = next_word(s, word, sizeof(word));
 		char *end = strchr(word, '=');
-		bool ok = !end && !words++; /* QEMU and GRUB pass the kernel's own name */
+		bool ok = !end && !names++; /* QEMU and GRUB pass the kernel's own name */
 		for (unsigned i = 0; i < ARRAY_SIZE(known) && !ok; i++) {
-			size_t length = (size_t)(end - word);
+			size_t length = end ? (size_t)(end - word) : 0;
 			ok = strlen(known[i]) == length && strncmp(word, known[i], length) == 0;
 			if (ok && seen >> i & 1)
 				printk("boot: `%s` ignored; the first %s= counts\n", word,

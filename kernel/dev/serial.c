@@ -10,7 +10,7 @@
 #include "vo/vo.h"
 
 enum { COM1 = 0x3F8, DATA = 0, IER = 1, FCR = 2, LCR = 3, MCR = 4, LSR = 5, SCRATCH = 7 };
-enum { LSR_READY = 1, LSR_EMPTY = 0x20, LCR_DLAB = 0x80, LCR_8N1 = 3 };
+enum { LSR_READY = 1, LSR_EMPTY = 0x20, LSR_SENT = 0x40, LCR_DLAB = 0x80, LCR_8N1 = 3 };
 enum { IER_READY = 1, IER_EMPTY = 2 };
 /* DTR; RTS lets the other side send; OUT2 connects the interrupt line on a PC; LOOP: no line. */
 enum { MCR_DTR = 1, MCR_RTS = 2, MCR_OUT2 = 8, MCR_LOOP = 0x10 };
@@ -117,7 +117,9 @@ void serial_init(void)
 	out(0, 1); /* divisor 1: 115200 baud */
 	out(1, 0);
 	out(LCR, LCR_8N1);
-	out(MCR, MCR_LOOP); /* nothing comes now */
+	for (int i = 0; !(in(LSR) & LSR_SENT) && i < POLLS; i++)
+		; /* what the loader still sends would come back */
+	out(MCR, MCR_LOOP); /* nothing comes from the line now */
 	uint32_t flags = spin_lock_irq(&lock);
 	receive(); /* what came before: FCR throws it away */
 	spin_unlock_irq(&lock, flags);

@@ -15,7 +15,7 @@
 
 /* --- back.c: what back ends have in common. Context: process, may sleep --- */
 struct wire { struct ring out, in; }; /* one side's rings; a disk has `in` only */
-enum { CHANNEL_PAGES = 18 };          /* at most */
+enum { CHANNEL_PAGES = 18 };          /* of a network card; a disk has fewer */
 struct back {
 	struct back *next;
 	void *pages[CHANNEL_PAGES];

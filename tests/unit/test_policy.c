@@ -149,6 +149,20 @@ static void test_device(void **state)
 	assert_int_equal(v[2].turn.key, 2000 + WARP_DEVICE_NS);
 	assert_true(v[2].turn.warp_from == UINT64_MAX && !v[2].turn.warp);
 	assert_ptr_equal(run_slice(ran), &v[0]); /* the device is served */
+	/* It runs when the interrupt comes, with a warp, or a slice, that is nearly over. */
+	for (unsigned warped = 0; warped < 2; warped++) {
+		prepare(2000, 0, 1000, 0);
+		c.resident = &v[0];
+		v[0].turn.warp_ns = 20000000;
+		if (warped)
+			begin_warp(&v[0].turn, 10000);
+		c.slice_end = now + 10000;
+		v[0].posted = 1u << 4;
+		assert_ptr_equal(policy_pick(&c, now), &v[0]);
+		assert_int_equal(c.slice_end - now, WARP_DEVICE_NS);
+		assert_int_equal(WARP_LONGEST_NS - v[0].turn.warp_ran, WARP_DEVICE_NS);
+		v[0].posted = 0;
+	}
 }
 
 /* All timers of a crowd are due: a few vCPUs wake at a time, and the rest as soon as may be. */

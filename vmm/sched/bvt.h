@@ -54,20 +54,29 @@ static inline void policy_charge(struct cpu *c, struct vcpu *v, uint32_t ns)
 	}
 }
 
-/* A device's interrupt has come for one that waits in the queue. */
-static void __attribute__((noinline)) hurry(struct cpu *c, struct turn *t)
+/* A device's interrupt has come for domain 0, which runs now, and long enough to serve it. */
+static void __attribute__((noinline)) hurry(struct cpu *c, uint32_t now)
 {
-	queue_leave(t);
-	begin_warp(t, WARP_DEVICE_NS);
-	queue_enter(c, t);
+	struct turn *t = &c->resident->turn;
+	bool waits = c->resident != c->chosen;
+	if (waits)
+		queue_leave(t);
+	if (t->warp)
+		t->warp_ran = MIN(t->warp_ran, WARP_LONGEST_NS - WARP_DEVICE_NS);
+	else
+		begin_warp(t, WARP_DEVICE_NS);
+	if (waits)
+		queue_enter(c, t);
+	else if (before(c->slice_end, now + WARP_DEVICE_NS))
+		c->slice_end = now + WARP_DEVICE_NS;
 }
 
 /* One that is warped does not wait for the end of a slice. */
 static inline struct vcpu *policy_pick(struct cpu *c, uint32_t now)
 {
-	struct vcpu *v = c->chosen, *r = c->resident;
-	if (unlikely(r->posted & DEVICES) && r != v && r->queued && !r->turn.warp)
-		hurry(c, &r->turn);
+	struct vcpu *v = c->chosen;
+	if (unlikely(c->resident->posted & DEVICES) && c->resident->queued)
+		hurry(c, now);
 	const struct turn *first = c->run.next;
 	if (queue_stays(c, now) && !(unlikely(first->warp) && first->key < v->turn.key))
 		return v;

@@ -111,7 +111,7 @@ static void execute(struct command *c)
 	static const char *const absent[] = { "for", "if", "while", "until", "case", "function" };
 	const char *why = error == -ENOENT ? "command not found" : strerror(error);
 	for (uint32_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
-		if (strcmp(argv[0], absent[i]) == 0)
+		if (error == -ENOENT && strcmp(argv[0], absent[i]) == 0)
 			why = "not in this shell; `help` tells what is";
 	dprintf(2, "sh: %s: %s\n", argv[0], why);
 	exit(error == -ENOENT ? 127 : 126);
