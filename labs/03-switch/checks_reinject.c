@@ -93,6 +93,20 @@ static void want_level(const struct controllers *before, const struct controller
 	      "so it comes twice, or for nothing (exercise 9)", line, vector, here);
 }
 
+/* Bits of `pending` that are no events have become no interrupts. */
+static void want_no_others(const struct controllers *before, const struct controllers *after)
+{
+	for (unsigned vector = 0; vector < 256; vector++) {
+		bool known = false;
+		for (unsigned event = 0; event < NR_EVENTS; event++)
+			known |= event != CASCADE && vector_of_event(event) == vector;
+		CHECK(known || !after->waits[vector] || before->waits[vector],
+		      "vector %#x, which belongs to no event, waits in the local APIC of CPU %u "
+		      "after irq_reinject(): bits of `pending` outside EVENT_BITS mean nothing "
+		      "(exercise 9)", vector, here);
+	}
+}
+
 static void want_reinjected(struct guest *g, const struct controllers *before, uint32_t events)
 {
 	struct controllers after = read_controllers(g);
@@ -104,6 +118,7 @@ static void want_reinjected(struct guest *g, const struct controllers *before, u
 			want_level(before, &after, event, events >> event & 1);
 		else
 			want_edge(before, &after, event, events >> event & 1);
+	want_no_others(before, &after);
 	CHECK(left == 0,
 	      "`pending` is %#x, not 0, after irq_reinject(): these events come a second time when "
 	      "the VMM attaches again (exercise 9)", left);
@@ -114,7 +129,7 @@ static void want_reinjected(struct guest *g, const struct controllers *before, u
 
 static void begin_reinject(struct guest *g, uint32_t events)
 {
-	set_word(g, pending_at(g), events);
+	set_word(g, pending_at(g), events | ~EVENTS);
 	begin_at(g, vmm_symbol("irq_reinject"), WORDS(cpu_address()));
 }
 
