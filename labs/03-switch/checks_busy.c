@@ -77,6 +77,8 @@ static void arrive_once(struct guest *g, enum way way, bool leads, bool other_bu
 		CHECK(!(said(g, RENDEZVOUS_ARRIVED) & own) || said(g, RENDEZVOUS_BUSY) == wanted,
 		      "CPU %u says that it arrived, and `busy` is %#x, not %#x: %s (exercise 1)",
 		      me, said(g, RENDEZVOUS_BUSY), wanted, ways[way]);
+	if (at == WAITS)
+		want_in_switch(g, "switch_interrupt", 1);
 	CHECK(at >= 0, "switch_interrupt() %s and comes neither to lead() nor to follow() "
 		       "(exercise 1)", at == WAITS ? "waits" : "returns");
 	CHECK(said(g, RENDEZVOUS_BUSY) == wanted,

@@ -73,6 +73,18 @@ void give_up_lost(struct guest *g, const char *function)
 		symbol_where(eip));
 }
 
+void want_in_switch(struct guest *g, const char *function, unsigned exercise)
+{
+	char *where = symbol_where(g->c.eip);
+	bool within = strstr(where, "switch.c:"); /* or inlined there */
+	where[strcspn(where, "\n")] = '\0';
+	CHECK(within,
+	      "%s() calls other functions and has not returned; the CPU is at %s. In the window "
+	      "nothing may use the VO, as printk() does (exercise %u; handout 2.3)", function,
+	      where, exercise);
+	free(where);
+}
+
 /* Where an empty exercise leads. */
 static void want_no_panic(struct guest *g)
 {

@@ -92,11 +92,7 @@ static void want_step(struct guest *g, const struct order *o, struct given *s, b
 /* It does not return, although nothing is missing: its loop is wrong, or what it calls. */
 static void __attribute__((noreturn)) give_up_in_everywhere(struct guest *g)
 {
-	look(g, g->cpu);
-	if (function_of(g->c.eip) != symbol("everywhere"))
-		give_up(FAILED, "everywhere() calls other functions and has not returned; the CPU "
-			"is at %s. In the window nothing may use the VO, as printk() does "
-			"(exercise 5; handout 2.3)", symbol_where(g->c.eip));
+	want_in_switch(g, "everywhere", 5);
 	give_up(FAILED, "all others have reported (`done` is %#x), and everywhere() does not "
 		"return: it waits, or runs in a circle (exercise 5)", said(g, RENDEZVOUS_DONE));
 }
@@ -204,6 +200,8 @@ static void want_done(struct following *f, const char *when)
 	const uint32_t stops[] = { f->step, f->stale };
 	struct guest *g = f->g;
 	int at = creep_on(g, stops, 2);
+	if (at == WAITS)
+		want_in_switch(g, "follow", 6);
 	CHECK(!reported(f),
 	      "%s, `done` gets this CPU's bit at %s before the step is done: the leader goes on "
 	      "while this CPU is still in the step (exercise 6)", when, store());
@@ -221,6 +219,8 @@ static void want_reported(struct following *f, uint32_t done, const char *when)
 	const uint32_t stops[] = { f->step, f->stale };
 	do_step(f->g);
 	int at = creep_on(f->g, stops, 2);
+	if (at == WAITS && !reported(f))
+		want_in_switch(f->g, "follow", 6);
 	CHECK(at < 0, "%s, follow() does the step a second time (exercise 6)", when);
 	CHECK(at != RETURNED,
 	      "%s, follow() returns after a step that is not NULL: it must wait for the next order "

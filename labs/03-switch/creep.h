@@ -61,6 +61,12 @@ void leave(struct guest *g);
 void give_up_lost(struct guest *g, const char *function) __attribute__((noreturn));
 
 /*
+ * The CPU comes to no end: if it is in no function of kernel/switch/switch.c, give up FAILED, and
+ * say what may not be called in the window.
+ */
+void want_in_switch(struct guest *g, const char *function, unsigned exercise);
+
+/*
  * The CPU's last instruction, at eip and with this ESP, must not have led to the handler of an
  * exception. (checks_faults.c)
  */
