@@ -2,10 +2,13 @@
 /*
  * A look at the objects of a submission's files, before they run. They must have no instruction
  * that no exercise needs and that would tell code what machine it is on: a clock, an identity, a
- * device, a descriptor table, a selector. And an assembler file must not give its lines to another
- * file, because reports name them. The disassembler works in the sandbox, as the compiler does.
+ * device, a descriptor table, a selector. Nor must they use the kernel's clock where no exercise
+ * does. And an assembler file must not give its lines to another file, because reports name them.
+ * The disassembler works in the sandbox, as the compiler does.
  */
 #include "grader.h"
+#include "offsets.h"
+#include <ctype.h>
 #include <fcntl.h>
 
 enum { SECONDS = 30, MOST = 4 << 20 }; /* ours have 200 KB of disassembly */
@@ -16,8 +19,13 @@ static const char *const telling[] = {
 	"insw", "insl", "sgdt", "sgdtl", "sgdtw", "sidt", "sidtl", "sidtw", "sldt", "str", "smsw",
 	"lar", "lsl", "verr", "verw", "mov %s", "push %s",
 };
-/* Files whose given code has some of these. */
+/* The kernel's clock, and tables by which it is called, too. */
+static const char a_clock[] = "native_time_now";
+static const char *const tables[] = { "vo", "native_vo", "virtual_vo" };
+/* Files whose given code, or an exercise, has some of these. */
 static const struct { const char *file, *words; } given[] = {
+	{ "kernel/switch/switch.c", a_clock },
+	{ "kernel/vo/virtual.c", a_clock },
 	{ "vmm/cpu/cpu.c", "cpuid, rdmsr, sgdtl, sidtl, str" },
 	{ "vmm/entry/entry.S", "push %s" },
 };
@@ -63,14 +71,37 @@ static bool is_telling(const char *file, const char *line)
 	return false;
 }
 
+/* Whether an instruction has this number as its address or its constant. */
+static bool has_number(const char *instruction, uint32_t number)
+{
+	char text[20];
+	snprintf(text, sizeof(text), "%#x", number);
+	const char *at = strstr(instruction, text);
+	return at && !isxdigit(at[strlen(text)]);
+}
+
+/* Whether the line is a relocation that leads to the clock. last: the instruction before it. */
+static bool is_clock(const char *file, const char *line, const char *last)
+{
+	char symbol[100];
+	const char *at = strstr(line, "R_386_");
+	if (!at || sscanf(at, "%*s %99s", symbol) != 1 || is_given(file, a_clock))
+		return false;
+	for (unsigned i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		if (strcmp(symbol, tables[i]) == 0)
+			return has_number(last, VO_TIME_NOW);
+	return strcmp(symbol, a_clock) == 0;
+}
+
 /*
  * What must not be in the disassembly of a file's objects, where the lines "PATH:NUMBER" say what
- * the lines after them come from. Result: the first such thing; NULL: there is none.
+ * the lines after them come from. After it come all relocations, those of data, too. Result: the
+ * first such thing; NULL: there is none.
  */
 static char *find_bad(FILE *f, const char *file)
 {
 	bool assembler = strcmp(file + strlen(file) - 2, ".S") == 0;
-	char line[1000], *at, *found = NULL;
+	char line[1000], last[1000] = "", *at, *found = NULL;
 	unsigned number = 0, n;
 	while (!found && fgets(line, sizeof(line), f)) {
 		if (is_telling(file, line) &&
@@ -78,6 +109,16 @@ static char *find_bad(FILE *f, const char *file)
 			     "which would tell code that it is judged. Nothing is run until it is "
 			     "gone.", file, number, strtok(strchr(line, '\t') + 1, "\n")) < 0)
 			give_up(BROKEN, "no memory");
+		if (!found && is_clock(file, line, last) &&
+		    asprintf(&found, "%s:%u: the clock (%s, or VO(time, now)) is used%s, which "
+			     "no exercise needs here and which would tell code that it is judged. "
+			     "Nothing is run until that is gone.", file, number, a_clock,
+			     *last ? "" : " in data") < 0)
+			give_up(BROKEN, "no memory");
+		if (*line == ' ')
+			strcpy(last, line);
+		else if (strncmp(line, "RELOCATION", 10) == 0)
+			*last = '\0', number = 1; /* no line is known */
 		if (*line == '/' && (at = strstr(line, file)) &&
 		    sscanf(at + strlen(file), ":%u", &n) == 1)
 			number = n;
@@ -112,8 +153,8 @@ static void look(struct grading *g, struct sandbox s, const char *file)
 	const char *log = grade_path("instructions.log");
 	char most[20];
 	snprintf(most, sizeof(most), "%d", MOST);
-	char *argv[] = { "sh", "-c", "objdump -dl --no-show-raw-insn $0 | head -c $1",
-			 objects_of(file), most, NULL };
+	char *argv[] = { "sh", "-c", "{ objdump -dlr --no-show-raw-insn $0; objdump -r $0; } | "
+			 "head -c $1", objects_of(file), most, NULL };
 	s.output = open(log, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	int status = s.output < 0 ? -1 : wait_for(sandbox_start(&s, argv), SECONDS);
 	off_t bytes = s.output < 0 ? 0 : lseek(s.output, 0, SEEK_END);

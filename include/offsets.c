@@ -86,6 +86,7 @@ void offsets(void)
 	FIELD(vo, cpu.shutdown);
 	FIELD(vo, irq.save);
 	FIELD(vo, irq.restore);
+	FIELD(vo, time.now);
 	SIZE(switch_record);
 	FIELD(switch_record, attach);
 	FIELD(switch_record, error);

@@ -132,6 +132,10 @@ static void telling(const struct test *t)
 		  "\"eax\"); __asm__ volatile(\"movl %%ds:(%%esp), %%eax\" : : : \"eax\");", NULL },
 		{ "__asm__ volatile(\"pushl %ds; popl %ds\");", "'push   %ds'" },
 		{ "__asm__ volatile(\".rept 900000; nop; .endr\");", "is too large" },
+		{ "native_time_now();", "the clock" },
+		{ "VO(time, now)();", "the clock" },
+		{ "static uint64_t (*volatile now)(void) = native_time_now; (void)now;",
+		  "is used in data" },
 	};
 	for (unsigned i = t->number; i < COUNT(cases); i += 1 + 2 * t->number) {
 		const char *dir = with_code("telling", cases[i].code);
