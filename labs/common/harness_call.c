@@ -208,8 +208,12 @@ uint32_t plant(struct guest *g, const void *code, size_t bytes)
 
 uint32_t plant_in_text(struct guest *g, const void *code, size_t bytes)
 {
-	static const char unused[] = "rename"; /* a long function, which no check executes */
-	uint32_t begin = (symbol(unused) + 3) & ~3u, end = symbol(unused) + symbol_bytes(unused);
+	/* Long functions, which no check executes after boot: code could look at one alone. */
+	static const char *const unused[] = { "rename", "guest_build", "ext2_mount", "mm_init" };
+	static const char *chosen;
+	if (!chosen)
+		chosen = unused[random_below(LENGTH(unused))];
+	uint32_t begin = (symbol(chosen) + 3) & ~3u, end = symbol(chosen) + symbol_bytes(chosen);
 	uint32_t at = judge_planted.end ? judge_planted.end : begin;
 	at += 4 * random_below(4);
 	if (bytes > PLANT_BYTES || at + PLANT_BYTES > end)
