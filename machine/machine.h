@@ -225,7 +225,7 @@ uint32_t gdb_put_idle(struct machine *m, unsigned cpu, bool interrupts, uint32_t
  */
 uint32_t gdb_silence(struct machine *m, unsigned cpu, uint32_t function);
 
-/* --- either emulator's debugger, the machine stopped; QEMU: after gdb_connect() (debugger.c) --- */
+/* --- either debugger of a stopped machine; QEMU: after gdb_connect() (debugger.c) --- */
 
 /* Set a breakpoint, or clear it. */
 void debug_break(struct machine *m, uint32_t address, bool set);
