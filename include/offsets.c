@@ -173,6 +173,7 @@ void offsets(void)
 	FIELD(vcpu, last_table);
 	FIELD(vcpu, timer_next);
 	FIELD(vcpu, turn);
+	FIELD(turn, key);
 	FIELD(turn, warp_ns);
 	FIELD(vcpu, ran);
 	FIELD(vcpu, cpu);
