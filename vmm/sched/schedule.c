@@ -38,7 +38,8 @@ static inline void hand_over(struct cpu *c, struct vcpu *v)
 	struct vcpu *old = c->chosen;
 	if (old->queued)
 		old->ready_since = c->since;
-	v->stolen += c->since - v->ready_since;
+	if (likely(c->since > v->ready_since)) /* not if a timer woke it just now */
+		v->stolen += c->since - v->ready_since;
 	v->switches++;
 	c->chosen = v;
 	if (unlikely((uint32_t)v->stolen - v->told >= TELL_NS))
@@ -51,11 +52,8 @@ static inline struct vcpu *choose(struct cpu *c)
 	queue_lock(c);
 	uint32_t now = moment_now();
 	charge(c, now);
-	if (unlikely(!before(now, c->due))) {
+	if (unlikely(!before(now, c->due)))
 		timers_expire(c);
-		now = moment_now(); /* whoever joined the queue has not waited for less than 0 */
-		charge(c, now);
-	}
 	struct vcpu *v = policy_pick(c, now);
 	uint32_t until = c->due;
 	c->idle = !v;
