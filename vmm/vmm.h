@@ -73,7 +73,7 @@ struct vcpu {
 	uint8_t index, cpu; /* its number in the domain; its processor */
 	/* Its state while another vCPU's is in the processor; else old (sched/switch.c). */
 	struct regs regs;
-	uint32_t fs, gs, esp1, cr2;
+	uint32_t fs, gs, esp1;
 	bool fpu_traps; /* CR0.TS */
 	/* The scheduler's. */
 	volatile uint32_t posted; /* events for shared->pending, from any processor: atomic */

@@ -56,14 +56,14 @@ static uint32_t *register_of(struct regs *r, unsigned number)
  * Read a control register in the kernel's place. A write (load) is not emulated: what the kernel
  * may change has a hypercall. Result: whether the instruction is done.
  */
-static bool emulate_control(struct regs *r, bool load, uint8_t modrm)
+static bool emulate_control(struct cpu *c, struct regs *r, bool load, uint8_t modrm)
 {
 	uint32_t *value = register_of(r, modrm), control;
 	if (load || (modrm & 0xC0) != 0xC0)
 		return false;
 	switch (modrm >> 3 & 7) {
 	case 0: __asm__ volatile("movl %%cr0, %0" : "=r"(control)); break;
-	case 2: __asm__ volatile("movl %%cr2, %0" : "=r"(control)); break;
+	case 2: control = c->current->shared->address; break; /* CR2 may be another domain's */
 	case 3: __asm__ volatile("movl %%cr3, %0" : "=r"(control)); break;
 	case 4: __asm__ volatile("movl %%cr4, %0" : "=r"(control)); break;
 	default: return false;
@@ -97,7 +97,7 @@ static unsigned __attribute__((noinline)) emulate(struct cpu *c, struct regs *r)
 		__asm__ volatile("invlpg (%0)" : : "r"(*register_of(r, code[2])) : "memory");
 		return 3;
 	}
-	if ((code[1] == 0x20 || code[1] == 0x22) && emulate_control(r, code[1] == 0x22, code[2]))
+	if ((code[1] == 0x20 || code[1] == 0x22) && emulate_control(c, r, code[1] == 0x22, code[2]))
 		return 3;
 	return 0;
 }
@@ -225,15 +225,15 @@ void hazard_handle(struct regs *r)
 	/* A bit that another CPU sets stays; after this look it is served when its IPI comes. */
 	uint32_t hazard = c->hazard;
 	__atomic_fetch_and(&c->hazard, ~hazard | HAZARD_FLUSH, __ATOMIC_SEQ_CST);
-	switch (hazard) {
-	case HAZARD_BOUNCE: bounce(c, r, r->vector); break;
-	case HAZARD_SCHEDULE:
-		if (!vcpu_schedule(c, r))
-			break;
-		/* fall through */
-	case HAZARD_DELIVER: event_deliver(c, r); break;
-	case HAZARD_DETACH: detach(c, r);
-	default: hazards_handle(c, r, hazard);
+	if (hazard == HAZARD_SCHEDULE) {
+		if (vcpu_schedule(c, r))
+			event_deliver(c, r);
+	} else if (hazard == HAZARD_BOUNCE) {
+		bounce(c, r, r->vector);
+	} else if (hazard == HAZARD_DELIVER) {
+		event_deliver(c, r);
+	} else {
+		hazards_handle(c, r, hazard);
 	}
 	eager_load(c);
 }

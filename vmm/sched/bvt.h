@@ -13,7 +13,6 @@
 #define WARP_LONGEST_NS 2000000u /* of one warp; the next begins WARP_PAUSE_NS later */
 #define WARP_PAUSE_NS 8000000u
 #define WARP_DEVICE_NS 200000u /* for a device, which does not wait for the end of a pause */
-#define DEVICES ((1u << NR_IRQ) - 1)
 
 static inline void begin_warp(struct turn *t, uint32_t longest_ns)
 {
@@ -54,8 +53,8 @@ static inline void policy_charge(struct cpu *c, struct vcpu *v, uint32_t ns)
 	}
 }
 
-/* A device's interrupt has come for domain 0, which runs now, and long enough to serve it. */
-static void __attribute__((noinline)) hurry(struct cpu *c, uint32_t now)
+/* Domain 0 runs now, and long enough to serve a device. */
+static inline void policy_hurry(struct cpu *c, uint32_t now)
 {
 	struct turn *t = &c->resident->turn;
 	bool waits = c->resident != c->chosen;
@@ -75,8 +74,6 @@ static void __attribute__((noinline)) hurry(struct cpu *c, uint32_t now)
 static inline struct vcpu *policy_pick(struct cpu *c, uint32_t now)
 {
 	struct vcpu *v = c->chosen;
-	if (unlikely(c->resident->posted & DEVICES) && c->resident->queued)
-		hurry(c, now);
 	const struct turn *first = c->run.next;
 	if (queue_stays(c, now) && !(unlikely(first->warp) && first->key < v->turn.key))
 		return v;

@@ -30,8 +30,7 @@ void eager_store(struct cpu *c)
 {
 	struct constant *s = &images[c->index];
 	struct vcpu *v = c->current;
-	__asm__ volatile("movl %%fs, %0; movl %%gs, %1; movl %%cr2, %2"
-			 : "=r"(v->fs), "=r"(v->gs), "=r"(v->cr2));
+	__asm__ volatile("movl %%fs, %0; movl %%gs, %1" : "=r"(v->fs), "=r"(v->gs));
 	__asm__ volatile("movl %%dr0, %0; movl %%dr1, %1; movl %%dr2, %2"
 			 : "=r"(s->dr[0]), "=r"(s->dr[1]), "=r"(s->dr[2]));
 	__asm__ volatile("movl %%dr3, %0; movl %%dr6, %1; movl %%dr7, %2"
@@ -55,8 +54,7 @@ void eager_load(struct cpu *c)
 			 : : "r"(s->dr[0]), "r"(s->dr[1]), "r"(s->dr[2]));
 	__asm__ volatile("movl %0, %%dr3; movl %1, %%dr6; movl %2, %%dr7"
 			 : : "r"(s->dr[3]), "r"(s->dr[4]), "r"(s->dr[5]));
-	__asm__ volatile("movl %0, %%fs; movl %1, %%gs; movl %2, %%cr2"
-			 : : "r"(v->fs), "r"(v->gs), "r"(v->cr2));
+	__asm__ volatile("movl %0, %%fs; movl %1, %%gs" : : "r"(v->fs), "r"(v->gs));
 	__asm__ volatile("movl %0, %%cr3" : : "r"(v->directory << PAGE_SHIFT) : "memory");
 	flush_local();
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The queue of a processor, and the policy of this build: SCHED=bvt or SCHED=robin. A policy is
- * four functions, which schedule.c and queue.c take in. All run with the queue_lock held; v is a
- * vCPU of processor c:
+ * five functions, which schedule.c and queue.c take in. All run with the queue_lock held; v is a
+ * vCPU of processor c, now a moment:
  *
  *   policy_wake    v can run again; it is not in the queue yet
  *   policy_sleep   v cannot run; it is not in the queue any more
  *   policy_charge  v has run for ns
+ *   policy_hurry   a device's interrupt has come for domain 0's vCPU, which is queued
  *   policy_pick    who runs from this moment on, until cpu.slice_end if others wait; or NULL
  *
  * The queue has all that can run, but for cpu.chosen, in the order of their keys: nobody searches.
@@ -27,7 +28,7 @@ static inline void queue_leave(struct turn *t)
 static inline void queue_enter(struct cpu *c, struct turn *t)
 {
 	struct turn *before = c->run.prev; /* the key of cpu.run is the least */
-	while (before->key > t->key)
+	while (unlikely(before->key > t->key))
 		before = before->prev;
 	t->prev = before;
 	t->next = before->next;
@@ -50,8 +51,10 @@ static inline struct vcpu *queue_turn(struct cpu *c)
 	if (first == &c->run || (old->queued && !yielded && old->turn.key < first->key))
 		return old->queued ? old : NULL;
 	queue_leave(first);
-	if (old->queued)
+	if (old->queued) {
 		queue_enter(c, &old->turn);
+		old->ready_since = c->since;
+	}
 	return (struct vcpu *)((char *)first - offsetof(struct vcpu, turn));
 }
 

@@ -40,34 +40,36 @@ static void leave_queue(struct cpu *c, struct vcpu *v)
 	policy_sleep(v);
 }
 
-static void join_queue(struct cpu *c, struct vcpu *v)
+static void join_queue(struct cpu *c, struct vcpu *v, uint64_t since)
 {
 	policy_wake(c, v);
 	v->queued = true;
-	v->ready_since = time_now();
+	v->ready_since = since;
 	if (v != c->chosen)
 		queue_enter(c, &v->turn);
 }
 
-void vcpu_ready(struct cpu *c, struct vcpu *v)
+void vcpu_ready(struct cpu *c, struct vcpu *v, uint64_t since)
 {
 	if (v->run == RUN_BLOCKED)
 		v->run = RUN_READY;
 	if (v->run == RUN_READY && !v->queued && v->domain->state == DOMAIN_RUNS)
-		join_queue(c, v);
+		join_queue(c, v, since);
 }
 
 void vcpu_wake(struct vcpu *v)
 {
 	struct cpu *c = cpu_of(v->cpu);
 	queue_lock(c);
-	vcpu_ready(c, v);
+	vcpu_ready(c, v, time_now());
 	queue_unlock(c);
 	cpu_kick(c);
 }
 
 void vcpu_post(struct vcpu *v, uint32_t events)
 {
+	if (events & DEVICES)
+		look_at_all(cpu_of(v->cpu)); /* which is this one */
 	if (events & ~__atomic_fetch_or(&v->posted, events, __ATOMIC_SEQ_CST))
 		vcpu_wake(v); /* else whoever posted it first does */
 }

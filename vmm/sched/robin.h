@@ -10,6 +10,8 @@ static inline void policy_charge(struct cpu *c, struct vcpu *v, uint32_t ns)
 	(void)c, (void)v, (void)ns;
 }
 
+static inline void policy_hurry(struct cpu *c, uint32_t now) { (void)c, (void)now; }
+
 static inline struct vcpu *policy_pick(struct cpu *c, uint32_t now)
 {
 	if (queue_stays(c, now))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The scheduler: which vCPU a processor runs, and until when. Each processor has a queue of its
- * own, and a vCPU stays on its processor. The policy is behind four functions.
+ * own, and a vCPU stays on its processor. The policy is behind five functions.
  *
  * A handler never changes the vCPU under itself: it raises HAZARD_SCHEDULE, and the way out calls
  * vcpu_schedule(). While domain 0 is alone nothing here runs: its vCPUs are the processors.
@@ -40,8 +40,8 @@ void sched_warm_up(struct cpu *c);
 void vcpu_post(struct vcpu *v, uint32_t events);
 /* Let a vCPU run if it waits; its processor looks at it soon. Any processor. */
 void vcpu_wake(struct vcpu *v);
-/* The same on its processor c, which looks at it anyway. (queue) */
-void vcpu_ready(struct cpu *c, struct vcpu *v);
+/* The same on its processor c, which looks at it anyway; since: the time now. (queue) */
+void vcpu_ready(struct cpu *c, struct vcpu *v, uint64_t since);
 /* The vCPU that runs here waits for an event, unless one was posted. */
 void vcpu_block(struct cpu *c);
 /* Take a vCPU out of the queue: it is offline from now on, or its domain pauses. Any processor. */
@@ -49,6 +49,13 @@ void vcpu_stop(struct vcpu *v);
 void vcpu_pause(struct vcpu *v);
 /* Let a processor look at its queue. Any processor. */
 void cpu_kick(struct cpu *c);
+/* Timers or devices may be due: this processor's way out looks at all of them. */
+static inline void look_at_all(struct cpu *c)
+{
+	c->due = (uint32_t)c->since;
+	hazard_raise(c, HAZARD_SCHEDULE);
+}
+#define DEVICES ((1u << NR_IRQ) - 1) /* their events */
 /* Forget a vCPU's one-shot timer. (queue) */
 void timer_drop(struct cpu *c, struct vcpu *v);
 /* A vCPU becomes the chosen one; the one that was is not queued any more. */
@@ -83,9 +90,9 @@ static inline void eager_load(struct cpu *c) { (void)c; }
 
 static inline uint64_t tsc_now(void)
 {
-	uint64_t t;
-	__asm__ volatile("rdtsc" : "=A"(t));
-	return t;
+	uint32_t low, high;
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)high << 32 | low;
 }
 /* Nanoseconds that the time-stamp counter tells: ticks * multiplier / 2^24. */
 static inline uint64_t time_now(void)

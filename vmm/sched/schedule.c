@@ -35,15 +35,36 @@ static void __attribute__((noinline)) begin_to_host(struct cpu *c)
 /* Another vCPU was chosen: it has waited until now, and the other one waits. (queue) */
 static inline void hand_over(struct cpu *c, struct vcpu *v)
 {
-	struct vcpu *old = c->chosen;
-	if (old->queued)
-		old->ready_since = c->since;
-	if (likely(c->since > v->ready_since)) /* not if a timer woke it just now */
-		v->stolen += c->since - v->ready_since;
+	v->stolen += c->since - v->ready_since;
 	v->switches++;
 	c->chosen = v;
 	if (unlikely((uint32_t)v->stolen - v->told >= TELL_NS))
 		time_tell(v);
+}
+
+/* Timers are due, or a device. (queue) */
+static void __attribute__((noinline)) look_round(struct cpu *c, uint32_t now)
+{
+	timers_expire(c);
+	c->armed = now; /* cpu.due has changed */
+	if (c->resident->posted & DEVICES && c->resident->queued)
+		policy_hurry(c, now);
+}
+
+static inline bool ticks(const struct vcpu *v) { return v && v->tick_ns; }
+
+/* Let VEC_TIMER come when the next thing is due, if it does not come earlier. v: who runs. */
+static void __attribute__((noinline)) arm(struct cpu *c, struct vcpu *v, uint32_t now)
+{
+	uint32_t until = c->due;
+	if (c->run.next != &c->run && before(c->slice_end, until))
+		until = c->slice_end;
+	if (ticks(v)) {
+		uint32_t tick = timer_begin(v);
+		until = before(tick, until) ? tick : until;
+	}
+	if (before(until, c->armed) || !before(now, c->armed))
+		timer_arm(c, now, until);
 }
 
 /* Choose who runs from now on, and arm the timer. Result: NULL if nobody can run. */
@@ -53,23 +74,14 @@ static inline struct vcpu *choose(struct cpu *c)
 	uint32_t now = moment_now();
 	charge(c, now);
 	if (unlikely(!before(now, c->due)))
-		timers_expire(c);
+		look_round(c, now);
 	struct vcpu *v = policy_pick(c, now);
-	uint32_t until = c->due;
 	c->idle = !v;
-	if (c->run.next != &c->run && before(c->slice_end, until))
-		until = c->slice_end;
-	if (likely(v)) {
-		if (v != c->chosen)
-			hand_over(c, v);
-		if (unlikely(v->tick_ns)) {
-			uint32_t tick = timer_begin(v);
-			until = before(tick, until) ? tick : until;
-		}
-	}
+	if (likely(v) && v != c->chosen)
+		hand_over(c, v);
+	if (unlikely(before(c->slice_end, c->armed) || !before(now, c->armed) || ticks(v)))
+		arm(c, v, now);
 	queue_unlock(c);
-	if (unlikely(before(until, c->armed) || !before(now, c->armed)))
-		timer_arm(c, now, until); /* else it comes early enough, and then again */
 	return v;
 }
 
@@ -106,7 +118,7 @@ static inline void reschedule(struct cpu *c, struct regs *r)
 	}
 	if (v != c->current)
 		exchange(c, r, v);
-	if (unlikely(!c->nr_guests) && v == c->resident)
+	if (v == c->resident && unlikely(!c->nr_guests))
 		timer_give_back(c);
 }
 

@@ -6,8 +6,9 @@
  *   state                     owner                stored                     loaded
  *   general registers, DS, ES the code that ran    at each exit, entry.S      at each way out
  *   their copy in vcpu.regs   cpu.current          here                       here
- *   FS, GS, TSS.esp1, CR2     cpu.current          here                       here
+ *   FS, GS, TSS.esp1          cpu.current          here                       here
  *   CR0.TS                    cpu.current          here                       here, if it differs
+ *   CR2                       nobody               vmm_shared.address has it  never
  *   x87, MMX, SSE             cpu.fpu_owner        when another vCPU clears   then
  *                                                  CR0.TS (fpu_take)
  *   CR3, TLB                  cpu.current's        vcpu.directory always      here; the whole TLB
@@ -150,10 +151,8 @@ void exchange(struct cpu *c, struct regs *r, struct vcpu *v)
 	*r = v->regs;
 	old->esp1 = c->tss.esp1;
 	c->tss.esp1 = v->esp1;
-	__asm__ volatile("movl %%fs, %0; movl %%gs, %1; movl %%cr2, %2"
-			 : "=r"(old->fs), "=r"(old->gs), "=r"(old->cr2));
-	__asm__ volatile("movl %0, %%fs; movl %1, %%gs; movl %2, %%cr2"
-			 : : "r"(v->fs), "r"(v->gs), "r"(v->cr2));
+	__asm__ volatile("movl %%fs, %0; movl %%gs, %1" : "=r"(old->fs), "=r"(old->gs));
+	__asm__ volatile("movl %0, %%fs; movl %1, %%gs" : : "r"(v->fs), "r"(v->gs));
 	exchange_fpu(c, old, v);
 	exchange_memory(old->domain, v);
 	c->current = v;

@@ -10,13 +10,6 @@
 #define EXPIRE_MAX 32u /* timers at once: a waking vCPU may pass all others in the queue */
 #define FARTHEST_NS (1ull << 50) /* a later time of a one-shot timer means this one */
 
-/* A timer was set: the way out looks at all of them. */
-static void look_at_all(struct cpu *c)
-{
-	c->due = (uint32_t)c->since;
-	hazard_raise(c, HAZARD_SCHEDULE);
-}
-
 int timer_tick(struct cpu *c, struct vcpu *v, unsigned hz)
 {
 	if (v == c->resident && !c->hosts)
@@ -79,12 +72,12 @@ void timers_expire(struct cpu *c)
 	for (unsigned n = 0; (v = c->timers) && v->once_at <= now && n < EXPIRE_MAX; n++) {
 		timer_drop(c, v);
 		post_timer(v);
-		vcpu_ready(c, v);
+		vcpu_ready(c, v, c->since);
 	}
 	if (c->tick_at <= now) {
 		c->tick_at = MAX(c->tick_at + c->tick_ns, now + 1);
 		post_timer(c->resident);
-		vcpu_ready(c, c->resident);
+		vcpu_ready(c, c->resident, c->since);
 	}
 	c->due = moment_of(MIN(v ? v->once_at : NEVER, c->tick_at), now);
 }
