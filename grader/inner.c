@@ -37,6 +37,7 @@ int inner(int argc, char **argv)
 		give_up(FAILED, "`judge` is for the grader itself");
 	judge_seed = (unsigned)strtoul(argv[1], NULL, 10);
 	machine_budget = BUDGET;
+	machine_strict = true;
 	lab_files(".", lab, files, (char **)&judge_files);
 	judge_lab = (unsigned)atoi(lab->name);
 	unsigned n = lab_checks(lab, *argv[4] ? argv[4] : NULL, results);

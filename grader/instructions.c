@@ -4,7 +4,9 @@
  * that no exercise needs and that would tell code what machine it is on: a clock, an identity, a
  * device, a descriptor table, a selector. Nor must they use the kernel's clock where no exercise
  * does. And an assembler file must not give its lines to another file, because reports name them.
- * The disassembler works in the sandbox, as the compiler does.
+ * Nor must data stand among the code, where the disassembler does not look; code in data is found
+ * when it is executed (machine/outside.c). The disassembler works in the sandbox, as the compiler
+ * does.
  */
 #include "grader.h"
 #include "offsets.h"
@@ -94,14 +96,29 @@ static bool is_clock(const char *file, const char *line, const char *last)
 }
 
 /*
- * What must not be in the disassembly of a file's objects, where the lines "PATH:NUMBER" say what
- * the lines after them come from. After it come all relocations, those of data, too. Result: the
- * first such thing; NULL: there is none.
+ * Whether the linker would put data among the code. line: what `objdump -h` says of a section;
+ * last: the line before it, with the section's name.
+ */
+static bool is_data_in_code(const char *line, const char *last, char name[100])
+{
+	static const char *const data[] = { ".rodata", ".data", ".bss", ".fixups", ".header" };
+	if (!strstr(line, "ALLOC") || strstr(line, "CODE") || sscanf(last, "%*u %99s", name) != 1)
+		return false;
+	for (unsigned i = 0; i < sizeof(data) / sizeof(data[0]); i++)
+		if (strncmp(name, data[i], strlen(data[i])) == 0)
+			return false;
+	return true;
+}
+
+/*
+ * What must not be in a list of the sections of a file's objects and their disassembly, where the
+ * lines "PATH:NUMBER" say what the lines after them come from. After it come all relocations, those
+ * of data, too. Result: the first such thing; NULL: there is none.
  */
 static char *find_bad(FILE *f, const char *file)
 {
 	bool assembler = strcmp(file + strlen(file) - 2, ".S") == 0;
-	char line[1000], last[1000] = "", *at, *found = NULL;
+	char line[1000], last[1000] = "", section[100], *at, *found = NULL;
 	unsigned number = 0, n;
 	while (!found && fgets(line, sizeof(line), f)) {
 		if (is_telling(file, line) &&
@@ -114,6 +131,10 @@ static char *find_bad(FILE *f, const char *file)
 			     "no exercise needs here and which would tell code that it is judged. "
 			     "Nothing is run until that is gone.", file, number, a_clock,
 			     *last ? "" : " in data") < 0)
+			give_up(BROKEN, "no memory");
+		if (!found && is_data_in_code(line, last, section) &&
+		    asprintf(&found, "%s: it has data in a section '%s', which would stand among "
+			     "code. Nothing is run until that is gone.", file, section) < 0)
 			give_up(BROKEN, "no memory");
 		if (*line == ' ')
 			strcpy(last, line);
@@ -153,8 +174,8 @@ static void look(struct grading *g, struct sandbox s, const char *file)
 	const char *log = grade_path("instructions.log");
 	char most[20];
 	snprintf(most, sizeof(most), "%d", MOST);
-	char *argv[] = { "sh", "-c", "{ objdump -dlr --no-show-raw-insn $0; objdump -r $0; } | "
-			 "head -c $1", objects_of(file), most, NULL };
+	char *argv[] = { "sh", "-c", "{ objdump -h $0; objdump -dlr --no-show-raw-insn $0; "
+			 "objdump -r $0; } | head -c $1", objects_of(file), most, NULL };
 	s.output = open(log, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	int status = s.output < 0 ? -1 : wait_for(sandbox_start(&s, argv), SECONDS);
 	off_t bytes = s.output < 0 ? 0 : lseek(s.output, 0, SEEK_END);

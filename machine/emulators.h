@@ -47,6 +47,8 @@ void v86_show(struct machine *m, uint32_t address, size_t bytes);
 void qemu_start(struct machine *m);
 /* Connect to QEMU's machine protocol on a socket. */
 void qmp_connect(struct machine *m, const char *path);
+/* The arguments by which QEMU logs the code outside of the text only (outside.c). */
+void outside_arguments(struct arguments *a);
 /* QEMU has ended: read why from what it said last. */
 void qmp_read_end(struct machine *m);
 /* Read and drop the stub's report of a stop that QMP caused. The machine is stopped. */

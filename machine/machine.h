@@ -61,6 +61,7 @@ enum { MIPS = 100, BUDGET_WAITS = 20 };
 extern unsigned machine_budget; /* 0, the default: none */
 extern bool machine_debugged;   /* for a person with GDB: starts stopped, nothing has a limit */
 extern bool machine_traced;     /* QEMU logs all traps in work_path("traps") */
+extern bool machine_strict;     /* QEMU logs code outside of all functions: outside_check() */
 
 /* A socket, and what has come from it but is not used yet. */
 struct stream { int fd; size_t at, n; char bytes[4096]; };
@@ -140,6 +141,13 @@ void machine_wait_begins(struct machine *m, double seconds);
 bool machine_late(struct machine *m);
 /* Print how to start the machine by hand, and the last lines of its serial log. */
 void machine_describe(const struct machine *m, FILE *to);
+
+/* --- code outside of the kernel's and the VMM's functions (outside.c) --- */
+
+/* Give up FAILED if a strict machine in QEMU has executed such code, of which none was allowed. */
+void outside_check(void);
+/* From now on this memory may hold code. */
+void outside_allow(uint32_t begin, uint32_t end);
 
 /* --- QEMU's machine protocol, QMP (qmp.c) --- */
 

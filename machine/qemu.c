@@ -148,8 +148,11 @@ static void connection_arguments(struct machine *m, int ram, struct arguments *a
 	arg(a, "-qmp"), arg(a, "unix:%s,server=on,wait=off", machine_path(m, "qmp"));
 	arg(a, "-gdb"), arg(a, "unix:%s,server=on,wait=off", machine_path(m, "gdb"));
 	/* QEMU tells of a triple fault in its log of resets only. */
-	arg(a, "-d"), arg(a, machine_traced ? "int,cpu_reset" : "cpu_reset");
+	arg(a, "-d"), arg(a, machine_traced ? "int,cpu_reset" : machine_strict ?
+			  "cpu_reset,in_asm" : "cpu_reset");
 	arg(a, "-D"), arg(a, "%s", machine_traced ? work_path("traps") : machine_path(m, "resets"));
+	if (machine_strict)
+		outside_arguments(a);
 }
 
 void qemu_start(struct machine *m)

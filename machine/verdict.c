@@ -137,6 +137,8 @@ void judge_child(struct result *r, int fd, const char *repeat)
 	current = &r->test;
 	work_dir = r->dir;
 	r->test.run(&r->test);
+	judge_context = NULL;
+	outside_check();
 	for (struct machine *m = machines; m; m = m->next)
 		machine_quit(m);
 	if (write(fd, "0", 1) != 1)

@@ -202,6 +202,7 @@ uint32_t plant(struct guest *g, const void *code, size_t bytes)
 	store_code(g, at, code, bytes);
 	judge_planted_on_stack.begin = at / TASK_STACK_BYTES * TASK_STACK_BYTES;
 	judge_planted_on_stack.end = at + PLANT_BYTES;
+	outside_allow(at, at + PLANT_BYTES);
 	g->free_code += PLANT_BYTES; /* QEMU keeps what it has translated: no place is used twice */
 	return at;
 }

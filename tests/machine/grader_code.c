@@ -119,7 +119,10 @@ static void forged(const struct test *t)
 
 /* --- code that asks the machine whether it is judged --- */
 
-/* None of these is run, and the report says where it is. What is alike is. */
+/*
+ * These are not run, but for code that stands on a stack, and the report says what is wrong. What
+ * is alike is right.
+ */
 static void telling(const struct test *t)
 {
 	static const struct { const char *code, *found; } cases[] = {
@@ -127,6 +130,9 @@ static void telling(const struct test *t)
 		{ "__asm__ volatile(\".byte 0xe4, 0x71\" : : : \"eax\");",
 		  "'in     $0x71,%al'" },
 		{ "__asm__ volatile(\"rep insl\");", "insl" },
+		{ "volatile unsigned char code[] = { 0x0F, 0x31, 0xC3 }; "
+		  "__asm__ volatile(\"call *%0\" : : \"r\"(code) : \"eax\", \"edx\");",
+		  "code outside of all functions was executed" },
 		{ "__asm__ volatile(\"movw %%cs, %%ax\" : : : \"eax\");", "'mov    %cs,%" },
 		{ "__asm__ volatile(\"pushl %%esi; movl %%esp, %%eax; popl %%esi\" : : : "
 		  "\"eax\"); __asm__ volatile(\"movl %%ds:(%%esp), %%eax\" : : : \"eax\");", NULL },
@@ -136,6 +142,8 @@ static void telling(const struct test *t)
 		{ "VO(time, now)();", "the clock" },
 		{ "static uint64_t (*volatile now)(void) = native_time_now; (void)now;",
 		  "is used in data" },
+		{ "static const volatile char code[] __attribute__((section(\".text.x\"))) = "
+		  "\"\\x0f\\x31\\xc3\"; (void)*code;", "data in a section '.text.x'" },
 	};
 	for (unsigned i = t->number; i < COUNT(cases); i += 1 + 2 * t->number) {
 		const char *dir = with_code("telling", cases[i].code);
