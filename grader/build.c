@@ -141,7 +141,7 @@ void build_submission(struct grading *g, struct sandbox s, const char *base,
 			check_pristine(s, base, tree);
 		explain(g, status, text);
 	} else {
-		build_look(g, s, tree);
+		build_look(g, s, base, tree);
 	}
 	g->build_seconds = clock_seconds() - start;
 }

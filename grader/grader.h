@@ -169,9 +169,10 @@ void build_submission(struct grading *g, struct sandbox s, const char *base,
 		      const struct lab_tree *tree);
 /*
  * Fill g->not_built if a built file has an instruction by which it could tell that it is judged, or
- * lines that it says are another file's (instructions.c).
+ * lines that it says are another file's. Note variables that it adds to the handout's
+ * (instructions.c).
  */
-void build_look(struct grading *g, struct sandbox s, const struct lab_tree *tree);
+void build_look(struct grading *g, struct sandbox s, const char *base, const struct lab_tree *tree);
 /* What the compiler said, from a log, without the progress lines of make. */
 char *build_messages(const char *log);
 

@@ -2,7 +2,7 @@
 /*
  * Exercise 5: pages are given back in the one order that is safe: entries, then the TLB, then the
  * frames. drop_pages() works on tables that the check has filled, and where the compiler left a
- * call of slot_of(), the check answers it.
+ * call of slot_of(), the check answers it. In the middle of it another task unmaps pages, too.
  */
 #include "checks.h"
 
@@ -32,6 +32,9 @@ struct scene {
 	unsigned from;       /* pages before this one are left out */
 	uint32_t pages;      /* mm->pages before */
 	unsigned holds;      /* how often the VO came to be held */
+	bool inner;          /* it is in the middle of another one */
+	bool parted;         /* another one has been in the middle of it */
+	uint32_t taken;      /* frames that the other one has taken */
 };
 
 static struct page *by_mfn(struct scene *s, uint32_t mfn)
@@ -110,6 +113,20 @@ static void see_flush(struct scene *s, bool all, uint32_t address)
 	}
 }
 
+static void judge_scene(struct scene *s);
+
+/* The kernel gives this CPU to another task, which unmaps pages of its own. */
+static void part(struct scene *s)
+{
+	struct scene other = { .g = s->g, .from = DENSE, .inner = true };
+	uint32_t free = CALL(&other.g, "frames_free");
+	judge_context = "another task unmaps pages while this one gives its frames back";
+	fill(&other);
+	judge_scene(&other);
+	s->taken = free - CALL(&other.g, "frames_free");
+	s->parted = true;
+}
+
 static void see_put(struct scene *s, uint32_t pfn)
 {
 	CHECK(pfn < s->g.nr_pfns, "frame_put(%#x): there is no such pfn", pfn);
@@ -126,6 +143,8 @@ static void see_put(struct scene *s, uint32_t pfn)
 	      "page %#x: frame %#x is given back before the TLB was flushed: another task may own "
 	      "it while a stale entry still shows it here", p->address, p->mfn);
 	p->put = true;
+	if (!s->inner && !s->parted && kernel_word(s->g.m, "vo_uses") == 0)
+		part(s);
 }
 
 enum { PUT, SLOT_OF, HOLD, NR_WATCHED };
@@ -148,7 +167,8 @@ static void watched_drop(struct scene *s)
 {
 	struct guest *g = &s->g;
 	watch(g, watched, NR_WATCHED, true), watch_ops(g, true);
-	vary_begin(g, s->s.mm);
+	if (!s->inner)
+		vary_begin(g, s->s.mm);
 	call_begin(g, symbol("drop_pages"), WORDS(s->s.mm, s->first, s->end, s->loaded));
 	for (uint32_t eip; (eip = call_next(g));) {
 		unsigned op = op_here(g);
@@ -162,6 +182,9 @@ static void watched_drop(struct scene *s)
 			s->holds += kernel_word(g->m, "vo_uses") == 0;
 	}
 	call_end(g);
+	if (s->inner)
+		return;
+	judge_context = NULL;
 	vary_end(g);
 	watch(g, watched, NR_WATCHED, false), watch_ops(g, false);
 }
@@ -201,7 +224,7 @@ static void judge_scene(struct scene *s)
 	watched_drop(s);
 	for (struct page *p = s->page + s->from; p < s->page + PAGES; p++)
 		gone += p->inside, single += p->inside && p->refs == 1;
-	uint32_t more = CALL(g, "frames_free") - free, pages = read_mm(g, s->s.mm).pages;
+	uint32_t more = CALL(g, "frames_free") + s->taken - free, pages = read_mm(g, s->s.mm).pages;
 	for (struct page *p = s->page + s->from; p < s->page + PAGES; p++)
 		judge_page(g, p);
 	CHECK(more == single, "%u frames had no other user; but %u more are free than before",

@@ -79,6 +79,8 @@ static void reference(const struct test *t)
 	json_t *report = lab_grade(t->text, lab_submission(t->text, NULL), 1 + t->number);
 	CHECK(lab_score(report) == 100, "the reference gets %g points; it fails %s",
 	      lab_score(report), lab_failed(report, names, sizeof(names)));
+	char *text = json_dumps(report, 0);
+	CHECK(!strstr(text, "variables"), "the reference is said to have variables:\n%s", text);
 }
 
 static void handout(const struct test *t)
