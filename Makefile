@@ -71,6 +71,8 @@ $(call known,VO,table static inline lto)$(call known,EXIT,delayed eager)
 $(call known,SCHED,bvt robin)$(call known,DEBUG,0 1)$(call known,WERROR,0 1)$(call known,V,0 1)
 
 B := build
+$(if $(filter command,$(origin B)),$(if $(filter-out $(B)/%,$(or $(MAKECMDGOALS),all)),$(error \
+	B is the Makefile's own: O=DIR makes a copy of this tree there, and builds in it)))
 # Objects for options that were given here have a folder of their own.
 given = $(if $(filter-out file undefined,$(origin $(1))),-$(notdir $(firstword $($(1):-%=%))))
 KIND := $(if $(filter 1,$(DEBUG)),debug,$(if $(filter static inline lto,$(VO)),$(VO),kernel))
