@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A class at one sight, from the reports in its folder: summary.csv, a row for each submission and
- * a column for each check, the check that most failed first; and index.html with the same
+ * a column for each check; and index.html with the same, the check that most failed first
  * (class_page.c).
  */
 #include "class_report.h"
@@ -203,8 +203,8 @@ void class_write(const struct options *o)
 	struct class c = { .o = o };
 	read_students(&c);
 	count_columns(&c);
+	write_whole(&c, "summary.csv", write_csv); /* its columns are always in the lab's order */
 	qsort(c.columns, c.nr_columns, sizeof(c.columns[0]), most_failed_first);
-	write_whole(&c, "summary.csv", write_csv);
 	write_whole(&c, "index.html", class_page);
 	for (unsigned i = 0; i < c.n; i++) {
 		free(c.students[i].name);

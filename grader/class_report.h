@@ -16,7 +16,7 @@ struct class {
 	const struct options *o;
 	struct student *students;
 	unsigned n, nr_columns;
-	struct column columns[MAX_CHECKS]; /* the check that most failed first */
+	struct column columns[MAX_CHECKS]; /* of the page: the check that most failed first */
 };
 
 /* The outcome of a report, or of a test in it. */
