@@ -25,7 +25,8 @@ static const char usage_text[] =
 	"  --jobs N       so many at a time (1)\n"
 	"  --seed N       grade with this seed, or draw by it (1)\n"
 	"  --count N      draw so many of the files' mutants (all)\n"
-	"  --limit N      leave a mutant undecided that no test has failed after N seconds (none)\n"
+	"  --limit N      leave a mutant undecided that no test has failed after N seconds of a\n"
+	"                 processor (none)\n"
 	"  --again        forget what earlier runs found\n"
 	"\n"
 	"A run that was interrupted goes on where it was. All results: build/mutants/LAB.json,\n"
@@ -231,7 +232,7 @@ static int print_list(void)
 
 static void print_trial(const struct trial *t, unsigned done, unsigned all)
 {
-	printf("[%*u/%u] %s%s%s: %s, %s, %s:%u (%.1f s)\n", all > 999 ? 4 : 3, done, all,
+	printf("[%*u/%u] %s%s%s: %s, %s, %s:%u (CPU %.1f s)\n", all > 999 ? 4 : 3, done, all,
 	       fate_words[t->fate], t->by ? " by " : "", t->by ? t->by : "", t->m->id, t->m->kind,
 	       t->m->file, t->m->line, t->seconds);
 	if (nr_only > 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What judges a mutant that is in no lab: the project's own tests (build/tests/run), one after the
- * other until one fails. Those that see most in the shortest time come first. A unit test is built
+ * other until one fails. First come the unit tests that include the file, then what found another
+ * mutant of it, then those of its folder that see most in the shortest time. A unit test is built
  * in the mutant's tree, from the mutant's files.
  */
 #include "trial.h"
@@ -12,9 +13,8 @@ enum { TEST_SECONDS = 400 };
 static const struct { const char *folder, *names; } lists[] = {
 	{ "vmm/mem/", "isolation-14-22-shuffle isolation-18-random isolation-16-* isolation-44-* "
 		      "isolation-17-* isolation-4* isolation-* rollback-* virtual-* switch-*" },
-	{ "vmm/sched/", "unit-policy isolation-53-* isolation-52-* guest-lives guest-c* "
-			"isolation-46-* dom-life* domains-* isolation-56-* guest-* virtual-* "
-			"isolation-*" },
+	{ "vmm/sched/", "isolation-53-* isolation-52-* guest-lives guest-c* isolation-46-* "
+			"dom-life* domains-* isolation-56-* guest-* virtual-* isolation-*" },
 	{ "vmm/domain/", "isolation-49-* isolation-56-* isolation-54-* guest-lives dom-life "
 			 "isolation-43-guest-* isolation-47-* dom-* guest-* isolation-*" },
 	{ "vmm/", "isolation-25-30-events isolation-debug isolation-42-* isolation-0* isolation-2* "
@@ -26,14 +26,14 @@ static const struct { const char *folder, *names; } lists[] = {
 			"native-* usertests-* rollback-* isolation-* sweep-*" },
 	{ "kernel/trap/", "virtual-in-a-row panic* usertests-* virtual-* switch-* native-* "
 			  "hostile-* isolation-0* rollback-* stress* sweep-* keyboard control-c" },
-	{ "kernel/mm/", "unit-frame unit-p2m unit-vm native-* usertests-* memory-out-* virtual-* "
-			"stress* hostile-m* switch-* hostile-p* fuzz* rollback-*" },
+	{ "kernel/mm/", "usertests-identity native-* usertests-debug memory-out-* hostile-m* "
+			"virtual-* usertests-* stress* switch-* hostile-p* fuzz* rollback-*" },
 	{ "kernel/domain/", "dom-life dom-refused guest-lives guest-f* dom-* guest-* virtual-*" },
-	{ "kernel/split/", "unit-split unit-bridge dom-disks dom-life guest-lives dom-* guest-*" },
-	{ "kernel/net/", "unit-ne2k unit-net unit-bridge net-*" },
-	{ "kernel/fs/", "unit-ext2* unit-pipe_path usertests-* disk* hostile-ext2-* memory-out-* "
-			"shell-lines stress* paste* root-image fuzz*" },
-	{ "kernel/proc/", "unit-elf native-first-entry usertests-identity switch-usertests "
+	{ "kernel/split/", "dom-disks dom-life guest-lives dom-* guest-*" },
+	{ "kernel/net/", "net-*" },
+	{ "kernel/fs/", "usertests-identity shell-lines disk* hostile-ext2-* root-image "
+			"usertests-debug memory-out-* usertests-* stress* paste* fuzz*" },
+	{ "kernel/proc/", "native-first-entry usertests-identity switch-usertests "
 			  "control-c net-host-smp2 usertests-* stress* switch-* virtual-* fuzz* "
 			  "memory-out-* shell-lines net-* dom-life guest-lives panic* boot-* "
 			  "native-*" },
@@ -44,40 +44,63 @@ static const struct { const char *folder, *names; } lists[] = {
 	      "native-* disk* hostile-* control-c deterministic" },
 };
 
+/* Names of tests that found other mutants of the file. */
+static const char *finders(const struct campaign *c, const char *file)
+{
+	static char names[20000];
+	size_t n = 0;
+	for (const struct trial *t = c->trials; t < c->trials + c->n; t++)
+		if (t->fate == FOUND && n < sizeof(names) && strcmp(t->m->file, file) == 0)
+			n += (size_t)snprintf(names + n, sizeof(names) - n, " %s", t->by);
+	return names;
+}
+
 /*
  * The names of the tests, a line each: no test of ISO images, which a tree lacks; those in
- * Bochs last, because they are slow.
+ * Bochs and v86 last, because they are slow.
  */
-static void list_tests(const char *file, const char *root, char *names, size_t size)
+static void list_tests(const struct campaign *c, const char *file, const char *root, char *names,
+		       size_t size)
 {
 	unsigned i = 0;
 	while (strncmp(file, lists[i].folder, strlen(lists[i].folder)) != 0)
 		i++;
 	shell(names, size, 60,
-	      "set -f; for name in %s; do "
-	      "'%s/build/tests/run' -l --unit '%s/build/unit' $name; done | "
-	      "awk '/-iso/ || seen[$0]++ { next } /-bochs/ { late = late $0 \"\\n\"; next } "
-	      "{ print } END { printf \"%%s\", late }'", lists[i].names, root, root);
+	      "cd '%s'; units=$(grep -lE ' %s( |$)' build/unit/*.d | "
+	      "sed 's/.*test_/unit-/; s/[.]d$//'); set -f; "
+	      "for name in $units %s %s; do "
+	      "build/tests/run -l --unit build/unit $name; done | "
+	      "awk '/-iso/ || seen[$0]++ { next } /-bochs|-v86/ { late = late $0 \"\\n\"; next } "
+	      "{ print } END { printf \"%%s\", late }'",
+	      root, file, finders(c, file), lists[i].names);
 	if (!*names)
 		give_up(BROKEN, "no test for %s is found in %s/build/tests/run", file, root);
 }
 
 /*
- * Run one test on what is built in `tree`. *reason: what it says if it does not pass. A unit test
- * is built in a mutant's tree, but not in the root, which other trials use, too. One that does
- * not build passes: its compiler takes a warning for an error, and others judge.
+ * Whether this is no unit test, or one that builds in the mutant's tree. Its compiler takes a
+ * warning for an error: then others judge. The unchanged tree has it built.
  */
+static bool is_built(const struct mutant *m, const char *name)
+{
+	char command[200];
+	const char *unit = name + strlen("unit-");
+	if (strncmp(name, "unit-", strlen("unit-")) != 0)
+		return true;
+	snprintf(command, sizeof(command), "rm -f build/unit/test_%s && make -s build/unit/test_%s",
+		 unit, unit);
+	return trial_builds(m, command);
+}
+
+/* Run one test on what is built in `tree`. *reason: what it says if it does not pass. */
 static enum outcome run_test(const char *name, const char *tree, const char *root, char **reason)
 {
 	static char said[8000];
 	char start[100];
 	int status = shell(said, sizeof(said), TEST_SECONDS,
-			   "cd '%s' && case %s in unit-*) u=build/unit/test_%s; "
-			   "[ . -ef '%s' ] || { rm -f $u; make -s $u >/dev/null 2>&1; } || exit 0; "
-			   "esac; "
-			   "'%s/build/tests/run' -j 1 --unit build/unit '%s' 2>&1 | "
+			   "cd '%s' && '%s/build/tests/run' -j 1 --unit build/unit '%s' 2>&1 | "
 			   "sed -n -E 's/^(FAIL|ERR) [^:[]*: /\\1 /p'",
-			   tree, name, name + strcspn(name, "-") + 1, root, root, name);
+			   tree, root, name);
 	*reason = NULL;
 	if (status == 0 && !*said)
 		return PASSED;
@@ -86,18 +109,20 @@ static enum outcome run_test(const char *name, const char *tree, const char *roo
 	return strncmp(start, "FAIL ", 5) == 0 ? FAILED : BROKEN;
 }
 
-void tests_judge(struct trial *t, const char *root, unsigned limit)
+void tests_judge(const struct campaign *c, struct trial *t, const char *root)
 {
 	static char names[20000];
 	char *rest = names, *unchanged;
-	double start = clock_seconds();
-	list_tests(t->m->file, root, names, sizeof(names));
+	double start = trial_cpu();
+	list_tests(c, t->m->file, root, names, sizeof(names));
 	t->fate = SURVIVOR;
 	while (t->fate == SURVIVOR && (t->by = strsep(&rest, "\n")) && *t->by) {
-		if (limit && clock_seconds() - start > limit) {
+		if (c->limit && trial_cpu() - start > c->limit) {
 			t->fate = UNJUDGED, t->reason = "the time is over before this test";
 			return;
 		}
+		if (!is_built(t->m, t->by))
+			continue;
 		enum outcome outcome = run_test(t->by, ".", root, &t->reason);
 		if (outcome == PASSED)
 			continue;

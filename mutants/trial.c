@@ -29,16 +29,34 @@ static char *path_of(const struct campaign *c, unsigned slot, const char *name)
 
 /* --- in a tree --- */
 
-/* Build it. Result: whether that went well. */
-static bool build(void)
+static char said[4000]; /* by the last build */
+
+/* Result: whether that went well. */
+static bool build(const char *command)
 {
-	char text[4000];
-	int status = shell(text, sizeof(text), BUILD_SECONDS,
-			   "env -i PATH=\"$PATH\" LC_ALL=C sh -c 'make -s -j1 all%s' 2>&1",
-			   campaign->lab ? "" : " && make -s -j1 DEBUG=1 kernel");
+	int status = shell(said, sizeof(said), BUILD_SECONDS,
+			   "env -i PATH=\"$PATH\" LC_ALL=C sh -c '%s' 2>&1", command);
 	if (status < 0 || status >= KILLED || status == 124)
-		give_up(BROKEN, "the build was killed: %s", text);
+		give_up(BROKEN, "the build was killed: %s", said);
 	return status == 0;
+}
+
+static const char *all(void)
+{
+	return campaign->lab ? "make -s -j1 all" : "make -s -j1 all && make -s -j1 DEBUG=1 kernel";
+}
+
+bool trial_builds(const struct mutant *m, const char *command)
+{
+	char *source = mutant_source(m);
+	write_file(m->file, source, strlen(source));
+	if (build(command))
+		return true;
+	write_file(m->file, m->source, strlen(m->source));
+	if (!build(command))
+		give_up(BROKEN, "the unchanged code does not build, either: %s", said);
+	write_file(m->file, source, strlen(source));
+	return false;
 }
 
 /* Write what is loaded of kernel and VMM to files of this ending. */
@@ -132,6 +150,14 @@ static void grade_mutant(struct trial *t)
 
 /* --- a trial --- */
 
+double trial_cpu(void)
+{
+	struct rusage r;
+	getrusage(RUSAGE_CHILDREN, &r);
+	return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
+	       (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
+}
+
 static void end_trial(enum outcome outcome, const char *why)
 {
 	fprintf(stderr, "mutate: %s\n", why);
@@ -140,19 +166,16 @@ static void end_trial(enum outcome outcome, const char *why)
 
 static void try_mutant(struct trial *t)
 {
-	double start = clock_seconds();
-	char *source = mutant_source(t->m);
-	write_file(t->m->file, source, strlen(source));
-	if (!build())
+	if (!trial_builds(t->m, all()))
 		t->fate = NOT_COMPILING;
 	else if (is_same_code())
 		t->fate = SAME_CODE;
 	else if (campaign->lab)
 		grade_mutant(t);
 	else
-		tests_judge(t, root, campaign->limit);
+		tests_judge(campaign, t, root);
 	write_file(t->m->file, t->m->source, strlen(t->m->source));
-	t->seconds = clock_seconds() - start;
+	t->seconds = trial_cpu();
 }
 
 pid_t trial_start(const struct campaign *c, const struct trial *t, unsigned slot)
@@ -232,8 +255,8 @@ void trial_prepare(struct campaign *c)
 			give_up(BROKEN, "%s: %s", tree, strerror(errno));
 		for (unsigned i = 0; c->files[i]; i++)
 			write_file(c->files[i], c->sources[i], strlen(c->sources[i]));
-		if (!build())
-			give_up(FAILED, "the solution does not build in %s", tree);
+		if (!build(all()))
+			give_up(FAILED, "the unchanged code does not build in %s: %s", tree, said);
 		write_code("solution");
 		if (c->lab && !c->costs)
 			grade_solution(c);

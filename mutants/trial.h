@@ -16,7 +16,7 @@ struct trial {
 	bool wanted;         /* this run is about it */
 	char *by;            /* the check or test that it fails, or NULL */
 	char *reason;        /* what that check says; or why the mutant is equal; or NULL */
-	double seconds;
+	double seconds;      /* of a processor */
 };
 
 enum { MAX_SOURCES = 300 };
@@ -24,7 +24,7 @@ struct campaign {
 	const struct lab *lab; /* NULL: the mutants lie in any function, and the tests judge */
 	const char *name;      /* of the lab, or "project" */
 	unsigned seed, jobs, n;
-	unsigned limit; /* seconds of tests for a mutant, 0: all tests */
+	unsigned limit; /* seconds of a processor for the tests of a mutant, 0: all tests */
 	struct trial *trials;
 	char *files[MAX_SOURCES], *sources[MAX_SOURCES]; /* with mutants; NULL at the end */
 	json_t *costs;       /* seconds of each check on the solution */
@@ -40,6 +40,13 @@ struct campaign {
 void trial_prepare(struct campaign *c);
 /* Start a trial in a process of its own, in the tree of a slot, 0 to jobs - 1. */
 pid_t trial_start(const struct campaign *c, const struct trial *t, unsigned slot);
+/* In that process: the seconds of a processor that its builds and tests have taken. */
+double trial_cpu(void);
+/*
+ * Write the mutant, and run the command, which builds it. Result: whether that went well. If not,
+ * the command builds the unchanged code, or gives up BROKEN: the environment is wrong.
+ */
+bool trial_builds(const struct mutant *m, const char *command);
 /* Take the result of a trial that ended with this status. */
 void trial_take(struct trial *t, unsigned slot, int status);
 
@@ -47,10 +54,10 @@ void trial_take(struct trial *t, unsigned slot, int status);
 
 /*
  * In a mutant's tree, where both kernels are built: run the tests that could notice a change of
- * t->m->file, until one fails. root: the unchanged tree, which must pass that test. limit: after
- * so many seconds begin no further test; the trial is undecided. 0: run all.
+ * t->m->file, until one fails. root: the unchanged tree, which must pass that test. After c->limit
+ * no further test begins; the trial is undecided.
  */
-void tests_judge(struct trial *t, const char *root, unsigned limit);
+void tests_judge(const struct campaign *c, struct trial *t, const char *root);
 
 /* --- the record, build/mutants/NAME.json (record.c) --- */
 

@@ -335,8 +335,10 @@ const struct test *lab_tests(bool soak)
 {
 	add(debugs_in_bochs, NULL, soak ? 0 : NR_IN_BOCHS - 1,
 	    soak ? "labs-debug-bochs-all" : "labs-debug-bochs");
-	if (!soak)
+	if (!soak) {
 		add(lab_mutant_found, lab_names[1], 6, "labs-mutant-found");
+		add(lab_mutant_unbuilt, lab_names[0], 0, "labs-mutant-unbuilt");
+	}
 	for (unsigned i = 0; i < LABS; i++) {
 		const char *lab = lab_names[i];
 		if (soak) {

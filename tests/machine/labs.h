@@ -32,6 +32,7 @@ void lab_each_varied(const struct test *t);
 void lab_compiled(const struct test *t);
 void lab_mutants_listed(const struct test *t);
 void lab_mutant_found(const struct test *t);
+void lab_mutant_unbuilt(const struct test *t);
 void lab_mutants(const struct test *t);
 /* How many compilers there are for lab_compiled(), and their names. */
 extern const unsigned lab_nr_compilers;

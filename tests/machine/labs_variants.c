@@ -122,6 +122,27 @@ void lab_mutant_found(const struct test *t)
 	CHECK(status == 0 && strstr(text, "1 found"), "status %d:\n%s", status, text);
 }
 
+/* A full disk is no fault of the mutant: from then on its file does not compile. */
+void lab_mutant_unbuilt(const struct test *t)
+{
+	char text[8000], id[100], file[100];
+	shell(text, sizeof(text), 100, "build/mutate %s --list", t->text);
+	CHECK(sscanf(text, "%99s %*s %99[^:]", id, file) == 2, "no mutant is listed:\n%s", text);
+	shell_must(10, "sed \"s|FILE|%s|g; s|ROOT|$PWD|; s|GCC|$(command -v gcc)|\" <<'END' "
+		   ">%s/gcc && chmod +x %s/gcc\n"
+		   "#!/bin/sh\n"
+		   "case \"$PWD $*\" in *.trees*FILE*)\n"
+		   "	cmp -s FILE ROOT/FILE || : >${0%%/*}/full\n"
+		   "	[ ! -e ${0%%/*}/full ] || { echo No space left; exit 1; } >&2\n"
+		   "esac\n"
+		   "exec GCC \"$@\"\n"
+		   "END", file, work_dir, work_dir);
+	int status = shell(text, sizeof(text), GRADE_SECONDS,
+			   "PATH=%s:$PATH build/mutate %s --only %s 2>&1", work_dir, t->text, id);
+	CHECK(status == 2 && strstr(text, "the unchanged code does not build, either: No space"),
+	      "status %d:\n%s", status, text);
+}
+
 /* No mutant survives but those in labs/LAB/equal, and these do survive. */
 void lab_mutants(const struct test *t)
 {
