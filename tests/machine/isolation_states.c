@@ -108,10 +108,17 @@ static bool run_slice(struct victim *v, double seconds)
 	       gdb_run_cpus(v->m, 1, false, seconds) == 0;
 }
 
+/* The kernel has stopped this CPU by HC_HALT, which is its right. */
+static bool is_stopped(const struct cpu_state *c)
+{
+	return c->cpl == 0 && strncmp(symbol_where(c->eip), "hc_halt ", strlen("hc_halt ")) == 0;
+}
+
 /*
  * Run up to the end of the list. Result: whether it came. Else the machine has ended, or the kernel
- * has destroyed itself and loops: it is seen in ring 1 or 3, or enters the VMM anew. The others,
- * which are parked, run for a moment in QEMU, one by one, when the VMM may wait for them.
+ * has destroyed itself and loops: it is seen in ring 1 or 3, or enters the VMM anew, or stops the
+ * CPU. The others, which are parked, run for a moment in QEMU, one by one, when the VMM may wait
+ * for them.
  */
 static bool run(struct victim *v)
 {
@@ -130,8 +137,8 @@ static bool run(struct victim *v)
 		machine_state(v->m, cpus);
 		if (c->eip - done < 2 && c->cpl == 1)
 			return true;
-		if (stopped || (c->cpl && !others)) /* Bochs stops where a machine ends */
-			return false;
+		if (stopped || (c->cpl && !others) || is_stopped(c))
+			return false; /* Bochs stops where a machine ends */
 		in_kernel |= c->cpl != 0 || count_exits(v) != exits;
 		for (unsigned k = 1; k < v->m->o.cpus && others && c->cpl == 0; k++)
 			gdb_run_cpus(v->m, 1u << k, false, 0.0002);
@@ -238,12 +245,12 @@ static bool in_vmm(struct victim *v)
 {
 	struct cpu_state cpus[CPUS_MAX];
 	machine_state(v->m, cpus);
-	return cpus[v->cpu].cpl == 0;
+	return cpus[v->cpu].cpl == 0 && !is_stopped(&cpus[v->cpu]);
 }
 
 /*
  * Try a list of states, the n-th and on. Result: how many ran. *end: the machine cannot go on: the
- * kernel was stopped, by right, has ended the machine by HC_SHUTDOWN, or loops.
+ * kernel was stopped, by right, has ended the machine by HC_SHUTDOWN, its CPU, or loops.
  */
 static unsigned try_states(struct victim *v, unsigned n, bool *end)
 {
