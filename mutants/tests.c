@@ -11,8 +11,12 @@ enum { TEST_SECONDS = 400 };
 
 /* Of the rows whose folder holds the file the first one counts. A name with * is a prefix. */
 static const struct { const char *folder, *names; } lists[] = {
-	{ "vmm/mem/", "isolation-14-22-shuffle isolation-18-random isolation-16-* isolation-44-* "
-		      "isolation-17-* isolation-4* isolation-* rollback-* virtual-* switch-*" },
+	{ "vmm/mem/", "isolation-14-22-shuffle isolation-18-random isolation-49-50-births "
+		      "isolation-59-loans isolation-16-* isolation-44-* isolation-17-* "
+		      "isolation-4* isolation-* rollback-* virtual-* switch-*" },
+	{ "vmm/call/", "isolation-31-* isolation-18-random isolation-19-* isolation-32-* "
+		       "isolation-49-* isolation-54-* dom-life guest-lives isolation-0* "
+		       "isolation-2* isolation-* guest-* dom-* virtual-* switch-* rollback-*" },
 	{ "vmm/sched/", "isolation-53-* isolation-52-* guest-lives guest-c* isolation-46-* "
 			"dom-life* domains-* isolation-56-* guest-* virtual-* isolation-*" },
 	{ "vmm/domain/", "isolation-49-* isolation-56-* isolation-54-* guest-lives dom-life "

@@ -84,7 +84,10 @@ TEST(file_append)
 	check_is(size_of("f"), 13 + 4 * 25 * 7);
 }
 
-/* lseek has three ways to count, may go past the end, and refuses a position before the start. */
+/*
+ * lseek has three ways to count, may go past the end, and refuses a position before the start or
+ * at 2 GiB.
+ */
 TEST(file_seek)
 {
 	make_file("f", 100, 0);
@@ -100,6 +103,8 @@ TEST(file_seek)
 	check_is(lseek(fd, 0, 3), -EINVAL);
 	check_is(lseek(fd, 0, -1), -EINVAL);
 	check_is(lseek(fd, 0, SEEK_CUR), 1100);
+	check_is(lseek(fd, 0x7FFFFFFF, SEEK_SET), 0x7FFFFFFF);
+	check_is(lseek(fd, 1, SEEK_CUR), -EINVAL);
 	check_is(size_of("f"), 100);
 }
 
