@@ -49,7 +49,8 @@ static struct task *current(void) { return &self; }
 /* the host's */
 extern void *mmap(void *at, size_t bytes, int prot, int flags, int fd, long offset);
 enum { HOST_PRIVATE = 2, HOST_ANONYMOUS = 0x20, HOST_FIXED_NOREPLACE = 0x100000 };
-extern unsigned alarm(unsigned seconds);
+extern int setrlimit(int resource, const unsigned long limits[2]);
+enum { HOST_CPU_SECONDS = 0 };
 
 /* --- faults: the n-th use of the device, or of the allocators, fails --- */
 
@@ -261,7 +262,7 @@ static int host_setup(void **state)
 			   0) != (void *)(uintptr_t)KERNEL_BASE)
 		return -1;
 	ASAN_POISON_MEMORY_REGION((void *)(uintptr_t)KERNEL_BASE, ARENA_FRAMES * PAGE_SIZE);
-	alarm(120); /* ends a test that hangs */
+	setrlimit(HOST_CPU_SECONDS, (const unsigned long[]){ 60, 60 }); /* ends one that hangs */
 	return 0;
 }
 
