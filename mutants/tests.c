@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What judges a mutant that is in no lab: the project's own tests (build/tests/run), one after the
- * other until one fails. First come the unit tests that include the file, then what found another
- * mutant of it, then those of its folder that see most in the shortest time. A unit test is built
- * in the mutant's tree, from the mutant's files.
+ * other until one fails. First comes what found another mutant of the file, then the unit tests
+ * that include it, then those of its folder that see most in the shortest time. A unit test is
+ * built in the mutant's tree, from the mutant's files.
  */
 #include "trial.h"
 
@@ -72,7 +72,7 @@ static void list_tests(const struct campaign *c, const char *file, const char *r
 	shell(names, size, 60,
 	      "cd '%s'; units=$(grep -lE ' %s( |$)' build/unit/*.d | "
 	      "sed 's/.*test_/unit-/; s/[.]d$//'); set -f; "
-	      "for name in $units %s %s; do "
+	      "for name in %s $units %s; do "
 	      "build/tests/run -l --unit build/unit $name; done | "
 	      "awk '/-iso/ || seen[$0]++ { next } /-bochs|-v86/ { late = late $0 \"\\n\"; next } "
 	      "{ print } END { printf \"%%s\", late }'",
