@@ -49,6 +49,13 @@ attack waits
 	pause
 	jmp attack_waits
 
+	/* the same, and let guests run */
+attack gives_way
+	pause
+	movl $HC_YIELD, %eax
+	int $HYPERCALL_VECTOR
+	jmp attack_gives_way
+
 	/* 16: store ECX times at EBX; 43: IRET with EFLAGS.VM, to 0000:1000 */
 attack hammer
 	movl %eax, (%ebx)

@@ -448,7 +448,7 @@ static void births(void)
 /* What an exit and a switch cost. */
 static void exits(void)
 {
-	json_t *table = exit_cost_table(&(struct machine_options){ .mem = 96 }, false), *row;
+	json_t *table = exit_cost_table(&(struct machine_options){ .mem = 96 }, true), *row;
 	const char *name;
 	printf("\n%-28s %8s %8s %8s\n", "instructions", "delayed", "eager", "less");
 	json_object_foreach(table, name, row) {

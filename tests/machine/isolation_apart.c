@@ -157,7 +157,7 @@ void guest_events(struct victim *v)
 		guest_run(v, &g, true);
 		for (unsigned i = 0; i < 5; i++) {
 			uint32_t before = guest_word(v, &g, GUEST_DATA, 0);
-			ALLOWED(v, HC_YIELD, 0, 0, 0, 0);
+			guests_turn(v);
 			CHECK(guest_word(v, &g, GUEST_DATA, 0) != before, "it does not run");
 		}
 		struct domain_info info = guest_info(v, &g);
@@ -167,7 +167,7 @@ void guest_events(struct victim *v)
 		      "domain 0 has not got its timer's event");
 		guest_run(v, &g, false);
 		uint32_t before = guest_word(v, &g, GUEST_DATA, 0);
-		ALLOWED(v, HC_YIELD, 0, 0, 0, 0);
+		guests_turn(v);
 		CHECK(guest_word(v, &g, GUEST_DATA, 0) == before, "it runs while it is paused");
 		guest_end(v, &g);
 	}
@@ -190,7 +190,7 @@ static void short_lives(struct victim *v, unsigned lives)
 		guest_set_word(v, &b, GUEST_DATA, 4, ENDLESS);
 		guest_run(v, &b, true);
 		for (unsigned yields = i * 7 % 4; yields--;)
-			ALLOWED(v, HC_YIELD, 0, 0, 0, 0);
+			guests_turn(v);
 		check_frame_table(v->m);
 		check_domains(v->m);
 		if (i % 3 == 0)
@@ -198,7 +198,6 @@ static void short_lives(struct victim *v, unsigned lives)
 		guest_end(v, i % 2 ? &a : &b);
 		guest_end(v, i % 2 ? &b : &a);
 	}
-	ALLOWED(v, HC_RECOUNT, 0, 0, 0, 0);
 }
 
 void guest_deaths(struct victim *v) { short_lives(v, 25); } /* all pairs of labels */

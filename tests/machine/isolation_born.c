@@ -215,7 +215,6 @@ void guest_births(struct victim *v)
 	share_mapping(v);
 	give_badly(v);
 	take_badly(v);
-	ALLOWED(v, HC_RECOUNT, 0, 0, 0, 0);
 }
 
 /* --- further vCPUs, and what a dead guest leaves --- */
@@ -253,7 +252,7 @@ void guest_remains(struct victim *v)
 	g.label = "guest_sleeps";
 	guest_make(v, &g);
 	guest_run(v, &g, true);
-	ALLOWED(v, HC_YIELD, 0, 0, 0, 0);
+	guests_turn(v);
 	struct domain_op op = { .domain = g.number, .n = ONE };
 	CHECK(guest_info(v, &g).exits > 0, "it had no exits");
 	while (domain_call(v, DOMAIN_KILL, &op) == -EAGAIN)
@@ -323,7 +322,7 @@ void guest_vm86(struct victim *v)
 		       KERNEL_BASE + attack_symbol("attack_guest_vm86_again"));
 	guest_run(v, &g, true);
 	for (unsigned i = 0; i < 5; i++)
-		ALLOWED(v, HC_YIELD, 0, 0, 0, 0);
+		guests_turn(v);
 	struct domain_info info = guest_info(v, &g);
 	CHECK(info.state == DOMAIN_RUNS && guest_word(v, &g, GUEST_DATA, 0) > 1,
 	      "it came %u times out of VM86 mode, is in state %u, and ended with %u: %s",

@@ -116,11 +116,15 @@ static void run_guests(struct victim *v, const struct guest_plan g[], unsigned n
 		CHECK(calls[i].result == 0, "DOMAIN_RUN: %d", calls[i].result);
 }
 
+/*
+ * The clock jumps at each stop of the debugger, and domain 0 is charged for these milliseconds.
+ * Then each guest runs as long before it, in proportion to their weights: so theirs are small.
+ */
 static void make_guests(struct victim *v, struct guest_plan g[], unsigned n, bool fpu)
 {
 	for (unsigned i = 0; i < n; i++) {
 		g[i] = (struct guest_plan){ .first = guest_page(v, i), .vcpus = 1, .memory = 6,
-					    .label = "guest_clocks" };
+					    .weight = 1, .label = "guest_clocks" };
 		guest_make(v, &g[i]);
 		guest_set_word(v, &g[i], GUEST_DATA, 12, fpu);
 	}

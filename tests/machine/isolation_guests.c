@@ -4,6 +4,7 @@
 #include "offsets.h"
 
 enum { OP_PAGE = DATA_PAGE, YIELDS = 200 };
+#define TURN 0.03 /* seconds */
 
 /* A guest's frames while its homes are gone: the pool's page_walk() does not find them. */
 static uint32_t mfns[POOL_PAGES_MOST];
@@ -64,7 +65,7 @@ static void write_memory(struct victim *v, const struct guest_plan *g)
 void guest_prepare(struct victim *v, struct guest_plan *g)
 {
 	unsigned state = DOMAIN_FRAMES(g->vcpus), memory = memory_of(g);
-	struct domain_op op = { .vcpus = g->vcpus };
+	struct domain_op op = { .vcpus = g->vcpus, .weight = g->weight };
 	CHECK(g->first + memory + state <= v->pages, "the pool has too few pages");
 	for (unsigned page = 0; page < memory + state; page++)
 		mfns[g->first + page] = pool_mfn(v, g->first + page);
@@ -136,11 +137,19 @@ struct domain_info guest_info(struct victim *v, const struct guest_plan *g)
 	return op.info;
 }
 
+void guests_turn(struct victim *v)
+{
+	ALLOWED(v, HC_YIELD, 0, 0, 0, 0);
+	unsigned others = (1u << v->m->o.cpus) - 1 - (1u << v->cpu);
+	if (others && !v->m->o.bochs)
+		gdb_run_cpus(v->m, others, false, TURN), v->m->late = false;
+}
+
 void guest_await_end(struct victim *v, const struct guest_plan *g, uint32_t status)
 {
 	struct domain_info info;
 	for (unsigned i = 0; i < YIELDS; i++) {
-		ALLOWED(v, HC_YIELD, 0, 0, 0, 0);
+		guests_turn(v);
 		info = guest_info(v, g);
 		if (info.state < DOMAIN_DYING)
 			continue;

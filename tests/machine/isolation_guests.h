@@ -20,6 +20,7 @@ struct guest_plan {
 	unsigned first;     /* page of the pool where its memory begins; its state comes after it */
 	unsigned vcpus;
 	unsigned memory;    /* pages; 0: GUEST_MEMORY */
+	unsigned weight;    /* 0: the usual one */
 	uint32_t number;    /* what DOMAIN_OPEN gave */
 	const char *label;  /* where it begins: guest_NAME */
 	const char *handler; /* where all vectors lead: guest_NAME; NULL: to domain 0's handlers */
@@ -42,6 +43,11 @@ int guest_bear(struct victim *v, const struct guest_plan *g);
 /* All of these: afterwards it is paused. */
 void guest_make(struct victim *v, struct guest_plan *g);
 void guest_run(struct victim *v, const struct guest_plan *g, bool on);
+/*
+ * Domain 0 yields, and guests on its CPU run before it goes on; so do, for some time, those on
+ * QEMU's other CPUs.
+ */
+void guests_turn(struct victim *v);
 /* Domain 0 yields until the guest has ended. FAILED if it does not, or with another status. */
 void guest_await_end(struct victim *v, const struct guest_plan *g, uint32_t status);
 struct domain_info guest_info(struct victim *v, const struct guest_plan *g);
@@ -57,6 +63,11 @@ void guest_asks(struct victim *v, const struct guest_plan *g, const struct call 
 /* FAILED unless these were the results that are due. */
 void guest_answers(struct victim *v, const struct guest_plan *g, const struct call *calls,
 		   unsigned n);
+/*
+ * A victim whose other CPUs wait in ring 1, and a guest on its CPU 0, which is paused: the next
+ * guests are for the other CPUs. (isolation_smp.c)
+ */
+struct victim *victim_elsewhere(const struct test *t, struct guest_plan *there);
 /* Kill it if it lives, take its frames back, all filled with 0, and close it. */
 void guest_end(struct victim *v, const struct guest_plan *g);
 

@@ -152,7 +152,7 @@ static void fuzz(struct victim *v, uint32_t count)
 		guest_run(v, &g, true);
 		uint32_t calls;
 		do {
-			ALLOWED(v, HC_YIELD, 0, 0, 0, 0);
+			guests_turn(v);
 			calls = guest_word(v, &g, GUEST_DATA, 0);
 		} while (done + calls < count && guest_info(v, &g).state == DOMAIN_RUNS);
 		CHECK(calls > 10, "the guest asked %u times only: %s", calls,

@@ -3,7 +3,7 @@
  * The list of the isolation tests: each names the groups of attacks that one machine must survive.
  * The numbers in the names are those of the rules in docs/isolation.md.
  */
-#include "isolation.h"
+#include "isolation_guests.h"
 
 static const struct { const char *name; part *run; } parts[] = {
 #define PART(f) { #f, f }
@@ -33,6 +33,16 @@ static part *part_of(const char *name)
 	give_up(BROKEN, "no part %s", name);
 }
 
+/* Parts that share a machine, and what is checked after each. */
+static void run_parts(struct victim *v, const char *names, part *check)
+{
+	char *text = strdup(names), *rest = text;
+	for (char *name; (name = strsep(&rest, " "));) {
+		part_of(name)(v);
+		check(v);
+	}
+}
+
 /* text: parts that share a machine, which must survive them; number: which build. */
 enum { DEBUG_BUILD = 1, ROBIN_BUILD };
 static void survive(const struct test *t)
@@ -42,12 +52,27 @@ static void survive(const struct test *t)
 	if (t->number == ROBIN_BUILD)
 		use_robin_build();
 	struct victim *v = victim_start(&t->machine);
-	char *text = strdup(t->text), *rest = text;
-	for (char *name; (name = strsep(&rest, " "));) {
-		part_of(name)(v);
-		check_victim(v);
-	}
+	run_parts(v, t->text, check_victim);
+	ALLOWED(v, HC_RECOUNT, 0, 0, 0, 0);
 	victim_end(v);
+}
+
+static void check_frames(struct victim *v)
+{
+	check_frame_table(v->m);
+	check_domains(v->m);
+}
+
+/* The same with several CPUs: guests live on the other ones. */
+static void survive_elsewhere(const struct test *t)
+{
+	struct guest_plan there;
+	struct victim *v = victim_elsewhere(t, &there);
+	run_parts(v, t->text, check_frames);
+	guest_end(v, &there);
+	ALLOWED(v, HC_RECOUNT, 0, 0, 0, 0);
+	check_victim(v);
+	machine_quit(v->m);
 }
 
 /*
@@ -69,6 +94,7 @@ static void fuzz(const struct test *t)
 	{ .name = "isolation-" n, .run = f, .seconds = s, .text = words, __VA_ARGS__ }
 #define SURVIVE(n, parts) ROW(n, survive, 120, parts, )
 #define BOCHS(n, parts) ROW(n "-bochs", survive, 200, parts, .machine = { .bochs = true })
+#define SMP4(n, parts) ROW(n "-smp4", survive_elsewhere, 200, parts, .machine = { .cpus = 4 })
 #define V86(n, parts) ROW(n "-v86", survive, 200, parts, .machine = { .v86 = true, .mem = 16 })
 #define STOPPED(n, first, count, ...) \
 	ROW(n, stopped, 200, count, .number = first, .machine = { __VA_ARGS__ })
@@ -177,6 +203,13 @@ const struct test isolation_tests[] = {
 	    "guest_registers guest_rights guest_events guest_lines guest_slices guest_timers "
 	    "guest_idle guest_vm86 guest_deaths_some", .number = DEBUG_BUILD),
 	{ .name = "domains-exit-costs", .run = exit_costs, .seconds = 200 },
+	SMP4("46-51-registers", "guest_translations guest_registers"),
+	SMP4("47-60-guest-rights", "guest_rights guest_vm86 guest_last_frame"),
+	SMP4("49-50-births", "guest_births guest_vcpus guest_remains guest_wakes"),
+	SMP4("52-53-guest-events", "guest_events guest_slices guest_idle"),
+	SMP4("54-59-ports", "guest_ports guest_limits guest_all_ports guest_loans"),
+	SMP4("56-deaths", "guest_deaths_some"),
+	SMP4("31-guest-fuzz", "guest_fuzz"),
 	BOCHS("49-50-births", "guest_lives guest_births"),
 	BOCHS("46-51-registers", "guest_translations guest_registers"),
 	BOCHS("47-57-guests", "guest_rights guest_events guest_ports guest_last_frame guest_vm86"),
@@ -214,7 +247,7 @@ const struct test isolation_soak_tests[] = {
 	       .cpus = 4),
 	{ .name = "soak-isolation-31-fuzz", .run = fuzz, .seconds = 3600,
 	  .text = "fuzz_calls_soak" },
-	{ .name = "soak-domains-exit-costs", .run = exit_costs, .seconds = 1800, .number = 1,
+	{ .name = "soak-domains-exit-costs", .run = exit_costs, .seconds = 600, .number = 1,
 	  .machine = { .mem = 96 } },
 	{ .name = "soak-isolation-robin", .run = survive, .seconds = 600, .number = ROBIN_BUILD,
 	  .text = "guest_lives guest_translations guest_registers guest_rights guest_events "

@@ -81,6 +81,17 @@ struct victim *two_victims(const struct test *t)
 	return v;
 }
 
+struct victim *victim_elsewhere(const struct test *t, struct guest_plan *there)
+{
+	struct victim *v = two_victims(t);
+	for (other = 1; other < t->machine.cpus; other++)
+		send_1(v, "gives_way", &(struct entry){ 0 });
+	*there = (struct guest_plan){ .first = v->pages / 2 - 16, .vcpus = 1,
+				      .label = "guest_sleeps" };
+	guest_make(v, there);
+	return v;
+}
+
 /* CPU 1, at a trap or in `waits`, stores at an address. Result: how it ended (a vector), or -1. */
 static int store_1(struct victim *v, uint32_t address)
 {

@@ -98,7 +98,7 @@ void guest_slices(struct victim *v)
 	ALLOWED(v, HC_TICK, SLOW_HZ, 0, 0, 0);
 	uint64_t a = 0, b = 0, before = ran(v, g[0].number + 1, 0) + ran(v, g[1].number + 1, 0);
 	for (unsigned i = 0; i < YIELDS; i++) {
-		ALLOWED(v, HC_YIELD, 0, 0, 0, 0);
+		guests_turn(v);
 		a = ran(v, g[0].number + 1, 0), b = ran(v, g[1].number + 1, 0);
 		CHECK(a + b - before <= MOST_NS, "guests ran for %llu ns before domain 0 did",
 		      (unsigned long long)(a + b - before));
