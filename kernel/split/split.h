@@ -14,11 +14,11 @@
 #include "ring.h"
 
 /* --- back.c: what back ends have in common. Context: process, may sleep --- */
+enum { WIRE_FRAMES = 16, WIRE_PAGES = 2 + WIRE_FRAMES }; /* of a network card */
 struct wire { struct ring out, in; }; /* one side's rings; a disk has `in` only */
-enum { CHANNEL_PAGES = 18 };          /* of a network card; a disk has fewer */
 struct back {
 	struct back *next;
-	void *pages[CHANNEL_PAGES];
+	void *pages[WIRE_PAGES]; /* a disk has fewer */
 	unsigned nr_pages;
 	unsigned port;          /* 0: not connected yet, or no more */
 	volatile bool notified; /* the guest has put messages */
@@ -53,6 +53,7 @@ void back_destroy(struct back *b);
  */
 enum { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH };
 enum { BLOCK_DEPTH = 16, BLOCK_PAGES = 1 + BLOCK_DEPTH }; /* requests under way, at most */
+_Static_assert(0 + BLOCK_PAGES <= WIRE_PAGES, "back.pages has room");
 #define BLOCK_SECTORS 8u                                  /* in one request */
 struct block_message {
 	uint32_t op, sector, sectors;
@@ -74,7 +75,6 @@ int block_back_create(struct vnode *file, bool read_only, struct back **out);
  * --- networks: a wire of two rings, one for each direction. A message is the length of a frame,
  * which lies in half a page ---
  */
-enum { WIRE_FRAMES = 16, WIRE_PAGES = 2 + WIRE_FRAMES };
 /* Open a side of an empty wire of WIRE_PAGES pages. */
 void wire_open(struct wire *w, void *const *pages, enum ring_side side);
 /*

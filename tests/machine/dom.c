@@ -107,7 +107,8 @@ static void life(const struct test *t)
 	expect_all(m, "dom create A; dom create a mem=no; dom create a disk=/no; dom kill a", 20,
 		   SAYS("`A` is none", "mem=no needs a number", "disk /no cannot be used",
 			"there is no guest a"));
-	expect_all(m, "dom create a mem=1M", 20, SAYS("cannot be built", "try another mem="));
+	expect_all(m, "dom create a mem=1M; dom create a disk=/bin/ls", 20,
+		   SAYS("cannot be built", "try another mem=", "must be an ext2 image"));
 	expect_all(m, "dom create a weight=70000; dom create A disk=/etc; dom frob a", 20,
 		   SAYS("the weight of a must be", "`A` is none", "frob is no command"));
 	CHECK(guest_frames(m) == 0 && used_ports(m) == 0,

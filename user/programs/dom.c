@@ -86,6 +86,9 @@ static bool good_name(const char *name)
 	return !*s && s != name;
 }
 
+static const char bad_disk[] = "disk %s cannot be used; it must be an ext2 image, as a copy of "
+			       "/boot/guest.ext2 is";
+
 static int tell_why(int error)
 {
 	bool create = order.what == GUEST_CREATE;
@@ -105,10 +108,8 @@ static int tell_why(int error)
 	case -ENOMEM: return fail("there is too little memory for %s; end another guest first",
 				  order.name);
 	case -ENOENT: return fail("disk %s cannot be used: there is no such file", order.disk);
-	default: return create && order.disk[0]
-			? fail("disk %s cannot be used; it must be an ext2 image, as a copy of "
-			       "/boot/guest.ext2 is", order.disk)
-			: fail("the kernel refuses: %s", strerror(error));
+	default: return create && order.disk[0] ? fail(bad_disk, order.disk)
+						: fail("the kernel refuses: %s", strerror(error));
 	}
 }
 
@@ -172,6 +173,17 @@ static int wrong_weight(void)
 	       : fail("the weight of %s must be 1 to 65535; 256 is usual", order.name);
 }
 
+/* Whether a file has an ext2 image's mark. If it cannot be read the kernel will say why. */
+static bool may_be_image(const char *path)
+{
+	enum { MARK_AT = 1024 + 56, MARK = 0xEF53 };
+	static uint16_t words[MARK_AT / 2 + 1];
+	int fd = open(path, O_RDONLY);
+	int got = fd < 0 ? fd : read(fd, words, sizeof(words));
+	close(fd);
+	return got < 0 || words[MARK_AT / 2] == MARK;
+}
+
 static int create(int argc, char **argv)
 {
 	order.mem_kib = 8192;
@@ -185,6 +197,8 @@ static int create(int argc, char **argv)
 	if (!good_name(order.name))
 		return fail("a name has a-z, 0-9 and '-' only, and '-' not first; `%s` is none",
 			    order.name);
+	if (order.disk[0] && !may_be_image(order.disk))
+		return fail(bad_disk, order.disk);
 	return wrong_weight() ? 1 : give_order();
 }
 
