@@ -67,6 +67,8 @@ extern unsigned judge_lab; /* the number of the lab whose exercises are judged *
  * Result: the cause, or NULL if the check's own words must do.
  */
 char *diagnose(const struct test *t);
+/* "#PF page fault"; "interrupt" from 20 on. */
+const char *trap_name(unsigned vector);
 /* Result: what a diagnosis that gave up had written by then, or NULL. */
 char *diagnosis_so_far(void);
 

@@ -9,13 +9,14 @@
 
 enum { MAX_TRAPS = 5, TRACE_SECONDS = 60 };
 
-static const char *trap_name(unsigned vector)
+const char *trap_name(unsigned vector)
 {
 	static const char *const names[] = {
 		"#DE divide error", "#DB debug", "NMI", "#BP breakpoint", "#OF overflow",
-		"#BR bounds", "#UD invalid opcode", "#NM no FPU", "#DF double fault", "",
-		"#TS invalid TSS", "#NP segment not present", "#SS stack fault",
-		"#GP general protection", "#PF page fault",
+		"#BR bounds", "#UD invalid opcode", "#NM no FPU", "#DF double fault",
+		"exception 9", "#TS invalid TSS", "#NP segment not present", "#SS stack fault",
+		"#GP general protection", "#PF page fault", "exception 15", "#MF x87 error",
+		"#AC alignment check", "#MC machine check", "#XM SIMD error",
 	};
 	return vector < sizeof(names) / sizeof(names[0]) ? names[vector] : "interrupt";
 }
@@ -34,7 +35,6 @@ void print_trap(FILE *f, unsigned vector, unsigned error, uint32_t address)
 {
 	static const char *const accesses[] = { "a read of", "a write to" };
 	enum { PRESENT = 1, WRITE = 2, FROM_RING_3 = 4 }; /* SDM vol. 3, 4.7 */
-	enum { TS = 10 };
 	bool write = error & WRITE;
 	fprintf(f, "%s, error code %#x", trap_name(vector), error);
 	if (vector == VEC_PF)
@@ -42,7 +42,7 @@ void print_trap(FILE *f, unsigned vector, unsigned error, uint32_t address)
 			error & FROM_RING_3 ? "from ring 3, " : "",
 			!(error & PRESENT) ? "where nothing is mapped" :
 			write ? "which the page tables do not allow" : "which is not this ring's");
-	else if (vector >= TS && vector <= VEC_GP)
+	else if (vector >= VEC_TS && vector <= VEC_GP)
 		print_selector(f, error);
 }
 

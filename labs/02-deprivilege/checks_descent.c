@@ -90,8 +90,6 @@ void check_descent(const struct test *t)
 
 /* --- in Bochs --- */
 
-enum { VEC_SS = 12 };
-
 /*
  * Return from the VMM's exit_handle() at once, and from there to this place in ring 1, with the
  * segments that were interrupted.

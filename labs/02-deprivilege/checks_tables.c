@@ -195,30 +195,53 @@ static const char *why_not_direct(unsigned v)
 	return "the kernel has no use for it";
 }
 
-static void want_gate(unsigned v, struct gate_fields g, struct gate_fields w)
+/* "vector 0x5 (#BR bounds)". Valid until the next but one. */
+static const char *vector_name(unsigned v)
 {
-	CHECK(g.present == w.present, "vector %#x: its gate is %s", v,
-	      g.present ? "present, but nothing handles this vector" : "missing");
+	static char texts[2][60];
+	static unsigned turn;
+	char *text = texts[turn++ % 2];
+	sprintf(text, v < VEC_EXCEPTIONS ? "vector %#x (%s)" : "vector %#x", v, trap_name(v));
+	return text;
+}
+
+/* If what a wrong gate leads to is right for another vector: that one, in words. */
+static const char *whose(uint32_t offset, const uint64_t right[256])
+{
+	static char text[100] = "";
+	for (unsigned v = 0; v < 256; v++)
+		if (offset && gate_of(right[v]).offset == offset)
+			snprintf(text, sizeof(text), ": that is where %s belongs", vector_name(v));
+	return text;
+}
+
+static void want_gate(unsigned v, struct gate_fields g, const uint64_t right[256])
+{
+	struct gate_fields w = gate_of(right[v]);
+	const char *vector = vector_name(v);
+	CHECK(g.present || !w.present, "%s: its gate is missing", vector);
+	CHECK(!g.present || w.present,
+	      "%s: its gate is present, but nothing handles this vector; it leads to %s%s", vector,
+	      place(g.offset), whose(g.offset, right));
 	if (!g.present)
 		return;
 	CHECK(g.selector != SEL_KCODE || w.selector == SEL_KCODE,
-	      "vector %#x leads straight to the kernel, and must lead to the VMM: %s", v,
+	      "%s leads straight to the kernel, and must lead to the VMM: %s", vector,
 	      why_not_direct(v));
 	CHECK(g.selector == SEL_KCODE || w.selector != SEL_KCODE,
-	      "vector %#x leads into the VMM, not straight to the kernel", v);
+	      "%s leads into the VMM, not straight to the kernel", vector);
 	CHECK(g.type == w.type || w.type != GATE_TRAP,
-	      "vector %#x leads to ring 1 by a gate of type %#x, not 0xf: through an interrupt "
-	      "gate the real IF becomes 0, and ring 1 cannot set it", v, g.type);
+	      "%s leads to ring 1 by a gate of type %#x, not 0xf: through an interrupt "
+	      "gate the real IF becomes 0, and ring 1 cannot set it", vector, g.type);
 	CHECK(g.type == w.type,
-	      "vector %#x has a gate of type %#x, not %#x: the VMM runs with interrupts off", v,
+	      "%s has a gate of type %#x, not %#x: the VMM runs with interrupts off", vector,
 	      g.type, w.type);
 	CHECK(g.dpl == w.dpl,
-	      "vector %#x: its gate has DPL %u, not %u: the DPL says from "
-	      "which rings INT may raise it",
-	      v, g.dpl, w.dpl);
+	      "%s: its gate has DPL %u, not %u: the DPL says from which rings INT may raise it",
+	      vector, g.dpl, w.dpl);
 	CHECK(g.selector == w.selector && (v == VEC_DF || g.offset == w.offset),
-	      "vector %#x: its gate leads to %#x:%s, not to %#x:%s (RPL aside)", v, g.selector,
-	      place(g.offset), w.selector, place(w.offset));
+	      "%s: its gate leads to %#x:%s, not to %#x:%s (RPL aside)%s", vector, g.selector,
+	      place(g.offset), w.selector, place(w.offset), whose(g.offset, right));
 }
 
 /*
@@ -277,6 +300,6 @@ void check_idt(const struct test *t)
 		struct gate_fields g = gate_of(idt[v]);
 		if (g.selector == SEL_KCODE && kind_of(v) == MAY_BE_DIRECT)
 			right[v] = gate(p->handlers[v], SEL_KCODE | 1, GATE_TRAP, 0);
-		want_gate(v, g, gate_of(right[v]));
+		want_gate(v, g, right);
 	}
 }
