@@ -15,14 +15,15 @@ static const struct { const char *folder, *names; } lists[] = {
 		      "isolation-59-loans isolation-16-* isolation-44-* isolation-17-* "
 		      "isolation-4* isolation-* rollback-* virtual-* switch-*" },
 	{ "vmm/call/", "isolation-31-* isolation-18-random isolation-19-* isolation-32-* "
-		       "isolation-49-* isolation-54-* dom-life guest-lives isolation-0* "
+		       "isolation-49-* isolation-5* dom-life guest-lives isolation-0* "
 		       "isolation-2* isolation-* guest-* dom-* virtual-* switch-* rollback-*" },
 	{ "vmm/sched/", "isolation-53-* isolation-52-* guest-lives guest-c* isolation-46-* "
 			"dom-life* domains-* isolation-56-* guest-* virtual-* isolation-*" },
-	{ "vmm/domain/", "isolation-49-* isolation-56-* isolation-54-* guest-lives dom-life "
-			 "isolation-43-guest-* isolation-47-* dom-* guest-* isolation-*" },
-	{ "vmm/", "isolation-25-30-events isolation-debug isolation-42-* isolation-0* isolation-2* "
-		  "isolation-3* virtual-in-a-row isolation-* rollback-* virtual-* switch-* "
+	{ "vmm/domain/", "guest-usertests isolation-49-* isolation-56-* isolation-54-* guest-lives "
+			 "dom-life isolation-43-guest-* isolation-47-* dom-* guest-* "
+			 "isolation-*" },
+	{ "vmm/", "switch-registers isolation-25-30-events isolation-debug isolation-42-* "
+		  "isolation-0* isolation-2* isolation-3* virtual-in-a-row isolation-* rollback-* virtual-* switch-* "
 		  "sweep-* panic* paste-virtual" },
 	{ "kernel/switch/", "rollback-gather-smp4 rollback-t* switch-pairs-smp4 rollback-* "
 			    "switch-* virtual-* sweep-* gdb-phases" },

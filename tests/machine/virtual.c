@@ -209,6 +209,34 @@ static void shares(const struct test *t)
 	end_at_prompt(m);
 }
 
+/* A detach returns to ring 0 with ring 1's registers. */
+static void detach_registers(const struct test *t)
+{
+	struct machine *m = start_to_prompt(&t->machine);
+	struct cpu_state c;
+	uint32_t regs[REGS_BYTES / 4];
+	machine_stop(m);
+	gdb_connect(m);
+	gdb_break(m, vmm_symbol("ring0_return"), true);
+	machine_send(m, "echo native > /proc/mode\n");
+	CHECK(gdb_run(m, 20), "no detach");
+	gdb_registers(m, &c);
+	virtual_read(m, machine_cpu(m, 0).cr3, c.eax, regs, sizeof(regs));
+	gdb_break(m, vmm_symbol("ring0_return"), false);
+	gdb_break(m, regs[REGS_EIP / 4], true);
+	CHECK(gdb_run(m, 20), "the VMM does not return");
+	gdb_registers(m, &c);
+	CHECK(c.eax == regs[REGS_EAX / 4] && c.ecx == regs[REGS_ECX / 4] &&
+	      c.edx == regs[REGS_EDX / 4] && c.ebx == regs[REGS_EBX / 4] &&
+	      c.esi == regs[REGS_ESI / 4] && c.edi == regs[REGS_EDI / 4] &&
+	      c.ebp == regs[REGS_EBP / 4] && c.esp == regs[REGS_ESP / 4],
+	      "a detach changes a register");
+	gdb_break(m, regs[REGS_EIP / 4], false);
+	gdb_disconnect(m);
+	machine_expect(m, PROMPT, 20);
+	end_at_prompt(m);
+}
+
 /* text: a command with a test suite, in virtual mode or while the mode changes all the time. */
 static void suite(const struct test *t)
 {
@@ -255,6 +283,7 @@ const struct test switch_tests[] = {
 	INVARIANTS("bochs-smp2", 120, 6, .bochs = true, .cpus = 2),
 	INVARIANTS("v86", 120, 7, .v86 = true, .mem = 16, .p2m = "shuffle:3"),
 	ROW("virtual-in-a-row", in_a_row, 60, 0, NULL, .cmdline = "mode=virtual"),
+	ROW("switch-registers", detach_registers, 60, 0, NULL, .cmdline = "mode=virtual"),
 	ROW("virtual-share-dropped", shares, 60, 0, NULL, .cmdline = "mode=virtual"),
 	PAIRS("switch-pairs", 120, 200, .p2m = "shuffle:4"),
 	PAIRS("switch-pairs-smp4", 120, 100, .p2m = "shuffle:5", .cpus = 4),
