@@ -9,8 +9,9 @@
 #include <sys/stat.h>
 
 /*
- * In million instructions: three times what a sound kernel takes in any check that has no budget of
- * its own. A hang costs a second.
+ * In million instructions a CPU: at least five times what a sound kernel takes in the longest wait
+ * of any check, which is mostly its boot. A check that has a budget of its own, for programs that
+ * run long, has ten times what these take.
  */
 enum { BUDGET = 100 };
 static struct result *first;

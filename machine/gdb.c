@@ -228,7 +228,9 @@ int gdb_run_cpus(struct machine *m, unsigned cpus, bool step, double seconds)
 		if (cpus >> i & 1)
 			snprintf(text + strlen(text), sizeof(text) - strlen(text), ";%c:%x",
 				 step ? 's' : 'c', i + 1);
+	m->held = ~cpus;
 	const char *report = run_to_stop(m, seconds, "%s", text), *thread;
+	m->held = 0;
 	if (!report) {
 		char *stopped = machine_ended(m) ? NULL : qmp_if_there(m, "stop", NULL);
 		if (stopped) /* else it has ended before it could be stopped */

@@ -57,7 +57,7 @@ struct machine_options {
  * A budget makes limits shorter: the longest wait, in million instructions a CPU; all waits may
  * take BUDGET_WAITS times as many.
  */
-enum { MIPS = 100, BUDGET_WAITS = 20 };
+enum { MIPS = 100, BUDGET_WAITS = 5 };
 extern unsigned machine_budget; /* 0, the default: none */
 extern bool machine_debugged;   /* for a person with GDB: starts stopped, nothing has a limit */
 extern bool machine_traced;     /* QEMU logs all traps in work_path("traps") */
@@ -79,6 +79,7 @@ struct machine {
 	size_t said_bytes;
 	bool answered;                   /* said ends with the prompt */
 	bool stopped;                    /* Bochs: the debugger has the machine */
+	unsigned held;                   /* QEMU: CPUs (bits) that the present run leaves alone */
 	char *log;                       /* all serial output until now, NUL at the end */
 	size_t log_bytes;
 	size_t seen;                     /* place in log after the last text waited for */
@@ -86,7 +87,7 @@ struct machine {
 	char end[32];                    /* QEMU's reason if it reset or turned off, or "" */
 	uint64_t instructions;           /* executed, when last asked for */
 	/* The present one (time.c). */
-	struct { double limit, idle, from, moved, ask, cpu; uint64_t clock; } wait;
+	struct { double limit, idle, from, moved, moved_cpu, ask, cpu; uint64_t clock; } wait;
 	bool late;                       /* it passed its limit, or the machine executes nothing */
 	uint8_t *ram;                    /* QEMU: physical memory, also after the end */
 	size_t ram_bytes;

@@ -24,6 +24,12 @@ static double now(struct machine *m)
 			  : (double)qmp_instructions(m) / (MIPS * 1e6);
 }
 
+/* A short wait is one for a number of instructions. */
+static bool is_short(const struct machine *m)
+{
+	return m->wait.limit < 0.1;
+}
+
 /* Seconds between two looks: rare enough to cost little. Bochs is stopped for each. */
 static double pause_of(const struct machine *m)
 {
@@ -43,38 +49,42 @@ void machine_wait_begins(struct machine *m, double seconds)
 	if (budget && !m->o.free_running && seconds > most)
 		m->wait.limit = most;
 	/* Long waits begin with the first look, of which most have none. */
-	m->wait.from = m->pid && m->wait.limit < 1 && !m->o.bochs ? now(m) : -1;
+	m->wait.from = m->pid && is_short(m) && !m->o.bochs ? now(m) : -1;
 	m->wait.moved = 0, m->wait.clock = 0;
-	/* A short wait is one for a number of instructions. */
-	bool sleeps_count = counted(m) && !m->o.bochs && seconds >= 1;
+	bool sleeps_count = counted(m) && !m->o.bochs && !is_short(m);
 	m->wait.idle = sleeps_count ? IDLE_LEAST + IDLE_FACTOR * m->wait.limit : 0;
 	m->wait.cpu = m->pid ? process_cpu(m->pid) : 0;
 	m->wait.ask = clock_seconds() + pause_of(m);
 }
 
-/* Whether the machine, which executes nothing, can go on by itself. */
+/* Whether the machine, which executes nothing, can go on by itself: a CPU that may run does. */
 static bool can_go_on(struct machine *m)
 {
-	char *status = qmp_if_there(m, "query-status", NULL), *registers;
-	bool runs = status && strstr(status, "\"running\": true");
+	char *status = qmp_if_there(m, "query-status", NULL), *registers, *at;
+	bool runs = status && strstr(status, "\"running\": true"), executes = false;
 	free(status);
 	if (!m->pid || !runs)
 		return false;
 	registers = qmp_if_there(m, "human-monitor-command",
 				 "{\"command-line\":\"info registers -a\"}");
-	bool executes = registers && strstr(registers, "HLT=0");
+	at = registers;
+	for (unsigned cpu = 0; at && (at = strstr(at, "HLT=")); cpu++, at++)
+		executes |= at[4] == '0' && !(m->held >> cpu & 1);
 	free(registers);
 	return executes;
 }
 
 /*
  * The count of instructions stands still. A guest that sleeps does not do so: QEMU skips the time
- * up to its next interrupt. So if all CPUs are halted, no interrupt will ever come.
+ * up to its next interrupt. So if all CPUs are halted, no interrupt will ever come. If only these
+ * may run now, QEMU skips the ticks of the others, and that is work.
  */
+#define DEAD_CPU_SECONDS 0.1
 static bool stands_still(struct machine *m, double process_now)
 {
 	enum { DEAD_SECONDS = 1, EMULATOR_SECONDS = 30 };
-	if (process_now - m->wait.moved < DEAD_SECONDS)
+	bool turns = is_short(m) && process_cpu(m->pid) - m->wait.moved_cpu > DEAD_CPU_SECONDS;
+	if (!turns && process_now - m->wait.moved < DEAD_SECONDS)
 		return false;
 	if (!m->o.bochs && !can_go_on(m))
 		return true;
@@ -92,12 +102,12 @@ static bool used_up(const struct machine *m)
 }
 
 /*
- * Few instructions, but each so dear that QEMU works on them ten times as long as on others: the
- * guest has chosen them.
+ * Few instructions, but each so dear that QEMU works on them much longer than on others: the guest
+ * has chosen them.
  */
 static bool dear(const struct machine *m)
 {
-	enum { LEAST = 5, FACTOR = 10 };
+	enum { LEAST = 1, FACTOR = 2 };
 	return machine_budget && m->pid && counted(m) &&
 	       process_cpu(m->pid) - m->wait.cpu > LEAST + FACTOR * m->wait.limit;
 }
@@ -128,7 +138,7 @@ bool machine_late(struct machine *m)
 	if (m->wait.from < 0)
 		m->wait.from = time;
 	if (m->instructions != before || m->wait.moved == 0)
-		m->wait.moved = process_now;
+		m->wait.moved = process_now, m->wait.moved_cpu = process_cpu(m->pid);
 	return m->late = time - m->wait.from > m->wait.limit || used_up(m) || dear(m) ||
 			 idle_too_long(m) || (counted(m) && stands_still(m, process_now));
 }

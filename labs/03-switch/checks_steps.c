@@ -23,7 +23,7 @@ struct guest start(const struct test *t, unsigned k)
 		machine_stop(m);
 	else
 		gdb_connect(m);
-	return (struct guest){ .m = m, .seconds = o.cpus > 1 ? SMP_SECONDS : SECONDS };
+	return (struct guest){ .m = m, .seconds = o.bochs ? SECONDS : SWITCH_SECONDS };
 }
 
 struct guest enter(const struct test *t, unsigned k)
@@ -75,7 +75,7 @@ static int go_on_for(struct guest *g, unsigned cpus, double seconds)
  */
 int go_on(struct guest *g, unsigned cpus)
 {
-	const double together = 0.02, alone = 0.005;
+	const double together = 0.005, alone = 0.002;
 	if (g->m->o.cpus == 1)
 		return go_on_for(g, cpus, g->seconds);
 	for (double passed = 0; passed < g->seconds; passed += together) {
@@ -177,7 +177,9 @@ static bool in_vmm(const struct segment *table)
 
 void look_at_switch(struct guest *g)
 {
+	g->seconds = SECONDS; /* up to the switch programs run */
 	reach(g, "switch_mode", "the mode is changed all the time");
+	g->seconds = SWITCH_SECONDS;
 	bool to_virtual = argument(g, 0) & 0xFF;
 	uint32_t cr3 = g->c.cr3;
 	int error = result_of(g);
