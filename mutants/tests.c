@@ -23,8 +23,8 @@ static const struct { const char *folder, *names; } lists[] = {
 			 "dom-life isolation-43-guest-* isolation-47-* dom-* guest-* "
 			 "isolation-*" },
 	{ "vmm/", "switch-registers isolation-25-30-events isolation-debug isolation-42-* "
-		  "isolation-0* isolation-2* isolation-3* virtual-in-a-row isolation-* rollback-* virtual-* switch-* "
-		  "sweep-* panic* paste-virtual" },
+		  "isolation-0* isolation-2* isolation-3* virtual-in-a-row isolation-* rollback-* "
+		  "virtual-* switch-* sweep-* panic* paste-virtual" },
 	{ "kernel/switch/", "rollback-gather-smp4 rollback-t* switch-pairs-smp4 rollback-* "
 			    "switch-* virtual-* sweep-* gdb-phases" },
 	{ "kernel/vo/", "virtual-in-a-row virtual-usertests rollback-t* virtual-* switch-* "
