@@ -140,11 +140,7 @@ static void await_rings(struct victim *v, const struct guest_plan g[], unsigned 
 			full += guest_word(v, &g[i], GUEST_DATA, 0) > PAIRS;
 		if (full == n)
 			return;
-		v->eaten |= shared_word(v, SHARED_PENDING) & EVENT_BITS;
-		set_shared_word(v, SHARED_PENDING, 0);
-		CHECK(attack_at(v, place(v, "hypercall", false), &(struct entry){ .eax = HC_IDLE }),
-		      "HC_IDLE ended the machine (status %d)", v->m->exit_status);
-		event_eaten(v);
+		guests_wait(v);
 	}
 	give_up(FAILED, "%u guests do not yield", n);
 }

@@ -137,11 +137,33 @@ struct domain_info guest_info(struct victim *v, const struct guest_plan *g)
 	return op.info;
 }
 
+void guests_wait(struct victim *v)
+{
+	v->eaten |= shared_word(v, SHARED_PENDING) & EVENT_BITS;
+	set_shared_word(v, SHARED_PENDING, 0);
+	CHECK(attack_at(v, place(v, "hypercall", false), &(struct entry){ .eax = HC_IDLE }),
+	      "HC_IDLE ended the machine (status %d)", v->m->exit_status);
+	CHECK(v->trap.vector >= VEC_EXCEPTIONS, "HC_IDLE: vector %u", v->trap.vector);
+	event_eaten(v);
+}
+
+/* The same, but the events stay pending. */
+static void wait_with_events(struct victim *v)
+{
+	uint32_t eaten = v->eaten;
+	v->eaten = 0;
+	guests_wait(v);
+	set_shared_word(v, SHARED_PENDING, shared_word(v, SHARED_PENDING) | v->eaten);
+	v->eaten = eaten;
+}
+
 void guests_turn(struct victim *v)
 {
 	ALLOWED(v, HC_YIELD, 0, 0, 0, 0);
 	unsigned others = (1u << v->m->o.cpus) - 1 - (1u << v->cpu);
-	if (others && !v->m->o.bochs)
+	if (others && v->m->o.bochs)
+		wait_with_events(v);
+	else if (others)
 		gdb_run_cpus(v->m, others, false, TURN), v->m->late = false;
 }
 

@@ -43,9 +43,11 @@ int guest_bear(struct victim *v, const struct guest_plan *g);
 /* All of these: afterwards it is paused. */
 void guest_make(struct victim *v, struct guest_plan *g);
 void guest_run(struct victim *v, const struct guest_plan *g, bool on);
+/* Domain 0 waits for its next event: guests run. */
+void guests_wait(struct victim *v);
 /*
- * Domain 0 yields, and guests on its CPU run before it goes on; so do, for some time, those on
- * QEMU's other CPUs.
+ * Domain 0 yields, and guests on its CPU run before it goes on. So do those on other CPUs: for some
+ * time in QEMU, until domain 0's next event in Bochs.
  */
 void guests_turn(struct victim *v);
 /* Domain 0 yields until the guest has ended. FAILED if it does not, or with another status. */

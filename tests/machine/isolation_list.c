@@ -95,6 +95,9 @@ static void fuzz(const struct test *t)
 #define SURVIVE(n, parts) ROW(n, survive, 120, parts, )
 #define BOCHS(n, parts) ROW(n "-bochs", survive, 200, parts, .machine = { .bochs = true })
 #define SMP4(n, parts) ROW(n "-smp4", survive_elsewhere, 200, parts, .machine = { .cpus = 4 })
+#define BOCHS4(n, parts) \
+	{ .name = "soak-isolation-" n "-bochs-smp4", .run = survive_elsewhere, .seconds = 600, \
+	  .text = parts, .machine = { .bochs = true, .cpus = 4 } }
 #define V86(n, parts) ROW(n "-v86", survive, 200, parts, .machine = { .v86 = true, .mem = 16 })
 #define STOPPED(n, first, count, ...) \
 	ROW(n, stopped, 200, count, .number = first, .machine = { __VA_ARGS__ })
@@ -238,6 +241,12 @@ const struct test isolation_tests[] = {
 };
 
 const struct test isolation_soak_tests[] = {
+	BOCHS4("46-51-registers", "guest_translations guest_registers"),
+	BOCHS4("47-60-guest-rights", "guest_rights guest_vm86 guest_last_frame"),
+	BOCHS4("49-50-births", "guest_births guest_vcpus guest_remains guest_wakes"),
+	BOCHS4("52-53-guest-events", "guest_events guest_idle"),
+	BOCHS4("54-59-ports", "guest_ports guest_limits guest_all_ports guest_loans"),
+	BOCHS4("56-deaths", "guest_deaths_some"),
 	{ .name = "soak-isolation-18-random", .run = survive, .seconds = 3600,
 	  .text = "random_references_soak" },
 	STATES("soak-isolation-43-states", 36000, "1000000", 11, 0),

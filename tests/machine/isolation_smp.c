@@ -81,10 +81,20 @@ struct victim *two_victims(const struct test *t)
 	return v;
 }
 
+/* In Bochs the other CPUs are parked already: there PAUSE is the first instruction, too. */
+static struct victim *parked_yield(const struct test *t)
+{
+	struct victim *v = victim_start(&t->machine);
+	uint32_t code[PAGE_SIZE / 4];
+	virtual_read(v->m, v->start.cr3, place(v, "gives_way", false), code, 16);
+	pool_write(v, PARK_PAGE, 0, code, 16);
+	return v;
+}
+
 struct victim *victim_elsewhere(const struct test *t, struct guest_plan *there)
 {
-	struct victim *v = two_victims(t);
-	for (other = 1; other < t->machine.cpus; other++)
+	struct victim *v = t->machine.bochs ? parked_yield(t) : two_victims(t);
+	for (other = 1; other < t->machine.cpus && !t->machine.bochs; other++)
 		send_1(v, "gives_way", &(struct entry){ 0 });
 	*there = (struct guest_plan){ .first = v->pages / 2 - 16, .vcpus = 1,
 				      .label = "guest_sleeps" };

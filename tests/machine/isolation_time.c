@@ -113,17 +113,6 @@ void guest_slices(struct victim *v)
 
 /* --- 56: timers; D5: idle time --- */
 
-/* Domain 0 waits for its next event. */
-static void idle(struct victim *v)
-{
-	v->eaten |= shared_word(v, SHARED_PENDING) & EVENT_BITS;
-	set_shared_word(v, SHARED_PENDING, 0);
-	CHECK(attack_at(v, place(v, "hypercall", false), &(struct entry){ .eax = HC_IDLE }),
-	      "HC_IDLE ended the machine (status %d)", v->m->exit_status);
-	CHECK(v->trap.vector >= VEC_EXCEPTIONS, "HC_IDLE: vector %u", v->trap.vector);
-	event_eaten(v);
-}
-
 /* A guest's timer wakes it; one that is still to come goes with its guest. */
 void guest_timers(struct victim *v)
 {
@@ -134,7 +123,7 @@ void guest_timers(struct victim *v)
 	guest_set_word(v, &g, GUEST_DATA, 12, 1); /* after 4 seconds */
 	guest_run(v, &g, true);
 	for (unsigned i = 0; i < 2; i++)
-		idle(v);
+		guests_wait(v);
 	uint32_t first, timers = vmm_symbol("vmm_cpus") + v->cpu * CPU_BYTES + CPU_TIMERS;
 	virtual_read(v->m, v->start.cr3, timers, &first, 4);
 	CHECK(first, "no timer is set: this proves nothing");
@@ -143,7 +132,7 @@ void guest_timers(struct victim *v)
 	check_domains(v->m);
 	guest_end(v, &g);
 	check_domains(v->m);
-	idle(v);
+	guests_wait(v);
 	guest_end(v, &other);
 }
 
@@ -182,10 +171,10 @@ void guest_idle(struct victim *v)
 	struct guest_plan g = plan(0, "guest_sleeps");
 	guest_make(v, &g);
 	guest_run(v, &g, true);
-	idle(v);
+	guests_wait(v);
 	struct times a = times(v, &g);
 	for (unsigned i = 0; i < 5; i++)
-		idle(v);
+		guests_wait(v);
 	struct times b = times(v, &g);
 	uint64_t hosted = b.hosted - a.hosted;
 	uint64_t idled = b.idled - a.idled, ran = b.ran - a.ran;
