@@ -54,7 +54,7 @@ void rest(struct guest *g)
 {
 	break_off(g, symbol("sys_exit"));
 	machine_continue(g->m);
-	machine_expect(g->m, PROMPT, g->seconds);
+	machine_expect(g->m, PROMPT, SECONDS);
 	settle(g);
 }
 
