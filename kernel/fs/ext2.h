@@ -82,6 +82,7 @@ struct ext2 {
 struct ext2_inode {
 	struct vnode vn; /* vn.size mirrors disk.size; above EXT2_SIZE_MAX: a file too large */
 	struct ext2_disk_inode disk;
+	struct { uint32_t first, number, n; } run; /* blocks found last: neighbours on the disk */
 	struct ext2_inode *hash_next, *newer, *older;
 };
 
@@ -113,8 +114,12 @@ int ext2_inode_alloc(struct ext2 *fs, bool dir, uint32_t *out);
  */
 void ext2_block_free(struct ext2 *fs, uint32_t number);
 void ext2_inode_free(struct ext2 *fs, uint32_t ino, bool dir);
-/* Whether a file may use this block: it is in range, and not the file system's own. */
-bool ext2_block_ok(struct ext2 *fs, uint32_t number);
+/* Whether files may use these blocks: all in one group, and none is the file system's own. */
+bool ext2_blocks_ok(struct ext2 *fs, uint32_t number, uint32_t n);
+static inline bool ext2_block_ok(struct ext2 *fs, uint32_t number)
+{
+	return ext2_blocks_ok(fs, number, 1);
+}
 
 /* --- ext2_inode.c --- */
 /* The vnode of an inode that has links: *out gets a reference. */

@@ -22,18 +22,19 @@ static uint32_t group_of(const struct ext2 *fs, uint32_t number)
 	return (number - fs->super->first_data_block) / fs->super->blocks_per_group;
 }
 
-bool ext2_block_ok(struct ext2 *fs, uint32_t number)
+bool ext2_blocks_ok(struct ext2 *fs, uint32_t number, uint32_t n)
 {
 	const struct ext2_super *s = fs->super;
-	if (number <= s->first_data_block || number >= s->blocks_count)
+	if (number <= s->first_data_block || number >= s->blocks_count ||
+	    n > s->blocks_count - number || group_of(fs, number) != group_of(fs, number + n - 1))
 		return false;
 	uint32_t per_block = fs->block_bytes / sizeof(struct ext2_group_desc);
 	if (number <= s->first_data_block + DIV_UP(fs->nr_groups, per_block))
 		return false;
 	const struct ext2_group_desc *d = ext2_desc(fs, group_of(fs, number));
 	uint32_t table_blocks = DIV_UP(s->inodes_per_group * fs->inode_bytes, fs->block_bytes);
-	return number != d->block_bitmap && number != d->inode_bitmap &&
-	       number - d->inode_table >= table_blocks;
+	return d->block_bitmap - number >= n && d->inode_bitmap - number >= n &&
+	       d->inode_table - number >= n && number - d->inode_table >= table_blocks;
 }
 
 /* Set the first zero bit in [from, end) of the bitmap in a block. -ENOSPC if there is none. */

@@ -6,6 +6,8 @@
  */
 #include "fs/ext2.h"
 
+#define RUN_MAX 32u /* blocks that are found at once */
+
 static uint32_t per_block(const struct ext2 *fs) { return fs->block_bytes / sizeof(uint32_t); }
 
 /*
@@ -63,14 +65,28 @@ static int allocate(struct ext2_inode *ip, uint32_t goal, bool pointers, uint32_
 
 /*
  * Read pointer number `place` of block b, or of the inode if b is NULL. create: if it is 0,
- * allocate a block for it, near goal; pointers: a pointer block.
+ * allocate a block for it, near goal; pointers: a pointer block. Else the next pointers may name
+ * the neighbours of the block that was found: ip->run tells how many do.
  */
 static int follow_slot(struct ext2_inode *ip, struct block *b, uint32_t place, uint32_t goal,
 		  bool create, bool pointers, uint32_t *out)
 {
 	struct ext2 *fs = ip->vn.fs;
-	uint32_t number = b ? ((uint32_t *)b->data)[place] : ip->disk.block[place];
+	const uint32_t *at = (b ? (uint32_t *)b->data : ip->disk.block) + place;
+	uint32_t number = *at, end = b ? per_block(fs) : EXT2_DIRECT, n = 1, before = 0;
 	*out = number;
+	if (number && !pointers) {
+		while (n < MIN(end - place, RUN_MAX) && at[n] == number + n)
+			n++;
+		while (before < MIN(place, RUN_MAX) && *(at - before - 1) == number - before - 1)
+			before++;
+		if (ext2_blocks_ok(fs, number - before, before + n)) {
+			ip->run.first -= before;
+			ip->run.number = number - before;
+			ip->run.n = before + n;
+			return 0;
+		}
+	}
 	if (number)
 		return ext2_block_ok(fs, number) ? 0 : -EUCLEAN;
 	if (!create)
@@ -88,7 +104,15 @@ int ext2_map(struct ext2_inode *ip, uint32_t index, bool create, uint32_t *numbe
 {
 	struct ext2 *fs = ip->vn.fs;
 	unsigned slot;
-	uint32_t within = 0, before = ip->disk.blocks;
+	uint32_t within = 0, before = ip->disk.blocks, into = index - ip->run.first;
+	if (into < ip->run.n) {
+		*number = ip->run.number + into;
+		if (fresh)
+			*fresh = false;
+		return 0;
+	}
+	ip->run.first = index;
+	ip->run.n = 0;
 	int levels = find_tree(fs, index, &slot, &within);
 	if (levels < 0)
 		return levels;
@@ -166,6 +190,7 @@ void ext2_cut(struct ext2_inode *ip, uint32_t from)
 	uint32_t first = EXT2_DIRECT, type = ip->disk.mode & S_IFMT;
 	bool has_blocks = type == S_IFREG || type == S_IFDIR ||
 			  (type == S_IFLNK && ip->disk.size >= sizeof(ip->disk.block));
+	ip->run.n = 0;
 	if (!has_blocks) /* devices and short symbolic links keep other data in block[] */
 		return;
 	for (uint32_t i = from; i < EXT2_DIRECT; i++)
