@@ -97,7 +97,7 @@ static inline bool ring_put(struct ring *r, const void *message, uint32_t bytes)
 {
 	if (r->broken || !ring_room(r))
 		return false;
-	memcpy(ring_slot(r, r->put++), message, bytes);
+	__builtin_memcpy(ring_slot(r, r->put++), message, bytes); /* a few words: no call */
 	return true;
 }
 
@@ -129,7 +129,7 @@ static inline int ring_take(struct ring *r, void *message, uint32_t bytes)
 	}
 	if (r->broken)
 		return -EPIPE;
-	memcpy(message, ring_slot(r, r->taken), bytes);
+	__builtin_memcpy(message, ring_slot(r, r->taken), bytes);
 	barrier(); /* the user's checks read the copy */
 	r->taken++;
 	return 1;

@@ -31,7 +31,7 @@ static const struct tale {
 
 static const struct stop kernel_stops[] = {
 	{ "front_move", 0 }, { "port_notify", 0 }, { "ports_handle", 0 }, { "wake_server", 0 },
-	{ "serve_all", 0 }, { "serve", 0 }, { "ring_take", 0 }, { "ext2_read", 0 },
+	{ "serve_all", 0 }, { "serve", 0 }, { "ring_take", 0 }, { "ext2_direct", 0 },
 	{ "ring_publish", 0 }, { "ring_ask", 0 }, { "sched_idle", 0 }, { "port_wake", 0 },
 	{ "panic", 0 }, { NULL, 0 },
 };

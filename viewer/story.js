@@ -317,7 +317,7 @@ const FUNCTIONS = {
 	wake_server: "the handler: the task that serves has work",
 	serve_all: "looks at each ring that was notified",
 	serve: "the back end: requests of one ring, one after the other",
-	ext2_read: "domain 0's file system reads the file",
+	ext2_direct: "domain 0's file system reads the file",
 	sched_idle: "nothing is left to do here",
 	port_wake: "the handler of the front end",
 	panic: "the kernel gives up",

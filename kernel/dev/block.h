@@ -9,14 +9,18 @@
 #include "lib/lib.h"
 
 #define SECTOR 512
+#define BLOCK_LENT 29 /* pages that a device gives to the block cache, at most */
 
-struct block_part { uint32_t sector, n; void *data; }; /* of a transfer; n sectors */
+/* Of a transfer: n sectors; 0, of a write: make all writes so far durable. */
+struct block_part { uint32_t sector, n; void *data; };
 
 struct blockdev {
 	const char *name;
 	uint32_t sectors;
 	unsigned depth; /* requests that it can have under way; 0: one */
 	bool read_only; /* nobody will write */
+	char *pages;       /* memory from which and to which it moves blocks without a copy */
+	unsigned nr_pages; /* whose user the block cache is; at most BLOCK_LENT; 0: none */
 	/*
 	 * Move n sectors between the device and buf, a kernel address. Result: 0, -EIO;
 	 * -EINVAL if the range ends after the last sector; -EROFS (write) if the device can only
@@ -24,13 +28,13 @@ struct blockdev {
 	 */
 	int (*read)(struct blockdev *d, uint32_t sector, uint32_t n, void *buf);
 	int (*write)(struct blockdev *d, uint32_t sector, uint32_t n, const void *buf);
-	/* Instead of both: read or write n parts, all under way at once. Results as above. */
-	int (*move)(struct blockdev *d, bool write, const struct block_part *parts, unsigned n);
 	/* Make all writes so far durable: 0, -EIO. NULL if each write is durable at once. */
 	int (*flush)(struct blockdev *d);
+	/* Instead of the three: do n parts in order, all under way at once. Results: as above. */
+	int (*move)(struct blockdev *d, bool write, const struct block_part *parts, unsigned n);
 };
 
-/* Read or write n parts, in any order: how devices are used. Results: as read, write. */
+/* Read or write n parts: how devices are used. Results: as read, write, flush. */
 static inline int block_move(struct blockdev *d, bool write, const struct block_part *parts,
 			     unsigned n)
 {
@@ -38,7 +42,8 @@ static inline int block_move(struct blockdev *d, bool write, const struct block_
 	if (d->move)
 		return d->move(d, write, parts, n);
 	for (; n-- && !error; parts++)
-		error = write ? d->write(d, parts->sector, parts->n, parts->data)
+		error = !parts->n ? d->flush ? d->flush(d) : 0
+		      : write ? d->write(d, parts->sector, parts->n, parts->data)
 			      : d->read(d, parts->sector, parts->n, parts->data);
 	return error;
 }

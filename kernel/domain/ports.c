@@ -10,11 +10,10 @@
 
 extern struct vmm_shared vmm_shared[]; /* vo/virtual.c; it fills a page */
 
-enum { WORDS = CONTROL_PORTS / 32 };
-
 /* Guards the handlers, and is held while one runs: it comes before their modules' own locks. */
 static struct spinlock lock;
 static struct { void (*run)(void *data); void *data; } handlers[CONTROL_PORTS];
+static unsigned words; /* of ports: after these no port has a handler */
 
 static struct shared_rest *shared(void)
 {
@@ -36,6 +35,7 @@ static void set(unsigned port, void (*run)(void *), void *data)
 	uint32_t flags = spin_lock_irq(&lock);
 	handlers[port].run = run;
 	handlers[port].data = data;
+	words = MAX(words, port / 32 + 1);
 	spin_unlock_irq(&lock, flags);
 }
 
@@ -68,7 +68,7 @@ void ports_handle(void)
 {
 	struct shared_rest *s = shared();
 	uint32_t flags = spin_lock_irq(&lock);
-	for (unsigned w = 0; w < WORDS; w++) {
+	for (unsigned w = 0; w < words; w++) {
 		uint32_t ready = s->port_pending[w] & ~s->port_masked[w];
 		if (ready)
 			ready &= __atomic_fetch_and(&s->port_pending[w], ~ready, __ATOMIC_SEQ_CST);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The block cache: a hash table finds blocks, a list in the order of last use says what to
- * evict.
+ * evict. Of the device's own pages each is given to a new block in turn. The block that had it is
+ * evicted, unless it was used twice, or must be written: that one gets a frame. So what is read
+ * once only, as most of a long file, is never copied here, and evicts nothing else.
  */
 #include "fs/bcache.h"
 #include "proc/task.h"
@@ -42,6 +44,26 @@ static void list_add(struct bcache *c, struct block *b)
 	c->newest = b;
 }
 
+/* The block, if it is in the cache. */
+static struct block *look(struct bcache *c, uint32_t number)
+{
+	struct block *b = *bucket(c, number);
+	while (b && b->number != number)
+		b = b->hash_next;
+	return b;
+}
+
+/* Which page of the device's these data are in; dev->nr_pages or more: in none. */
+static size_t lent_page(const struct bcache *c, const char *data)
+{
+	return (size_t)(data - c->dev->pages) / PAGE_SIZE;
+}
+
+static bool is_borrowed(const struct bcache *c, const struct block *b)
+{
+	return lent_page(c, b->data) < c->dev->nr_pages;
+}
+
 static char *data_alloc(const struct bcache *c)
 {
 	if (c->block_bytes < PAGE_SIZE)
@@ -50,30 +72,34 @@ static char *data_alloc(const struct bcache *c)
 	return pfn == NO_FRAME ? NULL : pfn_to_virt(pfn);
 }
 
-static void data_free(const struct bcache *c, char *data)
+static void data_free(struct bcache *c, char *data)
 {
-	if (c->block_bytes < PAGE_SIZE)
+	size_t page = lent_page(c, data);
+	if (page < c->dev->nr_pages)
+		c->borrowers[page] = NULL, c->nr_borrowed--;
+	else if (c->block_bytes < PAGE_SIZE)
 		kfree(data);
 	else
 		frame_put(virt_to_pfn(data));
 }
 
-/* Read or write n blocks, all under way at once. */
-static int transfer(struct bcache *c, struct block **blocks, unsigned n, bool write)
+/* Read or write n blocks, all under way at once. flush: make the writes durable. */
+static int transfer(struct bcache *c, struct block **blocks, unsigned n, bool write, bool flush)
 {
-	struct block_part parts[AT_ONCE];
+	struct block_part parts[AT_ONCE + 1];
 	uint32_t each = c->block_bytes / SECTOR;
 	for (unsigned i = 0; i < n; i++) {
 		if (blocks[i]->number >= c->dev->sectors / each)
 			return -EIO;
 		parts[i] = (struct block_part){ blocks[i]->number * each, each, blocks[i]->data };
 	}
-	return block_move(c->dev, write, parts, n);
+	parts[n] = (struct block_part){ 0 };
+	return block_move(c->dev, write, parts, n + flush);
 }
 
 static int write_back(struct bcache *c, struct block *b)
 {
-	int error = b->dirty ? transfer(c, &b, 1, true) : 0;
+	int error = b->dirty ? transfer(c, &b, 1, true, false) : 0;
 	if (!error && b->dirty) {
 		b->dirty = false;
 		c->dirty--;
@@ -92,7 +118,8 @@ static void discard(struct bcache *c, struct block *b)
 	c->dirty -= b->dirty;
 	c->count--;
 	data_free(c, b->data);
-	kfree(b);
+	kfree(c->spare);
+	c->spare = b;
 }
 
 /*
@@ -113,15 +140,54 @@ static void make_room(struct bcache *c)
 	}
 }
 
+/* Let a block's data lie in a frame of its own. */
+static int move_out(struct bcache *c, struct block *b)
+{
+	char *own = data_alloc(c);
+	if (!own)
+		return -ENOMEM;
+	memcpy(own, b->data, PAGE_SIZE);
+	data_free(c, b->data);
+	b->data = own;
+	return 0;
+}
+
+/* A page of the device's for the new block b; NULL if it has none, or all are held. */
+static char *borrow(struct bcache *c, struct block *b)
+{
+	unsigned n = c->block_bytes == PAGE_SIZE ? c->dev->nr_pages : 0;
+	for (unsigned i = 0; i < n; i++) {
+		unsigned page = c->hand++ % n;
+		struct block *old = c->borrowers[page];
+		if (old && old->uses)
+			continue;
+		if (old) {
+			old->uses++; /* memory or the device may be waited for: hold it */
+			bool stays = (old->dirty || old->used > 1) && !move_out(c, old);
+			int error = stays ? 0 : write_back(c, old);
+			old->uses--;
+			if (error)
+				continue;
+			if (!stays) {
+				c->evicted[old->number % BCACHE_BUCKETS] = old->number;
+				discard(c, old);
+			}
+		}
+		c->borrowers[page] = b;
+		c->nr_borrowed++;
+		return c->dev->pages + page * PAGE_SIZE;
+	}
+	return NULL;
+}
+
 /* The block, held, as the newest one; NULL if it is not in the cache. */
 static struct block *find(struct bcache *c, uint32_t number)
 {
-	struct block *b = *bucket(c, number);
-	while (b && b->number != number)
-		b = b->hash_next;
+	struct block *b = look(c, number);
 	if (b) {
 		b->uses++;
 		if (c->newest != b) {
+			b->used += b->used < 2;
 			list_remove(c, b);
 			list_add(c, b);
 		}
@@ -134,13 +200,18 @@ static struct block *insert(struct bcache *c, uint32_t number)
 {
 	if (c->count >= c->limit)
 		make_room(c);
-	struct block *b = kmalloc(sizeof(*b));
-	char *data = b ? data_alloc(c) : NULL;
+	struct block *b = c->spare;
+	c->spare = NULL; /* kmalloc() may evict, too */
+	b = b ? b : kmalloc(sizeof(*b));
+	char *data = b && c->dev->nr_pages ? borrow(c, b) : NULL;
+	if (b && !data)
+		data = data_alloc(c);
 	if (!data) {
 		kfree(b);
 		return NULL;
 	}
 	*b = (struct block){ .number = number, .uses = 1, .data = data,
+			     .used = 1 + (c->evicted[number % BCACHE_BUCKETS] == number),
 			     .hash_next = *bucket(c, number) };
 	*bucket(c, number) = b;
 	list_add(c, b);
@@ -158,21 +229,19 @@ static int fetch(struct bcache *c, struct block *b)
 	uint32_t end = c->dev->sectors / (c->block_bytes / SECTOR);
 	unsigned n = 1, most = b->number == c->expected ? MIN(c->dev->depth, AT_ONCE) : 1;
 	for (; n < most && b->number + n < end; n++) {
-		struct block **at = bucket(c, b->number + n), *there = *at;
-		while (there && there->number != b->number + n)
-			there = there->hash_next;
-		blocks[n] = there ? NULL : insert(c, b->number + n);
+		blocks[n] = look(c, b->number + n) ? NULL : insert(c, b->number + n);
 		if (!blocks[n])
 			break;
+		blocks[n]->used--; /* its first use is still to come */
 	}
-	int error = transfer(c, blocks, n, false);
+	int error = transfer(c, blocks, n, false, false);
 	c->expected = b->number + n;
 	for (unsigned i = 1; i < n; i++) {
 		blocks[i]->uses--;
 		if (error)
 			discard(c, blocks[i]);
 	}
-	return error && n > 1 ? transfer(c, &b, 1, false) : error;
+	return error && n > 1 ? transfer(c, &b, 1, false, false) : error;
 }
 
 int bcache_get(struct bcache *c, uint32_t number, struct block **out)
@@ -207,26 +276,42 @@ void bcache_put(struct block *b) { b->uses--; }
 int bcache_change(struct bcache *c, struct block *b, bool meta)
 {
 	ASSERT_MUTEX(&c->lock);
-	if (c->block_bytes == PAGE_SIZE && unlikely(frame_refs(virt_to_pfn(b->data)) > 1)) {
-		char *own = data_alloc(c);
-		if (!own)
-			return -ENOMEM;
-		memcpy(own, b->data, PAGE_SIZE);
-		data_free(c, b->data);
-		b->data = own;
-	}
+	if (c->block_bytes == PAGE_SIZE && !is_borrowed(c, b) &&
+	    unlikely(frame_refs(virt_to_pfn(b->data)) > 1) && move_out(c, b))
+		return -ENOMEM;
 	c->dirty += !b->dirty;
 	b->dirty = true;
 	b->meta = meta;
 	return 0;
 }
 
+int bcache_frame(struct bcache *c, struct block *b, pfn_t *out)
+{
+	ASSERT_MUTEX(&c->lock);
+	int error = !is_borrowed(c, b) ? 0 : b->uses > 1 ? -EBUSY : move_out(c, b);
+	if (!error)
+		frame_get(*out = virt_to_pfn(b->data));
+	return error;
+}
+
+int bcache_direct(struct bcache *c, bool write, uint32_t number, void *buf)
+{
+	ASSERT_MUTEX(&c->lock);
+	struct block *b = look(c, number);
+	uint32_t each = c->block_bytes / SECTOR;
+	struct block_part part = { number * each, each, buf };
+	if (b && (b->uses || !write))
+		return -EBUSY;
+	int error = block_move(c->dev, write, &part, 1);
+	if (b && !error)
+		discard(c, b); /* what it had is written over */
+	return error;
+}
+
 void bcache_forget(struct bcache *c, uint32_t number)
 {
 	ASSERT_MUTEX(&c->lock);
-	struct block *b = *bucket(c, number);
-	while (b && b->number != number)
-		b = b->hash_next;
+	struct block *b = look(c, number);
 	if (!b)
 		return;
 	if (b->uses == 0) {
@@ -237,18 +322,20 @@ void bcache_forget(struct bcache *c, uint32_t number)
 	}
 }
 
-static int sync_pass(struct bcache *c, bool meta)
+/* Write changed blocks, data or what refers to them. *flushed: nothing was left after that. */
+static int sync_pass(struct bcache *c, bool meta, bool *flushed)
 {
 	struct block *batch[AT_ONCE], *b = c->oldest;
 	unsigned n = 0, most = MAX(1u, MIN(c->dev->depth, AT_ONCE));
 	int result = 0;
-	while (b || n) {
+	while ((b && c->dirty) || n) {
 		if (b && b->dirty && b->meta == meta) {
 			b->uses++; /* the device may sleep: hold it */
 			batch[n++] = b;
 		}
 		if (n == most || (n && (!b || !b->newer))) {
-			int error = transfer(c, batch, n, true);
+			*flushed = c->dirty == n;
+			int error = transfer(c, batch, n, true, *flushed);
 			result = error ? error : result;
 			for (; n; n--) {
 				batch[n - 1]->uses--;
@@ -264,8 +351,9 @@ static int sync_pass(struct bcache *c, bool meta)
 int bcache_sync(struct bcache *c)
 {
 	ASSERT_MUTEX(&c->lock);
-	int data = sync_pass(c, false), meta = data ? 0 : sync_pass(c, true);
-	int flush = c->dev->flush ? c->dev->flush(c->dev) : 0;
+	bool flushed = false;
+	int data = sync_pass(c, false, &flushed), meta = data ? 0 : sync_pass(c, true, &flushed);
+	int flush = flushed ? 0 : transfer(c, NULL, 0, true, true);
 	return data ? data : meta ? meta : flush;
 }
 
@@ -286,7 +374,7 @@ static uint32_t shrink(uint32_t wanted)
 	}
 	for (struct block *b = c->oldest, *next; b && given < wanted + 8; b = next) {
 		next = b->newer;
-		if (b->uses || (b->dirty && !may_sleep))
+		if (b->uses || is_borrowed(c, b) || (b->dirty && !may_sleep))
 			continue;
 		b->uses++; /* the device may sleep: hold it */
 		int error = write_back(c, b);
@@ -315,6 +403,8 @@ void bcache_drop(struct bcache *c)
 {
 	while (c->oldest)
 		discard(c, c->oldest);
+	kfree(c->spare);
+	c->spare = NULL;
 }
 
 void bcache_flush(void)
@@ -329,5 +419,7 @@ void bcache_flush(void)
 
 uint32_t bcache_frames(void)
 {
-	return active ? (uint32_t)((uint64_t)active->count * active->block_bytes / PAGE_SIZE) : 0;
+	const struct bcache *c = active;
+	return c ? (uint32_t)((uint64_t)(c->count - c->nr_borrowed) * c->block_bytes / PAGE_SIZE)
+		 : 0;
 }

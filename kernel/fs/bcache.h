@@ -6,6 +6,8 @@
  * (`uses`) from get to put, and a held block is not evicted. A block of 4 KiB fills a
  * frame, which can be mapped into programs, too. Before such a block is changed,
  * bcache_change() gives the cache a frame of its own: what was mapped does not change.
+ * Some devices have pages from which and to which they move data without a copy (dev/block.h):
+ * new blocks lie there.
  */
 #ifndef FS_BCACHE_H
 #define FS_BCACHE_H
@@ -20,6 +22,7 @@ struct block {
 	struct block *hash_next, *newer, *older; /* newer, older: by last use */
 	uint32_t number; /* on the disk, in blocks */
 	uint16_t uses;   /* gets without put: not evicted while > 0 */
+	uint8_t used;    /* how often it was wanted: 2 is as good as more */
 	bool dirty;      /* to be written back */
 	bool meta;       /* refers to other blocks, and is written after them */
 	char *data;
@@ -32,7 +35,11 @@ struct bcache {
 	unsigned depth; /* how often the owner has entered */
 	uint32_t expected; /* the block after the last one read from the device */
 	struct block *buckets[BCACHE_BUCKETS], *newest, *oldest;
+	struct block *spare; /* the last one that was evicted: the next one will be it */
 	uint32_t count, limit, dirty; /* blocks: in the cache, aimed at, to be written back */
+	struct block *borrowers[BLOCK_LENT]; /* the blocks in the device's pages */
+	uint32_t hand, nr_borrowed;          /* the page that is next; pages in use */
+	uint32_t evicted[BCACHE_BUCKETS];    /* by hash: the last number that lost such a page */
 };
 
 /*
@@ -50,7 +57,7 @@ void bcache_enter(struct bcache *c);
 void bcache_leave(struct bcache *c);
 
 /*
- * The next six are called between enter and leave, and may sleep. Result: 0, -EIO, -ENOMEM.
+ * The next eight are called between enter and leave, and may sleep. Result: 0, -EIO, -ENOMEM.
  * bcache_get - hold a block; it is read from the device if it is not in the cache.
  */
 int bcache_get(struct bcache *c, uint32_t number, struct block **out);
@@ -63,6 +70,13 @@ void bcache_put(struct block *b);
  * the data may move.
  */
 int bcache_change(struct bcache *c, struct block *b, bool meta);
+/* The frame of b's data, with a reference for the caller. -EBUSY: others hold b: copy it. */
+int bcache_frame(struct bcache *c, struct block *b, pfn_t *out);
+/*
+ * Move a block between the device and buf, which the cache shall not have. -EBUSY: it has it, and
+ * it is to be read, or is held: use it there.
+ */
+int bcache_direct(struct bcache *c, bool write, uint32_t number, void *buf);
 /* The block is free on the disk now: do not write it back. */
 void bcache_forget(struct bcache *c, uint32_t number);
 /* Write all changed blocks, first data, then what refers to it; make the writes durable. */

@@ -164,6 +164,7 @@ int ext2_readdir(struct vnode *vn, uint32_t *cookie, struct dirent_sink *sink);
 /* --- ext2_file.c: vnode operations --- */
 int ext2_read(struct vnode *vn, uint32_t offset, void *buf, uint32_t bytes, bool user);
 int ext2_write(struct vnode *vn, uint32_t offset, const void *buf, uint32_t bytes, bool user);
+int ext2_direct(struct vnode *vn, bool write, uint32_t at, void *buf, uint32_t bytes);
 int ext2_truncate(struct vnode *vn, uint32_t size);
 int ext2_page(struct vnode *vn, uint32_t index, pfn_t *out);
 

@@ -82,6 +82,16 @@ static int write_part(struct vnode *vn, uint32_t at, const void *from, uint32_t 
 	return error;
 }
 
+/* Note the time of a change. Seconds do not change often: so the inode is mostly as it was. */
+static int note_change(struct ext2_inode *ip, bool more)
+{
+	uint32_t now = ext2_time(fs_of(&ip->vn));
+	if (ip->disk.mtime == now && !more)
+		return 0;
+	ip->disk.mtime = now;
+	return ext2_inode_write(ip);
+}
+
 int ext2_write(struct vnode *vn, uint32_t offset, const void *buf, uint32_t bytes, bool user)
 {
 	struct ext2 *fs = fs_of(vn);
@@ -93,6 +103,7 @@ int ext2_write(struct vnode *vn, uint32_t offset, const void *buf, uint32_t byte
 		return bytes ? -EFBIG : 0;
 	bytes = MIN(bytes, EXT2_SIZE_MAX - offset);
 	bcache_enter(&fs->cache);
+	uint32_t size = vn->size;
 	uint32_t flags = inode_of(vn)->disk.flags;
 	if (flags & EXT2_CONSTANT || (flags & EXT2_APPEND && offset < vn->size))
 		error = bytes ? -EPERM : 0, bytes = 0;
@@ -103,12 +114,35 @@ int ext2_write(struct vnode *vn, uint32_t offset, const void *buf, uint32_t byte
 		done += error ? 0 : some;
 	}
 	if (bytes) {
-		inode_of(vn)->disk.mtime = ext2_time(fs);
-		int failed = ext2_inode_write(inode_of(vn));
+		int failed = note_change(inode_of(vn), error || vn->size != size);
 		error = error ? error : failed;
 	}
 	bcache_leave(&fs->cache);
 	return done ? (int)done : error;
+}
+
+int ext2_direct(struct vnode *vn, bool write, uint32_t at, void *buf, uint32_t bytes)
+{
+	struct ext2 *fs = fs_of(vn);
+	struct ext2_inode *ip = inode_of(vn);
+	uint32_t number = 0;
+	int error = -EBUSY;
+	if (vn->size > EXT2_SIZE_MAX)
+		return -EFBIG;
+	bcache_enter(&fs->cache);
+	if (bytes == fs->block_bytes && at % bytes == 0 && at + bytes <= vn->size &&
+	    !(ip->disk.flags & (EXT2_CONSTANT | EXT2_APPEND)) &&
+	    !ext2_map(ip, at / bytes, false, &number, NULL) && number)
+		error = bcache_direct(&fs->cache, write, number, buf);
+	if (!error && write)
+		error = note_change(ip, false);
+	if (error == -EBUSY) { /* a part of a block, a hole, or in the cache */
+		int n = write ? ext2_write(vn, at, buf, bytes, false)
+			      : ext2_read(vn, at, buf, bytes, false);
+		error = n == (int)bytes ? 0 : n < 0 ? n : -EIO;
+	}
+	bcache_leave(&fs->cache);
+	return error;
 }
 
 /*
@@ -176,13 +210,12 @@ int ext2_page(struct vnode *vn, uint32_t index, pfn_t *out)
 	bcache_enter(&fs->cache);
 	bool whole = fs->block_bytes == PAGE_SIZE && index < DIV_UP(vn->size, PAGE_SIZE);
 	int error = whole ? ext2_map(inode_of(vn), index, false, &number, NULL) : 0;
-	if (!error && !number) {
-		error = assemble(vn, index, out);
-	} else if (!error && !(error = bcache_get(&fs->cache, number, &b))) {
-		*out = virt_to_pfn(b->data);
-		frame_get(*out);
+	if (!error && number && !(error = bcache_get(&fs->cache, number, &b))) {
+		error = bcache_frame(&fs->cache, b, out);
 		bcache_put(b);
 	}
+	if (error == -EBUSY || (!error && !number))
+		error = assemble(vn, index, out);
 	bcache_leave(&fs->cache);
 	return error;
 }

@@ -345,7 +345,7 @@ static int page(struct vnode *vn, uint32_t index, pfn_t *out)
 const struct vnode_ops ext2_ops = {
 	.lookup = lookup, .create = create, .mkdir = mkdir, .link = link, .unlink = unlink,
 	.rmdir = rmdir, .rename = rename, .readdir = readdir, .read = read, .write = write,
-	.truncate = truncate, .page = page, .stat = stat, .sync = sync,
+	.direct = ext2_direct, .truncate = truncate, .page = page, .stat = stat, .sync = sync,
 	.release = ext2_release,
 };
 

@@ -55,6 +55,11 @@ struct vnode_ops {
 	 */
 	int (*read)(struct vnode *vn, uint32_t offset, void *buf, uint32_t bytes, bool user);
 	int (*write)(struct vnode *vn, uint32_t offset, const void *buf, uint32_t bytes, bool user);
+	/*
+	 * Move bytes between a regular file, in which they lie, and a kernel address. A whole
+	 * block that the block cache does not have goes past it.
+	 */
+	int (*direct)(struct vnode *vn, bool write, uint32_t offset, void *buf, uint32_t bytes);
 	int (*truncate)(struct vnode *vn, uint32_t size);
 	/*
 	 * The file's page `index` for a private mapping: *out is a frame with a reference

@@ -7,7 +7,7 @@
 #include "fs/vnode.h"
 #include "split/split.h"
 
-static int move(struct back *b, const struct block_message *q, char *data)
+static int move(struct back *b, const struct block_message *q)
 {
 	bool write = q->op == BLOCK_WRITE;
 	const struct vnode_ops *ops = b->file->ops;
@@ -15,14 +15,12 @@ static int move(struct back *b, const struct block_message *q, char *data)
 	if (q->op == BLOCK_FLUSH)
 		return ops->sync(b->file);
 	if (q->op > BLOCK_WRITE || q->sectors < 1 || q->sectors > BLOCK_SECTORS ||
-	    q->sector > sectors || q->sectors > sectors - q->sector)
+	    q->sector > sectors || q->sectors > sectors - q->sector || q->page >= BLOCK_DATA)
 		return -EINVAL;
 	if (write && b->read_only)
 		return -EROFS;
-	uint32_t at = q->sector * SECTOR, bytes = q->sectors * SECTOR;
-	int n = write ? ops->write(b->file, at, data, bytes, false)
-		      : ops->read(b->file, at, data, bytes, false);
-	return n == (int)bytes ? 0 : -EIO;
+	return ops->direct(b->file, write, q->sector * SECTOR, b->pages[1 + q->page],
+			   q->sectors * SECTOR) ? -EIO : 0;
 }
 
 static int serve(struct back *b)
@@ -32,7 +30,7 @@ static int serve(struct back *b)
 	unsigned n = 0;
 	int got = 0;
 	for (; n < BLOCK_DEPTH && (got = ring_take(r, &m, sizeof(m))) > 0; n++) {
-		m.status = move(b, &m, ring_data(r, r->put));
+		m.status = move(b, &m);
 		ring_put(r, &m, sizeof(m));
 	}
 	if (got < 0)

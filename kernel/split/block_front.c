@@ -2,8 +2,9 @@
 /*
  * A guest's disk: the front end. It cuts a transfer into requests, and puts as many as the ring has
  * slots before it notifies the back end once; it wants to be notified once, too, when all are
- * answered. Until then all that a request needs to be put again, into another ring, is the
- * caller's.
+ * answered. Data in a page that the disk gave to the block cache are moved there by the back end;
+ * all others are copied. Until the answer all that a request needs to be put again, into another
+ * ring, is the caller's.
  */
 #include "domain/ports.h"
 #include "proc/lock.h"
@@ -13,7 +14,6 @@ static struct blockdev front;
 static unsigned front_port;
 static struct mutex transfers; /* one transfer at a time; guards the ring */
 static struct ring front_ring;
-static void *front_pages[BLOCK_PAGES];
 static struct port_sleepers sleepers; /* the task that transfers */
 
 /* Show the back end the requests, and wait until all are answered. */
@@ -27,36 +27,43 @@ static void ask(void)
 	spin_unlock_irq(&sleepers.lock, flags);
 }
 
-/* A request's place in a transfer. */
-struct piece { char *data; uint32_t bytes; };
+/* The page for the data of request number i of a transfer, if they lie elsewhere. */
+static char *copy_page(unsigned i) { return front.pages + (BLOCK_LENT + i) * PAGE_SIZE; }
 
-static int transfer(uint32_t op, const struct block_part *p, unsigned n)
+static int front_move(struct blockdev *d, bool write, const struct block_part *p, unsigned n)
 {
-	struct piece pieces[BLOCK_DEPTH], *at;
+	struct { char *data; uint32_t bytes; } copies[BLOCK_DEPTH]; /* by request */
 	uint32_t done = 0; /* sectors of *p that were asked for */
 	int error = 0;
 	mutex_lock(&transfers);
 	while (n && !error) {
-		for (at = pieces; n && at < pieces + BLOCK_DEPTH; at++) {
-			struct block_message m = { .op = op, .sector = p->sector + done,
-						   .sectors = MIN(p->n - done, BLOCK_SECTORS) };
-			*at = (struct piece){ (char *)p->data + done * SECTOR, m.sectors * SECTOR };
-			if (ring_put(&front_ring, &m, sizeof(m)) && op == BLOCK_WRITE)
-				memcpy(ring_data(&front_ring, front_ring.put - 1), at->data,
-				       at->bytes);
+		unsigned asked = 0, i;
+		for (; n && asked < BLOCK_DEPTH; asked++) {
+			char *data = (char *)p->data + done * SECTOR;
+			struct block_message m = { p->n ? write : BLOCK_FLUSH, p->sector + done,
+						   MIN(p->n - done, BLOCK_SECTORS), 0,
+						   (size_t)(data - d->pages) / PAGE_SIZE };
+			copies[asked].bytes = 0;
+			if (m.page >= BLOCK_LENT) {
+				m.page = BLOCK_LENT + asked;
+				copies[asked].data = data;
+				copies[asked].bytes = m.sectors * SECTOR;
+				if (write)
+					memcpy(copy_page(asked), data, copies[asked].bytes);
+			}
+			ring_put(&front_ring, &m, sizeof(m));
 			done += m.sectors;
 			if (done == p->n)
 				p++, n--, done = 0;
 		}
 		if (!front_ring.broken)
 			ask();
-		for (struct piece *end = at, *at = pieces; at < end; at++) {
+		for (i = 0; i < asked; i++) {
 			struct block_message m;
 			if (ring_take(&front_ring, &m, sizeof(m)) <= 0)
 				m.status = -EIO;
-			else if (op == BLOCK_READ)
-				memcpy(at->data, ring_data(&front_ring, front_ring.taken - 1),
-				       at->bytes);
+			else if (!write && copies[i].bytes)
+				memcpy(copies[i].data, copy_page(i), copies[i].bytes);
 			error = error ? error : MIN(m.status, 0);
 		}
 	}
@@ -64,28 +71,16 @@ static int transfer(uint32_t op, const struct block_part *p, unsigned n)
 	return error;
 }
 
-static int front_move(struct blockdev *d, bool write, const struct block_part *parts, unsigned n)
-{
-	(void)d;
-	return transfer(write ? BLOCK_WRITE : BLOCK_READ, parts, n);
-}
-
-static int front_flush(struct blockdev *d)
-{
-	(void)d;
-	return transfer(BLOCK_FLUSH, &(struct block_part){ 0 }, 1);
-}
-
 struct blockdev *block_front_init(const struct domain_start *start)
 {
 	front = (struct blockdev){ .name = "ring", .sectors = start->disk_sectors,
 				   .depth = BLOCK_DEPTH, .move = front_move,
-				   .flush = front_flush,
+				   .pages = (char *)start->disk.ring + PAGE_SIZE,
+				   .nr_pages = BLOCK_LENT,
 				   .read_only = start->disk_read_only };
 	front_port = start->disk.port;
-	for (unsigned i = 0; i < BLOCK_PAGES; i++)
-		front_pages[i] = (void *)(start->disk.ring + i * PAGE_SIZE);
-	ring_open(&front_ring, front_pages, RING_FRONT, BLOCK_DEPTH, PAGE_SIZE);
+	void *page = (void *)start->disk.ring;
+	ring_open(&front_ring, &page, RING_FRONT, BLOCK_DEPTH, PAGE_SIZE);
 	port_bind(front_port, port_wake, &sleepers);
 	return &front;
 }

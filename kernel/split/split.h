@@ -2,8 +2,8 @@
 /*
  * Split drivers: the front end in a guest asks through a ring (ring.h), the back end in domain 0
  * does. A channel's pages are domain 0's, and lent to the guest from its birth: nothing is mapped,
- * granted or copied by the VMM for a request. They are a ring or two, and data, which belong to the
- * ring's slots. In the guest they lie one after the other; in domain 0 anywhere.
+ * granted or copied by the VMM for a request. They are a ring or two, and data. In the guest they
+ * lie one after the other; in domain 0 anywhere.
  */
 #ifndef SPLIT_SPLIT_H
 #define SPLIT_SPLIT_H
@@ -16,9 +16,12 @@
 /* --- back.c: what back ends have in common. Context: process, may sleep --- */
 enum { WIRE_FRAMES = 16, WIRE_PAGES = 2 + WIRE_FRAMES }; /* of a network card */
 struct wire { struct ring out, in; }; /* one side's rings; a disk has `in` only */
+enum { BLOCK_DEPTH = 16 }; /* requests under way, at most */
+enum { BLOCK_DATA = BLOCK_LENT + BLOCK_DEPTH, BLOCK_PAGES = 1 + BLOCK_DATA }; /* of a disk */
+_Static_assert(0 + WIRE_PAGES <= BLOCK_PAGES, "back.pages has room");
 struct back {
 	struct back *next;
-	void *pages[WIRE_PAGES]; /* a disk has fewer */
+	void *pages[BLOCK_PAGES]; /* a network card has fewer */
 	unsigned nr_pages;
 	unsigned port;          /* 0: not connected yet, or no more */
 	volatile bool notified; /* the guest has put messages */
@@ -48,16 +51,16 @@ void back_connect(struct back *b, unsigned port);
 void back_destroy(struct back *b);
 
 /*
- * --- disks: a ring with a page for each request's sectors. The answer to a request is put into
- * the same slot: answers have the order of requests. ---
+ * --- disks: a ring, and pages for data, of which a request names one. In BLOCK_LENT of them lies
+ * a part of the guest's block cache; the others are for data that lie elsewhere. The answer to a
+ * request is put into the same slot: answers have the order of requests. ---
  */
 enum { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH };
-enum { BLOCK_DEPTH = 16, BLOCK_PAGES = 1 + BLOCK_DEPTH }; /* requests under way, at most */
-_Static_assert(0 + BLOCK_PAGES <= WIRE_PAGES, "back.pages has room");
 #define BLOCK_SECTORS 8u                                  /* in one request */
 struct block_message {
 	uint32_t op, sector, sectors;
 	int32_t status; /* of the answer: 0, or a negative errno value */
+	uint32_t page;  /* where the data lie: which of the BLOCK_DATA pages after the ring */
 };
 
 /* The disk that the start record names. Context: boot of a guest, once, interrupts off. */

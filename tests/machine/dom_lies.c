@@ -12,20 +12,23 @@
 #include <errno.h>
 
 enum { LIARS_NET = 1, LIARS_DISK }; /* places in the list, from its end: the liar is born last */
-enum { SLOTS_AT = 64, SECONDS = 60, MOST_SECTORS = 8 };
+enum { SLOTS_AT = 64, SECONDS = 60, MOST_SECTORS = 8, DATA_PAGES = 45 };
 
 enum kind { REQUEST_LIE, LENGTH_LIE, JUMP_LIE };
 static const struct lie {
 	const char *name;
 	unsigned back;
 	enum kind kind;
-	uint32_t words[3]; /* a request's op, sector, sectors; a frame's length; how far to jump */
+	/* a request's op, sector, sectors, status, page; a frame's length; how far to jump */
+	uint32_t words[5];
 } lies[] = {
 	{ "no such operation", LIARS_DISK, REQUEST_LIE, { 9, 0, 1 } },
 	{ "a sector that is none", LIARS_DISK, REQUEST_LIE, { 0, 0xFFFFFFFF, 1 } },
 	{ "no sectors", LIARS_DISK, REQUEST_LIE, { 0, 0, 0 } },
 	{ "too many sectors", LIARS_DISK, REQUEST_LIE, { 1, 0, MOST_SECTORS + 1 } },
 	{ "a sum that wraps", LIARS_DISK, REQUEST_LIE, { 1, 0xFFFFFFF8, MOST_SECTORS } },
+	{ "a page after the last one", LIARS_DISK, REQUEST_LIE, { 1, 0, 8, 0, DATA_PAGES } },
+	{ "the ring's own page", LIARS_DISK, REQUEST_LIE, { 0, 0, 8, 0, 0xFFFFFFFF } },
 	{ "an index of the disk goes back", LIARS_DISK, JUMP_LIE, { 0xFFFFFF00 } },
 	{ "an index of the disk jumps", LIARS_DISK, JUMP_LIE, { 1000 } },
 	{ "a short frame", LIARS_NET, LENGTH_LIE, { 5 } },
@@ -78,7 +81,7 @@ static uint32_t tell(struct machine *m, uint32_t back, const struct lie *l)
 			(taken & (slots - 1)) * word_of_0(m, ring + RING_SLOT_BYTES);
 	if (l->kind == JUMP_LIE)
 		set_word_of_0(m, page, word_of_0(m, page) + l->words[0]);
-	for (unsigned i = 0; i < (l->kind == REQUEST_LIE ? 3 : l->kind == LENGTH_LIE); i++)
+	for (unsigned i = 0; i < (l->kind == REQUEST_LIE ? 5 : l->kind == LENGTH_LIE); i++)
 		set_word_of_0(m, slot + i * 4, l->words[i]);
 	return slot;
 }

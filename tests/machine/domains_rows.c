@@ -139,7 +139,7 @@ static void disk(void)
 	CHECK(native > 0 && guest > 0, "`load disk` prints nothing");
 	figure("1 MiB read in order, native", native, "instr.", 0, "a RAM disk: 2 copies");
 	figure("1 MiB read in order: a guest to native", guest / native, "", 1.2,
-	       "its disk is a file of the RAM disk: 4 copies");
+	       "its disk is a file of the RAM disk: 2 copies, too");
 }
 
 void applications(void)

@@ -170,6 +170,7 @@ static int disk_flush(struct blockdev *d) { return (void)d, fails(true) ? -EIO :
 static struct blockdev device = {
 	.name = "test", .read = disk_read, .write = disk_write, .flush = disk_flush
 };
+static char pages[BLOCK_LENT * PAGE_SIZE]; /* the device's own, which the cache may borrow */
 
 static char image_path[] = "/tmp/cinnabar-ext2-XXXXXX";
 
@@ -215,6 +216,9 @@ static struct vnode *root;
 
 static int mount_disk(void)
 {
+	device.pages = pages;
+	device.nr_pages = below(2) * below(BLOCK_LENT + 1);
+	device.depth = below(2) * 16;
 	int error = ext2_mount(&device, &root);
 	if (error)
 		root = NULL;
@@ -246,7 +250,7 @@ static int unmount_disk(void)
 	bcache_drop(&fs->cache);
 	frame_shrinker = NULL;
 	CHECK(!fs->cache.lock.owner && fs->cache.count == 0 && fs->cache.dirty == 0 &&
-	      objects == 0);
+	      fs->cache.nr_borrowed == 0 && objects == 0);
 	for (pfn_t pfn = 0; pfn < ARENA_FRAMES; pfn++)
 		CHECK(refs[pfn] == 0);
 	root = NULL;

@@ -87,21 +87,41 @@ static void rename_entry(int from, int name, int to, int new_name)
 	vnode_put(a), vnode_put(b);
 }
 
+/* The block at a place in a file, past the cache or from it. */
+static void check_block(const struct node *f, struct vnode *vn, uint32_t at)
+{
+	static char buf[4096];
+	uint32_t n = filesystem.block_bytes;
+	at -= at % n;
+	if (at + n > f->size)
+		return;
+	CHECK(vn->ops->direct(vn, false, at, buf, n) == 0);
+	CHECK(memcmp(buf, f->data + at, n) == 0);
+}
+
 static void change_file(struct node *f, struct vnode *vn)
 {
 	static char buf[30000];
 	uint32_t at = below(4) ? MIN(f->size, CONTENT - 1) : below(CONTENT),
 		 n = below(5) ? below(9000) : below(sizeof(buf));
+	if (below(4) == 0) { /* a whole block */
+		n = filesystem.block_bytes;
+		at -= at % n;
+	}
 	if (below(4)) {
 		n = MIN(n, CONTENT - at);
 		for (uint32_t i = 0; i < n; i++)
 			buf[i] = (char)random32();
-		int done = vn->ops->write(vn, at, buf, n, below(2));
+		bool direct = n == filesystem.block_bytes && at % n == 0 && at + n <= f->size;
+		int done = direct ? vn->ops->direct(vn, true, at, buf, n)
+				  : vn->ops->write(vn, at, buf, n, below(2));
+		done = direct && !done ? (int)n : done;
 		bool cut = done == -ENOSPC || (done > 0 && done < (int)n);
 		CHECK(done == (int)n || (cut && nearly_full()));
 		done = MAX(done, 0);
 		memcpy(f->data + at, buf, (uint32_t)done);
 		f->size = done ? MAX(f->size, at + (uint32_t)done) : f->size;
+		check_block(f, vn, at);
 	} else {
 		agrees(vn->ops->truncate(vn, at), 0, "truncate");
 		if (at < f->size)
@@ -169,7 +189,8 @@ static void operation(void)
 	if (what < 80)
 		change_file(&nodes[n], vn);
 	else if (what < 90)
-		check_part(&nodes[n], vn, below(CONTENT / 2), 1 + below(CONTENT / 2));
+		check_part(&nodes[n], vn, below(CONTENT / 2), 1 + below(CONTENT / 2)),
+		check_block(&nodes[n], vn, below(CONTENT));
 	else if (what < 95)
 		check_page(&nodes[n], vn);
 	else if (nodes[n].handle)

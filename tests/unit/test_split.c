@@ -20,8 +20,11 @@
 #include "kernel/split/block_back.c"
 
 extern void *mmap(void *at, size_t bytes, int prot, int flags, int fd, long offset);
-enum { HOST_PRIVATE = 2, HOST_ANONYMOUS = 0x20, HOST_FIXED_NOREPLACE = 0x100000 };
+extern int memfd_create(const char *name, unsigned flags), ftruncate(int fd, long bytes);
+enum { HOST_SHARED = 1, HOST_FIXED = 0x10, HOST_FIXED_NOREPLACE = 0x100000 };
 enum { FRAMES = 4 * BLOCK_PAGES, SECTORS = 200, FRONT_PORT = 3, BACK_PORT = 300 };
+#define GUEST_VIEW 0x50000000u /* here the guest has the pages of the disk, one after the other */
+static int memory;             /* all frames */
 
 /* --- the kernel --- */
 
@@ -79,28 +82,19 @@ void wait_on_unkillable(struct wait_queue *q, struct spinlock *l)
 
 /* --- the file --- */
 
-static int file_read(struct vnode *vn, uint32_t at, void *to, uint32_t bytes, bool user)
+static int file_direct(struct vnode *vn, bool write, uint32_t at, void *buf, uint32_t bytes)
 {
-	CHECK(!user && vn->size == sizeof(content) && at + bytes <= sizeof(content));
-	if (file_error)
-		return file_error;
-	memcpy(to, content + at, bytes);
-	return (int)bytes;
-}
-
-static int file_write(struct vnode *vn, uint32_t at, const void *from, uint32_t bytes, bool user)
-{
-	CHECK(!user && vn->size == sizeof(content) && at + bytes <= sizeof(content));
-	if (file_error)
-		return file_error;
-	memcpy(content + at, from, bytes);
-	return (int)bytes;
+	CHECK(vn->size == sizeof(content) && at + bytes <= sizeof(content));
+	CHECK((uintptr_t)buf % PAGE_SIZE == 0 && bytes <= PAGE_SIZE);
+	if (!file_error)
+		memcpy(write ? content + at : buf, write ? buf : content + at, bytes);
+	return file_error;
 }
 
 static int file_sync(struct vnode *vn) { return (void)vn, syncs++, file_error; }
 
 static const struct vnode_ops file_ops = {
-	.read = file_read, .write = file_write, .sync = file_sync,
+	.direct = file_direct, .sync = file_sync,
 };
 static struct vnode file = { .ops = &file_ops, .mode = S_IFREG, .size = sizeof(content) };
 
@@ -111,7 +105,7 @@ static int disk_read(uint32_t sector, uint32_t n, void *buf)
 
 static int disk_write(uint32_t sector, uint32_t n, void *buf)
 {
-	return front_move(&front, true, &(struct block_part){ sector, n, buf }, n > 0);
+	return front_move(&front, true, &(struct block_part){ sector, n, buf }, 1);
 }
 
 /* --- set-up --- */
@@ -140,12 +134,14 @@ static void open_disk(bool read_only)
 		assert_memory_equal(back->pages[i], zeros, PAGE_SIZE);
 	struct domain_start start = { .disk_sectors = SECTORS, .disk_read_only = read_only };
 	start.disk.port = FRONT_PORT;
-	start.disk.ring = (uint32_t)(uintptr_t)back->pages[0];
+	start.disk.ring = GUEST_VIEW;
 	page = back->pages[0];
+	for (unsigned i = 0; i < BLOCK_PAGES; i++) {
+		void *at = (void *)(uintptr_t)(GUEST_VIEW + i * PAGE_SIZE);
+		assert_ptr_equal(mmap(at, PAGE_SIZE, 3, HOST_SHARED | HOST_FIXED, memory,
+				      virt_to_pfn(back->pages[i]) * PAGE_SIZE), at);
+	}
 	disk = block_front_init(&start);
-	for (unsigned i = 0; i < BLOCK_PAGES; i++) /* in a guest they are mapped so */
-		assert_ptr_equal(front_pages[i], (uint8_t *)page + i * PAGE_SIZE);
-	memcpy(front_pages, back->pages, sizeof(front_pages));
 	back_connect(back, BACK_PORT);
 	serve_all();
 	work = false;
@@ -180,7 +176,8 @@ static void test_reads_and_writes(void **state)
 		assert_int_equal(front_ring.put, front_ring.taken);
 	}
 	assert_memory_equal(content, want, sizeof(want));
-	assert_int_equal(disk->flush(disk), 0);
+	syncs = 0;
+	assert_int_equal(disk_write(0, 0, buf), 0); /* durable */
 	assert_int_equal(syncs, 1);
 	assert_true(max_served <= back->wire.in.slots);
 }
@@ -268,20 +265,22 @@ static void test_bad_requests(void **state)
 	(void)state;
 	enum { MOST = BLOCK_SECTORS };
 	static const struct { struct block_message q; int status; } cases[] = {
-		{ { BLOCK_READ, 0, MOST, 77 }, 0 },
-		{ { BLOCK_READ, SECTORS - MOST, MOST, 0 }, 0 },
-		{ { BLOCK_READ, SECTORS - MOST + 1, MOST, 0 }, -EINVAL },
-		{ { BLOCK_READ, SECTORS, 1, 0 }, -EINVAL },
-		{ { BLOCK_READ, 0xFFFFFFFF, 8, 0 }, -EINVAL }, /* the end wraps round */
-		{ { BLOCK_READ, 0x800000, 8, 0 }, -EINVAL },   /* the byte offset would */
-		{ { BLOCK_READ, 0, MOST + 1, 0 }, -EINVAL },
-		{ { BLOCK_READ, 0, 0, 0 }, -EINVAL },
-		{ { BLOCK_READ, 0, 0x800001, 0 }, -EINVAL },
-		{ { BLOCK_WRITE, 0, MOST + 1, 0 }, -EINVAL },
-		{ { BLOCK_FLUSH + 1, 0, 8, 0 }, -EINVAL },
-		{ { 0xFFFFFFFF, 0, 8, 0 }, -EINVAL },
-		{ { BLOCK_WRITE, 0, 1, 0 }, -EROFS },
-		{ { BLOCK_READ, 0, 8, 0 }, 0 },
+		{ { BLOCK_READ, 0, MOST, 77, 0 }, 0 },
+		{ { BLOCK_READ, SECTORS - MOST, MOST, 0, BLOCK_DATA - 1 }, 0 },
+		{ { BLOCK_READ, SECTORS - MOST + 1, MOST, 0, 0 }, -EINVAL },
+		{ { BLOCK_READ, SECTORS, 1, 0, 0 }, -EINVAL },
+		{ { BLOCK_READ, 0xFFFFFFFF, 8, 0, 0 }, -EINVAL }, /* the end wraps round */
+		{ { BLOCK_READ, 0x800000, 8, 0, 0 }, -EINVAL },   /* the byte offset would */
+		{ { BLOCK_READ, 0, MOST + 1, 0, 0 }, -EINVAL },
+		{ { BLOCK_READ, 0, 0, 0, 0 }, -EINVAL },
+		{ { BLOCK_READ, 0, 0x800001, 0, 0 }, -EINVAL },
+		{ { BLOCK_WRITE, 0, MOST + 1, 0, 0 }, -EINVAL },
+		{ { BLOCK_FLUSH + 1, 0, 8, 0, 0 }, -EINVAL },
+		{ { 0xFFFFFFFF, 0, 8, 0, 0 }, -EINVAL },
+		{ { BLOCK_READ, 0, 1, 0, BLOCK_DATA }, -EINVAL }, /* a page after the last one */
+		{ { BLOCK_READ, 0, 1, 0, 0xFFFFFFFF }, -EINVAL }, /* the ring's own */
+		{ { BLOCK_WRITE, 0, 1, 0, 0 }, -EROFS },
+		{ { BLOCK_READ, 0, 8, 0, 0 }, 0 },
 	};
 	lie(true);
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
@@ -292,24 +291,25 @@ static void change_request(void)
 {
 	((struct block_message *)page->slots)->sector = 0x1000;
 	((struct block_message *)page->slots)->sectors = 0x1000;
+	((struct block_message *)page->slots)->page = 0x1000;
 }
 
 /* The request in the ring changes as soon as it was looked at: the copy counts. */
-static int read_and_change(struct vnode *vn, uint32_t at, void *to, uint32_t bytes, bool user)
+static int change_too(struct vnode *vn, bool write, uint32_t at, void *buf, uint32_t bytes)
 {
 	change_request();
-	return file_read(vn, at, to, bytes, user);
+	return file_direct(vn, write, at, buf, bytes);
 }
 
 static void test_double_fetch(void **state)
 {
 	(void)state;
-	static const struct vnode_ops changing = { .read = read_and_change };
+	static const struct vnode_ops changing = { .direct = change_too };
 	lie(false);
 	file.ops = &changing;
-	assert_int_equal(ask_raw((struct block_message){ BLOCK_READ, 3, 2, 0 }), 0);
+	assert_int_equal(ask_raw((struct block_message){ BLOCK_READ, 3, 2, 0, 5 }), 0);
 	file.ops = &file_ops;
-	assert_memory_equal(back->pages[1], content + 3 * SECTOR, 2 * SECTOR);
+	assert_memory_equal(back->pages[1 + 5], content + 3 * SECTOR, 2 * SECTOR);
 }
 
 /* An index that no honest guest has ends the disk: at once, without a loop, and for good. */
@@ -325,23 +325,23 @@ static void test_index_jump(void **state)
 		serve_all();
 		assert_int_equal(back->wire.in.taken, 0);
 		assert_int_equal(back->port, 0);
-		assert_int_equal(ask_raw((struct block_message){ BLOCK_READ, 0, 1, 0 }), 1);
+		assert_int_equal(ask_raw((struct block_message){ BLOCK_READ, 0, 1, 0, 0 }), 1);
 	}
 }
 
 /* While it is served it puts more and more: the others have their turn after a ring's depth. */
-static int read_and_ask(struct vnode *vn, uint32_t at, void *to, uint32_t bytes, bool user)
+static int ask_too(struct vnode *vn, bool write, uint32_t at, void *buf, uint32_t bytes)
 {
 	RING_STORE(&page->ways[RING_FRONT].produced, back->wire.in.taken + 1);
-	return file_read(vn, at, to, bytes, user);
+	return file_direct(vn, write, at, buf, bytes);
 }
 
 static void test_endless(void **state)
 {
 	(void)state;
-	static const struct vnode_ops endless = { .read = read_and_ask };
+	static const struct vnode_ops endless = { .direct = ask_too };
 	lie(false);
-	struct block_message m = { BLOCK_READ, 0, 1, 0 };
+	struct block_message m = { BLOCK_READ, 0, 1, 0, 0 };
 	for (unsigned i = 0; i < back->wire.in.slots; i++)
 		memcpy(ring_slot(&liar, i), &m, sizeof(m));
 	page->ways[RING_FRONT].produced = 1;
@@ -409,9 +409,10 @@ static void test_lying_back_end(void **state)
 
 int main(void)
 {
-	if (mmap((void *)(uintptr_t)KERNEL_BASE, FRAMES * PAGE_SIZE, 3,
-		 HOST_PRIVATE | HOST_ANONYMOUS | HOST_FIXED_NOREPLACE, -1,
-		 0) != (void *)(uintptr_t)KERNEL_BASE)
+	memory = memfd_create("frames", 0);
+	if (ftruncate(memory, FRAMES * PAGE_SIZE) ||
+	    mmap((void *)(uintptr_t)KERNEL_BASE, FRAMES * PAGE_SIZE, 3,
+		 HOST_SHARED | HOST_FIXED_NOREPLACE, memory, 0) != (void *)(uintptr_t)KERNEL_BASE)
 		return 1;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reads_and_writes),
