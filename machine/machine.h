@@ -43,6 +43,7 @@ struct machine_options {
 	const char *net_files;
 	unsigned net_port;
 	bool free_running;    /* without -icount: time is the host's, and CPUs run in parallel */
+	bool stands_still;    /* no jump to the next timer while the debugger has stopped it */
 	bool paused;          /* do not start the CPUs */
 	bool guests;          /* Bochs: the end of a guest is not the end of the machine */
 	unsigned budget;      /* million instructions; 0: machine_budget */

@@ -41,7 +41,8 @@ static void qemu_arguments(struct machine *m, struct arguments *a)
 	arg(a, "qemu-system-i386"), arg(a, "-nodefaults"), arg(a, "-m"), arg(a, "%u", o->mem);
 	arg(a, "-smp"), arg(a, "cpus=%u,cores=1,threads=1,sockets=%u", o->cpus, o->cpus);
 	if (!o->free_running) {
-		arg(a, "-icount"), arg(a, machine_debugged ? "shift=0" : "shift=0,sleep=off");
+		arg(a, "-icount");
+		arg(a, machine_debugged || o->stands_still ? "shift=0" : "shift=0,sleep=off");
 		arg(a, "-rtc"), arg(a, "clock=vm");
 	}
 	if (o->iso || o->iso_file) {

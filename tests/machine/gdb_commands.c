@@ -283,9 +283,8 @@ static void help(const struct test *t)
 	want("cb phase takes one of: request gather");
 }
 
-/* Free running: with -icount sleep=off, QEMU jumps to the next timer at each "continue". */
 #define ROW(n, f) \
-	{ .name = "gdb-" n, .run = f, .seconds = 60, .machine = { .free_running = true } }
+	{ .name = "gdb-" n, .run = f, .seconds = 60, .machine = { .stands_still = true } }
 const struct test gdb_tests[] = {
 	ROW("help", help),
 	ROW("phases", phases),

@@ -235,7 +235,7 @@ static void look(const struct test *t)
 
 #define ROW(n, f, k, ...) \
 	{ .name = "gdb-" n, .run = f, .seconds = 60, .number = k, \
-	  .machine = { .free_running = true, __VA_ARGS__ } }
+	  .machine = { .stands_still = true, __VA_ARGS__ } }
 const struct test gdb_look_tests[] = {
 	ROW("look-native", look, 0, .p2m = "shuffle:1"),
 	ROW("look-virtual", look, 1, .p2m = "shuffle:2"),

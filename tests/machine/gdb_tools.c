@@ -260,7 +260,7 @@ static void vscode(const struct test *t)
 }
 
 #define ROW(n, f, s) \
-	{ .name = "gdb-" n, .run = f, .seconds = s, .machine = { .free_running = true } }
+	{ .name = "gdb-" n, .run = f, .seconds = s, .machine = { .stands_still = true } }
 const struct test gdb_tool_tests[] = {
 	ROW("replay", replay, 60),
 	ROW("debug", debug, 60),
