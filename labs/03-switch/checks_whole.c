@@ -62,13 +62,13 @@ static bool same_rendezvous(const struct rendezvous *a, const struct rendezvous 
 }
 
 /*
- * The vector still waits in the late CPU's local APIC. This CPU takes part in nothing: no word of
- * `rendezvous` changes.
+ * The vector still waits in the late CPU's local APIC, and in that of a CPU which QEMU did not run
+ * beside a leader that waits without PAUSE. Such a CPU takes part in nothing: no word of
+ * `rendezvous` changes. Result: which one came.
  */
-static void come_late(struct guest *g, unsigned cpu)
+static unsigned come_late(struct guest *g)
 {
-	CHECK(reach(g, "switch_interrupt", "the vector waits in the late CPU's local APIC") == cpu,
-	      "another CPU than the late one came");
+	unsigned cpu = reach(g, "switch_interrupt", "the vector waits in a local APIC");
 	uint32_t back = return_address(g);
 	struct rendezvous before = read_rendezvous(g);
 	break_at(g, back);
@@ -79,6 +79,7 @@ static void come_late(struct guest *g, unsigned cpu)
 	CHECK(same_rendezvous(&before, &after),
 	      "CPU %u, which came late, takes part in a switch that was given up: it changes "
 	      "`rendezvous`", cpu);
+	return cpu;
 }
 
 /* The leader waits for the silent CPU, and gives the switch up in time. */
@@ -115,7 +116,10 @@ void check_silent_cpu(const struct test *t)
 	ask(&g, true);
 	want_timeout(&g);
 	gdb_put_idle(g.m, silent, true, stood);
-	come_late(&g, silent);
+	for (unsigned came = 0, n = 0; came != silent; n++) {
+		CHECK(n < g.m->o.cpus, "CPU %u does not come", silent);
+		came = come_late(&g);
+	}
 	rest(&g); /* all CPUs become idle, the late one too */
 	check_native(g.m);
 	ask(&g, true);
