@@ -103,6 +103,17 @@ static void await_message(struct machine *m, uint32_t back)
 	gdb_break(m, at, false);
 }
 
+/* The back end answers into the slot. Soon after, the guest may put its next request there. */
+static void expect_refusal(struct machine *m, uint32_t slot, const char *name)
+{
+	uint32_t status = slot + 12;
+	gdb_watch(m, status, true);
+	CHECK(gdb_run(m, SECONDS), "%s: there is no answer", name);
+	gdb_watch(m, status, false);
+	CHECK((int)word_of_0(m, status) == -EINVAL, "%s: the request's status is %d", name,
+	      (int)word_of_0(m, status));
+}
+
 static void lie(struct machine *m, const struct lie *l)
 {
 	uint32_t caller;
@@ -114,17 +125,14 @@ static void lie(struct machine *m, const struct lie *l)
 	await_message(m, back);
 	uint32_t slot = tell(m, back, l);
 	gdb_read(m, gdb_register(m, GDB_ESP), &caller, sizeof(caller));
+	if (l->kind == REQUEST_LIE)
+		expect_refusal(m, slot, l->name);
 	gdb_break(m, caller, true);
 	CHECK(gdb_run(m, SECONDS), "%s: the back end does not come to an end", l->name);
 	int result = (int)gdb_register(m, GDB_EAX);
 	gdb_break(m, caller, false);
-	if (l->kind == REQUEST_LIE) {
-		int status = (int)word_of_0(m, slot + 12);
-		CHECK(result >= 0 && status == -EINVAL, "%s: the request's status is %d, the "
-		      "ring's %d", l->name, status, result);
-	} else {
-		CHECK(result == -EPIPE, "%s: the ring's status is %d", l->name, result);
-	}
+	CHECK(l->kind == REQUEST_LIE ? result >= 0 : result == -EPIPE,
+	      "%s: the ring's status is %d", l->name, result);
 	gdb_disconnect(m);
 	command(m, "true", 20);
 	machine_stop(m);
@@ -142,10 +150,7 @@ static void lying(const struct test *t)
 	command(m, "dom create honest mem=4M disk=/tmp/h net 'cmdline=run=\"work 3\"'", 60);
 	for (unsigned i = 0; i < sizeof(lies) / sizeof(lies[0]); i++)
 		lie(m, &lies[i]);
-	unsigned looks = 0;
-	while (!strstr(output_of(m, "sleep 1; dom list", 60), "honest          ended"))
-		CHECK(++looks < 60, "the honest guest does not end");
-	CHECK(strstr(output_of(m, "dom console honest </dev/null", 20), "work files:"),
+	CHECK(strstr(last_words(m, "honest"), "work files:"),
 	      "the honest guest did not do its work");
 	command(m, "dom kill honest; sync", 20);
 	end_native(m);

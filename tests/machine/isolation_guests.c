@@ -167,6 +167,17 @@ void guests_turn(struct victim *v)
 		gdb_run_cpus(v->m, others, false, TURN), v->m->late = false;
 }
 
+void guest_turn(struct victim *v, const struct guest_plan *g)
+{
+	uint32_t before = guest_word(v, g, GUEST_DATA, 0);
+	for (unsigned i = 0; i < YIELDS && guest_word(v, g, GUEST_DATA, 0) == before; i++)
+		guests_turn(v);
+	struct domain_info info = guest_info(v, g);
+	CHECK(guest_word(v, g, GUEST_DATA, 0) != before,
+	      "%s does not go on from %u; it is in state %u, and ended with %u: %s", g->label,
+	      before, info.state, info.status, info.reason);
+}
+
 void guest_await_end(struct victim *v, const struct guest_plan *g, uint32_t status)
 {
 	struct domain_info info;

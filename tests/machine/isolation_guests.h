@@ -50,6 +50,11 @@ void guests_wait(struct victim *v);
  * time in QEMU, until domain 0's next event in Bochs.
  */
 void guests_turn(struct victim *v);
+/*
+ * The same until this guest has counted on: what other CPUs of domain 0 do may take a turn's whole
+ * time. FAILED if it does not.
+ */
+void guest_turn(struct victim *v, const struct guest_plan *g);
 /* Domain 0 yields until the guest has ended. FAILED if it does not, or with another status. */
 void guest_await_end(struct victim *v, const struct guest_plan *g, uint32_t status);
 struct domain_info guest_info(struct victim *v, const struct guest_plan *g);

@@ -39,7 +39,7 @@ static void to_guest(struct victim *v, const struct guest_plan *g, uint32_t own)
 	const unsigned pending = offsetof(struct shared_rest, port_pending);
 	const unsigned masked = offsetof(struct shared_rest, port_masked);
 	ALLOWED(v, HC_PORT_SEND, own, 0, 0, 0);
-	guests_turn(v);
+	guest_turn(v, g);
 	CHECK(guest_bit(v, g, pending, PORT), "the guest's port is not pending");
 	CHECK(guest_word(v, g, GUEST_SHARED, SHARED_PENDING) == 1u << EVENT_PORT,
 	      "the guest has the events %#x", guest_word(v, g, GUEST_SHARED, SHARED_PENDING));
@@ -50,7 +50,7 @@ static void to_guest(struct victim *v, const struct guest_plan *g, uint32_t own)
 	guest_set_word(v, g, GUEST_SHARED, rest_offset(pending), 0);
 	guest_set_word(v, g, GUEST_SHARED, rest_offset(masked), 1u << PORT);
 	ALLOWED(v, HC_PORT_SEND, own, 0, 0, 0);
-	guests_turn(v);
+	guest_turn(v, g);
 	CHECK(guest_bit(v, g, pending, PORT) &&
 	      guest_word(v, g, GUEST_SHARED, SHARED_PENDING) == 0,
 	      "a masked port raised the events %#x",

@@ -23,6 +23,17 @@ const char *output_of(struct machine *m, const char *text, double seconds)
 	return m->log + from + strlen(text);
 }
 
+const char *last_words(struct machine *m, const char *guest)
+{
+	char text[80];
+	unsigned looks = 0;
+	snprintf(text, sizeof(text), "\n%-15s ended", guest);
+	while (!strstr(output_of(m, "sleep 1; dom list", 120), text))
+		CHECK(++looks < 250, "%s does not end", guest);
+	snprintf(text, sizeof(text), "dom console %s </dev/null", guest);
+	return output_of(m, text, 20);
+}
+
 /* Ask for a mode. error: what the writer must be told; NULL if the switch must succeed. */
 static void change(struct machine *m, bool to_virtual, const char *error)
 {
