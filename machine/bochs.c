@@ -50,7 +50,9 @@ static void write_configuration(struct machine *m, const char *path, const char 
 		else
 			fprintf(f, "ethmod=socket, ethdev=%u\n", m->o.net_port);
 	}
-	fprintf(f, "log: %s\npanic: action=fatal\n", work_path("bochs.log"));
+	/* Its handler of SIGINT logs an info, and locks the log: which its main thread may hold. */
+	fprintf(f, "log: %s\npanic: action=fatal\ninfo: action=ignore\n",
+		work_path("bochs.log"));
 	fclose(f);
 }
 

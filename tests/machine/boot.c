@@ -233,6 +233,23 @@ static void edit_keys(const struct test *t)
 }
 
 /*
+ * Bochs is stopped hundreds of times while it boots and logs what the guest does wrong. A stop is a
+ * signal, whose handler must not wait for the log.
+ */
+static void bochs_stops(const struct test *t)
+{
+	struct machine_options o = t->machine;
+	o.cmdline = "run=\"usertests\"";
+	struct machine *m = machine_start(&o);
+	for (unsigned stops = 0; stops < 400; stops++) {
+		machine_stop(m);
+		machine_continue(m);
+		usleep(3000);
+	}
+	machine_quit(m);
+}
+
+/*
  * A board without the device that takes a status. `shutdown` turns it off by ACPI, so QEMU ends. A
  * panic stays on the screen: the CPU halts for ever.
  */
@@ -289,6 +306,8 @@ const struct test boot_tests[] = {
 	ROW("boot-iso-smp2", boot, 120, .iso = true, .cpus = 2, .p2m = "shuffle:3"),
 	ROW("boot-iso-as-built", boot_built_iso, 120, 0),
 	ROW("boot-bochs", boot, 180, .bochs = true),
+	{ .name = "boot-bochs-stops", .run = bochs_stops, .seconds = 180,
+	  .machine = { .bochs = true } },
 	ROW("boot-iso-bochs", boot, 180, .bochs = true, .iso = true),
 	ROW("boot-bochs-smp2", boot, 180, .bochs = true, .cpus = 2),
 	ROW("boot-v86", boot, 180, .v86 = true, .mem = 16),
