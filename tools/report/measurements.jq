@@ -153,6 +153,8 @@ table(["what", "figure", "unit", "goal"];
 table(["row", "native", "virtual", "guest", "disk", "guest / native", "disk / native"];
 	places("rows") | . + [(.[3], .[4]) as $n | $n / .[1] | fixed(2)]),
 "Applications: native and virtual with a RAM disk; the last place has a file of it as its disk.
+`udp`: one of 1,000 blocks of a file, 512 bytes each, from a TFTP server outside: a datagram and
+its answer. QEMU plays the server, and answers within the instruction that sends.
 ",
 table(["what", "native", "virtual", "guest", "disk", "native / virtual", "native / disk"];
 	places("applications") | . as [$row, $native] |

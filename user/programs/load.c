@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * load: what `bench` has no rows for, because it takes longer, and is measured natively, in virtual
- * mode and in guests: small applications, a disk, several CPUs, how late a sleeper wakes; and a
- * loop that counts, for measurements from outside. A figure is a line "bench NAME VALUE", as of
- * `bench`, in counts of the time-stamp counter.
+ * mode and in guests: small applications, a network, a disk, several CPUs, a sleeper that wakes up;
+ * and a loop that counts, for measurements from outside. A figure is a line "bench NAME VALUE", as
+ * of `bench`, in counts of the time-stamp counter.
  */
+#include "lib/ipv4.h"
 #include "median.h"
 
 static const char how[] =
 	"WHAT\n"
 	"  apps                 applications: a computation, a build, a database, a file server\n"
+	"  udp ADDRESS FILE     a datagram and its answer: one of 1,000 blocks of TFTP\n"
 	"  disk FILE            one MiB of a file, in order, each read for the first time\n"
 	"  parallel N           N processes fork at the same time: for one fork, exit and wait\n"
 	"  wake MS              nanoseconds too late: the mean and the most of 100 sleeps\n"
@@ -168,6 +170,32 @@ static int apps(void)
 
 /* --- the others --- */
 
+/*
+ * A TFTP server sends block after block (RFC 1350). Each one but the first answers the datagram
+ * that acknowledges the block before it; that datagram is the block's own head with another code.
+ */
+static int udp(const char *address, const char *file)
+{
+	enum { BLOCKS = 1000, PORT = 69, REQUEST = 1, DATA = 3, ACKNOWLEDGE = 4, HEAD = 4 };
+	struct net_address server = { .port = PORT };
+	int fd = net_open(NET_UDP, 0), size = HEAD;
+	uint64_t before = 0;
+	need(ipv4_parse(address, &server.address) ? fd : -EINVAL);
+	bytes[1] = REQUEST;
+	need(size = snprintf(bytes + 2, NAME_MAX, "%s%coctet", file, 0) + 3);
+	for (uint32_t block = 1; block <= 1 + BLOCKS; block++) {
+		need(net_send(fd, &server, bytes, (uint32_t)size));
+		need(net_receive(fd, &server, bytes, PAGE, 1000));
+		need(bytes[1] == DATA && (uint8_t)bytes[3] == (uint8_t)block ? 0 : -EIO);
+		bytes[1] = ACKNOWLEDGE;
+		size = HEAD;
+		if (block == 1)
+			before = rdtsc();
+	}
+	print_row("udp", div_u64(rdtsc() - before, BLOCKS));
+	return 0;
+}
+
 static int disk(const char *file)
 {
 	uint32_t costs[16], n = 0;
@@ -246,6 +274,8 @@ int main(int argc, char **argv)
 		count();
 	if (argc == 3 && !strcmp(what, "disk"))
 		return disk(argv[2]);
+	if (argc == 4 && !strcmp(what, "udp"))
+		return udp(argv[2], argv[3]);
 	if (n && !strcmp(what, "wake"))
 		return wake(n);
 	if (n && !strcmp(what, "parallel"))
