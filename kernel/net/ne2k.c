@@ -5,7 +5,9 @@
  * 256 bytes, into which it puts what comes. The kernel moves frames through the data port.
  *
  * The interrupt only says that something came: its handler closes the card's mask and wakes the
- * task that receives. That task opens the mask again after it has found the ring empty.
+ * task that receives. That task clears the card's status, and then looks how far the ring is full.
+ * When it has taken all that, it opens the mask. What came after the look has set the status again,
+ * and interrupts at once.
  */
 #include "dev/dev.h"
 #include "net/net.h"
@@ -24,6 +26,7 @@ enum { TX_PAGE = 0x40, RX_FIRST = 0x46, RX_END = 0x80 }; /* card memory that eve
 
 static struct mutex card;        /* guards the registers but IMR, and what follows */
 static uint8_t next_page;        /* where the next frame begins */
+static uint8_t end_page;         /* where the ring ended at the last look */
 static struct spinlock lock;     /* guards what follows */
 static bool came;                /* the interrupt came; IMR is 0 */
 static struct wait_queue queue;  /* the task that receives */
@@ -50,16 +53,20 @@ static void interrupt(void)
 }
 
 /*
- * Move bytes between card memory and buf; their number is rounded up to a multiple of 4. In the
- * ring the card goes on at its beginning after its end.
+ * Begin to move at most so many bytes from or to card memory. In the ring the card goes on at its
+ * beginning after its end.
  */
-static void move(uint32_t at, uint8_t *buf, uint32_t bytes, bool write)
+static void begin(uint32_t at, uint32_t bytes, uint32_t way)
 {
-	bytes = ROUND_UP(bytes, 4u);
-	out(ISR, DMA_DONE);
 	out_pair(RBCR, bytes);
 	out_pair(RSAR, at);
-	out(CR, START | (write ? WRITE : READ));
+	out(CR, START | way);
+}
+
+/* Move some of them; their number is rounded up to a multiple of 4. */
+static void move(uint8_t *buf, uint32_t bytes, bool write)
+{
+	bytes = ROUND_UP(bytes, 4u);
 	for (uint32_t some; bytes; buf += some, bytes -= some) {
 		some = MIN(bytes, BLOCK);
 		if (write)
@@ -67,9 +74,6 @@ static void move(uint32_t at, uint8_t *buf, uint32_t bytes, bool write)
 		else
 			VO(io, in16_block)(DATA, buf, some / 2);
 	}
-	for (unsigned polls = 0; !(in(ISR) & DMA_DONE) && polls < 1000; polls++)
-		;
-	out(CR, START | NO_DMA);
 }
 
 /* Begin with an empty ring; what was in it is lost. IMR stays. */
@@ -83,7 +87,8 @@ static void start(void)
 	out(PSTART, RX_FIRST);
 	out(PSTOP, RX_END);
 	out(BNRY, RX_FIRST);
-	next_page = RX_FIRST + 1;
+	out(TPSR, TX_PAGE);
+	next_page = end_page = RX_FIRST + 1;
 	out(CR, STOP | NO_DMA | PAGE1);
 	for (unsigned i = 0; i < MAC_BYTES; i++)
 		out(PAGE1_MAC + i, device.mac[i]);
@@ -94,6 +99,14 @@ static void start(void)
 	out(TCR, 0);
 }
 
+static void look(void)
+{
+	out(ISR, RECEIVED);
+	out(CR, START | NO_DMA | PAGE1);
+	end_page = in(PAGE1_CURR);
+	out(CR, START | NO_DMA);
+}
+
 /*
  * Take a frame out of the ring. Before each frame lie four bytes: status, next frame's page, length
  * with these four. Result: its bytes; 0: there is none.
@@ -101,20 +114,18 @@ static void start(void)
 static uint32_t take(uint8_t *buf)
 {
 	uint8_t head[4] __attribute__((aligned(4)));
-	out(CR, START | NO_DMA | PAGE1);
-	uint8_t end = in(PAGE1_CURR);
-	out(CR, START | NO_DMA);
-	if (end == next_page)
+	if (next_page == end_page)
 		return 0;
-	move((uint32_t)next_page << 8, head, sizeof(head), false);
+	begin((uint32_t)next_page << 8, FRAME_ROOM, READ);
+	move(head, sizeof(head), false);
 	uint32_t bytes = (head[2] | (uint32_t)head[3] << 8) - sizeof(head);
 	if (in(ISR) & OVERWRITTEN || head[1] < RX_FIRST || head[1] >= RX_END || bytes < 14 ||
 	    bytes > FRAME_MAX) {
 		start(); /* the card lost its place, or there is another card */
 		return 0;
 	}
-	uint32_t at = ((uint32_t)next_page << 8) + sizeof(head);
-	move(at, buf, bytes, false);
+	move(buf, bytes, false);
+	out(CR, START | NO_DMA);
 	next_page = head[1];
 	out(BNRY, next_page == RX_FIRST ? RX_END - 1 : next_page - 1);
 	return bytes;
@@ -126,10 +137,6 @@ static uint32_t ne2k_receive(struct netdev *d, void *buf)
 	for (;;) {
 		mutex_lock(&card);
 		uint32_t bytes = take(buf);
-		if (!bytes) {
-			out(ISR, RECEIVED);
-			bytes = take(buf); /* what came before the line above has no interrupt */
-		}
 		if (!bytes)
 			out(IMR, RECEIVED | OVERWRITTEN);
 		mutex_unlock(&card);
@@ -140,6 +147,9 @@ static uint32_t ne2k_receive(struct netdev *d, void *buf)
 			wait_on_unkillable(&queue, &lock);
 		came = false;
 		spin_unlock_irq(&lock, flags);
+		mutex_lock(&card);
+		look();
+		mutex_unlock(&card);
 	}
 }
 
@@ -154,8 +164,11 @@ static int ne2k_send(struct netdev *d, const void *frame, uint32_t bytes)
 	if (error) {
 		start();
 	} else {
-		move(TX_PAGE << 8, (uint8_t *)frame, bytes, true);
-		out(TPSR, TX_PAGE);
+		out(ISR, DMA_DONE);
+		begin(TX_PAGE << 8, ROUND_UP(bytes, 4u), WRITE);
+		move((uint8_t *)frame, bytes, true);
+		for (unsigned polls = 0; !(in(ISR) & DMA_DONE) && polls < 1000; polls++)
+			;
 		out_pair(TBCR, bytes);
 		out(CR, START | NO_DMA | TRANSMIT);
 	}
@@ -167,7 +180,8 @@ static int ne2k_send(struct netdev *d, const void *frame, uint32_t bytes)
 static bool read_mac(void)
 {
 	uint8_t prom[32] __attribute__((aligned(4)));
-	move(0, prom, sizeof(prom), false);
+	begin(0, sizeof(prom), READ);
+	move(prom, sizeof(prom), false);
 	for (unsigned i = 0; i < MAC_BYTES; i++)
 		device.mac[i] = prom[2 * i];
 	return prom[28] == 'W' && prom[30] == 'W';

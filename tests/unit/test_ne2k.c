@@ -103,7 +103,7 @@ void wake_all(struct wait_queue *q) { (void)q; }
 void schedule(void) {}
 void irq_install(unsigned line, void (*handler)(void)) { (void)line, (void)handler; }
 
-/* The driver sleeps: whatever came is in its hands by now. The frame comes, if it has not yet. */
+/* The driver sleeps: whatever came is in its hands by now. Another frame wakes it. */
 void wait_on_unkillable(struct wait_queue *q, struct spinlock *l)
 {
 	(void)q, (void)l;
@@ -111,7 +111,6 @@ void wait_on_unkillable(struct wait_queue *q, struct spinlock *l)
 	CHECK(curr == next_page);
 	CHECK(++sleeps <= 3);
 	right_frame();
-	come_at = 0;
 	interrupt_if_wanted();
 }
 

@@ -1,13 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * copy_words(to, from, words) -> words left undone. Arguments in EAX, EDX, ECX (-mregparm=3).
- * After a page fault between the two labels, copy_fault() (copy.c) lets the CPU go on at the
- * second one. ECX then still has the number of words left.
+ * copy_words(to, from, words), in_words(to, port, words), out_words(from, port, words) -> words
+ * left undone. Arguments in EAX, EDX, ECX (-mregparm=3). After a page fault between the labels
+ * copy_words_start and copy_words_end, copy_fault() (copy.c) lets the CPU go on at the second one.
+ * ECX then still has the number of words left.
  */
 	.text
-	.globl copy_words, copy_words_start, copy_words_end
-copy_words:
+	.globl copy_words, in_words, out_words, copy_words_start, copy_words_end
 copy_words_start:
+in_words:
+	pushl %esi
+	pushl %edi
+	movl %eax, %edi
+	rep insw
+	jmp copy_words_end
+out_words:
+	pushl %esi
+	pushl %edi
+	movl %eax, %esi
+	rep outsw
+	jmp copy_words_end
+copy_words:
 	pushl %esi
 	pushl %edi
 	movl %eax, %edi

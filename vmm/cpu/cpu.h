@@ -99,7 +99,10 @@ static inline bool kernel_range(uint32_t address, uint32_t bytes)
 {
 	return address >= KERNEL_BASE && address < VMM_BASE && bytes <= VMM_BASE - address;
 }
-uint32_t copy_words(void *to, const void *from, uint32_t words); /* result: words left undone */
+/* Result: words left undone; a word of copy_words() has 32 bits, of the other two 16. */
+uint32_t copy_words(void *to, const void *from, uint32_t words);
+uint32_t in_words(void *to, uint32_t port, uint32_t words);
+uint32_t out_words(void *from, uint32_t port, uint32_t words);
 /*
  * copy_from_kernel, copy_to_kernel - copy whole words; bytes is a multiple of 4. Result: 0;
  * -EFAULT if the range is not in kernel space (then nothing is copied), or if a page of it is
