@@ -264,6 +264,20 @@ static void input_to_table(struct victim *v)
 	      "the VMM wrote to a page table for the kernel");
 }
 
+/* A block whose second page is not there: the device gave nothing, and nothing is written. */
+static void input_past_the_end(struct victim *v)
+{
+	static const uint32_t pattern[2] = { 0x5A5AA5A5, 0x5A5AA5A5 };
+	uint32_t at = KERNEL_BASE + (kernel_word(v->m, "nr_pfns") << PAGE_SHIFT) - sizeof(pattern);
+	uint32_t machine = page_walk(v->m, v->start.cr3, at).machine, before[2], after[2];
+	physical_read(v->m, machine, before, sizeof(before));
+	physical_write(v->m, machine, pattern, sizeof(pattern));
+	REFUSED(v, -EFAULT, HC_IO, 0x1F0, at, VMM_IO_IN_BLOCK, 8);
+	physical_read(v->m, machine, after, sizeof(after));
+	physical_write(v->m, machine, before, sizeof(before));
+	CHECK(memcmp(pattern, after, sizeof(after)) == 0, "half of a block was read");
+}
+
 static void block_arguments(struct victim *v)
 {
 	static const uint32_t lengths[] = { 1, 3, 258, 0x8000, 0x80000000, 0xFFFFFFFE };
@@ -279,6 +293,7 @@ static void block_arguments(struct victim *v)
 		REFUSED(v, -EFAULT, HC_IO, 0x1F0, KERNEL_MAP_BASE - PAGE_SIZE, kind, 2);
 	}
 	input_to_table(v);
+	input_past_the_end(v);
 }
 
 /*

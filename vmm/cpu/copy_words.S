@@ -4,6 +4,9 @@
  * left undone. Arguments in EAX, EDX, ECX (-mregparm=3). After a page fault between the labels
  * copy_words_start and copy_words_end, copy_fault() (copy.c) lets the CPU go on at the second one.
  * ECX then still has the number of words left.
+ *
+ * A block between a port and memory is moved wholly or not at all, because a device cannot take
+ * back what it gave: its first and last 4 bytes are touched before. It lies in two pages at most.
  */
 	.text
 	.globl copy_words, in_words, out_words, copy_words_start, copy_words_end
@@ -12,12 +15,16 @@ in_words:
 	pushl %esi
 	pushl %edi
 	movl %eax, %edi
+	orl $0, (%edi)
+	orl $0, -4(%edi, %ecx, 2)
 	rep insw
 	jmp copy_words_end
 out_words:
 	pushl %esi
 	pushl %edi
 	movl %eax, %esi
+	cmpl $0, (%esi)
+	cmpl $0, -4(%esi, %ecx, 2)
 	rep outsw
 	jmp copy_words_end
 copy_words:
