@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The scheduler's policy, borrowed virtual time: who wakes up begins where the others are, shares
- * are as weights, and a warp is short and paid for. And its timers: some at once are bounded.
+ * are as weights, and a warp is short and paid for. And its timers: of the ticks that a vCPU missed
+ * it gets one; some timers at once are bounded.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -84,16 +85,21 @@ static struct vcpu *run_slice(uint64_t ran[3])
 	return who;
 }
 
-/* Weights 1:2:4 over ten seconds, within a slice. */
+/* Weights 1:2:4 over ten seconds, within a slice. The first one is domain 0's, as usual. */
 static void test_shares(void **state)
 {
 	(void)state;
 	enum { SLICES = 2000 };
+	static struct shared_rest rest;
+	static struct domain d = { .rest = &rest };
 	uint64_t ran[3] = { 0 };
-	prepare(1, 0, 1, 0);
-	queue_enter(&c, &v[2].turn);
-	for (unsigned i = 0; i < 3; i++)
+	prepare(1, 0, 0, 0);
+	v[0].domain = &d;
+	sched_warm_up(&c);
+	for (unsigned i = 1; i < 3; i++) {
 		v[i].turn.weight_factor = (1 << WEIGHT_SHIFT) / (1 << i);
+		queue_enter(&c, &v[i].turn);
+	}
 	now = c.slice_end = 0;
 	for (unsigned i = 0; i < SLICES; i++)
 		run_slice(ran);
@@ -162,6 +168,22 @@ static void test_device(void **state)
 	}
 }
 
+/* Of the ticks that it missed a vCPU gets one, and the next when that is due. */
+static void test_ticks(void **state)
+{
+	(void)state;
+	prepare(1, 0, 0, 0);
+	v[0].posted = 0;
+	v[0].tick_ns = 1;
+	v[0].tick_at = 1;
+	timer_begin(&v[0]);
+	assert_int_equal(v[0].posted, 1u << EVENT_TIMER);
+	v[0].posted = 0;
+	v[0].tick_at = NEVER;
+	assert_true(before(moment_now(), timer_begin(&v[0])));
+	assert_int_equal(v[0].posted, 0);
+}
+
 /* All timers of a crowd are due: a few vCPUs wake at a time, and the rest as soon as may be. */
 static void test_crowd(void **state)
 {
@@ -198,7 +220,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_floor), cmocka_unit_test(test_shares),
 		cmocka_unit_test(test_warp), cmocka_unit_test(test_device),
-		cmocka_unit_test(test_crowd),
+		cmocka_unit_test(test_ticks), cmocka_unit_test(test_crowd),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
