@@ -237,11 +237,25 @@ static void use_inodes_again(void)
 	}
 }
 
+/* A directory tells the type of the file of each name, if the file system has types there. */
+static bool check_type(struct dirent_sink *sink, const char *name, unsigned length, uint32_t ino,
+		       unsigned type)
+{
+	struct vnode *vn;
+	(void)sink, (void)ino;
+	CHECK(root->ops->lookup(root, name, length, &vn) == 0);
+	CHECK(type == (filesystem.has_types ? (unsigned)vn->mode >> 12 : 0));
+	vnode_put(vn);
+	return true;
+}
+
 /* Each is looked at, renamed, given a second name, and removed. */
 static void use_foreign(bool large_files)
 {
 	struct stat st;
+	struct dirent_sink sink = { .emit = check_type };
 	for (unsigned i = 0; i < ARRAY_SIZE(names) - (large_files ? 0 : 2); i++) {
+		uint32_t cookie = 0;
 		struct vnode *vn = look_up(root, names[i]);
 		bool regular = (vn->mode & S_IFMT) == S_IFREG;
 		CHECK(!vn->ops->read == !regular && !vn->ops->page == !regular);
@@ -253,6 +267,7 @@ static void use_foreign(bool large_files)
 		CHECK(root->ops->rename(root, names[i], (unsigned)strlen(names[i]), root,
 					NAME("renamed")) == 0);
 		vnode_put(vn);
+		CHECK(root->ops->readdir(root, &cookie, &sink) == 0);
 		CHECK(root->ops->unlink(root, NAME("second")) == 0);
 		CHECK(root->ops->unlink(root, NAME("renamed")) == 0);
 		if (i == 6) /* a, which shares attributes with b */
