@@ -5,6 +5,7 @@
  * break later, and it must not hang.
  */
 #include "tests.h"
+#include "vmm_abi.h"
 #include <errno.h>
 
 enum { BLOCK = 4096, FLIPS = 40, SECONDS = 60 };
@@ -253,6 +254,14 @@ static void disk_full(const struct test *t)
 
 #define TEN(x) x x x x x x x x x x
 #define RUN_TRUE "CMDLINE=run=true tools/run "
+#define NO_VMM(file) RUN_TRUE "-initrd \"" file " vmm,$BUILD/rootfs.ext2 rootfs\""
+/* The VMM with another second segment, without contents. */
+#define CHANGED_VMM(address, size) \
+	"f=$(mktemp) && trap 'rm $f' EXIT && cp $BUILD/vmm $f && printf '" address address \
+	"\\0\\0\\0\\0" size "' | dd of=$f bs=1 seek=92 conv=notrunc status=none && " NO_VMM("$f")
+#define TEXT(x) #x
+#define NUMBER(x) TEXT(x)
+#define NOT_VMM "not an image of ABI version " NUMBER(VMM_ABI_VERSION) "; going on without"
 #define LONG_NAME TEN("aaaaaaaaaa") /* longer than boot_module.text */
 #define LONG_WORD TEN(TEN("aaaaaa")) /* longer than boot_info.cmdline */
 #define ROW(n, f, s, words, ...) \
@@ -284,6 +293,10 @@ const struct test hostile_tests[] = {
 	RUN("run-cmdline-long", "CMDLINE=run=true\\ " LONG_WORD " tools/run", 2, "more than 511"),
 	RUN("run-memory", "MEM=1000 tools/run", 2, "2 to 896"),
 	RUN("run-memory-1", "MEM=1 tools/run", 2, "2 to 896"),
+	RUN("vmm-text", NO_VMM("LICENSE"), 0, NOT_VMM),
+	/* a page before VMM_BASE; up to VMM_BLOCK_MAX: no room for the tables */
+	RUN("vmm-below", CHANGED_VMM("\\0\\360\\377\\373", "\\0\\20\\0\\0"), 0, NOT_VMM),
+	RUN("vmm-large", CHANGED_VMM("\\0\\0\\0\\375", "\\0\\0\\377\\0"), 0, "vmm: no room for "),
 	RUN("no-apic", "tools/run -cpu qemu32,-apic", EXIT_PANIC, "has not a local APIC"),
 	RUN("no-tsc", "tools/run -cpu pentium,-tsc", EXIT_PANIC, "not a time-stamp counter"),
 	RUN("cpu-486", "tools/run -cpu 486", EXIT_PANIC,
