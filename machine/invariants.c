@@ -7,8 +7,9 @@
  */
 #include "invariants.h"
 
-enum { IDT_LIMIT = 8 * 256 - 1, CR4_PAE = 0x20 };
+enum { IDT_LIMIT = 8 * 256 - 1 };
 #define CR0_NEEDED (CR0_PG | CR0_WP | CR0_PE)
+#define CR4_ALLOWED ((uint32_t)(CR4_PSE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT))
 
 static bool in_image(uint32_t base, uint32_t limit)
 {
@@ -36,7 +37,8 @@ static void check_cpu_native(unsigned i, const struct cpu_state *c)
 	check_place_native(i, c);
 	CHECK((c->eflags & EFLAGS_IOPL) == 0, "CPU %u: IOPL is not 0: EFLAGS %#x", i, c->eflags);
 	CHECK((c->cr0 & CR0_NEEDED) == CR0_NEEDED, "CPU %u: CR0 %#x lacks PG, WP or PE", i, c->cr0);
-	CHECK((c->cr4 & CR4_PAE) == 0, "CPU %u: CR4 %#x has PAE", i, c->cr4);
+	CHECK((c->cr4 & ~CR4_ALLOWED) == 0, "CPU %u: CR4 %#x has what the kernel does not set", i,
+	      c->cr4);
 	CHECK(in_image(c->gdt.base, c->gdt.limit), "CPU %u: GDT at %#x is outside the kernel", i,
 	      c->gdt.base);
 	CHECK(in_image(c->idt.base, c->idt.limit), "CPU %u: IDT at %#x is outside the kernel", i,
