@@ -5,6 +5,7 @@
  */
 #include "tests.h"
 #include "offsets.h"
+#include "x86.h"
 
 /* number: seed of the moments. */
 static void native(const struct test *t)
@@ -122,6 +123,31 @@ static void first_entry(const struct test *t)
 	end_at_prompt(m);
 }
 
+/*
+ * A CPU that is woken for a task counts as busy at once: a second task, made ready before that CPU
+ * has answered, wakes another one.
+ */
+static void woken(const struct test *t)
+{
+	uint32_t arguments[2];
+	struct machine *m = start_to_prompt(&t->machine);
+	stop_idle(m);
+	gdb_connect(m);
+	gdb_break(m, symbol("native_irq_send"), true);
+	machine_send(m, "cat /etc/motd | cat | cat\n");
+	for (unsigned i = 0; i < 8; i++) {
+		CHECK(gdb_run(m, 20), "no CPU is woken");
+		gdb_read(m, gdb_register(m, GDB_ESP) + 4, arguments, sizeof(arguments));
+		CHECK(arguments[1] != VEC_RESCHED ||
+		      !(kernel_word(m, "idle_cpus") >> arguments[0] & 1),
+		      "CPU %u still counts as idle while it is woken", arguments[0]);
+	}
+	gdb_break(m, symbol("native_irq_send"), false);
+	gdb_disconnect(m);
+	machine_expect(m, PROMPT, 20);
+	end_at_prompt(m);
+}
+
 #define NATIVE(n, k, ...) \
 	{ .name = "native-" n, .run = native, .seconds = 120, .number = k, \
 	  .machine = { __VA_ARGS__ } }
@@ -142,6 +168,7 @@ const struct test native_tests[] = {
 	  .machine = { .bochs = true, .mem = 48, .p2m = "shuffle:1" } },
 	NATIVE("v86", 11, .v86 = true, .mem = 16, .p2m = "shuffle:1"),
 	{ .name = "native-controllers", .run = controllers, .seconds = 60 },
+	{ .name = "native-woken-smp4", .run = woken, .seconds = 60, .machine = { .cpus = 4 } },
 	{ .name = "native-seeds", .run = seeds, .seconds = 120 },
 	{ 0 },
 };
