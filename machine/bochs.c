@@ -31,8 +31,8 @@ static void write_configuration(struct machine *m, const char *path, const char 
 	fprintf(f, "display_library: rfb, options=\"timeout=0\"\n"); /* needs no screen */
 	fprintf(f, "romimage: file=/usr/share/bochs/BIOS-bochs-latest\n");
 	fprintf(f, "vgaromimage: file=/usr/share/vgabios/vgabios.bin\n");
-	fprintf(f, "cpu: count=%u, ips=%u, reset_on_triple_fault=0\n", m->o.cpus,
-		BOCHS_HZ);
+	fprintf(f, "cpu: model=%s, count=%u, ips=%u, reset_on_triple_fault=0\n",
+		m->o.processor ? m->o.processor : "bx_generic", m->o.cpus, BOCHS_HZ);
 	fprintf(f, "megs: %u\nclock: sync=none\n", m->o.mem);
 	if (iso) {
 		fprintf(f, "ata0-master: type=cdrom, path=\"%s\", status=inserted\n", iso);

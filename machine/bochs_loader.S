@@ -7,7 +7,7 @@
  *   2. Ask the BIOS for the memory map (INT 15h, E820), one entry a call, until EBX is 0.
  *   3. Enter protected mode with flat segments.
  *   4. Read the disk's sectors, in order, to where the list of pieces says (ATA, 28-bit LBA, PIO).
- *   5. Jump to the kernel.
+ *   5. Stop channel 2 of the interval timer, as some firmware leaves it. Jump to the kernel.
  * It is linked at 0 and runs at ROM:0. bochs_image.c fills in the words of `head`, appends the
  * information and the list, and completes the ROM's size and checksum.
  */
@@ -124,7 +124,9 @@ next_sector:
 	jmp next_piece
 
 	/* 5 */
-leave:	movl $0x2BADB002, %eax
+leave:	xorl %eax, %eax
+	outb %al, $0x61
+	movl $0x2BADB002, %eax
 	movl $INFO, %ebx
 	jmp *%ebp
 

@@ -28,6 +28,7 @@ struct machine_options {
 	const char *iso_file; /* boot this ISO */
 	/* QEMU: this board, without the device that ends it with a status; NULL: a pc with it. */
 	const char *board;
+	const char *processor; /* Bochs: this model; NULL: its newest one */
 	unsigned cpus;        /* 0 is 1 */
 	unsigned mem;         /* MiB; 0 is 64 */
 	const char *p2m;      /* value of the boot option p2m=; NULL is identity */

@@ -309,6 +309,7 @@ const struct test boot_tests[] = {
 	{ .name = "boot-bochs-stops", .run = bochs_stops, .seconds = 180,
 	  .machine = { .bochs = true } },
 	ROW("boot-iso-bochs", boot, 180, .bochs = true, .iso = true),
+	ROW("boot-bochs-pentium", boot, 180, .bochs = true, .processor = "pentium"),
 	ROW("boot-bochs-smp2", boot, 180, .bochs = true, .cpus = 2),
 	ROW("boot-v86", boot, 180, .v86 = true, .mem = 16),
 	ROW("boot-instructions", boot_cost, 90, .paused = true),
