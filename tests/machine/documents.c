@@ -116,6 +116,8 @@ const struct test document_tests[] = {
 	{ .name = "make-doctor", .run = host_command, .seconds = 60, .text = "make doctor" },
 	{ .name = "make-size", .run = host_command, .seconds = 60, .text = "make size" },
 	{ .name = "make-check", .run = host_command, .seconds = 120, .text = "make check" },
+	{ .name = "mutants-listed", .run = host_command, .seconds = 60,
+	  .text = "build/mutate kernel vmm lib --list >/dev/null" },
 	{ .name = "make-other-compiler", .run = host_command, .seconds = 200,
 	  .text = "make -s kernel CC32=false 2>&1 | "
 		  "grep -c '^make: CC32=.false. does not compile' | grep -qx 1 && "
