@@ -244,14 +244,10 @@ static json_t *cost_json(const struct cost *c)
 json_t *exit_cost_table(const struct machine_options *o, bool many)
 {
 	struct cost costs[2][ROWS];
-	char path[300];
 	const char *delayed = vmm_file;
 	unsigned n = many ? ROWS : FIRST_MANY;
 	measure(o, costs[0], n, NULL);
-	snprintf(path, sizeof(path), "%s/kernel-eager/vmm.elf", build_dir);
-	if (access(path, R_OK) < 0)
-		give_up(SKIPPED, "%s is not there; run make EXIT=eager kernel", path);
-	vmm_file = path;
+	use_eager_build();
 	measure(o, costs[1], n, costs[0]);
 	vmm_file = delayed;
 	json_t *table = json_object();

@@ -114,12 +114,15 @@ void bad_entry_stack(const struct test *t)
 /*
  * 28: the kernel sets a breakpoint on the VMM's code while it still is in ring 0. In virtual mode
  * DR7 must have no breakpoint enabled; after detach it must have the kernel's value again.
+ * number: 1 for EXIT=eager, which stores and loads DR7 at each exit.
  */
 void old_breakpoint(const struct test *t)
 {
 	static const char *const commands[] = {
 		"echo virtual > /proc/mode; ls /bin | wc", "echo native > /proc/mode",
 	}, *const wanted[] = { "DR7=00000400", "DR7=00000402" };
+	if (t->number)
+		use_eager_build();
 	struct victim *v = native_start(&t->machine);
 	struct machine *m = v->m;
 	gdb_set_register(m, GDB_ECX, vmm_symbol("hypercall_entry"));

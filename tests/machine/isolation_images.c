@@ -172,7 +172,6 @@ static unsigned compare(void)
 /* number: 0: delayed beside eager; 1: the debug build, for its poison. */
 void images(const struct test *t)
 {
-	char path[300];
 	srand(1);
 	if (t->number)
 		use_debug_build();
@@ -185,10 +184,7 @@ void images(const struct test *t)
 		      poisoned[1]);
 		return;
 	}
-	snprintf(path, sizeof(path), "%s/kernel-eager/vmm.elf", build_dir);
-	if (access(path, R_OK) < 0)
-		give_up(SKIPPED, "%s is not there; run make EXIT=eager kernel", path);
-	vmm_file = path;
+	use_eager_build();
 	srand(2);
 	v = victim_start(&t->machine);
 	take_notes(v, notes[1], false);

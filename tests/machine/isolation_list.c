@@ -143,6 +143,7 @@ const struct test isolation_tests[] = {
 	SURVIVE("27-29-debug-traps", "debug_traps"),
 	SURVIVE("27-icebp", "icebp"),
 	ROW("28-old-breakpoint", old_breakpoint, 60, NULL, ),
+	ROW("28-old-breakpoint-eager", old_breakpoint, 60, NULL, .number = 1),
 	ROW("31-fuzz", fuzz, 120, "fuzz_calls", ),
 	SURVIVE("32-36-arguments", "arguments"),
 	SURVIVE("owner", "owners"),

@@ -27,14 +27,17 @@ void use_debug_build(void)
 	vmm_file = vmm;
 }
 
-void use_robin_build(void)
+static void use_vmm(const char *option, const char *value)
 {
 	static char vmm[300];
-	snprintf(vmm, sizeof(vmm), "%s/kernel-robin/vmm.elf", build_dir);
+	snprintf(vmm, sizeof(vmm), "%s/kernel-%s/vmm.elf", build_dir, value);
 	if (access(vmm, R_OK) < 0)
-		give_up(SKIPPED, "%s is not there; run make SCHED=robin kernel", vmm);
+		give_up(SKIPPED, "%s is not there; run make %s=%s kernel", vmm, option, value);
 	vmm_file = vmm;
 }
+
+void use_robin_build(void) { use_vmm("SCHED", "robin"); }
+void use_eager_build(void) { use_vmm("EXIT", "eager"); }
 
 /* text: a command; number: 1 for the debug build of kernel and VMM. */
 static void suite(const struct test *t)

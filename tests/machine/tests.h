@@ -46,8 +46,9 @@ void bench_domains(const struct test *t); /* domains_bench.c */
 
 /* From now on the debug build is booted; SKIPPED if it is not there (programs.c). */
 void use_debug_build(void);
-/* The same with the VMM of SCHED=robin. */
+/* The same with the VMM of SCHED=robin, or of EXIT=eager. */
 void use_robin_build(void);
+void use_eager_build(void);
 
 /*
  * What needs BOUND, ICEBP, single steps by EFLAGS.TF, or EFLAGS.NT at an IRET, all of which v86
