@@ -71,7 +71,7 @@ struct vcpu {
 	mfn_t directory;  /* the loaded one: the frame table counts this use */
 	mfn_t last_table; /* updated last; NO_TABLE after a frame of the domain lost its type */
 	uint8_t index, cpu; /* its number in the domain; its processor */
-	/* Its state while another vCPU's is in the processor; else old (sched/switch.c). */
+	/* Its state while another vCPU's is in the processor; else old (sched/exchange.h). */
 	struct regs regs;
 	uint32_t fs, gs, esp1;
 	bool fpu_traps; /* CR0.TS */
@@ -200,6 +200,11 @@ static inline struct cpu *cpu_here(void)
 static inline void hazard_raise(struct cpu *c, uint32_t bit)
 {
 	__atomic_fetch_or(&c->hazard, bit, __ATOMIC_RELEASE);
+}
+/* Clear bits of this CPU's own word. */
+static inline void hazard_clear(struct cpu *c, uint32_t bits)
+{
+	__atomic_fetch_and(&c->hazard, ~bits, __ATOMIC_SEQ_CST);
 }
 
 #endif

@@ -199,7 +199,7 @@ static const struct { const char *name; unsigned guests; bool fpu; } rows[] = {
 	{ "switch, 2 domains", 2, false }, { "switch, 2 domains with FPU", 2, true },
 	{ "switch, 100 domains", MANY, false }, { "switch, 100 domains with FPU", MANY, true },
 };
-enum { NULL_CALL, FIRST_SWITCH = 2, FIRST_MANY = 4, ROWS = COUNT(rows), MOST = 340 };
+enum { NULL_CALL, FIRST_SWITCH = 2, FIRST_MANY = 4, ROWS = COUNT(rows), MOST = 315 };
 
 static void check_delayed(const struct cost costs[], unsigned n)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rule 51: what belongs to a vCPU, read from outside by its owner rule (vmm/sched/switch.c): from
+ * Rule 51: what belongs to a vCPU, read from outside by its owner rule (vmm/sched/exchange.h): from
  * the processor while it is the owner, else from the copy. Three guests give all registers other
  * values in each round, and yield. The machine is stopped at random hypercalls; the images of all
  * guests are noted by round. EXIT=delayed and EXIT=eager must give the same image for the same

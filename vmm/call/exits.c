@@ -224,16 +224,18 @@ void hazard_handle(struct regs *r)
 	struct cpu *c = cpu_here();
 	/* A bit that another CPU sets stays; after this look it is served when its IPI comes. */
 	uint32_t hazard = c->hazard;
-	__atomic_fetch_and(&c->hazard, ~hazard | HAZARD_FLUSH, __ATOMIC_SEQ_CST);
 	if (hazard == HAZARD_SCHEDULE) {
+		hazard_clear(c, HAZARD_SCHEDULE);
 		if (vcpu_schedule(c, r))
 			event_deliver(c, r);
-	} else if (hazard == HAZARD_BOUNCE) {
-		bounce(c, r, r->vector);
-	} else if (hazard == HAZARD_DELIVER) {
-		event_deliver(c, r);
 	} else {
-		hazards_handle(c, r, hazard);
+		hazard_clear(c, hazard & ~HAZARD_FLUSH);
+		if (hazard == HAZARD_BOUNCE)
+			bounce(c, r, r->vector);
+		else if (hazard == HAZARD_DELIVER)
+			event_deliver(c, r);
+		else
+			hazards_handle(c, r, hazard);
 	}
 	eager_load(c);
 }

@@ -25,7 +25,7 @@ void flush_serve(struct cpu *c)
 	do
 		if (c->hazard & HAZARD_FLUSH) {
 			flush_local();
-			__atomic_fetch_and(&c->hazard, ~HAZARD_FLUSH, __ATOMIC_RELEASE);
+			hazard_clear(c, HAZARD_FLUSH);
 		}
 	while (frozen);
 }

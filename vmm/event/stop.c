@@ -28,7 +28,7 @@ void stop_kernel(struct regs *r, const char *rule, uint32_t detail)
 	domain_end(c, c->current->domain, VMM_STOPPED_STATUS, rule);
 	vmm_unlock();
 	/* What this vCPU still wanted is void. What the stack holds above `top` is left. */
-	__atomic_fetch_and(&c->hazard, ~(HAZARD_BOUNCE | HAZARD_DELIVER), __ATOMIC_RELAXED);
+	hazard_clear(c, HAZARD_BOUNCE | HAZARD_DELIVER);
 	__asm__ volatile("movl %0, %%esp; jmp hazard_exit" : : "r"(top) : "memory");
 	__builtin_unreachable();
 }

@@ -42,15 +42,21 @@ static inline void policy_wake(struct cpu *c, struct vcpu *v)
 
 static inline void policy_sleep(struct vcpu *v) { end_warp(&v->turn); }
 
+static void __attribute__((noinline)) charge_warp(struct cpu *c, struct turn *t, uint32_t ns)
+{
+	if ((t->warp_ran += ns) < WARP_LONGEST_NS)
+		return;
+	end_warp(t);
+	if (c->since >= t->warp_from)
+		t->warp_from = c->since + WARP_PAUSE_NS;
+}
+
 static inline void policy_charge(struct cpu *c, struct vcpu *v, uint32_t ns)
 {
 	struct turn *t = &v->turn;
 	t->key += (int64_t)((uint64_t)ns * t->weight_factor >> WEIGHT_SHIFT);
-	if (unlikely(t->warp) && (t->warp_ran += ns) >= WARP_LONGEST_NS) {
-		end_warp(t);
-		if (c->since >= t->warp_from)
-			t->warp_from = c->since + WARP_PAUSE_NS;
-	}
+	if (unlikely(t->warp))
+		charge_warp(c, t, ns);
 }
 
 /* Domain 0 runs now, and long enough to serve a device. */

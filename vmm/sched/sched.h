@@ -61,10 +61,21 @@ void timer_drop(struct cpu *c, struct vcpu *v);
 /* A vCPU becomes the chosen one; the one that was is not queued any more. */
 void queue_choose(struct cpu *c, struct vcpu *v);
 
-/* switch.c */
+/* fpu.c */
 
-/* exchange - v's registers come into the processor and into r; what was there is stored. */
-void exchange(struct cpu *c, struct regs *r, struct vcpu *v);
+#define POISON 0xBD /* fills copies that are old, in the debug build */
+
+static inline uint32_t read_cr0(void)
+{
+	uint32_t cr0;
+	__asm__ volatile("movl %%cr0, %0" : "=r"(cr0));
+	return cr0;
+}
+
+static inline void write_cr0(uint32_t cr0) { __asm__ volatile("movl %0, %%cr0" : : "r"(cr0)); }
+
+/* Make v the owner of the FPU registers. CR0.TS is 0. */
+void fpu_change(struct cpu *c, struct vcpu *v);
 /* The vCPU that runs here uses the FPU from now on: CR0.TS is 0. */
 void fpu_take(struct cpu *c);
 /* Forget the FPU registers of a dying domain. Context: domain 0's vCPU is current. */
@@ -79,7 +90,7 @@ void fpu_warm_up(void);
 #ifdef EXIT_EAGER
 void eager_store(struct cpu *c);
 void eager_load(struct cpu *c);
-/* Store the FPU registers of the vCPU that runs here, or load them. (switch.c) */
+/* Store the FPU registers of the vCPU that runs here, or load them. (fpu.c) */
 void fpu_move(struct cpu *c, bool store);
 #else
 static inline void eager_store(struct cpu *c) { (void)c; }

@@ -4,6 +4,7 @@
  * state of the vCPU that ran last still in its registers: if that one is next, too, nothing is
  * exchanged.
  */
+#include "vmm/sched/exchange.h"
 #include "vmm/sched/policy.h"
 
 /*
@@ -101,7 +102,7 @@ static void __attribute__((noinline)) await_work(struct cpu *c)
 {
 	__asm__ volatile("sti; hlt; cli" : : : "memory");
 	flush_serve(c);
-	__atomic_fetch_and(&c->hazard, ~HAZARD_SCHEDULE, __ATOMIC_SEQ_CST);
+	hazard_clear(c, HAZARD_SCHEDULE);
 }
 
 /* Let the vCPU run here that the policy wants; wait until there is one. */
