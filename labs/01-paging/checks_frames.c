@@ -196,26 +196,59 @@ static uint32_t begin_fix(struct guest *g)
 	return end;
 }
 
+/* "frame 0x60f, the table of slot 0x300"; the text lives until the next call. */
+static const char *role(struct guest *g, uint32_t mfn)
+{
+	static char text[100];
+	uint32_t directory = kernel_directory(g), slot = KERNEL_SLOT;
+	while (slot < 1024 && (physical_word(g->m, (directory << 12) + 4 * slot) & (P | -PAGE)) !=
+			      (mfn << 12 | P))
+		slot++;
+	if (mfn == directory)
+		snprintf(text, sizeof(text), "frame %#x, the kernel's directory", mfn);
+	else if (slot < 1024)
+		snprintf(text, sizeof(text), "frame %#x, the table of slot %#x, kernel_pdes[%u]%s",
+			 mfn, slot, slot - KERNEL_SLOT, slot < VMM_SLOT ? "" :
+			 ", which is the VMM's");
+	else
+		snprintf(text, sizeof(text), "frame %#x, which is no table of the kernel's%s", mfn,
+			 g->m2p[mfn] == NO_FRAME ? " (and of no pfn)" : "");
+	return text;
+}
+
 static void want_homes(struct guest *g, const bool *shared, const uint32_t *before)
 {
 	for (uint32_t pfn = 0; pfn < g->nr_pfns; pfn++) {
 		uint32_t mfn = g->p2m[pfn], pte = home_entry(g, pfn);
 		uint32_t want = shared[mfn] ? before[pfn] & ~(uint32_t)W : before[pfn];
-		CHECK(pte == want, "frame %#x (pfn %#x) is %s: its entry in the direct map was %#x "
-		      "and is %#x, expected %#x", mfn, pfn,
-		      shared[mfn] ? "a table of the kernel's upper part, or its directory"
-				  : "no table of the kernel's",
-		      before[pfn], pte, want);
+		CHECK(pte == want, "%s (pfn %#x): its entry in the direct map was %#x and is %#x, "
+		      "expected %#x", role(g, mfn), pfn, before[pfn], pte, want);
 	}
+}
+
+static void want_fixed(struct guest *g, const bool *shared)
+{
+	struct entry *frames = read_frames(g);
+	for (uint32_t mfn = 0; mfn < g->nr_mfns; mfn++) {
+		const struct entry *f = &frames[mfn];
+		CHECK(!shared[mfn] || (f->type == SHARED && f->count == 0 &&
+				       f->generation == FOR_EVER),
+		      "after frames_warm_up() %s, is %s with count %u in generation %#x, expected "
+		      "SHARED, count 0, FOR_EVER", role(g, mfn), type_name(f->type), f->count,
+		      f->generation);
+	}
+	free(frames);
 }
 
 /* home_protect() was called: the check does its work. The TLB first learns the old entry. */
 static void protect_for(struct guest *g)
 {
 	uint32_t mfn = (g->c.edx - frame_address(g, 0)) / FRAME_ENTRY_BYTES, pfn;
-	CHECK(mfn < g->nr_mfns && frame_address(g, mfn) == g->c.edx && g->m2p[mfn] != NO_FRAME,
-	      "home_protect() is called with %#x, which is no entry of a frame of the kernel's",
-	      g->c.edx);
+	CHECK(mfn < g->nr_mfns && frame_address(g, mfn) == g->c.edx,
+	      "home_protect() is called with %#x, which is no entry of the frame table: is what "
+	      "fix_shared() is given a frame's number?", g->c.edx);
+	CHECK(g->m2p[mfn] != NO_FRAME, "home_protect() is called for %s: expected only tables of "
+	      "the kernel's slots and its directory", role(g, mfn));
 	CHECK(g->c.ecx & 0xFF, "home_protect(frame %#x, pfn %#x, false): a table of the kernel's "
 	      "must become read-only", mfn, g->m2p[mfn]);
 	pfn = g->m2p[mfn];
@@ -257,8 +290,8 @@ void check_shared(const struct test *t)
 	}
 	break_off(&g, vmm_symbol("home_protect"));
 	break_off(&g, end);
-	want_frames(&g, want, "after frames_warm_up(), all tables of the kernel's must be SHARED, "
-		    "count 0, FOR_EVER");
+	want_fixed(&g, shared);
+	want_frames(&g, want, "frames_warm_up() must fix the kernel's tables alone");
 	want_homes(&g, shared, before);
 	want_no_stale(&g, shared);
 }

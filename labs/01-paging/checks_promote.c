@@ -212,11 +212,24 @@ static void want_protected(struct guest *g, const struct listed *l, unsigned n, 
 				what = type_name(l[i].type);
 				want = want && !(protect && l[i].type != WRITABLE);
 			}
-		CHECK(is == want, "frames_protect(%s), %u frames listed: the home of frame %#x "
-		      "(pfn %#x, %s) is %s, expected %s", protect ? "true" : "false", n,
+		CHECK(is == want, "the home of frame %#x (pfn %#x, %s) is %s, expected %s",
 		      g->p2m[pfn], pfn, what, is ? "writable" : "read-only",
 		      want ? "writable" : "read-only");
 	}
+}
+
+/* One call; whatever goes wrong in it is said to be in this call. */
+static void protect_once(struct guest *g, const struct listed *l, unsigned n, bool protect,
+			 const bool *before)
+{
+	const char *context = judge_context;
+	char text[300];
+	snprintf(text, sizeof(text), "%s%sframes_protect(%s), %u frames listed",
+		 context ? context : "", context ? ": " : "", protect ? "true" : "false", n);
+	judge_context = text;
+	protect_all(g, protect);
+	want_protected(g, l, n, protect, before);
+	judge_context = context;
 }
 
 static void protect_list(struct guest *g, const struct listed *l, unsigned n)
@@ -224,10 +237,8 @@ static void protect_list(struct guest *g, const struct listed *l, unsigned n)
 	bool *before = homes(g);
 	make_list(g, l, n);
 	struct entry *frames = read_frames(g);
-	protect_all(g, true);
-	want_protected(g, l, n, true, before);
-	protect_all(g, false);
-	want_protected(g, l, n, false, before);
+	protect_once(g, l, n, true, before);
+	protect_once(g, l, n, false, before);
 	want_frames(g, frames, "frames_protect() must not change the frame table");
 	free(before), free(frames);
 }
