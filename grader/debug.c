@@ -97,19 +97,37 @@ static void write_continue(FILE *f, const char *function, const char *dir)
 		   "end\n", dir, function);
 }
 
+/* GDB's own words of a stop that has nothing to do with the exercise are left out. */
+static void write_quiet(FILE *f, bool quiet)
+{
+	fprintf(f, "python\nstop.quiet = %s\ntry:\n"
+		   "    gdb.execute('set suppress-cli-notifications %s')\n"
+		   "except gdb.error:\n    pass\nend\n", /* an old GDB */
+		quiet ? "True" : "False", quiet ? "on" : "off");
+}
+
+/* Set a breakpoint, of which GDB says nothing. */
+static void write_breakpoint(FILE *f, const char *command, const char *at, const char *condition)
+{
+	fprintf(f, "python gdb.execute(\"%s %s%s%s\", to_string=True)\n", command, at,
+		condition ? " if " : "", condition ? condition : "");
+}
+
 /* Stop where the check is judged, each time: registers, then what the row says. */
 static void write_stop(FILE *f, const struct test *t, const char *dir)
 {
 	if (t->first) {
 		int n = (int)strcspn(t->first, ";");
 		char *at = strndup(t->first, (size_t)n);
-		fprintf(f, "thbreak %s\n", at);
+		write_breakpoint(f, "thbreak", at, NULL);
 		write_continue(f, at, dir);
+		fprintf(f, "echo in %s():\\n\n", at);
 		write_commands(f, t->first + n);
 		free(at);
 	}
-	fprintf(f, "hbreak %s%s%s\ncommands\n", function(t), t->stop_if ? " if " : "",
-		t->stop_if ? t->stop_if : "");
+	write_quiet(f, false);
+	write_breakpoint(f, "hbreak", function(t), t->stop_if);
+	fprintf(f, "commands\n");
 	/* GDB's own line is that of an inline function which the function begins with. */
 	fprintf(f, "python f = gdb.selected_frame().function()\n"
 		   "python f and print('in', f.name + ',', '%%s:%%d' %% (f.symtab, f.line))\n");
@@ -127,6 +145,7 @@ static char *gdb_script(const struct test *t, const char *dir, const char *socke
 	FILE *f = fopen(path, "w");
 	if (!f)
 		give_up(BROKEN, "%s cannot be written", path);
+	write_quiet(f, true);
 	fprintf(f, "target remote %s\n", socket);
 	write_stop(f, t, dir);
 	fclose(f);

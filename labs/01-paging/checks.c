@@ -10,6 +10,14 @@
  */
 #define LOADED "frames_account;set var loaded->directory[0] = $cr3 >> 12"
 
+/*
+ * One of the maps of `holes`: 9 frames, of which the last ones are left over, and a hole among the
+ * 5 pfns' numbers.
+ */
+#define TINY_MAP "p2m_build;set var nr_pfns = 5;set var nr_mfns = 9;" \
+	"set var *(long[4] *)usable = {0, 3, 4, 9};set var n = 2;set var nr_reserved = 0;" \
+	"set var *(long[2] *)fixed = {1, 2};set var nr_fixed = 1"
+
 #define ROW(k, check, worth) \
 	.exercise = k, .name = #check, .points = worth, .run = check_##check, .seconds = 90
 
@@ -18,8 +26,9 @@ const struct test lab_01_checks[] = {
 	  .see = "handout 3.1", .stop_at = "assign_identity",
 	  .look = "print/x nr_pfns;print/x nr_mfns;print/x m2p[0x9e]@4" },
 	{ ROW(1, holes, 5), .title = "memory maps with holes, overlaps, and more memory than pfns",
+	  .first = TINY_MAP,
 	  .see = "handout 3.1", .stop_at = "assign_identity",
-	  .look = "print/x nr_pfns;print/x nr_mfns;print/x m2p[0x9e]@4" },
+	  .look = "print/x *p2m@5;print/x *m2p@9" },
 	{ ROW(2, shuffle, 8), .title = "p2m=shuffle is a random permutation, by its seed alone",
 	  .see = "handout 3.2", .stop_at = "p2m_build",
 	  .look = "print order;print/x fixed[0];print/x fixed[1]" },

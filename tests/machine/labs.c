@@ -205,6 +205,16 @@ static void check_stop(const char *check, const char *text)
 	CHECK(strstr(text, ", exercise ") && strstr(text, "; read: ") && strstr(stop, "\neax ") &&
 	      strstr(stop, "\neip ") && strstr(stop, "mode, ring "),
 	      "make debug TEST=%s does not show exercise, section and registers:\n%s", check, text);
+	/* Before the line of the stop stands nothing but what the row asks for. */
+	const char *end = stop;
+	while (end > text && end[-1] != '\n')
+		end--;
+	for (const char *line = strchr(head + 1, '\n') + 1; line < end;
+	     line = strchr(line, '\n') + 1)
+		CHECK(*line == '\n' || strncmp(line, "(gdb) ", 6) == 0 ||
+		      strncmp(line, "in ", 3) == 0 ||
+		      strncmp(line, "[Switching to Thread ", 21) == 0, "make debug TEST=%s shows "
+		      "what has nothing to do with the check:\n%s", check, text);
 	for (unsigned i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
 		CHECK(!strstr(text, errors[i]),
 		      "make debug TEST=%s: its stop_if or look is wrong:\n%s", check, text);
