@@ -80,6 +80,8 @@ static void check_vmm_tables(bool virtual_mode)
 	static const char *const vmms[] = { "cb gdt vmm", "cb idt vmm", "cb tss vmm" };
 	for (unsigned i = 0; i < 3; i++) {
 		char *own = strdup(strchr(answer(vmms[i]), '\n'));
+		CHECK(!strstr(gdb_part, ": the VMM's, not loaded on this CPU\n") == virtual_mode,
+		      "%s does not say whether the table is loaded:\n%s", vmms[i], gdb_part);
 		char *other = strchr(answer(loaded[i]), '\n');
 		CHECK((strcmp(own, other) == 0) == virtual_mode, "%s says\n%s\nand %s says\n%s",
 		      vmms[i], own, loaded[i], other);
@@ -88,7 +90,8 @@ static void check_vmm_tables(bool virtual_mode)
 	answer("cb gdt vmm");
 	want("\n0x08  KCODE    DPL 1  00000000-fbffffff  code, read\n");
 	answer("cb idt vmm");
-	want("IDT at %#010x, limit 0x7ff: the VMM's\n", vmm_symbol("vmm_idt"));
+	want("IDT at %#010x, limit 0x7ff: the VMM's%s\n", vmm_symbol("vmm_idt"),
+	     virtual_mode ? "" : ", not loaded on this CPU");
 	want("\n0x80  system call  DPL 3  trap gate      -> ring 1  syscall_entry\n");
 	answer("cb tss vmm");
 	want("ring 0 stack  %#06x:", SEL_VMM_DATA);

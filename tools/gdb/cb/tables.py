@@ -133,10 +133,14 @@ class Tables:
         return lines
 
 
-def heading(what, base, limit):
+def show(what, base, limit, loaded, lines):
+    """Print a table: whose it is, whether this CPU uses it, and its lines."""
     owner = ("the VMM's" if base >= machine.VMM_BASE else
              "the kernel's" if is_ours(base) else "not the kernel's")
-    print("%s at %#010x, limit %#x: %s" % (what, base, limit, owner))
+    print("%s at %#010x, limit %#x: %s%s" % (what, base, limit, owner,
+                                             "" if loaded else ", not loaded on this CPU"))
+    for line in lines or (["no entry is present"] if is_ours(base) else []):
+        print(line)
 
 
 class TableCommand(Command):
@@ -163,9 +167,8 @@ cannot load a segment with DPL 0."""
 
     def run(self, words):
         here = self.chosen(words)
-        heading("GDT", *here.gdt)
-        for selector, text in Tables(here).gdt_lines().items():
-            print("%#04x  %s" % (selector, text))
+        show("GDT", *here.gdt, here.gdt == cpu.this().gdt,
+             ["%#04x  %s" % line for line in Tables(here).gdt_lines().items()])
 
 
 class Idt(TableCommand):
@@ -178,9 +181,9 @@ In virtual mode only trap gates lead to ring 1."""
 
     def run(self, words):
         here = self.chosen(words)
-        heading("IDT", *here.idt)
-        for vector, text in Tables(here).idt_lines().items():
-            print("%#04x  %-12s %s" % (vector, VECTORS.get(vector, ""), text))
+        show("IDT", *here.idt, here.idt == cpu.this().idt,
+             ["%#04x  %-12s %s" % (vector, VECTORS.get(vector, ""), text)
+              for vector, text in Tables(here).idt_lines().items()])
 
 
 class Tss(TableCommand):
@@ -191,9 +194,8 @@ or not."""
 
     def run(self, words):
         here = self.chosen(words)
-        heading("TSS", *here.tr[1:])
-        for what, text in Tables(here).tss_lines().items():
-            print("%-13s %s" % (what, text))
+        show("TSS", *here.tr[1:], here.tr[1] == cpu.this().tr[1],
+             ["%-13s %s" % line for line in Tables(here).tss_lines().items()])
 
 
 Gdt(), Idt(), Tss()
