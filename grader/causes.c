@@ -2,8 +2,9 @@
 /*
  * Which failure explains which. A check stands on what earlier exercises built, so one mistake
  * fails many checks. A failure is a consequence if it says itself that another exercise is the
- * cause, if it needs an exercise whose own check fails, or if it has the same cause at the same
- * place as an earlier one. It gets no points either, and stands after the failure that explains it.
+ * cause, if it needs an exercise whose own check fails, if a check fails that needs fewer
+ * exercises, or if it has the same cause at the same place as an earlier one. It gets no points
+ * either, and stands after the failure that explains it.
  */
 #include "grader.h"
 
@@ -136,15 +137,33 @@ static bool passed(const struct result *r, unsigned n, unsigned exercise)
 }
 
 /*
+ * The first failure of a check that needs some of these exercises (bits), but not all, and the one
+ * in which the place of failure i lies. Result: its number, or n.
+ */
+static unsigned lesser(const struct result *r, const struct cause *c, unsigned n, unsigned i,
+		       unsigned needs)
+{
+	for (unsigned k = 0; k < n; k++) {
+		unsigned some = failed(&r[k]) ? r[k].test.needs : 0;
+		if (some && some != needs && !(some & ~needs) &&
+		    (!c[i].placed || some >> c[i].exercise & 1))
+			return k;
+	}
+	return n;
+}
+
+/*
  * The failure that explains number i: the first of an exercise that i needs (that of its place
- * before others), else the first of the exercise that i names, else the first with the same cause.
- * Result: its number, or i.
+ * before others), else the first of a check that needs fewer, else the first of the exercise that i
+ * names, else the first with the same cause. Result: its number, or i.
  */
 static unsigned explanation(const struct result *r, const struct cause *c, unsigned n, unsigned i)
 {
 	unsigned needs = c[i].sure && !passed(r, n, c[i].exercise) ? 0 : r[i].test.needs;
 	unsigned first = alone(r, n, needs);
 	unsigned named = c[i].placed ? alone(r, n, needs & 1u << c[i].exercise) : n;
+	if (first == n)
+		first = lesser(r, c, n, i, needs);
 	if (first < n)
 		return named < n ? named : first;
 	for (unsigned k = 0; k < n; k++)
@@ -179,4 +198,16 @@ void causes_find(const struct result *results, unsigned n, struct cause *causes)
 		if (k != i)
 			causes[i].because = &results[k];
 	}
+}
+
+unsigned causes_order(const struct result *results, unsigned n, const struct cause *causes,
+		      unsigned order[MAX_CHECKS])
+{
+	unsigned found = 0;
+	for (unsigned exercise = 0; exercise <= EXERCISE_MAX; exercise++)
+		for (unsigned i = 0; i < n; i++)
+			if (failed(&results[i]) && !causes[i].because &&
+			    causes[i].exercise == exercise)
+				order[found++] = i;
+	return found;
 }

@@ -285,6 +285,12 @@ struct cause {
 };
 /* Find the causes of n results; those of checks that did not fail are zero. */
 void causes_find(const struct result *results, unsigned n, struct cause *causes);
+/*
+ * In which order to mend: the numbers of the failures that no other explains, by exercise. Result:
+ * how many.
+ */
+unsigned causes_order(const struct result *results, unsigned n, const struct cause *causes,
+		      unsigned order[MAX_CHECKS]);
 /* Where the cause that a reason begins with ends. */
 const char *cause_end(const char *reason);
 /* This cause as one line. To be freed. */

@@ -43,15 +43,19 @@ static unsigned rank(const json_t *test)
 	return i == 1 && *json_text(extra_of(test), "because") ? 2 : i;
 }
 
+/* Causes are in the order of the exercises to mend. */
 static unsigned order(const json_t *tests, const json_t *ordered[MAX_CHECKS])
 {
+	enum { RANKS = 5, CAUSES = 1, EXERCISES = 32 };
 	const json_t *test;
 	unsigned n = 0;
 	size_t i;
-	for (unsigned want = 0; want <= 4; want++)
-		json_array_foreach(tests, i, test)
-			if (rank(test) == want && n < MAX_CHECKS)
-				ordered[n++] = test;
+	for (unsigned want = 0; want < RANKS; want++)
+		for (unsigned k = 0; k < (want == CAUSES ? EXERCISES : 1); k++)
+			json_array_foreach(tests, i, test)
+				if (rank(test) == want && n < MAX_CHECKS && (want != CAUSES ||
+				    json_number(extra_of(test), "mend") == k))
+					ordered[n++] = test;
 	return n;
 }
 

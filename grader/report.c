@@ -143,16 +143,15 @@ void report_summary(const struct grading *g)
 {
 	enum { SHOWN = 3 };
 	struct cause causes[MAX_CHECKS];
-	unsigned n = 0;
+	unsigned order[MAX_CHECKS];
 	causes_find(g->results, g->n, causes);
-	for (unsigned i = 0; i < g->n; i++) {
-		const struct result *r = &g->results[i];
-		if (r->outcome != FAILED || causes[i].because || n++ >= SHOWN)
-			continue;
-		printf("%s exercise %u (%s): %s%s%s%s\n", n == 1 ? "mend first:" : "      then:",
-		       causes[i].exercise, r->test.name, causes[i].text,
-		       *causes[i].where ? " (" : "", causes[i].where,
-		       *causes[i].where ? ")" : "");
+	unsigned n = causes_order(g->results, g->n, causes, order);
+	for (unsigned i = 0; i < n && i < SHOWN; i++) {
+		const struct result *r = &g->results[order[i]];
+		const struct cause *c = &causes[order[i]];
+		printf("%s exercise %u (%s): %s%s%s%s\n", i ? "      then:" : "mend first:",
+		       c->exercise, r->test.name, c->text, *c->where ? " (" : "", c->where,
+		       *c->where ? ")" : "");
 		print_waiting(g, causes, r);
 	}
 	if (n > SHOWN)

@@ -38,7 +38,7 @@ static const struct test *const ordinary[] = {
 	grader_sandbox_tests,
 	grader_outcome_tests,
 	grader_layout_tests,
-	grader_report_tests,
+	grader_report_tests, grader_text_tests,
 	grader_page_tests,
 	grader_environment_tests,
 	grader_run_tests,

@@ -16,7 +16,7 @@ extern test_list gdb_tests, gdb_look_tests, gdb_tool_tests;
 extern test_list grader_submission_tests, grader_tests, grader_environment_tests;
 extern test_list grader_run_tests, grader_sandbox_tests, grader_layout_tests;
 extern test_list grader_outcome_tests;
-extern test_list grader_report_tests, grader_page_tests;
+extern test_list grader_report_tests, grader_text_tests, grader_page_tests;
 extern test_list document_tests, build_tests, course_tests, sensitive_tests;
 extern test_list trace_tests, trace_report_tests, bench_tests, web_tests;
 /* With --soak only. */
