@@ -62,6 +62,8 @@ unsigned text_unnumber(char *text);
  * result.
  */
 char *text_decode(char *text, size_t bytes, size_t *n);
+/* Answers as UTF-8: without any UTF-8 in them they are Windows-1252. Frees text. */
+char *text_answers(char *text);
 
 /* --- the sandbox (sandbox.c, guard.c) --- */
 

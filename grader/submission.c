@@ -166,7 +166,14 @@ void submission_take(struct grading *g, struct sandbox s, const struct lab_tree 
 			continue;
 		t->text[i] = text_decode(f->text, f->bytes, &t->bytes[i]);
 		const char *end = strrchr(tree->files[i], '.');
-		unsigned line = end && strcmp(end, ".md") != 0 ? text_unnumber(t->text[i]) : 0;
+		bool words = end && strcmp(end, ".md") == 0;
+		if (words) {
+			t->text[i] = text_answers(t->text[i]);
+			t->bytes[i] = strlen(t->text[i]);
+		}
+		if (t->bytes[i] == 0)
+			note(g, "%s is an empty file", f->path);
+		unsigned line = words ? 0 : text_unnumber(t->text[i]);
 		if (line)
 			note(g, "%s:%u is taken as an empty line: reports name the lines of the "
 				"files as they are", tree->files[i], line);

@@ -6,6 +6,7 @@
  */
 #include "grader.h"
 #include <ctype.h>
+#include <errno.h>
 #include <iconv.h>
 
 /* Read a character of UTF-8. Result: its bytes; 0 if there is none at s. */
@@ -72,26 +73,41 @@ char *text_lines(const char *s)
 
 enum { CTRL_Z = 0x1A }; /* once the end of a text, in DOS */
 
-/* The encoding in which Windows writes sources that are no UTF-8: it has a mark, or zeros. */
+/* The encoding of a source that is no UTF-8: it has a mark, or zeros as Windows writes them. */
 static const char *wide(const char *text, size_t bytes)
 {
-	if (bytes < 2)
+	static const struct { const char *mark; size_t bytes; const char *encoding; } marks[] = {
+		{ "\xff\xfe\0\0", 4, "UTF-32LE" }, { "\0\0\xfe\xff", 4, "UTF-32BE" },
+		{ "\xff\xfe", 2, "UTF-16LE" }, { "\xfe\xff", 2, "UTF-16BE" },
+	};
+	for (unsigned i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (bytes >= marks[i].bytes && memcmp(text, marks[i].mark, marks[i].bytes) == 0)
+			return marks[i].encoding;
+	if (bytes < 2 || !text[0] == !text[1])
 		return NULL;
-	if (memcmp(text, "\xff\xfe", 2) == 0 || (text[0] && !text[1]))
-		return "UTF-16LE";
-	return memcmp(text, "\xfe\xff", 2) == 0 || (!text[0] && text[1]) ? "UTF-16BE" : NULL;
+	return text[0] ? "UTF-16LE" : "UTF-16BE";
 }
 
-/* Convert to UTF-8. Result: its bytes; 0 if the text is not in this encoding. to: 2 * bytes. */
+enum { GROWTH = 3 }; /* bytes of UTF-8 for a byte of what is converted, at most */
+
+/*
+ * Convert to UTF-8. What is no character becomes a question mark; half of one at the end is left
+ * out. Result: bytes of the result; 0 if there is no such encoding. to: GROWTH * bytes.
+ */
 static size_t convert(const char *encoding, char *text, size_t bytes, char *to)
 {
-	size_t room = 2 * bytes, left = room;
+	size_t room = GROWTH * bytes, left = room;
+	size_t unit = strstr(encoding, "32") ? 4 : strstr(encoding, "16") ? 2 : 1;
 	iconv_t c = iconv_open("UTF-8", encoding);
 	if (c == (iconv_t)-1)
 		return 0;
-	size_t n = iconv(c, &text, &bytes, &to, &left);
+	while (iconv(c, &text, &bytes, &to, &left) == (size_t)-1 && errno == EILSEQ &&
+	       bytes >= unit) {
+		text += unit, bytes -= unit;
+		*to++ = '?', left--;
+	}
 	iconv_close(c);
-	return n == (size_t)-1 ? 0 : room - left;
+	return room - left;
 }
 
 /* --- #line --- */
@@ -177,7 +193,7 @@ unsigned text_unnumber(char *text)
 char *text_decode(char *text, size_t bytes, size_t *n)
 {
 	const char *encoding = wide(text, bytes);
-	char *utf8 = calloc(1, 2 * bytes + 1), *from = text, *to = utf8;
+	char *utf8 = calloc(1, GROWTH * bytes + 1), *from = text, *to = utf8;
 	if (!utf8)
 		give_up(BROKEN, "no memory");
 	size_t converted = encoding ? convert(encoding, text, bytes, utf8) : 0;
@@ -187,15 +203,35 @@ char *text_decode(char *text, size_t bytes, size_t *n)
 		from += 3, bytes -= 3;
 	while (bytes > 0 && (from[bytes - 1] == '\0' || from[bytes - 1] == CTRL_Z))
 		bytes--;
-	for (size_t i = 0; i < bytes; i++)
-		if (from[i] == '\0')
-			continue; /* the compiler ignores it, too */
-		else if (from[i] != '\r')
-			*to++ = from[i];
-		else if (i + 1 == bytes || from[i + 1] != '\n')
+	for (size_t i = 0, returns = 0; i <= bytes; i++) {
+		char c = i < bytes ? from[i] : '\0';
+		if (c == '\r') {
+			returns++;
+			continue;
+		}
+		for (; returns > 0 && c != '\n'; returns--) /* lines of an old Mac */
 			*to++ = '\n';
+		returns = 0;
+		if (c != '\0') /* the compiler ignores it, too */
+			*to++ = c;
+	}
 	*to = '\0';
 	*n = (size_t)(to - utf8);
+	free(text);
+	return utf8;
+}
+
+char *text_answers(char *text)
+{
+	uint32_t c;
+	size_t bytes = strlen(text);
+	for (const char *s = text; *s; s++)
+		if (decode((const unsigned char *)s, &c) > 1)
+			return text;
+	char *utf8 = calloc(1, GROWTH * bytes + 1);
+	if (!utf8)
+		give_up(BROKEN, "no memory");
+	convert("WINDOWS-1252", text, bytes, utf8);
 	free(text);
 	return utf8;
 }
