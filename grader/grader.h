@@ -204,6 +204,7 @@ struct grading {
 	json_t *recording, *reference; /* recording.c, each NULL if there is none */
 	char *handout;    /* the text that the page's links lead to, or NULL */
 	json_t *answers;  /* answers.c, or NULL */
+	json_t *names;         /* of the lab's files in the submission, where they differ */
 };
 
 /* Exit status of `grade`. */

@@ -249,6 +249,7 @@ json_t *report_json(const struct grading *g)
 		json_object_set_new(j, "score", json_integer(score));
 	if (g->answers)
 		json_object_set(json_object_get(j, "extra_data"), "answers", g->answers);
+	json_object_set(json_object_get(j, "extra_data"), "names", g->names);
 	free(output);
 	return j;
 }

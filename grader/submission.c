@@ -156,6 +156,7 @@ void submission_take(struct grading *g, struct sandbox s, const struct lab_tree 
 		}
 	}
 	memset(t, 0, sizeof(*t));
+	g->names = json_object();
 	for (unsigned i = 0; i < tree->n; i++) {
 		struct found *f = match_choice(g, &all, tree, i);
 		if (f && directory)
@@ -164,6 +165,8 @@ void submission_take(struct grading *g, struct sandbox s, const struct lab_tree 
 			give_up(FAILED, "%s has more than %d KiB", f->path, FILE_LIMIT >> 10);
 		if (!f)
 			continue;
+		if (directory && strcmp(f->name, tree->files[i]) != 0)
+			json_object_set_new(g->names, tree->files[i], report_text(f->name));
 		t->text[i] = text_decode(f->text, f->bytes, &t->bytes[i]);
 		const char *end = strrchr(tree->files[i], '.');
 		bool words = end && strcmp(end, ".md") == 0;

@@ -9,7 +9,7 @@ static void adapters(const struct test *t)
 }
 
 const struct test course_tests[] = {
-	{ .name = "course-adapters", .run = adapters, .seconds = 400,
+	{ .name = "course-adapters", .run = adapters, .seconds = 600,
 	  .text = "tests/courses/adapters 2>&1" },
 	{ 0 },
 };
