@@ -301,7 +301,9 @@ $(B)/handout/%/build/.made: $(if $(HANDOUT),,$(B)/files $(shell tools/files)) | 
 		cp -a $(BUILT:%=$(B)/%) $(B)/handout/$*.build; }
 	@tools/handout $* >/dev/null && mv $(B)/handout/$*.build $(@D) && touch $@
 
-GRADE = $(B)/grader grade --lab '$(LAB)' --submission '$(SUBMISSION)' --seed '$(SEED)' \
+QUOTE := '
+GRADE = $(B)/grader grade --lab '$(LAB)' --seed '$(SEED)' \
+	--submission '$(subst $(QUOTE),$(QUOTE)\$(QUOTE)$(QUOTE),$(SUBMISSION))' \
 	$(if $(ONLY),--only '$(ONLY)') --json $(B)/grade.json --html $(B)/grade.html \
 	--junit $(B)/grade.xml
 

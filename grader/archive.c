@@ -68,6 +68,11 @@ static void refuse_others(const char *first, size_t n)
 		{ "# v2 git bundle", "a Git bundle" }, { "# v3 git bundle", "a Git bundle" },
 		{ "<!doctype html", "a web page, saved instead of the archive" },
 		{ "<html", "a web page, saved instead of the archive" },
+		{ "diff ", "a patch" }, { "--- ", "a patch" }, { "from ", "a patch, or a mail" },
+		{ "/*", "a single file" }, { "#include", "a single file" },
+		{ "%PDF", "a PDF file" }, { "070701", "a cpio archive" },
+		{ "\x1f\x9d", "compressed by compress" }, { "LZIP", "compressed by lzip" },
+		{ "\x04\x22\x4d\x18", "compressed by lz4" }, { "]", "compressed by lzma" },
 	};
 	size_t blanks = strspn(first, " \t\r\n\xef\xbb\xbf");
 	for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
@@ -191,16 +196,16 @@ int archive_inner(char *list)
 	ssize_t n = pread(0, first, sizeof(first) - 1, 0);
 	if (n < 0)
 		return ENVIRONMENT;
-	refuse_others(first, (size_t)n);
 	struct archive *a = reader(first);
-	if (archive_read_open_fd(a, 0, 65536) != ARCHIVE_OK)
-		refuse(NO_ARCHIVE "%s", archive_error_string(a));
+	bool opened = archive_read_open_fd(a, 0, 65536) == ARCHIVE_OK;
 	for (char *name = strtok(list, "\n"); name && w.n < MAX_FILES; name = strtok(NULL, "\n"))
 		w.v[w.n++] = name;
 	/* In the locale "C" libarchive gives no name that is not ASCII. */
 	setlocale(LC_CTYPE, "C.UTF-8");
-	if (read_entries(a, &w, NULL) != ARCHIVE_EOF)
+	if (!opened || read_entries(a, &w, NULL) != ARCHIVE_EOF) {
+		refuse_others(first, (size_t)n);
 		refuse(NO_ARCHIVE "%s", archive_error_string(a));
+	}
 	return fflush(stdout) == 0 ? GRADED : ENVIRONMENT;
 }
 

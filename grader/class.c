@@ -66,11 +66,12 @@ static bool is_submission(const struct options *o, const char *name)
 	bool there = stat(path, &st) == 0;
 	bool one = there && (S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) &&
 						(like_archive(path) || handed_in(name))));
-	if (!one)
-		printf("note: skipped: %s is no directory, tar or zip\n",
-		       text_line(name, strlen(name)));
+	bool out = there && same_directory(path, o->out);
+	if (!one || out)
+		printf("note: skipped: %s is %s\n", text_line(name, strlen(name)),
+		       out ? "the folder of the reports" : "no directory, tar or zip");
 	free(path);
-	return one;
+	return one && !out;
 }
 
 static unsigned read_entries(const struct options *o, struct entry **entries)
@@ -275,7 +276,11 @@ int class_grade(const struct options *given)
 	make_directory(o.out);
 	lab_checks(o.lab, o.only, results); /* gives up if a name is none */
 	lab_base(o.lab, false, &own);       /* once, not by each */
-	unsigned n = read_entries(&o, &entries), done = run_all(&o, entries, n);
+	unsigned n = read_entries(&o, &entries);
+	if (n == 0)
+		give_up(FAILED, "%s holds no submissions: a directory, tar or zip for each",
+			o.submission);
+	unsigned done = run_all(&o, entries, n);
 	if (isatty(1))
 		printf("\n");
 	class_write(&o);

@@ -215,7 +215,7 @@ static void begin(const struct options *o)
 	sigaction(SIGHUP, &stop, NULL);
 }
 
-static bool same_directory(const char *a, const char *b)
+bool same_directory(const char *a, const char *b)
 {
 	char *x = realpath(a, NULL), *y = realpath(b, NULL);
 	bool same = x && y && strcmp(x, y) == 0;

@@ -212,6 +212,7 @@ enum { GRADED = 0, USAGE = 1, ENVIRONMENT = 2, INTERRUPTED = 130 };
 /* Grade a submission, or each one of a directory. Result: the exit status. */
 int grade(const struct options *o);
 int class_grade(const struct options *o);
+bool same_directory(const char *a, const char *b);
 /* Run a check under a debugger. Result: the exit status. */
 int debug_check(const struct options *o);
 /* A path in this grading's directory. */

@@ -3,7 +3,7 @@
  * What students' computers and course platforms make of a file's name. A browser or file manager
  * marks a copy: " (1)" or "-1" before the ending, " - Copy", "Copy of "; Windows adds ".txt".
  * Canvas and Blackboard put the student's name and numbers before it, with '_' between; Moodle
- * puts "..._assignsubmission_file_" there.
+ * puts "..._assignsubmission_file_" there; Brightspace numbers, name and date, with " - " between.
  */
 #include "grader.h"
 
@@ -78,6 +78,11 @@ enum likeness name_likeness(const char *found, const char *ours)
 {
 	if (like(found, ours))
 		return LIKE;
+	size_t number = strspn(found, "0123456789-");
+	if (number && strncmp(found + number, " - ", 3) == 0)
+		for (const char *at = found; (at = strstr(at, " - ")); at++)
+			if (like(at + 3, ours))
+				return SENT;
 	const char *part = strchr(found, '_');
 	for (const char *end; part && (end = strchr(part + 1, '_')); part = end)
 		if (platforms(part + 1, (size_t)(end - part - 1)) && like(end + 1, ours))

@@ -61,7 +61,10 @@ static void add_entry(int dir, const char *path, const char *name, unsigned dept
 static void walk(int dir, const char *path, unsigned depth, struct finds *all)
 {
 	struct dirent **names;
-	int n = depth < DEPTH_LIMIT ? scandirat(dir, ".", &names, visible, alphasort) : 0;
+	if (depth > DEPTH_LIMIT)
+		give_up(FAILED, "%.100s... : folders lie in one another more than %d deep", path,
+			DEPTH_LIMIT);
+	int n = scandirat(dir, ".", &names, visible, alphasort);
 	if (depth == 0 && n < 0)
 		give_up(FAILED, "this directory cannot be read: %s", strerror(errno));
 	for (int i = 0; i < n; i++) {

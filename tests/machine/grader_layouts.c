@@ -18,6 +18,18 @@ static const char *extra(const char *name, const char *key)
 	return s ? s : "";
 }
 
+/* The reports may lie among the submissions. */
+static void reports_inside(void)
+{
+	for (unsigned run = 0; run < 2; run++) {
+		check_status(shell(said, sizeof(said), SECONDS, "build/grader class --lab " LAB
+				   " --only %s --out %s %s", one_check(),
+				   work_path("class/reports"), work_path("class")), GRADED,
+			     "reports in the class's folder");
+		check_said("note: skipped: reports is the folder of the reports");
+	}
+}
+
 static void run_class(const char *more)
 {
 	check_status(shell(said, sizeof(said), SECONDS, "build/grader class --lab " LAB
@@ -57,7 +69,7 @@ static void layouts(const struct test *t)
 		if (strstr(e->d_name, ".json"))
 			check_same(e->d_name), n++;
 	closedir(d);
-	CHECK(n == 32, "%u of 32 submissions have a report", n);
+	CHECK(n == 36, "%u of 36 submissions have a report", n);
 }
 
 /* A second run keeps reports and logs of what has a grade; other checks are another grade. */
@@ -69,6 +81,10 @@ static void again(const struct test *t)
 	solved_p2m("class/plain");
 	shell_must(10, "mkdir %s && cp $(find %s -type f) %s", work_path("class/flat"),
 		   work_path("class/plain"), work_path("class/flat"));
+	shell_must(10, "mkdir -p %s", work_path("none"));
+	check_status(shell(said, sizeof(said), 60, "build/grader class --lab " LAB " %s",
+			   work_path("none")), REFUSED, "a class of nobody");
+	check_said("holds no submissions");
 	run_class("");
 	shell_must(10, "grep -q 'points' %s && grep -q 'p2m.c was taken as kernel/mm/p2m.c' %s && "
 		   "cd %s && sha256sum *.log *.json >../sums", log, log, work_path("out"));
@@ -81,6 +97,7 @@ static void again(const struct test *t)
 	snprintf(text, sizeof(text), "build/grader class --lab " LAB " --only nothing %s",
 		 work_path("class"));
 	check_status(shell(said, sizeof(said), 60, "%s", text), REFUSED, "a check that is none");
+	reports_inside();
 }
 
 const struct test grader_layout_tests[] = {

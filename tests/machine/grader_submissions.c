@@ -65,10 +65,15 @@ static const struct { const char *command, *message; } bad_archives[] = {
 	{ "printf 'Rar!\\032\\007\\001.....................' >%s", "it is a RAR archive" },
 	{ "printf '# v2 git bundle\n0123456789' >%s", "it is a Git bundle" },
 	{ "printf '\n<!DOCTYPE HTML>\n<html>' >%s", "it is a web page" },
+	{ "diff -u /dev/null good/" P2M " >%s || true", "it is a patch" },
+	{ "cp good/" P2M " %s", "it is a single file" },
+	{ "printf '%%%%PDF-1.4\n%%%%0123456789' >%s", "it is a PDF file" },
+	{ "printf '070701000000000000000000' >%s", "it is a cpio archive" },
+	{ "tar -cf - good | xz --format=lzma >%s", "it is compressed by lzma" },
 	{ "mkdir -p repo/.git && echo x >repo/.git/config && tar -cf %s repo", "a Git repository" },
-	{ "for i in {1..9}; do : | gzip; done | gzip | gzip | gzip >%s", "" },
+	{ "for i in $(seq 9); do : | gzip; done | gzip | gzip | gzip >%s", "" },
 	/* 12 KB that are 100 MB of gzip that are nothing */
-	{ "gzip </dev/null >n && for i in {1..12}; do cat n n n n >m; mv m n; [ $(stat -c %%s n) "
+	{ "gzip </dev/null >n && for i in $(seq 12); do cat n n n n >m; mv m n; [ $(stat -c %%s n) "
 	  "-lt 90000000 ] || break; done; gzip <n | gzip >%s", "" },
 	{ "cd good && zip -q -P secret ../locked.zip " P2M " && mv ../locked.zip %s", "password" },
 	{ "mkdir -p two/kernel/mm two/Kernel/MM && cp good/" P2M " two/kernel/mm && "
@@ -82,6 +87,8 @@ static const struct { const char *command, *message; } bad_archives[] = {
 	  "cp -r other %s", "It holds: notes.txt, p2m.txt" },
 	{ "mkdir wrong && mkdir wrong/vmm && cp good/" P2M " wrong/vmm/ && rm -rf %s && "
 	  "cp -r wrong %s", "It holds: vmm/p2m.c" },
+	{ "mkdir -p deep/$(printf 'd/%%.0s' $(seq 70)) && rm -rf %s && cp -r deep %s",
+	  "folders lie in one another more than 64 deep" },
 	{ "cp -r good linked && ln -sf /etc/passwd linked/" P2M
 	  " && rm -rf %s && ln -s linked %s", "link" },
 	{ "mkdir moved && mv linked/kernel moved/ && ln -sfn moved/kernel linked/kernel"
@@ -181,7 +188,7 @@ static void some_checks(const struct test *t)
 
 const struct test grader_submission_tests[] = {
 	{ .name = "grader-forms", .run = forms, .seconds = 120 },
-	{ .name = "grader-archives", .run = archives, .seconds = 120 },
+	{ .name = "grader-archives", .run = archives, .seconds = 300 },
 	{ .name = "grader-whitelist", .run = whitelist, .seconds = 60 },
 	{ .name = "grader-own-header", .run = own_header, .seconds = 60 },
 	{ .name = "grader-names", .run = names, .seconds = 60 },
