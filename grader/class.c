@@ -74,6 +74,25 @@ static bool is_submission(const struct options *o, const char *name)
 	return one && !out;
 }
 
+/*
+ * An old report without a grade goes: it could be taken for that of this run. Gives up FAILED if
+ * the report is another lab's, which would be lost.
+ */
+static void check_old_report(const struct options *o, const char *name)
+{
+	const char *lab = o->lab->name, *outcome = "";
+	char *path = class_path(o, name, ".json");
+	json_t *j = json_load_file(path, 0, NULL);
+	json_unpack(j, "{s:{s:s,s:s}}", "extra_data", "lab", &lab, "outcome", &outcome);
+	if (strcmp(lab, o->lab->name) != 0)
+		give_up(FAILED, "%s is a report of %s: give each lab a folder of its own", path,
+			lab);
+	if (strcmp(outcome, "graded") != 0)
+		unlink(path);
+	json_decref(j);
+	free(path);
+}
+
 static unsigned read_entries(const struct options *o, struct entry **entries)
 {
 	struct dirent **names;
@@ -85,6 +104,8 @@ static unsigned read_entries(const struct options *o, struct entry **entries)
 	for (int i = 0; i < n; i++)
 		if (is_submission(o, names[i]->d_name))
 			(*entries)[count++].name = names[i]->d_name;
+	for (unsigned i = 0; i < count; i++)
+		check_old_report(o, (*entries)[i].name);
 	return count;
 }
 

@@ -18,6 +18,21 @@ static const char *extra(const char *name, const char *key)
 	return s ? s : "";
 }
 
+/* Reports of another lab are not overwritten; an old refusal is none of this run. */
+static void old_reports(void)
+{
+	const char *out = work_path("class/reports"), *class = work_path("class");
+	check_status(shell(said, sizeof(said), 60, "build/grader class --lab 03-switch --out %s %s",
+			   out, class), REFUSED, "a folder of another lab's reports");
+	check_said("is a report of " LAB ": give each lab a folder of its own");
+	shell_must(10, "cd %s && mkdir ../nobody && sed 's/\"graded\"/\"refused\"/' flat.json "
+		   ">nobody.json && mkdir -p nobody.html/x", out);
+	check_status(shell(said, sizeof(said), SECONDS, "build/grader class --lab " LAB
+			   " --only %s --out %s %s", one_check(), out, class), NO_GRADE,
+		     "a report that cannot be written");
+	check_said("error: nobody: its grading ended without a report");
+}
+
 /* The reports may lie among the submissions. */
 static void reports_inside(void)
 {
@@ -98,6 +113,7 @@ static void again(const struct test *t)
 		 work_path("class"));
 	check_status(shell(said, sizeof(said), 60, "%s", text), REFUSED, "a check that is none");
 	reports_inside();
+	old_reports();
 }
 
 const struct test grader_layout_tests[] = {
