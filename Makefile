@@ -310,8 +310,14 @@ GRADE = $(B)/grader grade --lab '$(LAB)' --seed '$(SEED)' \
 NEEDS_LAB = [ -n '$(LAB)' ] || \
 	{ echo "make: which lab? make $@ LAB=NAME; NAME is one of: $(LABS)" >&2; exit 1; }
 
+# In a student's tree a source that is gone is named before the linker misses what is in it.
+NEEDS_SOURCES = sed -nE 's,^[^ ]* +((include|kernel|lib|user|vmm)/.*),\1,p' $(HANDOUT) | \
+	while read -r file; do [ -e "$$file" ] || { \
+		echo "make: $$file is missing: take it from the handout again" >&2; exit 1; }; done
+
 grade $(PLATFORMS):
 	@$(NEEDS_LAB)
+	@$(if $(HANDOUT),$(NEEDS_SOURCES),:)
 	@tools/setup grade
 	@$(LOCKED) $(MAKE) --no-print-directory all $(B)/grader \
 		$(if $(HANDOUT),,$(B)/handout/$(LAB)/build/.made)

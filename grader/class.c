@@ -121,6 +121,9 @@ static void no_report(const struct options *o, struct entry *e, const char *why)
 {
 	struct options one = *o;
 	char *path = class_path(o, e->name, ".json"), *submission = submission_path(o, e->name);
+	char *page = class_path(o, e->name, ".html");
+	unlink(page); /* it is an older one */
+	free(page);
 	one.submission = submission;
 	e->state = DONE;
 	e->report = report_no_grade(&one, "error", why);
@@ -199,7 +202,10 @@ static void finish(const struct options *o, struct entry *e, int status)
 	e->report = json_load_file(path, 0, NULL);
 	if (!e->report || strcmp(outcome(e), said) != 0) {
 		json_decref(e->report);
-		no_report(o, e, "its grading ended without a report; see its .log");
+		char why[100];
+		snprintf(why, sizeof(why), "its grading ended without a report, with status %d; "
+			 "its .log may tell more", status);
+		no_report(o, e, why);
 	}
 	free(path);
 }

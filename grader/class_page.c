@@ -5,6 +5,7 @@
  * its rows without a script: a radio button chooses which number orders them.
  */
 #include "class_report.h"
+#include <sys/stat.h>
 
 static const char style[] =
 	".scrolls{overflow-x:auto;margin:.8rem 0}\n"
@@ -45,6 +46,16 @@ static void cell(FILE *f, const struct student *s, const struct column *k, const
 	}
 }
 
+/* Whether a submission has a page: it has none if its grader was killed. */
+static bool has_page(const struct class *c, const struct student *s)
+{
+	struct stat st;
+	char *path = class_path(c->o, s->name, ".html");
+	bool has = stat(path, &st) == 0 && S_ISREG(st.st_mode);
+	free(path);
+	return has;
+}
+
 /* Place of a row in each order; rows with equal numbers stand by name. */
 static void row(FILE *f, const struct class *c, unsigned number)
 {
@@ -57,7 +68,7 @@ static void row(FILE *f, const struct class *c, unsigned number)
 		 score * c->n + number, number + (graded ? c->n : 0));
 	fprintf(f, "<tr><th scope=\"row\" style=\"%s\"><a href=\"./", orders);
 	html_address(f, s->name);
-	fprintf(f, ".html\">");
+	fprintf(f, "%s\">", has_page(c, s) ? ".html" : ".json");
 	html_text(f, text_line(s->name, strlen(s->name)));
 	fprintf(f, "</a><td style=\"%s\">", orders);
 	if (graded)

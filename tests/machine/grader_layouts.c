@@ -30,7 +30,9 @@ static void old_reports(void)
 	check_status(shell(said, sizeof(said), SECONDS, "build/grader class --lab " LAB
 			   " --only %s --out %s %s", one_check(), out, class), NO_GRADE,
 		     "a report that cannot be written");
-	check_said("error: nobody: its grading ended without a report");
+	check_said("error: nobody: its grading ended without a report, with status 1");
+	shell_must(10, "cd %s && grep -q 'href=\"./nobody.json\"' index.html && "
+		   "! grep -q nobody.html index.html", out);
 }
 
 /* The reports may lie among the submissions. */
