@@ -5,7 +5,6 @@
  * only the submissions that have no grade yet for the same files, checks and seed.
  */
 #include "grader.h"
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -15,99 +14,6 @@
 #define NEW_LOG ".log.new" /* replaces the old log if there is something in it */
 enum state { WAITING, RUNNING, DONE };
 struct entry { char *name; enum state state; pid_t pid; json_t *report; };
-
-static char *submission_path(const struct options *o, const char *name)
-{
-	char *path;
-	if (asprintf(&path, "%s/%s", o->submission, name) < 0)
-		give_up(BROKEN, "no memory");
-	return path;
-}
-
-static int visible(const struct dirent *e)
-{
-	return e->d_name[0] != '.';
-}
-
-/* Whether the file could be an archive: by its name, or by its first bytes. */
-static bool like_archive(const char *path)
-{
-	static const char *const magic[] = { "PK", "\x1f\x8b", "BZh", "\xfd" "7zXZ",
-					     "\x28\xb5\x2f\xfd" };
-	char text[512] = "";
-	if (name_of_archive(path))
-		return true;
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
-	close(fd);
-	for (unsigned i = 0; n > 0 && i < sizeof(magic) / sizeof(magic[0]); i++)
-		if (strncmp(text, magic[i], strlen(magic[i])) == 0)
-			return true;
-	return n == sizeof(text) && memcmp(text + 257, "ustar", 5) == 0;
-}
-
-/* Students hand in such files instead of an archive. Each is refused, but has its row. */
-static bool handed_in(const char *name)
-{
-	static const char *const ends[] = { ".c", ".h", ".S", ".patch", ".diff", ".lz", ".lzma",
-					    ".lz4", ".cpio", ".Z", ".bundle" };
-	const char *end = strrchr(name, '.');
-	for (unsigned i = 0; end && i < sizeof(ends) / sizeof(ends[0]); i++)
-		if (strcasecmp(end, ends[i]) == 0)
-			return true;
-	return false;
-}
-
-/* Whether an entry is a submission. Other files in the directory are none; a note names them. */
-static bool is_submission(const struct options *o, const char *name)
-{
-	struct stat st;
-	char *path = submission_path(o, name);
-	bool there = stat(path, &st) == 0;
-	bool one = there && (S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) &&
-						(like_archive(path) || handed_in(name))));
-	bool out = there && same_directory(path, o->out);
-	if (!one || out)
-		printf("note: skipped: %s is %s\n", text_line(name, strlen(name)),
-		       out ? "the folder of the reports" : "no directory, tar or zip");
-	free(path);
-	return one && !out;
-}
-
-/*
- * An old report without a grade goes: it could be taken for that of this run. Gives up FAILED if
- * the report is another lab's, which would be lost.
- */
-static void check_old_report(const struct options *o, const char *name)
-{
-	const char *lab = o->lab->name, *outcome = "";
-	char *path = class_path(o, name, ".json");
-	json_t *j = json_load_file(path, 0, NULL);
-	json_unpack(j, "{s:{s:s,s:s}}", "extra_data", "lab", &lab, "outcome", &outcome);
-	if (strcmp(lab, o->lab->name) != 0)
-		give_up(FAILED, "%s is a report of %s: give each lab a folder of its own", path,
-			lab);
-	if (strcmp(outcome, "graded") != 0)
-		unlink(path);
-	json_decref(j);
-	free(path);
-}
-
-static unsigned read_entries(const struct options *o, struct entry **entries)
-{
-	struct dirent **names;
-	unsigned count = 0;
-	int n = scandir(o->submission, &names, visible, alphasort);
-	if (n < 0)
-		give_up(FAILED, "%s: %s", o->submission, strerror(errno));
-	*entries = calloc((size_t)n + 1, sizeof(**entries));
-	for (int i = 0; i < n; i++)
-		if (is_submission(o, names[i]->d_name))
-			(*entries)[count++].name = names[i]->d_name;
-	for (unsigned i = 0; i < count; i++)
-		check_old_report(o, (*entries)[i].name);
-	return count;
-}
 
 static const char *outcome(const struct entry *e)
 {
@@ -120,7 +26,7 @@ static const char *outcome(const struct entry *e)
 static void no_report(const struct options *o, struct entry *e, const char *why)
 {
 	struct options one = *o;
-	char *path = class_path(o, e->name, ".json"), *submission = submission_path(o, e->name);
+	char *path = class_path(o, e->name, ".json"), *submission = class_submission(o, e->name);
 	char *page = class_path(o, e->name, ".html");
 	unlink(page); /* it is an older one */
 	free(page);
@@ -134,7 +40,7 @@ static void no_report(const struct options *o, struct entry *e, const char *why)
 /* Start the grading of an entry. Result: whether it runs; if not, it is done, with an error. */
 static bool start(const struct options *o, struct entry *e)
 {
-	char *submission = submission_path(o, e->name), seed[16], *argv[24];
+	char *submission = class_submission(o, e->name), seed[16], *argv[24];
 	unsigned n = 0;
 	snprintf(seed, sizeof(seed), "%u", o->seed);
 	argv[n++] = "build/grader", argv[n++] = "grade";
@@ -290,9 +196,8 @@ int class_grade(const struct options *given)
 	static struct result results[MAX_CHECKS];
 	struct options o = *given;
 	struct sigaction stop = { .sa_handler = interrupt };
-	struct entry *entries;
 	bool own;
-	char *out;
+	char *out, **names;
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGHUP, &stop, NULL);
@@ -303,10 +208,10 @@ int class_grade(const struct options *given)
 	make_directory(o.out);
 	lab_checks(o.lab, o.only, results); /* gives up if a name is none */
 	lab_base(o.lab, false, &own);       /* once, not by each */
-	unsigned n = read_entries(&o, &entries);
-	if (n == 0)
-		give_up(FAILED, "%s holds no submissions: a directory, tar or zip for each",
-			o.submission);
+	unsigned n = class_list(&o, &names);
+	struct entry *entries = calloc(n, sizeof(*entries));
+	for (unsigned i = 0; i < n; i++)
+		entries[i].name = names[i];
 	unsigned done = run_all(&o, entries, n);
 	if (isatty(1))
 		printf("\n");

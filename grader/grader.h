@@ -178,7 +178,7 @@ void build_look(struct grading *g, struct sandbox s, const char *base, const str
 /* What the compiler said, from a log, without the progress lines of make. */
 char *build_messages(const char *log);
 
-/* --- a grading (grade.c, notes.c), its judge (verdicts.c, inner.c), a class (class.c) --- */
+/* --- a grading (grade.c, notes.c), its judge (verdicts.c, inner.c), a class (class*.c) --- */
 
 struct options {
 	const struct lab *lab;
@@ -213,6 +213,13 @@ enum { GRADED = 0, USAGE = 1, ENVIRONMENT = 2, INTERRUPTED = 130 };
 int grade(const struct options *o);
 int class_grade(const struct options *o);
 bool same_directory(const char *a, const char *b);
+/*
+ * The names of a class's submissions. Old reports without a grade are removed. Gives up FAILED if
+ * there are none, or if another lab's reports would be lost. Result: how many.
+ */
+unsigned class_list(const struct options *o, char ***names);
+/* The path of a submission of a class. To be freed. */
+char *class_submission(const struct options *o, const char *name);
 /* Run a check under a debugger. Result: the exit status. */
 int debug_check(const struct options *o);
 /* A path in this grading's directory. */
