@@ -16,9 +16,11 @@
 static void flush(uint32_t address)
 {
 	uint32_t cr3;
+	if (!address)
+		return;
 	if (address == VMM_FLUSH_ALL)
 		__asm__ volatile("movl %%cr3, %0; movl %0, %%cr3" : "=r"(cr3) : : "memory");
-	else if (address)
+	else
 		__asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
 }
 
@@ -62,7 +64,7 @@ static inline int update_one(struct cpu *c, struct regs *r)
 		entry = NULL;
 	else
 		v->last_table = at >> PAGE_SHIFT;
-	error = entry ? pte_get(v->domain, value) : frames_update(c, at, &value, 1);
+	error = entry ? pte_get(v->domain, value) : frames_update(c, at, &r->edx, 1);
 	if (entry && !error) {
 		pte_put(*entry);
 		*entry = value;

@@ -73,8 +73,8 @@ static void __attribute__((noinline)) share(pte_t *source, pte_t *target, unsign
 
 /*
  * The entries were checked when they were stored in the first table; and a read-only mapping has
- * no count. So the copies need no check of their own, except that a frame may have been given
- * away meanwhile, which a birth does not look for in a table that it has passed.
+ * no count. So the copies need no check of their own, except that domain 0 may have given a frame
+ * away meanwhile, which a birth does not look for in a table that it has passed. Guests give none.
  */
 int frames_share(struct cpu *c, uint32_t from, unsigned n, uint32_t to)
 {
@@ -86,7 +86,7 @@ int frames_share(struct cpu *c, uint32_t from, unsigned n, uint32_t to)
 			frames_find(c, to, n, WINDOW_HOME, &target);
 	if (error)
 		return error;
-	for (unsigned i = 0; nr_guests && target && i < n; i++)
+	for (unsigned i = 0; nr_guests && !domain_of(c)->guest && target && i < n; i++)
 		if (source[i] & PTE_P && !owned(domain_of(c), source[i] >> PAGE_SHIFT))
 			return -EPERM;
 	share(source, target, n);
