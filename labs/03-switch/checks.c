@@ -89,7 +89,7 @@ const struct test lab_03_checks[] = {
 	  .see = "handout 6.1", .stop_at = "undo", .text = FAIL,
 	  .look = "p failed;p rendezvous.attach" },
 	{ ROW(12, "silent-cpu", silent_cpu, 2), .seconds = 40, .machine = { .cpus = 3 },
-	  .needs = EXERCISES(1, 3) | EXERCISES(12, 12),
+	  .needs = EXERCISES(1, 3) | EXERCISES(6, 6) | EXERCISES(12, 12),
 	  .title = "a CPU that does not come ends the try, and harms nobody",
 	  .first = SILENT, .see = "handout 3.3, 6.2", .stop_at = "dismiss",
 	  .look = "cb where;p rendezvous" },

@@ -284,8 +284,10 @@ void check_rendezvous(const struct test *t)
 	want_none(&g, leader, 1u << leader | 1u << late,
 		  "a CPU has not done its part of translate yet, but another "
 		  "one did not wait for it");
-	CHECK(take_turns(&g, leader, ALL_CPUS, MOST_TURNS) >= 0 && g.c.eip == commit,
-	      "commit() was not reached by the leader first");
+	CHECK(take_turns(&g, leader, ALL_CPUS, MOST_TURNS) >= 0,
+	      "the step of translate is never done by all: commit() is not reached");
+	CHECK(g.c.eip == commit, "CPU %u left the rendezvous before the leader reached commit()",
+	      g.cpu);
 	want_none(&g, leader, 1u << late | 1u << other,
 		  "a follower left the rendezvous before the commit");
 	choose(&g, leader);
