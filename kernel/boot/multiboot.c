@@ -4,6 +4,7 @@
  * and trusts no length in it.
  */
 #include "boot/boot.h"
+#include "domain/guest.h"
 #include "layout.h"
 
 #define MULTIBOOT_BOOTED 0x2BADB002
@@ -134,9 +135,11 @@ void boot_check_options(void)
 {
 	static const char *const known[] = { "ip", "mode", "p2m", "panic", "root", "run" };
 	char word[40];
-	uint32_t seen = 0, names = 0;
+	uint32_t seen = 0, names = guest_start != NULL; /* nobody names a guest's kernel */
 	for (const char *s = boot_info.cmdline; *s;) {
 		s = next_word(s, word, sizeof(word));
+		if (!*word) /* blanks at the end */
+			continue;
 		char *end = strchr(word, '=');
 		bool ok = !end && !names++; /* QEMU and GRUB pass the kernel's own name */
 		for (unsigned i = 0; i < ARRAY_SIZE(known) && !ok; i++) {

@@ -97,7 +97,7 @@ void domain_destroy(struct guest *g)
 
 int domain_create(struct guest *g, const struct domain_wish *w, const char **why)
 {
-	*why = "a guest has 1 to 4 vCPUs, and at most 1 GiB of memory";
+	*why = "a guest has 1 to 4 vCPUs, and 4 KiB to 1 GiB of memory";
 	if (w->vcpus - 1 >= GUEST_MAX_VCPUS || w->mem_kib > 1 << 20 || w->mem_kib < 4)
 		return -EINVAL;
 	g->nr_pfns = w->mem_kib / (PAGE_SIZE / 1024);

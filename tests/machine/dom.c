@@ -114,7 +114,7 @@ static void life(const struct test *t)
 	CHECK(guest_frames(m) == 0 && used_ports(m) == 0,
 	      "a guest that could not be made has frames, or ports");
 	command(m, "dom create a; dom create b cmdline=panic=x", 60);
-	command(m, "dom create c 'cmdline=run=true'", 60);
+	command(m, "dom create c 'cmdline=run=true lost'", 60);
 	expect_all(m, "dom create a; sleep 2; dom list", 60,
 		   SAYS("there is a guest a", "a               runs", "panicked", "status 0"));
 	enter_console(m, "a");
@@ -136,6 +136,7 @@ static void life(const struct test *t)
 	CHECK(guest_frames(m) == 0, "a guest that was killed still has frames");
 	expect_all(m, "dom console b </dev/null", 20,
 		   SAYS("b has ended", "kernel panic: asked for by panic=x"));
+	expect_all(m, "dom console c </dev/null", 20, SAYS("unknown option `lost` ignored"));
 	command(m, "dom kill a; dom kill b; dom kill c; sleep 1", 20);
 	CHECK(used_ports(m) == 0, "%u ports of guests that are gone are open", used_ports(m));
 	end_native(m);

@@ -202,10 +202,12 @@ static void memory_maps(const struct test *t)
 	}
 }
 
-/* Whatever the command line says, the machine gets to its prompt. */
+/* Whatever the command line says, the machine gets to its prompt. text: what is not printed. */
 static void ignored(const struct test *t)
 {
-	end_at_prompt(start_to_prompt(&t->machine));
+	struct machine *m = start_to_prompt(&t->machine);
+	CHECK(!t->text || !strstr(m->log, t->text), "it says `%s`", t->text);
+	end_at_prompt(m);
 }
 
 static void little_memory(const struct test *t)
@@ -286,6 +288,7 @@ const struct test hostile_tests[] = {
 	MODULE("module-one-byte", "cannot mount", 1, "rootfs"),
 	MODULE("module-unknown", "no root file system", 5000, "something"),
 	IGNORED("cmdline-quotes", "\"\"\" =\"= p2m p2m p2m== root= run \"unbalanced"),
+	ROW("cmdline-blanks", ignored, 90, "unknown option", .machine = { .cmdline = "  " }),
 	REFUSED("cmdline-long", "the command line is longer than 511 bytes", .cmdline = LONG_WORD),
 	REFUSED("root-word", "root=disk is not known", .cmdline = "root=disk"),
 	RUN("cmdline-twice", "CMDLINE='run=true run=false' " "tools/run", 0,
