@@ -168,6 +168,7 @@ static void symbols(const struct test *t)
 	want("hypercall_entry in section .text of");
 	want("hypercall_entry () at vmm/entry/entry.S");
 	ask("delete\ncb main ls\ncontinue\ninfo symbol $eip\ncb ports");
+	want(": file user/programs/ls.c, line ");
 	want("[virtual mode, ring 3, CPU 0, pid 5 ls, in main]");
 	want("\nno port is in use\n");
 	want("symbols/ls");
@@ -280,6 +281,10 @@ static void help(const struct test *t)
 	      "completion of arguments: %s", gdb_text);
 	without_machine(t, " -ex 'cb where'");
 	want("no machine is attached; start one with 'make gdb'");
+	without_machine(t, " -ex 'cb vcpu'"); /* GDB itself would show the zeros of the file */
+	want("no machine is attached; start one with 'make gdb'");
+	without_machine(t, " -ex 'cb monitor'");
+	want("cb monitor takes a command");
 	without_machine(t, " -ex 'cb phase nonsense'");
 	want("cb phase takes one of: request gather");
 }

@@ -63,6 +63,15 @@ static void replay(const struct test *t)
 	      "back over the descent: CS %#x, %#x, EIP %#x", value(5), value(6), value(7));
 }
 
+/* A run that ends with a panic is replayed, too: back from panic() to its caller. */
+static void replay_panic(const struct test *t)
+{
+	tool("CMDLINE='panic=test run=true' tools/replay",
+	     "break panic\ncontinue\nreverse-stepi\ncb where", t->seconds);
+	want("stops at the panic");
+	want(" boot_go_on+");
+}
+
 /* make gdb stops in the kernel's first C function, with two CPUs, and says where each CPU is. */
 static void debug(const struct test *t)
 {
@@ -71,6 +80,17 @@ static void debug(const struct test *t)
 	want("* native (no VO yet) mode, ring 0, CPU 0");
 	want("  boot mode, ring 0, CPU 1, halted");
 	want("serial line:");
+}
+
+/* What commands say at kmain, and after the machine's end. */
+static void early_and_late(const struct test *t)
+{
+	shell(text, sizeof(text), t->seconds, "CMDLINE=run=true tools/debug -batch -ex continue "
+	      "-ex 'cb next-ring' -ex 'cb ps' -ex 'cb step-phase' -ex 'cb ports' 2>&1");
+	want("the kernel has no interrupt table yet");
+	want("there is no task yet");
+	want("the machine has ended");
+	want("no machine is attached");
 }
 
 /*
@@ -263,7 +283,9 @@ static void vscode(const struct test *t)
 	{ .name = "gdb-" n, .run = f, .seconds = s, .machine = { .stands_still = true } }
 const struct test gdb_tool_tests[] = {
 	ROW("replay", replay, 60),
+	ROW("replay-panic", replay_panic, 60),
 	ROW("debug", debug, 60),
+	ROW("early-and-late", early_and_late, 60),
 	ROW("hang-up", hang_up, 40),
 	ROW("trap-log", trap_log, 60),
 	ROW("triple-fault", triple_fault, 20),

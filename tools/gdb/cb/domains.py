@@ -94,7 +94,10 @@ all others the line ends with the address at which it goes on."""
 
 
 class Ports(Command):
-    """The ports in use, with their peers and pending bits: cb ports"""
+    """The ports in use, with their peers and pending bits: cb ports
+
+pending: something was sent that the domain has not taken yet; masked: it takes nothing
+there now. Only a machine with guests has ports in use ('cb domains')."""
 
     def run(self, words):
         self.no_words(words)

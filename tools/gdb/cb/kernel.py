@@ -68,6 +68,9 @@ For example 'cb monitor info lapic'. GDB's own 'monitor' prints nothing that can
 beside the source window."""
 
     def run(self, words):
+        if not words:
+            raise gdb.GdbError("cb monitor takes a command of QEMU's monitor, as in "
+                               "'cb monitor info lapic'; 'cb monitor help' lists them")
         print(machine.monitor(" ".join(words)).rstrip())
 
 
@@ -115,10 +118,15 @@ SCHEDULER = "switch_away", "wait", "schedule", "sched_"
 
 
 class Ps(Command):
-    """All tasks and where they wait: cb ps"""
+    """All tasks and where they wait: cb ps
+
+"kernel frames": the CS that each trap frame of interrupted kernel code has saved, which
+`translate` changes. "at": where the task waits, or runs."""
 
     def run(self, words):
         self.no_words(words)
+        if not tasks():
+            return print("there is no task yet")
         print("  pid  ppid cpu state    name          kernel frames  at")
         for task in tasks():
             frames, at = [], int(task["trap_frames"])

@@ -76,6 +76,7 @@ def evaluate(text):
 # --- variables ---
 
 def _variable(objfile, name):
+    connection()  # without a machine GDB would show what the file has: zeros
     symbol = objfile.lookup_global_symbol(name) or objfile.lookup_static_symbol(name)
     if symbol is None:
         raise gdb.GdbError("%s has no variable '%s': it and these commands are of different sources"
@@ -147,10 +148,17 @@ class Layout:
                                   for name, (at, bits) in self.fields.items()})
 
 
-def connection():
-    """The stub of the machine that is attached; an error if there is none."""
+def attached():
+    """The stub of the machine that is attached, or None."""
     found = gdb.selected_inferior().connection
-    if found is None or found.type != "remote" or gdb.selected_thread() is None:
+    remote = found is not None and found.type == "remote" and gdb.selected_thread() is not None
+    return found if remote else None
+
+
+def connection():
+    """As attached(), but an error if there is none."""
+    found = attached()
+    if not found:
         raise gdb.GdbError("no machine is attached; start one with 'make gdb', "
                            "or say 'target remote ADDRESS'")
     return found

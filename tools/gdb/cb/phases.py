@@ -66,9 +66,13 @@ def go(command):
     stop.quiet = True
     try:
         gdb.execute(command, to_string=True)
+    except gdb.error:
+        if machine.attached():
+            raise
     finally:
         stop.quiet = False
-    machine.connection()  # an error, if the machine has ended
+    if not machine.attached():
+        raise gdb.GdbError("the machine has ended before that came")
 
 
 def show():
@@ -151,9 +155,9 @@ The command runs from one to the next, so it is fast, however much code lies bet
     def run(self, words):
         self.no_words(words)
         here = cpu.this()
-        if not here.paging or not here.idt[1]:
+        if not here.paging or not tables.is_ours(here.idt[0]):
             raise gdb.GdbError("cb next-ring: the kernel has no interrupt table yet; "
-                               "say 'break kmain' and 'continue' first")
+                               "say 'hbreak boot_go_on' and 'continue' first")
         points = []
         try:
             leave = irets() if here.cpl < 3 else []

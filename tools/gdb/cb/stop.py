@@ -89,10 +89,9 @@ program at that address. `info breakpoints` lists the breakpoint, `delete N` rem
         follow(words[0])
         try:
             main = gdb.lookup_objfile(_program).lookup_global_symbol("main").value()
-            address = int(main.address)
+            MainBreak(int(main.address), words[0])  # prints the place in that program's source
         finally:
             follow(old)
-        MainBreak(address, words[0])
 
 
 Main()
