@@ -68,7 +68,9 @@ export SMP MEM CMDLINE DISK NET VMM ACCEL GUI
 known = $(if $(filter command,$(origin $(1))),$(if $(filter-out $(2),$($(1)))$(word 2,$($(1))),\
 	$(error $(1)='$($(1))' is not known: it can be $(2))))
 $(call known,VO,table static inline lto)$(call known,EXIT,delayed eager)
-$(call known,SCHED,bvt robin)$(call known,DEBUG,0 1)$(call known,WERROR,0 1)$(call known,V,0 1)
+$(call known,SCHED,bvt robin)$(call known,OF,domains request)
+$(call known,STEPS,phases instructions)$(call known,DIRECTION,attach detach both)
+$(call known,DEBUG,0 1)$(call known,WERROR,0 1)$(call known,V,0 1)
 
 B := build
 $(if $(filter command,$(origin B)),$(if $(filter-out $(B)/%,$(or $(MAKECMDGOALS),all)),$(error \

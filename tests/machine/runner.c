@@ -154,19 +154,30 @@ static int summarize(unsigned done, double seconds)
 }
 
 /* Keep only tests that are named; a name that ends with * is a prefix. */
+static bool is_named(const struct result *r, const char *name)
+{
+	size_t length = strlen(name);
+	bool prefix = length > 0 && name[length - 1] == '*';
+	return strncmp(r->test.name, name, prefix ? length - 1 : length + 1) == 0;
+}
+
 static void select_tests(char **names, int n)
 {
-	unsigned kept = 0;
-	for (unsigned i = 0; i < nr_results; i++)
-		for (int k = 0; k < n; k++) {
-			size_t length = strlen(names[k]);
-			bool prefix = length > 0 && names[k][length - 1] == '*';
-			if (strncmp(results[i].test.name, names[k],
-				    prefix ? length - 1 : length + 1) == 0) {
-				results[kept++] = results[i];
-				break;
-			}
-		}
+	unsigned kept = 0, i;
+	int k;
+	for (k = 0; k < n; k++) {
+		for (i = 0; i < nr_results && !is_named(&results[i], names[k]); i++)
+			;
+		if (i == nr_results)
+			fprintf(stderr, "no test is named '%s'; -l lists them, --soak -l the long "
+					"ones, too\n", names[k]);
+	}
+	for (i = 0; i < nr_results; i++) {
+		for (k = 0; k < n && !is_named(&results[i], names[k]); k++)
+			;
+		if (k < n)
+			results[kept++] = results[i];
+	}
 	nr_results = kept;
 }
 
@@ -291,9 +302,7 @@ int main(int argc, char **argv)
 		select_tests(argv + names, argc - names);
 	if (c.list)
 		return list_tests();
-	if (nr_results == 0) {
-		fprintf(stderr, "no test has such a name; -l lists them\n");
+	if (nr_results == 0)
 		return 2;
-	}
 	return run_tests(c.jobs, c.soak);
 }
