@@ -211,7 +211,7 @@ static void give_up_ended(const struct machine *m)
 
 char *bochs_command(struct machine *m, const char *fmt, ...)
 {
-	char command[256];
+	char command[4096];
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(command, sizeof(command), fmt, ap);

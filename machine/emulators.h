@@ -68,6 +68,11 @@ void bochs_send(struct machine *m, const char *command);
 /* Send the debugger a command. Result: its answer, to be freed. The machine is stopped. */
 char *bochs_command(struct machine *m, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/*
+ * Read memory of the stopped machine without its debugger (bochs_memory.c). Result: false if it
+ * cannot be read so: the host forbids it, or few bytes are the first that are read.
+ */
+bool bochs_memory_read(struct machine *m, uint32_t address, void *buf, size_t bytes);
 /* Interrupt the machine, unless it is stopped: its debugger has it then. */
 void bochs_stop(struct machine *m);
 /*

@@ -81,6 +81,7 @@ struct machine {
 	size_t said_bytes;
 	bool answered;                   /* said ends with the prompt */
 	bool stopped;                    /* Bochs: the debugger has the machine */
+	uintptr_t *blocks;               /* where in Bochs its memory lies; NULL: unknown */
 	unsigned held;                   /* QEMU: CPUs (bits) that the present run leaves alone */
 	char *log;                       /* all serial output until now, NUL at the end */
 	size_t log_bytes;

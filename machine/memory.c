@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory from outside. Physical memory is read in the file that QEMU shares, or by Bochs's
- * debugger; virtual addresses by our own walk over the page tables.
+ * Memory from outside. Physical memory is read in the file that QEMU shares, or in Bochs, or
+ * by its debugger; virtual addresses by our own walk over the page tables.
  */
 #include "emulators.h"
 #include "x86.h"
@@ -22,6 +22,19 @@ static void bochs_words(struct machine *m, uint32_t address, uint32_t *words, si
 	free(text);
 }
 
+static void bochs_write(struct machine *m, uint32_t address, const uint32_t *words, size_t n)
+{
+	enum { AT_ONCE = 64 };
+	for (size_t i = 0; i < n;) {
+		char text[AT_ONCE * sizeof("setpmem 0x12345678 4 0x12345678\n")];
+		size_t used = 0, end = n - i < AT_ONCE ? n : i + AT_ONCE;
+		for (; i < end; i++)
+			used += (size_t)sprintf(text + used, "%ssetpmem 0x%zx 4 0x%x",
+						used ? "\n" : "", address + 4 * i, words[i]);
+		free(bochs_command(m, "%s", text));
+	}
+}
+
 void physical_read(struct machine *m, uint32_t address, void *buf, size_t bytes)
 {
 	if (!m->o.bochs) {
@@ -32,6 +45,8 @@ void physical_read(struct machine *m, uint32_t address, void *buf, size_t bytes)
 		memcpy(buf, m->ram + address, bytes);
 		return;
 	}
+	if (bytes > 0 && bochs_memory_read(m, address, buf, bytes))
+		return;
 	uint32_t words[1024];
 	while (bytes > 0) {
 		size_t offset = address & 3;
@@ -60,8 +75,7 @@ void physical_write(struct machine *m, uint32_t address, const void *buf, size_t
 		memcpy(m->ram + address, buf, bytes);
 		return;
 	}
-	for (size_t i = 0; i < bytes / 4; i++)
-		free(bochs_command(m, "setpmem 0x%zx 4 0x%x", address + 4 * i, words[i]));
+	bochs_write(m, address, words, bytes / 4);
 }
 
 uint32_t kernel_word(struct machine *m, const char *name)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Booting in every way and its cost, the two consoles, panics. */
+#include "emulators.h"
 #include "tests.h"
 #include "x86.h"
 
@@ -249,6 +250,31 @@ static void bochs_stops(const struct test *t)
 	machine_quit(m);
 }
 
+/* What is read in Bochs's memory must be what its debugger shows. */
+static void bochs_memory(const struct test *t)
+{
+	struct machine *m = start_to_prompt(&t->machine);
+	uint8_t page[PAGE_SIZE];
+	uint32_t word, blocks = m->o.mem << 20 >> 17;
+	machine_stop(m);
+	physical_read(m, symbol("image_start") - KERNEL_BASE, page, sizeof(page));
+	for (uint32_t i = 0; i < blocks; i++) {
+		uint32_t address = (i << 17) + 20 * i;
+		if (address - 0xA0000 < 0x60000)
+			continue; /* the screen and ROMs */
+		char *shown = bochs_command(m, "xp /1wx %#x", address);
+		CHECK(bochs_memory_read(m, address, &word, 4), "%#x is not in Bochs", address);
+		char *tab = strstr(shown, "\t0x");
+		CHECK(tab && strtoul(tab + 1, NULL, 16) == word, "%#x: read is %#x, shown is %s",
+		      address, word, shown);
+		free(shown);
+	}
+	machine_continue(m);
+	command(m, "echo still here", 20);
+	CHECK(strstr(m->log, "\nstill here\n"), "the machine does not go on");
+	end_at_prompt(m);
+}
+
 /*
  * A board without the device that takes a status. `shutdown` turns it off by ACPI, so QEMU ends. A
  * panic stays on the screen: the CPU halts for ever.
@@ -307,6 +333,8 @@ const struct test boot_tests[] = {
 	ROW("boot-iso-as-built", boot_built_iso, 120, 0),
 	ROW("boot-bochs", boot, 180, .bochs = true),
 	{ .name = "boot-bochs-stops", .run = bochs_stops, .seconds = 180,
+	  .machine = { .bochs = true } },
+	{ .name = "boot-bochs-memory", .run = bochs_memory, .seconds = 180,
 	  .machine = { .bochs = true } },
 	ROW("boot-iso-bochs", boot, 180, .bochs = true, .iso = true),
 	ROW("boot-bochs-pentium", boot, 180, .bochs = true, .processor = "pentium"),
