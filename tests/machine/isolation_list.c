@@ -170,7 +170,7 @@ const struct test isolation_tests[] = {
 	STATES("isolation-43-states", 120, "8000", 1, 0),
 	STATES("isolation-43-states-smp4", 120, "1500", 2, .cpus = 4),
 	STATES("isolation-43-states-smp8", 120, "400", 3, .cpus = 8),
-	STATES("isolation-43-states-bochs-smp4", 120, "500", 4, .bochs = true, .cpus = 4),
+	STATES("isolation-43-states-bochs-smp4", 120, "1000", 4, .bochs = true, .cpus = 4),
 	ELSEWHERE("16-promoted", promoted_elsewhere),
 	ELSEWHERE("16-released", released_elsewhere),
 	ELSEWHERE("42-detach", detach_elsewhere),
