@@ -163,8 +163,9 @@ static unsigned list_others(const struct entry *entries, unsigned n)
 			continue;
 		errors += strcmp(outcome(e), "error") == 0;
 		why = why ? why : "";
-		printf("%s: %s: %s\n", outcome(e), text_line(e->name, strlen(e->name)),
-		       text_line(why, strcspn(why, "\n")));
+		bool named = strncmp(why, e->name, strlen(e->name)) == 0;
+		printf("%s: %s%s%s\n", outcome(e), named ? "" : text_line(e->name, strlen(e->name)),
+		       named ? "" : ": ", text_line(why, strcspn(why, "\n")));
 	}
 	return errors;
 }

@@ -140,7 +140,7 @@ static int list(const struct lab *only)
 			points += t->points;
 		printf("%s: %u points\n", l->name, points);
 		for (const struct test *t = l->checks; t->name; t++)
-			printf("  %2u  exercise %u  %-24s %s\n", t->points, t->exercise, t->name,
+			printf("  %2u  exercise %-2u  %-24s %s\n", t->points, t->exercise, t->name,
 			       t->title ? t->title : "");
 	}
 	return GRADED;

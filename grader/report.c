@@ -226,7 +226,9 @@ json_t *report_json(const struct grading *g)
 		max += report_counts(r) ? r->test.points : 0;
 		json_array_append_new(tests, check_json(o, r, &causes[i], i + 1, graded));
 	}
-	if (asprintf(&output, "%s%s", g->notes, g->not_built ? g->not_built : "") < 0)
+	const char *built = g->not_built ? g->not_built : "";
+	bool line = !*built || built[strlen(built) - 1] == '\n';
+	if (asprintf(&output, "%s%s%s", built, line ? "" : "\n", g->notes) < 0)
 		give_up(BROKEN, "no memory");
 	json_t *j = json_pack("{s:o, s:f, s:o,"
 			      " s:{s:i, s:s, s:s, s:I, s:i, s:o, s:s, s:s, s:b, s:f, s:f}}",

@@ -50,8 +50,12 @@ static void outside_files(const struct test *t)
 			     cases[i].line);
 		CHECK((score() > 0) == cases[i].builds, "%s: %d points:\n%s", cases[i].line,
 		      score(), said);
-		if (!cases[i].builds)
-			check_said("does not build");
+		if (cases[i].builds)
+			continue;
+		check_said("does not build");
+		const char *output = json_string_value(json_object_get(report(), "output"));
+		CHECK(output && strncmp(output, "the submission does not build", 29) == 0,
+		      "the report does not begin with why nothing ran: %s", output);
 	}
 }
 
