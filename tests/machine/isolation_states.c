@@ -156,6 +156,13 @@ static void launch(struct victim *v, const char *label, const struct entry *e)
 	debug_set_register(v->m, GDB_EIP, place(v, "launch", false));
 }
 
+static void break_done(struct victim *v, bool set)
+{
+	uint32_t done = pool_address(v, copy_page(v)) + attack_symbol("batch_done");
+	for (unsigned i = 0; i <= two_breaks(v->m); i++)
+		debug_break(v->m, done + i, set);
+}
+
 /*
  * Each trap of the kernel goes on with the list from now on. The CPU itself stores into the
  * kernel's code: emulators would miss a change that comes from outside.
@@ -170,8 +177,7 @@ static void take_traps(struct victim *v)
 	ALLOWED(v, HC_UPDATE, pte_machine(v, FREE_PAGE), 1, entry(frame, PTE_W | PTE_U), stores);
 	EXPECT_RETURN(v, "exchange_at", .eax = jump >> 24, .ebx = stores + 4);
 	break_function(v->m, "trap_handle", false);
-	for (unsigned i = 0; i <= two_breaks(v->m); i++)
-		debug_break(v->m, to_copy + attack_symbol("batch_done") + i, true);
+	break_done(v, true);
 	launch(v, "exchange_at", &(struct entry){ .eax = 0xE9 | jump << 8, .ebx = stores });
 	CHECK(run(v), "the list is not entered");
 }
@@ -269,6 +275,8 @@ static unsigned try_states(struct victim *v, unsigned n, bool *end)
 		return BATCH;
 	}
 	if (v->m->o.bochs ? in_vmm(v) : machine_ended(v->m)) {
+		if (v->m->o.bochs)
+			break_done(v, false); /* a trap may have brought another CPU there */
 		machine_wait(v->m, 2);
 		machine_pump(v->m);
 		CHECK(v->m->exit_status % 2 == 1 && v->m->exit_status != FAULT_STATUS,
