@@ -153,7 +153,7 @@ static int summarize(unsigned done, double seconds)
 	return count[FAILED] + count[BROKEN] > 0 || stopping;
 }
 
-/* Keep only tests that are named; a name that ends with * is a prefix. */
+/* A name that ends with * is a prefix. */
 static bool is_named(const struct result *r, const char *name)
 {
 	size_t length = strlen(name);
@@ -161,6 +161,7 @@ static bool is_named(const struct result *r, const char *name)
 	return strncmp(r->test.name, name, prefix ? length - 1 : length + 1) == 0;
 }
 
+/* Keep only tests that are named. */
 static void select_tests(char **names, int n)
 {
 	unsigned kept = 0, i;
