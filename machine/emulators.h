@@ -68,6 +68,7 @@ void bochs_send(struct machine *m, const char *command);
 /* Send the debugger a command. Result: its answer, to be freed. The machine is stopped. */
 char *bochs_command(struct machine *m, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+#define BOCHS_MARK 0xC1AB0000u /* and a block's number (bochs_memory.c) */
 /*
  * Read memory of the stopped machine without its debugger (bochs_memory.c). Result: false if it
  * cannot be read so: the host forbids it, or few bytes are the first that are read.
