@@ -166,5 +166,5 @@ static void fuzz(struct victim *v, uint32_t count)
 	printf("%u hypercalls of %u guests\n", done, lives);
 }
 
-void guest_fuzz(struct victim *v) { fuzz(v, 20000); }
+void guest_fuzz(struct victim *v) { fuzz(v, 6000); }
 void guest_fuzz_soak(struct victim *v) { fuzz(v, 1000000); }
