@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Headless Chromium for the tests: run(check) starts it, awaits check(open), and ends the program
- * with status 0, or with the reason and status 1. open(file, options) gives a page that shows a
- * file. options are Playwright's for a page; hash is added to the address, clock replaces the
- * page's clock, address is one that shows the file, before(page) is called before it is opened,
+ * Chromium's headless shell for the tests: run(check) starts it, awaits check(open), and ends the
+ * program with status 0, or with the reason and status 1. open(file, options) gives a page that
+ * shows a file. options are Playwright's for a page; hash is added to the address, clock replaces
+ * the page's clock, address is one that shows the file, before(page) is called before it is opened,
  * says is what the page may write to the console, if it may write anything.
  * page.subject, if set, is named in complaints. Such a page must load nothing else, and no script
  * on it may fail: else run() fails, too. check() may fail in two ways: it throws, or it has called
@@ -47,7 +47,7 @@ async function open(browser, file, options = {}, folder = path.resolve(file)) {
 
 async function run(check, args = []) {
 	const browser = await chromium.launch({
-		executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+		executablePath: process.env.CHROMIUM || "/usr/bin/chromium-headless-shell",
 		args: ["--no-sandbox", ...args],
 	});
 	try {

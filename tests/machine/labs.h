@@ -15,7 +15,10 @@ enum { GRADE_SECONDS = 400, MUTANT_SECONDS = 7200 };
 const char *lab_submission(const char *lab, const char *diff);
 /* A student's tree with the lab done, in which later labs are empty. Result: its directory. */
 const char *lab_tree(const char *lab);
-/* Build such a tree; this grader judges there. */
+/*
+ * Build such a tree, from what is built here: its exercises are compiled anew. This grader judges
+ * there.
+ */
 void lab_build(const char *tree);
 /* Grade a directory. Result: the report. FAILED if there is none. */
 json_t *lab_grade(const char *lab, const char *dir, unsigned seed);
