@@ -87,6 +87,18 @@ static void foreign(const struct test *t)
 	shut_down(m, path);
 }
 
+/* An image whose directories do not say which names are directories. */
+static void no_types(const struct test *t)
+{
+	const char *path = root_copy("disk.ext2");
+	shell_must(30, TOOLS "debugfs -w -R 'feature -filetype' %s && e2fsck -fy %s || [ $? = 1 ]",
+		   path, path);
+	struct machine *m = start_disk(t, path);
+	command(m, "echo /et*/ /*/motd; mkdir /tmp/d; ls -l /tmp; rm -r /tmp/d", 20);
+	CHECK(strstr(m->log, "\n/etc/ /etc/motd\n"), "* does not find directories");
+	shut_down(m, path);
+}
+
 /*
  * Until the machine ends, a directory that it has removed stays where the shell is in it, and also
  * a file that is open. Afterwards they are gone.
@@ -159,6 +171,7 @@ const struct test disk_tests[] = {
 	{ .name = "disk-smp4", .run = disk, .seconds = 150,
 	  .machine = { .cpus = 4, .p2m = "shuffle:4" } },
 	{ .name = "disk-foreign", .run = foreign, .seconds = 150 },
+	{ .name = "disk-no-types", .run = no_types, .seconds = 150 },
 	{ .name = "disk-removed-in-use", .run = removed_in_use, .seconds = 150 },
 	{ .name = "root-image", .run = root_image, .seconds = 150 },
 	KILLED(1), KILLED(2), KILLED(3), KILLED(4), KILLED(5),

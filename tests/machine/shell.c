@@ -4,12 +4,15 @@
 
 #define ONLY_NAMES "only $NAME or ${NAME} can stand here\n"
 #define NOT_UTF8 "sh: a letter is not UTF-8; nothing of the line is run\n"
+#define TEN(x) x x x x x x x x x x
+#define LONG TEN("0123456789") TEN("0123456789") TEN("01234") /* a name of 250 bytes */
 static const struct { const char *line, *prints; } rows[] = {
 	/* each command is expanded when it runs */
 	{ "X=6; echo $X", "6\n" },
 	{ "false; echo $?", "1\n" },
 	{ "false || echo $?; echo $?", "1\n0\n" },
 	{ "sh -c 'false & wait $!; echo $?'", "1\n" },
+	{ "sh -c 'false & sleep 1; true | true; wait $!; echo $?'", "1\n" },
 	{ "X='a b'; echo \"$X\" ${X}c '$X' \\$X", "a b a bc $X $X\n" },
 	{ "X='touch f1 f2'; $X; ls f1 f2", "f1\nf2\n" },
 	{ "E=; echo $E \"$E\" end # no more", " end\n" },
@@ -43,6 +46,10 @@ static const struct { const char *line, *prints; } rows[] = {
 	  ONLY_NAMES "` `\n" },
 	{ "echo $#; echo $@; echo a$*", "sh: $#: " ONLY_NAMES "sh: $@: " ONLY_NAMES
 	  "sh: a$*: " ONLY_NAMES },
+	{ "echo $1; echo ${10}; echo \"$0\"", "sh: $1: " ONLY_NAMES "sh: ${10}: " ONLY_NAMES
+	  "sh: \"$0\": " ONLY_NAMES },
+	{ "1X=5; a-b=c; _x1=y=z; echo $_x1 $_" LONG " end", "sh: 1X=5: command not found\n"
+	  "sh: a-b=c: command not found\ny=z end\n" },
 	{ "echo a$", "a$\n" },
 	/* Latin-1; a letter that is cut off; the rest of one */
 	{ "echo a\xE4" "b c", NOT_UTF8 },
@@ -70,6 +77,9 @@ static const struct { const char *line, *prints; } rows[] = {
 	{ "echo /b*/cat //et*/m?td", "/bin/cat //etc/motd\n" },
 	{ "X='a*'; echo $X \"$X\"", "aa ab a*\n" },
 	{ "ls x*", "x y z\n" },
+	{ "mkdir g; touch g/" TEN(TEN("a")) " g/aXb 'g/a?b' 'g/**'; "
+	  "echo g/" TEN("*a*a") "*b g/a\\?* g/*X* g/\\*?; rm -r g",
+	  "g/" TEN("*a*a") "*b g/a?b g/aXb g/**\n" },
 	{ "echo x > a?", "sh: a?: not one file\n" },
 	{ "echo /bin/* /bin/* /bin/* /bin/*", "sh: /bin/*: more than there is room for\n" },
 	/* options: those that are not there make no file; -- ends them */
@@ -83,11 +93,27 @@ static const struct { const char *line, *prints; } rows[] = {
 	{ "wc -l n; cat n | wc -l; wc -lw n", "3 n\n3\nusage: wc [-l] [FILE...]\n" },
 	{ "sh -c 'sleep 9 & kill -9 $!; wait $!; echo $?'", "137\n" },
 	{ "kill -9 99999", "kill: 99999: no such process\n" },
+	{ "grep -c -- -v n; head -n 1 -- n; head -- n; tail -1 -- n", "0\n1\n1\n2\n3\n3\n" },
+	/* deep paths, and long ones */
+	{ TEN("mkdir l; cd l; ") TEN("mkdir l; cd l; ") "cd /", "" },
+	{ "cd " TEN("l/l/") "; " TEN("mkdir l; cd l; ") TEN("mkdir l; cd l; ") "cd /", "" },
+	{ "rm -r l; ls l", "ls: l: no such file or directory\n" },
+	{ "mkdir " LONG "; mkdir " LONG "/" LONG, "" },
+	{ "mkdir " LONG "/" LONG "/" LONG, "" },
+	{ "mkdir " LONG "/" LONG "/" LONG "/" LONG, "" },
+	{ "cd 0*/0*/0*/0*; mkdir 012345678901234567; cd 012345678901234567; > f; pwd | wc; cd /",
+	  "      1       1    1024 \n" },
+	{ "rm -r 0* 2>&1 | grep -c 'name too long'; cd 0*; rm -r *; cd ..; rmdir 0*; ls 0*",
+	  "1\nls: 0*: no such file or directory\n" },
 	/* words that this shell does not have, or does not want */
 	{ "cd /bin /tmp; pwd; cp n n; while true",
 	  "sh: cd: one directory, not 2\n/\ncp: n and n are the same file\n"
 	  "sh: while: not in this shell; `help` tells what is\n" },
-	/* numbers that are too large */
+	{ "sh < /dev/null; echo $?", "0\n" },
+	/* numbers that are too large, and words that are none */
+	{ "sh -c 'exit 256'; sh -c 'exit x'; sh -c 'exit 1 2'; echo $?; sh -c 'exit 255'; echo $?",
+	  "sh: exit: one status, from 0 to 255\nsh: exit: one status, from 0 to 255\n"
+	  "sh: exit: one status, from 0 to 255\n2\n255\n" },
 	{ "kill 4294967297 4294967295; echo $?", "kill: 4294967297: invalid argument\n"
 	  "kill: 4294967295: invalid argument\n1\n" },
 	{ "wait 4294967297; wait x; sleep 4294968", "sh: 4294967297: invalid argument\n"
@@ -131,10 +157,29 @@ static void shell_lines(const struct test *t)
 	machine_send(m, "echo a\t");
 	machine_expect(m, "aa  ab\ncinnabar:/$ echo a", 10); /* candidates, and the line */
 	command(m, "b", 10);
+	command(m, "touch u\xC3\xA4 u\xC3\xB6", 10);
+	machine_send(m, "echo u\t"); /* nothing is inserted: they differ in their first letter */
+	machine_expect(m, "u\xC3\xA4  u\xC3\xB6\ncinnabar:/$ echo u", 10);
+	command(m, "", 10);
+	end_at_prompt(m);
+}
+
+/* No place for another process: a pipeline ends, and nothing of it is left. */
+static void processes_out(const struct test *t)
+{
+	struct machine *m = start_to_prompt(&t->machine);
+	for (int i = 0; i < 17; i++)
+		command(m, TEN("sleep 1000 & ") TEN("sleep 1000 & ") TEN("sleep 1000 & "), 20);
+	size_t from = m->log_bytes;
+	command(m, "echo a | cat | cat | cat | cat | cat | cat | cat | cat | cat; pwd", 20);
+	CHECK(strstr(m->log + from, "sh: fork: no more processes\n"), "nobody says what is short");
+	CHECK(strstr(m->log + from, "\n/\n"), "the shell does not go on");
 	end_at_prompt(m);
 }
 
 const struct test shell_tests[] = {
 	{ .name = "shell-lines", .run = shell_lines, .seconds = 120 },
+	{ .name = "shell-processes", .run = processes_out, .seconds = 120,
+	  .machine = { .mem = 128 } },
 	{ 0 },
 };

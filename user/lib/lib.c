@@ -8,6 +8,8 @@ void sys_exit(int code) __attribute__((noreturn));
 int sys_on_fault(void (*handler)(struct fault_context *), void (*restorer)(void));
 void fault_restorer(void);
 
+enum { TEXT_MAX = 2 * PATH_MAX }; /* a path, and what is said of it */
+
 const char *program_name = "?";
 static char out[512];
 static uint32_t out_used;
@@ -63,7 +65,7 @@ int print(const char *text, uint32_t bytes)
 
 int printf(const char *format, ...)
 {
-	char text[1024];
+	char text[TEXT_MAX];
 	va_list ap;
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
@@ -73,7 +75,7 @@ int printf(const char *format, ...)
 
 int dprintf(int fd, const char *format, ...)
 {
-	char text[1024];
+	char text[TEXT_MAX];
 	va_list ap;
 	va_start(ap, format);
 	int n = vsnprintf(text, sizeof(text), format, ap);
@@ -116,16 +118,19 @@ uint32_t number_of(const char *text, const char *how)
 
 uint32_t lines_option(int argc, char **argv, const char *how, int *next)
 {
+	uint32_t lines = 10;
 	*next = 1;
 	if (help_wanted(argc, argv))
 		usage(how, true);
-	if (argc < 2 || argv[1][0] != '-')
-		return 10;
-	const char *text = argv[1] + 1;
-	if (*text == 'n' && *++text == '\0')
-		text = argc > 2 ? argv[++*next] : "";
-	++*next;
-	return number_of(text, how);
+	if (argc > 1 && argv[1][0] == '-' && strcmp(argv[1], "--") != 0) {
+		const char *text = argv[1] + 1;
+		if (*text == 'n' && *++text == '\0')
+			text = argc > 2 ? argv[++*next] : "";
+		++*next;
+		lines = number_of(text, how);
+	}
+	*next += *next < argc && strcmp(argv[*next], "--") == 0;
+	return lines;
 }
 
 const char *last_part(const char *path)

@@ -62,7 +62,7 @@ char *strstr(const char *s, const char *part);
 const char *strerror(int error); /* of an errno value, negative or positive */
 /*
  * printf - print to standard output, through a buffer. The buffer is written when a text ends with
- * a newline, when it is full, and at exit. A text is cut off after 1023 bytes.
+ * a newline, when it is full, and at exit. A text is cut off after 2047 bytes.
  * Result: 0, or the error of the write.
  */
 int printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -70,7 +70,7 @@ int printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int print(const char *text, uint32_t bytes);
 /* Write what printf() has buffered. Result: 0, or the error, which is also reported. */
 int flush(void);
-/* Print to a descriptor at once, at most 1023 bytes. Result: bytes written, or an error. */
+/* Print to a descriptor at once, at most 2047 bytes. Result: bytes written, or an error. */
 int dprintf(int fd, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Write all the bytes, by several calls if need be. Result: 0, or the error. */
 int write_all(int fd, const void *buf, uint32_t bytes);
@@ -95,7 +95,7 @@ int no_options(int argc, char **argv, int least, const char *how);
 uint32_t number_of(const char *text, const char *how);
 /*
  * lines_option - the number in -n N, -nN or -N; 10 without such an option.
- * how: for usage(). *next: the first argument after the option.
+ * how: for usage(). *next: the first argument after the option and "--".
  */
 uint32_t lines_option(int argc, char **argv, const char *how, int *next);
 /* The path from its last name on: "c/" of "a/b/c/". */

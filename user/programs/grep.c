@@ -31,6 +31,10 @@ int main(int argc, char **argv)
 	if (help_wanted(argc, argv))
 		usage("[-v] [-c] TEXT [FILE...]", true);
 	for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
+		if (strcmp(argv[i], "--") == 0) {
+			i++;
+			break;
+		}
 		invert |= strcmp(argv[i], "-v") == 0;
 		count_only |= strcmp(argv[i], "-c") == 0;
 		if (strcmp(argv[i], "-v") != 0 && strcmp(argv[i], "-c") != 0)

@@ -7,26 +7,44 @@
 
 static bool recursive, force;
 
+static int remove(const char *path);
+
+/*
+ * Remove a directory. It is closed while an entry goes away: a way down may have more directories
+ * than a process can open. Result: 0, an error, or 1 after complaining about an entry.
+ */
+static int remove_directory(const char *path)
+{
+	struct { struct dir d; char below[PATH_MAX + 1]; } *m = malloc(sizeof(*m));
+	int error = m ? dir_open(&m->d, path) : -ENOMEM, status = 0;
+	for (struct dirent *e; !error && (e = dir_next(&m->d));) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		int at = lseek(m->d.fd, 0, SEEK_CUR);
+		dir_close(&m->d);
+		/* What is cut is too long for the kernel. */
+		snprintf(m->below, sizeof(m->below), "%s/%s", path, e->d_name);
+		status |= remove(m->below);
+		m->d.fd = open(path, O_RDONLY | O_DIRECTORY);
+		error = m->d.fd < 0 ? m->d.fd : lseek(m->d.fd, at, SEEK_SET) < 0;
+	}
+	if (m && m->d.fd >= 0)
+		dir_close(&m->d);
+	error = error || !m ? error : m->d.error;
+	free(m);
+	return error ? error : status ? status : rmdir(path);
+}
+
 static int remove(const char *path)
 {
-	struct dir d;
-	int error = unlink(path), status = 0;
+	int error = unlink(path);
 	if (error == -ENOENT && force)
 		return 0;
-	if (error == -EISDIR && recursive && (error = dir_open(&d, path)) == 0) {
-		char *below = malloc(PATH_MAX);
-		for (struct dirent *e; below && (e = dir_next(&d));)
-			if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
-				snprintf(below, PATH_MAX, "%s/%s", path, e->d_name);
-				status |= remove(below);
-			}
-		free(below);
-		dir_close(&d);
-		error = !below ? -ENOMEM : d.error ? d.error : status ? 0 : rmdir(path);
-	}
-	if (error)
+	if (error == -EISDIR && recursive)
+		error = remove_directory(path);
+	if (error < 0)
 		complain(path, error);
-	return status || error;
+	return error != 0;
 }
 
 int main(int argc, char **argv)

@@ -11,7 +11,7 @@ static const char help[] =
 	"programs      in /bin, with --help each; `shutdown` ends the machine\n"
 	"keys          arrows Home End: history, cursor   Tab completes   Ctrl-C stops\n"
 	"              Ctrl-U Ctrl-K Ctrl-W erase   Ctrl-D ends the input\n"
-	"not there     if for while   functions   (a)   $(a)   X=1 a   << text   [a-z]   ~\n";
+	"not there     if for while   functions   (a)   $(a)   X=1 a   << text   [a-z]   ~   $1\n";
 
 static int change_directory(int argc, char **argv)
 {
@@ -42,7 +42,10 @@ static int wait_children(int argc, char **argv)
 	const char *end;
 	if (argc > 1) {
 		pid = (int)strtou(argv[1], &end);
-		pid = *end || end == argv[1] || pid < 0 ? -EINVAL : waitpid(pid, &status, 0);
+		if (*end || end == argv[1] || pid < 0)
+			pid = -EINVAL;
+		else if ((status = ended(pid, -1)) < 0)
+			pid = waitpid(pid, &status, 0);
 		if (pid < 0)
 			complain(argv[1], pid);
 		return pid < 0 ? 1 : WIFEXITED(status) ? WEXITSTATUS(status) : 137;
@@ -52,15 +55,28 @@ static int wait_children(int argc, char **argv)
 	return 0;
 }
 
+static void leave(int argc, char **argv) __attribute__((noreturn));
+static void leave(int argc, char **argv)
+{
+	const char *end;
+	uint32_t status = argc > 1 ? strtou(argv[1], &end) : (uint32_t)last_status;
+	if (argc > 2 || (argc == 2 && (*end || end == argv[1] || status > 255))) {
+		dprintf(2, "sh: exit: one status, from 0 to 255\n");
+		status = 2;
+	}
+	exit((int)status);
+}
+
 bool builtin(int argc, char **argv, int *status)
 {
-	const char *name = argv[0], *equals = strchr(name, '=');
+	const char *name = argv[0];
+	uint32_t length = name_length(name);
 	if (strcmp(name, "cd") == 0)
 		*status = change_directory(argc, argv);
 	else if (strcmp(name, "pwd") == 0)
 		*status = print_directory();
 	else if (strcmp(name, "exit") == 0)
-		exit(argc > 1 ? (int)strtou(argv[1], NULL) : last_status);
+		leave(argc, argv);
 	else if (strcmp(name, "wait") == 0)
 		*status = wait_children(argc, argv);
 	else if (strcmp(name, "help") == 0)
@@ -69,8 +85,8 @@ bool builtin(int argc, char **argv, int *status)
 		history_show(), *status = 0;
 	else if (strcmp(name, "true") == 0 || strcmp(name, "false") == 0)
 		*status = *name == 'f';
-	else if (equals && equals != name && argc == 1)
-		*status = !variable_set(name, (uint32_t)(equals - name), equals + 1);
+	else if (length && name[length] == '=' && argc == 1)
+		*status = !variable_set(name, length, name + length + 1);
 	else
 		return false;
 	return true;

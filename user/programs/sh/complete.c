@@ -57,6 +57,8 @@ void complete(const char *line, char *more, uint32_t size, struct fields *f)
 	const char *first = f->argv[0], *last = f->argv[f->n - 1]; /* sorted */
 	while (first[same] && first[same] == last[same])
 		same++;
+	while (same > typed && (first[same] & 0xC0) == 0x80) /* never a part of a letter (UTF-8) */
+		same--;
 	n = 0;
 	for (uint32_t i = typed; i < same; i++)
 		n = append(more, n, size, first[i], quote ? "" : BREAKS "\"'\\$*?#");

@@ -2,24 +2,30 @@
 /* Names of files that fit a pattern: * is any text, ? one byte; after \ a byte is itself. */
 #include "sh.h"
 
+/* Only the last * before a difference takes more: so the time is at most length * name. */
 static bool fits(const char *pattern, uint32_t length, const char *name)
 {
-	for (; length; pattern++, length--, name++) {
-		if (*pattern == '*') {
-			do
-				if (fits(pattern + 1, length - 1, name))
-					return true;
-			while (*name++);
+	const char *end = pattern + length, *star = NULL, *rest = name;
+	for (;;) {
+		if (pattern < end && *pattern == '*') {
+			star = ++pattern;
+			rest = name;
+			continue;
+		}
+		bool escaped = end - pattern > 1 && *pattern == '\\';
+		const char *p = pattern + escaped;
+		if (p < end && *name && (*p == *name || (*p == '?' && !escaped))) {
+			pattern = p + 1;
+			name++;
+		} else if (pattern == end && !*name) {
+			return true;
+		} else if (star && *rest) {
+			pattern = star;
+			name = ++rest;
+		} else {
 			return false;
 		}
-		if (*pattern == '\\' && length > 1)
-			pattern++, length--;
-		else if (*pattern == '?' && *name)
-			continue;
-		if (*pattern != *name)
-			return false;
 	}
-	return !*name;
 }
 
 bool field_add(struct fields *f, const char *text)
@@ -42,6 +48,7 @@ static bool walk(char *path, uint32_t n, const char *pattern, struct fields *f)
 	const char *end = strchr(pattern, '/');
 	uint32_t length = end ? (uint32_t)(end - pattern) : strlen(pattern);
 	struct dir d;
+	struct stat st;
 	bool ok = true;
 	if (*pattern == '/' && n + 1 < PATH_MAX) { /* at the start, or doubled */
 		path[n++] = *pattern++;
@@ -56,12 +63,12 @@ static bool walk(char *path, uint32_t n, const char *pattern, struct fields *f)
 		    n + bytes + 2 > PATH_MAX)
 			continue;
 		memcpy(path + n, e->d_name, bytes + 1);
-		if (end && e->d_type == S_IFDIR >> 12) {
+		if (end) /* whether it is a directory: not each file system says so in d_type */
 			strlcpy(path + n + bytes, "/", 2);
-			ok = end[1] ? walk(path, n + bytes + 1, end + 1, f) : field_add(f, path);
-		} else if (!end) {
+		if (end && end[1])
+			ok = walk(path, n + bytes + 1, end + 1, f);
+		else if (!end || stat(path, &st) == 0)
 			ok = field_add(f, path);
-		}
 		path[n] = '\0';
 	}
 	dir_close(&d);

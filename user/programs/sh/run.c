@@ -155,11 +155,36 @@ static bool run_here(struct command *c, int *status)
 
 /* --- a pipeline --- */
 
+int ended(int pid, int status)
+{
+	static struct { int pid, status; } table[32];
+	static uint32_t next;
+	for (uint32_t i = 0; status < 0 && i < sizeof(table) / sizeof(table[0]); i++)
+		if (table[i].pid == pid) {
+			table[i].pid = 0;
+			return table[i].status;
+		}
+	if (status >= 0) {
+		table[next].pid = pid;
+		table[next].status = status;
+		next = (next + 1) % (sizeof(table) / sizeof(table[0]));
+	}
+	return -1;
+}
+
+static const struct word *pipeline_end(const struct word *w)
+{
+	while (in_command(w->token) || w->token == PIPE)
+		w++;
+	return w;
+}
+
 /* Result: the status of the last command, which is also last_status. */
 static int run_pipeline(const struct word **at, bool background)
 {
 	static struct command c;
 	int group = 0, in = -1, last = 0, count = 0, status = 0, fds[2];
+	bool failed = false;
 	for (bool more = true; more; count++) {
 		bool ok = parse_command(at, &c);
 		more = (*at)->token == PIPE;
@@ -169,11 +194,7 @@ static int run_pipeline(const struct word **at, bool background)
 		}
 		if (!more && !count && !background && run_here(&c, &status))
 			return last_status = status;
-		if (more && (status = pipe(fds)) < 0) {
-			complain("pipe", status);
-			return last_status = 1;
-		}
-		int pid = fork();
+		int error = more ? pipe(fds) : 0, pid = error ? error : fork();
 		if (pid == 0) {
 			if (interactive || background) {
 				setpgid(0, group);
@@ -188,13 +209,15 @@ static int run_pipeline(const struct word **at, bool background)
 		}
 		if (in >= 0)
 			close(in);
-		if (more)
+		if (more && !error)
 			close(fds[1]), in = fds[0];
-		if (pid < 0) {
-			complain("fork", pid);
-			if (more)
-				close(fds[0]);
-			return last_status = 1;
+		if (pid < 0) { /* the rest is skipped; what has started finds its pipe closed */
+			complain(error ? "pipe" : "fork", pid);
+			if (more && !error)
+				close(in);
+			*at = pipeline_end(*at);
+			failed = true;
+			break;
 		}
 		last = pid;
 		group = group ? group : pid;
@@ -203,6 +226,8 @@ static int run_pipeline(const struct word **at, bool background)
 		if (more)
 			++*at;
 	}
+	if (background && failed)
+		return last_status = 1;
 	if (background) {
 		last_background = last;
 		if (interactive)
@@ -212,12 +237,15 @@ static int run_pipeline(const struct word **at, bool background)
 	if (interactive)
 		tty_foreground(group);
 	for (int s, pid; count && (pid = waitpid(-1, &s, 0)) > 0;) {
+		bool ours = pid >= group && pid <= last; /* others ran in the background */
 		status = pid == last ? status_of(s) : status;
-		count -= pid >= group && pid <= last; /* others ran in the background */
+		count -= ours;
+		if (!ours)
+			ended(pid, s);
 	}
 	if (interactive)
 		tty_foreground(getpid());
-	return last_status = status;
+	return last_status = failed ? 1 : status;
 }
 
 /* --- lists --- */
@@ -248,9 +276,7 @@ static bool stopped(int status) { return interactive && status == KILLED; }
 /* Whether the pipeline that starts here ends in "&". */
 static bool in_background(const struct word *w)
 {
-	while (in_command(w->token) || w->token == PIPE)
-		w++;
-	return w->token == BACKGROUND;
+	return pipeline_end(w)->token == BACKGROUND;
 }
 
 static int run_list(const struct word **at)
@@ -262,8 +288,7 @@ static int run_list(const struct word **at)
 		if (go_on)
 			status = run_pipeline(at, in_background(*at));
 		else
-			while (in_command((*at)->token) || (*at)->token == PIPE)
-				++*at;
+			*at = pipeline_end(*at);
 	}
 	return status;
 }
@@ -287,8 +312,8 @@ int run_line(const char *line)
 		if (stopped(run_list(&at)))
 			break;
 	}
-	while (waitpid(-1, &n, WNOHANG) > 0)
-		; /* background processes that have ended */
+	for (int pid; (pid = waitpid(-1, &n, WNOHANG)) > 0;)
+		ended(pid, n);
 	return last_status;
 }
 
@@ -320,12 +345,13 @@ int main(int argc, char **argv)
 		return run_line(argv[2]);
 	if (argc > 2 || (argc == 2 && argv[1][0] == '-'))
 		usage("[-c COMMANDS | FILE]", false);
-	struct stat st;
+	struct stat st, console;
 	int fd = argc == 2 ? open(argv[1], O_RDONLY) : 0;
 	if (fd < 0) {
 		complain(argv[1], fd);
 		return 127;
 	}
-	interactive = fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == S_IFCHR;
+	interactive = fstat(fd, &st) == 0 && stat("/dev/console", &console) == 0 &&
+		      st.st_dev == console.st_dev && st.st_ino == console.st_ino;
 	return run_file(fd, interactive);
 }

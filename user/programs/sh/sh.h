@@ -40,6 +40,8 @@ int words_cut(const char *line, struct word *words);
 const char *word_end(const char *s, char *quote);
 /* Append the fields that a word becomes: none, one or several. Result: false after a message. */
 bool word_expand(const struct word *w, struct fields *f);
+/* The length of the variable's name at s: letters, _ and, but for the first one, digits. */
+uint32_t name_length(const char *s);
 const char *variable_get(const char *name); /* "" if it is not set */
 /* length: of the name, which need not end with NUL. Result: false after a message. */
 bool variable_set(const char *name, uint32_t length, const char *value);
@@ -53,6 +55,8 @@ int glob(const char *pattern, struct fields *f);
 /* --- run.c --- */
 extern bool interactive;
 extern int last_status, last_background;
+/* Remember the status of a background process that has ended; -1: forget and return it, or -1. */
+int ended(int pid, int status);
 /* Result: the status of the line's last command. */
 int run_line(const char *line);
 /* Run all lines of a file, or of the terminal with a prompt. Result: the last command's status. */

@@ -40,10 +40,13 @@ bool variable_set(const char *name, uint32_t length, const char *value)
 	return false;
 }
 
-static bool is_name(char c)
+uint32_t name_length(const char *s)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '_';
+	uint32_t n = 0;
+	while ((s[n] >= 'a' && s[n] <= 'z') || (s[n] >= 'A' && s[n] <= 'Z') || s[n] == '_' ||
+	       (n && s[n] >= '0' && s[n] <= '9'))
+		n++;
+	return n;
 }
 
 /* --- cutting --- */
@@ -170,17 +173,15 @@ static bool end_field(struct fields *f)
  */
 static const char *put_variable(struct fields *f, const char *s, bool quoted)
 {
-	char name[32];
-	uint32_t n = 0;
+	char name[sizeof(variables[0].name)] = "";
 	bool command = *s++ == '`', braces = *s == '{';
 	s += braces;
-	if (*s == '?' || *s == '!' || *s == '$')
-		name[n++] = *s++;
-	else
-		while (is_name(*s) && n < sizeof(name) - 1)
-			name[n++] = *s++;
-	name[n] = '\0';
-	if (command || (braces ? n == 0 || *s != '}' : n == 0 && *s && strchr("(#@*", *s))) {
+	uint32_t n = *s == '?' || *s == '!' || *s == '$' ? 1 : name_length(s);
+	if (n < sizeof(name)) /* no longer one is set */
+		strlcpy(name, s, n + 1);
+	s += n;
+	if (command || (braces ? n == 0 || *s != '}' :
+				 n == 0 && *s && strchr("(#@*0123456789", *s))) {
 		problem = "only $NAME or ${NAME} can stand here";
 		return NULL;
 	}
@@ -199,13 +200,12 @@ bool word_expand(const struct word *w, struct fields *f)
 {
 	const char *s = w->text, *end = s + w->length;
 	char quote = 0;
-	while (s < end && is_name(*s))
-		s++;
-	bool whole = *s == '=' && s > w->text && f->n == 0; /* NAME=value is one field */
+	uint32_t n = name_length(s);
+	bool whole = n && s[n] == '=' && f->n == 0; /* NAME=value is one field */
 	field.length = 0;
 	field.open = field.wild = false;
 	problem = "more than there is room for";
-	for (s = w->text; s && s < end; s++) {
+	for (; s && s < end; s++) {
 		if (*s == quote)
 			quote = 0;
 		else if (!quote && (*s == '"' || *s == '\''))
