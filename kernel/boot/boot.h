@@ -41,10 +41,13 @@ void boot_parse(uint32_t magic, uint32_t info);
  * if not, buf is unchanged. Context: boot, one CPU at a time.
  */
 bool boot_option(const char *name, char *buf, size_t size);
-/* Print the options that the kernel does not know. Context: boot. */
+/* Print the options that the kernel does not know, and the modules. Context: boot. */
 void boot_check_options(void);
 
-/* The first module whose string contains word, or NULL. */
+/*
+ * The first module of this name, or NULL. A module's name is the last word of its string, or its
+ * file's name if that is all: "dir/rootfs.ext2" is `rootfs`, and so is "dir/vmm rootfs".
+ */
 const struct boot_module *boot_module(const char *word);
 
 /*

@@ -154,14 +154,23 @@ void boot_check_options(void)
 			printk("boot: unknown option `%s` ignored; "
 			       "known are ip=, mode=, p2m=, panic=, root=, run=\n", word);
 	}
+	const struct boot_module *m = boot_info.modules;
+	for (; m < boot_info.modules + boot_info.nr_modules; m++)
+		if (m != boot_module("vmm") && m != boot_module("rootfs"))
+			printk("boot: the module `%s` is ignored; one vmm and one rootfs count\n",
+			       m->text);
 }
 
 const struct boot_module *boot_module(const char *word)
 {
-	size_t length = strlen(word);
-	for (unsigned i = 0; i < boot_info.nr_modules; i++)
-		for (const char *s = boot_info.modules[i].text; *s; s++)
-			if (strncmp(s, word, length) == 0)
-				return &boot_info.modules[i];
+	const struct boot_module *m = boot_info.modules;
+	for (; m < boot_info.modules + boot_info.nr_modules; m++) {
+		const char *name = m->text;
+		for (const char *s = name; *s; s++)
+			if (*s == ' ' || *s == '/')
+				name = s + 1;
+		if (strncmp(name, word, strlen(word)) == 0)
+			return m;
+	}
 	return NULL;
 }

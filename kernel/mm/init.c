@@ -78,7 +78,7 @@ static void find_usable(void)
 	uint32_t count = p2m_count(usable, nr_usable, reserved, nr_reserved, nr_mfns);
 	nr_pfns = MIN(count, (uint32_t)MAX_PFNS);
 	if (nr_pfns < count)
-		printk("boot: %u MiB of memory are used, and %u MiB are left out\n",
+		printk("boot: %u MiB of memory are used, and %u MiB below 4 GiB are left out\n",
 		       nr_pfns >> 8, (count - nr_pfns) >> 8);
 }
 

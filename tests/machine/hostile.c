@@ -311,6 +311,13 @@ const struct test hostile_tests[] = {
 	RUN("no-acpi", RUN_TRUE "-machine pc,acpi=off", 0, "status 0"),
 	RUN("modules", "tools/run -initrd LICENSE,LICENSE,LICENSE,LICENSE,LICENSE", EXIT_PANIC,
 	    "5 boot modules are more than 4"),
+	RUN("module-path", "d=$(mktemp -d) && trap 'rm -r $d' EXIT && mkdir $d/rootfs && "
+	    "cp $BUILD/vmm $d/rootfs/ && " RUN_TRUE
+	    "-initrd \"$d/rootfs/vmm vmm,$BUILD/rootfs.ext2 rootfs\"", 0, "status 0"),
+	RUN("module-ignored", RUN_TRUE
+	    "-initrd \"$BUILD/vmm,$BUILD/rootfs.ext2,LICENSE rootfs\"", 0,
+	    "the module `LICENSE rootfs` is ignored"),
+	RUN("run-port", "NET=01500 tools/run", 2, "NET=01500 is no folder, and no port"),
 	RUN("module-long-name", "d=$(mktemp -d) && trap 'rm -r $d' EXIT && f=$d/" LONG_NAME
 	    " && cp $BUILD/rootfs.ext2 $f && " RUN_TRUE "-initrd \"$f rootfs\"", 0, "status 0"),
 	RUN("too-much-memory", RUN_TRUE "-m 1000", 0, "896 MiB of memory are used, and 9"),
