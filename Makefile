@@ -9,8 +9,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-# Messages, and the order of names, are the same everywhere.
+# Messages, the order of names, and what a tool or `cd` does, are the same everywhere.
 export LC_ALL := C
+unexport CDPATH POSIXLY_CORRECT
 
 # A source tree that cannot be written: O=DIR copies it there, and the rest happens there.
 ifneq ($(O),)
