@@ -13,6 +13,9 @@ static const struct { const char *line, *prints; } rows[] = {
 	{ "false || echo $?; echo $?", "1\n0\n" },
 	{ "sh -c 'false & wait $!; echo $?'", "1\n" },
 	{ "sh -c 'false & sleep 1; true | true; wait $!; echo $?'", "1\n" },
+	{ "sh -c 'cat & wait $!; echo $?'", "0\n" },
+	{ "sh -c 'cat && sleep 1 && echo late && false & echo early; wait $!; echo $?'",
+	  "early\nlate\n1\n" },
 	{ "X='a b'; echo \"$X\" ${X}c '$X' \\$X", "a b a bc $X $X\n" },
 	{ "X='touch f1 f2'; $X; ls f1 f2", "f1\nf2\n" },
 	{ "E=; echo $E \"$E\" end # no more", " end\n" },
@@ -51,6 +54,7 @@ static const struct { const char *line, *prints; } rows[] = {
 	{ "1X=5; a-b=c; _x1=y=z; echo $_x1 $_" LONG " end", "sh: 1X=5: command not found\n"
 	  "sh: a-b=c: command not found\ny=z end\n" },
 	{ "echo a$", "a$\n" },
+	{ "''; echo $?", "sh: : command not found\n127\n" },
 	/* Latin-1; a letter that is cut off; the rest of one */
 	{ "echo a\xE4" "b c", NOT_UTF8 },
 	{ "echo \xC3", NOT_UTF8 },
@@ -105,6 +109,7 @@ static const struct { const char *line, *prints; } rows[] = {
 	  "      1       1    1024 \n" },
 	{ "rm -r 0* 2>&1 | grep -c 'name too long'; cd 0*; rm -r *; cd ..; rmdir 0*; ls 0*",
 	  "1\nls: 0*: no such file or directory\n" },
+	{ "rm -rf / tmp/../ . tmp/.. // '' 2>&1 | grep -c neither; ls /bin/rm", "5\n/bin/rm\n" },
 	/* words that this shell does not have, or does not want */
 	{ "cd /bin /tmp; pwd; cp n n; while true",
 	  "sh: cd: one directory, not 2\n/\ncp: n and n are the same file\n"

@@ -47,6 +47,16 @@ static int remove(const char *path)
 	return error != 0;
 }
 
+/* The root, and what ends in . or .., are there by mistake: everything else would go away. */
+static bool is_mistake(const char *path)
+{
+	const char *name = last_part(path);
+	uint32_t dots = 0;
+	while (name[dots] == '.')
+		dots++;
+	return dots <= 2 && (name[dots] == '/' || (dots && !name[dots]));
+}
+
 int main(int argc, char **argv)
 {
 	int i = 1, status = 0;
@@ -59,7 +69,13 @@ int main(int argc, char **argv)
 		}
 	if (i == argc && !force)
 		usage("[-r] [-f] PATH...", false);
-	for (; i < argc; i++)
+	for (; i < argc; i++) {
+		if (is_mistake(argv[i])) {
+			dprintf(2, "rm: %s: neither the root nor . and .. are removed\n", argv[i]);
+			status = 1;
+			continue;
+		}
 		status |= remove(argv[i]);
+	}
 	return status;
 }

@@ -102,7 +102,7 @@ static void execute(struct command *c)
 		exit(status);
 	char path[PATH_MAX + 1]; /* what is cut is too long for exec() */
 	snprintf(path, sizeof(path), "%s%s", strchr(argv[0], '/') ? "" : "/bin/", argv[0]);
-	int error = exec(path, argv);
+	int error = *argv[0] ? exec(path, argv) : -ENOENT;
 	if (error == -ENOEXEC) { /* a script */
 		int fd = open(path, O_RDONLY);
 		interactive = false;
@@ -179,11 +179,23 @@ static const struct word *pipeline_end(const struct word *w)
 	return w;
 }
 
+/* What is in the background must not take the keys that are meant for others. */
+static int background_input(void) { return open("/dev/null", O_RDONLY); }
+
+static int in_background(int pid)
+{
+	last_background = pid;
+	if (interactive)
+		printf("[%d]\n", pid);
+	return last_status = 0;
+}
+
 /* Result: the status of the last command, which is also last_status. */
 static int run_pipeline(const struct word **at, bool background)
 {
 	static struct command c;
-	int group = 0, in = -1, last = 0, count = 0, status = 0, fds[2];
+	int group = 0, in = background ? background_input() : -1;
+	int last = 0, count = 0, status = 0, fds[2];
 	bool failed = false;
 	for (bool more = true; more; count++) {
 		bool ok = parse_command(at, &c);
@@ -226,14 +238,8 @@ static int run_pipeline(const struct word **at, bool background)
 		if (more)
 			++*at;
 	}
-	if (background && failed)
-		return last_status = 1;
-	if (background) {
-		last_background = last;
-		if (interactive)
-			printf("[%d]\n", last);
-		return last_status = 0;
-	}
+	if (background)
+		return failed ? last_status = 1 : in_background(last);
 	if (interactive)
 		tty_foreground(group);
 	for (int s, pid; count && (pid = waitpid(-1, &s, 0)) > 0;) {
@@ -250,6 +256,8 @@ static int run_pipeline(const struct word **at, bool background)
 
 /* --- lists --- */
 
+static bool joins(enum token t) { return t == AND || t == OR; }
+
 /* What is wrong with a line, or NULL. It is asked first: nothing of a wrong line runs. */
 static const char *syntax_error(const struct word *w)
 {
@@ -260,37 +268,58 @@ static const char *syntax_error(const struct word *w)
 			command = true;
 			continue;
 		}
-		bool joins = w->token == PIPE || w->token == AND || w->token == OR;
-		if (!command && (joins || joined))
+		bool joining = w->token == PIPE || joins(w->token);
+		if (!command && (joining || joined))
 			return "a command is missing";
 		if (w->token == END)
 			return NULL;
 		command = false;
-		joined = joins;
+		joined = joining;
 	}
 }
 
 /* Whether a command was killed, most likely by Ctrl-C: then the rest of the line does not run. */
 static bool stopped(int status) { return interactive && status == KILLED; }
 
-/* Whether the pipeline that starts here ends in "&". */
-static bool in_background(const struct word *w)
+static int run_joined(const struct word **at)
 {
-	return pipeline_end(w)->token == BACKGROUND;
-}
-
-static int run_list(const struct word **at)
-{
-	int status = run_pipeline(at, in_background(*at));
-	while ((*at)->token == AND || (*at)->token == OR) {
+	int status = run_pipeline(at, false);
+	while (joins((*at)->token)) {
 		bool go_on = ((*at)->token == AND) == (status == 0) && !stopped(status);
 		++*at;
 		if (go_on)
-			status = run_pipeline(at, in_background(*at));
+			status = run_pipeline(at, false);
 		else
 			*at = pipeline_end(*at);
 	}
 	return status;
+}
+
+/* A list of several pipelines that ends in "&" is run by another shell. */
+static int run_list(const struct word **at)
+{
+	const struct word *end = pipeline_end(*at);
+	bool several = joins(end->token);
+	while (joins(end->token))
+		end = pipeline_end(end + 1);
+	if (end->token != BACKGROUND)
+		return run_joined(at);
+	if (!several)
+		return run_pipeline(at, true);
+	int pid = fork();
+	if (pid == 0) {
+		setpgid(0, 0);
+		interactive = false;
+		dup2(background_input(), 0);
+		exit(run_joined(at));
+	}
+	*at = end;
+	if (pid < 0) {
+		complain("fork", pid);
+		return last_status = 1;
+	}
+	setpgid(pid, pid);
+	return in_background(pid);
 }
 
 int run_line(const char *line)
