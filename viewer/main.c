@@ -93,10 +93,16 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		if (!read_option(argv[i]))
 			return usage();
+	FILE *f = fopen(out, "a"); /* before it is worked for */
+	if (!f) {
+		fprintf(stderr, "trace: %s: %s\n", out, strerror(errno));
+		return 1;
+	}
+	fclose(f);
 	struct result result = { .test = { .name = "trace", .run = record, .seconds = 600 } };
 	char *base_dir = judge_make_dir();
 	struct judge judge = {
-		.jobs = 1, .base_dir = base_dir, .again = "build/", .report = report,
+		.jobs = 1, .base_dir = base_dir, .again = "make", .report = report,
 	};
 	judge_all(&judge, &result, 1);
 	judge_remove_dir(base_dir);

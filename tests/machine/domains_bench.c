@@ -472,11 +472,14 @@ void bench_domains(const struct test *t)
 	};
 	const char *only = getenv("ONLY"); /* a part, which goes to a file of its own */
 	char path[300];
+	bool any = false;
 	(void)t;
 	all = json_pack("{s:s, s:[]}", "unit", "instructions", "figures");
 	for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (!only || strcmp(only, parts[i].name) == 0)
-			parts[i].run();
+			parts[i].run(), any = true;
+	if (!any)
+		give_up(BROKEN, "ONLY=%s is no part of it; 'make help' lists them", only);
 	snprintf(path, sizeof(path), "%s/bench-domains%s%s.json", build_dir, only ? "-" : "",
 		 only ? only : "");
 	CHECK(json_dump_file(all, path, JSON_INDENT(2)) == 0, "cannot write %s", path);
