@@ -106,9 +106,11 @@ WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes $(ERROR) \
 	$(if $(HANDOUT),-Wno-unused -Wno-unused-parameter)
 # GCC writes the line table itself, so that no .loc in inline assembly can choose a line.
 LINES := $(if $(CLANG),,-gno-as-loc-support)
-FREESTANDING := -m32 -std=gnu11 -ffreestanding -g $(LINES) -fno-pic -fno-pie -fcf-protection=none \
-	-fno-stack-protector -fno-common -fno-asynchronous-unwind-tables -mno-sse -mno-mmx \
-	-march=pentium $(if $(CLANG),-mstack-alignment=4,-mpreferred-stack-boundary=2) -MMD -MP \
+# With a pipe no message of the assembler names a file whose name is another each time.
+FREESTANDING := -m32 -pipe -std=gnu11 -ffreestanding -g $(LINES) -fno-pic -fno-pie \
+	-fcf-protection=none -fno-stack-protector -fno-common -fno-asynchronous-unwind-tables \
+	-mno-sse -mno-mmx -march=pentium \
+	$(if $(CLANG),-mstack-alignment=4,-mpreferred-stack-boundary=2) -MMD -MP \
 	-include include/compiler.h
 KFLAGS := $(OPT) $(FREESTANDING) $(WARN) -Wframe-larger-than=1024 -mno-80387 \
 	-fno-omit-frame-pointer -fmacro-prefix-map=kernel/= \
@@ -315,7 +317,7 @@ NEEDS_LAB = $(if $(wildcard labs/$(LAB)/checks.c $(HANDOUT)),:, \
 	{ echo "make: which lab? make $@ LAB=NAME; NAME is one of: $(LABS)" >&2; exit 1; })
 
 # In a student's tree a source that is gone is named before the linker misses what is in it.
-NEEDS_SOURCES = sed -nE 's,^[^ ]* +((include|kernel|lib|user|vmm)/.*),\1,p' $(HANDOUT) | \
+NEEDS_SOURCES = sed -nE 's,^[^ ]* +((include|kernel|lib|user|vmm)/[^\r]*).*,\1,p' $(HANDOUT) | \
 	while read -r file; do [ -e "$$file" ] || { \
 		echo "make: $$file is missing: take it from the handout again" >&2; exit 1; }; done
 

@@ -129,7 +129,7 @@ unsigned lab_files(const char *base, const struct lab *lab, char *files[MAX_FILE
 		give_up(BROKEN, "no memory");
 	FILE *f = fopen(path, "r"), *all = open_memstream(text, &size);
 	while (f && n < MAX_FILES && fgets(line, sizeof(line), f)) {
-		line[strcspn(line, "\n")] = '\0';
+		line[strcspn(line, "\r\n")] = '\0';
 		if (*line) {
 			files[n++] = strdup(line);
 			fprintf(all, "%s\n", line);
@@ -154,7 +154,7 @@ void lab_read_tree(const char *base, const struct lab *lab, struct lab_tree *tre
 	tree->n = lab_files(base, lab, tree->files, &tree->text);
 	FILE *f = fopen(path, "re");
 	while (f && fgets(line, sizeof(line), f)) {
-		line[strcspn(line, "\n")] = '\0';
+		line[strcspn(line, "\r\n")] = '\0';
 		if (tree->nr_all % 256 == 0)
 			tree->all = realloc(tree->all, (tree->nr_all + 256) * sizeof(*tree->all));
 		if (strlen(line) > NAME)

@@ -23,16 +23,19 @@ static json_t *without_times(json_t *j)
 }
 
 /*
- * number: how often. The reports of one submission are equal but for times. From 50 times on the
- * handout is graded by all checks, otherwise by one.
+ * number: how often. The reports of one submission are equal but for times; so are those of one
+ * that the assembler refuses. From 50 times on the handout is graded by all checks, otherwise by
+ * one.
  */
 static void repeated(const struct test *t)
 {
-	const char *submissions[] = { solved_p2m("solved"), "build/handout/" LAB };
-	for (unsigned s = 0; s < 2; s++) {
+	const char *broken = solved_p2m("broken");
+	const char *submissions[] = { solved_p2m("solved"), "build/handout/" LAB, broken };
+	shell_must(10, "echo '__asm__(\"none\");' >>%s/kernel/mm/p2m.c", broken);
+	for (unsigned s = 0; s < 3; s++) {
 		json_t *first = NULL;
 		for (unsigned i = 0; i < t->number; i++) {
-			bool whole = s && t->number >= 50;
+			bool whole = s == 1 && t->number >= 50;
 			check_status(run_grade("--submission %s %s%s", submissions[s],
 					       whole ? "" : "--only ", whole ? "" : one_check()),
 				     GRADED, submissions[s]);
@@ -117,8 +120,9 @@ static void class_resumes(const struct test *t)
 }
 
 /*
- * A student's tree grades itself where it lies, and names changes that are not handed in. To save
- * time it gets this tree's objects of the grader, where the sources are equal.
+ * A student's tree grades itself where it lies, and names changes that are not handed in. Its lists
+ * of files have the ends of lines of Windows. To save time it gets this tree's objects of the
+ * grader, where the sources are equal.
  */
 static void student(const struct test *t)
 {
@@ -128,12 +132,14 @@ static void student(const struct test *t)
 	shell_must(20, "cp -a build/handout/" LAB " %s && cp -r %s/. %s && "
 		       "echo '/* changed */' >>%s/kernel/boot/main.c && mkdir -p %s/build/host && "
 		       "cd build/host && for o in $(find . -name '*.o'); do s=${o%%.o}; "
-		       "! cmp -s ../../$s %s/$s || cp --parents $o ${s}.d %s/build/host; done",
-		   tree, dir, tree, tree, tree, tree, tree);
+		       "! cmp -s ../../$s %s/$s || cp --parents $o ${s}.d %s/build/host; done && "
+		   "cd %s/labs/" LAB " && sed -i 's/$/\\r/' files manifest",
+		   tree, dir, tree, tree, tree, tree, tree, tree);
 	int status = shell(said, sizeof(said), SECONDS, ALONE "make -C %s grade ONLY=%s", tree,
 			   one_check());
 	check_status(status, GRADED, "make grade");
-	check_said("not handed in; others are graded without these changes: kernel/boot/main.c\n");
+	check_said("not handed in; others are graded without these changes: kernel/boot/main.c, "
+		   "labs/" LAB "/files\n");
 	shell_must(10, "cd %s/build && grep -q '\"score\"' grade.json && "
 		       "grep -q '<h1>' grade.html && grep -q '<testsuite' grade.xml", tree);
 	CHECK(!strstr(said, "[FAIL]") && strstr(said, "[ok]"),
