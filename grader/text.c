@@ -199,7 +199,7 @@ char *text_decode(char *text, size_t bytes, size_t *n)
 	size_t converted = encoding ? convert(encoding, text, bytes, utf8) : 0;
 	if (converted)
 		from = utf8, bytes = converted;
-	if (bytes >= 3 && memcmp(from, "\xef\xbb\xbf", 3) == 0)
+	while (bytes >= 3 && memcmp(from, "\xef\xbb\xbf", 3) == 0) /* some programs add one more */
 		from += 3, bytes -= 3;
 	while (bytes > 0 && (from[bytes - 1] == '\0' || from[bytes - 1] == CTRL_Z))
 		bytes--;

@@ -52,6 +52,7 @@ static void sources(const struct test *t)
 		SOURCE("\xff\xfe" "a\0\n\0\n", "a\n"), SOURCE("\xfe\xff\0a\0\n\0", "a\n"),
 		SOURCE("\xff\xfe" "a\0\x00\xdc\n\0", "a?\n"), SOURCE("a\0\xfc\0", "a\xc3\xbc"),
 		SOURCE("\0a\0\xfc", "a\xc3\xbc"), SOURCE("\xff\xfe", ""), SOURCE("\xff", "\xff"),
+		SOURCE("\xef\xbb\xbf\xef\xbb\xbf" "a", "a"), SOURCE("\xef\xbb", "\xef\xbb"),
 		SOURCE("", ""), SOURCE("a\r\rb\r", "a\n\nb\n"), SOURCE("a\r\r\n\r\r\nb", "a\n\nb"),
 		SOURCE("/* \xfc */\n", "/* \xfc */\n"),
 		SOURCE("\xff\xfe\0\0a\0\0\0", "a"), SOURCE("\0\0\xfe\xff\0\0\0a\0", "a"),
