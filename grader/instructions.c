@@ -44,9 +44,11 @@ static void name_of(const char *line, char name[20])
 	if (!at || line[0] != ' ')
 		return;
 	at++;
-	for (unsigned i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+	for (unsigned i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]);)
 		if (strncmp(at, prefixes[i], strlen(prefixes[i])) == 0)
 			at += strlen(prefixes[i]), i = 0;
+		else
+			i++;
 	size_t n = strcspn(at, " \n");
 	snprintf(name, 20, "%.*s", (int)n, at);
 	at += n + strspn(at + n, " ");
@@ -96,19 +98,28 @@ static bool is_clock(const char *file, const char *line, const char *last)
 	return strcmp(symbol, a_clock) == 0;
 }
 
+/* Whether the linker puts a section of this name among the data. */
+static bool is_data(const char *section)
+{
+	static const char *const data[] = { ".rodata", ".data", ".bss", ".fixups", ".header" };
+	for (unsigned i = 0; i < sizeof(data) / sizeof(data[0]); i++)
+		if (strncmp(section, data[i], strlen(data[i])) == 0)
+			return true;
+	return *section == '*'; /* of another file, or a number */
+}
+
 /*
- * Whether the linker would put data among the code. line: what `objdump -h` says of a section;
- * last: the line before it, with the section's name.
+ * Whether the linker would put data among the code. line: what `objdump -h` says of a section, and
+ * last the line before it, with the section's name; or what `objdump -t` says of a symbol that is
+ * an object. Its bytes would not be disassembled.
  */
 static bool is_data_in_code(const char *line, const char *last, char name[100])
 {
-	static const char *const data[] = { ".rodata", ".data", ".bss", ".fixups", ".header" };
-	if (!strstr(line, "ALLOC") || strstr(line, "CODE") || sscanf(last, "%*u %99s", name) != 1)
-		return false;
-	for (unsigned i = 0; i < sizeof(data) / sizeof(data[0]); i++)
-		if (strncmp(name, data[i], strlen(data[i])) == 0)
-			return false;
-	return true;
+	enum { FIRST_FLAG = 9, KIND = 15, SECTION = 17 }; /* in a line of `objdump -t` */
+	if (strlen(line) > SECTION && line[KIND] == 'O' && strchr(" lgu!", line[FIRST_FLAG]))
+		return sscanf(line + SECTION, "%99s", name) == 1 && !is_data(name);
+	return strstr(line, "ALLOC") && !strstr(line, "CODE") &&
+	       sscanf(last, "%*u %99s", name) == 1 && !is_data(name);
 }
 
 /*

@@ -148,6 +148,10 @@ static void telling(const struct test *t)
 		  "is used in data" },
 		{ "static const volatile char code[] __attribute__((section(\".text.x\"))) = "
 		  "\"\\x0f\\x31\\xc3\"; (void)*code;", "data in a section '.text.x'" },
+		{ "__asm__ volatile(\".byte 0x2e, 0xf3, 0x6c\" : : : \"edi\", \"memory\");",
+		  "'cs rep insb (%" },
+		{ "__asm__ volatile(\".type code, @object; code: rdtsc\" : : : \"eax\", \"edx\");",
+		  "data in a section '.text'" },
 	};
 	for (unsigned i = t->number; i < COUNT(cases); i += 1 + 2 * t->number) {
 		const char *dir = with_code("telling", cases[i].code);
