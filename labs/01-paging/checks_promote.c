@@ -84,9 +84,9 @@ static void want_busy(struct guest *g, const struct frame *f, const struct entry
 	struct entry now = read_frame(g, f->mfn), was = current(*before, vmm_generation(g));
 	CHECK(now.type == was.type && now.count == was.count && now.next == was.next &&
 	      home_is_writable(g, f->mfn) == home_writable,
-	      "promote(%s) refuses, but changes the frame: it is now %s with count %u, its home %s",
-	      f->what, type_name(now.type), now.count,
-	      home_is_writable(g, f->mfn) ? "writable" : "read-only");
+	      "promote(%s) refuses, but changes the frame: it is now %s with count %u, its home %s "
+	      "and it is %s the domain's list", f->what, type_name(now.type), now.count,
+	      home_is_writable(g, f->mfn) ? "writable" : "read-only", now.next ? "in" : "not in");
 }
 
 static void promote_once(struct guest *g, const struct frame *f, unsigned type)

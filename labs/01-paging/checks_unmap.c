@@ -2,7 +2,8 @@
 /*
  * Exercise 5: pages are given back in the one order that is safe: entries, then the TLB, then the
  * frames. drop_pages() works on tables that the check has filled, and where the compiler left a
- * call of slot_of(), the check answers it. In the middle of it another task unmaps pages, too.
+ * call of slot_of(), the check answers it. In the middle of the second call another task unmaps
+ * pages, too.
  */
 #include "checks.h"
 
@@ -237,7 +238,8 @@ static void judge_scene(struct scene *s)
 void judge_unmap(struct guest *g)
 {
 	for (unsigned loaded = 0; loaded < 2; loaded++) {
-		struct scene s = { .g = *g, .loaded = loaded, .from = loaded ? 0 : DENSE };
+		struct scene s = { .g = *g, .loaded = loaded, .from = loaded ? 0 : DENSE,
+				   .parted = !loaded }; /* the first one is alone */
 		fill(&s);
 		if (!loaded)
 			need_slot_of(&s);

@@ -157,6 +157,9 @@ uint32_t said(struct guest *g, uint32_t offset)
 
 uint32_t order_number(void)
 {
+	static unsigned calls;
+	if (++calls % 3 == 0)
+		return 0xFFFFFFFF;
 	return random_below(2) ? random_below(60) : random_word();
 }
 

@@ -207,8 +207,9 @@ static void want_done(struct following *f, const char *when)
 	      "while this CPU is still in the step (exercise 6)", when, store());
 	CHECK(at != 1, "%s, follow() does the step of the order before: it has read `step` before "
 		       "it saw `order` change (exercise 6)", when);
-	CHECK(at == 0, "%s, the step is not done: follow() %s (exercise 6)", when,
-	      at == RETURNED ? "returns" : "waits, and misses the order");
+	CHECK(at == 0, "%s, the step is not done: follow() %s. `order` was %#x and is %#x "
+	      "(exercise 6)", when, at == RETURNED ? "returns" : "waits, and misses the order",
+	      f->number - 1, f->number);
 	CHECK(flag_argument(g) == f->attach,
 	      "%s, the step is done with attach = %u, not %u: `step_attach` was read before `order`"
 	      " was seen to change, or not at all (exercise 6)", when, flag_argument(g), f->attach);

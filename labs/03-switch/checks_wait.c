@@ -53,10 +53,11 @@ static struct clock begin_waiting(struct guest *g, uint32_t word, uint32_t bits)
 	return c;
 }
 
-/* Let it wait for so many nanoseconds in these steps. It must not return. */
-static void wait_on(struct guest *g, struct clock *c, uint64_t until, unsigned steps)
+/* Let it wait for so many nanoseconds. Half of them later the word has bits. It must not return. */
+static void wait_on(struct guest *g, struct clock *c, uint64_t until, uint32_t word, uint32_t bits)
 {
-	for (unsigned i = c->readings ? 1 : 0; i <= steps; i++) {
+	enum { STEPS = 4 };
+	for (unsigned i = 0; i <= STEPS; i++) {
 		bool waits = asks(g, c);
 		CHECK(waits || c->readings,
 		      "await() returns %s at once, and a bit is missing (exercise 3)",
@@ -65,17 +66,19 @@ static void wait_on(struct guest *g, struct clock *c, uint64_t until, unsigned s
 		      "await() returns %s when %llu ms have passed and a bit is missing, not after "
 		      "1000 ms (exercise 3)", error_text((int)g->c.eax),
 		      (unsigned long long)((c->now - c->start) / 1000000));
-		tell(g, c, until * i / steps);
+		tell(g, c, until * i / STEPS);
+		if (i == STEPS / 2)
+			set_word(g, word, bits);
 	}
 }
 
-/* All bits but CPU `missing`'s are there. It comes after `after` ns, or never (0). */
+/* No bit is there; later all are but CPU `missing`'s. It comes after `after` ns, or never (0). */
 static void wait_for_one(struct guest *g, uint32_t word, unsigned missing, uint64_t after)
 {
 	enum { LATE = 6 };
 	uint32_t others = pretend_cpus(g) & ~(1u << g->cpu);
-	struct clock c = begin_waiting(g, word, others & ~(1u << missing));
-	wait_on(g, &c, after ? after : ANSWER_NS - 1, 4);
+	struct clock c = begin_waiting(g, word, 0);
+	wait_on(g, &c, after ? after : ANSWER_NS - 1, word, others & ~(1u << missing));
 	if (after) {
 		set_word(g, word, others);
 		for (unsigned i = 0; i < LATE && asks(g, &c); i++)

@@ -34,7 +34,7 @@ void run_on(struct guest *g, const char *what);
 /* A word of `rendezvous` (RENDEZVOUS_ORDER, say; booleans are 0 or 1), and to set it. */
 uint32_t said(struct guest *g, uint32_t offset);
 void say(struct guest *g, uint32_t offset, uint32_t value);
-/* A value for `order`: as small as after some switches, or any. */
+/* A value for `order`: as small as after some switches; the last, after which comes 0; or any. */
 uint32_t order_number(void);
 /* Take note of `rendezvous` as it is now: creep() tells what changes from here on. */
 void learn(struct guest *g);
