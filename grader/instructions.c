@@ -14,7 +14,7 @@
 #include <ctype.h>
 #include <fcntl.h>
 
-enum { SECONDS = 30, MOST = 4 << 20 }; /* ours have 200 KB of disassembly */
+enum { SECONDS = 300, CPU_SECONDS = 10, MOST_MIB = 4 }; /* ours have 200 KB of disassembly */
 
 /* "mov %s": a segment register is read. */
 static const char *const telling[] = {
@@ -202,27 +202,48 @@ static char *objects_of(const char *file)
 	return text;
 }
 
+/*
+ * Write what objdump says of a file's objects. Result: whether it came to its end. If it did not,
+ * that is the code's fault, or this host's.
+ */
+static bool disassemble(struct sandbox s, const char *file, const char *log)
+{
+	enum { ENDED = 0, UNREADABLE = 2 }; /* bwrap, prlimit and env have other statuses */
+	char *argv[] = { "sh", "-c", "exec 2>/dev/null; objdump -ht $0 && "
+			 "objdump -dlr --no-show-raw-insn $0 && objdump -r $0 || exit 2",
+			 objects_of(file), NULL };
+	s.cpu_seconds = s.all_cpu_seconds = CPU_SECONDS, s.file_megabytes = MOST_MIB;
+	s.output = open(log, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int status = s.output < 0 ? -1 : wait_for(sandbox_start(&s, argv), SECONDS);
+	if (status != ENDED && status != UNREADABLE && status != SANDBOX_LIMIT)
+		give_up(BROKEN, "objdump was not run for %s (status %d)", file, status);
+	close(s.output);
+	return status == ENDED;
+}
+
 static void look(struct grading *g, struct sandbox s, const char *base, const char *file)
 {
 	const char *log = grade_path("instructions.log");
-	char most[20];
-	snprintf(most, sizeof(most), "%d", MOST);
-	char *argv[] = { "sh", "-c", "{ objdump -ht $0; objdump -dlr --no-show-raw-insn $0; "
-			 "objdump -r $0; } | head -c $1", objects_of(file), most, NULL };
-	s.output = open(log, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	int status = s.output < 0 ? -1 : wait_for(sandbox_start(&s, argv), SECONDS);
-	off_t bytes = s.output < 0 ? 0 : lseek(s.output, 0, SEEK_END);
+	bool whole = disassemble(s, file, log);
 	FILE *f = fopen(log, "re");
-	if (bytes == 0 || !f)
-		give_up(BROKEN, "objdump says nothing of %s (status %d)", file, status);
+	if (!f)
+		give_up(BROKEN, "%s cannot be read", log);
 	g->not_built = find_bad(f, file);
-	if (!g->not_built && (status != 0 || bytes >= MOST) &&
-	    asprintf(&g->not_built, "%s: its code is too large to be looked at", file) < 0)
-		give_up(BROKEN, "no memory");
+	if (!g->not_built && !whole) {
+		s.tree = grade_path("pristine");
+		if (base)
+			lab_copy(base, s.tree);
+		if (base && !disassemble(s, file, grade_path("pristine.log")))
+			give_up(BROKEN, "code cannot be looked at here, not even the pristine "
+				"file %s", file);
+		if (asprintf(&g->not_built, "%s: its code is too large to be looked at, or "
+			     "objdump cannot read it", file) < 0)
+			give_up(BROKEN, "no memory");
+	}
 	rewind(f);
 	if (!is_header(file))
 		note_variables(g, f, base, file);
-	fclose(f), close(s.output);
+	fclose(f);
 }
 
 void build_look(struct grading *g, struct sandbox s, const char *base, const struct lab_tree *tree)

@@ -55,6 +55,21 @@ static void no_compiler(const struct test *t)
 	check_said("not even the pristine files");
 }
 
+/* A disassembler that ends in the middle of each file: nobody has looked at the code. */
+static void no_objdump(const struct test *t)
+{
+	const char *bin = all_programs(), *dir = solved_p2m("solved");
+	(void)t;
+	build_handout();
+	shell_must(10, "rm %s/objdump && printf '#!/bin/sh\necho half\nexit 1\n' >%s/objdump && "
+		       "chmod +x %s/objdump", bin, bin, bin);
+	int status = shell(said, sizeof(said), SECONDS,
+			   "PATH=%s %s --submission %s --only %s --no-sandbox --json %s", bin,
+			   GRADE, dir, one_check(), work_path("r.json"));
+	check_no_grade(status, "the disassembler fails");
+	check_said("cannot be looked at here");
+}
+
 /* The parent of a process, and its name; 0 if it is gone. */
 static pid_t parent_of(pid_t pid, char *name, size_t size)
 {
@@ -131,6 +146,7 @@ static void full_disk(const struct test *t)
 const struct test grader_environment_tests[] = {
 	{ .name = "grader-no-qemu", .run = no_qemu, .seconds = 60 },
 	{ .name = "grader-no-compiler", .run = no_compiler, .seconds = 200 },
+	{ .name = "grader-no-objdump", .run = no_objdump, .seconds = 200 },
 	{ .name = "grader-no-limits", .run = no_limits, .seconds = 60 },
 	{ .name = "grader-killed", .run = killed, .seconds = 300 },
 	{ .name = "grader-full-disk", .run = full_disk, .seconds = 300 },
