@@ -121,7 +121,8 @@ static const struct { const char *line, *prints; } rows[] = {
 	  "sh: exit: one status, from 0 to 255\n2\n255\n" },
 	{ "kill 4294967297 4294967295; echo $?", "kill: 4294967297: invalid argument\n"
 	  "kill: 4294967295: invalid argument\n1\n" },
-	{ "wait 4294967297; wait x; sleep 4294968", "sh: 4294967297: invalid argument\n"
+	{ "wait 4294967297; wait 0; wait x; sleep 4294968", "sh: 4294967297: invalid argument\n"
+	  "sh: 0: invalid argument\n"
 	  "sh: x: invalid argument\nusage: sleep SECONDS[.FRACTION]\n" },
 	{ "sh -c 'sleep 9 & kill -$!; wait $!; echo $?'", "137\n" },
 	{ "work abc; work -5; fuzz x 1; fuzz 1 x; stress 5x; stress 1r x; switcher 1 x; echo $?",

@@ -42,7 +42,7 @@ static int wait_children(int argc, char **argv)
 	const char *end;
 	if (argc > 1) {
 		pid = (int)strtou(argv[1], &end);
-		if (*end || end == argv[1] || pid < 0)
+		if (*end || end == argv[1] || pid <= 0)
 			pid = -EINVAL;
 		else if ((status = ended(pid, -1)) < 0)
 			pid = waitpid(pid, &status, 0);
