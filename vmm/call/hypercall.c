@@ -24,15 +24,11 @@ static void flush(uint32_t address)
 		__asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
 }
 
-/* Let the kernel execute its INT again, with the same registers: the call is too long for once. */
-static int again(struct regs *r, int number)
-{
-	r->eip -= 2;
-	return number;
-}
-
 /* A call's result, with the lock held meanwhile. */
 #define LOCKED(call) ({ vmm_lock(c); int result = call; vmm_unlock(); result; })
+/* A hypercall whose result is an expression. */
+#define CALL(name, result) \
+	static int name(struct cpu *c, struct regs *r) { (void)c, (void)r; return result; }
 
 static int hc_update(struct cpu *c, struct regs *r)
 {
@@ -44,7 +40,7 @@ static int hc_update(struct cpu *c, struct regs *r)
 	int error = LOCKED(frames_update(c, r->ebx, c->update, n));
 	if (!error)
 		flush(r->esi);
-	return error == -EAGAIN ? again(r, HC_UPDATE) : error;
+	return error;
 }
 
 /*
@@ -72,19 +68,12 @@ static inline int update_one(struct cpu *c, struct regs *r)
 	vmm_unlock();
 	if (!error)
 		flush(r->esi);
-	return error == -EAGAIN ? again(r, HC_UPDATE) : error;
+	return error;
 }
 
-static int hc_share(struct cpu *c, struct regs *r)
-{
-	return LOCKED(frames_share(c, r->ebx, r->ecx, r->edx));
-}
-
-static int hc_trim(struct cpu *c, struct regs *r)
-{
-	(void)r;
-	return LOCKED(frames_trim(c));
-}
+CALL(hc_share, LOCKED(frames_share(c, r->ebx, r->ecx, r->edx)))
+CALL(hc_trim, LOCKED(frames_trim(c)))
+CALL(hc_release, LOCKED(frames_release(c, r->ebx)))
 
 /* CR0.TS := on. */
 static void fpu_trap(bool on)
@@ -102,7 +91,7 @@ static int hc_load(struct cpu *c, struct regs *r)
 	if (r->ebx) {
 		int error = LOCKED(frames_load(c, r->ebx));
 		if (error)
-			return error == -EAGAIN ? again(r, HC_LOAD) : error;
+			return error;
 	}
 	if (stack)
 		c->tss.esp1 = stack;
@@ -111,17 +100,7 @@ static int hc_load(struct cpu *c, struct regs *r)
 	return 0;
 }
 
-static int hc_release(struct cpu *c, struct regs *r)
-{
-	return LOCKED(frames_release(c, r->ebx));
-}
-
-static int hc_flush(struct cpu *c, struct regs *r)
-{
-	(void)c;
-	flush(r->ebx);
-	return 0;
-}
+CALL(hc_flush, (flush(r->ebx), 0))
 
 static int recount(struct cpu *c)
 {
@@ -131,20 +110,11 @@ static int recount(struct cpu *c)
 /* Whether the domain that runs here has a right (RIGHT_*). */
 static bool may(const struct cpu *c, uint32_t right) { return c->current->domain->rights & right; }
 
-static int hc_recount(struct cpu *c, struct regs *r)
-{
-	(void)r;
-	return !may(c, RIGHT_MACHINE) ? -EPERM : nr_guests ? -EBUSY : recount(c);
-}
+CALL(hc_recount, !may(c, RIGHT_MACHINE) ? -EPERM : nr_guests ? -EBUSY : recount(c))
 
 /* --- processor --- */
 
-static int hc_events(struct cpu *c, struct regs *r)
-{
-	(void)r;
-	hazard_raise(c, HAZARD_DELIVER);
-	return 0;
-}
+CALL(hc_events, (hazard_raise(c, HAZARD_DELIVER), 0))
 
 static int hc_idle(struct cpu *c, struct regs *r)
 {
@@ -196,23 +166,10 @@ static int hc_halt(struct cpu *c, struct regs *r)
 
 /* --- interrupts --- */
 
-static int hc_mask(struct cpu *c, struct regs *r)
-{
-	if (!may(c, RIGHT_DEVICES))
-		return -EPERM;
-	return LOCKED(irq_mask(r->ebx, r->ecx != 0));
-}
-
-static int hc_end(struct cpu *c, struct regs *r)
-{
-	if (!may(c, RIGHT_DEVICES))
-		return -EPERM;
-	return LOCKED(irq_end(r->ebx));
-}
-
-static int hc_send(struct cpu *c, struct regs *r) { return irq_send(c, r->ebx, r->ecx); }
-
-static int hc_tick(struct cpu *c, struct regs *r) { return timer_tick(c, c->current, r->ebx); }
+CALL(hc_mask, may(c, RIGHT_DEVICES) ? LOCKED(irq_mask(r->ebx, r->ecx != 0)) : -EPERM)
+CALL(hc_end, may(c, RIGHT_DEVICES) ? LOCKED(irq_end(r->ebx)) : -EPERM)
+CALL(hc_send, irq_send(c, r->ebx, r->ecx))
+CALL(hc_tick, timer_tick(c, c->current, r->ebx))
 
 /* --- detach --- */
 
@@ -270,7 +227,11 @@ void hypercall_handle(struct regs *r)
 	uint32_t number = r->eax;
 	eager_store(c);
 	c->current->shared->exits[EXIT_HYPERCALL]++;
-	r->eax = (uint32_t)hypercall_do(c, r, number);
+	int result = hypercall_do(c, r, number);
+	if (result == -EAGAIN && number <= HC_LOAD)
+		r->eip -= 2; /* too long for once: the kernel executes its INT again */
+	else
+		r->eax = (uint32_t)result;
 #ifdef DEBUG
 	/* after the calls that change the frame table */
 	bool changes = number <= HC_RELEASE || (number >= HC_SHARE && number <= HC_DOMAIN);

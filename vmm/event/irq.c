@@ -11,10 +11,9 @@
 #define IOAPIC_MASKED 0x10000
 #define IOAPIC ((volatile uint32_t *)(VMM_BASE + VMM_IOAPIC_PAGE * PAGE_SIZE))
 
-_Static_assert(VEC_RESCHED - VEC_TIMER == EVENT_RESCHED - EVENT_TIMER, "order of vectors");
-_Static_assert(VEC_HALT - VEC_TIMER == EVENT_HALT - EVENT_TIMER, "order of vectors");
-_Static_assert(VEC_SWITCH - VEC_TIMER == EVENT_SWITCH - EVENT_TIMER, "order of vectors");
-_Static_assert(VEC_PORT - VEC_TIMER == EVENT_PORT - EVENT_TIMER, "order of vectors");
+_Static_assert(EVENT_VECTOR(EVENT_RESCHED) == VEC_RESCHED && EVENT_VECTOR(EVENT_HALT) == VEC_HALT &&
+	       EVENT_VECTOR(EVENT_SWITCH) == VEC_SWITCH && EVENT_VECTOR(EVENT_PORT) == VEC_PORT,
+	       "order of vectors");
 _Static_assert(EVENT_PORT == NR_EVENTS - 1, "the last event");
 
 unsigned vector_of(unsigned event)
