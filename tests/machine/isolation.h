@@ -261,6 +261,7 @@ void warm_up_refuses(const struct test *t);
 /* --- isolation_lines.c --- */
 void level_serial(const struct test *t);
 void bus_masters(const struct test *t);
+void behind_bridges(const struct test *t);
 void vector_without_gate(const struct test *t);
 /* --- isolation_states.c --- */
 void random_states(const struct test *t); /* text: how many; number: the seed */

@@ -98,14 +98,15 @@ void level_serial(const struct test *t)
 
 /* --- more devices than a PC has --- */
 
-enum { CONFIG_ADDRESS = 0xCF8, CONFIG_DATA = 0xCFC, BUS_MASTER = 4 };
+enum { CONFIG_ADDRESS = 0xCF8, CONFIG_DATA = 0xCFC, COMMAND = 4, BUSES = 0x18, BUS_MASTER = 4 };
 
-/* The PCI command register of a function on bus 0. */
-static unsigned pci_command(struct machine *m, unsigned slot, unsigned function)
+/* The lower half of a word of a function's PCI configuration, which port_out() may store, then. */
+static unsigned pci_word(struct machine *m, unsigned bus, unsigned slot, unsigned function,
+			 unsigned at)
 {
 	char text[40];
 	snprintf(text, sizeof(text), "o /w %#x %#x", CONFIG_ADDRESS,
-		 1u << 31 | slot << 11 | function << 8 | 4);
+		 1u << 31 | bus << 16 | slot << 11 | function << 8 | at);
 	free(qmp_human(m, text));
 	snprintf(text, sizeof(text), "i /h %#x", CONFIG_DATA);
 	char *said = qmp_human(m, text), *value = strstr(said, "= ");
@@ -113,6 +114,12 @@ static unsigned pci_command(struct machine *m, unsigned slot, unsigned function)
 	unsigned command = (unsigned)strtoul(value + 2, NULL, 16);
 	free(said);
 	return command;
+}
+
+/* The PCI command register of a function on bus 0. */
+static unsigned pci_command(struct machine *m, unsigned slot, unsigned function)
+{
+	return pci_word(m, 0, slot, function, COMMAND);
 }
 
 /* 41: of 40 devices that could write to memory none can after an attach. */
@@ -140,6 +147,46 @@ void bus_masters(const struct test *t)
 		CHECK(!(pci_command(m, FIRST + i / 8, i % 8) & BUS_MASTER),
 		      "PCI device %x.%u, which is number %u, can still write to memory",
 		      FIRST + i / 8, i % 8, i + 1);
+	machine_continue(m);
+	end_native(m);
+}
+
+/*
+ * 41: the same behind a bridge, and behind one behind it. QEMU lets a device behind a bridge store
+ * into memory whatever the bridge's own bit says. The native kernel gives the buses other numbers,
+ * so that the devices are not where they were at boot.
+ */
+void behind_bridges(const struct test *t)
+{
+	static const char *const devices[] = {
+		"{\"driver\":\"pci-bridge\",\"id\":\"b1\",\"chassis_nr\":1,\"addr\":\"5\"}",
+		"{\"driver\":\"edu\",\"bus\":\"b1\",\"addr\":\"1\"}",
+		"{\"driver\":\"pci-bridge\",\"id\":\"b2\",\"chassis_nr\":2,\"bus\":\"b1\","
+		"\"addr\":\"2\"}",
+		"{\"driver\":\"edu\",\"bus\":\"b2\",\"addr\":\"3\"}",
+	};
+	const struct { unsigned bus, slot; } edu[] = { { 1, 1 }, { 2, 3 } };
+	struct machine *m = machine_start(&t->machine);
+	for (unsigned i = 0; i < COUNT(devices); i++)
+		free(qmp(m, "device_add", devices[i]));
+	machine_continue(m);
+	machine_expect(m, PROMPT, SECONDS);
+	for (unsigned i = 0; i < COUNT(edu); i++) {
+		unsigned command = pci_word(m, edu[i].bus, edu[i].slot, 0, COMMAND);
+		CHECK(command != 0xFFFF, "no device on bus %u", edu[i].bus);
+		port_out(m, CONFIG_DATA, command | BUS_MASTER);
+	}
+	CHECK(pci_word(m, 1, 2, 0, BUSES) == 0x0201, "the inner bridge has other buses");
+	port_out(m, CONFIG_DATA, 0x0901);
+	CHECK(pci_word(m, 0, 5, 0, BUSES) == 0x0100, "the outer bridge has other buses");
+	port_out(m, CONFIG_DATA, 0x0700);
+	CHECK(pci_word(m, 1, 1, 0, COMMAND) == 0xFFFF, "the buses have their numbers still");
+	command(m, "echo virtual > /proc/mode", SECONDS);
+	machine_stop(m);
+	check_mode(m, true);
+	for (unsigned i = 0; i < COUNT(edu); i++)
+		CHECK(!(pci_word(m, edu[i].bus, edu[i].slot, 0, COMMAND) & BUS_MASTER),
+		      "the device on bus %u can still write to memory", edu[i].bus);
 	machine_continue(m);
 	end_native(m);
 }

@@ -68,8 +68,8 @@ static void fill_df_tss(struct cpu *c)
 
 void cpus_warm_up(void)
 {
-	uint32_t eax = 1, ebx, ecx, edx;
-	__asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+	uint32_t edx;
+	cpuid(1, &edx);
 	has_sysenter = edx & CPUID_SEP;
 	for (unsigned i = 0; i < machine.nr_cpus; i++) {
 		cpu_of(i)->index = i;

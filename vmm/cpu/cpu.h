@@ -32,8 +32,11 @@ void cpu_restore(struct cpu *c);
 
 /* inherit.c: state that the native kernel leaves in the machine (docs/vmm.md has all of it) */
 
-/* Look which registers this CPU has, and which devices could write memory. Context: warm-up. */
-void inherit_warm_up(void);
+/*
+ * Look which registers this CPU has, and which devices could write memory. Result: why that does
+ * not do, or NULL. Context: warm-up.
+ */
+const char *inherit_warm_up(void);
 /* cpu_take - set what the VMM relies on, and note the kernel's. Before cpu_install(). */
 void cpu_take(struct cpu *c);
 /* cpu_give_back - undo cpu_take(). After cpu_restore(). */
@@ -58,6 +61,14 @@ static inline void vmm_unlock(void) { __atomic_store_n(&vmm_lock_word, 0, __ATOM
 #define VMM_ASSERT(x) ((void)0)
 #endif
 #define VMM_ASSERT_LOCKED() VMM_ASSERT(vmm_lock_word)
+
+/* What CPUID says of `leaf` in EDX. Result: EAX. */
+static inline uint32_t cpuid(uint32_t leaf, uint32_t *edx)
+{
+	uint32_t ebx, ecx;
+	__asm__ volatile("cpuid" : "+a"(leaf), "=b"(ebx), "=c"(ecx), "=d"(*edx));
+	return leaf;
+}
 
 static inline uint32_t read_cr3(void)
 {

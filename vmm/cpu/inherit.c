@@ -14,13 +14,14 @@ enum { LAPIC_TPR = 0x80 / 4, LAPIC_LINT0 = 0x350 / 4 };
 #define CPUID_SYSCALL (1u << 11)
 
 /* PCI: class and subclass are the upper half of a word. All bits are 1 where no device is. */
-enum { PCI_ADDRESS = 0xCF8, PCI_DATA = 0xCFC, PCI_COMMAND = 4, PCI_CLASS = 8 };
-enum { CLASS_BRIDGE = 6, CLASS_PCI_BRIDGE = 0x604, CLASS_NONE = 0xFFFF };
+enum { PCI_ADDRESS = 0xCF8, PCI_DATA = 0xCFC, PCI_COMMAND = 4, PCI_CLASS = 8, PCI_BUSES = 0x18 };
+enum { CLASS_HOST_BRIDGE = 0x600, CLASS_PCI_BRIDGE = 0x604, CLASS_NONE = 0xFFFF };
 #define PCI_MASTER 4u
-#define DEVICES_MAX 256 /* functions of a bus */
+#define PCI_FUNCTIONS 0x700
+#define DEVICES_MAX 512
 
 static bool has_syscall;
-static uint32_t devices[DEVICES_MAX]; /* on bus 0, by which all others write to memory */
+static struct { uint32_t at, buses; } devices[DEVICES_MAX]; /* buses: of a bridge */
 static unsigned nr_devices;
 
 static uint32_t pci_read(uint32_t address)
@@ -31,21 +32,30 @@ static uint32_t pci_read(uint32_t address)
 	return value;
 }
 
-void inherit_warm_up(void)
+/* Store where pci_read() read. */
+static void pci_write(uint32_t value)
 {
-	uint32_t eax = 0x80000000, ebx, ecx, edx;
-	__asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
-	if ((has_syscall = eax > 0x80000000)) {
-		eax = 0x80000001;
-		__asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
-		has_syscall = edx & CPUID_SYSCALL;
-	}
-	for (uint32_t at = 0x80000000; at < 0x80010000 && nr_devices < DEVICES_MAX; at += 0x100) {
+	__asm__ volatile("outl %0, %w1" : : "a"(value), "d"(PCI_DATA));
+}
+
+const char *inherit_warm_up(void)
+{
+	uint32_t edx;
+	has_syscall = cpuid(0x80000000, &edx) > 0x80000000 &&
+		      (cpuid(0x80000001, &edx), edx & CPUID_SYSCALL);
+	for (uint32_t at = 0x80000000; at < 0x81000000; at += 0x100) { /* 256 buses */
 		uint32_t class = pci_read(at + PCI_CLASS) >> 16;
-		bool is_bridge = class >> 8 == CLASS_BRIDGE && class != CLASS_PCI_BRIDGE;
-		if (!is_bridge && class != CLASS_NONE)
-			devices[nr_devices++] = at + PCI_COMMAND;
+		if (class == CLASS_NONE && !(at & PCI_FUNCTIONS))
+			at += PCI_FUNCTIONS; /* a device has a function 0 */
+		if (class == CLASS_NONE || class - CLASS_HOST_BRIDGE < 4) /* or to ISA, EISA, MCA */
+			continue;
+		if (nr_devices == DEVICES_MAX)
+			return "the machine has too many PCI devices";
+		devices[nr_devices].buses =
+			class == CLASS_PCI_BRIDGE ? pci_read(at + PCI_BUSES) : 0;
+		devices[nr_devices++].at = at;
 	}
+	return NULL;
 }
 
 /* Let SYSCALL work, or not. Result: whether it did before. */
@@ -86,12 +96,16 @@ void cpu_give_back(struct cpu *c)
 	LAPIC[LAPIC_TPR] = c->native.tpr;
 }
 
+/* A bridge comes before what is behind it, whose bus may have got another number since boot. */
 void devices_quiet(void)
 {
 	for (unsigned i = 0; i < nr_devices; i++) {
-		uint32_t command = pci_read(devices[i]);
-		if (command & PCI_MASTER)
-			__asm__ volatile("outw %w0, %w1" /* to what pci_read() read */
-					 : : "a"(command & ~PCI_MASTER), "d"(PCI_DATA));
+		if (devices[i].buses) {
+			pci_read(devices[i].at + PCI_BUSES);
+			pci_write(devices[i].buses);
+		}
+		uint32_t command = pci_read(devices[i].at + PCI_COMMAND);
+		if (command & PCI_MASTER) /* status: a 0 changes no bit */
+			pci_write(command & 0xFFFF & ~PCI_MASTER);
 	}
 }

@@ -113,13 +113,14 @@ int domain_warm_up(const struct vmm_boot *boot)
 	frames = (struct frame_entry *)(VMM_BASE + machine.image_bytes);
 	map_warm_up(boot);
 	cpus_warm_up();
-	const char *rule = frames_check_kernel(cpu_of(0), &domain0);
+	const char *rule = inherit_warm_up();
+	if (!rule)
+		rule = frames_check_kernel(cpu_of(0), &domain0);
 	if (rule) {
-		vmm_printk("vmm: the kernel's tables are refused: %s\n", rule);
+		vmm_printk("vmm: the kernel is refused: %s\n", rule);
 		return -EPERM;
 	}
 	frames_warm_up(cpu_of(0), &domain0);
-	inherit_warm_up();
 	fpu_warm_up();
 	idt_warm_up(domain0.handlers, boot->idt);
 	return 0;

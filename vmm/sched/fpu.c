@@ -26,8 +26,8 @@ static void fpu_load(const void *from)
 /* What FNINIT leaves, all registers 0, and MXCSR as after a reset (SDM vol. 1, 8.1.5, 10.5.1). */
 void fpu_warm_up(void)
 {
-	uint32_t eax = 1, ebx, ecx, edx;
-	__asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+	uint32_t edx;
+	cpuid(1, &edx);
 	has_fxsr = edx & CPUID_FXSR;
 	uint16_t *words = (uint16_t *)clean;
 	words[0] = 0x37F;
