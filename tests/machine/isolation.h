@@ -277,6 +277,7 @@ void timer_elsewhere(const struct test *t);
 void given_elsewhere(const struct test *t);
 void frames_race(const struct test *t);
 void load_elsewhere(const struct test *t);
+void stops_elsewhere(const struct test *t);
 void posted_elsewhere(const struct test *t);
 void generations(const struct test *t);
 void double_fault(const struct test *t);

@@ -180,6 +180,7 @@ const struct test isolation_tests[] = {
 	ROW("48-race-smp2", frames_race, 120, NULL, .number = 2, .machine = { .cpus = 2 }),
 	ROW("48-race-smp4", frames_race, 120, NULL, .number = 7, .machine = { .cpus = 4 }),
 	ROW("55-load-smp2", load_elsewhere, 60, NULL, .machine = { .cpus = 2 }),
+	ROW("report-smp2", stops_elsewhere, 60, NULL, .machine = { .cpus = 2 }),
 	ROW("57-posted-smp2", posted_elsewhere, 60, NULL, .machine = { .cpus = 2 }),
 	ROW("generations", generations, 120, NULL, ),
 	ROW("14-22-shuffle", survive, 120, "references stale directories access_matrix",

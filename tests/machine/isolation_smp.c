@@ -307,6 +307,31 @@ void load_elsewhere(const struct test *t)
 	machine_quit(v->m);
 }
 
+/* The VMM stops the kernel on both CPUs at once: there is one report, and none in its middle. */
+void stops_elsewhere(const struct test *t)
+{
+	static const char says[] = "the kernel broke a rule";
+	struct victim *v = two_victims(t);
+	uint32_t at = vmm_symbol("vmm_printk");
+	send_1(v, "waits", &(struct entry){ 0 });
+	debug_select(v->m, v->cpu);
+	debug_set_register(v->m, GDB_EBX, 0); /* no stack for a bounce */
+	debug_set_register(v->m, GDB_EIP, place(v, "stack_privileged", false));
+	debug_break(v->m, at, true);
+	CHECK(gdb_run_cpus(v->m, 1, false, SECONDS) == 0, "CPU 0 reports nothing");
+	debug_break(v->m, at, false);
+	send_1(v, "stack_privileged", &(struct entry){ .ebx = 0 });
+	gdb_run_cpus(v->m, 1u << other, false, 0.1);
+	machine_pump(v->m);
+	CHECK(!machine_ended(v->m) && !strstr(v->m->log, says), "CPU 1 reports while CPU 0 does");
+	machine_continue(v->m);
+	machine_wait(v->m, SECONDS);
+	machine_pump(v->m);
+	const char *report = strstr(v->m->log, says);
+	CHECK(report && strstr(report, "cpu 0") && !strstr(report + 1, says), "two reports");
+	victim_stopped(v, "no kernel stack for a bounce");
+}
+
 /* 57: an event that CPU 0 sends to a guest which is about to block on CPU 1 wakes it. */
 void posted_elsewhere(const struct test *t)
 {

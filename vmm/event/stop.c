@@ -21,10 +21,10 @@ void stop_kernel(struct regs *r, const char *rule, uint32_t detail)
 {
 	struct cpu *c = cpu_here();
 	struct regs *top = (struct regs *)((char *)c + CPU_BYTES) - 1;
+	vmm_lock(c); /* one report at a time */
 	report_kernel(r, rule, detail);
 	if (c->current->domain == &domain0)
 		end_run(VMM_STOPPED_STATUS);
-	vmm_lock(c);
 	domain_end(c, c->current->domain, VMM_STOPPED_STATUS, rule);
 	vmm_unlock();
 	/* What this vCPU still wanted is void. What the stack holds above `top` is left. */
