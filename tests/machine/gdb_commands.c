@@ -154,6 +154,8 @@ static void symbols(const struct test *t)
 {
 	static const char *const programs[] = { "init", "sh" };
 	struct machine *m = start_switch(t);
+	ask("hbreak kmain\ncontinue\nbreak main\ndelete");
+	want("[main is in neither kernel nor VMM. A program's symbols come at the first stop");
 	for (unsigned i = 0; i < 2; i++) {
 		ask("hbreak task_exec\ncontinue\nfinish\ndelete\ncb next-ring\n"
 		    "info symbol $eip\ninfo line *$eip");

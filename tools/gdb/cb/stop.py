@@ -94,5 +94,14 @@ program at that address. `info breakpoints` lists the breakpoint, `delete N` rem
             follow(old)
 
 
+def on_breakpoint(point):
+    """GDB calls this for each new breakpoint. One that is pending would pass unseen in a program
+    that no stop has met."""
+    if point.pending:
+        print("[%s is in neither kernel nor VMM. A program's symbols come at the first stop in it; "
+              "`cb main PROGRAM` stops there]" % point.location)
+
+
 Main()
 gdb.events.stop.connect(on_stop)
+gdb.events.breakpoint_created.connect(on_breakpoint)
