@@ -145,6 +145,7 @@ void offsets(void)
 	FIELD(cpu, ended);
 	FIELD(cpu, idled);
 	FIELD(cpu, native.tr);
+	EMIT("cpu.native_gdt", offsetof(struct cpu, native.gdtr.base));
 	FIELD(cpu, tss);
 	FIELD(tss, esp1);
 	FIELD(cpu, df_tss);
@@ -170,6 +171,8 @@ void offsets(void)
 	FIELD(vcpu, domain);
 	FIELD(vcpu, shared);
 	FIELD(vcpu, directory);
+	FIELD(vcpu, nr_fresh);
+	EMIT("vcpu.fresh_max", ARRAY_SIZE(((struct vcpu *)0)->fresh));
 	FIELD(vcpu, last_table);
 	FIELD(vcpu, timer_next);
 	FIELD(vcpu, turn);

@@ -93,7 +93,7 @@ struct vcpu {
 	uint32_t fresh_for; /* what that call is about */
 	uint32_t nr_fresh, fresh_limit;
 	int fresh_error; /* it failed, and its tables are plain memory again when this is 0 */
-	mfn_t fresh[KERNEL_SLOT];
+	mfn_t fresh[KERNEL_SLOT + 1]; /* more than a directory that stays the same has */
 	uint8_t fpu[512] __attribute__((aligned(16))); /* old while cpu.fpu_owner is this vCPU */
 };
 

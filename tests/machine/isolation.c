@@ -138,6 +138,7 @@ static void read_trap(struct victim *v, const struct cpu_state *c)
 		.cs = frame[TRAP_FRAME_CS / 4],
 		.eflags = frame[TRAP_FRAME_EFLAGS / 4],
 	};
+	v->user_esp = frame[TRAP_FRAME_ESP / 4];
 	v->address = shared_word(v, SHARED_ADDRESS);
 }
 

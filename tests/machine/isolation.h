@@ -58,6 +58,7 @@ struct victim {
 	struct trap trap;       /* how the last attack ended */
 	uint32_t list;          /* machine address of the list of states, if there is one */
 	uint32_t address;       /* the fault address, if it ended by a page fault (virtual mode) */
+	uint32_t user_esp;      /* ESP, if it ended in ring 3 */
 };
 
 /* Registers for an attack; 0 where not named. */
@@ -218,7 +219,8 @@ part owners;
 /* isolation_domain.c */
 part rights;
 /* isolation_detach.c */
-part detach_orders, recount_entries, failed_calls, long_loads, partial_loads, vm86, nmi, invlpg;
+part detach_orders, recount_entries, failed_calls, long_loads, partial_loads, endless_loads, vm86,
+	nmi, nmi_short_way, invlpg;
 /* isolation_lines.c */
 part level_line;
 /* isolation_random.c */
@@ -250,6 +252,7 @@ void bad_entry_stack(const struct test *t);
 void old_breakpoint(const struct test *t);
 /* --- and some of isolation_detach.c and isolation_domain.c --- */
 void gdt_is_table(const struct test *t);
+void tables_are_tables(const struct test *t);
 void end_of_segment(const struct test *t);
 void own_failure(const struct test *t);
 void machine_check(const struct test *t);

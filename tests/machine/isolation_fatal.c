@@ -40,6 +40,10 @@ fatal[] = {
 	{ "stack_undefined", AT, 16, NO_STACK },
 	/* The frame wraps into the VMM. v86 looks there first, QEMU and Bochs at page 0. */
 	{ "stack_divide", AT, 8, ANY_RULE },
+	/* A direct gate's frame, across the ends of the stack's segment: Bochs only. */
+	{ "stack_undefined", AT, 0, NO_STACK },
+	{ "stack_undefined", AT, 8, NO_STACK },
+	{ "stack_undefined", AT, VMM_BASE + 4, NO_STACK },
 };
 
 /* The address at which the direct map shows a machine frame. */

@@ -264,16 +264,24 @@ void frames_race(const struct test *t)
 }
 
 /*
- * 55: a load of CPU 0's is interrupted, and CPU 1 takes one of its new tables into another
- * directory. Then the load goes on, and fails. It takes back its tables, but not that one.
+ * 55: a load of CPU 0's is interrupted. CPU 1 takes one of its new tables into another directory,
+ * releases one that is none of the load's, and releases another one and makes it a table again.
+ * Then the load goes on, and fails. It takes back its tables, but neither of those two.
  */
 void load_elsewhere(const struct test *t)
 {
-	enum { ROOT = FREE_PAGE + 4, TABLES = ROOT + 1, NR = 3 };
+	enum { ROOT = FREE_PAGE + 4, TABLES = ROOT + 1, NR = 4, UNUSED = TABLES + NR };
 	struct victim *v = two_victims(t);
 	uint32_t entries[1024], at = place(v, "hypercall", false), slot = free_slot(v);
 	const struct entry uses = { .eax = HC_UPDATE, .ebx = slot, .ecx = 1,
 				    .edx = entry(pool_mfn(v, TABLES), PTE_U) };
+	const struct entry calls[] = {
+		{ .eax = HC_RELEASE, .ebx = pool_mfn(v, UNUSED) },
+		{ .eax = HC_RELEASE, .ebx = pool_mfn(v, TABLES + 1) },
+		{ .eax = HC_UPDATE, .ebx = slot + 4, .ecx = 1,
+		  .edx = entry(pool_mfn(v, TABLES + 1), PTE_U) },
+		{ .eax = HC_UPDATE, .ebx = slot + 4, .ecx = 1 },
+	};
 	physical_read(v->m, v->directory << PAGE_SHIFT, entries, sizeof(entries));
 	memset(entries, 0, KERNEL_SLOT * 4);
 	for (unsigned i = 0; i < NR; i++) {
@@ -282,6 +290,9 @@ void load_elsewhere(const struct test *t)
 	}
 	entries[1 + NR] = entry(v->directory, PTE_W);
 	pool_write(v, ROOT, 0, entries, sizeof(entries));
+	pool_clear(v, UNUSED);
+	ALLOWED(v, HC_UPDATE, slot, 1, entry(pool_mfn(v, UNUSED), PTE_U), 0);
+	ALLOWED(v, HC_UPDATE, slot, 1, 0, 0);
 	debug_break(v->m, at, true);
 	debug_select(v->m, v->cpu);
 	debug_set_register(v->m, GDB_EAX, HC_LOAD);
@@ -289,20 +300,29 @@ void load_elsewhere(const struct test *t)
 	debug_set_register(v->m, GDB_ECX, 0);
 	debug_set_register(v->m, GDB_ESP, pool_address(v, STACK_PAGE) + PAGE_SIZE / 2);
 	debug_set_register(v->m, GDB_EIP, at);
-	gdb_run_cpus(v->m, 1, true, SECONDS);
-	CHECK(debug_run(v->m, SECONDS), "the load does not come back to its INT");
+	for (unsigned i = 0; i < NR - 1; i++) { /* all tables but one are checked */
+		gdb_run_cpus(v->m, 1, true, SECONDS);
+		CHECK(debug_run(v->m, SECONDS), "the load does not come back to its INT");
+	}
 	debug_break(v->m, at, false);
 	CHECK(call_1(v, &uses) == 0, "CPU 1 cannot use the table");
+	debug_select(v->m, v->cpu); /* CPU 0 leaves its INT, and answers CPU 1's flush */
+	debug_set_register(v->m, GDB_EIP, place(v, "waits", false));
+	for (unsigned i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		send_1(v, "hypercall", &calls[i]);
+		CHECK(debug_run(v->m, SECONDS) && trap_1(v).eax == 0, "call %u of CPU 1 fails", i);
+	}
 	send_1(v, "waits", &(struct entry){ 0 });
 	REFUSED(v, -EBUSY, HC_LOAD, pool_mfn(v, ROOT), 0, 0, 0);
 	check_frame_table(v->m);
 	for (unsigned i = 0; i < NR; i++) {
 		struct walk w = page_walk(v->m, v->start.cr3, pool_address(v, TABLES + i));
-		CHECK(w.writable == (i > 0), "table %u is%s plain memory after the load", i,
-		      i ? " no" : "");
+		CHECK(w.writable == (i > 1), "table %u is%s plain memory after the load", i,
+		      i > 1 ? " no" : "");
 	}
 	ALLOWED(v, HC_UPDATE, slot, 1, 0, 0);
 	ALLOWED(v, HC_RELEASE, pool_mfn(v, TABLES), 0, 0, 0);
+	ALLOWED(v, HC_RELEASE, pool_mfn(v, TABLES + 1), 0, 0, 0);
 	check_victim(v);
 	machine_quit(v->m);
 }

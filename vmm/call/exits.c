@@ -139,13 +139,13 @@ static void __attribute__((noinline)) own_exit(struct cpu *c, struct regs *r)
 	else if (r->vector == VEC_GP && !r->error && *(const uint8_t *)r->eip == IRET)
 		/* No ESP was pushed: the frame that IRET pops begins there, with EIP. */
 		stop_kernel(r, "its code ends at the end of its segment, and EIP is", r->esp);
-	else if (r->vector == VEC_PF && copy_fault(r))
+	else if (r->vector == VEC_NMI || (r->vector == VEC_PF && copy_fault(r)))
 		return;
 	else if (r->eip >= (uint32_t)fast_store && r->eip < (uint32_t)fast_store_end)
 		r->eip = (uint32_t)fast_store_end; /* no kernel stack for the short way */
-	else if (r->vector == VEC_PF && kernel_range(fault_address(), 1))
+	else if (r->vector == VEC_PF && fault_address() - c->native.gdtr.base <= 0xFFFF)
 		stop_kernel(r, "its own GDT is not writable at a detach", fault_address());
-	else if (r->vector != VEC_NMI)
+	else
 		vmm_fault(r, "exception");
 }
 
@@ -242,16 +242,13 @@ void hazard_handle(struct regs *r)
 
 /* --- double faults --- */
 
-/* Whether a CPU had a double fault: the task switch stored in link which TSS it left. */
-static bool has_double_fault(const struct cpu *c) { return c->df_tss.link == SEL_TSS; }
-
 void double_fault_handle(void)
 {
 	/* cpu_here() does not work on this stack. */
 	struct regs r = { .vector = VEC_DF };
 	for (unsigned i = 0; i < machine.nr_cpus; i++) {
 		const struct tss *t = &cpu_of(i)->tss;
-		if (has_double_fault(cpu_of(i)))
+		if (cpu_of(i)->df_tss.link == SEL_TSS) /* the task switch stored which it left */
 			r = (struct regs){
 				.edi = t->edi, .esi = t->esi, .ebp = t->ebp, .ebx = t->ebx,
 				.edx = t->edx, .ecx = t->ecx, .eax = t->eax,

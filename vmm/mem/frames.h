@@ -134,7 +134,7 @@ static inline mfn_t next_listed(mfn_t mfn)
 }
 /* Take the frame after `before`, or the first one (END_OF_LIST), off the list. (lock) */
 void unlist(struct domain *d, mfn_t before, struct frame_entry *f);
-/* Clear last_table of all vCPUs of the domain: a frame stops being a table. (lock) */
+/* Clear what all vCPUs of the domain know of tables: there are none now. (lock) */
 void forget_last_tables(struct domain *d);
 /*
  * frames_protect - make the homes of all tables read-only and unmap the interrupt controllers

@@ -92,10 +92,9 @@ static KEPT int get_entries(struct cpu *c, const pte_t *entries, enum frame_type
  * Make a frame that was a table WRITABLE: its home is its only mapping that may be writable.
  * (lock)
  */
-static void set_plain(struct cpu *c, struct frame_entry *f)
+static void set_plain(struct frame_entry *f)
 {
 	f->use = f->home & HOME_W ? 1 : 0;
-	forget_last_tables(domain_of(c));
 }
 
 /*
@@ -125,7 +124,7 @@ int promote(struct cpu *c, mfn_t mfn, enum frame_type type)
 	enum window window = type == TABLE ? WINDOW_TABLE : WINDOW_DIRECTORY;
 	int error = get_entries(c, map(c, mfn, window), type);
 	if (error) {
-		set_plain(c, f);
+		set_plain(f);
 		if (c->attached)
 			home_protect(c, f, false);
 	}
@@ -135,11 +134,18 @@ int promote(struct cpu *c, mfn_t mfn, enum frame_type type)
 void demote(struct cpu *c, mfn_t mfn)
 {
 	struct frame_entry *f = &frames[mfn];
+	struct domain *d = domain_of(c);
+	for (struct vcpu *v = d->vcpus; v < d->vcpus + d->nr_vcpus; v++) {
+		v->last_table = NO_TABLE;
+		for (unsigned i = 0; v->fresh_for && i < v->nr_fresh; i++)
+			if (v->fresh[i] == mfn)
+				v->fresh[i] = d->directory; /* which is never fresh */
+	}
 	if (frame_type(f) == TABLE)
 		put_entries(map(c, mfn, WINDOW_TABLE), 1024, TABLE);
 	else
 		put_entries(map(c, mfn, WINDOW_DIRECTORY), USER_ENTRIES, DIRECTORY);
-	set_plain(c, f);
+	set_plain(f);
 	flush_everywhere(c); /* no TLB keeps what this table said; only then may the kernel write */
 	home_protect(c, f, false);
 }
@@ -147,7 +153,7 @@ void demote(struct cpu *c, mfn_t mfn)
 int fresh_begin(struct cpu *c, uint32_t call)
 {
 	struct vcpu *v = c->current;
-	if (v->fresh_for != call)
+	if (v->fresh_for != call || v->nr_fresh == ARRAY_SIZE(v->fresh))
 		v->nr_fresh = v->fresh_error = 0;
 	v->fresh_limit = v->nr_fresh + 1;
 	return v->fresh_error;
