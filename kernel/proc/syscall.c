@@ -17,6 +17,8 @@ static int sys_fork(void) { return task_fork(); }
 static int sys_waitpid(uint32_t pid, uint32_t status, uint32_t options)
 {
 	int s = 0, result;
+	if (options & ~(uint32_t)WNOHANG)
+		return -EINVAL;
 	/* A bad address must be found before the child is freed. */
 	if (status && copy_to_user((void *)status, &s, sizeof(s)))
 		return -EFAULT;

@@ -42,11 +42,12 @@ TEST(wait_no_child)
 	check_is(waitpid(pid, &status, 0), -ECHILD);
 }
 
-/* WNOHANG gives 0 while the child runs; a status pointer may be NULL. */
+/* WNOHANG gives 0 while the child runs; a status pointer may be NULL. Other options are refused. */
 TEST(wait_nohang)
 {
 	int pid = start(sleep_long);
 	check_is(waitpid(pid, NULL, WNOHANG), 0);
+	check_is(waitpid(pid, NULL, WNOHANG | 2), -EINVAL);
 	check_is(waitpid(-1, NULL, WNOHANG), 0);
 	check_is(kill(pid), 0);
 	check_is(waitpid(pid, NULL, 0), pid);
