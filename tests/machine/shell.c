@@ -146,6 +146,9 @@ static const struct { const char *line, *prints; } rows[] = {
 	{ "ls \"x\t", "x y z\n" },
 	{ "echo \\*\t", "*q\n" },
 	{ "echo zz\tz", "zzz\n" },
+	{ "touch \"it's\" 'k$b' 'v`c' 'q\"r'", "" },
+	{ "ls 'it\t", "it's\n" },
+	{ "ls \"k\t; ls \"v\t; ls \"q\t; ls v\t", "k$b\nv`c\nq\"r\nv`c\n" },
 	{ "true && hea\t-n 1 n", "1\n" },
 };
 

@@ -60,8 +60,13 @@ void complete(const char *line, char *more, uint32_t size, struct fields *f)
 	while (same > typed && (first[same] & 0xC0) == 0x80) /* never a part of a letter (UTF-8) */
 		same--;
 	n = 0;
-	for (uint32_t i = typed; i < same; i++)
-		n = append(more, n, size, first[i], quote ? "" : BREAKS "\"'\\$*?#");
+	for (uint32_t i = typed; i < same; i++) /* a ' ends its quote, and begins it again */
+		if (quote == '\'' && first[i] == '\'')
+			for (const char *s = "'\\''"; *s; s++)
+				n = append(more, n, size, *s, "");
+		else
+			n = append(more, n, size, first[i], quote == '\'' ? "" :
+				   quote ? "\"\\$`" : BREAKS "\"'\\$`*?#");
 	if (f->n > 1)
 		return;
 	struct stat st;
