@@ -86,6 +86,24 @@ double process_clock(pid_t pid)
 	return clock_seconds() - waited(pid);
 }
 
+bool process_sleeps(pid_t pid)
+{
+	char path[300], state = 'S';
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	DIR *threads = opendir(path);
+	for (struct dirent *d; threads && state == 'S' && (d = readdir(threads));) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", (int)pid, d->d_name);
+		FILE *f = *d->d_name == '.' ? NULL : fopen(path, "r");
+		if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+			state = 'S';
+		if (f)
+			fclose(f);
+	}
+	if (threads)
+		closedir(threads);
+	return state == 'S';
+}
+
 double process_cpu(pid_t pid)
 {
 	clockid_t id;

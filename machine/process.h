@@ -48,6 +48,8 @@ bool time_is_over(double start, double seconds);
  * a processor of this host.
  */
 double process_clock(pid_t pid);
+/* Whether all threads of a process sleep: none runs, or waits for a processor or a disk. */
+bool process_sleeps(pid_t pid);
 /* Seconds of processor time that a child has used; 0 after its end. */
 double process_cpu(pid_t pid);
 

@@ -77,16 +77,18 @@ static bool can_go_on(struct machine *m)
 /*
  * The count of instructions stands still. A guest that sleeps does not do so: QEMU skips the time
  * up to its next interrupt. So if all CPUs are halted, no interrupt will ever come. If only these
- * may run now, QEMU skips the ticks of the others, and that is work.
+ * may run now, QEMU skips the ticks of the others, and that is work. What comes from outside (a
+ * byte on the serial line, or room for one) wakes a thread of QEMU's, which may wait for a
+ * processor for long.
  */
 #define DEAD_CPU_SECONDS 0.1
 static bool stands_still(struct machine *m, double process_now)
 {
 	enum { DEAD_SECONDS = 1, EMULATOR_SECONDS = 30 };
-	bool turns = is_short(m) && process_cpu(m->pid) - m->wait.moved_cpu > DEAD_CPU_SECONDS;
-	if (!turns && process_now - m->wait.moved < DEAD_SECONDS)
+	bool worked = process_cpu(m->pid) - m->wait.moved_cpu > DEAD_CPU_SECONDS;
+	if (!(worked && is_short(m)) && process_now - m->wait.moved < DEAD_SECONDS)
 		return false;
-	if (!m->o.bochs && !can_go_on(m))
+	if (!m->o.bochs && !can_go_on(m) && (worked || !m->pid || process_sleeps(m->pid)))
 		return true;
 	if (process_now - m->wait.moved > EMULATOR_SECONDS)
 		give_up(BROKEN, "%s executes nothing, although a CPU is not halted",
