@@ -293,15 +293,15 @@ LOCKED := mkdir -p $(B) && flock $(B)/.lock
 handout:
 	@$(LOCKED) tools/handout '$(LAB)' '$(OUT)'
 
-FILES := $(if $(HANDOUT),,$(shell tools/files))
+ALL_FILES := $(if $(HANDOUT),,$(shell tools/files))
 $(B)/files: FORCE
-	@mkdir -p $(B); printf '%s\n' $(FILES) >$@.$$$$; $(call replace,$@.$$$$)
+	@mkdir -p $(B); printf '%s\n' $(ALL_FILES) >$@.$$$$; $(call replace,$@.$$$$)
 
 # In an instructor's tree: written anew when any file of the project is newer, or came or went. What
 # was built in it stays, and times are kept. A new tree begins with what is built here: files with
 # exercises are newer, and so compiled.
 BUILT := sources kernel user bin symbols boot rootfs.list rootfs.ext2
-$(B)/handout/%/build/.made: $(if $(HANDOUT),,$(B)/files $(FILES)) | all
+$(B)/handout/%/build/.made: $(if $(HANDOUT),,$(B)/files $(ALL_FILES)) | all
 	@rm -rf $(B)/handout/$*.build
 	@mv $(@D) $(B)/handout/$*.build 2>/dev/null || { mkdir -p $(B)/handout/$*.build && \
 		cp -a $(BUILT:%=$(B)/%) $(B)/handout/$*.build; }
