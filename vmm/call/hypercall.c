@@ -24,6 +24,20 @@ static void flush(uint32_t address)
 		__asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
 }
 
+/*
+ * The result of a change of tables, after which the TLB is flushed. If it is too long for once, the
+ * kernel executes its INT again.
+ */
+static inline int result_of(struct regs *r, int error)
+{
+	if (!error)
+		flush(r->esi);
+	if (error != -EAGAIN)
+		return error;
+	r->eip -= 2;
+	return r->eax;
+}
+
 /* A call's result, with the lock held meanwhile. */
 #define LOCKED(call) ({ vmm_lock(c); int result = call; vmm_unlock(); result; })
 /* A hypercall whose result is an expression. */
@@ -38,9 +52,7 @@ static int hc_update(struct cpu *c, struct regs *r)
 	if (copy_from_kernel(c->update, r->edx, n * 4))
 		return -EFAULT;
 	int error = LOCKED(frames_update(c, r->ebx, c->update, n));
-	if (!error)
-		flush(r->esi);
-	return error;
+	return result_of(r, error);
 }
 
 /*
@@ -66,9 +78,7 @@ static inline int update_one(struct cpu *c, struct regs *r)
 		*entry = value;
 	}
 	vmm_unlock();
-	if (!error)
-		flush(r->esi);
-	return error;
+	return result_of(r, error);
 }
 
 CALL(hc_share, LOCKED(frames_share(c, r->ebx, r->ecx, r->edx)))
@@ -91,7 +101,7 @@ static int hc_load(struct cpu *c, struct regs *r)
 	if (r->ebx) {
 		int error = LOCKED(frames_load(c, r->ebx));
 		if (error)
-			return error;
+			return result_of(r, error);
 	}
 	if (stack)
 		c->tss.esp1 = stack;
@@ -104,7 +114,7 @@ CALL(hc_flush, (flush(r->ebx), 0))
 
 static int recount(struct cpu *c)
 {
-	return LOCKED((int)frames_recount(c));
+	return LOCKED(frames_recount(c));
 }
 
 /* Whether the domain that runs here has a right (RIGHT_*). */
@@ -227,11 +237,7 @@ void hypercall_handle(struct regs *r)
 	uint32_t number = r->eax;
 	eager_store(c);
 	c->current->shared->exits[EXIT_HYPERCALL]++;
-	int result = hypercall_do(c, r, number);
-	if (result == -EAGAIN && number <= HC_LOAD)
-		r->eip -= 2; /* too long for once: the kernel executes its INT again */
-	else
-		r->eax = (uint32_t)result;
+	r->eax = (uint32_t)hypercall_do(c, r, number);
 #ifdef DEBUG
 	/* after the calls that change the frame table */
 	bool changes = number <= HC_RELEASE || (number >= HC_SHARE && number <= HC_DOMAIN);
