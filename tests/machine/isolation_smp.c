@@ -341,7 +341,9 @@ void stops_elsewhere(const struct test *t)
 	CHECK(gdb_run_cpus(v->m, 1, false, SECONDS) == 0, "CPU 0 reports nothing");
 	debug_break(v->m, at, false);
 	send_1(v, "stack_privileged", &(struct entry){ .ebx = 0 });
-	gdb_run_cpus(v->m, 1u << other, false, 0.1);
+	debug_break(v->m, vmm_symbol("vmm_lock_wait"), true);
+	CHECK(gdb_run_cpus(v->m, 1u << other, false, SECONDS) == (int)other, "CPU 1 does not wait");
+	debug_break(v->m, vmm_symbol("vmm_lock_wait"), false);
 	machine_pump(v->m);
 	CHECK(!machine_ended(v->m) && !strstr(v->m->log, says), "CPU 1 reports while CPU 0 does");
 	machine_continue(v->m);

@@ -14,9 +14,10 @@ enum { LAPIC_TPR = 0x80 / 4, LAPIC_LINT0 = 0x350 / 4 };
 #define CPUID_SYSCALL (1u << 11)
 
 /* PCI: class and subclass are the upper half of a word. All bits are 1 where no device is. */
-enum { PCI_ADDRESS = 0xCF8, PCI_DATA = 0xCFC, PCI_COMMAND = 4, PCI_CLASS = 8, PCI_BUSES = 0x18 };
-enum { CLASS_HOST_BRIDGE = 0x600, CLASS_PCI_BRIDGE = 0x604, CLASS_NONE = 0xFFFF };
+enum { PCI_ADDRESS = 0xCF8, PCI_DATA = 0xCFC, PCI_COMMAND = 4, PCI_CLASS = 8, PCI_HEADER = 12 };
+enum { PCI_BUSES = 0x18, CLASS_HOST_BRIDGE = 0x600, CLASS_NONE = 0xFFFF };
 #define PCI_MASTER 4u
+#define IS_BRIDGE 0x7F0000 /* the type of the header is not 0 */
 #define PCI_FUNCTIONS 0x700
 #define DEVICES_MAX 512
 
@@ -52,7 +53,7 @@ const char *inherit_warm_up(void)
 		if (nr_devices == DEVICES_MAX)
 			return "the machine has too many PCI devices";
 		devices[nr_devices].buses =
-			class == CLASS_PCI_BRIDGE ? pci_read(at + PCI_BUSES) : 0;
+			pci_read(at + PCI_HEADER) & IS_BRIDGE ? pci_read(at + PCI_BUSES) : 0;
 		devices[nr_devices++].at = at;
 	}
 	return NULL;

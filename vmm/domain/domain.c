@@ -117,7 +117,7 @@ int domain_warm_up(const struct vmm_boot *boot)
 	if (!rule)
 		rule = frames_check_kernel(cpu_of(0), &domain0);
 	if (rule) {
-		vmm_printk("vmm: the kernel is refused: %s\n", rule);
+		vmm_printk("vmm: refused: %s\n", rule);
 		return -EPERM;
 	}
 	frames_warm_up(cpu_of(0), &domain0);

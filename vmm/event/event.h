@@ -51,8 +51,8 @@ void event_deliver(struct cpu *c, struct regs *r);
 void domain_end(struct cpu *c, struct domain *d, uint32_t status, const char *reason);
 /*
  * stop_kernel - the kernel that runs here broke a rule: report it. If it is a guest's, the guest
- * ends, and this CPU goes on with another vCPU; else the run ends with VMM_STOPPED_STATUS.
- * Context: without the lock.
+ * ends, and this CPU goes on with another vCPU; else the run ends with VMM_STOPPED_STATUS. CPUs
+ * that need the lock wait for the report's end. Context: without the lock.
  */
 void stop_kernel(struct regs *r, const char *rule, uint32_t detail) __attribute__((noreturn));
 
