@@ -46,7 +46,8 @@ void boot_check_options(void);
 
 /*
  * The first module of this name, or NULL. A module's name is the last word of its string, or its
- * file's name if that is all: "dir/rootfs.ext2" is `rootfs`, and so is "dir/vmm rootfs".
+ * file's name if that is all; what follows a dot does not count: "dir/rootfs.ext2" is `rootfs`, and
+ * so is "dir/vmm rootfs".
  */
 const struct boot_module *boot_module(const char *word);
 

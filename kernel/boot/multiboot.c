@@ -163,13 +163,15 @@ void boot_check_options(void)
 
 const struct boot_module *boot_module(const char *word)
 {
+	size_t length = strlen(word);
 	const struct boot_module *m = boot_info.modules;
 	for (; m < boot_info.modules + boot_info.nr_modules; m++) {
 		const char *name = m->text;
 		for (const char *s = name; *s; s++)
-			if (*s == ' ' || *s == '/')
+			if ((*s == ' ' || *s == '/') && s[1] && s[1] != ' ')
 				name = s + 1;
-		if (strncmp(name, word, strlen(word)) == 0)
+		if (strncmp(name, word, length) == 0 &&
+		    (!name[length] || name[length] == '.' || name[length] == ' '))
 			return m;
 	}
 	return NULL;

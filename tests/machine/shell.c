@@ -110,6 +110,7 @@ static const struct { const char *line, *prints; } rows[] = {
 	{ "rm -r 0* 2>&1 | grep -c 'name too long'; cd 0*; rm -r *; cd ..; rmdir 0*; ls 0*",
 	  "1\nls: 0*: no such file or directory\n" },
 	{ "rm -rf / tmp/../ . tmp/.. // '' 2>&1 | grep -c neither; ls /bin/rm", "5\n/bin/rm\n" },
+	{ "mkdir /d; rm -r /d//; ls /d", "ls: /d: no such file or directory\n" },
 	/* words that this shell does not have, or does not want */
 	{ "cd /bin /tmp; pwd; cp n n; while true",
 	  "sh: cd: one directory, not 2\n/\ncp: n and n are the same file\n"
@@ -177,12 +178,17 @@ static void shell_lines(const struct test *t)
 static void processes_out(const struct test *t)
 {
 	struct machine *m = start_to_prompt(&t->machine);
-	for (int i = 0; i < 17; i++)
+	/* 509 have a place beside init and sh. */
+	for (int i = 0; i < 16; i++)
 		command(m, TEN("sleep 1000 & ") TEN("sleep 1000 & ") TEN("sleep 1000 & "), 20);
+	command(m, TEN("sleep 1000 & ") TEN("sleep 1000 & ") "sleep 1000 & sleep 1000 &", 20);
 	size_t from = m->log_bytes;
 	command(m, "echo a | cat | cat | cat | cat | cat | cat | cat | cat | cat; pwd", 20);
 	CHECK(strstr(m->log + from, "sh: fork: no more processes\n"), "nobody says what is short");
 	CHECK(strstr(m->log + from, "\n/\n"), "the shell does not go on");
+	from = m->log_bytes;
+	command(m, "echo b | cat | cat", 20);
+	CHECK(strstr(m->log + from, "\nb\n"), "what had started has not ended");
 	end_at_prompt(m);
 }
 

@@ -137,7 +137,7 @@ const char *last_part(const char *path)
 {
 	const char *name = path;
 	for (const char *s = path; *s; s++)
-		if (*s == '/' && s[1])
+		if (*s == '/' && s[1] && s[1] != '/')
 			name = s + 1;
 	return name;
 }

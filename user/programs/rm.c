@@ -26,7 +26,8 @@ static int remove_directory(const char *path)
 		snprintf(m->below, sizeof(m->below), "%s/%s", path, e->d_name);
 		status |= remove(m->below);
 		m->d.fd = open(path, O_RDONLY | O_DIRECTORY);
-		error = m->d.fd < 0 ? m->d.fd : lseek(m->d.fd, at, SEEK_SET) < 0;
+		at = m->d.fd < 0 ? m->d.fd : lseek(m->d.fd, at, SEEK_SET);
+		error = at < 0 ? at : 0;
 	}
 	if (m && m->d.fd >= 0)
 		dir_close(&m->d);

@@ -310,7 +310,9 @@ static int run_list(const struct word **at)
 	if (pid == 0) {
 		setpgid(0, 0);
 		interactive = false;
-		dup2(background_input(), 0);
+		int in = background_input();
+		dup2(in, 0);
+		close(in);
 		exit(run_joined(at));
 	}
 	*at = end;
