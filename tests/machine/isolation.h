@@ -230,7 +230,7 @@ part random_references, random_references_soak, fuzz_calls, fuzz_calls_soak;
 part guest_lives, guest_births, guest_vcpus, guest_remains, guest_last_frame, guest_vm86;
 /* isolation_apart.c */
 part guest_translations, guest_registers, guest_rights, guest_events, guest_deaths,
-	guest_deaths_some, guest_deaths_soak;
+	guest_deaths_soak;
 /* isolation_time.c */
 part guest_lines, guest_slices, guest_timers, guest_wakes, guest_idle;
 /* isolation_kill.c */
