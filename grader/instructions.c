@@ -116,7 +116,8 @@ static bool is_data(const char *section)
 static bool is_data_in_code(const char *line, const char *last, char name[100])
 {
 	enum { FIRST_FLAG = 9, KIND = 15, SECTION = 17 }; /* in a line of `objdump -t` */
-	if (strlen(line) > SECTION && line[KIND] == 'O' && strchr(" lgu!", line[FIRST_FLAG]))
+	if (strlen(line) > SECTION && line[FIRST_FLAG - 1] == ' ' && line[KIND] == 'O' &&
+	    strchr(" lgu!", line[FIRST_FLAG]))
 		return sscanf(line + SECTION, "%99s", name) == 1 && !is_data(name);
 	return strstr(line, "ALLOC") && !strstr(line, "CODE") &&
 	       sscanf(last, "%*u %99s", name) == 1 && !is_data(name);
