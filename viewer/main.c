@@ -93,6 +93,7 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		if (!read_option(argv[i]))
 			return usage();
+	bool there = access(out, F_OK) == 0;
 	FILE *f = fopen(out, "a"); /* before it is worked for */
 	if (!f) {
 		fprintf(stderr, "trace: %s: %s\n", out, strerror(errno));
@@ -106,5 +107,7 @@ int main(int argc, char **argv)
 	};
 	judge_all(&judge, &result, 1);
 	judge_remove_dir(base_dir);
+	if (result.outcome != PASSED && !there)
+		unlink(out);
 	return result.outcome != PASSED;
 }
