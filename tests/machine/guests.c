@@ -352,13 +352,8 @@ static void dear(const struct test *t)
 #define USERTESTS(options) "dom create a mem=24M " options " cmdline=run=usertests"
 const struct test guest_tests[] = {
 	{ .name = "guest-usertests", .run = whole, .seconds = 300, .text = USERTESTS("") },
-	{ .name = "guest-usertests-4vcpus", .run = whole, .seconds = 300,
-	  .text = USERTESTS("vcpus=4"), .machine = { .p2m = "shuffle:3" } },
 	{ .name = "guest-usertests-4vcpus-4cpus", .run = whole, .seconds = 300,
 	  .text = USERTESTS("vcpus=4"), .machine = { .cpus = 4, .p2m = "shuffle:4" } },
-	{ .name = "guest-usertests-beside", .run = whole, .seconds = 300, .number = 5,
-	  .text = "dom create a mem=24M vcpus=4 'cmdline=run=\"usertests fork_until_full mmap_file "
-		  "pointers_everywhere\"'", .machine = { .mem = 128, .cpus = 2 } },
 	{ .name = "guest-smallest", .run = whole, .seconds = 60,
 	  .text = "dom create a mem=2M 'cmdline=run=\"ls -l /bin\"'" },
 	{ .name = "guest-smallest-bochs", .run = whole, .seconds = 120,
@@ -372,6 +367,8 @@ const struct test guest_tests[] = {
 	{ 0 }
 };
 const struct test guest_soak_tests[] = {
+	{ .name = "soak-guest-usertests-4vcpus", .run = whole, .seconds = 300,
+	  .text = USERTESTS("vcpus=4"), .machine = { .p2m = "shuffle:3" } },
 	{ .name = "soak-guest-usertests-beside", .run = whole, .seconds = 3000, .number = 5,
 	  .text = USERTESTS(""), .machine = { .mem = 128 } },
 	{ .name = "soak-guest-usertests-beside-4vcpus", .run = whole, .seconds = 3000, .number = 5,

@@ -88,7 +88,6 @@ const struct test program_tests[] = {
 	SUITE("identity-smp4", .cpus = 4),
 	/* Free running, here and below: the kernel's locks, on CPUs that run in parallel. */
 	SUITE("shuffle1-smp4", .cpus = 4, .p2m = "shuffle:1", .free_running = true),
-	SUITE("shuffle2-smp4", .cpus = 4, .p2m = "shuffle:2"),
 	SUITE("iso", .iso = true, .p2m = "shuffle:1"),
 	ROW("usertests-bochs", 200, 0, USERTESTS_PROCESSOR, .bochs = true, .p2m = "shuffle:2"),
 	{ .name = "usertests-v86-lacks", .run = lacks, .seconds = 120, .number = 4,
@@ -116,6 +115,7 @@ const struct test soak_tests[] = {
 	ROW("soak-fuzz", 7200, 0, "fuzz 1000000 3", 0),
 	ROW("soak-fuzz-smp4", 7200, 0, "fuzz 1000000 4", .cpus = 4, .p2m = "shuffle:3",
 	    .free_running = true),
+	ROW("soak-usertests-shuffle2-smp4", 400, 0, "usertests", .cpus = 4, .p2m = "shuffle:2"),
 	ROW("soak-usertests-iso-smp4", 400, 0, "usertests", .iso = true, .cpus = 4),
 	ROW("soak-usertests-bochs", 900, 0, "usertests", .bochs = true, .p2m = "shuffle:2"),
 	ROW("soak-usertests-bochs-smp4", 900, 0, "usertests", .bochs = true, .cpus = 4),
