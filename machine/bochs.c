@@ -152,15 +152,18 @@ static char *take_answer(struct machine *m)
 
 /*
  * Wait for the debugger's answer. Bochs writes each word of memory by itself: who waited for the
- * next bytes would be woken for each. So the pauses grow. Result: whether it came; not if Bochs
- * ends.
+ * next bytes would be woken for each. So the pauses grow. After a second only the time counts that
+ * Bochs does not wait for a processor. Result: whether it came; not if Bochs ends.
  */
 static bool await_answer(struct machine *m)
 {
 	enum { SECONDS = 60, LEAST_US = 20, MOST_US = 2000 };
 	useconds_t pause = LEAST_US;
-	for (double start = clock_seconds(); !answered(m); usleep(pause)) {
-		if (!m->pid || time_is_over(start, SECONDS))
+	double start = clock_seconds(), from = 0;
+	for (; !answered(m); usleep(pause)) {
+		bool late = m->pid && time_is_over(start, 1);
+		from = late && from == 0 ? process_clock(m->pid) : from;
+		if (!m->pid || (late && process_clock(m->pid) - from > SECONDS))
 			return false;
 		machine_pump(m);
 		pause = pause < MOST_US ? 2 * pause : MOST_US;
