@@ -162,10 +162,13 @@ static uint64_t ran_here(const struct view *v, unsigned cpu)
 	return all;
 }
 
+/* D4 and D5 of each CPU that does not hold its queue_lock: with it the CPU changes its account. */
 static void check_time(const struct view *v, unsigned cpus)
 {
 	for (unsigned i = 0; i < cpus; i++) {
 		uint32_t cpu = vmm_symbol("vmm_cpus") + i * CPU_BYTES;
+		if (vmm_word(v, cpu + CPU_QUEUE_LOCK))
+			continue;
 		for (uint32_t at = vmm_word(v, cpu + CPU_TIMERS); at;
 		     at = vmm_word(v, at + VCPU_TIMER_NEXT))
 			CHECK(lives(v, at), "CPU %u: the timer of a dead vCPU, %#x (D4)", i, at);

@@ -162,7 +162,10 @@ void check_cpu_virtual(struct machine *m, unsigned cpu, const struct cpu_state *
 void check_frame_table(struct machine *m);
 /* Check V1 to V6, and V7 if no CPU is in the VMM. */
 void check_whole(struct machine *m);
-/* Check D1, D4, D5, and V3, V4, V7 for guests. No CPU is in the VMM, or it is idle there. */
+/*
+ * Check D1, D4, D5, and V3, V4, V7 for guests. No CPU is in the VMM, but to wait there or to
+ * schedule.
+ */
 void check_domains(struct machine *m);
 /* Array length by mfn: whatever frame number a guest has in a page table or CR3 is an index. */
 enum { ALL_FRAMES = 1 << 20 };

@@ -26,10 +26,12 @@ static inline void charge(struct cpu *c, uint32_t now)
 /* The first guest of this processor came, or its last one has gone. */
 static void __attribute__((noinline)) begin_to_host(struct cpu *c)
 {
+	queue_lock(c);
 	uint64_t now = time_now();
 	c->hosts = true;
 	c->began += now - c->since;
 	c->since = now;
+	queue_unlock(c);
 	timer_take(c, now);
 }
 
