@@ -99,11 +99,15 @@ static uint32_t count_exits(struct victim *v)
 	return n;
 }
 
-/* Result: whether it stopped by itself. QEMU lets only CPU 0 run. */
+/* Afterwards it is stopped. Result: whether by itself. QEMU lets only CPU 0 run. */
 static bool run_slice(struct victim *v, double seconds)
 {
-	return v->m->o.bochs ? debug_run(v->m, seconds) :
-	       gdb_run_cpus(v->m, 1, false, seconds) == 0;
+	if (!v->m->o.bochs)
+		return gdb_run_cpus(v->m, 1, false, seconds) == 0;
+	bool stopped = debug_run(v->m, seconds);
+	if (!stopped)
+		machine_stop(v->m);
+	return stopped;
 }
 
 /* The kernel has stopped this CPU by HC_HALT, which is its right. */
