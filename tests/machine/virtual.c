@@ -237,6 +237,44 @@ static void detach_registers(const struct test *t)
 	end_at_prompt(m);
 }
 
+/* Begin an attach. The machine stops before the instruction at this address. */
+static void attach_to(struct machine *m, uint32_t address)
+{
+	machine_send(m, "echo virtual > /proc/mode\n");
+	gdb_break(m, address, true);
+	CHECK(gdb_run(m, 20), "no attach");
+	gdb_break(m, address, false);
+}
+
+/* From the LIDT of an attach to its IRET, its last instruction in ring 0, an NMI is dropped. */
+static void nmi_at_attach(const struct test *t)
+{
+	struct machine *m = start_to_prompt(&t->machine);
+	unsigned tries = 0, ring = 0;
+	machine_stop(m);
+	gdb_connect(m);
+	attach_to(m, vmm_symbol("cpu_install"));
+	while (machine_cpu(m, 0).idt.base < VMM_BASE)
+		gdb_step(m);
+	for (uint32_t from = gdb_register(m, GDB_EIP); !ring; tries++) {
+		gdb_disconnect(m);
+		machine_expect(m, PROMPT, 20);
+		command(m, "echo native > /proc/mode", 20);
+		machine_stop(m);
+		gdb_connect(m);
+		attach_to(m, from);
+		for (unsigned i = 0; i < tries; i++)
+			gdb_step(m);
+		ring = machine_cpu(m, 0).cpl;
+		if (!ring)
+			free(qmp(m, "inject-nmi", NULL));
+	}
+	gdb_disconnect(m);
+	machine_expect(m, PROMPT, 20);
+	CHECK(tries > 20, "only %u instructions", tries);
+	end_at_prompt(m);
+}
+
 /* text: a command with a test suite, in virtual mode or while the mode changes all the time. */
 static void suite(const struct test *t)
 {
@@ -285,6 +323,7 @@ const struct test switch_tests[] = {
 	ROW("virtual-in-a-row", in_a_row, 60, 0, NULL, .cmdline = "mode=virtual"),
 	ROW("switch-registers", detach_registers, 60, 0, NULL, .cmdline = "mode=virtual"),
 	ROW("virtual-share-dropped", shares, 60, 0, NULL, .cmdline = "mode=virtual"),
+	ROW("switch-nmi", nmi_at_attach, 120, 0, NULL, ),
 	PAIRS("switch-pairs", 120, 200, .p2m = "shuffle:4"),
 	PAIRS("switch-pairs-smp4", 120, 100, .p2m = "shuffle:5", .cpus = 4),
 	PAIRS("switch-pairs-v86", 120, 20, .p2m = "shuffle:5", .v86 = true, .mem = 16),

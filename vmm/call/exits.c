@@ -110,15 +110,14 @@ static bool lost_interrupt(const struct regs *r)
 
 static void __attribute__((noinline)) protection_exit(struct cpu *c, struct regs *r)
 {
-	struct vmm_shared *s = c->current->shared;
-	s->exits[EXIT_PROTECTION]++;
+	c->current->shared->exits[EXIT_PROTECTION]++;
 	if (lost_interrupt(r)) {
 		apic_end();
 		return;
 	}
-	unsigned length = (r->cs & 3) == 1 && r->error == 0 ? emulate(c, r) : 0;
+	unsigned length = (r->cs & 3) == 1 && !r->error ? emulate(c, r) : 0;
 	if (length) {
-		s->exits[EXIT_EMULATED]++;
+		c->current->shared->exits[EXIT_EMULATED]++;
 		r->eip += length;
 		hazard_raise(c, HAZARD_DELIVER);
 	} else {
@@ -128,15 +127,17 @@ static void __attribute__((noinline)) protection_exit(struct cpu *c, struct regs
 
 /*
  * An entry from ring 0: an interrupt while HC_IDLE waits, a fault at what is the kernel's, or an
- * error of the VMM's own. An NMI is dropped: the VMM has no use for one.
+ * error of the VMM's own. An NMI is dropped: the VMM has no use for one. During an attach it may
+ * come while CS is still the kernel's, whose segment in the VMM's GDT is not for ring 0.
  */
 static void __attribute__((noinline)) own_exit(struct cpu *c, struct regs *r)
 {
+	r->cs = SEL_VMM_CODE;
 	if (r->vector >= VEC_EXCEPTIONS)
 		irq_arrived(c, r->vector);
 	else if (lost_interrupt(r))
 		apic_end();
-	else if (r->vector == VEC_GP && !r->error && *(const uint8_t *)r->eip == IRET)
+	else if (r->vector == VEC_GP && !r->error && *(uint8_t *)r->eip == IRET)
 		/* No ESP was pushed: the frame that IRET pops begins there, with EIP. */
 		stop_kernel(r, "its code ends at the end of its segment, and EIP is", r->esp);
 	else if (r->vector == VEC_NMI || (r->vector == VEC_PF && copy_fault(r)))

@@ -29,7 +29,8 @@
 	/*
 	 * vmm_call_entry(op, cpu, argument): called by the native kernel in ring 0, interrupts
 	 * off; arguments on the kernel's stack. Returns as any function, but after VMM_INSTALL
-	 * by IRET in ring 1: to the return address, on the kernel's stack.
+	 * by IRET in ring 1: to the return address, on the kernel's stack. It leaves 16 bytes of
+	 * the VMM's stack free: they tell an NMI here from an entry from ring 1 (exit_handle).
 	 */
 	.text
 	.globl vmm_call_entry
@@ -41,7 +42,7 @@ vmm_call_entry:
 	pushl %edi
 	movl 12(%ebp), %edx
 	imull $CPU_BYTES, %edx, %eax
-	leal vmm_cpus + CPU_BYTES(%eax), %ecx
+	leal vmm_cpus + CPU_BYTES - 16(%eax), %ecx
 	movl %esp, %ebx /* the kernel's stack: vmm_call_handle keeps EBX */
 	movl %ecx, %esp /* this CPU's stack */
 	movl 8(%ebp), %eax
