@@ -61,7 +61,7 @@ bool tty_has_room(void);
  */
 int tty_read(void *buf, uint32_t bytes, bool user);
 int tty_write(const void *buf, uint32_t bytes, bool user);
-/* System call tty_foreground: 0, -EINVAL. Context: process. */
+/* System call tty_foreground: 0, -EINVAL. pgid 0: no group. Context: process. */
 int tty_set_foreground(int pgid);
 /* System call tty_raw: 0. Context: process. */
 int tty_set_raw(bool raw);

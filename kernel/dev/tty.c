@@ -258,7 +258,7 @@ int tty_write(const void *buf, uint32_t bytes, bool user)
 
 int tty_set_foreground(int pgid)
 {
-	if (pgid <= 0)
+	if (pgid < 0)
 		return -EINVAL;
 	foreground = pgid;
 	return 0;

@@ -132,6 +132,20 @@ static void keyboard(const struct test *t)
 	end_at_prompt(m);
 }
 
+/* Run a line that waits, and press Ctrl-C. */
+static void stop_line(struct machine *m, const char *line)
+{
+	machine_send(m, line);
+	machine_send(m, "\n");
+	machine_expect(m, "\n", 10);
+	usleep(300000);
+	machine_send(m, "\003");
+	machine_expect(m, PROMPT, 10);
+	size_t from = m->log_bytes;
+	command(m, "echo $?", 10);
+	CHECK(strstr(m->log + from, "\n137\n"), "%s does not end with status 137", line);
+}
+
 static void control_c(const struct test *t)
 {
 	struct machine *m = start_to_prompt(&t->machine);
@@ -146,6 +160,18 @@ static void control_c(const struct test *t)
 	usleep(300000);
 	machine_send(m, "\003"); /* Ctrl-C, on the serial line */
 	machine_expect(m, PROMPT, 10);
+	/* A shell that waits for the background goes on. The rest of its line does not run. */
+	command(m, "sleep 1000 &", 10);
+	for (int nested = 0; nested < 2; nested++) {
+		stop_line(m, "cat | cat; echo l'a'te");
+		stop_line(m, "wait; echo l'a'te");
+		command(m, "sh", 10);
+		stop_line(m, "sleep 1000 & true && wait $! || echo l'a'te");
+	}
+	command(m, "sleep 1 & true; wait $!; echo status $?", 10);
+	CHECK(strstr(m->log, "\nstatus 0\n"), "the end of a program does not end the wait");
+	CHECK(!strstr(m->log, "late"), "the rest of a line runs after Ctrl-C");
+	CHECK(!strstr(m->log, "the shell has ended"), "Ctrl-C ends the shell");
 	command(m, "echo alive", 10);
 	CHECK(strstr(m->log, "\nalive\n"), "the shell does not go on after Ctrl-C");
 	end_at_prompt(m);

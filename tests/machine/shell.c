@@ -189,6 +189,10 @@ static void processes_out(const struct test *t)
 	from = m->log_bytes;
 	command(m, "echo b | cat | cat", 20);
 	CHECK(strstr(m->log + from, "\nb\n"), "what had started has not ended");
+	from = m->log_bytes;
+	command(m, TEN("sleep 1000 & "), 20);
+	command(m, "wait; pwd", 20); /* no Ctrl-C could end it */
+	CHECK(strstr(m->log + from, "\nsh: wait: no more processes\n/\n"), "the shell waits");
 	end_at_prompt(m);
 }
 

@@ -36,23 +36,56 @@ static int print_directory(void)
 	return n < 0;
 }
 
+/*
+ * As waitpid(pid, status, 0), but -EINTR after Ctrl-C. That kills a process which waits for nothing
+ * else, and its end ends the wait.
+ */
+static int wait_or_stop(int pid, int *status)
+{
+	int shell = getpid(), got = waitpid(pid, status, interactive ? WNOHANG : 0);
+	int stop = got ? got : fork();
+	if (got || stop < 0)
+		return stop;
+	if (stop == 0) {
+		setpgid(0, 0);
+		tty_foreground(getpid());
+		while (getppid() == shell)
+			sleep(1000);
+		exit(0);
+	}
+	setpgid(stop, stop);
+	tty_foreground(stop);
+	while ((got = waitpid(-1, status, 0)) != stop && pid > 0 && got != pid)
+		ended(got, *status);
+	tty_foreground(0);
+	if (got == stop)
+		return -EINTR;
+	kill(stop);
+	waitpid(stop, &shell, 0);
+	return got;
+}
+
 static int wait_children(int argc, char **argv)
 {
-	int status = 0, pid;
+	int status = 0, pid = -1;
 	const char *end;
 	if (argc > 1) {
 		pid = (int)strtou(argv[1], &end);
 		if (*end || end == argv[1] || pid <= 0)
 			pid = -EINVAL;
 		else if ((status = ended(pid, -1)) < 0)
-			pid = waitpid(pid, &status, 0);
-		if (pid < 0)
-			complain(argv[1], pid);
-		return pid < 0 ? 1 : WIFEXITED(status) ? WEXITSTATUS(status) : 137;
+			pid = wait_or_stop(pid, &status);
+	} else {
+		while ((pid = wait_or_stop(-1, &status)) > 0)
+			ended(pid, status);
+		if (pid == -ECHILD)
+			return 0;
 	}
-	while (waitpid(-1, &status, 0) > 0)
-		;
-	return 0;
+	if (pid == -EINTR)
+		return KILLED;
+	if (pid < 0)
+		complain(argc > 1 ? argv[1] : "wait", pid);
+	return pid < 0 ? 1 : WIFEXITED(status) ? WEXITSTATUS(status) : KILLED;
 }
 
 static void leave(int argc, char **argv) __attribute__((noreturn));

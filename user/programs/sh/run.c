@@ -9,8 +9,6 @@
  */
 #include "sh.h"
 
-enum { KILLED = 137 };
-
 bool interactive;
 int last_status, last_background;
 
@@ -250,7 +248,7 @@ static int run_pipeline(const struct word **at, bool background)
 			ended(pid, s);
 	}
 	if (interactive)
-		tty_foreground(getpid());
+		tty_foreground(0);
 	return last_status = failed ? 1 : status;
 }
 
@@ -384,5 +382,7 @@ int main(int argc, char **argv)
 	}
 	interactive = fstat(fd, &st) == 0 && stat("/dev/console", &console) == 0 &&
 		      st.st_dev == console.st_dev && st.st_ino == console.st_ino;
+	if (interactive)
+		tty_foreground(0); /* Ctrl-C is for what the shell runs */
 	return run_file(fd, interactive);
 }

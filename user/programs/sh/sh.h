@@ -9,7 +9,7 @@
 
 #include "user.h"
 
-enum { LINE_MAX = 1024, WORDS_MAX = 128, HISTORY_MAX = 50 };
+enum { LINE_MAX = 1024, WORDS_MAX = 128, HISTORY_MAX = 50, KILLED = 137 };
 #define BREAKS " \t\n|<>&;" /* what ends a word */
 
 enum token {
