@@ -265,6 +265,7 @@ void warm_up_refuses(const struct test *t);
 void level_serial(const struct test *t);
 void bus_masters(const struct test *t);
 void behind_bridges(const struct test *t);
+void too_many_functions(const struct test *t);
 void vector_without_gate(const struct test *t);
 /* --- isolation_states.c --- */
 void random_states(const struct test *t); /* text: how many; number: the seed */

@@ -191,6 +191,58 @@ void behind_bridges(const struct test *t)
 	end_native(m);
 }
 
+/* Boot with so many more PCI functions, all but the bridges behind bridges. */
+static struct machine *with_functions(const struct test *t, unsigned left)
+{
+	enum { SLOTS = 31, FUNCTIONS = 8 };
+	struct machine *m = machine_start(&t->machine);
+	char text[120];
+	for (unsigned bridge = 1; left; bridge++) {
+		snprintf(text, sizeof(text), "{\"driver\":\"pci-bridge\",\"id\":\"b%u\","
+			 "\"chassis_nr\":%u,\"addr\":\"%x\"}", bridge, bridge, 4 + bridge);
+		free(qmp(m, "device_add", text));
+		left--;
+		for (unsigned slot = 1; slot <= SLOTS; slot++) {
+			unsigned n = left < FUNCTIONS ? left : FUNCTIONS;
+			left -= n;
+			while (n--) {
+				snprintf(text, sizeof(text), "{\"driver\":\"pci-testdev\","
+					 "\"bus\":\"b%u\",\"addr\":\"%x.%u\","
+					 "\"multifunction\":true}", bridge, slot, n);
+				free(qmp(m, "device_add", text));
+			}
+		}
+	}
+	machine_continue(m);
+	machine_expect(m, PROMPT, SECONDS);
+	return m;
+}
+
+/* 41: of more PCI functions than the VMM can note it could turn off some only: it refuses them. */
+void too_many_functions(const struct test *t)
+{
+	enum { MOST = 512 };
+	uint32_t few, all;
+	struct machine *m = with_functions(t, 0);
+	machine_stop(m);
+	virtual_read(m, machine_cpu(m, 0).cr3, vmm_symbol("nr_devices"), &few, sizeof(few));
+	machine_quit(m);
+	m = with_functions(t, MOST - few);
+	command(m, "echo virtual > /proc/mode", SECONDS);
+	machine_stop(m);
+	check_mode(m, true);
+	virtual_read(m, machine_cpu(m, 0).cr3, vmm_symbol("nr_devices"), &all, sizeof(all));
+	CHECK(all == MOST, "of %u functions the VMM knows %u", MOST, all);
+	machine_continue(m);
+	end_native(m);
+	m = with_functions(t, MOST - few + 1);
+	CHECK(strstr(m->log, "vmm: refused: the machine has too many PCI devices"),
+	      "the VMM does not refuse %u functions", MOST + 1);
+	command(m, "echo virtual > /proc/mode", SECONDS);
+	CHECK(strstr(m->log, "no such device"), "an attach without a warm-up");
+	end_at_prompt(m);
+}
+
 /* --- a vector without a gate --- */
 
 /* Press a key, and take it from the controller: the kernel learns nothing of it. */

@@ -139,6 +139,7 @@ const struct test isolation_tests[] = {
 	ROW("25-level-serial-bochs", level_serial, 120, NULL,
 	    .machine = { .paused = true, .bochs = true }),
 	ROW("41-bus-masters", bus_masters, 60, NULL, .machine = { .paused = true }),
+	ROW("41-many-functions", too_many_functions, 60, NULL, .machine = { .paused = true }),
 	ROW("41-behind-bridges", behind_bridges, 60, NULL, .machine = { .paused = true }),
 	ROW("41-vector-without-gate", vector_without_gate, 60, NULL, ),
 	SURVIVE("26-fpu", "fpu"),
