@@ -7,14 +7,17 @@
  * says is what the page may write to the console, if it may write anything.
  * page.subject, if set, is named in complaints. Such a page must load nothing else, and no script
  * on it may fail: else run() fails, too. check() may fail in two ways: it throws, or it has called
- * complain(text).
+ * complain(text). patience() is how long a page may take for what it does: a minute in milliseconds,
+ * and on a busy host as many minutes as processes share a processor.
  */
 "use strict";
+const os = require("os");
 const path = require("path");
 const { chromium } = require("playwright-core");
 
 const complaints = [];
 const complain = text => complaints.push(text);
+const patience = () => 60000 * Math.max(1, os.loadavg()[0] / os.cpus().length);
 
 /* May a page of this folder load this address? */
 function allowed(url, folder) {
@@ -26,6 +29,7 @@ async function open(browser, file, options = {}, folder = path.resolve(file)) {
 	const page = await browser.newPage({
 		viewport: { width: 1440, height: 900 }, offline: true, ...options,
 	});
+	page.setDefaultTimeout(patience());
 	const at = text => complain((page.subject || path.basename(file)) + ": " + text);
 	page.on("console", message => options.says?.test(message.text()) ||
 		at("console: " + message.text()));
@@ -63,4 +67,4 @@ async function run(check, args = []) {
 	}
 }
 
-module.exports = { run, complain };
+module.exports = { run, complain, patience };

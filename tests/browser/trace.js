@@ -118,7 +118,7 @@ async function links(open) {
 	await checkStep(page, at);
 	assert.equal(await page.locator(".link").getAttribute("href"), "#step=" + (at + 1));
 	await page.keyboard.press("ArrowRight");
-	await page.waitForURL(url => url.hash === "#step=" + (at + 2), { timeout: 30000 });
+	await page.waitForURL(url => url.hash === "#step=" + (at + 2));
 	await page.evaluate(() => location.hash = "#step=3");
 	await page.waitForFunction(() => document.querySelector("input").value === "2");
 	await page.evaluate(() => location.hash = "#step=99999");

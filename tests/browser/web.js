@@ -11,16 +11,16 @@ const assert = require("assert");
 const fs = require("fs");
 const http = require("http");
 const { gzipSync } = require("zlib");
-const { run } = require("./browser");
+const { run, patience } = require("./browser");
 
 const [, , file, pictures, part] = process.argv;
 const PHASES = ["request", "gather", "quiesce", "account", "protect", "install", "translate",
 	"commit", "resume"];
-const SLOW = 60000; /* the tests' machine may be busy */
 const figures = { bytes: fs.statSync(file).size };
 
-const ready = page => page.waitForFunction("page.ready !== undefined", null, { timeout: SLOW });
-const until = (page, what, argument) => page.waitForFunction(what, argument, { timeout: SLOW });
+const until = (page, what, argument) =>
+	page.waitForFunction(what, argument, { timeout: patience() });
+const ready = page => until(page, "page.ready !== undefined");
 const prompt = page => until(page, "page.text.endsWith('$ ')");
 const click = (page, name) => page.getByRole("button", { name, exact: true }).first().click();
 const cell = (page, name) => page.locator(`[data-cell="${name}"]`).textContent();
@@ -34,7 +34,7 @@ async function opened(open, options = {}) {
 	assert.equal(await page.evaluate("page.ready"), true,
 		await page.locator(".failure").textContent());
 	await prompt(page);
-	figures.prompt_ms = Math.min(figures.prompt_ms || SLOW, Date.now() - begin);
+	figures.prompt_ms = Math.min(figures.prompt_ms || Infinity, Date.now() - begin);
 	return page;
 }
 
