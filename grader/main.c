@@ -14,7 +14,7 @@ static const char usage_text[] =
 	"       grader class --lab LAB DIR [--out DIR] [--seed N] [--jobs N] [--only CHECKS]\n"
 	"                    [--again] [--no-sandbox]\n"
 	"       grader list [--lab LAB]\n"
-	"       grader debug CHECK [--seed N] [-- GDB ARGUMENTS]\n"
+	"       grader debug CHECK [--lab LAB] [--seed N] [-- GDB ARGUMENTS]\n"
 	"       grader reference LAB\n"
 	"       grader help\n"
 	"PATH: a directory, tar (.gz .bz2 .xz .zst) or zip with the lab's files, in their\n"

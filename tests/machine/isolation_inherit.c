@@ -31,7 +31,7 @@ static const struct row { const char *name, *command, *virtual, *native, *unseen
 	{ "segment registers", NULL, NULL, NULL, "isolation-10-nulls, V1" },
 	{ "EFLAGS", NULL, NULL, NULL, "isolation-02-03-12-flags, lab 2's descent" },
 	{ "FPU, MXCSR", NULL, NULL, NULL, "isolation-26-fpu" },
-	{ "TLB", NULL, NULL, NULL, "isolation-21-stale-global-bochs" },
+	{ "TLB", NULL, NULL, NULL, "isolation-14-22-memory-bochs" },
 	{ "local APIC: TPR", "info lapic", " TPR 0x10 ", " TPR 0x08 ", NULL },
 	{ "local APIC: its place", NULL, NULL, NULL, "isolation-41-apic-moved-bochs" },
 	{ "local APIC: LINT0", "info lapic", "LVT0\t 0x00010000", "LVT0\t 0x00010000", NULL },

@@ -171,7 +171,7 @@ static void select_tests(char **names, int n)
 			;
 		if (i == nr_results)
 			fprintf(stderr, "no test is named '%s'; -l lists them, --soak -l the long "
-					"ones, too\n", names[k]);
+					"ones\n", names[k]);
 	}
 	for (i = 0; i < nr_results; i++) {
 		for (k = 0; k < n && !is_named(&results[i], names[k]); k++)
