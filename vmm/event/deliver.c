@@ -51,8 +51,8 @@ void bounce(struct cpu *c, struct regs *r, unsigned vector)
 }
 
 /*
- * Bounce the next event, if the interrupted code takes events. At most one event is bounced:
- * the kernel's handler ends by setting virtual IF, and then asks for the next one (HC_EVENTS).
+ * Bounce the next event, if the interrupted code takes events. At most one event is bounced: at
+ * its end the kernel's handler takes those that are left (irq.leave).
  *
  * Exercise 2.8 (labs/02-deprivilege/handout.md, 6.2): given r and this CPU's shared page. Ring 1
  * takes events if virtual IF is 1, ring 3 always does. Result, if an event is pending and the
