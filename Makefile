@@ -65,8 +65,9 @@ TEST ?=
 GUI ?=
 WERROR ?= 0
 export SMP MEM CMDLINE DISK NET VMM ACCEL GUI
+said = $(filter command,$(origin $(1)))
 # A word that is given here and means nothing is refused.
-known = $(if $(filter command,$(origin $(1))),$(if $(filter-out $(2),$($(1)))$(word 2,$($(1))),\
+known = $(if $(call said,$(1)),$(if $(filter-out $(2),$($(1)))$(word 2,$($(1))),\
 	$(error $(1)='$($(1))' is not known: it can be $(2))))
 $(call known,VO,table static inline lto)$(call known,EXIT,delayed eager)
 $(call known,SCHED,bvt robin)$(call known,OF,domains request)
@@ -231,6 +232,8 @@ demo demo-domains:
 	@$(B)/tests/run --$@
 
 test soak bench bench-switch:
+	@$(if $(call said,TEST),echo "make: $@ runs all tests; after 'make $(B)/tests/run'" \
+		"'$(B)/tests/run $(TEST)' runs this one" >&2; exit 1)
 	@tools/setup test
 	@$(MAKE) --no-print-directory all iso unit $(B)/tests/run $(B)/grader $(B)/trace $(B)/mutate
 	@$(MAKE) --no-print-directory DEBUG=1 kernel
@@ -274,7 +277,8 @@ run-bochs: iso
 
 gdb debug: all $(if $(TEST),$(B)/grader)
 	@$(if $(TEST),$(B)/grader debug '$(TEST)' $(if $(LAB),--lab '$(LAB)') --seed '$(SEED)', \
-		tools/debug)
+		$(if $(call said,LAB),echo "make: which check of $(LAB)? make $@ TEST=CHECK;" \
+		"'make all $(B)/grader && $(B)/grader list' names them" >&2; exit 1,tools/debug))
 
 debug-bochs: iso
 	@DEBUGGER=1 tools/bochs
