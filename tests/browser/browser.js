@@ -7,7 +7,7 @@
  * says is what the page may write to the console, if it may write anything.
  * page.subject, if set, is named in complaints. Such a page must load nothing else, and no script
  * on it may fail: else run() fails, too. check() may fail in two ways: it throws, or it has called
- * complain(text). patience() is how long a page may take for what it does: a minute in milliseconds,
+ * complain(text). patience() is how many milliseconds a page may take for what it does: a minute,
  * and on a busy host as many minutes as processes share a processor.
  */
 "use strict";
