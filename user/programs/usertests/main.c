@@ -258,6 +258,8 @@ int main(int argc, char **argv)
 	int first = 1;
 	if (argc > 1 && argv[1][0] == '@')
 		return helper(argc, argv);
+	if (help_wanted(argc, argv))
+		usage("-l | [-big] [-not] [TEST...]", true);
 	if (argc > 1 && !strcmp(argv[1], "-l")) {
 		for (const struct test *t = __start_tests; t < __stop_tests; t++)
 			printf("%s\n", t->name);
