@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Opens all pages of the handbook in headless Chromium: handbook.js FOLDER. On none may a script
- * fail or something be missing, in windows of 360 to 2560 px nothing is cut off at the right, and
- * each picture has a name, and its words can be read. Exit status 0: all is as it must be.
+ * fail or something be missing, in windows of 360 to 2560 px nothing is cut off at the right, no
+ * word of a heading is broken, and each picture has a name, and its words can be read. Exit status 0: all is as it must be.
  */
 "use strict";
 const fs = require("fs");
@@ -50,6 +50,19 @@ async function misfits([url, widths, readable]) {
 	const unnamed = [...page.querySelectorAll("article img, article object, article svg")]
 		.filter(e => !(e.getAttribute("alt") || e.getAttribute("aria-label")));
 	frame.style.width = widths[0] + "px";
+	const broken = [...page.querySelectorAll("h1, h2, h3")].filter(e => {
+		const words = page.createTreeWalker(e, NodeFilter.SHOW_TEXT), range = page.createRange();
+		while (words.nextNode())
+			for (const at of words.currentNode.data.matchAll(/\p{L}+/gu)) {
+				range.setStart(words.currentNode, at.index);
+				range.setEnd(words.currentNode, at.index + at[0].length);
+				if (range.getClientRects().length > 1)
+					return true;
+			}
+		return false;
+	});
+	if (broken.length)
+		bad.push(`a word is broken in “${broken[0].textContent}”`);
 	const small = [...page.querySelectorAll("article img")].filter(
 		e => e.getBoundingClientRect().width < e.naturalWidth * readable);
 	if (small.length)
