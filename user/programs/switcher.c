@@ -35,6 +35,7 @@ static int start(char **argv)
 	snprintf(path, sizeof(path), "/bin/%s", argv[0]);
 	int pid = fork();
 	if (pid == 0) {
+		close(mode_fd); /* its position is shared */
 		int error = exec(path, argv);
 		complain(path, error);
 		exit(127);
