@@ -2,7 +2,8 @@
 /*
  * Opens all pages of the handbook in headless Chromium: handbook.js FOLDER. On none may a script
  * fail or something be missing, in windows of 360 to 2560 px nothing is cut off at the right, no
- * word of a heading is broken, and each picture has a name, and its words can be read. Exit status 0: all is as it must be.
+ * word of a heading is broken, and each picture has a name, and its words can be read. Exit status
+ * 0: all is as it must be.
  */
 "use strict";
 const fs = require("fs");
@@ -51,7 +52,8 @@ async function misfits([url, widths, readable]) {
 		.filter(e => !(e.getAttribute("alt") || e.getAttribute("aria-label")));
 	frame.style.width = widths[0] + "px";
 	const broken = [...page.querySelectorAll("h1, h2, h3")].filter(e => {
-		const words = page.createTreeWalker(e, NodeFilter.SHOW_TEXT), range = page.createRange();
+		const range = page.createRange();
+		const words = page.createTreeWalker(e, NodeFilter.SHOW_TEXT);
 		while (words.nextNode())
 			for (const at of words.currentNode.data.matchAll(/\p{L}+/gu)) {
 				range.setStart(words.currentNode, at.index);
