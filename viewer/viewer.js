@@ -228,7 +228,7 @@ function showTrace(element, trace, reference) {
 		if (stepInAddress(steps) >= 0)
 			visit(stepInAddress(steps));
 	});
-	/* The frames are painted with the theme's colours: a new theme needs a new picture. */
+	/* The frames are painted in the theme's colours: anew for another one, and for paper. */
 	const system = matchMedia("(prefers-color-scheme: dark)");
 	find(".theme").addEventListener("click", () => {
 		const data = document.documentElement.dataset;
@@ -236,7 +236,8 @@ function showTrace(element, trace, reference) {
 		data.theme = theme === "dark" ? "light" : "dark";
 		go(at);
 	});
-	system.addEventListener("change", () => go(at));
+	for (const look of [system, matchMedia("print")])
+		look.addEventListener("change", () => go(at));
 	go(Math.max(difference, stepInAddress(steps), 0));
 	return { steps, go };
 }

@@ -250,11 +250,13 @@ class Page {
 			event.preventDefault();
 			this.boot(find(".boot input").value);
 		});
+		const dark = matchMedia("(prefers-color-scheme: dark)");
+		for (const look of [dark, matchMedia("print")])
+			look.addEventListener("change", () => this.draw());
 		find(".theme").addEventListener("click", () => {
 			const { dataset } = document.documentElement;
-			const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-			dataset.theme = (dataset.theme || (dark ? "dark" : "light")) === "dark" ?
-				"light" : "dark";
+			const theme = dataset.theme || (dark.matches ? "dark" : "light");
+			dataset.theme = theme === "dark" ? "light" : "dark";
 			this.draw();
 		});
 		find(".words dl").append(...WORDS.flatMap(

@@ -120,9 +120,15 @@ async function structure(page) {
 	assert.equal(unnamed, 0, "controls, pictures or sections without a name");
 }
 
-/* Printed, the step is there, and nothing that only a screen can use. */
+/* Printed, the step is there, in light colours, and nothing that only a screen can use. */
 async function print(page) {
+	const frames = () => page.evaluate("document.querySelector('canvas').toDataURL()");
+	const theme = page.getByRole("button", { name: "Dark or light" }), light = await frames();
+	await theme.click();
+	assert.notEqual(await frames(), light, "the frames do not follow the theme");
 	await page.emulateMedia({ media: "print" });
+	await page.waitForFunction( /* the frames are printed in light colours */
+		was => document.querySelector("canvas").toDataURL() === was, light);
 	for (const selector of [".controls button", ".player", "input", ".theme"])
 		assert.ok(!await page.locator(selector).first().isVisible(),
 			`printed: ${selector}`);
@@ -130,6 +136,7 @@ async function print(page) {
 		assert.ok(await page.locator(selector).isVisible(), `not printed: ${selector}`);
 	assert.deepEqual(await tooWide(page, 718), [], "on paper: cut off"); /* A4, 1 cm of edge */
 	await page.emulateMedia({ media: "screen" });
+	await theme.click();
 	await page.setViewportSize({ width: 1440, height: 900 });
 }
 
