@@ -40,6 +40,7 @@ int inner(int argc, char **argv)
 	machine_budget = BUDGET;
 	machine_strict = true;
 	lab_files(".", lab, files, (char **)&judge_files);
+	within_read();
 	judge_lab = (unsigned)atoi(lab->name);
 	unsigned n = lab_checks(lab, *argv[4] ? argv[4] : NULL, results);
 	if (mkdir(argv[3], 0700) < 0)

@@ -21,6 +21,7 @@ static const char *const telling[] = {
 	"rdtsc", "rdtscp", "rdpmc", "rdmsr", "cpuid", "xgetbv", "in", "inb", "inw", "inl", "insb",
 	"insw", "insl", "sgdt", "sgdtl", "sgdtw", "sidt", "sidtl", "sidtw", "sldt", "str", "smsw",
 	"lar", "lsl", "verr", "verw", "mov %s", "push %s",
+	".byte", "(bad)", /* ends behind a symbol: the processor reads on within the next one */
 };
 /* The kernel's clock, and tables by which it is called, too. */
 static const char a_clock[] = "native_time_now";

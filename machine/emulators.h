@@ -49,6 +49,10 @@ void qemu_start(struct machine *m);
 void qmp_connect(struct machine *m, const char *path);
 /* The arguments by which QEMU logs the code outside of the text only (outside.c). */
 void outside_arguments(struct arguments *a);
+/* Write what is within the student's instructions: more ranges of a -dfilter (within.c). */
+void within_filter(FILE *f);
+/* Result: whether an address is that of a byte there, and not of an instruction's first one. */
+bool within_instruction(uint32_t address);
 /* QEMU has ended: read why from what it said last. */
 void qmp_read_end(struct machine *m);
 /* Read and drop the stub's report of a stop that QMP caused. The machine is stopped. */

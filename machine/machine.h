@@ -146,10 +146,12 @@ bool machine_late(struct machine *m);
 /* Print how to start the machine by hand, and the last lines of its serial log. */
 void machine_describe(const struct machine *m, FILE *to);
 
-/* --- code outside of the kernel's and the VMM's functions (outside.c) --- */
+/* --- code outside of the kernel's and the VMM's functions (outside.c, within.c) --- */
 
 /* Give up FAILED if a strict machine in QEMU has executed such code, of which none was allowed. */
 void outside_check(void);
+/* Read where the instructions of judge_files are in both images: code within these is none, too. */
+void within_read(void);
 /* From now on this memory may hold code. */
 void outside_allow(uint32_t begin, uint32_t end);
 

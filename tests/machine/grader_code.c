@@ -152,6 +152,13 @@ static void telling(const struct test *t)
 		  "'cs rep insb (%" },
 		{ "__asm__ volatile(\".type code, @object; code: rdtsc\" : : : \"eax\", \"edx\");",
 		  "data in a section '.text'" },
+		{ "__asm__ volatile(\"jmp 1f; .byte 0xb8; code: nop; nop; nop; nop; 1:\");",
+		  "'.byte 0xb8'" },
+		{ "__asm__ volatile(\"1: movl $0x90c3310f, %%eax; pushl $2f; pushl $1b + 1; ret; "
+		  "2:\" : : : \"eax\", \"edx\", \"memory\");",
+		  "code within an instruction was executed" },
+		{ "__asm__ volatile(\"1: movl $0x90c3310f, %%eax; call 1b + 1\" : : : \"eax\", "
+		  "\"edx\", \"memory\");", "code within an instruction was executed" },
 	};
 	for (unsigned i = t->number; i < COUNT(cases); i += 1 + 2 * t->number) {
 		const char *dir = with_code("telling", cases[i].code);
