@@ -117,12 +117,17 @@ static bool is_stopped(const struct cpu_state *c)
 }
 
 /*
- * Run up to the end of the list. Result: whether it came. Else the machine has ended, or the kernel
- * has destroyed itself and loops: it is seen in ring 1 or 3, or enters the VMM anew, or stops the
- * CPU. The others, which are parked, run for a moment in QEMU, one by one, when the VMM may wait
- * for them.
+ * DONE: it came to the end of the list. ENDED: the machine has ended, or ends. LOOPS: the kernel
+ * has destroyed itself.
  */
-static bool run(struct victim *v)
+enum run_end { DONE, ENDED, LOOPS };
+
+/*
+ * Run up to the end of the list. A kernel that loops is seen in ring 1 or 3, or enters the VMM
+ * anew, or stops the CPU. The others, which are parked, run for a moment in QEMU, one by one, when
+ * the VMM may wait for them.
+ */
+static enum run_end run(struct victim *v)
 {
 	enum { SLICES = 150 };
 	struct cpu_state cpus[CPUS_MAX], *c = &cpus[v->cpu];
@@ -135,18 +140,20 @@ static bool run(struct victim *v)
 		exits = count_exits(v);
 		stopped = run_slice(v, others ? 0.002 : i ? 0.0001 * (1 + any(10)) : 0.3);
 		if (machine_ended(v->m))
-			return false;
+			return ENDED;
 		machine_state(v->m, cpus);
 		if (c->eip - done < 2 && c->cpl == 1)
-			return true;
+			return DONE;
+		if (stopped && v->m->o.bochs && !c->cpl && !is_stopped(c))
+			return ENDED; /* Bochs stops where a machine ends */
 		if (stopped || (c->cpl && !others) || is_stopped(c))
-			return false; /* Bochs stops where a machine ends */
+			return LOOPS;
 		in_kernel |= c->cpl != 0 || count_exits(v) != exits;
 		for (unsigned k = 1; k < v->m->o.cpus && others && c->cpl == 0; k++)
 			gdb_run_cpus(v->m, 1u << k, false, 0.0002);
 	}
 	if (in_kernel)
-		return false;
+		return LOOPS;
 	give_up(FAILED, "the VMM does not end at %s", symbol_where(c->eip));
 }
 
@@ -257,13 +264,6 @@ static void check_vmm(struct victim *v)
 	check_domains(v->m);
 }
 
-static bool in_vmm(struct victim *v)
-{
-	struct cpu_state cpus[CPUS_MAX];
-	machine_state(v->m, cpus);
-	return cpus[v->cpu].cpl == 0 && !is_stopped(&cpus[v->cpu]);
-}
-
 /*
  * Try a list of states, the n-th and on. Result: how many ran. *end: the machine cannot go on: the
  * kernel was stopped, by right, has ended the machine by HC_SHUTDOWN, its CPU, or loops.
@@ -273,12 +273,13 @@ static unsigned try_states(struct victim *v, unsigned n, bool *end)
 	name_states(n);
 	write_list(v);
 	launch(v, "done", &(struct entry){ 0 });
-	*end = !run(v);
-	if (!*end) {
+	enum run_end how = run(v);
+	*end = how != DONE;
+	if (how == DONE) {
 		check_vmm(v);
 		return BATCH;
 	}
-	if (v->m->o.bochs ? in_vmm(v) : machine_ended(v->m)) {
+	if (how == ENDED) {
 		if (v->m->o.bochs)
 			break_done(v, false); /* a trap may have brought another CPU there */
 		machine_wait(v->m, 2);
