@@ -141,6 +141,9 @@ static void telling(const struct test *t)
 		{ "__asm__ volatile(\"pushl %%esi; movl %%esp, %%eax; popl %%esi\" : : : "
 		  "\"eax\"); __asm__ volatile(\"movl %%ds:(%%esp), %%eax\" : : : \"eax\");", NULL },
 		{ "__asm__ volatile(\"pushl %ds; popl %ds\");", "'push   %ds'" },
+		/* a line "NAME():" of objdump, with an l and an O where a data symbol has them */
+		{ "__attribute__((noinline)) void function_lists_Objects(void) "
+		  "{ __asm__ volatile(\"\"); } function_lists_Objects();", NULL },
 		{ "__asm__ volatile(\".rept 900000; nop; .endr\");", "is too large" },
 		{ "native_time_now();", "the clock" },
 		{ "VO(time, now)();", "the clock" },
