@@ -283,7 +283,7 @@ static void bochs_memory(const struct test *t)
 	uint8_t page[PAGE_SIZE];
 	enum { FORGED = 100 }; /* the block of which the guest has a mark, too */
 	uint32_t word = BOCHS_MARK + FORGED, blocks = m->o.mem << 20 >> 17;
-	uint32_t unused = ((blocks - 2) << 17) + PAGE_SIZE;
+	uint32_t unused = (blocks - 2) << 17;
 	machine_stop(m);
 	physical_write(m, unused, &word, 4);
 	physical_read(m, symbol("image_start") - KERNEL_BASE, page, sizeof(page));
