@@ -14,10 +14,14 @@
 const fs = require("fs");
 const net = require("net");
 const path = require("path");
+const v8 = require("v8");
 const { Machine } = require("./machine");
 const { partsOf } = require("./parts");
 const { Stepper } = require("./stepper");
 const { instructionsOf } = require("./symbols");
+
+/* V8's optimizing compiler would take three times as long for v86's code as that code then runs. */
+v8.setFlagsFromString("--liftoff-only");
 
 const INSTRUCTIONS_A_MS = 100000, PAGE = 4096;
 const CHUNK = 65536; /* as in machine/v86.c */
