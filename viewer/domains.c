@@ -79,7 +79,7 @@ static void await_timer(struct machine *m)
 static void begin_switch(struct machine *m)
 {
 	command(m, "dom create one 'cmdline=run=\"cat /dev/zero >/dev/null\"'", 60);
-	command(m, "sleep 1", 60);
+	command(m, "sleep 0.1", 60);
 	machine_stop(m);
 	gdb_connect(m);
 	await_timer(m);
