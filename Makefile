@@ -303,13 +303,15 @@ $(B)/files: FORCE
 
 # In an instructor's tree: written anew when any file of the project is newer, or came or went. What
 # was built in it stays, and times are kept. A new tree begins with what is built here: files with
-# exercises are newer, and so compiled.
+# exercises are newer, and so compiled. Its make has no environment, as in the grader's sandbox:
+# else it builds with other flags, and each submission builds all again.
 BUILT := sources kernel user bin symbols boot rootfs.list rootfs.ext2
 $(B)/handout/%/build/.made: $(if $(HANDOUT),,$(B)/files $(ALL_FILES)) | all
 	@rm -rf $(B)/handout/$*.build
 	@mv $(@D) $(B)/handout/$*.build 2>/dev/null || { mkdir -p $(B)/handout/$*.build && \
 		cp -a $(BUILT:%=$(B)/%) $(B)/handout/$*.build; }
-	@tools/handout $* >/dev/null && mv $(B)/handout/$*.build $(@D) && touch $@
+	@tools/handout $* >/dev/null && mv $(B)/handout/$*.build $(@D) && env -i PATH="$$PATH" \
+		TMPDIR="$${TMPDIR:-/tmp}" LC_ALL=C make -s -C $(B)/handout/$* all && touch $@
 
 QUOTE := '
 GRADE = $(B)/grader grade --lab '$(LAB)' --seed '$(SEED)' \

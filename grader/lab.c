@@ -63,13 +63,6 @@ void lab_enter_root(void)
 }
 
 /*
- * A make that the grader runs inherits no options of a make that runs the grader. The
- * sandbox's make has no environment: it would build with other flags, and so build all again
- * for each submission.
- */
-#define ALONE "env -i PATH=\"$PATH\" TMPDIR=\"${TMPDIR:-/tmp}\" LC_ALL=C "
-
-/*
  * One process writes and builds build/handout (LOCK_EX, as the Makefile does), or many copy it
  * (LOCK_SH). Result: a descriptor, whose closing unlocks.
  */
@@ -87,13 +80,15 @@ static int lock(int how)
 	return fd;
 }
 
-/* Write and build a lab's tree, unless that is done. */
-static void build(const struct lab *lab, const char *base)
+/*
+ * Write and build a lab's tree, unless that is done. Its make inherits no options of a make that
+ * runs the grader.
+ */
+static void build(const struct lab *lab)
 {
 	int fd = lock(LOCK_EX);
-	run_tool(NULL, 0, 600,
-		 ALONE "make -s build/handout/%s/build/.made && " ALONE "make -s -C '%s' all",
-		 lab->name, base);
+	run_tool(NULL, 0, 600, "env -i PATH=\"$PATH\" TMPDIR=\"${TMPDIR:-/tmp}\" LC_ALL=C "
+		 "make -s build/handout/%s/build/.made", lab->name);
 	close(fd);
 }
 
@@ -116,7 +111,7 @@ const char *lab_base(const struct lab *lab, bool ready, bool *own)
 	if (asprintf(&base, "build/handout/%s", lab->name) < 0)
 		give_up(BROKEN, "no memory");
 	if (!ready)
-		build(lab, base);
+		build(lab);
 	return base;
 }
 
@@ -180,16 +175,17 @@ static void check_clock(const char *base)
 	free(path);
 }
 
-/* Only what a build needs is copied; with its times, which make compares. */
+/* Only what a build needs is copied; with its times, which make compares. Owners do not matter. */
 void lab_copy(const char *base, const char *to)
 {
 	check_clock(base);
 	int fd = lock(LOCK_SH);
 	run_tool(NULL, 0, 120,
 		 "mkdir -p '%s/build' && cd '%s' && "
-		 "cp -a Makefile include lib kernel vmm user tools labs '%s' && "
-		 "cd build && cp -a sources cinnabar vmm rootfs.list rootfs.ext2 kernel user bin "
-		 "symbols '%s/build'",
+		 "c='cp -R --preserve=mode,timestamps' && "
+		 "$c Makefile include lib kernel vmm user tools labs '%s' && cd build && "
+		 "$c sources cinnabar vmm rootfs.list rootfs.ext2 kernel user bin boot symbols "
+		 "'%s/build'",
 		 to, base, to, to);
 	close(fd);
 }
