@@ -248,11 +248,30 @@ static void look(struct grading *g, struct sandbox s, const char *base, const ch
 	fclose(f);
 }
 
+/* Whether a file of the submission is as it was given. */
+static bool is_as_given(const char *tree, const char *base, const char *file)
+{
+	struct { char *path, *text; } a, b;
+	if (asprintf(&a.path, "%s/%s", tree, file) < 0 ||
+	    asprintf(&b.path, "%s/%s", base, file) < 0)
+		give_up(BROKEN, "no memory");
+	a.text = file_text(a.path), b.text = file_text(b.path);
+	bool same = a.text && b.text && strcmp(a.text, b.text) == 0;
+	free(a.path), free(a.text), free(b.path), free(b.text);
+	return same;
+}
+
+/* If all headers are as given, a file that is as given has the objects of the handout. */
 void build_look(struct grading *g, struct sandbox s, const char *base, const struct lab_tree *tree)
 {
+	bool all = !base;
+	for (unsigned i = 0; i < tree->n; i++)
+		all = all || (is_header(tree->files[i]) &&
+			      !is_as_given(s.tree, base, tree->files[i]));
 	for (unsigned headers = 0; headers < 2; headers++)
 		for (unsigned i = 0; i < tree->n && !g->not_built; i++)
 			if (strncmp(tree->files[i], "labs/", 5) != 0 &&
-			    is_header(tree->files[i]) == headers)
+			    is_header(tree->files[i]) == headers &&
+			    (all || !is_as_given(s.tree, base, tree->files[i])))
 				look(g, s, base, tree->files[i]);
 }
