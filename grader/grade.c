@@ -79,7 +79,7 @@ static char *checksum(const char *base, unsigned n, const struct taken *t)
 	}
 	run_tool(text, sizeof(text), 60,
 		 "{ (cd '%s' && sha256sum $(ls | grep '^file')); cat %s/build/cinnabar "
-		 "%s/build/vmm %s/build/rootfs.ext2 /proc/%d/exe; } | sha256sum",
+		 "%s/build/vmm %s/build/rootfs.ext2 /proc/%d/exe; } | b2sum -l 256",
 		 dir, base, base, base, (int)getpid());
 	text[64] = '\0';
 	return strdup(text);
