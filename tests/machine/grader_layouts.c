@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The forms in which honest students hand in (tests/submissions/layouts): each is graded as the
- * plain files are. They are one class, graded by one check. And a class in general: what is in it,
- * which checks, and what a second run leaves as it is.
+ * The forms in which honest students hand in (tests/submissions/layouts): each is taken as the
+ * plain files are, which its checksum tells. They are one class. And a class in general: what is in
+ * it, which checks, and what a second run leaves as it is.
  */
 #include "grading.h"
 #include <dirent.h>
@@ -47,11 +47,11 @@ static void reports_inside(void)
 	}
 }
 
-static void run_class(const char *more)
+static void run_class(const char *class, const char *more)
 {
 	check_status(shell(said, sizeof(said), SECONDS, "build/grader class --lab " LAB
-			   " --only %s --out %s %s %s", one_check(), work_path("out"),
-			   work_path("class"), more), GRADED, "a class");
+			   " --only %s --out %s %s %s", one_check(), work_path("out"), class, more),
+		     GRADED, "a class");
 }
 
 static void check_same(const char *name)
@@ -69,15 +69,24 @@ static void check_printable(const char *what, const char *text)
 		      "%s has a control character %#x", what, *s);
 }
 
+/*
+ * The plain files' report is there for the others, too, before their run: each keeps it, and is not
+ * graded, only if the same files are taken from it. The long ones are graded: their report's name
+ * is another.
+ */
 static void layouts(const struct test *t)
 {
 	unsigned n = 0;
 	(void)t;
 	need_sandbox();
 	build_handout();
-	shell_must(60, "tests/submissions/layouts %s %s", solved_p2m("reference"),
-		   work_path("class"));
-	run_class("");
+	const char *class = work_path("class"), *one = work_path("one"), *out = work_path("out");
+	shell_must(60, "tests/submissions/layouts %s %s", solved_p2m("reference"), class);
+	shell_must(10, "mkdir %s && cp -r %s/plain %s", one, class, one);
+	run_class(one, "");
+	shell_must(10, "cd %s && for f in *; do case $f in plain | grades.csv | long*) ;; "
+		   "*) cp %s/plain.json %s/\"$f.json\";; esac; done", class, out, out);
+	run_class(class, "");
 	check_said("note: skipped: grades.csv is no directory, tar or zip");
 	check_said("M\303\274ller?[2J");
 	check_printable("what the grader printed", said);
@@ -102,13 +111,13 @@ static void again(const struct test *t)
 	check_status(shell(said, sizeof(said), 60, "build/grader class --lab " LAB " %s",
 			   work_path("none")), REFUSED, "a class of nobody");
 	check_said("holds no submissions");
-	run_class("");
+	run_class(work_path("class"), "");
 	shell_must(10, "grep -q 'points' %s && grep -q 'p2m.c was taken as kernel/mm/p2m.c' %s && "
 		   "cd %s && sha256sum *.log *.json >../sums", log, log, work_path("out"));
-	run_class("");
+	run_class(work_path("class"), "");
 	CHECK(shell(said, sizeof(said), 10, "cd %s && sha256sum -c --quiet ../sums && ! ls *.new",
 		    work_path("out")) == 0, "a second run changes what has a grade:\n%s", said);
-	run_class("--only walk");
+	run_class(work_path("class"), "--only walk");
 	CHECK(strcmp(extra("plain.json", "only"), "walk") == 0,
 	      "other checks are not graded: the old report counts");
 	snprintf(text, sizeof(text), "build/grader class --lab " LAB " --only nothing %s",
