@@ -43,7 +43,7 @@ static const struct { const char *command, *message; } bad_archives[] = {
 	  " && tar --sort=name -cf %s hard", "link" },
 	{ "cp -r good fifo && rm fifo/" P2M " && mkfifo fifo/" P2M " && tar -cf %s fifo",
 	  "device" },
-	{ "cp -r good bomb && truncate -s 300M bomb/zeros && tar -czf %s bomb",
+	{ "cp -r good bomb && truncate -s 300M bomb/zeros && tar --zstd -cf %s bomb",
 	  "unpacks to more than" },
 	{ "cp -r good big && head -c 400000 /dev/zero >>big/" P2M " && tar -cf %s big",
 	  "more than 256 KiB" },
@@ -59,8 +59,8 @@ static const struct { const char *command, *message; } bad_archives[] = {
 	{ "cd good && zip -q ../in.zip " P2M " && cd .. && tar -cf t.tar in.zip && "
 	  "zip -q t.zip t.tar && mv t.zip %s", "It holds: t.tar, t.tar/in.zip." },
 	{ "cp in.zip in2.zip && tar -cf %s in.zip in2.zip", "more than once, as in.zip/kernel/mm" },
-	{ "mkdir -p zeros && truncate -s 300M zeros/0 && tar -czf zeros.tgz zeros && tar -cf %s "
-	  "in.zip zeros.tgz", "unpacks to more than" },
+	{ "mkdir -p zeros && truncate -s 300M zeros/0 && tar --zstd -cf zeros.tar.zst zeros && "
+	  "tar -cf %s in.zip zeros.tar.zst", "unpacks to more than" },
 	{ "printf '7z\\274\\257\\047\\034......................' >%s", "it is a 7-Zip archive" },
 	{ "printf 'Rar!\\032\\007\\001.....................' >%s", "it is a RAR archive" },
 	{ "printf '# v2 git bundle\n0123456789' >%s", "it is a Git bundle" },
@@ -74,7 +74,7 @@ static const struct { const char *command, *message; } bad_archives[] = {
 	{ "for i in $(seq 9); do : | gzip; done | gzip | gzip | gzip >%s", "" },
 	/* 12 KB that are 100 MB of gzip that are nothing */
 	{ "gzip </dev/null >n && for i in $(seq 12); do cat n n n n >m; mv m n; [ $(stat -c %%s n) "
-	  "-lt 90000000 ] || break; done; gzip <n | gzip >%s", "" },
+	  "-lt 90000000 ] || break; done; gzip -1 <n | gzip >%s", "" },
 	{ "cd good && zip -q -P secret ../locked.zip " P2M " && mv ../locked.zip %s", "password" },
 	{ "mkdir -p two/kernel/mm two/Kernel/MM && cp good/" P2M " two/kernel/mm && "
 	  "cp good/" P2M " two/Kernel/MM && rm -f %s && cp -r two %s", "more than once" },
