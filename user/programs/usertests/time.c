@@ -90,7 +90,7 @@ TEST(fair_shares)
 	int p[2];
 	uint32_t least = 0xFFFFFFFF, most = 0, counts[4];
 	check_is(pipe(p), 0);
-	uint64_t until = now_ms() + 200;
+	uint64_t until = now_ms() + 80;
 	for (int i = 0; i < COUNT(counts); i++)
 		if (check_ok(fork()) == 0) {
 			uint32_t n = 0;
