@@ -114,8 +114,8 @@ static void memory_out(const struct test *t)
 	{ .name = which, .run = memory_out, .seconds = limit, .text = options }
 
 const struct test memory_out_tests[] = {
-	ROW("memory-out-native", 200, "native 23 1"),
-	ROW("memory-out-virtual", 200, "virtual 23 2"),
+	ROW("memory-out-native", 200, "native 47 1"),
+	ROW("memory-out-virtual", 200, "virtual 47 2"),
 	{ 0 },
 };
 

@@ -84,11 +84,9 @@ static void lacks(const struct test *t)
 const struct test program_tests[] = {
 	SUITE("identity", 0),
 	SUITE("shuffle1", .p2m = "shuffle:1"),
-	SUITE("shuffle2", .p2m = "shuffle:2"),
 	SUITE("identity-smp4", .cpus = 4),
 	/* Free running, here and below: the kernel's locks, on CPUs that run in parallel. */
 	SUITE("shuffle1-smp4", .cpus = 4, .p2m = "shuffle:1", .free_running = true),
-	SUITE("iso", .iso = true, .p2m = "shuffle:1"),
 	ROW("usertests-bochs", 200, 0, USERTESTS_PROCESSOR, .bochs = true, .p2m = "shuffle:2"),
 	{ .name = "usertests-v86-lacks", .run = lacks, .seconds = 120, .number = 4,
 	  .text = "usertests " V86_LACKS, .machine = { .v86 = true } },
@@ -115,6 +113,9 @@ const struct test soak_tests[] = {
 	ROW("soak-fuzz", 7200, 0, "fuzz 1000000 3", 0),
 	ROW("soak-fuzz-smp4", 7200, 0, "fuzz 1000000 4", .cpus = 4, .p2m = "shuffle:3",
 	    .free_running = true),
+	/* usertests-shuffle1 has another order; boot-iso and its like boot from the ISO. */
+	ROW("soak-usertests-shuffle2", 400, 0, "usertests", .p2m = "shuffle:2"),
+	ROW("soak-usertests-iso", 400, 0, "usertests", .iso = true, .p2m = "shuffle:1"),
 	ROW("soak-usertests-shuffle2-smp4", 400, 0, "usertests", .cpus = 4, .p2m = "shuffle:2"),
 	ROW("soak-usertests-iso-smp4", 400, 0, "usertests", .iso = true, .cpus = 4),
 	ROW("soak-usertests-bochs", 900, 0, "usertests", .bochs = true, .p2m = "shuffle:2"),
