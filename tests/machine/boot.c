@@ -360,7 +360,6 @@ const struct test boot_tests[] = {
 	ROW("boot-kernel-smp4", boot, 90, .cpus = 4),
 	ROW("boot-kernel-smp8", boot, 90, .cpus = 8, .mem = 128),
 	ROW("boot-iso", boot, 120, .iso = true),
-	ROW("boot-iso-smp2", boot, 120, .iso = true, .cpus = 2, .p2m = "shuffle:3"),
 	ROW("boot-iso-as-built", boot_built_iso, 120, 0),
 	ROW("boot-bochs", boot, 180, .bochs = true),
 	{ .name = "boot-bochs-stops", .run = bochs_stops, .seconds = 180,
@@ -402,6 +401,7 @@ const struct test boot_tests[] = {
 /* Wall time depends on the host, so it is not among the tests that decide. */
 const struct test boot_soak_tests[] = {
 	{ .name = "soak-boot-shuffled-layout", .run = shuffled_layout, .seconds = 300 },
+	ROW("soak-boot-iso-smp2", boot, 120, .iso = true, .cpus = 2, .p2m = "shuffle:3"),
 	{ .name = "soak-boot-time", .run = boot_time, .seconds = 90, .number = 1,
 	  .machine = { .free_running = true } },
 	{ 0 },

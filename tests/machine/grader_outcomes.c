@@ -91,7 +91,7 @@ static void outcomes(const struct test *t)
 }
 
 const struct test grader_outcome_tests[] = {
-	{ .name = "grader-outcomes", .run = outcomes, .seconds = 600, .number = 4 },
+	{ .name = "grader-outcomes", .run = outcomes, .seconds = 600, .number = 6 },
 	{ 0 },
 };
 const struct test grader_outcome_soak_tests[] = {

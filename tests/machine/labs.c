@@ -226,7 +226,7 @@ static void check_stop(const char *check, const char *text)
  * `make debug` stops at the exercise: for each check of the lab that is not in Bochs, or each
  * number-th of them, in the tree of a student who has done the lab.
  */
-enum { STOP_SECONDS = 20, DEBUG_SLICE = 3 };
+enum { STOP_SECONDS = 20, DEBUG_SLICE = 6 };
 static void debugs(const struct test *t)
 {
 	char *names = strdup(check_names(t->text)), text[16000];
@@ -354,6 +354,7 @@ const struct test *lab_tests(bool soak)
 		    lab);
 		if (soak) {
 			add(reference, lab, 1, "lab-%s-reference-2", lab);
+			add(lab_right_together, lab, 8, "lab-%s-right", lab);
 			add(lab_mutants, lab, 0, "lab-%s-mutants-all", lab);
 			list[nr_listed - 1].seconds = MUTANT_SECONDS;
 			add_compiled(lab);
@@ -364,7 +365,6 @@ const struct test *lab_tests(bool soak)
 			add(covered, lab, 0, "lab-%s-covered", lab);
 			add(lab_mutants_listed, lab, 0, "lab-%s-mutants", lab);
 			add(lab_each_varied, lab, 0, "lab-%s-varied", lab);
-			add(lab_right_together, lab, 8, "lab-%s-right", lab);
 		}
 		add_submissions(lab, "wrong", soak);
 		if (soak)

@@ -66,6 +66,7 @@ static const struct test *const campaigns[] = {
 	build_soak_tests,
 	document_soak_tests,
 	course_soak_tests,
+	trace_soak_tests,
 	web_soak_tests,
 	NULL,
 };

@@ -177,7 +177,7 @@ static void sweep_phases(const struct test *t)
 	{ .name = n, .run = sweep, .seconds = s, .text = from_to_step, \
 	  .machine = { .p2m = "shuffle:5" } }
 const struct test sweep_tests[] = {
-	SWEEP("sweep-ticks", 120, "3 14000 131"),
+	SWEEP("sweep-ticks", 120, "3 14000 263"),
 	{ .name = "sweep-phases", .run = sweep_phases, .seconds = 60, .number = 12000 },
 	{ 0 },
 };

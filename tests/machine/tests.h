@@ -21,7 +21,7 @@ extern test_list document_tests, build_tests, course_tests, sensitive_tests;
 extern test_list trace_tests, trace_report_tests, bench_tests, web_tests;
 /* With --soak only. */
 extern test_list boot_soak_tests, hang_soak_tests, soak_tests, switch_soak_tests;
-extern test_list sweep_soak_tests, document_soak_tests;
+extern test_list sweep_soak_tests, document_soak_tests, trace_soak_tests;
 extern test_list isolation_soak_tests, dom_soak_tests, memory_out_soak_tests;
 extern test_list grader_soak_tests;
 extern test_list grader_report_soak_tests, grader_outcome_soak_tests;

@@ -312,11 +312,16 @@ const struct test trace_tests[] = {
 	{ .name = "trace-phases", .run = by_phases, .seconds = 120, .machine = { .mem = 32 } },
 	{ .name = "trace-instructions", .run = by_instructions, .seconds = 240 },
 	{ .name = "trace-browser", .run = in_browser, .seconds = 400, .text = "STEPS=phases" },
-	{ .name = "trace-browser-instructions", .run = in_browser, .seconds = 400,
-	  .text = "STEPS=instructions DIRECTION=attach" },
 	{ .name = "trace-domains", .run = domains_in_browser, .seconds = 400,
 	  .text = "OF=domains" },
 	{ .name = "trace-request", .run = domains_in_browser, .seconds = 400,
 	  .text = "OF=request" },
+	{ 0 },
+};
+
+/* trace-browser shows the page, and trace-instructions reads what is recorded. */
+const struct test trace_soak_tests[] = {
+	{ .name = "trace-browser-instructions", .run = in_browser, .seconds = 400,
+	  .text = "STEPS=instructions DIRECTION=attach" },
 	{ 0 },
 };

@@ -308,7 +308,7 @@ const struct test switch_tests[] = {
 	SUITE("switch-usertests-shuffle2-bochs", "switcher 10 50 " USERTESTS_PROCESSOR,
 	      .p2m = "shuffle:2", .bochs = true),
 	SUITE("switch-torn", "switcher 1000 0 torn 200", .p2m = "shuffle:1"),
-	SUITE("switch-fuzz-smp4", "switcher 10 1 fuzz 1500 8", .p2m = "shuffle:3", .cpus = 4,
+	SUITE("switch-fuzz-smp4", "switcher 10 1 fuzz 700 8", .p2m = "shuffle:3", .cpus = 4,
 	      .free_running = true),
 	INVARIANTS("identity", 60, 1, 0),
 	INVARIANTS("shuffle1", 60, 2, .p2m = "shuffle:1"),
