@@ -192,14 +192,19 @@ static bool is_header(const char *file)
 	return strcmp(file + strlen(file) - 2, ".h") == 0;
 }
 
-/* The objects that a file becomes part of, as the shell finds them. */
+/*
+ * The objects that a file becomes part of, as the shell finds them: those of a header in the lists
+ * that the compiler wrote.
+ */
 static char *objects_of(const char *file)
 {
-	const char *folder = strncmp(file, "vmm/", 4) == 0 ? "vmm/" : "";
-	bool header = is_header(file);
-	int n = header ? (int)(strrchr(file, '/') - file) : (int)strlen(file);
 	char *text;
-	if (asprintf(&text, "build/kernel/%s%.*s%s.o", folder, n, file, header ? "/*" : "") < 0)
+	int n = is_header(file) ?
+		asprintf(&text, "$(grep -rlF --include='*.d' '%s' build/kernel | sed 's/d$/o/')",
+			 file) :
+		asprintf(&text, "build/kernel/%s%s.o", strncmp(file, "vmm/", 4) ? "" : "vmm/",
+			 file);
+	if (n < 0)
 		give_up(BROKEN, "no memory");
 	return text;
 }
@@ -211,15 +216,17 @@ static char *objects_of(const char *file)
 static bool disassemble(struct sandbox s, const char *file, const char *log)
 {
 	enum { ENDED = 0, UNREADABLE = 2 }; /* bwrap, prlimit and env have other statuses */
-	char *argv[] = { "sh", "-c", "exec 2>/dev/null; objdump -ht $0 && "
-			 "objdump -dlr --no-show-raw-insn $0 && objdump -r $0 || exit 2",
-			 objects_of(file), NULL };
+	char *argv[] = { "sh", "-c", NULL, NULL }, *objects = objects_of(file);
+	if (asprintf(&argv[2], "exec 2>/dev/null; set -- %s; objdump -ht $@ && objdump -dlr "
+		     "--no-show-raw-insn $@ && objdump -r $@ || exit 2", objects) < 0)
+		give_up(BROKEN, "no memory");
+	free(objects);
 	s.cpu_seconds = s.all_cpu_seconds = CPU_SECONDS, s.file_megabytes = MOST_MIB;
 	s.output = open(log, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	int status = s.output < 0 ? -1 : wait_for(sandbox_start(&s, argv), SECONDS);
 	if (status != ENDED && status != UNREADABLE && status != SANDBOX_LIMIT)
 		give_up(BROKEN, "objdump was not run for %s (status %d)", file, status);
-	close(s.output);
+	close(s.output), free(argv[2]);
 	return status == ENDED;
 }
 

@@ -174,8 +174,24 @@ static void telling(const struct test *t)
 	}
 }
 
+/* A header is looked at in each file that includes it, from another folder, too. */
+static void telling_header(const struct test *t)
+{
+	(void)t;
+	const char *dir = solved_p2m("telling");
+	shell_must(10, "mkdir -p %s/vmm/mem && { cat vmm/mem/references.h; echo '#ifdef "
+		   "VMM_DOMAINS_H'; echo '__attribute__((used)) static void ask(void) { "
+		   "__asm__ volatile(\"rdtsc\" : : : \"eax\", \"edx\"); }'; echo '#endif'; } "
+		   "> %s/vmm/mem/references.h", dir, dir);
+	check_status(run_grade("--submission %s --only %s", dir, one_check()), GRADED, "a header");
+	CHECK(score() == 0, "%d points:\n%s", score(), said);
+	check_said("vmm/mem/references.h:");
+	check_said("'rdtsc'");
+}
+
 const struct test grader_tests[] = {
 	{ .name = "grader-telling", .run = telling, .seconds = 200, .number = 1 },
+	{ .name = "grader-telling-header", .run = telling_header, .seconds = 100 },
 	{ .name = "grader-outside-files", .run = outside_files, .seconds = 120 },
 	{ .name = "grader-bombs", .run = bombs, .seconds = 200, .number = 2 },
 	{ .name = "grader-forged", .run = forged, .seconds = 400 },
