@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The functions at which a recording stops, and how the machine goes on. */
+/* The functions at which a recording stops, and how the machine is stepped. */
 #include "judge.h"
 #include "viewer.h"
 
@@ -36,12 +36,6 @@ void places_add(const char *elf, const struct stop *stops)
 	}
 }
 
-void places_break(struct machine *m, bool set)
-{
-	for (const struct place *p = places; p < places + nr_places; p++)
-		gdb_break(m, p->address, set);
-}
-
 const struct place *place_at(uint32_t address)
 {
 	for (const struct place *p = places; p < places + nr_places; p++)
@@ -51,8 +45,8 @@ const struct place *place_at(uint32_t address)
 }
 
 /*
- * At each stop QEMU's virtual clock jumps to the next timer, unless the machine stands still: every
- * step would cause a tick. The first stop does cause one.
+ * At each stop QEMU's virtual clock jumps to the next timer: every step would cause a tick. The
+ * first stop does cause one.
  */
 void steps_without_timers(struct machine *m)
 {

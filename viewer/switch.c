@@ -2,8 +2,8 @@
 /*
  * Records mode switches from outside. The machine runs under -icount and changes its mode by
  * itself (boot options run=, mode=), so all runs are equal. From the begin of the function that
- * switches to its return it stops at breakpoints, at each phase and at the VMM's functions for
- * them, or after each instruction.
+ * switches to its return it stops at each phase and at the VMM's functions for them, or after each
+ * instruction.
  */
 #include "judge.h"
 #include "viewer.h"
@@ -41,20 +41,19 @@ static const struct way { const char *called, *begin, *caller; }
 /* The stack at the begin of the recording: return address and first argument. */
 struct call { uint32_t back, attach; };
 
-static void run_to(struct machine *m, const char *function, double end)
-{
-	gdb_break(m, symbol(function), true);
-	if (!gdb_run(m, end - clock_seconds()))
-		give_up(FAILED, "%s() is not called", function);
-	gdb_break(m, symbol(function), false);
-}
-
 static struct call run_to_begin(struct machine *m, const struct way *way, double end)
 {
 	struct call c;
-	run_to(m, way->called, end);
-	if (strcmp(way->begin, way->called) != 0)
-		run_to(m, way->begin, end);
+	gdb_break(m, symbol(way->called), true);
+	if (!gdb_run(m, end - clock_seconds()))
+		give_up(FAILED, "%s() is not called", way->called);
+	gdb_break(m, symbol(way->called), false);
+	for (unsigned n = 0; gdb_register(m, GDB_EIP) != symbol(way->begin); n++) {
+		gdb_step(m);
+		if (n == MAX_STEPS)
+			give_up(FAILED, "%s() does not come to %s() in %d instructions",
+				way->called, way->begin, MAX_STEPS);
+	}
 	gdb_read(m, gdb_register(m, GDB_ESP), &c, sizeof(c));
 	return c;
 }
@@ -64,10 +63,8 @@ static void add_return(struct machine *m, const char *name, int phase)
 {
 	uint32_t back;
 	gdb_read(m, gdb_register(m, GDB_ESP), &back, sizeof(back));
-	if (place_at(back))
-		return;
-	place_add(back, name, phase);
-	gdb_break(m, back, true);
+	if (!place_at(back))
+		place_add(back, name, phase);
 }
 
 /* A switch that is being recorded. */
@@ -118,32 +115,16 @@ static bool arrive(struct progress *p, uint32_t eip)
 	return stop;
 }
 
-/* A step; then, unless each instruction is wanted, on to the next place. Result: EIP. */
-static uint32_t go_on(struct progress *p, const struct switches *s)
-{
-	enum { SECONDS = 1 };
-	gdb_step(p->m);
-	uint32_t eip = gdb_register(p->m, GDB_EIP);
-	if (s->instructions || eip == p->call.back || place_at(eip))
-		return eip;
-	if (gdb_run_cpus(p->m, 1, false, SECONDS) < 0 && !machine_ended(p->m)) {
-		recording_step(p->r, p->direction, p->phase, NULL);
-		give_up(FAILED, "%s is not done after %u s", p->direction, SECONDS);
-	}
-	return gdb_register(p->m, GDB_EIP);
-}
-
 /* From the begin to the return. A repeated string instruction is one step. */
 static void record_call(struct progress *p, const struct switches *s, double end)
 {
 	uint32_t back = p->call.back;
-	places_break(p->m, true);
-	gdb_break(p->m, back, true);
 	uint32_t eip = recording_step(p->r, p->direction, p->phase, p->last);
 	for (unsigned n = 0; eip != back && p->phase < s->until; n++) {
 		uint32_t before = eip;
 		check_limits(p, n, end);
-		eip = go_on(p, s);
+		gdb_step(p->m);
+		eip = gdb_register(p->m, GDB_EIP);
 		bool stop = arrive(p, eip);
 		const char *name = stop ? p->last : eip == back ? p->way->caller : NULL;
 		if (name || (s->instructions && eip != before))
@@ -151,8 +132,6 @@ static void record_call(struct progress *p, const struct switches *s, double end
 		if (stop && strstr(p->last, "panic"))
 			give_up(FAILED, "%s() is called", p->last);
 	}
-	places_break(p->m, false);
-	gdb_break(p->m, back, false);
 	if (eip == back && gdb_register(p->m, GDB_EAX) != 0)
 		give_up(FAILED, "%s failed with error %d", p->direction,
 			(int)gdb_register(p->m, GDB_EAX));
@@ -167,7 +146,7 @@ struct machine *switches_start(const struct switches *s)
 	cpu_install = vmm_symbol("cpu_install");
 	translate = symbol_exists("translate") ? symbol("translate") : 0;
 	struct machine *m = machine_start(&(struct machine_options){
-		.mem = MEMORY, .paused = true, .stands_still = true,
+		.mem = MEMORY, .paused = true,
 		.cmdline = s->at_boot ? "mode=virtual" : by_shell,
 	});
 	gdb_connect(m);

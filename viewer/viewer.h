@@ -74,7 +74,7 @@ struct machine *domains_start(enum domain_story s);
 /* Begin and end the recording of a story, by its phases, or with a step for each instruction. */
 json_t *domains_record(struct machine *m, enum domain_story s, bool instructions);
 
-/* --- places.c: where a recording stops --- */
+/* --- places.c: where a recording of single steps stops --- */
 
 enum { NO_PHASE = -1 };
 struct stop { const char *name; int phase; }; /* a function, and the phase that begins there */
@@ -86,8 +86,6 @@ void places_add(const char *elf, const struct stop *stops);
 const struct place *place_at(uint32_t address);
 /* From now on a single step serves interrupts, but no timers. */
 void steps_without_timers(struct machine *m);
-/* Set or remove a breakpoint at each place. */
-void places_break(struct machine *m, bool set);
 
 /* --- state.c, space.c: the parts of a step --- */
 
