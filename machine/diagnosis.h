@@ -10,8 +10,9 @@ enum { MAX_CALLS = 24 };
 /* --- places in the source (places.c) --- */
 
 /*
- * Print the place of an instruction, with its exercise, and its first caller in the student's
- * files. addresses: the instruction's, then the return addresses of the calls that led there.
+ * Print the place of an instruction, with its exercise, its first caller in the student's files,
+ * and its first one in an exercise. addresses: the instruction's, then the return addresses of the
+ * calls that led there.
  */
 void print_where(FILE *f, const char *label, const uint32_t *addresses, unsigned n);
 /* Result: the hole that holds the instruction at an address; exercise 0 if none does. */

@@ -33,6 +33,73 @@ static unsigned trace_addresses(const char *log, uint32_t *addresses)
 	return n;
 }
 
+/* --- callers in the VMM --- */
+
+/* A directory that maps the VMM: the kernel's own. Result: its machine address; 0: not known. */
+static uint32_t kernel_cr3(struct machine *m)
+{
+	uint32_t p2m = kernel_word(m, "p2m"), mfn = 0;
+	uint32_t pfn = (kernel_word(m, "kernel_directory") - KERNEL_BASE) / PAGE_SIZE;
+	uint32_t at = p2m - KERNEL_BASE + 4 * pfn;
+	if (p2m < KERNEL_BASE || pfn >= m->ram_bytes / PAGE_SIZE || at > m->ram_bytes - 4)
+		return 0;
+	physical_read(m, at, &mfn, 4);
+	return mfn < m->ram_bytes / PAGE_SIZE ? mfn * PAGE_SIZE : 0;
+}
+
+static uint32_t begin_of_function(uint32_t address)
+{
+	char *name = symbol_offset(address), *plus = name ? strrchr(name, '+') : NULL;
+	uint32_t begin = plus ? address - (uint32_t)strtoul(plus + 1, NULL, 16) : 0;
+	free(name);
+	return begin;
+}
+
+/* Whether a word on the stack is a return address of a call of the function. */
+static bool returns_from(struct machine *m, uint32_t cr3, uint32_t word, uint32_t function)
+{
+	enum { CALL = 0xE8, CALL_BYTES = 5 };
+	uint8_t code[CALL_BYTES];
+	uint32_t distance, from = word - CALL_BYTES;
+	if (from < VMM_BASE || word < VMM_BASE || !page_walk(m, cr3, from).present ||
+	    !page_walk(m, cr3, word).present || !begin_of_function(from))
+		return false;
+	virtual_read(m, cr3, from, code, sizeof(code));
+	memcpy(&distance, code + 1, 4);
+	return code[0] == CALL && word + distance == function;
+}
+
+/*
+ * The VMM's functions have no frame pointers. Their callers are the words on the stack that return
+ * from a call of the function before. registers: the line with ESP. Result: how many addresses
+ * there are now; the first is known.
+ */
+static unsigned vmm_callers(struct machine *m, const char *registers,
+			    uint32_t addresses[MAX_CALLS])
+{
+	uint32_t cr3 = kernel_cr3(m), function = begin_of_function(addresses[0]), word, at;
+	unsigned n = 1;
+	if (!cr3 || sscanf(registers, "esi %*x edi %*x ebp %*x esp %x\neip ", &at) != 1)
+		return n;
+	for (uint32_t end = (at | (PAGE_SIZE - 1)) - 3; at < end && n < MAX_CALLS; at += 4) {
+		if (!page_walk(m, cr3, at).present)
+			break;
+		virtual_read(m, cr3, at, &word, 4);
+		if (returns_from(m, cr3, word, function))
+			addresses[n++] = word, function = begin_of_function(word);
+	}
+	return n;
+}
+
+/* The line above that with EIP: of an exception's trace, or after the message; "" if none. */
+static const char *registers_before(const char *log, const char *exception, const char *message)
+{
+	const char *eip = exception ? exception - 1 : strstr(message, "\neip ");
+	while (eip && eip > log && eip[-1] != '\n')
+		eip--;
+	return eip ? eip : "";
+}
+
 /* --- which message counts --- */
 
 static const char *last_of(const char *log, const char *words)
@@ -193,6 +260,8 @@ bool print_last_words(FILE *f, struct machine *m)
 	if (exception && addresses[0] >= judge_planted_on_stack.begin &&
 	    addresses[0] < judge_planted_on_stack.end)
 		return false;
+	if (n > 0 && addresses[0] >= VMM_BASE)
+		n = vmm_callers(m, registers_before(m->log, exception, message), addresses);
 	/* A back trace of panic() itself begins with a return address: that of its call. */
 	if (n > 0 && *message == 'k' && !exception)
 		addresses[0]--;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A place in the source, as a student needs it: function, file and line; the exercise whose hole
- * holds the line; if it is none, the first caller in the student's files.
+ * holds the line; if it is none, the first caller in the student's files, and the first one in an
+ * exercise.
  */
 #include "diagnosis.h"
 
@@ -70,14 +71,17 @@ static const char *own_place(char *places, const char **first)
 
 void print_where(FILE *f, const char *label, const uint32_t *addresses, unsigned n)
 {
+	bool named = false; /* a place in the student's files */
 	for (unsigned i = 0; i < n; i++) {
 		const char *first, *own = own_place(symbol_where(addresses[i] - (i > 0)), &first);
+		bool in_exercise = own && hole_in(own).exercise;
 		if (i == 0)
 			print_place(f, label, first);
-		if (own && (i > 0 || own != first))
+		if ((in_exercise || (own && !named)) && (i > 0 || own != first))
 			print_place(f, "called from: ", own);
-		if (own)
+		if (in_exercise)
 			return;
+		named |= own != NULL;
 	}
 }
 
