@@ -95,8 +95,8 @@ static uint32_t free_mapping(struct guest *g, unsigned n)
 
 /*
  * What no machine has at boot: frames with aliases, writable or not; a home that is read-only or
- * not there; mappings of frames that are not the kernel's, of the first frame above memory (in the
- * direct map, too), and after the direct map's last page.
+ * not there; mappings of frames that are not the kernel's, of memory's last frame, of the first one
+ * above memory (in the direct map, too), and after the direct map's last page.
  */
 static void add_mappings(struct guest *g)
 {
@@ -104,7 +104,7 @@ static void add_mappings(struct guest *g)
 	const uint32_t entries[] = {
 		mfn << 12 | P | W | A | D, mfn << 12 | P | W, mfn << 12 | P,
 		g->p2m[pfn + 1] << 12 | P, g->p2m[pfn + 2] << 12 | P | W | G, hole << 12 | P | W,
-		g->nr_mfns << 12 | P | W, mfn << 12 | W,
+		g->nr_mfns << 12 | P | W, mfn << 12 | W, (g->nr_mfns - 1) << 12 | P | W,
 	};
 	for (unsigned i = 0; i < LENGTH(entries); i++)
 		set_physical(g, free_mapping(g, i), entries[i]);

@@ -73,6 +73,17 @@ static void call_build(struct guest *g, const struct input *in, bool shuffle, ui
 	CHECK(result == 0, "p2m_build() returns %s: expected 0", error_text(result));
 }
 
+/* "; frame 0x100 is usable, and no pfn has it": where a pfn without a frame could have one. */
+static const char *left_over(const struct guest *g, const struct input *in)
+{
+	static char text[80];
+	uint32_t mfn = in->nr_pfns;
+	while (mfn < in->nr_mfns && (!usable(in, mfn) || g->m2p[mfn] < in->nr_pfns))
+		mfn++;
+	snprintf(text, sizeof(text), "; frame %#x is usable, and no pfn has it", mfn);
+	return mfn < in->nr_mfns ? text : "";
+}
+
 void build_p2m(struct guest *g, const struct input *in, bool room, bool shuffle, uint32_t seed)
 {
 	/* The words after the tables look as if there were work to do. */
@@ -87,14 +98,14 @@ void build_p2m(struct guest *g, const struct input *in, bool room, bool shuffle,
 	for (unsigned i = 0; room && i < LENGTH(tables); i++)
 		set_physical(g, after_table(g, tables[i].name, tables[i].n), tables[i].guard);
 	call_build(g, in, shuffle, seed);
+	read_p2m(g);
 	for (unsigned i = 0; room && i < LENGTH(tables); i++) {
 		const char *name = tables[i].name;
 		uint32_t word = physical_word(g->m, after_table(g, name, tables[i].n));
 		CHECK(word == tables[i].guard,
-		      "%s has %#x entries, and %s[%#x] was overwritten with %#x", name,
-		      tables[i].n, name, tables[i].n, word);
+		      "%s has %#x entries, and %s[%#x] was overwritten with %#x%s", name,
+		      tables[i].n, name, tables[i].n, word, shuffle ? "" : left_over(g, in));
 	}
-	read_p2m(g);
 }
 
 /* What is at a frame that is not usable. */
@@ -122,9 +133,10 @@ void judge_p2m(const struct guest *g, const struct input *in, const char *what)
 	for (uint32_t pfn = 0; pfn < in->nr_pfns; pfn++) {
 		uint32_t mfn = g->p2m[pfn];
 		CHECK(mfn != NO_FRAME,
-		      "%s: pfn %#x has no machine frame (p2m[%#x] is NO_FRAME)", what, pfn, pfn);
-		CHECK(usable(in, mfn), "%s: p2m[%#x] is %#x, a frame that is %s", what, pfn, mfn,
-		      unusable(in, mfn));
+		      "%s: pfn %#x has no machine frame (p2m[%#x] is NO_FRAME)%s", what, pfn, pfn,
+		      left_over(g, in));
+		CHECK(usable(in, mfn), "%s: p2m[%#x] is %#x, a frame that is %s%s", what, pfn, mfn,
+		      unusable(in, mfn), left_over(g, in));
 		judge_inverse(g, in, pfn, what);
 	}
 	for (uint32_t mfn = 0; mfn < in->nr_mfns; mfn++) {

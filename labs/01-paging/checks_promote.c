@@ -118,8 +118,8 @@ static void promote_once(struct guest *g, const struct frame *f, unsigned type)
 	lock(g, false);
 	watch(g, names, n, false);
 	set_attached(g, 0);
-	CHECK(got == want, "promote(%s) as %s: gives %s, expected %s", f->what, type_name(type),
-	      error_text(got), error_text(want));
+	CHECK(got == want, "promote(%s): gives %s, expected %s", f->what, error_text(got),
+	      error_text(want));
 	if (f->busy)
 		want_busy(g, f, &before, home_writable);
 	else
@@ -153,8 +153,13 @@ void judge_promote(struct guest *g)
 		  .busy = true },
 	};
 	for (unsigned type = TABLE; type <= DIRECTORY; type++)
-		for (unsigned i = 0; i < LENGTH(frames); i++)
-			promote_once(g, &frames[i], type);
+		for (unsigned i = 0; i < LENGTH(frames); i++) {
+			struct frame f = frames[i];
+			char what[80];
+			snprintf(what, sizeof(what), "%s, as %s", f.what, type_name(type));
+			f.what = what;
+			promote_once(g, &f, type);
+		}
 }
 
 void check_promote(const struct test *t)

@@ -10,17 +10,20 @@
 /*
  * The pages, over three tables: DENSE neighbours, more than one call changes, which the end of the
  * first table cuts in two; then some with gaps; then neighbours again. One frame in SHARED_EVERY
- * has a second user. EDGE pages at either end stay.
+ * has a second user. EDGE pages at either end stay. Page TWIN has the frame of the page before it,
+ * as two mappings of a file may have it; a third user keeps the frame.
  */
 enum { DENSE = 72, SPARSE = 10, LAST = 5, PAGES = DENSE + SPARSE + LAST };
-enum { SHARED_EVERY = 5, EDGE = 2 };
+enum { SHARED_EVERY = 5, EDGE = 2, TWIN = DENSE + SPARSE + 2 };
 enum { TABLES = 3, FIRST_SLOT = 0x140 };
 
 struct page {
 	uint32_t address, at, mfn, refs; /* at: machine address of its entry */
 	bool inside;                     /* of the range that is unmapped */
+	bool twin;                       /* another page of the range has its frame, too */
 	bool present;                    /* else PROT_NONE: the entry holds its frame without P */
 	bool cleared, flushed, put;      /* what was seen so far */
+	bool early;                      /* a flush came while its entry was there */
 	unsigned hold;                   /* in which it was cleared */
 };
 
@@ -33,17 +36,25 @@ struct scene {
 	unsigned from;       /* pages before this one are left out */
 	uint32_t pages;      /* mm->pages before */
 	unsigned holds;      /* how often the VO came to be held */
+	const struct page *late; /* the first whose frame was given back without a flush */
 	bool inner;          /* it is in the middle of another one */
 	bool parted;         /* another one has been in the middle of it */
 	uint32_t taken;      /* frames that the other one has taken */
 };
 
+/* How far a page is on its way: a frame goes for that page of two which is farther. */
+static unsigned progress(const struct page *p)
+{
+	return p->put ? 0 : 1 + p->cleared + p->flushed;
+}
+
 static struct page *by_mfn(struct scene *s, uint32_t mfn)
 {
+	struct page *found = NULL;
 	for (struct page *p = s->page + s->from; p < s->page + PAGES; p++)
-		if (p->mfn == mfn)
-			return p;
-	return NULL;
+		if (p->mfn == mfn && (!found || progress(p) > progress(found)))
+			found = p;
+	return found;
 }
 
 static uint32_t address_of(unsigned k)
@@ -67,8 +78,10 @@ static void fill_page(struct scene *s, struct page *p, unsigned k)
 	struct guest *g = &s->g;
 	*p = (struct page){ .address = address_of(k),
 			    .inside = k >= s->from + EDGE && k < PAGES - EDGE,
-			    .present = k % 10 != 7, .refs = k % SHARED_EVERY ? 1 : 2 };
-	uint32_t pfn = alloc_frame(g), flags = p->present ? P | U | A : U | A;
+			    .present = k % 10 != 7, .twin = k == TWIN - 1 || k == TWIN };
+	p->refs = p->twin ? 3 : k % SHARED_EVERY ? 1 : 2;
+	uint32_t pfn = k == TWIN ? g->m2p[p[-1].mfn] : alloc_frame(g);
+	uint32_t flags = p->present ? P | U | A : U | A;
 	p->mfn = g->p2m[pfn];
 	set_word(g, refs_at(g, pfn), p->refs);
 	table_entry(g, s->s.directory, p->address, &p->at);
@@ -99,13 +112,23 @@ static void see_entries(struct scene *s)
 	}
 }
 
+static void want_flushed(const struct page *p, const char *how)
+{
+	CHECK(!p, "page %#x: frame %#x is given back before the TLB was flushed: another task may "
+	      "own it while a stale entry still shows it here; %s", p->address, p->mfn, how);
+}
+
 static void see_flush(struct scene *s, bool all, uint32_t address)
 {
+	want_flushed(s->late, "the flush comes after frame_put()");
 	CHECK(kernel_word(s->g.m, "vo_uses") > 0,
 	      "the TLB is flushed outside of vo_hold() and vo_release(): the process may be on "
 	      "another CPU by then");
 	for (struct page *p = s->page + s->from; p < s->page + PAGES; p++) {
-		if (!p->cleared || p->flushed || (!all && (p->address ^ address) >= PAGE))
+		if (p->flushed || (!all && (p->address ^ address) >= PAGE))
+			continue;
+		p->early |= !p->cleared;
+		if (!p->cleared)
 			continue;
 		CHECK(p->hold == s->holds || !s->loaded,
 		      "page %#x: its entry is cleared in one hold, and the TLB is flushed in a "
@@ -131,8 +154,8 @@ static void part(struct scene *s)
 static void see_put(struct scene *s, uint32_t pfn)
 {
 	CHECK(pfn < s->g.nr_pfns, "frame_put(%#x): there is no such pfn", pfn);
-	struct page *p = by_mfn(s, s->g.p2m[pfn]);
 	see_entries(s);
+	struct page *p = by_mfn(s, s->g.p2m[pfn]);
 	CHECK(p && p->inside,
 	      "frame_put(%#x): no page of the range has this frame%s", pfn,
 	      by_mfn(s, pfn) ? " (its number is the mfn of one: frame_put() wants a pfn)" : "");
@@ -140,11 +163,13 @@ static void see_put(struct scene *s, uint32_t pfn)
 	      pfn);
 	CHECK(p->cleared, "page %#x: frame %#x is given back while its entry is still %#x",
 	      p->address, p->mfn, physical_word(s->g.m, p->at));
-	CHECK(p->flushed || !s->loaded,
-	      "page %#x: frame %#x is given back before the TLB was flushed: another task may own "
-	      "it while a stale entry still shows it here", p->address, p->mfn);
+	if (s->loaded && !p->flushed && p->early)
+		want_flushed(p, "a flush came before its entry was 0, and the CPU may have read "
+			     "the entry again");
+	if (s->loaded && !p->flushed && !s->late) /* what follows tells why */
+		s->late = p;
 	p->put = true;
-	if (!s->inner && !s->parted && kernel_word(s->g.m, "vo_uses") == 0)
+	if (!s->inner && !s->parted && !s->late && kernel_word(s->g.m, "vo_uses") == 0)
 		part(s);
 }
 
@@ -183,6 +208,7 @@ static void watched_drop(struct scene *s)
 			s->holds += kernel_word(g->m, "vo_uses") == 0;
 	}
 	call_end(g);
+	want_flushed(s->late, "no flush comes at all");
 	if (s->inner)
 		return;
 	judge_context = NULL;
@@ -194,13 +220,15 @@ static void watched_drop(struct scene *s)
 static void judge_page(struct guest *g, const struct page *p)
 {
 	uint32_t pte = physical_word(g->m, p->at), refs = word_at(g, refs_at(g, g->m2p[p->mfn]));
+	uint32_t want = p->refs - (p->twin ? 2 : p->inside);
 	CHECK(!pte == p->inside, "page %#x lies %s what was unmapped, and its entry is %#x",
 	      p->address, p->inside ? "in" : "outside of", pte);
 	CHECK(p->put == p->inside, "page %#x: its frame %#x was%s given back%s", p->address, p->mfn,
 	      p->put ? "" : " not", p->put || p->present ? "" : " (its entry has no P: it is a "
 	      "PROT_NONE page, and holds a frame, too)");
-	CHECK(refs == p->refs - p->inside, "page %#x: frame %#x has %u references, expected %u",
-	      p->address, p->mfn, refs, p->refs - p->inside);
+	CHECK(refs == want, "page %#x: frame %#x has %u references, expected %u%s", p->address,
+	      p->mfn, refs, want, p->twin ? ": two pages of the range have it, and each of them "
+	      "held a reference" : "");
 }
 
 /* If the compiler left no call of slot_of() in drop_pages(), exercise 3 must be right. */

@@ -188,8 +188,8 @@ static void see_store(struct guest *g, struct making *m, bool many)
 	      "and p2m[%#x] is %#x%s", slot, pde, pde >> 12, mfn, m->table, m->table, mfn,
 	      pde >> 12 == m->table ? " (a pfn stands where an mfn belongs)" : "");
 	CHECK((pde & 0xFFF & ~(A | D)) == (P | W | U),
-	      "directory slot %#x gets flags %#x, expected %#x: present, writable, user", slot,
-	      pde & 0xFFF, P | W | U);
+	      "directory slot %#x gets flags %#x, expected %#x: present, writable, user (%#x, "
+	      "accessed and dirty, may be there or not)", slot, pde & 0xFFF, P | W | U, A | D);
 	m->stored = true;
 }
 
