@@ -82,19 +82,26 @@ static void write_commands(FILE *f, const char *list)
 }
 
 /*
- * Go on. QEMU's end is an error to GDB, which would end the script: then show the end of what the
- * machine said, which nobody has read.
+ * A command `come-to FUNCTION`, which goes on. QEMU's end is an error to GDB and ends the script:
+ * then it shows the end of what the machine said, which nobody has read. (Of an error in a command
+ * GDB shows the text alone; of one in a `python` block also Python's own words.)
  */
-static void write_continue(FILE *f, const char *function, const char *dir)
+static void write_come_to(FILE *f, const char *dir)
 {
-	fprintf(f, "python\nimport os\ntry:\n    gdb.execute('continue')\n"
-		   "except KeyboardInterrupt:\n    pass\nexcept gdb.error:\n"
-		   "    said = os.open('%s/0.serial.out', os.O_RDONLY | os.O_NONBLOCK)\n"
-		   "    try:\n        text = os.read(said, 65536).decode('latin1')\n"
-		   "    except BlockingIOError:\n        text = ''\n"
-		   "    raise gdb.GdbError('The machine ended before it came to %s(). It said:\\n'"
-		   " + text.replace('\\r', '')[-1000:])\n"
-		   "end\n", dir, function);
+	fprintf(f, "python\nimport os\nclass ComeTo(gdb.Command):\n"
+		   "    def __init__(self):\n"
+		   "        super().__init__('come-to', gdb.COMMAND_RUNNING)\n"
+		   "    def invoke(self, function, tty):\n"
+		   "        try:\n            gdb.execute('continue')\n"
+		   "        except KeyboardInterrupt:\n            pass\n"
+		   "        except gdb.error:\n"
+		   "            fd = os.open('%s/0.serial.out', os.O_RDONLY | os.O_NONBLOCK)\n"
+		   "            try:\n                said = os.read(fd, 65536).decode('latin1')\n"
+		   "            except BlockingIOError:\n                said = ''\n"
+		   "            said = said.replace('\\r', '')[-1000:]\n"
+		   "            raise gdb.GdbError('The machine ended before it came to '\n"
+		   "                               + function + '(). It said:\\n' + said)\n"
+		   "ComeTo()\nend\n", dir);
 }
 
 /* GDB's own words of a stop that has nothing to do with the exercise are left out. */
@@ -114,13 +121,13 @@ static void write_breakpoint(FILE *f, const char *command, const char *at, const
 }
 
 /* Stop where the check is judged, each time: registers, then what the row says. */
-static void write_stop(FILE *f, const struct test *t, const char *dir)
+static void write_stop(FILE *f, const struct test *t)
 {
 	if (t->first) {
 		int n = (int)strcspn(t->first, ";");
 		char *at = strndup(t->first, (size_t)n);
 		write_breakpoint(f, "thbreak", at, NULL);
-		write_continue(f, at, dir);
+		fprintf(f, "come-to %s\n", at);
 		fprintf(f, "echo in %s():\\n\n", at);
 		write_commands(f, t->first + n);
 		free(at);
@@ -134,7 +141,7 @@ static void write_stop(FILE *f, const struct test *t, const char *dir)
 	write_registers(f);
 	write_commands(f, t->look ? t->look : "");
 	fprintf(f, "end\n");
-	write_continue(f, function(t), dir);
+	fprintf(f, "come-to %s\n", function(t));
 }
 
 static char *gdb_script(const struct test *t, const char *dir, const char *socket)
@@ -145,9 +152,10 @@ static char *gdb_script(const struct test *t, const char *dir, const char *socke
 	FILE *f = fopen(path, "w");
 	if (!f)
 		give_up(BROKEN, "%s cannot be written", path);
+	write_come_to(f, dir);
 	write_quiet(f, true);
 	fprintf(f, "target remote %s\n", socket);
-	write_stop(f, t, dir);
+	write_stop(f, t);
 	fclose(f);
 	return path;
 }
