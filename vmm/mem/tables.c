@@ -105,7 +105,8 @@ static void set_plain(struct frame_entry *f)
  * type. Result: -EBUSY if the frame must not become a table now (you decide when: the one rule,
  * 2.3), and nothing has changed. Otherwise the frame has the type, count 0, and is in the
  * domain's list; and if this CPU is attached, no CPU can write to it any more, at its home or by
- * a TLB entry from before. At attach frames_protect() and cpu_install() do the latter for all.
+ * a TLB entry from before. At attach its home must not change yet: frames_protect() and
+ * cpu_install() do that for all, and a frame that is refused before has kept its home.
  */
 int promote(struct cpu *c, mfn_t mfn, enum frame_type type)
 {
