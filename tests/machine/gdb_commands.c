@@ -62,6 +62,25 @@ static void phases(const struct test *t)
 }
 
 /*
+ * Outside of the phases' own functions, a switch that failed is in the phase that failed: in
+ * undo(), and in dismiss(), to which a leader comes that is told that its time is over.
+ */
+static void rolling_back(const struct test *t)
+{
+	struct machine_options o = t->machine;
+	o.paused = true;
+	o.cmdline = "run=\"echo fail protect > /proc/switch; echo virtual > /proc/mode; "
+		    "echo virtual > /proc/mode\"";
+	struct machine *m = machine_start(&o);
+	ask("hbreak undo\ncontinue\ncb where\ndelete\nhbreak await\ncontinue\ncb where\n"
+	    "set confirm off\nreturn -110\nhbreak dismiss\ncontinue\ncb where");
+	want("phase protect, rolling back (attach)]");
+	want("phase gather (attach)]");
+	want("phase gather, rolling back (attach)]");
+	machine_quit(m);
+}
+
+/*
  * From the switch on, cb next-ring stops at each change of ring: it says which, and CS has the new
  * ring. The tick is slow: a busy host, for which the clock waits at each step, would bring ticks
  * and nothing else.
@@ -296,6 +315,7 @@ static void help(const struct test *t)
 const struct test gdb_tests[] = {
 	ROW("help", help),
 	ROW("phases", phases),
+	ROW("rolling-back", rolling_back),
 	ROW("rings", rings),
 	ROW("at-iret", at_iret),
 	ROW("diff", difference),

@@ -102,19 +102,27 @@ def phase_here():
 
 def phase():
     """Where a switch is, as in 'account (attach)', or None. The function tells it or,
-    inside another function, the record: the first phase without a time, or with one from
-    before this try, has not ended yet."""
+    inside another function, the record: the phase that failed in this try; or the first one
+    that has not ended yet."""
     rendezvous, record = machine.switch("rendezvous"), machine.switch("record")
+    names, start = phase_names(), int(record["start"]) & 0xFFFFFFFF
+
+    def ended(i):  # a time from before this try is of another one
+        end = int(record["ends"][i])
+        return end != 0 and not (end - start) & 0x80000000
+
+    failed = int(record["failed"]) if int(record["error"]) else None
+    if failed is not None and not ended(failed):
+        failed = None
     name = phase_here()
     if not name:
         if int(rendezvous["result"]) <= 0:
             return None
-        start = int(record["start"]) & 0xFFFFFFFF
-        for i, name in enumerate(phase_names()):
-            end = int(record["ends"][i])
-            if not end or (end - start) & 0x80000000:
-                break
-    if int(record["error"]):
+        if failed is not None:
+            name = names[failed]
+        else:
+            name = next((names[i] for i in range(len(names)) if not ended(i)), names[-1])
+    if failed is not None:
         name += ", rolling back"
     return "%s (%s)" % (name, "attach" if record["attach"] else "detach")
 
