@@ -21,6 +21,10 @@ void ask(struct guest *g, bool to_virtual);
 void settle(struct guest *g);
 /* Let it go on to the prompt, and settle. */
 void rest(struct guest *g);
+/* The machine runs: wait for the prompt. A CPU that waits in a loop may not starve the others. */
+void to_prompt(struct guest *g, double seconds);
+/* The machine runs: give the shell a line, and wait for the prompt. */
+void type(struct guest *g, const char *line, double seconds);
 
 /* run_cpus(), but the machine must not end. Result: the CPU, or -1 if none came in time. */
 int go_on(struct guest *g, unsigned cpus);

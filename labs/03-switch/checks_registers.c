@@ -86,8 +86,8 @@ void check_detach(const struct test *t)
 static void use_mode(struct guest *g, const char *request)
 {
 	machine_continue(g->m);
-	command(g->m, request, SECONDS);
-	command(g->m, "ls /bin | wc; cat /proc/tasks", 10);
+	type(g, request, SECONDS);
+	type(g, "ls /bin | wc; cat /proc/tasks", 10);
 	settle(g);
 }
 

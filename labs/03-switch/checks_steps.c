@@ -54,7 +54,7 @@ void rest(struct guest *g)
 {
 	break_off(g, symbol("sys_exit"));
 	machine_continue(g->m);
-	machine_expect(g->m, PROMPT, SECONDS);
+	to_prompt(g, SECONDS);
 	settle(g);
 }
 
@@ -63,8 +63,7 @@ void rest(struct guest *g)
 static int go_on_for(struct guest *g, unsigned cpus, double seconds)
 {
 	int cpu = run_for(g, cpus, seconds);
-	CHECK(cpu >= 0 || !machine_ended(g->m),
-	      "the machine ended with status %d in the middle of a switch", g->m->exit_status);
+	CHECK(cpu >= 0 || !machine_ended(g->m), "the machine ended in the middle of a switch");
 	return cpu;
 }
 
@@ -87,6 +86,46 @@ int go_on(struct guest *g, unsigned cpus)
 			return cpu;
 	}
 	return -1;
+}
+
+static bool all_halted(struct guest *g)
+{
+	struct cpu_state cpus[CPUS_MAX];
+	unsigned n = machine_state(g->m, cpus), halted = 0;
+	for (unsigned i = 0; i < n; i++)
+		halted += cpus[i].halted;
+	return halted == n;
+}
+
+/* As go_on(), for a machine that runs: if the prompt does not come soon, it needs such turns. */
+void to_prompt(struct guest *g, double seconds)
+{
+	const double soon = 1, together = 0.1, alone = 0.002;
+	bool here = g->m->o.cpus > 1 && machine_sees(g->m, PROMPT, soon);
+	if (here)
+		return;
+	for (double passed = soon; g->m->o.cpus > 1 && passed < seconds; passed += together) {
+		if (machine_ended(g->m))
+			break;
+		machine_stop(g->m);
+		bool spins = !all_halted(g);
+		for (unsigned i = 0; i < g->m->o.cpus && spins; i++)
+			go_on_for(g, 1u << i, alone);
+		machine_continue(g->m);
+		if (machine_sees(g->m, PROMPT, together))
+			return;
+		if (!spins)
+			break;
+	}
+	machine_expect(g->m, PROMPT, g->m->o.cpus > 1 ? together : seconds);
+}
+
+void type(struct guest *g, const char *line, double seconds)
+{
+	machine_send(g->m, line);
+	machine_send(g->m, "\n");
+	machine_expect(g->m, "\n", 10); /* the echo */
+	to_prompt(g, seconds);
 }
 
 unsigned reach(struct guest *g, const char *function, const char *what)
