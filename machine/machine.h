@@ -276,6 +276,11 @@ uint32_t attack_word(uint32_t address);
  * function into which that one was inlined. To be freed.
  */
 char *symbol_where(uint32_t address);
+/*
+ * The same in one line: of a function and those into which it was inlined, the one that the student
+ * wrote, best of all in an exercise; if there is none, the last. To be freed. (places.c)
+ */
+char *symbol_place(uint32_t address);
 /* "/where/it/was/built/kernel/mm/vm.c:12": the part from kernel/ on, if that file is here. */
 const char *symbol_below_here(const char *line);
 /* The function of kernel or VMM that holds an address, as "name+0x1c"; NULL; to be freed. */

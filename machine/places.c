@@ -85,6 +85,20 @@ void print_where(FILE *f, const char *label, const uint32_t *addresses, unsigned
 	}
 }
 
+char *symbol_place(uint32_t address)
+{
+	char *places = symbol_where(address), *last = strrchr(places, '\n');
+	char *end = strdup(last ? last + 1 : places);
+	const char *first, *own = own_place(places, &first);
+	char *place = own ? strdup(own) : end;
+	if (!end || !place)
+		give_up(BROKEN, "no memory");
+	if (own)
+		free(end);
+	free(places);
+	return place;
+}
+
 struct hole hole_of(uint32_t address)
 {
 	const char *first, *own = own_place(symbol_where(address), &first);

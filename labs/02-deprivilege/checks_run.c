@@ -20,7 +20,7 @@ const char *place(uint32_t address)
 {
 	bool known = address >= VMM_BASE || (address >= symbol("image_start") &&
 					     address < symbol("readonly_end"));
-	return text_of(known ? "%#x, %s" : "%#x%s", address, known ? symbol_where(address) : "");
+	return text_of(known ? "%#x, %s" : "%#x%s", address, known ? symbol_place(address) : "");
 }
 
 /* --- what happened instead --- */

@@ -129,7 +129,7 @@ static void meet(struct guest *g, const struct setting *s, unsigned instruction)
 	CHECK(!plain && (end & wanted) == wanted,
 	      "bits in `%s` can be lost: CPU %u stands at %s, CPU %u has set its own bit "
 	      "meanwhile, and %s (exercise %u; SDM vol. 3, 8.1.2)", name_of(s), g->cpu,
-	      symbol_where(at), next,
+	      symbol_place(at), next,
 	      plain ? "the store is not atomic" : end >> next & 1 ?
 	      "the first one goes on without setting its own" :
 	      "the first one stores a word that it has read before", s->exercise);

@@ -108,7 +108,7 @@ static int commit(struct guest *g, bool attach)
 	}
 	break_off(g, vmm);
 	CHECK(call_ended(g), "commit() comes to %s (exercise 8)",
-	      symbol_where(g->c.eip));
+	      symbol_place(g->c.eip));
 	int result = (int)g->c.eax;
 	call_end(g);
 	return result;

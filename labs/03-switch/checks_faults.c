@@ -50,5 +50,5 @@ void want_no_exception(struct guest *g, uint32_t eip, uint32_t esp)
 	give_up(FAILED, "fault in %s: %s(%#x), exception %u, at %s, instruction %#x%s",
 		eip >= VMM_BASE ? "the VMM" : "the kernel",
 		vector < LENGTH(names) && names[vector] ? names[vector] : "", error, vector,
-		symbol_where(eip), eip, about(g, eip, error));
+		symbol_place(eip), eip, about(g, eip, error));
 }

@@ -139,7 +139,7 @@ static void reinject(struct guest *g, uint32_t events)
 	begin_reinject(g, events);
 	run_on(g, "irq_reinject() is called, and hangs (exercise 9)");
 	CHECK(call_ended(g), "irq_reinject() comes to %s (exercise 9)",
-	      symbol_where(g->c.eip));
+	      symbol_place(g->c.eip));
 	leave(g);
 	want_reinjected(g, &before, events);
 }
@@ -161,7 +161,7 @@ static void reinject_locked(struct guest *g, unsigned line)
 	now = before;
 	for (unsigned i = 0; end != RETURNED; i++) {
 		CHECK(i < MOST_STEPS, "irq_reinject() has not returned after %u instructions with "
-		      "one event, at %s (exercise 9)", i, symbol_where(g->c.eip));
+		      "one event, at %s (exercise 9)", i, symbol_place(g->c.eip));
 		end = creep_some(g, 1);
 		bool holds = vmm_word(g, "vmm_lock_word"), was = now.masked[line];
 		if (held != holds)
