@@ -140,6 +140,8 @@ static void write_stop(FILE *f, const struct test *t)
 		   "python f and print('in', f.name + ',', '%%s:%%d' %% (f.symtab, f.line))\n");
 	write_registers(f);
 	write_commands(f, t->look ? t->look : "");
+	if (t->hint)
+		fprintf(f, "echo %s\\n\n", t->hint);
 	fprintf(f, "end\n");
 	fprintf(f, "come-to %s\n", function(t));
 }

@@ -33,6 +33,7 @@ struct test {
 	const char *stop_at;            /* function of the exercise, where a debugger stops */
 	const char *stop_if;            /* GDB's condition for that stop, or NULL */
 	const char *look;               /* GDB's commands at that stop, with ; between, or NULL */
+	const char *hint;               /* printed after them: what to do there, or NULL */
 };
 
 /* For test.needs: exercises `first` to `last`. */
