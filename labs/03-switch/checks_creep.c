@@ -70,7 +70,7 @@ void give_up_lost(struct guest *g, const char *function)
 	uint32_t eip = g->c.eip;
 	let_go(g);
 	give_up(FAILED, "%s does not return: after many instructions the CPU is at %s", function,
-		symbol_where(eip));
+		symbol_place(eip));
 }
 
 void want_in_switch(struct guest *g, const char *function, unsigned exercise)
@@ -97,6 +97,17 @@ static void want_no_panic(struct guest *g)
 	give_up(FAILED, "panic() is called");
 }
 
+/* It has not come to a breakpoint. A machine that prints without end tells that itself. */
+static void __attribute__((noreturn)) give_up_hanging(struct guest *g, const char *what)
+{
+	enum { MUCH = 16 << 10 };
+	if (machine_ended(g->m) || g->m->log_bytes > MUCH)
+		give_up(FAILED, "%s: it hangs, or ends the machine", what);
+	read_registers(g);
+	g->m->late = false; /* the place is told here */
+	give_up(FAILED, "%s: it hangs, at %s", what, symbol_place(g->c.eip));
+}
+
 void run_on(struct guest *g, const char *what)
 {
 	unsigned cpu = g->cpu;
@@ -108,8 +119,8 @@ void run_on(struct guest *g, const char *what)
 			want_no_panic(g);
 			return;
 		}
-	CHECK(gdb_run_cpus(g->m, 1u << cpu, false, g->seconds) == (int)cpu,
-	      "%s: it hangs, or ends the machine", what);
+	if (gdb_run_cpus(g->m, 1u << cpu, false, g->seconds) != (int)cpu)
+		give_up_hanging(g, what);
 	read_registers(g);
 	want_no_panic(g);
 }
@@ -184,7 +195,7 @@ static bool changed(struct guest *g)
 
 const char *store(void)
 {
-	return symbol_where(stored_at);
+	return symbol_place(stored_at);
 }
 
 unsigned crept(void)
@@ -230,6 +241,8 @@ static void forward(struct guest *g)
 	step(g, g->cpu);
 	read_registers(g);
 	executed++;
+	CHECK(g->c.eip != 0, "%s calls a step that is NULL, at address 0. NULL may be ordered, by "
+	      "resume(): then nobody does a step, and the followers leave", symbol_place(eip));
 	want_no_exception(g, eip, esp);
 }
 

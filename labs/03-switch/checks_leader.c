@@ -36,7 +36,7 @@ static const char *here(struct guest *g)
 	for (unsigned i = 0; i < LENGTH(called); i++)
 		if (is_at(g, called[i]))
 			return called[i];
-	return call_ended(g) ? "the end of the function" : symbol_where(g->c.eip);
+	return call_ended(g) ? "the end of the function" : symbol_place(g->c.eip);
 }
 
 /* The function at which the CPU is returns at once. */
@@ -149,14 +149,16 @@ void check_phases(const struct test *t)
 	struct guest g = enter(t, 2);
 	choose(&g, 0);
 	watch(&g, called, LENGTH(called), true);
-	lead_once(&g, &(struct way){ .attach = true, .rehearsed = COMMIT });
-	lead_once(&g, &(struct way){ .attach = false });
-	lead_once(&g, &(struct way){ .failing = GATHER, .error = -ETIMEDOUT });
-	for (unsigned p = GATHER; p < COMMIT; p++) {
-		int error = errors[random_below(LENGTH(errors))];
+	/* The plain ways first: the first that goes wrong is what a student reads. */
+	lead_once(&g, &(struct way){ .attach = true });
+	for (unsigned p = GATHER; p < COMMIT; p++)
+		lead_once(&g, &(struct way){ !(p & 1), p, p == GATHER ? -ETIMEDOUT :
+					     errors[random_below(LENGTH(errors))], 0 });
+	for (unsigned p = GATHER; p < COMMIT; p++)
 		lead_once(&g, &(struct way){ .attach = p & 1, .rehearsed = p });
-		lead_once(&g, &(struct way){ !(p & 1), p, error, random_below(2) ? p : 0 });
-	}
+	unsigned both = GATHER + random_below(COMMIT - GATHER);
+	lead_once(&g, &(struct way){ both & 1, both, -ENOMEM, both });
+	lead_once(&g, &(struct way){ .attach = false, .rehearsed = COMMIT });
 }
 
 /* --- exercise 11 --- */
@@ -204,11 +206,15 @@ static void undo_once(struct guest *g, unsigned failed, bool attach)
 			break;
 		CHECK(is != GATHER || !is_at(g, "gather"),
 		      "undo(%s) of %s calls gather() (exercise 11)", names[failed], direction);
-		CHECK(is == wanted && wanted >= lowest,
-		      "undo(%s) of %s: after %s it undoes %s, not %s (exercise 11)", names[failed],
-		      direction, before == COMMIT ? "its begin" : names[before],
-		      is == GATHER ? "nothing" : names[is],
-		      wanted >= lowest ? names[wanted] : "nothing");
+		CHECK(is != GATHER, "undo(%s) of %s: %s is not undone (exercise 11)", names[failed],
+		      direction, names[wanted]);
+		CHECK(wanted >= lowest, "undo(%s) of %s: %s is undone%s, and nothing is left to "
+		      "undo (exercise 11)", names[failed], direction, names[is],
+		      before == COMMIT ? "" : " at the end");
+		CHECK(is == wanted, "undo(%s) of %s: %s is undone %s%s, and %s should be "
+		      "(exercise 11)", names[failed], direction, names[is],
+		      before == COMMIT ? "first" : "after ", before == COMMIT ? "" : names[before],
+		      names[wanted]);
 		before = is;
 		return_from(g, 0);
 		next(g, names[is]);
@@ -256,10 +262,14 @@ void check_dismiss(const struct test *t)
 	say(&g, RENDEZVOUS_DONE, 0);
 	say(&g, RENDEZVOUS_ARRIVED, 1);
 	begin(&g, "dismiss", NULL, 0);
-	while ((end = creep(&g, NULL, 0)) == CHANGED)
+	while ((end = creep(&g, NULL, 0)) == CHANGED) {
+		CHECK(said(&g, RENDEZVOUS_FIRST_ORDER) == number,
+		      "%s changes `first_order`: a follower on its way to follow() begins with it, "
+		      "takes the order for an old one and waits for ever (exercise 12)", store());
 		CHECK(said(&g, RENDEZVOUS_ORDER) == number || !said(&g, RENDEZVOUS_STEP),
 		      "`order` is increased before `step` is NULL, at %s: a follower that looks now"
 		      " does the step of an earlier switch (exercise 12)", store());
+	}
 	want_dismissed(&g, number, end);
 	leave(&g);
 }

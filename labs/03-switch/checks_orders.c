@@ -18,7 +18,7 @@ struct order {
 };
 
 /* What everywhere() has done until now. */
-struct given { bool ordered; unsigned own; uint32_t number, reported; };
+struct given { bool ordered; unsigned own; uint32_t number, first, reported; };
 
 /* The moment in which `order` changes: a follower that looks now must find all of it. */
 static void want_published(struct guest *g, const struct order *o, uint32_t number)
@@ -37,14 +37,18 @@ static void want_published(struct guest *g, const struct order *o, uint32_t numb
 	      "`step_attach` is still %u, not %u: a follower that looks now does the step in the "
 	      "other direction (exercise 5)", store(), number + 1, attach, o->attach);
 	CHECK((done & o->others) == 0,
-	      "at %s `order` becomes %u, and `done` still has the bits %#x of the step before, not "
-	      "0: the leader takes them for this step (exercise 5)", store(), number + 1,
-	      done & o->others);
+	      "at %s `order` becomes %u, and `done` still has the bits %#x of a step before, not "
+	      "0: the leader takes them for this step. To clear `done` after the wait is too "
+	      "early: a follower that dismiss() has sent away may report when request() has "
+	      "cleared `done` already (exercise 5)", store(), number + 1, done & o->others);
 }
 
 static void changed_once(struct guest *g, const struct order *o, struct given *s)
 {
 	uint32_t order = said(g, RENDEZVOUS_ORDER), done = said(g, RENDEZVOUS_DONE);
+	CHECK(said(g, RENDEZVOUS_FIRST_ORDER) == s->first,
+	      "%s changes `first_order`: a follower on its way to follow() begins with it, takes "
+	      "the order for an old one and waits for ever (exercise 5)", store());
 	if (!s->ordered && order != s->number) {
 		want_published(g, o, s->number);
 		s->ordered = true;
@@ -102,9 +106,11 @@ static void give_order(struct guest *g, const struct order *o)
 	const uint32_t arguments[] = { o->step, o->attach };
 	const uint32_t stops[] = { o->stale, o->step };
 	struct given s = { .number = order_number() };
+	s.first = s.number - random_below(3);
 	say(g, RENDEZVOUS_ARRIVED, o->others | 1u << g->cpu);
 	say(g, RENDEZVOUS_WANTED, o->step != 0); /* resume() has cleared it */
 	say(g, RENDEZVOUS_ORDER, s.number);
+	say(g, RENDEZVOUS_FIRST_ORDER, s.first);
 	say(g, RENDEZVOUS_STEP, o->stale);
 	say(g, RENDEZVOUS_STEP_ATTACH, !o->attach);
 	say(g, RENDEZVOUS_DONE, o->others | (random_below(2) ? 1u << g->cpu : 0));
@@ -121,8 +127,10 @@ static void give_order(struct guest *g, const struct order *o)
 			 "(exercise 5)", s.number);
 	CHECK(s.reported == o->others,
 	      "everywhere() returns when the CPUs with the bits %#x have reported in `done`, and "
-	      "%#x are due: the leader goes on before every CPU has done the step. It has no "
-	      "time-out, as await() has one (exercise 5)", s.reported, o->others);
+	      "%#x are due: %s (exercise 5)", s.reported, o->others, o->step ?
+	      "the leader goes on before every CPU has done the step. There is no time-out here" :
+	      "the order was NULL, and before the leader goes on, every follower must have said "
+	      "that it leaves");
 	CHECK(s.own == (o->step != 0), "the leader itself does the step %u times, not %u "
 	      "(exercise 5)", s.own, o->step != 0);
 	leave(g);
@@ -148,7 +156,7 @@ void check_orders(const struct test *t)
 
 struct following {
 	struct guest *g;
-	uint32_t step, stale, number, own; /* own: the CPU's bit */
+	uint32_t step, stale, first, number, own; /* own: the CPU's bit */
 	bool attach;
 };
 
@@ -160,7 +168,7 @@ static void begin_following(struct following *f)
 	f->own = 1u << me;
 	say(g, RENDEZVOUS_ARRIVED, (1u << n) - 1);
 	say(g, RENDEZVOUS_LEADER, (me + 1) % n);
-	f->number = order_number();
+	f->number = f->first = order_number();
 	f->attach = random_below(2);
 	say(g, RENDEZVOUS_FIRST_ORDER, f->number);
 	say(g, RENDEZVOUS_ORDER, f->number);
@@ -177,6 +185,13 @@ static void order_now(struct following *f, uint32_t step)
 	say(f->g, RENDEZVOUS_STEP, step);
 	say(f->g, RENDEZVOUS_STEP_ATTACH, f->attach);
 	say(f->g, RENDEZVOUS_ORDER, f->number);
+}
+
+static void want_first_order(struct following *f, const char *when)
+{
+	CHECK(said(f->g, RENDEZVOUS_FIRST_ORDER) == f->first,
+	      "%s, follow() changes `first_order`: another follower on its way to follow() begins "
+	      "with it, and misses the order (exercise 6)", when);
 }
 
 static bool reported(const struct following *f)
@@ -240,6 +255,7 @@ static void follow_once(struct following *f, const char *when)
 	order_now(f, f->step);
 	want_done(f, when);
 	want_reported(f, done, when);
+	want_first_order(f, when);
 	want_waiting(f, "after a step that was ordered once");
 	say(g, RENDEZVOUS_DONE, 0);
 	order_now(f, 0);
@@ -249,6 +265,7 @@ static void follow_once(struct following *f, const char *when)
 	      "follow() returns after the order NULL and does not report it: `done` is %#x, not "
 	      "%#x; the leader's resume() waits for this (exercise 6)", said(g, RENDEZVOUS_DONE),
 	      f->own);
+	want_first_order(f, "after the order NULL");
 	leave(g);
 }
 

@@ -12,8 +12,12 @@ static void watch_commit(struct guest *g, bool attach)
 	ask(g, attach);
 	reach(g, "commit", "the phases before it are done");
 	CHECK(vo_is(g, from), "before commit() the table in use is not %s any more", from);
+	uint32_t attachments = nr_attachments(g);
 	int error = result_of(g);
 	CHECK(error == 0, "commit() returns %s", error_text(error));
+	CHECK(!attach || nr_attachments(g) == attachments,
+	      "after commit() of attach the VMM has forgotten its types, which V7 is about: they "
+	      "are needed now (exercise 8)");
 	CHECK(vo_is(g, to), "after commit() the table in use is not %s", to);
 }
 
