@@ -136,7 +136,6 @@ void judge_entries(struct guest *g)
 		{ vmm + 1, ALL, -EPERM, "a writable page of the VMM's" },
 		{ foreigner, P, -EPERM, "a frame of another domain's" },
 		{ 0xA0, P | U, -EPERM, "a frame in a hole of the memory map" },
-		{ g->nr_mfns, P | W, -EPERM, "the first frame above memory" },
 		{ 0xFEE00, P | W | PTE_PWT | PTE_PCD, -EPERM, "the local APIC" },
 		{ 0xFFFFF, P, -EPERM, "the last frame that there is" },
 		{ vmm, P | PS, -EPERM, "a frame of the VMM's, with a bit that is not allowed" },
@@ -297,7 +296,6 @@ void judge_directories(struct guest *g)
 	try_places(g, directory, DIRECTORY, good, foreign(g) << 12 | P, -EPERM, KERNEL_SLOT - 1);
 	try_upper(g, directory, good, 2, KERNEL_SLOT);
 	try_upper(g, directory, good, 2, KERNEL_SLOT + random_below(1024 - KERNEL_SLOT));
-	try_upper(g, directory, good, 2, 1023);
 	try_upper(g, directory, good, 0, KERNEL_SLOT);
 	try_upper(g, directory, good, 0, 1023);
 }
