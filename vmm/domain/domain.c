@@ -91,7 +91,7 @@ void copy_idt(uint64_t idt[256], const uint32_t handlers[256])
 {
 	memcpy(idt, vmm_idt, sizeof(vmm_idt));
 	for (unsigned v = 0; v < 256; v++)
-		if ((idt[v] >> 16 & 0xFFFF) == (SEL_KCODE | 1)) /* a direct gate */
+		if ((idt[v] >> 16 & 0xFFFC) == SEL_KCODE) /* a direct gate, whatever its RPL */
 			idt[v] = gate(handlers[v], SEL_KCODE | 1, GATE_TRAP,
 				      (unsigned)(idt[v] >> 45) & 3);
 }
