@@ -41,6 +41,7 @@ struct bouncer {
 	unsigned ring;
 	uint32_t vif, at[LENGTH(faults)];
 	struct saved s;            /* what was interrupted */
+	unsigned fs, gs;           /* which the VMM does not save */
 	struct shared_page before;
 };
 
@@ -83,10 +84,12 @@ static void enter(struct bouncer *b, unsigned i, uint32_t esp)
 	uint32_t error = b->f->error | (b->f->vector == VEC_PF && b->ring == 3 ? PF_USER : 0);
 	uint32_t eip = b->at[i] + b->f->before;
 	go_ring(p, b->ring, b->at[i], esp);
-	set_shared(p, b->vif, 0);
+	set_shared(p, b->vif, random_word());
 	b->before = read_shared(p);
 	PROBE_RUN(p, name_of(b), vmm_symbol("exit_handle"));
 	b->s = read_saved(p);
+	b->fs = p->g.c.fs.selector;
+	b->gs = p->g.c.gs.selector;
 	CHECK(SAVED(b->s, VECTOR) == b->f->vector && SAVED(b->s, ERROR) == error &&
 		      SAVED(b->s, EIP) == eip && (SAVED(b->s, CS) & 3) == b->ring,
 	      "%s: vector %u, error %#x, CS %#x, EIP %#x came to the VMM: the given stubs of "
@@ -169,6 +172,7 @@ static void want_state(const struct bouncer *b)
 		{ "EBP", c->ebp, SAVED(b->s, EBP) },
 		{ "DS", c->ds.selector, SAVED(b->s, DS) & 0xFFFF },
 		{ "ES", c->es.selector, SAVED(b->s, ES) & 0xFFFF },
+		{ "FS", c->fs.selector, b->fs }, { "GS", c->gs.selector, b->gs },
 	};
 	CHECK(c->cpl == 1 && c->cs.selector == (SEL_KCODE | 1) && c->ss.selector == (SEL_KDATA | 1),
 	      "%s: the handler runs in ring %u with CS %#x, SS %#x, not %#x, %#x", name_of(b),
@@ -180,23 +184,62 @@ static void want_state(const struct bouncer *b)
 		      "EFLAGS change", name_of(b), kept[i].name, kept[i].is, kept[i].was);
 }
 
+/* In this CPU's page virtual IF is 0, and nothing but it and the counts has changed. */
+static void want_page(const struct bouncer *b)
+{
+	struct probe *p = b->p;
+	const uint32_t *before = b->before.words[p->cpu];
+	uint32_t vif = own_shared(p, VMM_SHARED_VIF);
+	uint32_t pending = own_shared(p, VMM_SHARED_PENDING), was = before[VMM_SHARED_PENDING / 4];
+	uint32_t count = VMM_SHARED_EXITS + 4 * EXIT_BOUNCED;
+	CHECK(vif == 0,
+	      "%s: virtual IF is %#x when the handler begins; an interrupt gate would have cleared "
+	      "it", name_of(b), vif);
+	CHECK(pending == was,
+	      "%s: pending was %#x and is %#x when the handler begins: events that wait are lost, "
+	      "or come without an interrupt", name_of(b), was, pending);
+	CHECK(own_shared(p, count) == before[count / 4] + 1,
+	      "%s: exits[EXIT_BOUNCED] rose by %u, due is 1", name_of(b),
+	      own_shared(p, count) - before[count / 4]);
+	want_others_kept(p, &b->before, name_of(b));
+}
+
+enum { WORDS_ABOVE = 8 };
+
+/* The words from where the frame ends upwards: the kernel's, or beyond its stack's end. */
+static void read_above(const struct bouncer *b, uint32_t words[WORDS_ABOVE])
+{
+	uint32_t top = b->ring == 3 ? b->p->stack : SAVED(b->s, ESP);
+	virtual_read(b->p->g.m, b->p->g.c.cr3, top, words, 4 * WORDS_ABOVE);
+}
+
+static void want_kept_above(const struct bouncer *b, const uint32_t before[WORDS_ABOVE])
+{
+	uint32_t after[WORDS_ABOVE];
+	read_above(b, after);
+	for (unsigned i = 0; i < WORDS_ABOVE; i++)
+		CHECK(after[i] == before[i],
+		      "%s: the word %u bytes above the frame's end has become %#x, it was %#x: %s",
+		      name_of(b), 4 * i, after[i], before[i],
+		      b->ring == 3 ? "it is beyond the stack" : "it is the interrupted code's");
+}
+
 static void bounce_once(struct bouncer *b, unsigned i, uint32_t vif, uint32_t flags)
 {
 	struct probe *p = b->p;
 	uint32_t esp = b->ring == 3 ? p->user_esp : p->entry.esp - 64 - random_below(64);
+	uint32_t above[WORDS_ABOVE];
 	b->vif = vif;
 	enter(b, i, esp);
 	had_flags(b, flags);
+	read_above(b, above);
 	if (b->f->event)
 		call_bounce(b, b->f->event);
 	PROBE_RUN(p, name_of(b), handler_of(b));
 	want_state(b);
 	want_frame(b);
-	uint32_t vif_after = own_shared(p, VMM_SHARED_VIF);
-	CHECK(vif_after == 0,
-	      "%s: virtual IF is %#x when the handler begins; an interrupt gate would have cleared "
-	      "it", name_of(b), vif_after);
-	want_others_kept(p, &b->before, name_of(b));
+	want_kept_above(b, above);
+	want_page(b);
 }
 
 void check_bounce_user(const struct test *t)
