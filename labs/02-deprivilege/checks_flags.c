@@ -23,6 +23,18 @@ static struct op op_start(const struct test *t, uint32_t offset, const char *nam
 	return o;
 }
 
+/* The task goes on, on this CPU. */
+static void change_cpu(struct op *o, unsigned cpu)
+{
+	o->p->cpu = cpu;
+	set_word(&o->p->g, task_of(&o->p->entry) + TASK_CPU, cpu);
+}
+
+static void change_to_next(struct op *o)
+{
+	change_cpu(o, (o->p->cpu + 1) % o->p->nr_cpus);
+}
+
 /* Be at its first instruction, with this state of the shared page. */
 static void op_begin(struct op *o, uint32_t argument, uint32_t vif, uint32_t pending)
 {
@@ -72,6 +84,28 @@ static void want_real_if(const struct op *o)
 	CHECK(o->p->g.c.eflags & EFLAGS_IF, "%s turned the real IF off", o->name);
 }
 
+/*
+ * Step through it, from virtual IF 0, to a state with virtual IF 0: it may not be 1 in between, or
+ * an event would come there.
+ */
+static void want_off(struct op *o, uint32_t argument)
+{
+	struct guest *g = &o->p->g;
+	unsigned n = 0;
+	op_begin(o, argument, 0, 0);
+	for (; g->c.eip != g->call_back && n < MOST_STEPS; n++) {
+		uint32_t at = g->c.eip;
+		step(g, 0);
+		look(g, 0);
+		CHECK(!(own_shared(o->p, VMM_SHARED_VIF) & EFLAGS_IF),
+		      "%s with argument %#x, which leaves virtual IF 0, makes it 1 for a while, "
+		      "at %s: an event would be delivered there", o->name, argument, place(at));
+		CHECK(g->c.cpl == 1, "%s traps into the VMM at %s", o->name, place(at));
+	}
+	CHECK(g->c.eip == g->call_back, "%s does not return: after %u instructions it is at %s",
+	      o->name, n, place(g->c.eip));
+}
+
 /* --- exercise 5 --- */
 
 static void save_once(struct op *o, uint32_t vif, uint32_t pending)
@@ -93,8 +127,11 @@ static void save_once(struct op *o, uint32_t vif, uint32_t pending)
 void check_save(const struct test *t)
 {
 	struct op o = op_start(t, VO_IRQ_SAVE, "irq.save");
-	for (unsigned i = 0; i < 8; i++)
+	for (unsigned i = 0; i < 8; i++) {
 		save_once(&o, i & 1 ? EFLAGS_IF : 0, i & 2 ? random_word() & EVENT_BITS : 0);
+		change_to_next(&o);
+	}
+	want_off(&o, random_word());
 }
 
 /* --- exercise 6 --- */
@@ -150,12 +187,14 @@ static void restore_from(struct op *o, uint32_t flags, uint32_t pending, uint32_
 		want_nothing_left(o);
 }
 
-/* Both values of bit 9, with any other bits, before and after. */
+/* Both values of bit 9, with any other bits, before and after; on each CPU in turn. */
 static void restore_all(struct op *o, uint32_t pending)
 {
 	for (unsigned i = 0; i < 8; i++) {
-		uint32_t other = i & 4 ? random_word() & ~(uint32_t)EFLAGS_IF : 0;
-		restore_from(o, other | (i & 1 ? EFLAGS_IF : 0), pending, i & 2 ? EFLAGS_IF : 0);
+		uint32_t others = i & 4 ? ~(uint32_t)EFLAGS_IF : 0;
+		restore_from(o, (random_word() & others) | (i & 1 ? EFLAGS_IF : 0), pending,
+			     (random_word() & others) | (i & 2 ? EFLAGS_IF : 0));
+		change_to_next(o);
 	}
 }
 
@@ -208,6 +247,7 @@ void check_restore(const struct test *t)
 		restore_from(&o, EFLAGS_IF, 1u << event, 0);
 	for (unsigned bit = 0; bit < 32; bit++)
 		restore_from(&o, 1u << bit, EVENT_BITS, 0);
+	want_off(&o, 0);
 	unsigned n = trace(&o, instructions);
 	for (unsigned k = 0; k < n; k++)
 		restore_late(&o, instructions, k);
