@@ -80,6 +80,14 @@ static void want_loaded(struct probe *p, uint32_t kernel_stack)
 	virtual_read(p->g.m, c->cr3, CPU_AT(p->cpu, TSS), &s, sizeof(s));
 	want_tables(p);
 	want_gdt(p, p->cpu, true);
+	CHECK(s.ss0 == SEL_VMM_DATA && s.esp0 == CPU_BLOCK(p->cpu + 1),
+	      "CPU %u's TSS: cpu_install() has made ss0:esp0 %#x:%#x; it was %#x:%#x", p->cpu,
+	      s.ss0, s.esp0, SEL_VMM_DATA, CPU_BLOCK(p->cpu + 1));
+	CHECK(s.ss1 == (SEL_KDATA | 1), "CPU %u's TSS: cpu_install() has made ss1 %#x; it was %#x",
+	      p->cpu, s.ss1, SEL_KDATA | 1);
+	CHECK(s.iomap >= sizeof(s) - 1,
+	      "CPU %u's TSS: cpu_install() has made the I/O bitmap's base %#x, within the segment",
+	      p->cpu, s.iomap);
 	CHECK(s.esp1 == kernel_stack,
 	      "CPU %u's TSS: esp1 is %#x, not %#x: system calls enter ring 1 on a wrong stack",
 	      p->cpu, s.esp1, kernel_stack);
