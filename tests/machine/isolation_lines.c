@@ -240,6 +240,10 @@ void too_many_functions(const struct test *t)
 	      "the VMM does not refuse %u functions", MOST + 1);
 	command(m, "echo virtual > /proc/mode", SECONDS);
 	CHECK(strstr(m->log, "no such device"), "an attach without a warm-up");
+	machine_stop(m);
+	struct cpu_state c = machine_cpu(m, 0);
+	CHECK(c.idt.base < VMM_BASE && c.gdt.base < VMM_BASE, "the VMM's tables are loaded");
+	machine_continue(m);
 	end_at_prompt(m);
 }
 
