@@ -184,6 +184,8 @@ uint32_t call(struct guest *g, uint32_t function, const uint32_t *arguments, uns
 static void store_code(struct guest *g, uint32_t at, const void *code, size_t bytes)
 {
 	uint32_t words[PLANT_BYTES / 4] = { 0 };
+	if (bytes > PLANT_BYTES)
+		give_up(BROKEN, "too much planted code");
 	memcpy(words, code, bytes);
 	set_words(g, at, words, LENGTH(words));
 }
@@ -197,7 +199,7 @@ uint32_t plant(struct guest *g, const void *code, size_t bytes)
 		g->free_code = task + FREE_FROM;
 	}
 	uint32_t at = g->free_code;
-	if (bytes > PLANT_BYTES || at % TASK_STACK_BYTES + PLANT_BYTES > FREE_END)
+	if (at % TASK_STACK_BYTES + PLANT_BYTES > FREE_END)
 		give_up(BROKEN, "too much planted code");
 	store_code(g, at, code, bytes);
 	judge_planted_on_stack.begin = at / TASK_STACK_BYTES * TASK_STACK_BYTES;
@@ -209,18 +211,22 @@ uint32_t plant(struct guest *g, const void *code, size_t bytes)
 
 uint32_t plant_in_text(struct guest *g, const void *code, size_t bytes)
 {
-	/* Long functions, which no check executes after boot: code could look at one alone. */
+	/* Functions that no check executes after boot: code could look at one alone. */
 	static const char *const unused[] = { "rename", "guest_build", "ext2_mount", "mm_init" };
-	static const char *chosen;
-	if (!chosen)
-		chosen = unused[random_below(LENGTH(unused))];
-	uint32_t begin = (symbol(chosen) + 3) & ~3u, end = symbol(chosen) + symbol_bytes(chosen);
-	uint32_t at = judge_planted.end ? judge_planted.end : begin;
-	at += 4 * random_below(4);
-	if (bytes > PLANT_BYTES || at + PLANT_BYTES > end)
-		give_up(BROKEN, "too much planted code");
+	static unsigned first, used;
+	static uint32_t end;
+	if (!used)
+		first = random_below(LENGTH(unused));
+	uint32_t at = judge_planted.end + 4 * random_below(4);
+	while (at + PLANT_BYTES > end) { /* built with -O0 they are short */
+		if (used == LENGTH(unused))
+			give_up(BROKEN, "too much planted code");
+		const char *name = unused[(first + used++) % LENGTH(unused)];
+		at = judge_planted.begin = (symbol(name) + 3) & ~3u;
+		end = symbol(name) + symbol_bytes(name);
+	}
 	store_code(g, at, code, bytes);
-	judge_planted.begin = begin, judge_planted.end = at + (((uint32_t)bytes + 3) & ~3u);
+	judge_planted.end = at + (((uint32_t)bytes + 3) & ~3u);
 	return at;
 }
 
