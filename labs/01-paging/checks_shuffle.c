@@ -44,12 +44,13 @@ static uint32_t *order_before(struct guest *g, const struct input *in)
 
 /*
  * Frames lie far from where they were, and neighbours apart: in a random permutation a frame moves
- * by a third of memory on average.
+ * by a third of memory on average. From each quarter of memory some get into each quarter.
  */
 static void judge_spread(const struct input *in, const uint32_t *before, const uint32_t *after,
 			 uint32_t seed)
 {
 	uint32_t *place = calloc(in->nr_mfns, sizeof(*place)), together = 0, loose = 0;
+	uint32_t moved[4][4] = { 0 };
 	uint64_t way = 0;
 	for (uint32_t pfn = 0; pfn < in->nr_pfns; pfn++)
 		place[before[pfn]] = pfn + 1;
@@ -61,6 +62,7 @@ static void judge_spread(const struct input *in, const uint32_t *before, const u
 		CHECK(!fixed || from == pfn, "seed %#x: fixed pfn %#x was moved", seed, pfn);
 		loose += !fixed;
 		way += from > pfn ? from - pfn : pfn - from;
+		moved[from * 4 / in->nr_pfns][pfn * 4 / in->nr_pfns]++;
 		together += !fixed && pfn + 1 < in->nr_pfns &&
 			    !within(in->fixed, in->at[5], pfn + 1) &&
 			    place[after[pfn + 1]] == from + 2;
@@ -68,6 +70,11 @@ static void judge_spread(const struct input *in, const uint32_t *before, const u
 	CHECK(way > (uint64_t)loose * in->nr_pfns / 4,
 	      "seed %#x: frames move by only %u places on average, of %u", seed,
 	      (unsigned)(way / loose), in->nr_pfns);
+	for (unsigned i = 0; i < 16; i++)
+		CHECK(moved[i / 4][i % 4] > loose / 16 / 4,
+		      "seed %#x: %u of %u frames get from quarter %u of memory into quarter %u, "
+		      "expected about %u: some orders never come", seed, moved[i / 4][i % 4], loose,
+		      i / 4 + 1, i % 4 + 1, loose / 16);
 	CHECK(together < loose / 100 + 10,
 	      "seed %#x: %u neighbours are still neighbours: no random order", seed, together);
 	free(place);
@@ -89,8 +96,11 @@ static void judge_fairness(struct guest *g, const struct input *real, const stru
 	for (unsigned k = 0; k < DEALS; k++) {
 		build_p2m(g, &in, true, true, random_word());
 		judge_p2m(g, &in, "a shuffle of 7 frames");
-		for (uint32_t pfn = 0; pfn < N; pfn++)
+		for (uint32_t pfn = 0; pfn < N; pfn++) {
+			CHECK(!within(in.fixed, FIXED, pfn) || g->p2m[pfn] == pfn,
+			      "a shuffle of 7 frames: fixed pfn %#x was moved", pfn);
 			times[pfn][g->p2m[pfn]]++;
+		}
 	}
 	for (uint32_t pfn = 0; pfn < N; pfn++)
 		for (uint32_t mfn = 0; mfn < N; mfn++) {
@@ -104,16 +114,17 @@ static void judge_fairness(struct guest *g, const struct input *real, const stru
 		}
 }
 
-/* The same orders among those of the first k seeds. */
-static unsigned coincidences(uint32_t *const *orders, unsigned k, uint32_t nr_pfns)
+/* The same orders among those of the first k seeds; the last one stands in *twin. */
+static unsigned coincidences(uint32_t *const *orders, unsigned k, uint32_t nr_pfns, unsigned *twin)
 {
 	unsigned n = 0;
 	for (unsigned other = 0; other < k; other++)
-		n += same(orders[k], orders[other], nr_pfns) > nr_pfns / 2;
+		if (same(orders[k], orders[other], nr_pfns) > nr_pfns / 2)
+			*twin = other, n++;
 	return n;
 }
 
-enum { SPECIAL = 9, SEEDS = SPECIAL + 32 };
+enum { SPECIAL = 9, ANY = SPECIAL + 16, SEEDS = SPECIAL + 32 };
 
 /* A random seed, one for each bit that differs from it there, special ones, and small ones. */
 static void choose_seeds(uint32_t seeds[SEEDS])
@@ -126,13 +137,26 @@ static void choose_seeds(uint32_t seeds[SEEDS])
 		seeds[SPECIAL + bit] = some ^ 1u << bit;
 }
 
+/*
+ * Two seeds give one order. They may differ by bits that the order does not depend on: then another
+ * seed, too, gives the same order without them.
+ */
+static void judge_twins(struct guest *g, const struct input *in, const uint32_t *any, uint32_t seed,
+			uint32_t a, uint32_t b)
+{
+	build_p2m(g, in, false, true, seed ^ a ^ b);
+	CHECK(same(g->p2m, any, in->nr_pfns) <= in->nr_pfns / 2,
+	      "seeds %#x and %#x give one order, and so do %#x and %#x: the order must depend on "
+	      "each bit of the seed", a, b, seed, seed ^ a ^ b);
+}
+
 void check_shuffle(const struct test *t)
 {
 	uint32_t seeds[SEEDS];
 	struct input in;
 	struct guest g = start(&in);
 	uint32_t *orders[SEEDS];
-	unsigned equal = 0;
+	unsigned equal = 0, twin = 0, other = 0;
 	(void)t;
 	choose_seeds(seeds);
 	uint32_t *before = order_before(&g, &in);
@@ -145,11 +169,15 @@ void check_shuffle(const struct test *t)
 		judge_p2m(&g, &in, what);
 		orders[k] = copy_order(&g);
 		judge_spread(&in, before, orders[k], seeds[k]);
-		equal += coincidences(orders, k, in.nr_pfns);
+		unsigned n = coincidences(orders, k, in.nr_pfns, &twin);
+		other = n ? k : other;
+		equal += n;
 		/* There is a seed more than states that are not 0, so one pair may be equal. */
 		CHECK(equal <= 1, "seed %#x gives the order of an earlier seed: the order must "
 		      "depend on the seed", seeds[k]);
 	}
+	if (equal)
+		judge_twins(&g, &in, orders[ANY], seeds[ANY], seeds[twin], seeds[other]);
 	build_p2m(&g, &in, false, true, seeds[0]);
 	CHECK(same(g.p2m, orders[0], in.nr_pfns) == in.nr_pfns,
 	      "seed %#x gives another order the second time", seeds[0]);

@@ -279,7 +279,7 @@ static void leaks(const struct test *t)
 
 /* --- the list --- */
 
-enum { LABS = 3, MAX_LAB_TESTS = 800 };
+enum { LABS = 3, MAX_LAB_TESTS = 1200 };
 static const char *const lab_names[LABS] = { "01-paging", "02-deprivilege", "03-switch" };
 static struct test list[MAX_LAB_TESTS];
 static unsigned nr_listed;
