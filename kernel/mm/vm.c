@@ -190,8 +190,8 @@ void drop_pages(struct mm *mm, uint32_t start, uint32_t end, bool loaded)
 		 * slot[first] to slot[stop - 1]. Some of them are 0; each other entry holds a
 		 * frame, present or not (PROT_NONE). Result: all these entries are 0, mm has
 		 * given back its reference to each of the frames (frame_put), and mm->pages is
-		 * right. At frame_put() a frame may get another user at once: by then no entry
-		 * and, if the tables are loaded, no TLB entry must lead to it. Stores and flush
+		 * right. At frame_put() a frame may get another user at once: by then no entry and,
+		 * if loaded, no TLB entry must lead to it. Only the VO stores. Stores and flush
 		 * happen on one CPU and in one mode: in one hold (vo_hold, vo_release).
 		 */
 		/* LAB 1 TODO 5 BEGIN */

@@ -111,7 +111,7 @@ enum { SET_PTE, SET_PTES, CHANGE_PTES, FLUSH_PAGE, FLUSH_ALL, NR_OPS };
 void watch_ops(struct guest *g, bool on);
 /* Which operation the CPU begins; NR_OPS: none. */
 unsigned op_here(const struct guest *g);
-/* Store what it stores, and return from it. */
+/* Store what it stores, and return from it. It must have been called by the VO. */
 void do_op(struct guest *g, unsigned op);
 /* From here to vary_end() words on which no exercise depends have other values. mm: the call's. */
 void vary_begin(struct guest *g, uint32_t mm);

@@ -23,7 +23,7 @@ struct page {
 	bool twin;                       /* another page of the range has its frame, too */
 	bool present;                    /* else PROT_NONE: the entry holds its frame without P */
 	bool cleared, flushed, put;      /* what was seen so far */
-	bool early;                      /* a flush came while its entry was there */
+	bool early;   /* since the last frame_put() a flush came while its entry was there */
 	unsigned hold;                   /* in which it was cleared */
 };
 
@@ -37,8 +37,9 @@ struct scene {
 	uint32_t pages;      /* mm->pages before */
 	unsigned holds;      /* how often the VO came to be held */
 	const struct page *late; /* the first whose frame was given back without a flush */
+	bool moved_on;       /* more entries were stored after that */
 	bool inner;          /* it is in the middle of another one */
-	bool parted;         /* another one has been in the middle of it */
+	struct scene *other; /* that shall come in the middle of it */
 	uint32_t taken;      /* frames that the other one has taken */
 };
 
@@ -102,12 +103,16 @@ static void fill(struct scene *s)
 	s->end = s->page[PAGES - EDGE - 1].address + PAGE;
 }
 
-static void see_entries(struct scene *s)
+/* Look which entries are 0 now. by_vo: an operation of the VO has just ended. */
+static void see_entries(struct scene *s, bool by_vo)
 {
 	for (struct page *p = s->page + s->from; p < s->page + PAGES; p++) {
 		bool clear = physical_word(s->g.m, p->at) == 0;
+		CHECK(!clear || p->cleared || by_vo,
+		      "page %#x: its entry is not cleared by the VO: in virtual mode a store by "
+		      "hand faults", p->address);
 		if (clear && !p->cleared)
-			p->hold = s->holds;
+			p->hold = s->holds, p->flushed |= !p->present; /* no TLB had it */
 		p->cleared = clear;
 	}
 }
@@ -120,7 +125,9 @@ static void want_flushed(const struct page *p, const char *how)
 
 static void see_flush(struct scene *s, bool all, uint32_t address)
 {
-	want_flushed(s->late, "the flush comes after frame_put()");
+	if (s->late && (all || (s->late->address ^ address) < PAGE))
+		want_flushed(s->late, s->moved_on ? "the next flush comes after more entries are "
+			     "cleared" : "the flush comes after frame_put()");
 	CHECK(kernel_word(s->g.m, "vo_uses") > 0,
 	      "the TLB is flushed outside of vo_hold() and vo_release(): the process may be on "
 	      "another CPU by then");
@@ -142,19 +149,19 @@ static void judge_scene(struct scene *s);
 /* The kernel gives this CPU to another task, which unmaps pages of its own. */
 static void part(struct scene *s)
 {
-	struct scene other = { .g = s->g, .from = DENSE, .inner = true };
-	uint32_t free = CALL(&other.g, "frames_free");
+	struct scene *other = s->other;
+	other->g = s->g;
+	uint32_t free = CALL(&other->g, "frames_free");
 	judge_context = "another task unmaps pages while this one gives its frames back";
-	fill(&other);
-	judge_scene(&other);
-	s->taken = free - CALL(&other.g, "frames_free");
-	s->parted = true;
+	judge_scene(other);
+	s->taken = free - CALL(&other->g, "frames_free");
+	s->other = NULL;
 }
 
 static void see_put(struct scene *s, uint32_t pfn)
 {
 	CHECK(pfn < s->g.nr_pfns, "frame_put(%#x): there is no such pfn", pfn);
-	see_entries(s);
+	see_entries(s, false);
 	struct page *p = by_mfn(s, s->g.p2m[pfn]);
 	CHECK(p && p->inside,
 	      "frame_put(%#x): no page of the range has this frame%s", pfn,
@@ -169,7 +176,11 @@ static void see_put(struct scene *s, uint32_t pfn)
 	if (s->loaded && !p->flushed && !s->late) /* what follows tells why */
 		s->late = p;
 	p->put = true;
-	if (!s->inner && !s->parted && !s->late && kernel_word(s->g.m, "vo_uses") == 0)
+	for (struct page *other = s->page; other < s->page + PAGES; other++)
+		other->early = false;
+	/* What goes wrong without the other task has shown by then. */
+	bool last = p - s->page >= DENSE + SPARSE;
+	if (last && s->other && !s->late && kernel_word(s->g.m, "vo_uses") == 0)
 		part(s);
 }
 
@@ -183,8 +194,10 @@ static void see_op(struct scene *s, unsigned op)
 	uint32_t flush = op == FLUSH_PAGE ? argument(g, 0) : argument(g, 3);
 	CHECK(!stores || kernel_word(g->m, "vo_uses") > 0,
 	      "entries are changed outside of vo_hold() and vo_release()");
+	see_entries(s, false);
 	do_op(g, op);
-	see_entries(s);
+	see_entries(s, true);
+	s->moved_on |= stores && s->late;
 	if (op == FLUSH_ALL || op == FLUSH_PAGE || op == CHANGE_PTES)
 		see_flush(s, op == FLUSH_ALL || flush == 0xFFFFFFFF, flush);
 }
@@ -208,7 +221,7 @@ static void watched_drop(struct scene *s)
 			s->holds += kernel_word(g->m, "vo_uses") == 0;
 	}
 	call_end(g);
-	want_flushed(s->late, "no flush comes at all");
+	want_flushed(s->late, "no flush comes at all for this page");
 	if (s->inner)
 		return;
 	judge_context = NULL;
@@ -266,8 +279,11 @@ static void judge_scene(struct scene *s)
 void judge_unmap(struct guest *g)
 {
 	for (unsigned loaded = 0; loaded < 2; loaded++) {
-		struct scene s = { .g = *g, .loaded = loaded, .from = loaded ? 0 : DENSE,
-				   .parted = !loaded }; /* the first one is alone */
+		struct scene other = { .g = *g, .from = DENSE, .inner = true };
+		if (loaded) /* the first one is alone */
+			fill(&other);
+		struct scene s = { .g = other.g, .loaded = loaded, .from = loaded ? 0 : DENSE,
+				   .other = loaded ? &other : NULL };
 		fill(&s);
 		if (!loaded)
 			need_slot_of(&s);

@@ -38,9 +38,23 @@ unsigned op_here(const struct guest *g)
 	return op;
 }
 
+/* FAILED if a call instruction names the operation of one mode. */
+static void want_by_vo(struct guest *g, unsigned op)
+{
+	uint32_t back = return_address(g), distance;
+	struct { uint8_t opcode, distance[4]; } call = { 0 }; /* E8: vol. 2, CALL */
+	virtual_read(g->m, g->c.cr3, back - sizeof(call), &call, sizeof(call));
+	memcpy(&distance, call.distance, sizeof(distance));
+	CHECK(call.opcode != 0xE8 || back + distance != g->c.eip,
+	      "%s_%s() is called by its name: in the other mode it must not run; VO(mmu, %s) calls "
+	      "that of the mode", g->c.eip == function(0, ops[op]) ? modes[0] : modes[1], ops[op],
+	      ops[op] + strlen("mmu_"));
+}
+
 void do_op(struct guest *g, unsigned op)
 {
 	uint32_t at = argument(g, 0), values = argument(g, 1);
+	want_by_vo(g, op);
 	if (op == SET_PTE)
 		set_word(g, at, values);
 	if (op == SET_PTES || op == CHANGE_PTES)

@@ -253,13 +253,22 @@ static void want_result(struct guest *g, const struct space *s, uint32_t address
 	      want);
 }
 
+/* A mark in the table that slot_make() gets, and in the frames that change places with it. */
+static uint32_t mark_at(const struct guest *g, const struct making *m, unsigned i)
+{
+	return g->p2m[i < OTHERS ? m->other[i] : m->table] << 12 | (m->address >> 12 & 1023) << 2;
+}
+
 static void make_new(struct guest *g, const struct space *s, uint32_t slot)
 {
+	enum { MARK = 0x800 };
 	struct making none = { .s = s, .address = some_address(slot), .table = NO_FRAME };
 	struct making m = { .s = s, .address = none.address,
 			    .table = g->m2p[new_frame(g)] };
 	for (unsigned i = 0; i < OTHERS; i++)
 		m.other[i] = g->m2p[new_frame(g)];
+	for (unsigned i = 0; i <= OTHERS; i++)
+		set_physical(g, mark_at(g, &m, i), MARK);
 	struct picture before = take_picture(g, s->directory);
 	struct mm_copy mm = read_mm(g, s->mm);
 	uint32_t result = make_slot(g, &none);
@@ -274,6 +283,10 @@ static void make_new(struct guest *g, const struct space *s, uint32_t slot)
 	      physical_word(g->m, s->directory + 4 * slot));
 	want_rest(g, s, &before, &mm, slot, "slot_make()");
 	want_result(g, s, m.address, result);
+	for (unsigned i = 0; i <= OTHERS; i++)
+		CHECK(physical_word(g->m, mark_at(g, &m, i)) == MARK,
+		      "slot_make(%#x) writes to the table that table_take() gave: it is all zeros, "
+		      "and in virtual mode the kernel's store to a table faults", m.address);
 }
 
 /* There is a table: it is used. */
