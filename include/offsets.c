@@ -172,6 +172,7 @@ void offsets(void)
 	FIELD(vcpu, shared);
 	FIELD(vcpu, directory);
 	FIELD(vcpu, nr_fresh);
+	FIELD(vcpu, fresh_limit);
 	EMIT("vcpu.fresh_max", ARRAY_SIZE(((struct vcpu *)0)->fresh));
 	FIELD(vcpu, last_table);
 	FIELD(vcpu, timer_next);

@@ -111,10 +111,11 @@ void judge_entries(struct guest *g)
 {
 	uint32_t now = vmm_generation(g), table = typed(g, TABLE, 1), data = plain(g);
 	uint32_t vmm = page_walk(g->m, g->c.cr3, VMM_BASE).machine >> 12, old = new_frame(g);
-	uint32_t many = typed(g, WRITABLE, 5), aged = new_frame(g), foreigner = foreign(g);
+	uint32_t many = typed(g, WRITABLE, 999), aged = new_frame(g), foreigner = foreign(g);
 	uint32_t idle = typed(g, TABLE, 0), directory = typed(g, DIRECTORY, 1);
 	uint32_t text = frame_of(g, "image_start");
 	uint32_t shared = physical_word(g->m, (g->c.cr3 & -PAGE) + 4 * (KERNEL_SLOT + 1)) >> 12;
+	uint32_t lent = typed(g, LENT, 1);
 	make(g, old, now - 1, TABLE, 3);       /* types of earlier attachments */
 	make(g, aged, now - 1, WRITABLE, 7);
 	const uint32_t allowed = ALL | PTE_PWT | PTE_PCD | A | D | G | PTE_AVL;
@@ -123,7 +124,7 @@ void judge_entries(struct guest *g)
 		{ data, ALL, 0, "a writable page" },
 		{ data, P | U, 0, "a read-only page" },
 		{ data, P | W, 0, "a page for the kernel alone" },
-		{ many, ALL, 0, "a frame that is mapped writable five times" },
+		{ many, ALL, 0, "a frame that is mapped writable 999 times" },
 		{ aged, ALL, 0, "a frame whose count is of an earlier attachment" },
 		{ old, ALL, 0, "a frame that was a page table in an earlier attachment" },
 		{ text, ALL, 0, "a frame without a writable home" },
@@ -148,6 +149,8 @@ void judge_entries(struct guest *g)
 		{ idle, ALL, -EBUSY, "a writable mapping of a table that nothing refers to" },
 		{ shared, ALL, -EBUSY, "a writable mapping of a table of the kernel's" },
 		{ directory, P | W, -EBUSY, "a writable mapping of a directory" },
+		{ lent, P | U, 0, "a read-only mapping of a lent frame" },
+		{ lent, ALL, -EBUSY, "a writable mapping of a lent frame" },
 	};
 	for (unsigned i = 0; i < LENGTH(tries); i++)
 		try_entry(g, table, tries[i].mfn << 12 | tries[i].flags, tries[i].want,
@@ -282,6 +285,18 @@ static void try_upper(struct guest *g, uint32_t directory, const uint32_t good[3
 	set_physical(g, at, pde);
 }
 
+/* No more tables may be promoted in this call: pde_get() gives -EAGAIN for one. */
+static void try_again(struct guest *g, uint32_t directory, const uint32_t good[3])
+{
+	uint32_t vcpu = word_at(g, cpu0() + CPU_CURRENT), limit = vcpu + VCPU_FRESH_LIMIT;
+	const struct entries e = { 3, { { 3, good[0] }, { 200, plain(g) << 12 | ALL },
+					{ KERNEL_SLOT - 1, good[1] } }, -EAGAIN };
+	uint32_t before = word_at(g, limit);
+	set_word(g, limit, word_at(g, vcpu + VCPU_NR_FRESH));
+	try_entries(g, directory, DIRECTORY, &e, "a new table, which is left to the next call");
+	set_word(g, limit, before);
+}
+
 /*
  * The tables have their type already: so pde_get(), which is given, only counts them. One entry is
  * read-only: pde_put() takes it back, pte_put() would not.
@@ -298,6 +313,7 @@ void judge_directories(struct guest *g)
 	try_upper(g, directory, good, 2, KERNEL_SLOT + random_below(1024 - KERNEL_SLOT));
 	try_upper(g, directory, good, 0, KERNEL_SLOT);
 	try_upper(g, directory, good, 0, 1023);
+	try_again(g, directory, good);
 }
 
 /* The read-only entry counts nowhere: pte_put() leaves it alone, pde_put() would not. */
