@@ -62,6 +62,7 @@ void judge_home(struct guest *g)
 		if (e.generation == FOR_EVER)
 			continue;
 		e.home |= 1u << BASE_SHIFT; /* text, too, may have a writable alias */
+		e.type = k % LENT;
 		write_frame(g, g->p2m[pfn], &e);
 		set_home_entry(g, pfn, old ^ (random_below(8) << 9 | (random_below(2) ? D : 0)));
 		for (unsigned i = 0; i < 4; i++)

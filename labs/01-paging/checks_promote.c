@@ -69,6 +69,9 @@ static void want_ready(struct guest *g, const struct frame *f, unsigned type, bo
 	CHECK(e.next && (f->listed || listed == f->mfn),
 	      "promote(%s): when its entries are checked it is not in the domain's list (enlist)",
 	      f->what);
+	CHECK(!f->listed || (listed != f->mfn && e.next == END_OF_LIST),
+	      "promote(%s): it was in the domain's list, and is put there once more, so the list "
+	      "has no end (enlist)", f->what);
 	bool writable = home_is_writable(g, f->mfn), want = home_writable && !f->attached;
 	CHECK(writable == want, "promote(%s) %s: when its entries are checked its home is %s, "
 	      "expected %s", f->what,
