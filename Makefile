@@ -445,7 +445,7 @@ $(K)/flags: FORCE
 	@type -P $(firstword $(CC32)) >/dev/null || \
 		{ echo "make: $(firstword $(CC32)) is missing; run 'make setup' for GCC, or" \
 			"install what CC32 names" >&2; exit 1; }
-	@mkdir -p $(@D); new=$@.$$$$; \
+	@mkdir -p $(@D); new=$(B)/flags.$$$$; \
 		echo '$(CC32) $(filter-out -W%,$(KFLAGS) $(UFLAGS) $(VFLAGS))' >$$new; \
 		cmp -s $$new $@ && rm $$new || { $(TRY_COMPILER) && mv $$new $@; }
 
