@@ -79,10 +79,10 @@ static void wait_for_one(struct guest *g, uint32_t word, unsigned missing, uint6
 	uint32_t others = pretend_cpus(g) & ~(1u << g->cpu);
 	struct clock c = begin_waiting(g, word, 0);
 	wait_on(g, &c, after ? after : ANSWER_NS - 1, word, others & ~(1u << missing));
-	if (after) {
+	if (after) { /* in time; then the CPU is held up until long after the time */
 		set_word(g, word, others);
 		for (unsigned i = 0; i < LATE && asks(g, &c); i++)
-			tell(g, &c, after + i + 1);
+			tell(g, &c, 2 * ANSWER_NS + i);
 		CHECK(call_ended(g),
 		      "await() does not return when the last bit has come (exercise 3)");
 		want_result(g, 0, "when the last bit came in time");
@@ -96,7 +96,7 @@ static void wait_for_one(struct guest *g, uint32_t word, unsigned missing, uint6
 	want_result(g, -ETIMEDOUT, "when a CPU is missing and the time is over");
 }
 
-/* Nobody is missing. */
+/* Nobody is missing, however late it is when the CPU comes to look. */
 static void wait_for_none(struct guest *g, uint32_t word, bool own)
 {
 	uint32_t bits = pretend_cpus(g) & ~(own ? 0 : 1u << g->cpu);
@@ -104,7 +104,7 @@ static void wait_for_none(struct guest *g, uint32_t word, bool own)
 	while (asks(g, &c)) {
 		CHECK(c.readings < 3, "await(%#x) does not return on CPU %u, and all other CPUs' "
 				      "bits are there (exercise 3)", bits, g->cpu);
-		tell(g, &c, c.readings * 100);
+		tell(g, &c, c.readings * 2 * ANSWER_NS);
 	}
 	want_result(g, 0, "when all other CPUs' bits are there");
 }
@@ -114,8 +114,10 @@ void check_await(const struct test *t)
 	struct guest g = enter(t, 3);
 	unsigned cpus = g.m->o.cpus, cpu = random_below(cpus);
 	choose(&g, cpu);
+	uint32_t other = symbol("rendezvous") + RENDEZVOUS_DONE;
 	uint32_t word = symbol("rendezvous") + RENDEZVOUS_ARRIVED;
-	wait_for_none(&g, word, false);
+	say(&g, RENDEZVOUS_ARRIVED, 1u << cpu);
+	wait_for_none(&g, other, false);
 	wait_for_none(&g, word, true);
 	wait_for_one(&g, word, (cpu + 1) % cpus, 0);
 	wait_for_one(&g, word, (cpu + 2) % cpus, ANSWER_NS * 9 / 10);
