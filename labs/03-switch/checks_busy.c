@@ -5,7 +5,7 @@
  */
 #include "creep.h"
 
-enum way { FREE, HELD, HELD_TWICE, WITHIN, WITHIN_OLDER, OTHER_HELD, NR_WAYS };
+enum way { FREE, HELD, HELD_TWICE, WITHIN, WITHIN_OLDER, OTHER_HELD, WITHIN_LATEST, NR_WAYS };
 static const char *const ways[NR_WAYS] = {
 	"it neither holds the VO nor was interrupted in it",
 	"it holds the VO (vo_uses is 1)",
@@ -13,29 +13,32 @@ static const char *const ways[NR_WAYS] = {
 	"it was interrupted within the VO",
 	"it was interrupted within the VO, and in the handler for that once more",
 	"only another CPU holds the VO",
+	"it was interrupted, and in the handler for that once more, there within the VO",
 };
 
 /* A word that was changed, and its value before. at: 0 if none was. */
 struct change { uint32_t at, old; };
 
 /*
- * The latest trap frame of the kernel on this CPU gets an EIP inside the VO. Or, if older: a frame
- * with such an EIP is made up and linked in after the latest one.
+ * The latest trap frame of the kernel on this CPU gets an EIP inside the VO. Or a frame with such
+ * an EIP is made up and linked in: after the latest one, or as the latest.
  */
-static struct change interrupt_within(struct guest *g, bool older)
+static struct change interrupt_within(struct guest *g, enum way way)
 {
 	uint32_t task = task_of(&g->c), begin = symbol("vo_text_start");
 	uint32_t within = begin + random_below(symbol("vo_text_end") - begin);
 	uint32_t frame = word_at(g, task + TASK_TRAP_FRAMES), made_up = task + TASK_STACK_BYTES / 4;
-	struct change change = { .at = frame + (older ? TRAP_FRAME_OUTER : TRAP_FRAME_EIP) };
+	struct change change = { .at = way == WITHIN ? frame + TRAP_FRAME_EIP :
+				 way == WITHIN_OLDER ? frame + TRAP_FRAME_OUTER :
+				 task + TASK_TRAP_FRAMES };
 	if (!frame)
 		give_up(BROKEN, "this CPU was not interrupted in the kernel");
 	change.old = word_at(g, change.at);
-	if (older) {
+	if (way != WITHIN) {
 		set_word(g, made_up + TRAP_FRAME_OUTER, change.old);
 		set_word(g, made_up + TRAP_FRAME_EIP, within);
 	}
-	set_word(g, change.at, older ? made_up : within);
+	set_word(g, change.at, way == WITHIN ? within : made_up);
 	return change;
 }
 
@@ -45,8 +48,8 @@ static struct change put_in_the_way(struct guest *g, enum way way, unsigned me, 
 		set_variable(g, "vo_uses", me, way == HELD ? 1 : 2);
 	if (way == OTHER_HELD)
 		set_variable(g, "vo_uses", other, 1);
-	if (way == WITHIN || way == WITHIN_OLDER)
-		return interrupt_within(g, way == WITHIN_OLDER);
+	if (way == WITHIN || way == WITHIN_OLDER || way == WITHIN_LATEST)
+		return interrupt_within(g, way);
 	return (struct change){ 0 };
 }
 
@@ -67,6 +70,7 @@ static void arrive_once(struct guest *g, enum way way, bool leads, bool other_bu
 	uint32_t own = 1u << me, busy = other_busy ? 1u << other : 0;
 	uint32_t wanted = busy | (way != FREE && way != OTHER_HELD ? own : 0);
 	struct change change = put_in_the_way(g, way, me, other);
+	uint32_t uses = variable(g, "vo_uses", me);
 	int at;
 	say(g, RENDEZVOUS_WANTED, 1);
 	say(g, RENDEZVOUS_LEADER, leads ? me : other);
@@ -84,6 +88,9 @@ static void arrive_once(struct guest *g, enum way way, bool leads, bool other_bu
 	CHECK(said(g, RENDEZVOUS_BUSY) == wanted,
 	      "`busy` is %#x, not %#x, when CPU %u %s: %s (exercise 1)", said(g, RENDEZVOUS_BUSY),
 	      wanted, me, leads ? "leads" : "follows", ways[way]);
+	CHECK(variable(g, "vo_uses", me) == uses,
+	      "switch_interrupt() changes vo_uses[%u] from %u to %u: the code that holds the VO "
+	      "goes on later (exercise 1)", me, uses, variable(g, "vo_uses", me));
 	leave(g);
 	take_away(g, change);
 	give_number_back(g);
