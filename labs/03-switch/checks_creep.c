@@ -123,6 +123,8 @@ void run_on(struct guest *g, const char *what)
 		give_up_hanging(g, what);
 	read_registers(g);
 	want_no_panic(g);
+	CHECK(!(g->c.eflags & EFLAGS_IF),
+	      "%s: interrupts are on then, and a handler runs in the middle of the switch", what);
 }
 
 /* A sum over what the call has on the stack, where a compiler may put local variables. */
@@ -244,6 +246,9 @@ static void forward(struct guest *g)
 	CHECK(g->c.eip != 0, "%s calls a step that is NULL, at address 0. NULL may be ordered, by "
 	      "resume(): then nobody does a step, and the followers leave", symbol_place(eip));
 	want_no_exception(g, eip, esp);
+	CHECK(!(g->c.eflags & EFLAGS_IF),
+	      "interrupts are on after %s: a handler runs in the middle of the switch",
+	      symbol_place(eip));
 }
 
 int creep(struct guest *g, const uint32_t *stops, unsigned n)
@@ -313,15 +318,18 @@ void leave(struct guest *g)
 	call_end(g);
 }
 
-bool is_locked(struct guest *g)
+static bool locked_at(struct guest *g, uint32_t eip)
 {
 	uint8_t code[8];
 	unsigned i = 0;
-	virtual_read(g->m, g->c.cr3, g->c.eip, code, sizeof(code));
+	virtual_read(g->m, g->c.cr3, eip, code, sizeof(code));
 	while (i < sizeof(code) && strchr("\x66\x67\x2E\x36\x3E\x26\x64\x65", code[i]) && code[i])
 		i++;
 	return code[i] == 0xF0 || code[i] == 0x86 || code[i] == 0x87;
 }
+
+bool is_locked(struct guest *g) { return locked_at(g, g->c.eip); }
+bool store_is_locked(struct guest *g) { return locked_at(g, stored_at); }
 
 void choose_steps(uint32_t steps[2])
 {

@@ -18,7 +18,12 @@ struct order {
 };
 
 /* What everywhere() has done until now. */
-struct given { bool ordered; unsigned own; uint32_t number, first, reported; };
+struct given {
+	bool ordered;
+	unsigned own;
+	uint32_t number, first, reported, done;
+	char lost[120]; /* the store that took reports away: harmless if nobody waits for them */
+};
 
 /* The moment in which `order` changes: a follower that looks now must find all of it. */
 static void want_published(struct guest *g, const struct order *o, uint32_t number)
@@ -29,13 +34,13 @@ static void want_published(struct guest *g, const struct order *o, uint32_t numb
 	      "`order` was %u and becomes %u, not %u, at %s (exercise 5)", number,
 	      said(g, RENDEZVOUS_ORDER), number + 1, store());
 	CHECK(step == o->step,
-	      "`order` is increased before `step` is stored: at %s `order` becomes %u, and `step` "
-	      "is still %#x, not %#x: a follower that looks now does the step before once more "
-	      "(exercise 5)", store(), number + 1, step, o->step);
+	      "at %s `order` becomes %u, and `step` is %#x, not %#x, which comes later or not at "
+	      "all: a follower that looks now does the step before once more (exercise 5)",
+	      store(), number + 1, step, o->step);
 	CHECK(!o->step || attach == o->attach,
-	      "`order` is increased before `step_attach` is stored: at %s `order` becomes %u, and "
-	      "`step_attach` is still %u, not %u: a follower that looks now does the step in the "
-	      "other direction (exercise 5)", store(), number + 1, attach, o->attach);
+	      "at %s `order` becomes %u, and `step_attach` is %u, not %u, which comes later or not "
+	      "at all: a follower that looks now does the step in the other direction (exercise 5)",
+	      store(), number + 1, attach, o->attach);
 	CHECK((done & o->others) == 0,
 	      "at %s `order` becomes %u, and `done` still has the bits %#x of a step before, not "
 	      "0: the leader takes them for this step. To clear `done` after the wait is too "
@@ -46,6 +51,8 @@ static void want_published(struct guest *g, const struct order *o, uint32_t numb
 static void changed_once(struct guest *g, const struct order *o, struct given *s)
 {
 	uint32_t order = said(g, RENDEZVOUS_ORDER), done = said(g, RENDEZVOUS_DONE);
+	uint32_t before = s->done;
+	s->done = done;
 	CHECK(said(g, RENDEZVOUS_FIRST_ORDER) == s->first,
 	      "%s changes `first_order`: a follower on its way to follow() begins with it, takes "
 	      "the order for an old one and waits for ever (exercise 5)", store());
@@ -53,7 +60,7 @@ static void changed_once(struct guest *g, const struct order *o, struct given *s
 		want_published(g, o, s->number);
 		s->ordered = true;
 		if (o->quick)
-			say(g, RENDEZVOUS_DONE, done | (s->reported = o->others));
+			say(g, RENDEZVOUS_DONE, s->done |= s->reported = o->others);
 		return;
 	}
 	if (!s->ordered)
@@ -61,13 +68,17 @@ static void changed_once(struct guest *g, const struct order *o, struct given *s
 	CHECK(order == s->number + 1,
 	      "`order` becomes %u at %s, after %u for the same step: the followers do it twice "
 	      "(exercise 5)", order, store(), s->number + 1);
+	if ((done & s->reported) != s->reported)
+		snprintf(s->lost, sizeof(s->lost), "%s", store());
+	if (s->reported == o->others)
+		return; /* no follower reads or writes any more */
 	CHECK(said(g, RENDEZVOUS_STEP) == o->step &&
 	      (!o->step || said(g, RENDEZVOUS_STEP_ATTACH) == o->attach),
 	      "%s changes the step or its direction when it is ordered already: a quick follower "
 	      "has read it (exercise 5)", store());
-	CHECK((done & s->reported) == s->reported,
-	      "`done` was %#x and becomes %#x at %s: the report of a quick follower is lost, and "
-	      "the leader waits for ever (exercise 5)", s->reported, done, store());
+	CHECK(done == before || store_is_locked(g),
+	      "the store to `done` at %s is not atomic: a follower that reports at the same time "
+	      "is lost, and the leader waits for ever (exercise 5; SDM vol. 3, 8.1.2)", store());
 }
 
 /* The leader waits. Result: whether another follower's report is still to come, and comes now. */
@@ -76,10 +87,13 @@ static bool report_next(struct guest *g, const struct order *o, struct given *s)
 	uint32_t missing = o->others & ~s->reported;
 	CHECK(s->ordered, "everywhere() waits and has not given its order: `order` is still %u "
 			  "(exercise 5)", s->number);
+	CHECK(!*s->lost,
+	      "bits that followers have set in `done` are taken away at %s, and then the leader "
+	      "waits for them, for ever (exercise 5)", s->lost);
 	if (!missing)
 		return false;
 	s->reported |= missing & -missing;
-	say(g, RENDEZVOUS_DONE, said(g, RENDEZVOUS_DONE) | s->reported);
+	say(g, RENDEZVOUS_DONE, s->done = said(g, RENDEZVOUS_DONE) | s->reported);
 	return true;
 }
 
@@ -114,6 +128,7 @@ static void give_order(struct guest *g, const struct order *o)
 	say(g, RENDEZVOUS_STEP, o->stale);
 	say(g, RENDEZVOUS_STEP_ATTACH, !o->attach);
 	say(g, RENDEZVOUS_DONE, o->others | (random_below(2) ? 1u << g->cpu : 0));
+	s.done = said(g, RENDEZVOUS_DONE);
 	begin(g, "everywhere", arguments, 2);
 	for (int at; (at = creep(g, stops, o->step ? 2 : 1)) != RETURNED;) {
 		if (at == CHANGED)
@@ -168,6 +183,7 @@ static void begin_following(struct following *f)
 	f->own = 1u << me;
 	say(g, RENDEZVOUS_ARRIVED, (1u << n) - 1);
 	say(g, RENDEZVOUS_LEADER, (me + 1) % n);
+	say(g, RENDEZVOUS_WANTED, 1);
 	f->number = f->first = order_number();
 	f->attach = random_below(2);
 	say(g, RENDEZVOUS_FIRST_ORDER, f->number);
@@ -187,8 +203,14 @@ static void order_now(struct following *f, uint32_t step)
 	say(f->g, RENDEZVOUS_ORDER, f->number);
 }
 
-static void want_first_order(struct following *f, const char *when)
+/* What the leader says is the leader's to store. */
+static void want_unchanged(struct following *f, uint32_t step, const char *when)
 {
+	CHECK(said(f->g, RENDEZVOUS_STEP) == step &&
+	      said(f->g, RENDEZVOUS_STEP_ATTACH) == f->attach &&
+	      said(f->g, RENDEZVOUS_ORDER) == f->number,
+	      "%s, follow() changes `step`, `step_attach` or `order`: another follower may not "
+	      "have read it yet, or it is the next order already (exercise 6)", when);
 	CHECK(said(f->g, RENDEZVOUS_FIRST_ORDER) == f->first,
 	      "%s, follow() changes `first_order`: another follower on its way to follow() begins "
 	      "with it, and misses the order (exercise 6)", when);
@@ -255,8 +277,9 @@ static void follow_once(struct following *f, const char *when)
 	order_now(f, f->step);
 	want_done(f, when);
 	want_reported(f, done, when);
-	want_first_order(f, when);
-	want_waiting(f, "after a step that was ordered once");
+	want_unchanged(f, f->step, when);
+	say(g, RENDEZVOUS_WANTED, 0); /* resume() does so first */
+	want_waiting(f, "when a step is done, `wanted` is false, and NULL is not ordered yet");
 	say(g, RENDEZVOUS_DONE, 0);
 	order_now(f, 0);
 	int at = creep_on(g, NULL, 0);
@@ -265,7 +288,7 @@ static void follow_once(struct following *f, const char *when)
 	      "follow() returns after the order NULL and does not report it: `done` is %#x, not "
 	      "%#x; the leader's resume() waits for this (exercise 6)", said(g, RENDEZVOUS_DONE),
 	      f->own);
-	want_first_order(f, "after the order NULL");
+	want_unchanged(f, 0, "after the order NULL");
 	leave(g);
 }
 

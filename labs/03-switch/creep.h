@@ -80,6 +80,8 @@ unsigned crept(void);
  * prefix, or is XCHG (SDM vol. 3, 8.1.2).
  */
 bool is_locked(struct guest *g);
+/* The same for the store that creep() saw last. */
+bool store_is_locked(struct guest *g);
 
 /* How a CPU comes to set its bit in a word of `rendezvous`. */
 struct setting {
