@@ -53,6 +53,13 @@ static void next(struct guest *g, const char *after)
 	run_on(g, what);
 }
 
+/* The switch is in this direction: the record says so, too. */
+static void say_direction(struct guest *g, bool attach)
+{
+	say(g, RENDEZVOUS_ATTACH, attach);
+	set_variable(g, "record", SWITCH_RECORD_ATTACH / 4, attach);
+}
+
 /* --- exercise 2 --- */
 
 /* One way through lead(): `failing` returns `error`; a failure of `rehearsed` is asked for. */
@@ -100,7 +107,7 @@ static void want_end(struct guest *g, const struct way *w, unsigned last, int er
 	uint32_t failed = variable(g, "record", SWITCH_RECORD_FAILED / 4);
 	int recorded = (int)variable(g, "record", SWITCH_RECORD_ERROR / 4);
 	CHECK(failed != UNKNOWN,
-	      "%s: after %s the loop itself calls %s(), which is none of its phases (exercise 2)",
+	      "%s: after %s the loop itself comes to %s, which is none of its phases (exercise 2)",
 	      describe(w), names[last], here(g));
 	CHECK(recorded == error,
 	      "%s: lead() ends with error = %s, not %s (exercise 2)", describe(w),
@@ -128,7 +135,7 @@ static void lead_once(struct guest *g, const struct way *w)
 	if (w->failing && w->failing <= last)
 		last = w->failing, error = w->error;
 	pretend_cpus(g);
-	say(g, RENDEZVOUS_ATTACH, w->attach);
+	say_direction(g, w->attach);
 	set_variable(g, "record", SWITCH_RECORD_FAIL / 4, w->rehearsed);
 	set_variable(g, "record", SWITCH_RECORD_FAILED / 4, UNKNOWN);
 	call_begin(g, symbol("lead"), NULL, 0);
@@ -177,6 +184,9 @@ static unsigned next_undone(struct guest *g, unsigned failed, bool attach)
 			      VMM_FORGET, g->cpu);
 			return ACCOUNT;
 		}
+		CHECK(!is_at(g, "resume") && !is_at(g, "dismiss"),
+		      "undo(%s) of %s calls %s(), which lead() does afterwards (exercise 11)",
+		      names[failed], attach ? "attach" : "detach", here(g));
 		for (unsigned p = GATHER; p <= COMMIT; p++) {
 			if (!is_at(g, names[p]) || (p == ACCOUNT && !flag_argument(g)))
 				continue;
@@ -197,7 +207,7 @@ static void undo_once(struct guest *g, unsigned failed, bool attach)
 	const char *direction = attach ? "attach" : "detach";
 	unsigned wanted = failed, lowest = attach ? ACCOUNT : PROTECT, before = COMMIT;
 	pretend_cpus(g);
-	say(g, RENDEZVOUS_ATTACH, attach);
+	say_direction(g, attach);
 	call_begin(g, symbol("undo"), WORDS(failed));
 	next(g, "undo()");
 	for (;; wanted--) {
@@ -237,7 +247,8 @@ void check_undo_phases(const struct test *t)
 
 static void want_dismissed(struct guest *g, uint32_t number, int end)
 {
-	CHECK(end == RETURNED, "dismiss() waits: for a CPU that does not answer (exercise 12)");
+	CHECK(end != 0, "dismiss() asks for the time: it waits, if not for ever (exercise 12)");
+	CHECK(end == RETURNED, "dismiss() waits for another CPU (exercise 12)");
 	CHECK(said(g, RENDEZVOUS_ORDER) != number,
 	      "dismiss() returns, and `order` is still %u: the followers wait for ever "
 	      "(exercise 12)", number);
@@ -252,6 +263,7 @@ static void want_dismissed(struct guest *g, uint32_t number, int end)
 void check_dismiss(const struct test *t)
 {
 	struct guest g = enter(t, 12);
+	const uint32_t clock = symbol("native_time_now");
 	uint32_t number = order_number(), steps[2];
 	int end;
 	choose(&g, 0);
@@ -260,9 +272,9 @@ void check_dismiss(const struct test *t)
 	say(&g, RENDEZVOUS_FIRST_ORDER, number);
 	say(&g, RENDEZVOUS_STEP, steps[0]);
 	say(&g, RENDEZVOUS_DONE, 0);
-	say(&g, RENDEZVOUS_ARRIVED, 1);
+	say(&g, RENDEZVOUS_ARRIVED, 3); /* CPU 2 is silent, and CPU 1 on its way to follow() */
 	begin(&g, "dismiss", NULL, 0);
-	while ((end = creep(&g, NULL, 0)) == CHANGED) {
+	while ((end = creep(&g, &clock, 1)) == CHANGED) {
 		CHECK(said(&g, RENDEZVOUS_FIRST_ORDER) == number,
 		      "%s changes `first_order`: a follower on its way to follow() begins with it, "
 		      "takes the order for an old one and waits for ever (exercise 12)", store());
