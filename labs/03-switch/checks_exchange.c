@@ -60,11 +60,16 @@ static void want_translated(struct guest *g, const struct frames *f, bool attach
 static void translate_once(struct guest *g, uint32_t task, unsigned n, bool attach)
 {
 	struct frames f = { .n = n, .task = task };
+	uint32_t top = task + TASK_STACK_BYTES - TRAP_FRAME_BYTES + TRAP_FRAME_CS;
+	uint32_t programs = word_at(g, top);
 	make_frames(g, &f);
 	say(g, RENDEZVOUS_ATTACH, random_below(2)); /* a roll-back goes the other way */
 	begin(g, "translate_trap_frames", WORDS(task, attach));
 	run_on(g, "translate_trap_frames() is called (exercise 7)");
 	want_translated(g, &f, attach);
+	CHECK(word_at(g, top) == programs,
+	      "CS at the top of the task's stack was %#x and is %#x: a program's frame is there, "
+	      "which is not on the list (exercise 7)", programs, word_at(g, top));
 	leave(g);
 }
 
@@ -91,6 +96,13 @@ static void fill_vo(struct guest *g, const char *other)
 	bool genuine = random_below(2);
 	for (unsigned i = 0; i < VO_WORDS; i++)
 		set_variable(g, "vo", i, genuine ? variable(g, other, i) : random_word());
+}
+
+/* Where this CPU has its virtual interrupt flag. */
+static uint32_t vif_at(struct guest *g)
+{
+	uint32_t vcpu = word_at(g, vmm_symbol("vmm_cpus") + g->cpu * CPU_BYTES);
+	return word_at(g, vcpu + VCPU_SHARED) + VMM_SHARED_VIF;
 }
 
 /* Run commit() to its end; nothing else runs. Result: what it returns. */
@@ -121,10 +133,15 @@ static void commit_once(struct guest *g, bool attach)
 	const char *direction = attach ? "attach" : "detach";
 	uint32_t attachment = nr_attachments(g);
 	pretend_cpus(g);
+	say(g, RENDEZVOUS_ATTACH, attach);
 	fill_vo(g, other);
+	set_word(g, vif_at(g), 0);
 	int result = commit(g, attach);
 	CHECK(result == 0, "commit() of %s returns %s, not 0 (exercise 8)", direction,
 	      error_text(result));
+	CHECK(!word_at(g, vif_at(g)),
+	      "commit() of %s turns virtual interrupts on: a handler runs in the middle of the "
+	      "switch (exercise 8)", direction);
 	CHECK(!vo_is(g, other), "after commit() of %s `vo` is %s, not %s (exercise 8)", direction,
 	      other, name);
 	for (unsigned i = 0; i < VO_WORDS; i++) {
