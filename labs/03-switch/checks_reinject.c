@@ -133,15 +133,26 @@ static void begin_reinject(struct guest *g, uint32_t events)
 	begin_at(g, vmm_symbol("irq_reinject"), WORDS(cpu_address()));
 }
 
+/* The timer's vector may wait in the local APIC already: that it is sent shows in the call. */
 static void reinject(struct guest *g, uint32_t events)
 {
+	const uint32_t send = vmm_symbol("apic_send");
+	unsigned ticks = 0, due = events >> EVENT_TIMER & 1;
 	struct controllers before = read_controllers(g);
 	begin_reinject(g, events);
-	run_on(g, "irq_reinject() is called, and hangs (exercise 9)");
+	break_at(g, send);
+	do {
+		run_on(g, "irq_reinject() is called, and hangs (exercise 9)");
+		ticks += g->c.eip == send && g->c.edx == VEC_TIMER; /* regparm */
+	} while (g->c.eip == send);
+	break_off(g, send);
 	CHECK(call_ended(g), "irq_reinject() comes to %s (exercise 9)",
 	      symbol_place(g->c.eip));
 	leave(g);
 	want_reinjected(g, &before, events);
+	CHECK(ticks == due,
+	      "apic_send() is called %u times with the timer's vector %#x, not %u: event %u was "
+	      "%spending (exercise 9)", ticks, VEC_TIMER, due, EVENT_TIMER, due ? "" : "not ");
 }
 
 /* Another CPU is at the IOAPIC. When it has gone, this one changes the entry, with the lock. */
