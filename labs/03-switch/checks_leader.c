@@ -272,6 +272,7 @@ void check_dismiss(const struct test *t)
 	say(&g, RENDEZVOUS_FIRST_ORDER, number);
 	say(&g, RENDEZVOUS_STEP, steps[0]);
 	say(&g, RENDEZVOUS_DONE, 0);
+	say(&g, RENDEZVOUS_WANTED, 1);
 	say(&g, RENDEZVOUS_ARRIVED, 3); /* CPU 2 is silent, and CPU 1 on its way to follow() */
 	begin(&g, "dismiss", NULL, 0);
 	while ((end = creep(&g, &clock, 1)) == CHANGED) {

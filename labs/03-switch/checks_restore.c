@@ -86,7 +86,8 @@ static bool creep_through(struct guest *g)
 {
 	bool flushed = false;
 	uint32_t attached = vmm_symbol("vmm_cpus") + CPU_ATTACHED; /* CPU 0 stands still */
-	set_word(g, attached, word_at(g, attached) | 1);
+	uint32_t was = word_at(g, attached);
+	set_word(g, attached, was | 1);
 	begin_at(g, vmm_symbol("cpu_restore"), WORDS(cpu_address()));
 	for (unsigned i = 0; !call_ended(g); i++) {
 		if (i == MAX_RESTORE)
@@ -96,6 +97,7 @@ static bool creep_through(struct guest *g)
 		flushed |= !(g->c.cr4 & CR4_PGE);
 	}
 	leave(g);
+	set_word(g, attached, was);
 	look(g, g->cpu);
 	return flushed;
 }
