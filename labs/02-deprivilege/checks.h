@@ -80,6 +80,8 @@ void watch_ends(struct probe *p, bool on);
 const char *text_of(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* A place in the code: "0xc0101234, function (file:line)". Never freed. */
 const char *place(uint32_t address);
+/* "vector 14 (#PF page fault)", "vector 0xef (the timer)". Never freed. */
+const char *vector_text(unsigned vector);
 
 /*
  * Show the page of the first process's stack at user_text, too: its text is not loaded yet. The
@@ -107,6 +109,8 @@ void set_shared(struct probe *p, uint32_t vif, uint32_t pending);
 /* The whole page. */
 struct shared_page { uint32_t words[VMM_MAX_CPUS][SHARED_WORDS]; };
 struct shared_page read_shared(struct probe *p);
+/* A word of a struct vmm_shared by name: "pending", "exits[2] (protection)". Never freed. */
+const char *shared_name(unsigned word);
 /* No word of another CPU has changed since `before`. what: what was done meanwhile. */
 void want_others_kept(struct probe *p, const struct shared_page *before, const char *what);
 

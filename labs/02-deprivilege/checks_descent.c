@@ -67,11 +67,15 @@ static void set_flags(struct guest *g)
 	look(g, 0);
 }
 
-/* Step down to ring 1. The VMM's code runs with interrupts off to its last instruction. */
+/*
+ * Step down to ring 1, or to a fault. The VMM's code runs with interrupts off to its last
+ * instruction.
+ */
 static void step_down(struct guest *g)
 {
 	enum { STI = 0xFB }; /* which counts from the instruction after the next on */
-	for (unsigned i = 0; i < MOST_STEPS && g->c.cpl == 0; i++) {
+	const uint32_t fault = vmm_symbol("exit_entry");
+	for (unsigned i = 0; i < MOST_STEPS && g->c.cpl == 0 && g->c.eip != fault; i++) {
 		uint32_t at = g->c.eip;
 		bool sti = (word_at(g, at) & 0xFF) == STI;
 		step(g, 0);
@@ -146,12 +150,13 @@ static void must_fault(struct probe *p, const uint8_t *code, size_t bytes, unsig
 	probe_arrive(p, vmm_symbol("exit_handle"), "%s in ring 1 must fault", what);
 	struct saved s = read_saved(p);
 	CHECK(SAVED(s, EIP) == at,
-	      "%s in ring 1 did not come to the VMM as vector %u: vector %u came only at %#x, "
-	      "error %#x. Either it went through, or vector %u leads straight to ring 1", what,
-	      vector, SAVED(s, VECTOR), SAVED(s, EIP), SAVED(s, ERROR), vector);
+	      "%s in ring 1 did not come to the VMM as %s: it went through, or this vector leads "
+	      "straight to ring 1. What came next was %s, error %#x, at %#x", what,
+	      vector_text(vector), vector_text(SAVED(s, VECTOR)), SAVED(s, ERROR),
+	      SAVED(s, EIP));
 	CHECK(SAVED(s, VECTOR) == vector && SAVED(s, ERROR) == 0,
-	      "%s in ring 1: vector %u, error %#x instead of %u, %#x", what, SAVED(s, VECTOR),
-	      SAVED(s, ERROR), vector, 0);
+	      "%s in ring 1: %s, error %#x instead of %s, 0", what, vector_text(SAVED(s, VECTOR)),
+	      SAVED(s, ERROR), vector_text(vector));
 	leave(p, p->back);
 }
 

@@ -67,8 +67,8 @@ static unsigned run_to_end(struct deliverer *d, const struct delivery *s)
 	CHECK(vector, "%s: vector 0 is bounced: vector_of() gives an event's vector", name_of(s));
 	skip(&p->g, 0); /* which may be the end, as after a jump to bounce() */
 	CHECK(p->g.c.eip == end || PROBE_RUN(p, name_of(s), end, bounce) == 0,
-	      "%s: a second event is bounced, vector %#x after %#x", name_of(s), p->g.c.ecx,
-	      vector);
+	      "%s: a second event is bounced, %s after %s", name_of(s), vector_text(p->g.c.ecx),
+	      vector_text(vector));
 	set_word(&p->g, d->at.esp, end);
 	return vector;
 }
@@ -88,20 +88,25 @@ static unsigned run_delivery(struct deliverer *d, const struct delivery *s)
 	return vector;
 }
 
-static const char *vector_text(unsigned vector)
+static const char *vector_or_nothing(unsigned vector)
 {
-	return vector ? text_of("vector %#x", vector) : "nothing";
+	return vector ? vector_text(vector) : "nothing";
 }
 
 /* Why another vector than the due one is wrong. */
 static const char *why_due(const struct delivery *s, unsigned vector, unsigned due)
 {
+	for (unsigned i = 0; vector && due && i < NR_EVENTS; i++)
+		if (s->pending & 1u << i && vector == vector_due(i))
+			return ": of several events the one with the lowest number is due";
 	if (vector && due)
-		return ": of several events the one with the lowest number is due";
+		return ": vector_of() gives an event's vector, and none that is pending has this "
+		       "one";
 	if (!(s->pending & EVENT_BITS))
 		return text_of(": only EVENT_BITS, %#x, are events", EVENT_BITS);
 	return s->ring == 3 ? ": programs always take events" :
-	       due ? ": virtual IF, bit 9, is 1" : ": virtual IF, bit 9, is 0";
+	       due ? ": virtual IF, bit 9, is 1, and all of EVENT_BITS are events" :
+		     ": virtual IF, bit 9, is 0";
 }
 
 /* Nothing but pending and the count changes in this CPU's page; and nothing in r. */
@@ -118,7 +123,8 @@ static void want_page(struct deliverer *d, const struct delivery *s, unsigned ve
 			CHECK(is == left,
 			      "%s: afterwards pending is %#x, not %#x: %s", name_of(s), is, left,
 			      is & bit ? "it will be delivered twice" :
-			      (is ^ left) & EVENT_BITS ? "others are lost" :
+			      (is ^ left) & EVENT_BITS ?
+			      bit ? "others are lost" : "it is lost" :
 			      text_of("bits that are not in EVENT_BITS, %#x, stay", EVENT_BITS));
 		else if (w == VMM_SHARED_EXITS / 4 + EXIT_EVENT)
 			CHECK(is == was + !!vector,
@@ -126,8 +132,8 @@ static void want_page(struct deliverer *d, const struct delivery *s, unsigned ve
 			      !!vector);
 		else
 			CHECK(is == (w ? was : s->vif),
-			      "%s: word %u of the shared page has become %#x, not %#x",
-			      name_of(s), w, is, w ? was : s->vif);
+			      "%s: %s in the shared page has become %#x, not %#x",
+			      name_of(s), shared_name(w), is, w ? was : s->vif);
 	}
 	want_others_kept(p, before, "event_deliver()");
 }
@@ -144,8 +150,8 @@ static void deliver_once(struct deliverer *d, unsigned ring, uint32_t vif, uint3
 	set_word(&p->g, d->r + REGS_CS, ring == 3 ? SEL_UCODE : SEL_KCODE | 1);
 	virtual_read(p->g.m, p->g.c.cr3, d->r, &r_before, sizeof(r_before));
 	unsigned vector = run_delivery(d, &s);
-	CHECK(vector == due, "%s: %s is bounced, due is %s%s", name_of(&s), vector_text(vector),
-	      vector_text(due), why_due(&s, vector, due));
+	CHECK(vector == due, "%s: %s is bounced, due is %s%s", name_of(&s),
+	      vector_or_nothing(vector), vector_or_nothing(due), why_due(&s, vector, due));
 	want_page(d, &s, vector, &before);
 	virtual_read(p->g.m, p->g.c.cr3, d->r, &r_after, sizeof(r_after));
 	CHECK(memcmp(&r_before, &r_after, sizeof(r_before)) == 0,
@@ -191,9 +197,9 @@ static void deliver_creep(struct deliverer *d, unsigned event)
 				continue;
 		}
 		CHECK(g->c.ecx == due,
-		      "pending has event %u alone, and the kernel clears it before %s: vector %#x "
-		      "is bounced, which never was due: read the word once", event,
-		      place(trace[k]), g->c.ecx);
+		      "pending has event %u alone, and the kernel clears it before %s: %s is "
+		      "bounced, which never was due: read the word once", event, place(trace[k]),
+		      vector_text(g->c.ecx));
 	}
 	set_word(g, d->at.esp, end);
 }
@@ -241,8 +247,8 @@ static uint32_t await_interrupt(struct probe *p, uint32_t at)
 		  vmm_symbol("irq_arrived"));
 	uint32_t vector = g->c.edx, event = vector == VEC_TIMER ? TIMER : 1u << (vector - VEC_IRQ);
 	int stop = PROBE_RUN(p, "after an interrupt in ring 1", at, vmm_symbol("bounce"));
-	CHECK(stop == 0, "interrupt %#x comes while virtual IF is 0, and vector %#x is bounced",
-	      vector, g->c.ecx);
+	CHECK(stop == 0, "an interrupt, %s, comes while virtual IF is 0, and %s is bounced",
+	      vector_text(vector), vector_text(g->c.ecx));
 	return event;
 }
 
@@ -274,16 +280,19 @@ static unsigned ask(struct probe *p)
 		return 0;
 	unsigned vector = g->c.ecx;
 	skip(g, 0);
-	PROBE_RUN(p, "HC_EVENTS, after the bounce", after);
+	CHECK(PROBE_RUN(p, "HC_EVENTS, after the bounce", after, vmm_symbol("bounce")) == 0,
+	      "one HC_EVENTS bounces a second event, %s after %s", vector_text(g->c.ecx),
+	      vector_text(vector));
 	return vector;
 }
 
-static void want_event(struct probe *p, unsigned due, const char *whose)
+static void want_event(struct probe *p, unsigned due)
 {
 	uint32_t pending = own_shared(p, VMM_SHARED_PENDING);
 	unsigned vector = ask(p);
-	CHECK(vector == due, "virtual IF 1, pending events %#x: %s is bounced, due is %s, %s",
-	      pending, vector_text(vector), vector_text(due), whose);
+	CHECK(vector == due, "virtual IF 1, pending events %#x: %s is bounced, due is %s%s",
+	      pending, vector_or_nothing(vector), vector_or_nothing(due),
+	      due ? "" : ", as each was delivered once");
 }
 
 /* In ring 3 an interrupt's event comes at once. */
@@ -324,8 +333,8 @@ void check_pending(const struct test *t)
 	machine_send(p->g.m, "x");
 	collect_events(p, at);
 	allow_interrupts(p, false);
-	want_event(p, VEC_IRQ + SERIAL_LINE, "the serial line's event");
-	want_event(p, VEC_TIMER, "the timer's event");
-	want_event(p, 0, "as each was delivered once");
+	want_event(p, VEC_IRQ + SERIAL_LINE);
+	want_event(p, VEC_TIMER);
+	want_event(p, 0);
 	want_at_once(p, in_ring3);
 }

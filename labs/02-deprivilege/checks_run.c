@@ -23,6 +23,17 @@ const char *place(uint32_t address)
 	return text_of(known ? "%#x, %s" : "%#x%s", address, known ? symbol_place(address) : "");
 }
 
+const char *vector_text(unsigned v)
+{
+	bool ipi = (v >= VEC_RESCHED && v <= VEC_SWITCH) || v == VEC_FLUSH;
+	if (v < VEC_EXCEPTIONS)
+		return text_of("vector %u (%s)", v, trap_name(v));
+	if (v < VEC_IRQ + NR_IRQ)
+		return text_of("vector %#x (ISA line %u)", v, v - VEC_IRQ);
+	return text_of("vector %#x%s", v, v == VEC_TIMER ? " (the timer)" : ipi ? " (an IPI)" :
+		       v == SYSCALL_VECTOR ? " (a system call)" : "");
+}
+
 /* --- what happened instead --- */
 
 /* Where a run ends that does not come to its aim. */
@@ -74,17 +85,34 @@ static const char *panic_text(struct probe *p, const char *whose, uint32_t text)
 	return text_of("empty exercise: %s", message);
 }
 
+/*
+ * What an IRET of ring 0 did wrong, if it was one that faulted. at: what the fault has pushed, EIP
+ * first. What IRET would have popped lies above it: no ESP was pushed.
+ */
+static const char *iret_text(struct guest *g, uint32_t vector, uint32_t error, uint32_t at)
+{
+	enum { IRET = 0xCF, FLAGS = 8, FRAME_CS = 16, FRAME_SS = 28 };
+	if ((word_at(g, word_at(g, at)) & 0xFF) != IRET)
+		return "";
+	if (vector == VEC_TS && word_at(g, at + FLAGS) & EFLAGS_NT)
+		return ": with NT set IRET in ring 0 is the return from a task (4.2)";
+	if (vector != VEC_GP || !error)
+		return "";
+	return text_of(": IRET refuses this selector of its frame, which has CS %#x and SS %#x: "
+		       "RPL and DPL must fit the new ring (2.2)", word_at(g, at + FRAME_CS),
+		       word_at(g, at + FRAME_SS));
+}
+
 /* The registers that kernel or VMM saved at a fault, by the offsets of their members. */
 static const char *fault_text(struct probe *p, const char *whose, uint32_t regs, uint32_t vector,
 			      uint32_t eip)
 {
-	enum { IRET = 0xCF };
-	uint32_t at = word_at(&p->g, regs + eip), ring = word_at(&p->g, regs + eip + 4) & 3;
-	uint32_t number = word_at(&p->g, regs + vector), error = word_at(&p->g, regs + vector + 4);
-	bool iret = ring == 0 && number == VEC_GP && error && (word_at(&p->g, at) & 0xFF) == IRET;
-	return text_of("%s vector %u, error %#x, of ring %u at %s%s", whose, number, error, ring,
-		       place(at), iret ? ": IRET refuses this selector of its frame, whose RPL "
-					 "does not fit (2.2)" : "");
+	struct guest *g = &p->g;
+	uint32_t at = word_at(g, regs + eip), ring = word_at(g, regs + eip + 4) & 3;
+	uint32_t number = word_at(g, regs + vector), error = word_at(g, regs + vector + 4);
+	const char *hint = ring == 0 ? iret_text(g, number, error, regs + eip) : "";
+	return text_of("%s %s, error %#x, of ring %u at %s%s", whose, vector_text(number), error,
+		       ring, place(at), hint);
 }
 
 /* The CPU is at the first instruction of an end: what happened. */
@@ -223,8 +251,12 @@ void allow_interrupts(struct probe *p, bool on)
 	const uint8_t code[] = {
 		0xC7, 0x05, 0x80, 0xF0, 0xFF, 0xFD, on ? 0x10 : 0xFF, 0, 0, 0,
 		0xC7, 0x05, 0x20, 0xF0, 0xFF, 0xFD, 0, 0, 0, on ? 0 : (uint8_t)p->cpu,
+		0x90, /* nop */
 	};
-	run_here(&p->g, code, sizeof(code));
+	uint32_t at = plant(&p->g, code, sizeof(code)), eip = p->g.c.eip, esp = p->g.c.esp;
+	go(&p->g, at, esp);
+	probe_arrive(p, at + sizeof(code) - 1, "interrupts come while virtual IF is 0");
+	go(&p->g, eip, esp);
 }
 
 /* --- what kernel and VMM share --- */
@@ -252,15 +284,25 @@ struct shared_page read_shared(struct probe *p)
 	return s;
 }
 
+const char *shared_name(unsigned word)
+{
+	static const char *const exits[] = VMM_EXIT_NAMES;
+	unsigned exit = word - VMM_SHARED_EXITS / 4;
+	if (word < VMM_SHARED_EXITS / 4)
+		return word == VMM_SHARED_VIF / 4 ? "virtual IF" :
+		       word == VMM_SHARED_PENDING / 4 ? "pending" : "the fault's address";
+	return exit < NR_EXITS ? text_of("exits[%u] (%s)", exit, exits[exit]) : "an unused word";
+}
+
 void want_others_kept(struct probe *p, const struct shared_page *before, const char *what)
 {
 	struct shared_page after = read_shared(p);
 	for (unsigned i = 0; i < VMM_MAX_CPUS; i++)
 		for (unsigned w = 0; i != p->cpu && w < SHARED_WORDS; w++)
 			CHECK(after.words[i][w] == before->words[i][w],
-			      "%s on CPU %u: word %u of CPU %u's shared page has become %#x, not "
-			      "%#x: each CPU has a page of its own", what, p->cpu, w, i,
-			      after.words[i][w], before->words[i][w]);
+			      "%s on CPU %u: %s of CPU %u's shared page has become %#x, not "
+			      "%#x: each CPU has a page of its own", what, p->cpu,
+			      shared_name(w), i, after.words[i][w], before->words[i][w]);
 }
 
 struct saved read_saved(struct probe *p)
