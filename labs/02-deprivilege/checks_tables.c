@@ -195,36 +195,30 @@ static const char *why_not_direct(unsigned v)
 	return "the kernel has no use for it";
 }
 
-/* "vector 0x5 (#BR bounds)". Valid until the next but one. */
-static const char *vector_name(unsigned v)
-{
-	static char texts[2][60];
-	static unsigned turn;
-	char *text = texts[turn++ % 2];
-	sprintf(text, v < VEC_EXCEPTIONS ? "vector %#x (%s)" : "vector %#x", v, trap_name(v));
-	return text;
-}
-
 /* If what a wrong gate leads to is right for another vector: that one, in words. */
 static const char *whose(uint32_t offset, const uint64_t right[256])
 {
 	static char text[100] = "";
 	for (unsigned v = 0; v < 256; v++)
 		if (offset && gate_of(right[v]).offset == offset)
-			snprintf(text, sizeof(text), ": that is where %s belongs", vector_name(v));
+			snprintf(text, sizeof(text), ": that is where %s belongs", vector_text(v));
 	return text;
 }
 
 static void want_gate(unsigned v, struct gate_fields g, const uint64_t right[256])
 {
 	struct gate_fields w = gate_of(right[v]);
-	const char *vector = vector_name(v);
+	const char *vector = vector_text(v);
 	CHECK(g.present || !w.present, "%s: its gate is missing", vector);
 	CHECK(!g.present || w.present,
 	      "%s: its gate is present, but nothing handles this vector; it leads to %s%s", vector,
 	      place(g.offset), whose(g.offset, right));
 	if (!g.present)
 		return;
+	CHECK(g.selector == w.selector || g.offset != w.offset || v == VEC_DF,
+	      "%s: its gate leads to %s, as it must, but by selector %#x, not %#x (RPL aside): "
+	      "that says in which ring this code runs", vector, place(g.offset), g.selector,
+	      w.selector);
 	CHECK(g.selector != SEL_KCODE || w.selector == SEL_KCODE,
 	      "%s leads straight to the kernel, and must lead to the VMM: %s", vector,
 	      why_not_direct(v));
@@ -289,6 +283,7 @@ void store_idt(struct probe *p)
 void check_idt(const struct test *t)
 {
 	uint64_t idt[256], right[256];
+	uint32_t noted[256];
 	struct probe *p = probe_boot(t);
 	struct guest *g = &p->g;
 	PROBE_RUN(p, "the VMM's warm-up", vmm_symbol("cpus_warm_up"));
@@ -296,7 +291,11 @@ void check_idt(const struct test *t)
 	PROBE_RUN(p, "warm-up of the IDT", p->back);
 	virtual_read(g->m, g->c.cr3, vmm_symbol("vmm_idt"), idt, sizeof(idt));
 	right_idt(p, right);
+	virtual_read(g->m, g->c.cr3, vmm_symbol("domain0") + DOMAIN_HANDLERS, noted, sizeof(noted));
 	for (unsigned v = 0; v < 256; v++) {
+		CHECK(noted[v] == p->handlers[v],
+		      "handlers[] has %#x for %s, not %s: an event or a bounce goes there",
+		      noted[v], vector_text(v), place(p->handlers[v]));
 		struct gate_fields g = gate_of(idt[v]);
 		if (g.selector == SEL_KCODE && kind_of(v) == MAY_BE_DIRECT)
 			right[v] = gate(p->handlers[v], SEL_KCODE | 1, GATE_TRAP, 0);
