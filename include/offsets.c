@@ -145,6 +145,8 @@ void offsets(void)
 	FIELD(cpu, ended);
 	FIELD(cpu, idled);
 	FIELD(cpu, native.tr);
+	FIELD(cpu, native.dr7);
+	FIELD(cpu, native.sysenter_cs);
 	EMIT("cpu.native_gdt", offsetof(struct cpu, native.gdtr.base));
 	FIELD(cpu, tss);
 	FIELD(tss, esp1);

@@ -11,8 +11,16 @@ enum { MOST_STEPS = 2000, NULL_DR7 = 0x400 };
 /* What the kernel may have left. */
 enum { BUSY = 1, LDT = 2, DEBUG = 4, SYSENTER = 8, EVERYTHING = 15 };
 
-/* What must not change: the segment registers, and the tables of the other CPUs. */
-struct kept { struct segment segments[6]; uint8_t others[VMM_MAX_CPUS][CPU_BYTES / 8]; };
+/*
+ * What must not change: segment registers, CR0 and CR4; the shared page, but virtual IF and pending
+ * of this CPU; the tables of the other CPUs.
+ */
+struct kept {
+	struct segment segments[6];
+	uint32_t cr0, cr4;
+	struct shared_page shared;
+	uint8_t others[VMM_MAX_CPUS][CPU_BYTES / 8];
+};
 
 static void keep(struct probe *p, struct kept *k)
 {
@@ -20,6 +28,8 @@ static void keep(struct probe *p, struct kept *k)
 	const struct segment s[] = { c->es, c->cs, c->ss, c->ds, c->fs, c->gs };
 	uint32_t bytes = CPU_GDT + 8 * VMM_GDT_ENTRIES - CPU_TSS;
 	memcpy(k->segments, s, sizeof(s));
+	k->cr0 = c->cr0, k->cr4 = c->cr4;
+	k->shared = read_shared(p);
 	for (unsigned i = 0; i < p->nr_cpus; i++)
 		virtual_read(p->g.m, c->cr3, CPU_AT(i, TSS), k->others[i], bytes);
 }
@@ -35,6 +45,14 @@ static void want_kept(struct probe *p, const struct kept *before)
 		      "cpu_install() has loaded %s: it is %#x, limit %#x; it was %#x, limit %#x",
 		      names[i], after.segments[i].selector, after.segments[i].limit,
 		      before->segments[i].selector, before->segments[i].limit);
+	CHECK(after.cr0 == before->cr0 && after.cr4 == before->cr4,
+	      "cpu_install() leaves CR0 %#x and CR4 %#x; before they were %#x and %#x", after.cr0,
+	      after.cr4, before->cr0, before->cr4);
+	for (unsigned w = VMM_SHARED_EXITS / 4; w < SHARED_WORDS; w++)
+		CHECK(after.shared.words[p->cpu][w] == before->shared.words[p->cpu][w],
+		      "cpu_install() changes %s in the shared page: it is this CPU's affair "
+		      "alone (exercise 3: flush_local)", shared_name(w));
+	want_others_kept(p, &before->shared, "cpu_install()");
 	for (unsigned i = 0; i < p->nr_cpus; i++)
 		CHECK(i == p->cpu || memcmp(after.others[i], before->others[i],
 					    sizeof(after.others[i])) == 0,
@@ -91,8 +109,9 @@ static void want_loaded(struct probe *p, uint32_t kernel_stack)
 	CHECK(s.esp1 == kernel_stack,
 	      "CPU %u's TSS: esp1 is %#x, not %#x: system calls enter ring 1 on a wrong stack",
 	      p->cpu, s.esp1, kernel_stack);
-	CHECK(c->cpl == 0 && !(c->eflags & EFLAGS_IF), "after cpu_install() CPL is %u, EFLAGS %#x",
-	      c->cpl, c->eflags);
+	CHECK(c->cpl == 0, "after cpu_install() CPL is %u", c->cpl);
+	CHECK(!(c->eflags & EFLAGS_IF), "after cpu_install() EFLAGS is %#x: IF is 1, and "
+	      "interrupts are off until the descent", c->eflags);
 }
 
 /* --- registers that the kernel may have used --- */
@@ -121,12 +140,11 @@ static void set_busy(struct probe *p, bool busy)
 	set_words(&p->g, CPU_AT(p->cpu, GDT) + SEL_TSS, WORDS((uint32_t)d, (uint32_t)(d >> 32)));
 }
 
-/* An enabled breakpoint in DR0 to DR3, at random, or none. */
-static void set_debug(struct probe *p, bool on)
+static void set_debug(struct probe *p, uint32_t dr7)
 {
 	/* mov %eax, %dr7 */
 	static const uint8_t code[] = { 0x0F, 0x23, 0xF8 };
-	gdb_set_register(p->g.m, GDB_EAX, NULL_DR7 | (on ? 1 + random_below(0xFF) : 0));
+	gdb_set_register(p->g.m, GDB_EAX, dr7);
 	run_here(&p->g, code, sizeof(code));
 }
 
@@ -139,13 +157,32 @@ static void set_sysenter(struct probe *p, uint32_t selector)
 	run_here(&p->g, wrmsr, sizeof(wrmsr));
 }
 
-static void leave_state(struct probe *p, unsigned state)
+/* What the kernel has in registers that cpu_install() notes, for the way back. */
+struct noted { uint32_t dr7, sysenter; };
+
+/* DR7 enables breakpoints in DR0 to DR3, at random, or none. */
+static struct noted leave_state(struct probe *p, unsigned state)
 {
+	struct noted n = { NULL_DR7, 0 };
 	set_busy(p, state & BUSY);
 	if (state & LDT)
 		load_ldt(p);
-	set_debug(p, state & DEBUG);
-	set_sysenter(p, state & SYSENTER ? SEL_KCODE + 8 * random_below(4) : 0);
+	if (state & DEBUG)
+		n.dr7 |= 1 + random_below(0xFF);
+	if (state & SYSENTER)
+		n.sysenter = SEL_KCODE + 8 * random_below(4);
+	set_debug(p, n.dr7);
+	set_sysenter(p, n.sysenter);
+	return n;
+}
+
+static void want_noted(struct probe *p, struct noted due)
+{
+	uint32_t dr7 = word_at(&p->g, CPU_AT(p->cpu, NATIVE_DR7));
+	uint32_t sysenter = word_at(&p->g, CPU_AT(p->cpu, NATIVE_SYSENTER_CS));
+	CHECK(dr7 == due.dr7 && sysenter == due.sysenter,
+	      "c->native has DR7 %#x and SYSENTER_CS %#x; the kernel's, which a detach loads "
+	      "again, are %#x and %#x", dr7, sysenter, due.dr7, due.sysenter);
 }
 
 /* At the first instruction of cpu_install() for this CPU. */
@@ -158,11 +195,13 @@ static struct cpu_state enter_install(struct probe *p)
 static void install_once(struct probe *p, const struct cpu_state *at, unsigned state)
 {
 	static struct kept before;
+	static unsigned times;
 	uint32_t stack = random_word() & ~3u;
-	leave_state(p, state);
+	struct noted noted = leave_state(p, state);
 	keep(p, &before);
-	judge_context = text_of("from a state with%s%s%s%s", state & BUSY ? " a busy TSS" : "",
-				state & LDT ? " an LDT" : "", state & DEBUG ? " a breakpoint" : "",
+	judge_context = text_of("time %u, from a state with%s%s%s%s", ++times,
+				state & BUSY ? " a busy TSS" : "", state & LDT ? " an LDT" : "",
+				state & DEBUG ? " a breakpoint" : "",
 				state & SYSENTER ? " SYSENTER in use" : "");
 	if (!state)
 		judge_context = "from a fresh state";
@@ -170,6 +209,7 @@ static void install_once(struct probe *p, const struct cpu_state *at, unsigned s
 	want_loaded(p, stack);
 	want_kept(p, &before);
 	want_registers(p);
+	want_noted(p, noted);
 	judge_context = NULL;
 }
 
@@ -206,7 +246,7 @@ static bool drops_global_entries(struct probe *p)
 {
 	struct guest *g = &p->g;
 	bool dropped = false;
-	uint32_t back = return_address(g), cr4 = g->c.cr4;
+	uint32_t back = return_address(g), cr0 = g->c.cr0, cr4 = g->c.cr4;
 	CHECK(cr4 & CR4_PGE, "CR4 is %#x: the kernel does not use global entries", cr4);
 	for (unsigned i = 0; g->c.eip != back && i < MOST_STEPS; i++) {
 		step(g, 0);
@@ -218,6 +258,7 @@ static bool drops_global_entries(struct probe *p)
 	CHECK(g->c.eip == back,
 	      "cpu_install() has not returned after %u instructions; it is at %s", MOST_STEPS,
 	      place(g->c.eip));
+	CHECK(g->c.cr0 == cr0, "cpu_install() leaves CR0 %#x; before it was %#x", g->c.cr0, cr0);
 	CHECK(g->c.cr4 == cr4, "cpu_install() leaves CR4 %#x; before it was %#x", g->c.cr4, cr4);
 	return dropped;
 }
