@@ -224,6 +224,20 @@ static void want_kept_above(const struct bouncer *b, const uint32_t before[WORDS
 		      b->ring == 3 ? "it is beyond the stack" : "it is the interrupted code's");
 }
 
+/* Run to the first instruction of the handler. */
+static void to_handler(struct bouncer *b)
+{
+	struct probe *p = b->p;
+	if (PROBE_RUN(p, name_of(b), handler_of(b), symbol("trap_handle")) == 0)
+		return;
+	uint32_t regs = argument(&p->g, 0), vector = word_at(&p->g, regs + TRAP_FRAME_VECTOR);
+	give_up(FAILED, "%s: the handler of %s runs, due is that of %s; it takes %#x for the error "
+		"code and %s for EIP", name_of(b), vector_text(vector),
+		vector_text(b->f->event ? b->f->event : b->f->vector),
+		word_at(&p->g, regs + TRAP_FRAME_VECTOR + 4),
+		place(word_at(&p->g, regs + TRAP_FRAME_EIP)));
+}
+
 static void bounce_once(struct bouncer *b, unsigned i, uint32_t vif, uint32_t flags)
 {
 	struct probe *p = b->p;
@@ -235,7 +249,7 @@ static void bounce_once(struct bouncer *b, unsigned i, uint32_t vif, uint32_t fl
 	read_above(b, above);
 	if (b->f->event)
 		call_bounce(b, b->f->event);
-	PROBE_RUN(p, name_of(b), handler_of(b));
+	to_handler(b);
 	want_state(b);
 	want_frame(b);
 	want_kept_above(b, above);
@@ -313,12 +327,13 @@ static void want_stopped(struct bouncer *b, unsigned i, uint32_t stack)
 	      "%s stored there: only copy_to_kernel() may, which looks whose memory it is",
 	      name_of(b));
 	struct saved s = read_saved(p);
-	CHECK(p->g.c.eax == regs || SAVED(s, CS) & 3,
-	      "%s: the VMM itself faults, at %s: only copy_to_kernel() may store there", name_of(b),
-	      place(SAVED(s, EIP)));
 	CHECK(p->g.c.eax == regs,
 	      "%s: stop_kernel() is given registers at %#x; the kernel's are at %#x",
 	      name_of(b), p->g.c.eax, regs);
+	CHECK(SAVED(s, EIP) == SAVED(b->s, EIP) && SAVED(s, CS) == SAVED(b->s, CS),
+	      "%s: stop_kernel() would report %#x:%#x in r; interrupted was %#x:%#x: r changes "
+	      "after the copy", name_of(b), SAVED(s, CS), SAVED(s, EIP), SAVED(b->s, CS),
+	      SAVED(b->s, EIP));
 	CHECK(is_text(p, p->g.c.edx), "%s: stop_kernel() is told no rule: %#x is no text",
 	      name_of(b), p->g.c.edx);
 	CHECK(p->g.c.ecx == stack - 4 * words,
