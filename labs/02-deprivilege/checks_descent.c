@@ -68,15 +68,18 @@ static void set_flags(struct guest *g)
 }
 
 /*
- * Step down to ring 1, or to a fault. The VMM's code runs with interrupts off to its last
- * instruction.
+ * Step down to ring 1, or back to the caller, or to a fault. The VMM's code runs with interrupts
+ * off to its last instruction.
  */
-static void step_down(struct guest *g)
+static void step_down(struct probe *p)
 {
 	enum { STI = 0xFB }; /* which counts from the instruction after the next on */
 	const uint32_t fault = vmm_symbol("exit_entry");
-	for (unsigned i = 0; i < MOST_STEPS && g->c.cpl == 0 && g->c.eip != fault; i++) {
+	struct guest *g = &p->g;
+	for (unsigned i = 0; i < MOST_STEPS && g->c.cpl == 0; i++) {
 		uint32_t at = g->c.eip;
+		if (at == p->back || at == fault)
+			return;
 		bool sti = (word_at(g, at) & 0xFF) == STI;
 		step(g, 0);
 		look(g, 0);
@@ -101,13 +104,15 @@ void check_descent(const struct test *t)
 	PROBE_RUN(p, "vmm_call(VMM_INSTALL), after cpu_install(), does not come to descend",
 		  vmm_symbol("descend"));
 	set_flags(g);
-	step_down(g);
-	if (g->c.eip != p->back)
+	step_down(p);
+	if (c->cpl == 0 && c->eip != p->back)
 		PROBE_RUN(p, "vmm_call(VMM_INSTALL), after cpu_install(), does not return to its "
 			  "caller", p->back);
 	look(g, 0);
 	CHECK(c->cpl == 1, "vmm_call(VMM_INSTALL) returns in ring %u, not in ring 1: only IRET "
 	      "with a CS of RPL 1 leads down", c->cpl);
+	CHECK(c->eip == p->back, "ring 1 begins at %s, with ESP %#x; the caller's return address, "
+	      "at %#x, is %#x", place(c->eip), c->esp, e->esp, p->back);
 	CHECK(c->cs.selector == (SEL_KCODE | 1) && c->ss.selector == (SEL_KDATA | 1),
 	      "ring 1 has CS %#x and SS %#x, not %#x and %#x", c->cs.selector, c->ss.selector,
 	      SEL_KCODE | 1, SEL_KDATA | 1);

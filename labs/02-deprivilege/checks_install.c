@@ -199,7 +199,8 @@ static void install_once(struct probe *p, const struct cpu_state *at, unsigned s
 	uint32_t stack = random_word() & ~3u;
 	struct noted noted = leave_state(p, state);
 	keep(p, &before);
-	judge_context = text_of("time %u, from a state with%s%s%s%s", ++times,
+	const char *time = times++ ? text_of("time %u, ", times) : "";
+	judge_context = text_of("%sfrom a state with%s%s%s%s", time,
 				state & BUSY ? " a busy TSS" : "", state & LDT ? " an LDT" : "",
 				state & DEBUG ? " a breakpoint" : "",
 				state & SYSENTER ? " SYSENTER in use" : "");
@@ -245,12 +246,16 @@ void check_again(const struct test *t)
 static bool drops_global_entries(struct probe *p)
 {
 	struct guest *g = &p->g;
+	const uint32_t fault = vmm_symbol("exit_entry");
 	bool dropped = false;
 	uint32_t back = return_address(g), cr0 = g->c.cr0, cr4 = g->c.cr4;
 	CHECK(cr4 & CR4_PGE, "CR4 is %#x: the kernel does not use global entries", cr4);
 	for (unsigned i = 0; g->c.eip != back && i < MOST_STEPS; i++) {
 		step(g, 0);
 		look(g, 0);
+		CHECK(g->c.eip != fault, "cpu_install(): %s, error %#x, at %s",
+		      vector_text(word_at(g, g->c.esp)), word_at(g, g->c.esp + 4),
+		      place(word_at(g, g->c.esp + 8))); /* as the stub has pushed them */
 		dropped |= g->c.cr4 != cr4;
 		CHECK(g->c.eip >= VMM_BASE || g->c.eip == back,
 		      "cpu_install() leaves the VMM: it is at %s", place(g->c.eip));
