@@ -117,8 +117,20 @@ static const char *about_if(const struct bouncer *b, uint32_t difference)
 			    : ": in the kernel's frame bit 9, IF, is virtual IF";
 }
 
+/* Where the frame begins. Result: that address. */
+static uint32_t want_esp(const struct bouncer *b)
+{
+	unsigned words = (b->ring == 3 ? 5 : 3) + b->f->has_error;
+	uint32_t top = b->ring == 3 ? b->p->stack : SAVED(b->s, ESP), esp = top - 4 * words;
+	CHECK(b->p->g.c.esp == esp,
+	      "%s: the handler begins with ESP %#x; below %#x a frame of %u words%s begins at %#x",
+	      name_of(b), b->p->g.c.esp, top, words,
+	      b->f->has_error ? ", one of them the error code," : "", esp);
+	return esp;
+}
+
 /* The frame, as the SDM's figure 6-4 shows it, from the stack pointer up. */
-static void want_frame(const struct bouncer *b)
+static void want_frame(const struct bouncer *b, uint32_t esp)
 {
 	static const char *const names[] = { "the error code", "EIP", "CS", "EFLAGS", "ESP", "SS" };
 	const struct saved *s = &b->s;
@@ -129,11 +141,6 @@ static void want_frame(const struct bouncer *b)
 				    eflags,	      SAVED(*s, ESP), SAVED(*s, SS) };
 	unsigned first = b->f->has_error ? 0 : 1;
 	unsigned end = b->ring == 3 ? WORDS_FROM_RING_3 : WORDS_FROM_RING_1;
-	uint32_t top = b->ring == 3 ? b->p->stack : SAVED(*s, ESP), esp = top - 4 * (end - first);
-	CHECK(g->c.esp == esp,
-	      "%s: the handler begins with ESP %#x; below %#x a frame of %u words%s begins at %#x",
-	      name_of(b), g->c.esp, top, end - first,
-	      b->f->has_error ? ", one of them the error code," : "", esp);
 	for (unsigned i = first; i < end; i++) {
 		uint32_t word = word_at(g, esp + 4 * (i - first));
 		CHECK(word == wanted[i], "%s: in the frame %s is %#x, not %#x%s", name_of(b),
@@ -251,8 +258,9 @@ static void bounce_once(struct bouncer *b, unsigned i, uint32_t vif, uint32_t fl
 		call_bounce(b, b->f->event);
 	to_handler(b);
 	want_state(b);
-	want_frame(b);
+	uint32_t esp_due = want_esp(b);
 	want_kept_above(b, above);
+	want_frame(b, esp_due);
 	want_page(b);
 }
 
