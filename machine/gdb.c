@@ -190,6 +190,11 @@ void gdb_watch(struct machine *m, uint32_t address, bool set)
 	gdb_post(m, "%c2,%x,4", set ? 'Z' : 'z', address);
 }
 
+void gdb_watch_reads(struct machine *m, uint32_t address, bool set)
+{
+	gdb_post(m, "%c3,%x,4", set ? 'Z' : 'z', address);
+}
+
 /*
  * Let it run as a packet says. Result: the report of its stop; NULL if none comes in time. A
  * machine that stands still may have stopped just now: so the last look for a report is after that.

@@ -204,8 +204,12 @@ void gdb_post(struct machine *m, const char *fmt, ...) __attribute__((format(pri
 char *gdb_monitor(struct machine *m, const char *command);
 /* Set a breakpoint at a virtual address, or clear it. */
 void gdb_break(struct machine *m, uint32_t address, bool set);
-/* Stop after a write to this word by this address, or no more. */
+/*
+ * Stop after a write to this word by this address, or after a read, or no more. QEMU then keeps the
+ * code that it has translated; after a breakpoint and a single step it has forgotten all.
+ */
 void gdb_watch(struct machine *m, uint32_t address, bool set);
+void gdb_watch_reads(struct machine *m, uint32_t address, bool set);
 /* Let it run. Result: whether it stopped by itself in time. */
 bool gdb_run(struct machine *m, double seconds);
 /* Execute one instruction. */

@@ -163,18 +163,55 @@ uint32_t bring_all(struct guest *g)
 	return back;
 }
 
+static bool at_breakpoint(const struct guest *g)
+{
+	for (unsigned i = 0; i < g->nr_breakpoints; i++)
+		if (g->breakpoints[i] == g->c.eip)
+			return true;
+	return false;
+}
+
+/*
+ * One CPU: let it run until the return address is read and the CPU is there. A function may read it
+ * before, too. Result: 0; -1 if it does not come.
+ */
+static int run_to_return(struct guest *g, uint32_t back)
+{
+	enum { MOST = 100 };
+	uint32_t slot = g->c.esp;
+	int at = -1;
+	gdb_watch_reads(g->m, slot, true);
+	for (unsigned i = 0; i < MOST; i++) {
+		at = go_on(g, 1);
+		if (at < 0 || g->c.eip == back || at_breakpoint(g))
+			break;
+	}
+	gdb_watch_reads(g->m, slot, false);
+	return at;
+}
+
+/*
+ * The same with several CPUs, of which any may come there: a task may have moved. go_on() stops
+ * them now and then. A stop that comes at that moment is lost, and only a breakpoint repeats it.
+ */
+static int run_all_to_return(struct guest *g, uint32_t back)
+{
+	break_at(g, back);
+	int at = go_on(g, ALL_CPUS);
+	break_off(g, back);
+	return at;
+}
+
 int result_of(struct guest *g)
 {
 	uint32_t called = g->c.eip, back = return_address(g);
-	break_at(g, back);
-	int at = go_on(g, ALL_CPUS); /* perhaps another CPU: a task may have moved */
+	int at = g->m->o.cpus > 1 ? run_all_to_return(g, back) : run_to_return(g, back);
 	CHECK(at >= 0,
 	      "the function at %#x does not return: it hangs, or waits for "
 	      "something that does not come",
 	      called);
 	CHECK(g->c.eip == back, "the function at %#x has not returned when CPU %d is at %#x",
 	      called, at, g->c.eip);
-	break_off(g, back);
 	return (int)g->c.eax;
 }
 
