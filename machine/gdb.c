@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 enum { SECONDS = 10 }; /* for an answer */
+enum { TURN_US = 200 };
 static char packet[8192];
 
 /* The value of two hexadecimal digits. */
@@ -209,7 +210,10 @@ static const char *run_to_stop(struct machine *m, double seconds, const char *fm
 	bool late = false;
 	for (machine_wait_begins(m, seconds); !late; machine_pump(m)) {
 		late = machine_late(m);
-		int c = stream_byte(&m->gdb, m->wait.limit < 0.01 ? 2 : 20);
+		bool turn = m->wait.limit < 0.001; /* shorter than what poll() can wait */
+		if (turn)
+			usleep(TURN_US);
+		int c = stream_byte(&m->gdb, turn ? 0 : m->wait.limit < 0.01 ? 2 : 20);
 		if (c != '$' && c != STREAM_END)
 			continue;
 		const char *report = c == '$' ? rest_of_packet(m) : NULL;

@@ -34,7 +34,8 @@ static bool is_short(const struct machine *m)
 static double pause_of(const struct machine *m)
 {
 	double limit = m->wait.limit;
-	return m->o.bochs ? 1 : limit < 0.01 ? 0.002 : limit < 1 ? 0.02 : 0.1;
+	double of_short = limit < 0.001 ? 0.0002 : 0.002;
+	return m->o.bochs ? 1 : limit < 0.01 ? of_short : limit < 1 ? 0.02 : 0.1;
 }
 
 /* Seconds of the machine's clock in which it may sleep: so many, and so many times the limit. */

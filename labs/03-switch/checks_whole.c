@@ -138,17 +138,22 @@ enum { MOST_TURNS = 60, LOOP = 40 };
  */
 static void to_begin_of_loop(struct guest *g, unsigned cpu)
 {
+	static struct { uint32_t esp, first, last; } loops[CPUS_MAX], *l; /* as found before */
 	choose(g, cpu);
 	read_registers(g);
 	const struct cpu_state stood = g->c;
-	uint32_t first = g->c.eip;
-	bool round = false; /* it has been once through the loop */
-	for (unsigned i = 0; i < 2 * LOOP && (!round || g->c.eip != first); i++) {
+	l = &loops[cpu];
+	bool round = g->c.esp == l->esp && g->c.eip >= l->first && g->c.eip <= l->last;
+	if (!round)
+		l->esp = g->c.esp, l->first = l->last = g->c.eip;
+	for (unsigned i = 0; i < 2 * LOOP && (!round || g->c.eip != l->first); i++) {
 		step(g, cpu);
 		read_registers(g);
 		round |= i >= LOOP || memcmp(&g->c, &stood, sizeof(stood)) == 0;
-		if (!round && g->c.eip < first)
-			first = g->c.eip;
+		if (!round && g->c.eip < l->first)
+			l->first = g->c.eip;
+		if (!round && g->c.eip > l->last)
+			l->last = g->c.eip;
 	}
 }
 
