@@ -14,6 +14,7 @@ static unsigned nr_seen, executed;
 static uint8_t known[RENDEZVOUS_BYTES]; /* `rendezvous` as it was last seen */
 static uint32_t stored_at;              /* the instruction that changed it last */
 static uint64_t told;                   /* ns */
+static bool ahead;                      /* of the CPU's registers are those in struct guest */
 
 uint32_t pretend_cpus(struct guest *g)
 {
@@ -57,11 +58,20 @@ void read_registers(struct guest *g)
 	gdb_registers(g->m, &g->c);
 }
 
+/* The CPU gets the registers with which instructions were executed here. */
+static void catch_up(struct guest *g)
+{
+	if (ahead)
+		set_registers(g, &g->c);
+	ahead = false;
+}
+
 /* The CPU goes on alone; if it ends the machine, the diagnosis has the cause. */
 static void let_go(struct guest *g)
 {
 	while (g->nr_breakpoints)
 		break_off(g, g->breakpoints[0]);
+	catch_up(g);
 	gdb_run_cpus(g->m, 1u << g->cpu, false, g->seconds);
 }
 
@@ -211,6 +221,7 @@ unsigned crept(void)
 static void tell_seconds(struct guest *g)
 {
 	told += SECONDS_TOLD * 1000000000ull;
+	catch_up(g);
 	skip(g, (uint32_t)told);
 	gdb_set_register(g->m, GDB_EDX, (uint32_t)(told >> 32));
 	read_registers(g);
@@ -240,9 +251,14 @@ static bool seen_before(struct guest *g)
 static void forward(struct guest *g)
 {
 	uint32_t eip = g->c.eip, esp = g->c.esp;
+	executed++;
+	if (execute_here(g, &g->c)) {
+		ahead = true;
+		return;
+	}
+	catch_up(g);
 	step(g, g->cpu);
 	read_registers(g);
-	executed++;
 	CHECK(g->c.eip != 0, "%s calls a step that is NULL, at address 0. NULL may be ordered, by "
 	      "resume(): then nobody does a step, and the followers leave", symbol_place(eip));
 	want_no_exception(g, eip, esp);
@@ -251,7 +267,7 @@ static void forward(struct guest *g)
 	      symbol_place(eip));
 }
 
-int creep(struct guest *g, const uint32_t *stops, unsigned n)
+static int creep_here(struct guest *g, const uint32_t *stops, unsigned n)
 {
 	if (call_ended(g)) /* the last step was a tail call, from which do_step() has returned */
 		return RETURNED;
@@ -275,6 +291,13 @@ int creep(struct guest *g, const uint32_t *stops, unsigned n)
 	return WAITS;
 }
 
+int creep(struct guest *g, const uint32_t *stops, unsigned n)
+{
+	int end = creep_here(g, stops, n);
+	catch_up(g);
+	return end;
+}
+
 int creep_on(struct guest *g, const uint32_t *stops, unsigned n)
 {
 	for (unsigned i = 0; i < MOST; i++) {
@@ -285,7 +308,7 @@ int creep_on(struct guest *g, const uint32_t *stops, unsigned n)
 	give_up(FAILED, "CPU %u changes `rendezvous` again and again, last at %s", g->cpu, store());
 }
 
-int creep_some(struct guest *g, unsigned instructions)
+static int creep_some_here(struct guest *g, unsigned instructions)
 {
 	learn(g);
 	for (unsigned i = 0; i < instructions; i++) {
@@ -298,6 +321,13 @@ int creep_some(struct guest *g, unsigned instructions)
 	}
 	learn(g);
 	return CHANGED;
+}
+
+int creep_some(struct guest *g, unsigned instructions)
+{
+	int end = creep_some_here(g, instructions);
+	catch_up(g);
+	return end;
 }
 
 void begin(struct guest *g, const char *function, const uint32_t *arguments, unsigned n)

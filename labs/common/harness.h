@@ -72,6 +72,13 @@ int run_for(struct guest *g, unsigned cpus, double seconds);
 /* One instruction of this CPU. Its new state is not read; look() does. QEMU only. */
 void step(struct guest *g, unsigned cpu);
 
+/*
+ * If the instruction at c's EIP is a simple one, execute it here: in c, and in memory. It is much
+ * faster than a step. The CPU gets c by set_registers(). Result: whether that was done.
+ * (harness_simple.c)
+ */
+bool execute_here(struct guest *g, struct cpu_state *c);
+
 /* Let all CPUs run to the first of these addresses. Result: its index; -1 if they come to none. */
 int run_to_first(struct guest *g, const uint32_t *addresses, unsigned n);
 #define WORDS(...) (const uint32_t[]){ __VA_ARGS__ }, LENGTH(((const uint32_t[]){ __VA_ARGS__ }))

@@ -137,6 +137,7 @@ void call_begin(struct guest *g, uint32_t function, const uint32_t *arguments, u
 	g->c.eip = function;
 	if (vmm)
 		g->c.eflags &= ~(uint32_t)EFLAGS_IF;
+	g->c.eflags &= ~(uint32_t)KEPT_ELSEWHERE; /* load_registers() clears them */
 	load_registers(g, &g->c, GDB_EFLAGS);
 }
 

@@ -78,25 +78,6 @@ void step(struct guest *g, unsigned cpu)
 }
 
 /*
- * A single step makes QEMU forget all code that it has translated. Most functions begin with a
- * push %ebp, which takes none. Result: whether this was one.
- */
-static bool push_ebp(struct guest *g, unsigned cpu, struct cpu_state c)
-{
-	enum { PUSH_EBP = 0x55 };
-	struct walk stack = page_walk(g->m, c.cr3, c.esp - 4);
-	uint8_t code;
-	virtual_read(g->m, c.cr3, c.eip, &code, 1);
-	if (code != PUSH_EBP || !stack.present || !stack.writable)
-		return false;
-	physical_write(g->m, stack.machine, &c.ebp, 4);
-	c.esp -= 4, c.eip++;
-	gdb_select(g->m, cpu);
-	set_registers(g, &c);
-	return true;
-}
-
-/*
  * The CPU would stop again at once where it stands, at a breakpoint. QEMU ignores breakpoints
  * while it executes a single instruction.
  */
@@ -104,8 +85,14 @@ static void step_off(struct guest *g, unsigned cpu)
 {
 	struct cpu_state c = cpu == g->cpu ? g->c : state_of(g, cpu);
 	g->held &= ~(1u << cpu);
-	if (find_breakpoint(g, c.eip) >= 0 && !push_ebp(g, cpu, c))
+	if (find_breakpoint(g, c.eip) < 0)
+		return;
+	if (!execute_here(g, &c)) {
 		step(g, cpu);
+	} else {
+		gdb_select(g->m, cpu);
+		set_registers(g, &c);
+	}
 }
 
 static int stopped(struct guest *g, int cpu)
