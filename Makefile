@@ -513,6 +513,9 @@ $(B)/unit/%: tests/unit/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(SANITIZED) -Itests/unit -Iinclude -Ikernel -I. $< -o $@ -lcmocka
 
+$(B)/unit/test_simple: SANITIZED += -Imachine -Ilabs/common -I$(K)
+$(B)/unit/test_simple: | $(K)/offsets.h
+
 $(sort $(filter %.c.o,$(MACHINE) $(LIBRARY) $(GRADER) $(MUTATOR) $(TRACE))): $(B)/host/%.c.o: %.c
 	$(call say,HOSTCC,$<)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HFLAGS) -c $< -o $@
