@@ -83,16 +83,18 @@ void step(struct guest *g, unsigned cpu)
  */
 static void step_off(struct guest *g, unsigned cpu)
 {
-	struct cpu_state c = cpu == g->cpu ? g->c : state_of(g, cpu);
+	struct cpu_state c;
 	g->held &= ~(1u << cpu);
+	if (cpu == g->cpu && find_breakpoint(g, g->c.eip) < 0)
+		return;
+	gdb_select(g->m, cpu);
+	gdb_registers(g->m, &c); /* the check may have set some of them since the stop */
 	if (find_breakpoint(g, c.eip) < 0)
 		return;
-	if (!execute_here(g, &c)) {
-		step(g, cpu);
-	} else {
-		gdb_select(g->m, cpu);
+	if (execute_here(g, &c))
 		set_registers(g, &c);
-	}
+	else
+		step(g, cpu);
 }
 
 static int stopped(struct guest *g, int cpu)
