@@ -33,10 +33,12 @@ static bool is_halted(struct machine *m, const struct cpu_state *c)
 
 void stop_idle(struct machine *m)
 {
+	/* QEMU does not sleep while its guest is idle: the first look comes soon. */
+	enum { SOON_US = 300, LATER_US = 2000, BOCHS_US = 20000 };
 	struct cpu_state cpus[CPUS_MAX];
 	for (int tries = 0; tries < 500; tries++) {
 		unsigned halted = 0;
-		usleep(m->o.bochs ? 20000 : 2000);
+		usleep(m->o.bochs ? BOCHS_US : tries == 0 ? SOON_US : LATER_US);
 		machine_stop(m);
 		for (unsigned i = 0, n = machine_state(m, cpus); i < n; i++)
 			halted += is_halted(m, &cpus[i]);
