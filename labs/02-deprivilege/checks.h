@@ -80,6 +80,8 @@ void watch_ends(struct probe *p, bool on);
 const char *text_of(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* A place in the code: "0xc0101234, function (file:line)". Never freed. */
 const char *place(uint32_t address);
+/* The first byte of the instruction at an address; 0 if nothing is mapped there. */
+uint8_t opcode_at(struct guest *g, uint32_t eip);
 /* "vector 14 (#PF page fault)", "vector 0xef (the timer)". Never freed. */
 const char *vector_text(unsigned vector);
 

@@ -80,7 +80,7 @@ static void step_down(struct probe *p)
 		uint32_t at = g->c.eip;
 		if (at == p->back || at == fault)
 			return;
-		bool sti = (word_at(g, at) & 0xFF) == STI;
+		bool sti = opcode_at(g, at) == STI;
 		step(g, 0);
 		look(g, 0);
 		CHECK(g->c.cpl || sti || !(g->c.eflags & EFLAGS_IF),

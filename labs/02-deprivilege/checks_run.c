@@ -85,6 +85,14 @@ static const char *panic_text(struct probe *p, const char *whose, uint32_t text)
 	return text_of("empty exercise: %s", message);
 }
 
+uint8_t opcode_at(struct guest *g, uint32_t eip)
+{
+	uint8_t code = 0;
+	if (page_walk(g->m, g->c.cr3, eip).present)
+		virtual_read(g->m, g->c.cr3, eip, &code, sizeof(code));
+	return code;
+}
+
 /*
  * What an IRET of ring 0 did wrong, if it was one that faulted. at: what the fault has pushed, EIP
  * first. What IRET would have popped lies above it: no ESP was pushed.
@@ -92,7 +100,7 @@ static const char *panic_text(struct probe *p, const char *whose, uint32_t text)
 static const char *iret_text(struct guest *g, uint32_t vector, uint32_t error, uint32_t at)
 {
 	enum { IRET = 0xCF, FLAGS = 8, FRAME_CS = 16, FRAME_SS = 28 };
-	if ((word_at(g, word_at(g, at)) & 0xFF) != IRET)
+	if (opcode_at(g, word_at(g, at)) != IRET)
 		return "";
 	if (vector == VEC_TS && word_at(g, at + FLAGS) & EFLAGS_NT)
 		return ": with NT set IRET in ring 0 is the return from a task (4.2)";
