@@ -133,16 +133,30 @@ static void begin_reinject(struct guest *g, uint32_t events)
 	begin_at(g, vmm_symbol("irq_reinject"), WORDS(cpu_address()));
 }
 
-/* The timer's vector may wait in the local APIC already: that it is sent shows in the call. */
+/* Whether vectors must be sent for these events, also without the timer's. */
+static bool has_edges(const struct controllers *before, uint32_t events)
+{
+	for (unsigned event = 0; event < NR_EVENTS; event++)
+		if (events >> event & 1 && event != EVENT_TIMER &&
+		    !(event < NR_IRQ && before->level[event]))
+			return true;
+	return false;
+}
+
+/*
+ * The timer's vector may wait in the local APIC already: that it is sent shows in the call. Who
+ * sends the others, and calls nothing, writes to the local APIC: only what waits there is judged.
+ */
 static void reinject(struct guest *g, uint32_t events)
 {
 	const uint32_t send = vmm_symbol("apic_send");
-	unsigned ticks = 0, due = events >> EVENT_TIMER & 1;
+	unsigned calls = 0, ticks = 0, due = events >> EVENT_TIMER & 1;
 	struct controllers before = read_controllers(g);
 	begin_reinject(g, events);
 	break_at(g, send);
 	do {
 		run_on(g, "irq_reinject() is called, and hangs (exercise 9)");
+		calls += g->c.eip == send;
 		ticks += g->c.eip == send && g->c.edx == VEC_TIMER; /* regparm */
 	} while (g->c.eip == send);
 	break_off(g, send);
@@ -150,7 +164,7 @@ static void reinject(struct guest *g, uint32_t events)
 	      symbol_place(g->c.eip));
 	leave(g);
 	want_reinjected(g, &before, events);
-	CHECK(ticks == due,
+	CHECK(ticks == due || (calls == 0 && has_edges(&before, events)),
 	      "apic_send() is called %u times with the timer's vector %#x, not %u: event %u was "
 	      "%spending (exercise 9)", ticks, VEC_TIMER, due, EVENT_TIMER, due ? "" : "not ");
 }
