@@ -123,7 +123,8 @@ static void want_page(struct deliverer *d, const struct delivery *s, unsigned ve
 			CHECK(is == left,
 			      "%s: afterwards pending is %#x, not %#x: %s", name_of(s), is, left,
 			      is & bit ? "it will be delivered twice" :
-			      (is ^ left) & EVENT_BITS ?
+			      is & ~left & EVENT_BITS ? "others are pending that did not come" :
+			      left & ~is & EVENT_BITS ?
 			      bit ? "others are lost" : "it is lost" :
 			      text_of("bits that are not in EVENT_BITS, %#x, stay", EVENT_BITS));
 		else if (w == VMM_SHARED_EXITS / 4 + EXIT_EVENT)

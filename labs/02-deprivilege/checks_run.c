@@ -106,9 +106,10 @@ static const char *iret_text(struct guest *g, uint32_t vector, uint32_t error, u
 		return ": with NT set IRET in ring 0 is the return from a task (4.2)";
 	if (vector != VEC_GP || !error)
 		return "";
-	return text_of(": IRET refuses this selector of its frame, which has CS %#x and SS %#x: "
-		       "RPL and DPL must fit the new ring (2.2)", word_at(g, at + FRAME_CS),
-		       word_at(g, at + FRAME_SS));
+	uint32_t cs = word_at(g, at + FRAME_CS);
+	const char *ss = cs & 3 ? text_of(" and SS %#x", word_at(g, at + FRAME_SS)) : "";
+	return text_of(": IRET refuses this selector of its frame, which has CS %#x%s: RPL and DPL "
+		       "must fit the new ring (2.2)", cs, ss);
 }
 
 /* The registers that kernel or VMM saved at a fault, by the offsets of their members. */
