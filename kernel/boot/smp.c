@@ -8,7 +8,7 @@
 #include "mm/vm.h"
 #include "proc/task.h"
 
-#define START_TIMEOUT_NS 1000000000ull
+#define START_TIMEOUT_NS 10000000000ull /* an emulator on a busy host may take seconds */
 
 extern char trampoline_start[], trampoline_end[];
 
