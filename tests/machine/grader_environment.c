@@ -108,19 +108,31 @@ static pid_t descendant(pid_t ancestor, const char *wanted)
 	return found;
 }
 
-/* Somebody kills QEMU in the middle of a grading. */
-static void killed(const struct test *t)
+/* Grade, and kill QEMU meanwhile. Result: the grader's exit status. */
+static int grade_and_kill(const char *json)
 {
-	const char *json = work_path("r.json");
-	(void)t;
 	char *const argv[] = { "build/grader", "grade", "--lab", LAB, "--submission", ".",
 			       "--only", "shuffle walk", "--json", (char *)json, NULL };
 	pid_t qemu = 0, pid = process_start(argv, -1, -1, -1);
 	for (double end = clock_seconds() + SECONDS; !qemu && clock_seconds() < end; usleep(1000))
 		qemu = descendant(pid, "qemu-system");
-	CHECK(qemu && kill(qemu, SIGKILL) == 0, "no emulator could be killed");
+	CHECK(qemu, "no emulator was started");
+	kill(qemu, SIGKILL);
+	return process_wait(pid, SECONDS);
+}
+
+/* Somebody kills QEMU in the middle of a grading. */
+static void killed(const struct test *t)
+{
+	enum { TRIES = 8 };
+	const char *json = work_path("r.json");
+	int status = GRADED;
+	(void)t;
+	/* On a busy host a check may have ended before its QEMU is found and killed. */
+	for (unsigned i = 0; i < TRIES && status == GRADED; i++)
+		status = grade_and_kill(json);
 	said[0] = '\0';
-	check_no_grade(process_wait(pid, SECONDS), "the emulator is killed");
+	check_no_grade(status, "the emulator is killed");
 	char *text = json_dumps(report(), 0);
 	CHECK(strstr(text, "ended by signal 9"),
 	      "the report does not say that QEMU was killed:\n%s", text);
