@@ -164,14 +164,6 @@ uint32_t bring_all(struct guest *g)
 	return back;
 }
 
-static bool at_breakpoint(const struct guest *g)
-{
-	for (unsigned i = 0; i < g->nr_breakpoints; i++)
-		if (g->breakpoints[i] == g->c.eip)
-			return true;
-	return false;
-}
-
 /*
  * One CPU: let it run until the return address is read and the CPU is there. A function may read it
  * before, too. Result: 0; -1 if it does not come.
@@ -184,7 +176,7 @@ static int run_to_return(struct guest *g, uint32_t back)
 	gdb_watch_reads(g->m, slot, true);
 	for (unsigned i = 0; i < MOST; i++) {
 		at = go_on(g, 1);
-		if (at < 0 || g->c.eip == back || at_breakpoint(g))
+		if (at < 0 || g->c.eip == back || find_breakpoint(g, g->c.eip) >= 0)
 			break;
 	}
 	gdb_watch_reads(g->m, slot, false);

@@ -58,6 +58,8 @@ void look(struct guest *g, unsigned cpu);
  */
 bool break_at(struct guest *g, uint32_t address);
 void break_off(struct guest *g, uint32_t address);
+/* Result: the index of the breakpoint at this address in g->breakpoints; -1 if there is none. */
+int find_breakpoint(const struct guest *g, uint32_t address);
 /* The same at the first instruction of each function; a name means the kernel's, else the VMM's. */
 void watch(struct guest *g, const char *const *functions, unsigned n, bool on);
 

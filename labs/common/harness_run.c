@@ -28,8 +28,7 @@ void look(struct guest *g, unsigned cpu)
 
 /* --- breakpoints --- */
 
-/* Result: the index in g->breakpoints, or -1. */
-static int find_breakpoint(const struct guest *g, uint32_t address)
+int find_breakpoint(const struct guest *g, uint32_t address)
 {
 	for (unsigned i = 0; i < g->nr_breakpoints; i++)
 		if (g->breakpoints[i] == address)
